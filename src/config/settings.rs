@@ -1,0 +1,180 @@
+//! The settings in their final form: parsed, checked, complete. Nothing below the command line sees anything else.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::Secret;
+
+/// Everything that a run of the program needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which set of tokens and remembered state this is: `planhat`, `planhat-demo`, or the host of `--url`.
+    pub profile: String,
+    /// Which service is at the other end; decides texts and defaults, never how a message is carried.
+    pub product: Product,
+    /// The remote MCP endpoint: https, or http to a loopback address; no userinfo, no fragment.
+    pub url: Url,
+    /// How to sign in.
+    pub oauth: OAuthSettings,
+    /// A bearer token that is sent as it is; switches OAuth off.
+    pub static_token: Option<Secret>,
+    /// Where tokens are kept.
+    pub token_store: TokenStoreKind,
+    /// How to reach the network.
+    pub network: NetworkSettings,
+    /// Bounds and budgets.
+    pub limits: Limits,
+    /// Where the program keeps its files.
+    pub paths: Paths,
+    /// What is logged, and where to.
+    pub log: LogSettings,
+}
+
+/// The service at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// Planhat's production tenants.
+    Planhat,
+    /// Planhat's demo tenants.
+    PlanhatDemo,
+    /// Any other MCP server, by URL.
+    Other,
+}
+
+/// What the authorization code flow needs from the user or the administrator.
+#[derive(Debug, Clone)]
+pub struct OAuthSettings {
+    /// The pre-registered client id (RFC 6749, 2.2).
+    pub client_id: Option<String>,
+    /// The pre-registered client's secret, when it was given for this run (environment or file). A secret that `login`
+    /// put into the credential store is found there.
+    pub client_secret: Option<Secret>,
+    /// The scope to ask for; `None` leaves the choice to what the server says.
+    pub scope: Option<String>,
+    /// Where the browser is sent back to.
+    pub callback: CallbackSettings,
+}
+
+/// The loopback redirect URL (RFC 8252, 7.3): exactly `http://<host>:<port>/callback`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackSettings {
+    /// As it is written in the URL.
+    pub host: CallbackHost,
+    /// The fixed port, because Planhat compares redirect URLs exactly.
+    pub port: u16,
+}
+
+/// How the loopback host is written in the redirect URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackHost {
+    /// `127.0.0.1`, which RFC 8252 recommends.
+    Ipv4,
+    /// `localhost`, for servers that insist on it.
+    Localhost,
+}
+
+impl CallbackHost {
+    /// As it stands in the URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CallbackHost::Ipv4 => "127.0.0.1",
+            CallbackHost::Localhost => "localhost",
+        }
+    }
+
+    /// The address to listen on.
+    pub const fn address(self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    }
+}
+
+impl CallbackSettings {
+    /// The redirect URL, byte for byte as it must be registered.
+    pub fn redirect_url(&self) -> String {
+        format!("http://{}:{}/callback", self.host.as_str(), self.port)
+    }
+}
+
+/// Where tokens are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenStoreKind {
+    /// The operating system's keychain.
+    Keychain,
+    /// A file of mode 0600, only when asked for.
+    File,
+    /// Nowhere: gone with the process, which then runs the sign-in itself.
+    Memory,
+}
+
+/// How to reach the network; the environment of an MCP client is often stripped, so the file can say all of it.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkSettings {
+    /// A proxy for all requests, over what the environment says.
+    pub proxy: Option<Secret>,
+    /// More trusted certificate authorities, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Bounds and budgets.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The largest message in either direction, in bytes.
+    pub max_message_bytes: usize,
+    /// How long `initialize` waits for the server before the minimal answer.
+    pub initialize_wait: Duration,
+    /// How long `tools/list` waits for a sign-in before it offers the sign-in tool.
+    pub list_wait: Duration,
+    /// How long a call waits for a sign-in.
+    pub call_wait: Duration,
+    /// How long a request may go without a byte before it is given up.
+    pub idle: Duration,
+    /// How long a sign-in may take.
+    pub sign_in: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 64 * 1024 * 1024,
+            initialize_wait: Duration::from_secs(5),
+            list_wait: Duration::from_secs(8),
+            call_wait: Duration::from_secs(50),
+            idle: Duration::from_secs(5 * 60),
+            sign_in: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+/// Where the program keeps its files.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// The user's configuration file.
+    pub config_file: PathBuf,
+    /// Locks, the generation number, the pending record, the file store, the log.
+    pub state_dir: PathBuf,
+}
+
+/// What is logged, and where to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The most detailed level that is written to stderr.
+    pub level: LogLevel,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Only what stops something from working.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what a user would want to know: signed in, reconnected.
+    Info,
+    /// And each request's fate, without its content.
+    Debug,
+    /// And everything short of secrets and message bodies.
+    Trace,
+}

@@ -1,0 +1,51 @@
+//! The HTTP client: one per process, made on first use.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+
+use crate::config::NetworkSettings;
+use crate::problem::Problem;
+
+use super::NetError;
+
+/// How a connection is made, shared by everything that talks to the network. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    network: NetworkSettings,
+    client: OnceLock<Result<reqwest::Client, Problem>>,
+}
+
+/// Bounds of one whole exchange with an endpoint that is not the MCP endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The largest body that is read, in bytes, after decompression.
+    pub max_body: usize,
+    /// From the first byte sent to the last byte received.
+    pub timeout: Duration,
+}
+
+/// A whole answer, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body, within the bound.
+    pub body: Vec<u8>,
+}
+
+impl Http {
+    /// Nothing is loaded or connected before the first request.
+    pub fn new(network: NetworkSettings) -> Self {
+        Self { inner: Arc::new(Inner { network, client: OnceLock::new() }) }
+    }
+}

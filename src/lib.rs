@@ -1,0 +1,30 @@
+//! `planhat-mcp`: a local stdio MCP server that is really a remote one.
+//!
+//! # Two walks
+//!
+//! - **A message**: [`bridge::stdio`] reads a line, [`bridge::peek`] looks at a few fields and leaves the bytes alone,
+//!   [`bridge::pending`] remembers who waits for what, [`remote::send`] carries it (bearer, headers, POST, classify the
+//!   answer, act), [`remote::sse`] or a JSON body brings the answer, and [`bridge::stdio`] writes a line.
+//! - **A token**: [`auth::challenge`] → [`auth::discovery`] → client registration → [`auth::login`] (PKCE, browser,
+//!   loopback callback) → [`store`] (the OS keychain) → the `Authorization` header. Renewal swaps the middle for
+//!   [`auth::refresh`]: lock, read the store again, refresh, save, use.
+//!
+//! # The import rule
+//!
+//! A module may use only what stands to the left of it; `tests/it/layout.rs` enforces this:
+//!
+//! ```text
+//! secret, clock | problem | config, logging | http, store | auth | remote | bridge | cli | main
+//! ```
+
+pub mod auth;
+pub mod bridge;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod logging;
+pub mod problem;
+pub mod remote;
+pub mod secret;
+pub mod store;

@@ -1,0 +1,73 @@
+//! Owns the one type that a secret may live in.
+//!
+//! Tokens, codes, verifiers, client secrets and proxy passwords exist as [`Secret`] from the moment they are read until
+//! they are written to the credential store or to the wire. A `Secret` has no `Display` and no `Serialize`, and its
+//! `Debug` says nothing, so that it cannot reach a log, an error or a URL by accident; [`Secret::expose`] is the one
+//! door, and easy to search for.
+
+use std::fmt;
+
+use zeroize::Zeroize;
+
+/// A value that must not be shown; its memory is overwritten when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T: Zeroize = String>(T);
+
+impl<T: Zeroize> Secret<T> {
+    /// Takes the value in; from here on it is shown to nobody.
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for the wire or the credential store alone.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl Secret<String> {
+    /// Whether there is nothing in it: an empty environment variable counts as not set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl From<String> for Secret<String> {
+    fn from(value: String) -> Self {
+        Self::new(value)
+    }
+}
+
+impl From<&str> for Secret<String> {
+    fn from(value: &str) -> Self {
+        Self::new(value.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_secret_and_of_what_holds_it_shows_nothing() {
+        #[derive(Debug)]
+        #[allow(dead_code, reason = "read through Debug alone")]
+        struct Holder {
+            token: Option<Secret>,
+        }
+        let shown = format!("{:?} {:#?}", Secret::from("canary"), Holder { token: Some("canary".into()) });
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}
