@@ -18,6 +18,8 @@ mod body;
 pub mod browser;
 mod config;
 mod counters;
+#[cfg(unix)]
+mod desktop;
 mod fault;
 mod front;
 mod gate;
@@ -36,6 +38,8 @@ pub use config::{
     ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,
 };
 pub use counters::{Counters, Timeout};
+#[cfg(unix)]
+pub use desktop::Desktop;
 pub use fault::{Fault, Place};
 pub use gate::Gate;
 pub use raw::RawReply;

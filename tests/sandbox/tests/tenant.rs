@@ -386,3 +386,57 @@ fn a_browser_allows_denies_or_leaves() {
     listener.join().expect("served");
     assert_eq!(sandbox.requests_at(Place::Authorize).len(), 5);
 }
+
+/// Reads an event stream by the line, on a connection of its own.
+fn standing_stream(sandbox: &Sandbox, session: &str) -> impl Iterator<Item = String> {
+    let address = sandbox.api_base().replace("http://", "");
+    let mut stream = std::net::TcpStream::connect(&address).expect("a connection");
+    let request = format!(
+        "GET /v1/mcp HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\nmcp-session-id: {session}\r\n\r\n"
+    );
+    std::io::Write::write_all(&mut stream, request.as_bytes()).expect("written");
+    std::io::BufRead::lines(std::io::BufReader::new(stream)).map_while(Result::ok)
+}
+
+#[test]
+fn what_is_pushed_arrives_on_the_standing_stream_and_its_answer_is_taken() {
+    let sandbox = open_door();
+    let session = Session::open(&sandbox, String::new());
+    assert!(!sandbox.push("{}"), "nobody listens yet");
+    let mut lines = standing_stream(&sandbox, &session.id);
+    sandbox.wait_until(|counters| counters.streams_open == 1, SOON).expect("a stream");
+    let message = r#"{"jsonrpc":"2.0","id":"odd-1","method":"x/ask","params":{"n":1E+2}}"#;
+    assert!(sandbox.push(message));
+    assert_eq!(lines.find(|line| line.contains("odd-1")).as_deref(), Some(format!("data: {message}").as_str()));
+    let answer = session.post(&json!({ "jsonrpc": "2.0", "id": "odd-1", "result": {} })).expect("an answer");
+    assert_eq!(answer.status, 202);
+    drop(lines);
+    sandbox.wait_until(|counters| counters.streams_open == 0, SOON).expect("the stream ends with its reader");
+}
+
+#[test]
+fn a_cut_answer_can_be_taken_up_again() {
+    let sandbox = open_door();
+    let session = Session::open(&sandbox, String::new());
+    sandbox.fault(Fault::end_after(1).tool("slow"));
+    let begun = session.call("slow", json!({ "HOLD": true }));
+    let event = begun.body.lines().find_map(|line| line.strip_prefix("id:")).expect("an event id").trim().to_owned();
+    assert!(begun.json().is_none_or(|last| last.get("result").is_none()), "{}", begun.body);
+    sandbox.release_slow();
+    let headers = [("accept", "text/event-stream"), ("mcp-session-id", session.id.as_str()), ("last-event-id", &event)];
+    let rest = send("GET", &sandbox.mcp_url(), &headers, None).expect("the rest");
+    assert_eq!(rest.json().expect("an answer")["result"]["content"][0]["text"], "done after 0 steps", "{}", rest.body);
+    let counters = sandbox.counters();
+    assert_eq!((counters.tool("slow"), counters.streams_resumed), (1, 1));
+}
+
+#[test]
+fn the_user_is_asked_through_the_client_in_the_middle_of_a_call() {
+    let sandbox = open_door();
+    let session = Session::open(&sandbox, String::new());
+    sandbox.fault(Fault::end_after(2).tool("ask_user"));
+    let asked = session.call("ask_user", json!({})).json().expect("a request");
+    assert_eq!(asked["method"], "elicitation/create");
+    let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "decline" } });
+    assert_eq!(session.post(&answer).expect("taken").status, 202);
+}
