@@ -178,5 +178,3 @@ pub enum LogLevel {
     /// And everything short of secrets and message bodies.
     Trace,
 }
-impl Settings { /// x
- pub fn command(&self, c: &str) -> String { format!("planhat-mcp {c}") } }
