@@ -172,8 +172,8 @@ mod tests {
         let problem = Problem::new(ProblemId::PortInUse).with("port", 7526).because("address in use");
         let plain = problem.to_terminal(false);
         assert!(!plain.contains('\u{1b}'));
-        assert!(plain.starts_with("error: The port for the sign-in, 7526, is already in use.\n   why: "), "{plain}");
-        assert!(plain.contains("\n   fix: End the other program"), "{plain}");
+        assert!(plain.starts_with("error: The port for the sign-in, 7526, is already in use.\n  why: "), "{plain}");
+        assert!(plain.contains("\n  fix: End the other program"), "{plain}");
         assert!(plain.ends_with("\n more: address in use\n name: port-in-use\n"), "{plain}");
         assert!(problem.to_terminal(true).contains("\u{1b}[1;31merror:\u{1b}[0m The port"));
     }
