@@ -25,7 +25,7 @@ fn every_request_after_initialize_carries_the_session_and_its_revision() {
         for request in &requests[1..] {
             assert_eq!(request.header("mcp-session-id").map(str::to_owned), session, "{request:?}");
             assert_eq!(request.header("mcp-protocol-version"), Some(revision), "{request:?}");
-            assert_eq!(request.headers.iter().filter(|(name, _)| name == "accept").count(), usize::from(request.http_method != "DELETE"));
+            assert_eq!(request.headers.iter().filter(|(name, _)| name == "accept").count(), 1, "{request:?}");
         }
         assert_eq!(requests.iter().filter(|r| r.http_method == "DELETE").count(), 1);
     }
