@@ -23,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod message;
 pub mod logging;
 pub mod problem;
 pub mod remote;
