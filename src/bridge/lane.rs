@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reqwest::header::HeaderMap;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Item {
     pub body: Bytes,
     /// How far the session must be.
     pub need: Need,
+    /// In the stateless era: the headers that repeat parts of it.
+    pub mirrored: Option<HeaderMap>,
     /// For an answer to the server: what it answers.
     pub answers: Option<IdKey>,
     /// For a cancellation: what stops once the server has been told.
@@ -34,6 +37,13 @@ pub struct Lane {
     items: mpsc::UnboundedSender<Item>,
     receiver: Mutex<Option<mpsc::UnboundedReceiver<Item>>>,
     waiting: watch::Sender<usize>,
+}
+
+impl Item {
+    /// A message that waits for nothing but the session.
+    pub fn new(body: Bytes, need: Need) -> Self {
+        Self { body, need, mirrored: None, answers: None, then_stop: None }
+    }
 }
 
 impl Default for Lane {
@@ -84,7 +94,7 @@ impl Bridge {
             tracing::debug!("an answer was dropped: the session that asked is gone");
             return;
         }
-        let out = Outgoing::unanswered(item.body);
+        let out = Outgoing { mirrored: item.mirrored, ..Outgoing::unanswered(item.body) };
         match self.remote.exchange(&out).await {
             Ok(mut exchange) => {
                 // Usually 202; a stream or a body here can only hold messages of the server's own.

@@ -1,5 +1,6 @@
 //! What comes back from a request: nothing, one JSON body, or a stream of events; each yields whole messages.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,8 @@ use crate::config::{Product, Settings};
 use crate::http::{NetError, host_of};
 use crate::problem::{Problem, ProblemId};
 
+use super::Failure;
+use super::session::OwedAnswers;
 use super::sse::Decoder;
 
 /// An answer that is being read.
@@ -37,7 +40,31 @@ pub struct Stream {
     response: Response,
     decoder: Decoder,
     max: usize,
-    idle: Option<Duration>,
+    patience: Patience,
+}
+
+/// How long silence is borne.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// `None`: for ever.
+    pub idle: Option<Duration>,
+    /// While the client owes the server an answer, silence does not count.
+    pub owed: OwedAnswers,
+}
+
+impl Patience {
+    /// Waits for `next` as long as silence is borne; `None` when that is over.
+    pub async fn wait<T>(&self, next: impl Future<Output = T>) -> Option<T> {
+        let Some(idle) = self.idle else { return Some(next.await) };
+        tokio::pin!(next);
+        loop {
+            match tokio::time::timeout(idle, &mut next).await {
+                Ok(value) => return Some(value),
+                Err(_) if self.owed.load(Ordering::Relaxed) > 0 => {}
+                Err(_) => return None,
+            }
+        }
+    }
 }
 
 /// What kind of body an answer declares.
@@ -86,7 +113,7 @@ impl Exchange {
     ///
     /// # Errors
     /// When the stream breaks, stands still for too long or carries an event over the bound.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         match &mut self.body {
             Body::Nothing => Ok(None),
             Body::Whole(message) => Ok(message.take()),
@@ -95,26 +122,33 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// Where the answer would be taken up again, if it is a stream that broke and the server has said so.
+    pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
+        match &self.body {
+            Body::Stream(stream) => stream.last_event_id().map(|id| (id, stream.retry())),
+            Body::Nothing | Body::Whole(_) => None,
+        }
+    }
+}
+
 impl Stream {
-    /// Reads `response` as events of at most `max` bytes; `idle` bounds the silence between two pieces.
-    pub fn new(url: Url, response: Response, max: usize, idle: Option<Duration>) -> Self {
-        Self { url, response, decoder: Decoder::new(max), max, idle }
+    /// Reads `response` as events of at most `max` bytes.
+    pub fn new(url: Url, response: Response, max: usize, patience: Patience) -> Self {
+        Self { url, response, decoder: Decoder::new(max), max, patience }
     }
 
     /// The next whole message; `None` when the server closed the stream.
     ///
     /// # Errors
     /// As [`Exchange::next`].
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             if let Some(event) = self.decoder.next_event() {
                 return Ok(Some(event));
             }
-            let piece = match self.idle {
-                None => self.response.chunk().await,
-                Some(idle) => tokio::time::timeout(idle, self.response.chunk())
-                    .await
-                    .map_err(|_| NetError::timed_out(&self.url, idle))?,
+            let Some(piece) = self.patience.wait(self.response.chunk()).await else {
+                return Err(NetError::timed_out(&self.url, self.patience.idle.unwrap_or_default()).into());
             };
             match piece.map_err(|e| NetError::of(&self.url, &e))? {
                 None => return Ok(None),
@@ -129,6 +163,13 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// The same stream, known to continue one that ended after the event `id`.
+    #[must_use]
+    pub fn after(mut self, id: &str, retry: Option<Duration>) -> Self {
+        self.decoder.continue_after(id, retry);
+        self
     }
 
     /// Where the stream would be taken up again.

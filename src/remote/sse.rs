@@ -60,6 +60,12 @@ impl Decoder {
         self.retry
     }
 
+    /// The stream continues another one: until it says otherwise, it is taken up again at the same place.
+    pub fn continue_after(&mut self, id: &str, retry: Option<Duration>) {
+        self.last_id = Some(id.to_owned());
+        self.retry = retry;
+    }
+
     /// The data of the next complete event; its lines are joined by a line feed. Events without data are not reported.
     pub fn next_event(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
