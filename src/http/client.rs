@@ -48,4 +48,35 @@ impl Http {
     pub fn new(network: NetworkSettings) -> Self {
         Self { inner: Arc::new(Inner { network, client: OnceLock::new() }) }
     }
+
+    /// The client, made on first use.
+    pub fn client(&self) -> Result<&reqwest::Client, Problem> {
+        let _ = &self.inner.network;
+        self.inner
+            .client
+            .get_or_init(|| {
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(|e| {
+                    Problem::new(crate::problem::ProblemId::NotJson).because(e)
+                })
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// One whole exchange.
+    pub async fn exchange(&self, request: reqwest::Request, bounds: Bounds) -> Result<Answer, NetError> {
+        let client = self.client().map_err(|p| NetError(p.to_string()))?;
+        let work = async {
+            let response = client.execute(request).await.map_err(|e| NetError(e.to_string()))?;
+            let status = response.status();
+            let headers = response.headers().clone();
+            let body = response.bytes().await.map_err(|e| NetError(e.to_string()))?.to_vec();
+            if body.len() > bounds.max_body {
+                return Err(NetError("too large".into()));
+            }
+            Ok(Answer { status, headers, body })
+        };
+        tokio::time::timeout(bounds.timeout, work).await.unwrap_or_else(|_| Err(NetError("time-out".into())))
+    }
 }
