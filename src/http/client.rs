@@ -56,9 +56,10 @@ impl Http {
             .client
             .get_or_init(|| {
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(|e| {
-                    Problem::new(crate::problem::ProblemId::NotJson).because(e)
-                })
+                reqwest::Client::builder()
+                    .redirect(reqwest::redirect::Policy::none())
+                    .build()
+                    .map_err(|e| Problem::new(crate::problem::ProblemId::NotJson).because(e))
             })
             .as_ref()
             .map_err(Clone::clone)
