@@ -345,7 +345,11 @@ fn lost_sessions_are_not_found() {
 #[test]
 fn an_outage_refuses_connections_and_the_ports_come_back() {
     let sandbox = open_door();
+    let address = sandbox.api_base().replace("http://", "");
+    let mut open = std::net::TcpStream::connect(address).expect("a connection");
+    sandbox.wait_until(|counters| counters.connections == 1, SOON).expect("accepted");
     sandbox.go_offline();
+    assert_eq!(std::io::Read::read(&mut open, &mut [0]).expect("an end"), 0, "open connections end too");
     assert!(send("GET", &sandbox.api_base(), &[], None).is_err());
     sandbox.come_back().expect("the ports are free again");
     assert_eq!(send("GET", &sandbox.api_base(), &[], None).expect("an answer").status, 404);
