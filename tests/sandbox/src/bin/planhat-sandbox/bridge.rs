@@ -196,7 +196,7 @@ impl Bridge {
     }
 
     /// Closes its standard input, as clients do that are done, and waits for its end.
-    pub(crate) fn close(mut self) -> io::Result<ExitStatus> {
+    pub(crate) fn close(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         // Its standard output ends with it.
         let deadline = Instant::now() + Duration::from_secs(10);
