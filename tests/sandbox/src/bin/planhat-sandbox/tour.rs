@@ -52,7 +52,7 @@ impl<'a> Tour<'a> {
     fn prepare(stage: &'a Stage, options: &TourOptions) -> io::Result<Self> {
         let program = match &options.bridge {
             Some(program) => program.clone(),
-            None => build()?,
+            None => build(stage)?,
         };
         let port = free_port();
         let sandbox = Sandbox::try_start(Config::with_redirect(format!("http://127.0.0.1:{port}/callback")))?;
