@@ -1,2 +1,11 @@
 //! Owns how the network is reached: the client (trust roots, proxy, time-outs), what a failed exchange is called, when
-//! to try again, and the gate that a 429 closes.
+//! a throttled request may go again, and the gate that a 429 closes.
+
+pub mod client;
+pub mod error;
+pub mod gate;
+pub mod retry_after;
+
+pub use client::{Answer, Bounds, Http};
+pub use error::{NetError, Step, host_of};
+pub use gate::Gate;

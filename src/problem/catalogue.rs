@@ -1,6 +1,21 @@
 //! The catalogue: for each problem that a person can meet, what happened, the likely cause, the way out, and a line for
-//! a model. Texts are in plain words; `{key}` stands for a fact of the case, and a sentence that names a fact that the
-//! case does not have is left out.
+//! a model.
+//!
+//! The texts lie beside each other by area, so that one voice stays one voice: [`messages`], [`network`], [`server`],
+//! [`sign_in`], [`setup`], [`storage`]. The notation is small:
+//!
+//! - `{key}` stands for a fact of the case; a sentence that names a fact that the case does not have is left out.
+//! - `[on {host}]` is left out alone, instead of its sentence, when it lacks a fact; `[{host}|the server]` says the
+//!   second then.
+//!
+//! So every `what`, `fix` and `model` needs one sentence that stands without facts; a test checks it.
+
+mod messages;
+mod network;
+mod server;
+mod setup;
+mod sign_in;
+mod storage;
 
 /// One entry of the catalogue.
 #[derive(Debug, Clone, Copy)]
@@ -41,46 +56,313 @@ pub mod code {
     pub const RATE_LIMITED: i64 = -32029;
 }
 
-macro_rules! catalogue {
-    ($($(#[$doc:meta])* $id:ident = $name:literal, code $code:expr, exit $exit:literal,
+/// Exit codes of commands, for scripts; 0 is success.
+pub mod exit {
+    /// Anything that has no code of its own.
+    pub const FAILED: u8 = 1;
+    /// A flag, a variable or the configuration file is wrong; also what clap uses.
+    pub const USAGE: u8 = 2;
+    /// Somebody has to sign in, or signing in did not succeed.
+    pub const SIGN_IN: u8 = 3;
+    /// The remote server could not be reached, or refused.
+    pub const REMOTE: u8 = 4;
+    /// The credential store or another local file stands in the way.
+    pub const STORAGE: u8 = 5;
+}
+
+/// The entries of one area, each a constant with the name of its [`ProblemId`].
+macro_rules! entries {
+    ($($id:ident = $name:literal, code $code:ident, exit $exit:ident,
         what $what:literal, cause $cause:literal, fix $fix:literal, model $model:literal;)+) => {
+        $(#[allow(non_upper_case_globals, reason = "named after the ProblemId that it explains")]
+        pub(super) const $id: super::Entry = super::Entry {
+            name: $name, what: $what, cause: $cause, fix: $fix, model: $model,
+            code: super::code::$code, exit: super::exit::$exit,
+        };)+
+    };
+}
+use entries;
+
+pub use sign_in::PLANHAT_PAGE_ERRORS;
+
+/// The table of contents: which problems there are, and in which area the texts of each lie.
+macro_rules! catalogue {
+    ($($area:ident { $($(#[$doc:meta])* $id:ident,)+ })+) => {
         /// Names one entry of the catalogue.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum ProblemId { $($(#[$doc])* $id,)+ }
+        pub enum ProblemId { $($($(#[$doc])* $id,)+)+ }
 
         impl ProblemId {
             /// Every entry, in the order of the catalogue.
-            pub const ALL: &'static [ProblemId] = &[$(ProblemId::$id,)+];
+            pub const ALL: &'static [ProblemId] = &[$($(ProblemId::$id,)+)+];
 
             /// The texts and codes of this problem.
             pub const fn entry(self) -> &'static Entry {
-                match self {
-                    $(ProblemId::$id => &Entry {
-                        name: $name, what: $what, cause: $cause, fix: $fix, model: $model, code: $code, exit: $exit,
-                    },)+
-                }
+                match self { $($(ProblemId::$id => &$area::$id,)+)+ }
             }
         }
     };
 }
 
 catalogue! {
-    /// A stdin line is not JSON (or not UTF-8).
-    NotJson = "not-json", code code::PARSE_ERROR, exit 1,
-        what "A line on standard input is not JSON.",
-        cause "{detail}",
-        fix "Send one JSON-RPC message per line, in UTF-8.",
-        model "The message was not valid JSON; send it again as one line of valid JSON.";
-    /// JSON that is no JSON-RPC message.
-    NotJsonRpc = "not-json-rpc", code code::INVALID_REQUEST, exit 1,
-        what "A message on standard input is JSON, but no JSON-RPC 2.0 message: {detail}.",
-        cause "The client sent something that MCP does not know.",
-        fix "Report it to the maker of the client.",
-        model "The message was no valid JSON-RPC request: {detail}.";
-    /// A message larger than the bound, in either direction.
-    MessageTooLarge = "message-too-large", code code::INVALID_REQUEST, exit 1,
-        what "A message {direction} is larger than the bound of {limit} bytes.",
-        cause "The arguments or the result are unusually large.",
-        fix "Ask for less at a time, or raise the bound with --max-message-bytes.",
-        model "The message exceeds {limit} bytes. Ask for less at a time (filters, fewer fields, pages).";
+    messages {
+        /// A stdin line is not JSON (or not UTF-8).
+        NotJson,
+        /// JSON that is no JSON-RPC message; fact `detail`.
+        NotJsonRpc,
+        /// A batch without a message in it.
+        EmptyBatch,
+        /// A batch in a revision that has none; fact `revision`.
+        BatchNotAllowed,
+        /// An id that is still in flight; fact `id`.
+        DuplicateId,
+        /// A member that a filter reads stands twice in one object; fact `member`.
+        DuplicateMember,
+        /// A message larger than the bound; facts `limit`, `direction` ("to the server", "from the client", ...).
+        MessageTooLarge,
+        /// A method that is not there; fact `method`.
+        MethodNotFound,
+        /// The bridge is ending.
+        ShuttingDown,
+        /// What waited for an earlier user's sign-in is not sent under another's.
+        NewSignIn,
+        /// A fault in this program; fact `detail`.
+        InternalError,
+    }
+    network {
+        /// The name does not resolve; fact `host`.
+        DnsFailed,
+        /// No TCP connection; facts `host`, `port`.
+        ConnectFailed,
+        /// A connection was not made in time; facts `host`, `seconds`.
+        ConnectTimedOut,
+        /// The TLS handshake failed; fact `host`.
+        TlsFailed,
+        /// The server's certificate is not trusted; fact `host`.
+        TlsUntrusted,
+        /// The server's certificate is not valid now; fact `host`.
+        TlsExpired,
+        /// The proxy refused or could not be reached; facts `host`, `proxy` (without userinfo).
+        ProxyFailed,
+        /// The proxy setting is no proxy URL; facts `setting`, `expected`.
+        ProxyInvalid,
+        /// The CA file cannot be used; facts `file`, `detail`.
+        CaFileUnusable,
+        /// The system has no trusted certificate at all; fact `detail`.
+        NoTrustRoots,
+        /// No answer within the budget; facts `host`, `seconds`. The effect is unknown.
+        AnswerTimedOut,
+        /// The connection broke after the request went out; fact `host`. The effect is unknown.
+        ConnectionLost,
+        /// The server cannot be reached for now, and what was asked is not remembered; fact `host`.
+        ServerOffline,
+        /// An answer larger than its bound; facts `host`, `limit`.
+        AnswerTooLarge,
+        /// A redirect to another origin; facts `host`, `location`.
+        RedirectElsewhere,
+        /// A redirect from https to http; facts `host`, `location`.
+        RedirectInsecure,
+        /// Redirects without end; fact `host`.
+        TooManyRedirects,
+    }
+    server {
+        /// 429; facts `retry_after_seconds`, `status`.
+        RateLimited,
+        /// 400 from Planhat.
+        PlanhatBadRequest,
+        /// 403 from Planhat.
+        PlanhatForbidden,
+        /// 404 from Planhat.
+        PlanhatNotFound,
+        /// 5xx from Planhat; facts `status`, `server_request_id`. The effect is unknown.
+        PlanhatServerError,
+        /// 400 from another server.
+        BadRequest,
+        /// 403 from another server.
+        Forbidden,
+        /// 404 from another server.
+        NotFound,
+        /// 405 or 410: there is something, but no Streamable HTTP endpoint.
+        MethodNotAllowed,
+        /// 413: the server's own bound.
+        RequestTooLarge,
+        /// 5xx from another server; facts `status`, `server_request_id`. The effect is unknown.
+        ServerError,
+        /// Any other refusal; fact `status`.
+        HttpStatus,
+        /// 403 `insufficient_scope`; fact `scope`.
+        InsufficientScope,
+        /// HTML or another type that MCP does not use; facts `url`, `content_type`, `status`.
+        NotMcp,
+        /// The server's JSON is no JSON; fact `detail`. The effect is unknown.
+        InvalidAnswer,
+        /// The answer belongs to another request; fact `found`. The effect is unknown.
+        WrongAnswerId,
+        /// The server took the request and ended without an answer. The effect is unknown.
+        NoAnswer,
+        /// The event stream broke before the answer. The effect is unknown.
+        StreamCut,
+        /// The session is gone and could not be opened again.
+        SessionLost,
+        /// The server and the client share no protocol revision; facts `revision`, `found`.
+        RevisionRefused,
+    }
+    sign_in {
+        /// Nobody is signed in; facts `link`, `command`.
+        SignInNeeded,
+        /// A sign-in is under way; fact `link`.
+        SignInPending,
+        /// Nobody completed the sign-in at Planhat's page; facts `minutes`, `redirect_url`, `client_id`, `other_url`.
+        PlanhatSignInTimedOut,
+        /// Nobody completed the sign-in elsewhere; facts `minutes`, `redirect_url`.
+        SignInTimedOut,
+        /// A sign-in just failed, so no browser opens by itself; facts `link`, `minutes`, `command`.
+        SignInCoolDown,
+        /// The user (or the server) said no: `error=access_denied`.
+        AccessDenied,
+        /// Any other error on the callback; facts `error`, `error_description`.
+        AuthorizationFailed,
+        /// The server does not know the scope; fact `scope`.
+        InvalidScope,
+        /// Planhat's page: the client's permissions and the user's Role share nothing.
+        NoPermissions,
+        /// Planhat's page: the older `default` scope wants all of the client's permissions.
+        MissingPermissions,
+        /// The `state` of the callback is not ours.
+        StateMismatch,
+        /// A callback with neither code nor error.
+        CallbackWithoutCode,
+        /// The callback names another issuer (RFC 9207); facts `expected`, `found`.
+        CallbackIssuerMismatch,
+        /// What was pasted is not the redirect URL; fact `detail`.
+        PastedUrlInvalid,
+        /// The callback port is taken; facts `port`, `owner`, `redirect_url`.
+        PortInUse,
+        /// The callback listener could not start; facts `port`, `detail`.
+        ListenFailed,
+        /// Planhat needs a client id; facts `redirect_url`, `config_file`.
+        PlanhatClientIdMissing,
+        /// Another server needs a client id; facts `host`, `redirect_url`.
+        ClientIdMissing,
+        /// A client secret without a client id.
+        SecretWithoutClientId,
+        /// The token endpoint wants a secret that is not there; fact `client_id`.
+        ClientSecretMissing,
+        /// The token endpoint refused the client; fact `client_id`.
+        InvalidClient,
+        /// The authorization server does not know the redirect URL; fact `redirect_url`.
+        RedirectUrlNotRegistered,
+        /// The client id belongs to the other environment; facts `client_id`, `url`, `other_url`.
+        WrongEnvironment,
+        /// There is no authorization server to be found; fact `host`.
+        NoAuthorizationServer,
+        /// The authorization server's metadata cannot be used; facts `url`, `detail`.
+        MetadataInvalid,
+        /// The metadata belongs to another issuer; facts `expected`, `found`.
+        IssuerMismatch,
+        /// The metadata is for another resource; facts `expected`, `found`.
+        ResourceMismatch,
+        /// The metadata lists no S256; fact `issuer`.
+        NoS256,
+        /// An authorization endpoint that no browser should open; fact `detail`.
+        UnsafeAuthorizeUrl,
+        /// An endpoint that this program does not send anything to; facts `purpose`, `detail`.
+        EndpointRefused,
+        /// The token endpoint cannot answer for now; facts `endpoint`, `status`.
+        TokenEndpointDown,
+        /// Signing in while a static token is set.
+        StaticTokenSet,
+        /// An error at the token endpoint; facts `error`, `error_description`.
+        TokenEndpointError,
+        /// An answer of the token endpoint that is none; facts `status`, `detail`.
+        TokenAnswerInvalid,
+        /// The authorization code was refused.
+        CodeRejected,
+        /// The refresh token is no longer accepted.
+        GrantExpired,
+        /// A fresh access token is refused all the same; fact `host`.
+        TokenRejected,
+        /// The clocks differ; fact `seconds`.
+        ClockSkew,
+        /// The static token was refused by Planhat.
+        PlanhatStaticTokenRejected,
+        /// The static token was refused by another server; fact `host`.
+        StaticTokenRejected,
+        /// The browser did not start; fact `link`.
+        BrowserFailed,
+        /// There is no display to open a browser on; facts `link`, `command`.
+        NoDesktop,
+        /// The process that signs in could not be started or ended early; facts `detail`, `command`.
+        SignInProcessFailed,
+    }
+    setup {
+        /// The configuration file cannot be read; fact `file`.
+        ConfigUnreadable,
+        /// The configuration file is no TOML; facts `origin` (file:line:column), `detail`, `expected`.
+        ConfigSyntax,
+        /// A key that does not exist; facts `origin`, `key`, `suggestion`.
+        ConfigUnknownKey,
+        /// A secret in the configuration file; facts `origin`, `key`.
+        ConfigHoldsSecret,
+        /// A value that is not possible; facts `origin`, `setting`, `found`, `expected`.
+        BadValue,
+        /// Plain http to a host that is not this machine; facts `origin`, `url`.
+        InsecureUrl,
+        /// Two settings that contradict each other; facts `origin`, `detail`.
+        Conflict,
+        /// A secret was given on the command line; fact `flag`.
+        SecretInArguments,
+        /// The file with the client secret cannot be used; facts `file`, `detail`.
+        SecretFileUnusable,
+        /// No home directory is known.
+        NoHome,
+        /// The log file cannot be written; fact `file`.
+        LogFileFailed,
+    }
+    storage {
+        /// There is no keychain on this machine.
+        KeychainAbsent,
+        /// The keychain is locked.
+        KeychainLocked,
+        /// The keychain did not answer in time; fact `seconds`.
+        KeychainSlow,
+        /// The system or the user refused access to the keychain.
+        KeychainDenied,
+        /// A stored record is not what this program wrote; fact `detail`.
+        StoreDamaged,
+        /// Any other failure of the credential store; fact `detail`.
+        StoreFailed,
+        /// The file store, or its folder, is open to others; facts `file`, `detail`.
+        FileStoreUnsafe,
+        /// Another process holds a lock for too long; facts `file`, `seconds`.
+        LockTimedOut,
+        /// The state directory cannot be used; facts `dir`, `detail`.
+        StateDirUnusable,
+        /// A renewed sign-in could not be saved.
+        TokenNotSaved,
+    }
 }
+
+impl ProblemId {
+    /// The problem that an HTTP refusal without a JSON-RPC answer is; Planhat's own explanations when it is Planhat.
+    pub const fn of_status(status: u16, planhat: bool) -> Self {
+        match (status, planhat) {
+            (429, _) => Self::RateLimited,
+            (400, true) => Self::PlanhatBadRequest,
+            (400, false) => Self::BadRequest,
+            (401, _) => Self::SignInNeeded,
+            (403, true) => Self::PlanhatForbidden,
+            (403, false) => Self::Forbidden,
+            (404, true) => Self::PlanhatNotFound,
+            (404, false) => Self::NotFound,
+            (405 | 410, _) => Self::MethodNotAllowed,
+            (413, _) => Self::RequestTooLarge,
+            (500..=599, true) => Self::PlanhatServerError,
+            (500..=599, false) => Self::ServerError,
+            _ => Self::HttpStatus,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::fmt;
 
 pub mod catalogue;
 pub mod render;
+mod template;
 
 pub use catalogue::ProblemId;
 
@@ -67,7 +68,9 @@ pub fn printable(text: &str) -> String {
     const LONGEST: usize = 2_000;
     let clean = |c: char| match c {
         '\n' | '\t' => ' ',
-        c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => '\u{fffd}',
+        c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+            '\u{fffd}'
+        }
         c => c,
     };
     let mut out: String = text.chars().take(LONGEST).map(clean).collect();
