@@ -1,9 +1,11 @@
 //! Integration tests: the real binary over pipes, against the sandbox tenant over real HTTP.
 
 mod bad_input;
+mod canary;
 mod commands;
 mod faithful;
 mod layout;
 mod sessions;
+mod signing_in;
 mod support;
 mod throttle;
