@@ -87,10 +87,13 @@ pub use sign_in::PLANHAT_PAGE_ERRORS;
 
 /// The table of contents: which problems there are, and in which area the texts of each lie.
 macro_rules! catalogue {
-    ($($area:ident { $($(#[$doc:meta])* $id:ident,)+ })+) => {
+    ($($area:ident $title:literal { $($(#[$doc:meta])* $id:ident,)+ })+) => {
         /// Names one entry of the catalogue.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ProblemId { $($($(#[$doc])* $id,)+)+ }
+
+        /// The areas, each with a title and its entries.
+        pub const AREAS: &[(&str, &[ProblemId])] = &[$(($title, &[$(ProblemId::$id,)+]),)+];
 
         impl ProblemId {
             /// Every entry, in the order of the catalogue.
@@ -105,7 +108,7 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    messages {
+    messages "Messages from the client" {
         /// A stdin line is not JSON (or not UTF-8).
         NotJson,
         /// JSON that is no JSON-RPC message; fact `detail`.
@@ -129,7 +132,7 @@ catalogue! {
         /// A fault in this program; fact `detail`.
         InternalError,
     }
-    network {
+    network "The way to the server" {
         /// The name does not resolve; fact `host`.
         DnsFailed,
         /// No TCP connection; facts `host`, `port`.
@@ -165,7 +168,7 @@ catalogue! {
         /// Redirects without end; fact `host`.
         TooManyRedirects,
     }
-    server {
+    server "What the server answered" {
         /// 429; facts `retry_after_seconds`, `status`.
         RateLimited,
         /// 400 from Planhat.
@@ -207,7 +210,7 @@ catalogue! {
         /// The server and the client share no protocol revision; facts `revision`, `found`.
         RevisionRefused,
     }
-    sign_in {
+    sign_in "Signing in" {
         /// Nobody is signed in; facts `link`, `command`.
         SignInNeeded,
         /// A sign-in is under way; fact `link`.
@@ -289,7 +292,7 @@ catalogue! {
         /// The process that signs in could not be started or ended early; facts `detail`, `command`.
         SignInProcessFailed,
     }
-    setup {
+    setup "Settings" {
         /// The configuration file cannot be read; fact `file`.
         ConfigUnreadable,
         /// The configuration file is no TOML; facts `origin` (file:line:column), `detail`, `expected`.
@@ -313,7 +316,7 @@ catalogue! {
         /// The log file cannot be written; fact `file`.
         LogFileFailed,
     }
-    storage {
+    storage "Keychain and files" {
         /// There is no keychain on this machine.
         KeychainAbsent,
         /// The keychain is locked.

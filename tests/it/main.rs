@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod commands;
+mod docs;
 mod faithful;
 mod layout;
+mod packaging;
 mod sessions;
 mod support;
 mod throttle;

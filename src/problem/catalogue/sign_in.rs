@@ -4,8 +4,8 @@ super::entries! {
     SignInNeeded = "sign-in-needed", code SIGN_IN, exit SIGN_IN,
         what "You are not signed in[ at {host}].",
         cause "There is no valid sign-in for this profile, or the server no longer accepts it.",
-        fix "Open this link in a browser: {link} . Or run `[{command}|planhat-mcp login]` in a terminal.",
-        model "The user has to sign in first. Show them this link: {link} . They can also run `[{command}|planhat-mcp login]` in a terminal. Then call again.";
+        fix "Run `[{command}|planhat-mcp login]` in a terminal[, or open this link in a browser: {link} ].",
+        model "The user has to sign in first. Ask them to [open this link, {link} , or to |]run `[{command}|planhat-mcp login]` in a terminal. Then call again.";
     SignInPending = "sign-in-pending", code SIGN_IN, exit SIGN_IN,
         what "A sign-in is under way and waits for you in the browser.",
         cause "A browser tab was opened, and the sign-in there is not complete yet.",
@@ -24,7 +24,7 @@ super::entries! {
     SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN,
         what "The last sign-in did not succeed, so no browser opens by itself[ for {minutes} minutes].",
         cause "A tab that opens again and again would be a nuisance.",
-        fix "When you are ready, open this link: {link} . Or run `[{command}|planhat-mcp login]` in a terminal.",
+        fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
         model "The last sign-in did not succeed. Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
     AccessDenied = "access-denied", code SIGN_IN, exit SIGN_IN,
         what "Access was not granted.[ The server said: {error_description}.]",
@@ -79,7 +79,7 @@ super::entries! {
     ListenFailed = "listen-failed", code SIGN_IN, exit SIGN_IN,
         what "The local address for the sign-in could not be opened[: {detail}].",
         cause "The system does not allow this port[ ({port})], or a security program forbids it.",
-        fix "Choose another port with --callback-port, and register its redirect URL. Or use `[{command}|planhat-mcp login --no-browser]` and paste the address.",
+        fix "Choose another port with --callback-port, and register its redirect URL. Or use `[{command}|planhat-mcp login] --no-browser` and paste the address.",
         model "The local port for the sign-in could not be opened. Tell the user to choose another with --callback-port.";
     PlanhatClientIdMissing = "planhat-client-id-missing", code SIGN_IN, exit SIGN_IN,
         what "No Planhat client id is configured, and Planhat needs one.",
@@ -189,13 +189,13 @@ super::entries! {
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN,
         what "The browser could not be opened.",
         cause "No browser is set as the default, or BROWSER names one that does not start.",
-        fix "Open this link yourself: {link} . Or run `[{command}|planhat-mcp login --no-browser]` in a terminal.",
-        model "The browser could not be opened. Show the user this link to sign in: {link} . They can also run planhat-mcp login in a terminal.";
+        fix "Run `[{command}|planhat-mcp login] --no-browser` in a terminal[, or open this link yourself: {link} ].",
+        model "The browser could not be opened. Ask the user to [open this link to sign in, {link} , or to |]run `[{command}|planhat-mcp login] --no-browser` in a terminal.";
     NoDesktop = "no-desktop", code SIGN_IN, exit SIGN_IN,
         what "You are not signed in, and there is no display to open a browser on.",
         cause "The program runs on a server, over SSH, or in a client that passes no DISPLAY on.",
-        fix "Run `[{command}|planhat-mcp login --no-browser]` in a terminal, open the link that it prints on any device, and paste the address on which the browser ends.",
-        model "The user has to sign in, and no browser can be opened here. Ask them to run `[{command}|planhat-mcp login --no-browser]` in a terminal, then call again.";
+        fix "Run `[{command}|planhat-mcp login] --no-browser` in a terminal, open the link that it prints on any device, and paste the address on which the browser ends.",
+        model "The user has to sign in, and no browser can be opened here. Ask them to run `[{command}|planhat-mcp login] --no-browser` in a terminal, then call again.";
     SignInProcessFailed = "sign-in-process-failed", code SIGN_IN, exit SIGN_IN,
         what "The sign-in could not be started, or ended early[: {detail}].",
         cause "A security program may have stopped it.",
