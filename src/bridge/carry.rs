@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio::time::Duration;
 
 use crate::message::{IdKey, write};
@@ -15,12 +14,13 @@ use crate::remote::{Exchange, Failure, Outgoing};
 use super::Bridge;
 use super::batch::Seat;
 use super::connection::Need;
+use super::pending::Ticket;
 use super::sign_in::Meanwhile;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
 const AFTERWARDS: Duration = Duration::from_secs(1);
-/// How often a request may find its session lost before it is given up.
-const MOST_SESSIONS: u32 = 2;
+/// How often a request is sent again because its session was lost.
+const MOST_SESSIONS: u32 = 1;
 /// How often one request may ask for a sign-in.
 const MOST_SIGN_INS: u32 = 2;
 
@@ -39,16 +39,18 @@ pub struct InFlight {
     pub tool: Option<String>,
     /// How far the session must be.
     pub need: Need,
+    /// The right to answer it.
+    pub ticket: Ticket,
     /// Its place in a batch, if it came in one.
     pub seat: Mutex<Option<Seat>>,
 }
 
 impl Bridge {
-    /// Carries a request until it is answered or `stop` says that nobody waits any more.
-    pub(super) async fn carry(self: Arc<Self>, request: InFlight, stop: Arc<Notify>) {
+    /// Carries a request until it is answered or nobody waits any more.
+    pub(super) async fn carry(self: Arc<Self>, request: InFlight) {
         tokio::select! {
             biased;
-            () = stop.notified() => tracing::debug!(method = request.method, "cancelled by the client"),
+            () = request.ticket.stop.notified() => tracing::debug!(method = request.method, "cancelled by the client"),
             () = self.carry_to_end(&request) => {}
         }
     }
@@ -63,12 +65,13 @@ impl Bridge {
                     self.read_rest(exchange).await;
                     return;
                 }
-                Err(Failure::SessionLost(epoch)) if sessions < MOST_SESSIONS => {
+                Err(Failure::SessionLost { epoch, .. }) if sessions < MOST_SESSIONS => {
                     sessions += 1;
                     self.session_lost(epoch);
                 }
-                Err(Failure::SessionLost(_)) => {
-                    return self.answer_problem(request, &Problem::new(ProblemId::SessionLost)).await;
+                // The same answer in a new session: it was about the request, not about the session.
+                Err(Failure::SessionLost { otherwise, .. }) => {
+                    return self.answer_problem(request, &otherwise).await;
                 }
                 Err(Failure::SignIn(problem)) if sign_ins < MOST_SIGN_INS => {
                     sign_ins += 1;
@@ -91,20 +94,30 @@ impl Bridge {
         if let Some(answer) = self.not_offered(request) {
             return Ok((answer, None));
         }
-        self.pending.mark_sent(&request.key);
-        let out = Outgoing { body: request.body.clone(), expects: Some(request.key.clone()) };
+        let out = Outgoing {
+            body: request.body.clone(),
+            expects: Some(request.key.clone()),
+            at_server: Arc::clone(&request.ticket.at_server),
+        };
         let mut exchange = self.remote.exchange(&out).await?;
+        let mut stray = None;
         while let Some(message) = exchange.next().await? {
-            if let Some(answer) = self.from_server(message, Some(&request.key), Some(&request.id)).await? {
+            let heard = self.from_server(message, Some(&request.key), Some(&request.id)).await?;
+            if let Some(answer) = heard.answer {
                 return Ok((answer, Some(exchange)));
             }
+            stray = heard.stray.or(stray);
         }
-        Err(Problem::new(ProblemId::NoAnswer).into())
+        Err(match stray {
+            Some(id) => Problem::new(ProblemId::WrongAnswerId).with("found", id),
+            None => Problem::new(ProblemId::NoAnswer),
+        }
+        .into())
     }
 
     /// Gives the one answer, unless the client has cancelled meanwhile.
     pub(super) async fn answer(&self, request: &InFlight, line: Bytes) {
-        let Some(_answering) = self.pending.answer(&request.key) else { return };
+        let Some(_answering) = self.pending.answer(&request.key, &request.ticket) else { return };
         let seat = request.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
         match seat {
             Some(seat) => seat.fill(line),

@@ -118,7 +118,8 @@ impl Connection {
             self.state.send_if_modified(|state| {
                 let up = matches!(state, State::Taken | State::Open);
                 if up {
-                    *state = State::Down(Failure::SessionLost(epoch));
+                    let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                    *state = State::Down(Failure::SessionLost { epoch, otherwise });
                 }
                 up
             });
@@ -247,7 +248,8 @@ impl Bridge {
             match exchange.next().await? {
                 None => return Err(Problem::new(ProblemId::NoAnswer).into()),
                 Some(message) => {
-                    if let Some(answer) = self.from_server(message, Some(&opening.key), opening.id.as_deref()).await? {
+                    let heard = self.from_server(message, Some(&opening.key), opening.id.as_deref()).await?;
+                    if let Some(answer) = heard.answer {
                         break answer;
                     }
                 }
@@ -273,7 +275,7 @@ impl Bridge {
             Ok(Some(body)) => body.clone(),
             _ => return Ok(()),
         };
-        match self.remote.exchange(&Outgoing { body, expects: None }).await {
+        match self.remote.exchange(&Outgoing::unanswered(body)).await {
             Ok(_) => {}
             // A server that dislikes the notification has still answered `initialize`; what follows will show.
             Err(Failure::Explained(problem)) if problem.fact("status").is_some() => {
@@ -302,13 +304,13 @@ impl Bridge {
         let inner = self.connection.lock();
         let hello = inner.hello.as_ref()?;
         if inner.waiting.is_some() {
-            let out = Outgoing { body: hello.body.clone(), expects: Some(hello.key.clone()) };
+            let out = Outgoing { expects: Some(hello.key.clone()), ..Outgoing::unanswered(hello.body.clone()) };
             return Some(Opening { out, key: hello.key.clone(), id: Some(hello.id.clone()) });
         }
         let id = self.own_ids.next();
         let key = IdKey::Text(id.trim_matches('"').to_owned());
         let told = inner.told.as_deref().unwrap_or_else(|| hello.revision_without_server());
-        let out = Outgoing { body: hello.again(&id, told), expects: Some(key.clone()) };
+        let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(hello.again(&id, told)) };
         Some(Opening { out, key, id: None })
     }
 

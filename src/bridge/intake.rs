@@ -96,7 +96,7 @@ impl Bridge {
             let detail = "`initialize` must not be part of a batch";
             return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
         }
-        let Some(stop) = self.pending.add(key.clone()) else {
+        let Some(ticket) = self.pending.add(key.clone()) else {
             return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()), seat);
         };
         let request = InFlight {
@@ -106,6 +106,7 @@ impl Bridge {
             method: method.to_owned(),
             tool: looked_at.name.map(std::borrow::Cow::into_owned),
             need: self.connection.need(),
+            ticket,
             seat: Mutex::new(seat.cloned()),
         };
         tracing::debug!(method, tool = request.tool, "request");
@@ -122,7 +123,7 @@ impl Bridge {
                 tokio::spawn(Arc::clone(self).call_sign_in_tool(request));
             }
             _ => {
-                tokio::spawn(Arc::clone(self).carry(request, stop));
+                tokio::spawn(Arc::clone(self).carry(request));
             }
         }
     }

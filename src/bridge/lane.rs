@@ -84,7 +84,7 @@ impl Bridge {
             tracing::debug!("an answer was dropped: the session that asked is gone");
             return;
         }
-        let out = Outgoing { body: item.body, expects: None };
+        let out = Outgoing::unanswered(item.body);
         match self.remote.exchange(&out).await {
             Ok(mut exchange) => {
                 // Usually 202; a stream or a body here can only hold messages of the server's own.
@@ -94,7 +94,7 @@ impl Bridge {
                     }
                 }
             }
-            Err(Failure::SessionLost(epoch)) => self.session_lost(epoch),
+            Err(Failure::SessionLost { epoch, .. }) => self.session_lost(epoch),
             Err(failure) => tracing::warn!(?failure, "a notification or an answer did not reach the server"),
         }
     }

@@ -1,6 +1,7 @@
 //! Who waits for what: the requests that the client has in flight.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -10,7 +11,7 @@ use crate::message::IdKey;
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
 pub struct Pending {
-    requests: Mutex<HashMap<IdKey, Entry>>,
+    requests: Mutex<HashMap<IdKey, Ticket>>,
     /// Requests in flight, and answers that are on their way to the output.
     count: watch::Sender<usize>,
 }
@@ -25,10 +26,20 @@ impl Drop for Answering<'_> {
     }
 }
 
-#[derive(Debug)]
-struct Entry {
-    stop: Arc<Notify>,
-    sent: bool,
+/// One request in flight, shared between the table and the task that carries it.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    /// Comes when nobody waits for the answer any more.
+    pub stop: Arc<Notify>,
+    /// Whether the server may have the request. Not while it waits here, nor after a refusal that says "not executed".
+    pub at_server: Arc<AtomicBool>,
+}
+
+impl Ticket {
+    /// Ids can be used again, tickets cannot.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stop, &other.stop)
+    }
 }
 
 /// What became of a request that the client cancelled.
@@ -49,28 +60,25 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// Takes a request in; `None` when one with this id is already in flight. The caller stops when the signal comes.
-    pub fn add(&self, key: IdKey) -> Option<Arc<Notify>> {
+    /// Takes a request in; `None` when one with this id is already in flight.
+    pub fn add(&self, key: IdKey) -> Option<Ticket> {
         let mut requests = self.lock();
         if requests.contains_key(&key) {
             return None;
         }
-        let stop = Arc::new(Notify::new());
-        requests.insert(key, Entry { stop: Arc::clone(&stop), sent: false });
+        let ticket = Ticket { stop: Arc::default(), at_server: Arc::default() };
+        requests.insert(key, ticket.clone());
         self.count.send_modify(|count| *count += 1);
-        Some(stop)
-    }
-
-    /// From here on the server may have it.
-    pub fn mark_sent(&self, key: &IdKey) {
-        if let Some(entry) = self.lock().get_mut(key) {
-            entry.sent = true;
-        }
+        Some(ticket)
     }
 
     /// Takes the right to answer; `None` when the request was cancelled or answered before.
-    pub fn answer(&self, key: &IdKey) -> Option<Answering<'_>> {
-        self.lock().remove(key).map(|_| Answering(&self.count))
+    pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<Answering<'_>> {
+        let mut requests = self.lock();
+        if !requests.get(key)?.is(ticket) {
+            return None;
+        }
+        requests.remove(key).map(|_| Answering(&self.count))
     }
 
     /// Takes the right to answer on behalf of somebody else, and stops the work on it.
@@ -86,7 +94,7 @@ impl Pending {
         drop(removed.as_ref().map(|_| Answering(&self.count)));
         match removed {
             None => Cancelled::Unknown,
-            Some(entry) if entry.sent => Cancelled::Sent(entry.stop),
+            Some(entry) if entry.at_server.load(Ordering::Relaxed) => Cancelled::Sent(entry.stop),
             Some(entry) => {
                 entry.stop.notify_one();
                 Cancelled::Unsent
@@ -100,7 +108,7 @@ impl Pending {
         let _ = count.wait_for(|count| *count == 0).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IdKey, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IdKey, Ticket>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,34 +124,44 @@ mod tests {
     #[test]
     fn the_right_to_answer_exists_once() {
         let pending = Pending::default();
-        assert!(pending.add(key(0)).is_some());
+        let ticket = pending.add(key(0)).expect("free");
         assert!(pending.add(key(0)).is_none());
-        assert!(pending.answer(&key(0)).is_some());
-        assert!(pending.answer(&key(0)).is_none());
+        assert!(pending.answer(&key(0), &ticket).is_some());
+        assert!(pending.answer(&key(0), &ticket).is_none());
         assert!(pending.add(key(0)).is_some());
+    }
+
+    #[test]
+    fn an_id_that_is_used_again_cannot_be_answered_by_its_first_user() {
+        let pending = Pending::default();
+        let first = pending.add(key(0)).expect("free");
+        pending.cancel(&key(0));
+        let second = pending.add(key(0)).expect("free again");
+        assert!(pending.answer(&key(0), &first).is_none());
+        assert!(pending.answer(&key(0), &second).is_some());
     }
 
     #[test]
     fn a_cancelled_request_is_told_to_the_server_only_when_the_server_has_it() {
         let pending = Pending::default();
         pending.add(key(1));
-        pending.add(key(2));
-        pending.mark_sent(&key(2));
+        let sent = pending.add(key(2)).expect("free");
+        sent.at_server.store(true, Ordering::Relaxed);
         assert!(matches!(pending.cancel(&key(1)), Cancelled::Unsent));
         assert!(matches!(pending.cancel(&key(2)), Cancelled::Sent(_)));
         assert!(matches!(pending.cancel(&key(3)), Cancelled::Unknown));
-        assert!(pending.answer(&key(2)).is_none());
+        assert!(pending.answer(&key(2), &sent).is_none());
     }
 
     #[tokio::test]
     async fn drained_means_that_nothing_is_in_flight() {
         let pending = Pending::default();
         pending.drained().await;
-        pending.add(key(1));
+        let ticket = pending.add(key(1)).expect("free");
         let drained = pending.drained();
         tokio::pin!(drained);
         assert!(futures_now(&mut drained).is_none());
-        let answering = pending.answer(&key(1));
+        let answering = pending.answer(&key(1), &ticket);
         assert!(futures_now(&mut drained).is_none(), "the answer is not out yet");
         drop(answering);
         drained.await;

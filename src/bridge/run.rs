@@ -24,6 +24,9 @@ use super::{Bridge, OwnIds};
 /// How long the last lines may take to be read by the client, once everything else is over.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
+/// How long the last notifications may take to reach the server after the end of stdin.
+const LAST_NOTIFICATIONS: Duration = Duration::from_secs(2);
+
 /// Why the bridge ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -88,7 +91,8 @@ async fn serve(bridge: &Arc<Bridge>, lines: &mut mpsc::Receiver<Line>) {
     }
     bridge.closing.send_replace(true);
     bridge.pending.drained().await;
-    bridge.lane.drained().await;
+    // Nobody is told what becomes of these, so nobody should wait long for them.
+    let _ = tokio::time::timeout(LAST_NOTIFICATIONS, bridge.lane.drained()).await;
 }
 
 async fn wind_up(bridge: Arc<Bridge>, written: Written, background: JoinSet<()>) {

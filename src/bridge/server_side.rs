@@ -63,9 +63,24 @@ enum Step {
     /// For the client, as it is.
     Pass,
     /// An answer to another request that is in flight.
-    Other(IdKey),
+    Other(IdKey, Box<RawValue>),
     /// For nobody.
     Drop(&'static str),
+}
+
+/// What a body or an event of the server held, beside what was passed on.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The answer that was waited for, as a line.
+    pub answer: Option<Bytes>,
+    /// The id of an answer that nobody waits for.
+    pub stray: Option<Box<RawValue>>,
+}
+
+impl Heard {
+    fn and(self, later: Self) -> Self {
+        Self { answer: self.answer.or(later.answer), stray: later.stray.or(self.stray) }
+    }
 }
 
 impl Bridge {
@@ -79,11 +94,11 @@ impl Bridge {
         body: Bytes,
         awaited: Option<&IdKey>,
         id: Option<&RawValue>,
-    ) -> Result<Option<Bytes>, Problem> {
+    ) -> Result<Heard, Problem> {
         let members: Vec<Bytes> = match peek(&body) {
             Ok(Peek::One(kind)) => {
                 let step = self.sort(&kind, &body, awaited, id);
-                return self.act(step, body).await;
+                return Ok(self.act(step, body).await);
             }
             // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
@@ -91,18 +106,18 @@ impl Bridge {
                 return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", detail));
             }
         };
-        let mut answer = None;
+        let mut heard = Heard::default();
         for member in members {
             let text = std::str::from_utf8(&member).unwrap_or_default();
             match peek_object(text) {
                 Ok(kind) => {
                     let step = self.sort(&kind, &member, awaited, id);
-                    answer = self.act(step, member).await?.or(answer);
+                    heard = heard.and(self.act(step, member).await);
                 }
                 Err(error) => tracing::warn!(%error, "a member of a server's batch was dropped"),
             }
         }
-        Ok(answer)
+        Ok(heard)
     }
 
     fn sort(&self, kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Step {
@@ -113,7 +128,7 @@ impl Bridge {
                 Step::Pass
             }
             Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Step::Answer(body.clone()),
-            Kind::Response { id: Some((_, key)), .. } => Step::Other(key.clone()),
+            Kind::Response { id: Some((id, key)), .. } => Step::Other(key.clone(), (*id).to_owned()),
             Kind::Response { id: None, .. } => match (awaited, id) {
                 (Some(_), Some(id)) => Step::Answer(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)),
                 (Some(_), None) => Step::Answer(body.clone()),
@@ -122,16 +137,19 @@ impl Bridge {
         }
     }
 
-    async fn act(&self, step: Step, body: Bytes) -> Result<Option<Bytes>, Problem> {
+    async fn act(&self, step: Step, body: Bytes) -> Heard {
         match step {
-            Step::Answer(line) => return Ok(Some(write::one_line(line))),
+            Step::Answer(line) => return Heard { answer: Some(write::one_line(line)), stray: None },
             Step::Pass => self.output.send(write::one_line(body)).await,
-            Step::Other(key) => match self.pending.answer_for(&key) {
+            Step::Other(key, id) => match self.pending.answer_for(&key) {
                 Some(_answering) => self.output.send(write::one_line(body)).await,
-                None => tracing::warn!("the server answered a request that nobody waits for; dropped"),
+                None => {
+                    tracing::warn!("the server answered a request that nobody waits for; dropped");
+                    return Heard { answer: None, stray: Some(id) };
+                }
             },
             Step::Drop(what) => tracing::warn!("the server sent {what}; dropped"),
         }
-        Ok(None)
+        Heard::default()
     }
 }

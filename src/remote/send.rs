@@ -3,6 +3,7 @@
 //! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
 //! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Gate, Http, NetError, host_of, retry_after};
-use crate::message::{Kind, Peek, peek};
+use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 
 use super::answer::{Exchange, Media, Stream, explain_refusal, read_whole};
@@ -38,7 +39,16 @@ pub struct Outgoing {
     /// As the client wrote it.
     pub body: Bytes,
     /// Whether an answer is expected, and under which id.
-    pub expects: Option<crate::message::IdKey>,
+    pub expects: Option<IdKey>,
+    /// Raised while the server may have it, lowered when a refusal says that it was not executed.
+    pub at_server: Arc<AtomicBool>,
+}
+
+impl Outgoing {
+    /// A message that expects no answer.
+    pub fn unanswered(body: Bytes) -> Self {
+        Self { body, expects: None, at_server: Arc::default() }
+    }
 }
 
 /// Why a message did not get through.
@@ -46,8 +56,13 @@ pub struct Outgoing {
 pub enum Failure {
     /// Somebody has to sign in; nothing was executed.
     SignIn(Problem),
-    /// The session of this epoch is gone; nothing was executed.
-    SessionLost(u64),
+    /// The session of this epoch is gone, as far as a 404 says so; nothing was executed.
+    SessionLost {
+        /// Which one.
+        epoch: u64,
+        /// What the 404 means if a new session does not help.
+        otherwise: Box<Problem>,
+    },
     /// Anything else, explained.
     Explained(Problem),
 }
@@ -116,11 +131,16 @@ impl Remote {
             if let (Some(opened), Some(now)) = (session.grant, &bearer)
                 && opened != now.grant
             {
-                return Err(Failure::SessionLost(session.epoch));
+                let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
             }
             let message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
+            out.at_server.store(true, Ordering::Relaxed);
             let mut response = self.execute(message).await?;
             let status = response.status();
+            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
+                out.at_server.store(false, Ordering::Relaxed);
+            }
             let url = response.url().clone();
             match status {
                 StatusCode::UNAUTHORIZED => {
@@ -145,7 +165,10 @@ impl Remote {
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
-                        _ => Err(Failure::SessionLost(session.epoch)),
+                        _ => {
+                            let otherwise = explain_refusal(&self.settings, &url, status, response.headers(), &body);
+                            Err(Failure::SessionLost { epoch: session.epoch, otherwise: Box::new(otherwise) })
+                        }
                     };
                 }
                 status if status.is_success() => {
@@ -184,7 +207,10 @@ impl Remote {
                     self.renew(renewals, bearer.as_ref(), response.headers()).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
-                StatusCode::NOT_FOUND if session.id.is_some() => return Err(Failure::SessionLost(session.epoch)),
+                StatusCode::NOT_FOUND if session.id.is_some() => {
+                    let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                    return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
+                }
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
                     let url = response.url().clone();
                     return Ok(Some(Stream::new(url, response, self.settings.limits.max_message_bytes, None)));
@@ -331,7 +357,6 @@ fn same_origin(a: &Url, b: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::IdKey;
 
     #[test]
     fn a_bearer_stays_within_the_origin_it_was_made_for() {
@@ -344,7 +369,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_recognised_by_its_id_or_by_the_lack_of_one() {
-        let out = Outgoing { body: Bytes::new(), expects: Some(IdKey::Number("7".into())) };
+        let out = Outgoing { expects: Some(IdKey::Number("7".into())), ..Outgoing::unanswered(Bytes::new()) };
         let named = br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}"#;
         let nameless = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
         let other = br#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"message":"no"}}"#;

@@ -75,7 +75,7 @@ impl<'a> Standing<'a> {
                 Ok(())
             }
             Ok(None) => Err(Over::NotOffered),
-            Err(Failure::SessionLost(epoch)) => Err(Over::SessionLost(epoch)),
+            Err(Failure::SessionLost { epoch, .. }) => Err(Over::SessionLost(epoch)),
             Err(Failure::SignIn(_)) => Err(Over::SignedOut),
             Err(Failure::Explained(problem)) => {
                 if problem.fact("status").is_some_and(|status| matches!(status, "400" | "404" | "406" | "501")) {

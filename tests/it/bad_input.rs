@@ -126,7 +126,7 @@ fn answers_that_are_no_answers_are_explained_and_the_next_call_works() {
         (RawReply::sse(), "no-answer"),
         (RawReply::sse().event(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#), "no-answer"),
         (RawReply::sse().bytes("data: {\"jsonrpc\"").cut(), "connection-lost"),
-        (RawReply::status(404).header("content-type", "text/html").bytes(html), "session-lost"),
+        (RawReply::status(404).header("content-type", "text/html").bytes(html), "not-found"),
         (RawReply::status(418).bytes("short and stout"), "http-status"),
     ];
     for (n, (reply, problem)) in cases.into_iter().enumerate() {

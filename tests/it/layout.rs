@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["secret", "clock"],
     &["problem"],
-    &["config", "logging"],
+    &["config"],
+    &["logging"],
     &["message"],
     &["http", "store"],
     &["auth"],

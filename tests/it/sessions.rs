@@ -25,10 +25,7 @@ fn every_request_after_initialize_carries_the_session_and_its_revision() {
         for request in &requests[1..] {
             assert_eq!(request.header("mcp-session-id").map(str::to_owned), session, "{request:?}");
             assert_eq!(request.header("mcp-protocol-version"), Some(revision), "{request:?}");
-            assert_eq!(
-                request.headers.iter().filter(|(name, _)| name == "accept").count(),
-                usize::from(request.http_method != "DELETE")
-            );
+            assert_eq!(request.headers.iter().filter(|(name, _)| name == "accept").count(), 1, "{request:?}");
         }
         assert_eq!(requests.iter().filter(|r| r.http_method == "DELETE").count(), 1);
     }
@@ -110,9 +107,7 @@ fn the_standing_stream_brings_messages_and_is_opened_again_where_it_broke() {
     setup.sandbox.on_method("notifications/initialized", RawReply::accepted());
     let bridge = setup.open();
     setup.sandbox.wait_until(|c| c.streams_open >= 1, PATIENCE).expect("the standing stream opens");
-    assert!(
-        setup.sandbox.push_bytes("retry: 1\nid: e-7\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/a\"}\n\n")
-    );
+    assert!(setup.sandbox.push_bytes("retry: 1\nid: e-7\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/a\"}\n\n"));
     assert!(bridge.next_line().contains("notifications/a"));
     setup.sandbox.go_offline();
     setup.sandbox.come_back().expect("the ports are still free");
