@@ -18,18 +18,22 @@ use super::{block_on, server_name, table, terminal};
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
-    if settings.static_token.is_some() && !how.order_from_stdin {
+    if settings.static_token.is_some() {
         terminal::say(
             "PLANHAT_MCP_TOKEN is set: this access token is sent as it is, so there is nothing to sign in.\n",
         );
         return Ok(ExitCode::SUCCESS);
+    }
+    if how.order_from_stdin {
+        // MERGE: the entry of `auth` that reads the order from stdin and carries it out; nobody watches this process.
+        return Err(Problem::new(ProblemId::InternalError).with("detail", "this build takes no orders yet"));
     }
     block_on(async {
         terminal::say(&introduction(&settings));
         // A person can paste; a script that wants to has to say so with --no-browser.
         let paste = (how.no_browser || terminal::is_interactive()).then(pasted_lines);
         // MERGE: Authorizer::login(LoginOptions { open_browser: !how.no_browser, paste }, &mut Ui { settings }).await,
-        // then terminal::say(&done(&settings, &grant, now)); with how.order_from_stdin the entry that takes the order.
+        // then terminal::say(&done(&settings, &grant, now)).
         drop(paste);
         Err(Problem::new(ProblemId::InternalError).with("detail", "this build cannot sign in yet"))
     })?
