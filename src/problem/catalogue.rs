@@ -211,7 +211,7 @@ catalogue! {
         RevisionRefused,
     }
     sign_in "Signing in" {
-        /// Nobody is signed in; facts `link`, `command`.
+        /// Nobody is signed in; facts `service`, `link`, `command`.
         SignInNeeded,
         /// A sign-in is under way; fact `link`.
         SignInPending,
@@ -219,7 +219,7 @@ catalogue! {
         PlanhatSignInTimedOut,
         /// Nobody completed the sign-in elsewhere; facts `minutes`, `redirect_url`.
         SignInTimedOut,
-        /// A sign-in just failed, so no browser opens by itself; facts `link`, `minutes`, `command`.
+        /// A sign-in just failed, so no browser opens by itself; facts `link`, `seconds`, `command`.
         SignInCoolDown,
         /// The user (or the server) said no: `error=access_denied`.
         AccessDenied,
@@ -233,19 +233,19 @@ catalogue! {
         MissingPermissions,
         /// The `state` of the callback is not ours.
         StateMismatch,
-        /// A callback with neither code nor error.
-        CallbackWithoutCode,
+        /// A callback that lacks or repeats something; fact `detail`.
+        CallbackIncomplete,
         /// The callback names another issuer (RFC 9207); facts `expected`, `found`.
         CallbackIssuerMismatch,
         /// What was pasted is not the redirect URL; fact `detail`.
         PastedUrlInvalid,
         /// The callback port is taken; facts `port`, `owner`, `redirect_url`.
         PortInUse,
-        /// The callback listener could not start; facts `port`, `detail`.
+        /// The callback listener could not start; facts `place`, `detail`.
         ListenFailed,
         /// Planhat needs a client id; facts `redirect_url`, `config_file`.
         PlanhatClientIdMissing,
-        /// Another server needs a client id; facts `host`, `redirect_url`.
+        /// Another server needs a client id; facts `issuer`, `redirect_url`.
         ClientIdMissing,
         /// A client secret without a client id.
         SecretWithoutClientId,
@@ -257,9 +257,9 @@ catalogue! {
         RedirectUrlNotRegistered,
         /// The client id belongs to the other environment; facts `client_id`, `url`, `other_url`.
         WrongEnvironment,
-        /// There is no authorization server to be found; fact `host`.
+        /// There is no authorization server to be found; facts `url`, `detail`.
         NoAuthorizationServer,
-        /// The authorization server's metadata cannot be used; facts `url`, `detail`.
+        /// The authorization server's metadata cannot be used; facts `place`, `detail`.
         MetadataInvalid,
         /// The metadata belongs to another issuer; facts `expected`, `found`.
         IssuerMismatch,
@@ -267,15 +267,15 @@ catalogue! {
         ResourceMismatch,
         /// The metadata lists no S256; fact `issuer`.
         NoS256,
-        /// An authorization endpoint that no browser should open; fact `detail`.
-        UnsafeAuthorizeUrl,
+        /// An address of the server that must not be used; facts `purpose`, `detail`.
+        UnsafeEndpoint,
         /// An error at the token endpoint; facts `error`, `error_description`.
         TokenEndpointError,
         /// An answer of the token endpoint that is none; facts `status`, `detail`.
         TokenAnswerInvalid,
         /// The authorization code was refused.
         CodeRejected,
-        /// The refresh token is no longer accepted.
+        /// The refresh token is no longer accepted; facts `service`, `detail`.
         GrantExpired,
         /// A fresh access token is refused all the same; fact `host`.
         TokenRejected,
@@ -285,7 +285,11 @@ catalogue! {
         PlanhatStaticTokenRejected,
         /// The static token was refused by another server; fact `host`.
         StaticTokenRejected,
-        /// The browser did not start; fact `link`.
+        /// There is nothing to sign in to while a static token is set.
+        StaticTokenSet,
+        /// The authorization server cannot answer for a passing reason; facts `status`, `error_description`.
+        TokenEndpointUnavailable,
+        /// The browser did not start; facts `link`, `detail`.
         BrowserFailed,
         /// There is no display to open a browser on; facts `link`, `command`.
         NoDesktop,
@@ -323,22 +327,20 @@ catalogue! {
         KeychainLocked,
         /// The keychain did not answer in time; fact `seconds`.
         KeychainSlow,
-        /// A keychain record is not what this program wrote; fact `detail`.
-        KeychainDamaged,
         /// The system or the user refused access to the keychain.
         KeychainDenied,
-        /// Any other keychain failure.
-        KeychainFailed,
+        /// A record is not what this program wrote; fact `detail`.
+        StoreDamaged,
+        /// Any other failure of the store; fact `detail`.
+        StoreFailed,
         /// The file store, or its folder, is open to others; facts `file`, `detail`.
         FileStoreUnsafe,
-        /// The file store cannot be read or written; fact `file`.
-        FileStoreFailed,
-        /// The file store holds something else; facts `file`, `detail`.
-        FileStoreDamaged,
-        /// Another process holds a lock for too long; facts `file`, `seconds`.
+        /// Another process holds a lock for too long; facts `purpose`, `path`, `seconds`.
         LockTimedOut,
         /// The state directory cannot be used; facts `dir`, `detail`.
         StateDirUnusable,
+        /// A file in the state directory cannot be read or written; facts `path`, `detail`.
+        StateFileFailed,
         /// A renewed sign-in could not be saved.
         TokenNotSaved,
     }
