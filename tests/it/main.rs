@@ -3,8 +3,10 @@
 mod bad_input;
 mod canary;
 mod commands;
+mod docs;
 mod faithful;
 mod layout;
+mod packaging;
 mod sessions;
 mod signing_in;
 mod support;
