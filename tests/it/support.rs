@@ -49,7 +49,7 @@ impl Setup {
         let mut command = bare(self.home.path());
         command.args(["--url", &self.sandbox.mcp_url()]).env("PLANHAT_MCP_TOKEN_STORE", "file");
         if let Some(browser) = &self.browser {
-            command.args(["--client-id", planhat_sandbox::CLIENT_ID]);
+            command.args(["--client-id", planhat_sandbox::CLIENT_ID, "--scope", "inclusive"]);
             command.args(["--callback-port", &self.callback_port.to_string()]);
             command.env("PLANHAT_MCP_CLIENT_SECRET", planhat_sandbox::CLIENT_SECRET);
             command.env("BROWSER", browser.command());
