@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_problem_arrives_as_it_was_told() {
-        let problem = Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
+        let problem =
+            Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
         let text = serde_json::to_string(&Told::from(&problem)).unwrap();
         assert_eq!(Problem::from(serde_json::from_str::<Told>(&text).unwrap()), problem);
     }
