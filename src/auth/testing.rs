@@ -103,6 +103,12 @@ impl Fake {
         self.script().pages.insert(target.into(), (status, body.into()));
     }
 
+    /// Refreshes, and spent refresh tokens that were presented.
+    pub fn counts(&self) -> (u32, u32) {
+        let script = self.script();
+        (script.refreshes, script.reused)
+    }
+
     pub fn token_requests(&self) -> Vec<Seen> {
         self.script().seen.iter().filter(|seen| seen.target == "/token").cloned().collect()
     }
