@@ -2,7 +2,7 @@
 //!
 //! # Two walks
 //!
-//! - **A message**: [`bridge::stdio`] reads a line, [`bridge::peek`] looks at a few fields and leaves the bytes alone,
+//! - **A message**: [`bridge::stdio`] reads a line, [`message::peek()`] looks at a few fields and leaves the bytes alone,
 //!   [`bridge::pending`] remembers who waits for what, [`remote::send`] carries it (bearer, headers, POST, classify the
 //!   answer, act), [`remote::sse`] or a JSON body brings the answer, and [`bridge::stdio`] writes a line.
 //! - **A token**: [`auth::challenge`] → [`auth::discovery`] → client registration → [`auth::login`] (PKCE, browser,
@@ -14,7 +14,7 @@
 //! A module may use only what stands to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! secret, clock | problem | config, logging | http, store | auth | remote | bridge | cli | main
+//! secret, clock | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
 //! ```
 
 pub mod auth;
@@ -24,6 +24,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod logging;
+pub mod message;
 pub mod problem;
 pub mod remote;
 pub mod secret;

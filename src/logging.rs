@@ -1,1 +1,175 @@
-//! x
+//! Owns the log: one line an event to stderr, and to a file when one is asked for; never to stdout.
+//!
+//! Redaction ([`redact`]) is the last guard, not the first: nothing above it logs a secret. Libraries are held to
+//! warnings unless everything is asked for, because what they say in detail is about bytes, not about what happened.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::problem::{Problem, ProblemId};
+
+mod redact;
+
+pub use redact::redact;
+
+/// Starts the log of this process, with everything up to `level`; a second call changes nothing.
+pub fn start(level: Level, file: Option<&Path>) -> Result<(), Problem> {
+    let file = file.map(open).transpose()?;
+    let layer = tracing_subscriber::fmt::layer().event_format(Redacted(Format::default())).with_writer(Sinks { file });
+    // Only a process that has a log already refuses another.
+    let _ = tracing_subscriber::registry().with(layer).with(targets(level)).try_init();
+    Ok(())
+}
+
+/// Sends panics through the log, and so through redaction, instead of straight to stderr.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("internal fault: {panic}")));
+}
+
+fn targets(level: Level) -> Targets {
+    // Even at the most verbose, frames and headers (h2 prints both) stay out.
+    let theirs = if level == Level::TRACE { Level::INFO } else { level.min(Level::WARN) };
+    Targets::new().with_default(theirs).with_target("planhat_mcp", level)
+}
+
+fn open(path: &Path) -> Result<File, Problem> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .map_err(|error| Problem::new(ProblemId::LogFileFailed).with("file", path.display()).with("detail", error))
+}
+
+/// stderr, and a file beside it.
+#[derive(Debug)]
+struct Sinks {
+    file: Option<File>,
+}
+
+/// Writes one event to every sink. An event is written in one piece, so that lines of several processes do not mix.
+#[derive(Debug)]
+struct SinkWriter<'a> {
+    file: Option<&'a File>,
+}
+
+impl<'a> MakeWriter<'a> for Sinks {
+    type Writer = SinkWriter<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        SinkWriter { file: self.file.as_ref() }
+    }
+}
+
+impl io::Write for SinkWriter<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A log that cannot be written (a closed stderr, a full disk) must not disturb the work.
+        let _ = io::stderr().write_all(line);
+        if let Some(mut file) = self.file {
+            let _ = file.write_all(line);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The usual one-line form, after the last guard.
+#[derive(Debug)]
+struct Redacted<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for Redacted<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        to.write_str(&redact(&line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Collects what would be written.
+    #[derive(Debug, Clone, Default)]
+    struct Collected(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Collected {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: Level, events: impl FnOnce()) -> String {
+        let collected = Collected::default();
+        let sink = collected.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .event_format(Redacted(Format::default()))
+            .with_writer(move || sink.clone());
+        let subscriber = tracing_subscriber::registry().with(layer).with(targets(level));
+        tracing::subscriber::with_default(subscriber, events);
+        String::from_utf8(collected.0.lock().expect("no writer panics").clone()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_secret_that_slipped_into_an_event_is_masked() {
+        let shown = logged(Level::TRACE, || {
+            tracing::info!(header = "Bearer canary-1", "sent client_secret=canary-2&grant_type=x");
+        });
+        assert!(shown.contains("grant_type=x") && !shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn a_level_that_is_not_asked_for_is_silent_and_libraries_are_quieter_than_we_are() {
+        let events = || {
+            tracing::debug!("ours in detail");
+            tracing::info!(target: "hyper", "theirs in detail");
+            tracing::warn!(target: "hyper", "their warning");
+            tracing::debug!(target: "h2", "frame with headers");
+        };
+        let shown = logged(Level::DEBUG, events);
+        assert!(shown.contains("ours in detail") && shown.contains("their warning"), "{shown}");
+        assert!(!shown.contains("theirs in detail"), "{shown}");
+        let shown = logged(Level::ERROR, events);
+        assert_eq!(shown, "");
+        let shown = logged(Level::TRACE, events);
+        assert!(shown.contains("theirs in detail") && !shown.contains("frame"), "{shown}");
+    }
+
+    #[test]
+    fn the_log_has_no_colors_because_clients_keep_it_in_files() {
+        let shown = logged(Level::INFO, || tracing::warn!("plain"));
+        assert!(!shown.contains('\u{1b}') && shown.ends_with("plain\n"), "{shown:?}");
+    }
+
+    #[test]
+    fn a_log_file_that_cannot_be_written_names_itself() {
+        let problem = start(Level::INFO, Some(Path::new("/nonexistent/dir/log"))).expect_err("no such folder");
+        assert_eq!((problem.id, problem.fact("file")), (ProblemId::LogFileFailed, Some("/nonexistent/dir/log")));
+    }
+}

@@ -1,1 +1,23 @@
-fn main() {}
+//! The program: read the command line, do what it says, explain what went wrong, and end with a code that scripts can
+//! read.
+
+use std::process::ExitCode;
+
+use planhat_mcp::cli::{self, Cli, terminal};
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            terminal::clap(&error);
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match cli::run(&cli) {
+        Ok(code) => code,
+        Err(problem) => {
+            terminal::explain(&problem);
+            problem.exit_code()
+        }
+    }
+}

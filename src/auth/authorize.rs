@@ -52,7 +52,7 @@ impl Request {
         client: &Client,
     ) -> Result<Self, Problem> {
         let endpoint = |detail: &dyn std::fmt::Display| {
-            Problem::new(ProblemId::EndpointRefused).with("purpose", "authorization endpoint").with("detail", detail)
+            Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization endpoint").with("detail", detail)
         };
         let page = browser::checked(&found.server.authorization_endpoint).map_err(|why| endpoint(&why))?;
         let redirect = RedirectUrl::new(settings.oauth.callback.redirect_url()).map_err(|e| endpoint(&e))?;
@@ -106,14 +106,14 @@ impl Expected {
             [] => {}
             [error, ..] => {
                 let problem = match error.expose().as_str() {
-                    "access_denied" => Problem::new(ProblemId::SignInRefused),
-                    _ => Problem::new(ProblemId::SignInError),
+                    "access_denied" => Problem::new(ProblemId::AccessDenied),
+                    _ => Problem::new(ProblemId::AuthorizationFailed),
                 };
                 let problem = problem.with("error", error.expose());
                 let description =
                     all("error_description").first().map(|d| d.expose().clone()).filter(|d| !d.is_empty());
                 return Err(Rejection::Final(match description {
-                    Some(text) => problem.with("description", text),
+                    Some(text) => problem.with("error_description", text),
                     None => problem,
                 }));
             }
@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn an_error_counts_only_with_the_right_state() {
-        assert_eq!(problem("error=access_denied&state=s3cret"), ProblemId::SignInRefused);
-        assert_eq!(problem("error=server_error&error_description=x&state=s3cret"), ProblemId::SignInError);
+        assert_eq!(problem("error=access_denied&state=s3cret"), ProblemId::AccessDenied);
+        assert_eq!(problem("error=server_error&error_description=x&state=s3cret"), ProblemId::AuthorizationFailed);
         assert_eq!(expected(false).code("error=access_denied&state=wrong"), Err(Rejection::Foreign));
         assert_eq!(expected(false).code("error=access_denied"), Err(Rejection::Foreign));
     }
@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(result.is_ok(), good, "required {required}, {iss}");
             let refused = expected(required).code(&format!("error=access_denied&state=s3cret{iss}"));
             let Err(Rejection::Final(problem)) = refused else { panic!() };
-            assert_eq!(problem.id == ProblemId::SignInRefused, good, "required {required}, {iss}");
+            assert_eq!(problem.id == ProblemId::AccessDenied, good, "required {required}, {iss}");
         }
     }
 }

@@ -163,7 +163,7 @@ impl Authorizer {
         challenge: Challenge,
     ) -> Result<Bearer, AuthError> {
         if self.settings.static_token.is_some() {
-            return Err(AuthError::Failed(Problem::new(ProblemId::StaticTokenRefused)));
+            return Err(AuthError::Failed(self.static_token_rejected()));
         }
         self.note_challenge(challenge);
         self.renew(rejected.map(|bearer| bearer.serial)).await
@@ -235,6 +235,11 @@ impl Authorizer {
         }
     }
 
+    /// Where tokens lie.
+    pub fn backend(&self) -> &Backend {
+        self.store.backend()
+    }
+
     /// What people call the service.
     pub(super) fn service(&self) -> String {
         match self.settings.product {
@@ -251,9 +256,18 @@ impl Authorizer {
         self.memory().challenge.clone()
     }
 
+    fn static_token_rejected(&self) -> Problem {
+        if self.settings.product.is_planhat() {
+            Problem::new(ProblemId::PlanhatStaticTokenRejected)
+        } else {
+            Problem::new(ProblemId::StaticTokenRejected).with("host", self.service())
+        }
+    }
+
     /// "Somebody has to sign in", with the link where there is one.
     pub(super) fn sign_in_needed(&self) -> Problem {
         let problem = Problem::new(ProblemId::SignInNeeded).with("service", self.service());
+        let problem = problem.with("command", self.settings.command("login"));
         match self.sign_in_link() {
             Some(link) => problem.with("link", link),
             None => problem,

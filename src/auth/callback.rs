@@ -69,7 +69,7 @@ impl Callback {
             // Browsers may try ::1 first. Held by somebody else, it would get the code; absent, nobody can.
             match listen(IpAddr::V6(Ipv6Addr::LOCALHOST), settings) {
                 Ok(listener) => listeners.push(listener),
-                Err(problem) if problem.id == ProblemId::CallbackPortInUse => return Err(problem),
+                Err(problem) if problem.id == ProblemId::PortInUse => return Err(problem),
                 Err(problem) => tracing::debug!(%problem, "no IPv6 loopback"),
             }
         }
@@ -93,7 +93,7 @@ impl Callback {
             let place = listener.local_addr().map_or_else(|_| shared.authority.clone(), |a| a.to_string());
             shared
                 .start(listener)
-                .map_err(|error| Problem::new(ProblemId::CallbackFailed).with("place", place).with("detail", error))?;
+                .map_err(|error| Problem::new(ProblemId::ListenFailed).with("place", place).with("detail", error))?;
         }
         Ok((serving, receiver))
     }
@@ -103,8 +103,8 @@ fn listen(address: IpAddr, settings: &CallbackSettings) -> Result<TcpListener, P
     let address = SocketAddr::new(address, settings.port);
     let listener = TcpListener::bind(address).and_then(|listener| bound_silence(&listener).map(|()| listener));
     listener.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => Problem::new(ProblemId::CallbackPortInUse).with("port", settings.port),
-        _ => Problem::new(ProblemId::CallbackFailed).with("place", address).with("detail", error),
+        ErrorKind::AddrInUse => Problem::new(ProblemId::PortInUse).with("port", settings.port),
+        _ => Problem::new(ProblemId::ListenFailed).with("place", address).with("detail", error),
     })
 }
 
@@ -229,7 +229,7 @@ impl Shared {
             Ok(code) => Ok(Ok(code)),
             Err(Rejection::Final(problem)) => Ok(Err(problem)),
             Err(Rejection::Foreign) if self.arrived.load(Ordering::SeqCst) => Err(Page::already()),
-            Err(Rejection::Foreign) => Err(Page::foreign(&Problem::new(ProblemId::CallbackForeign))),
+            Err(Rejection::Foreign) => Err(Page::foreign(&Problem::new(ProblemId::StateMismatch))),
         }
     }
 }
@@ -247,7 +247,7 @@ impl Drop for Browser {
     /// The sign-in went away while the browser waited.
     fn drop(&mut self) {
         if let Some(request) = self.0.take() {
-            later(request, Page::failed(&Problem::new(ProblemId::SignInFailed)));
+            later(request, Page::failed(&Problem::new(ProblemId::SignInProcessFailed)));
         }
     }
 }

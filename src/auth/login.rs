@@ -89,7 +89,7 @@ impl Authorizer {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
         let Some(_lock) = ProcessLock::try_acquire(&self.files.login_lock())? else {
-            let problem = Problem::new(ProblemId::SignInUnderWay);
+            let problem = Problem::new(ProblemId::SignInPending);
             return Err(match self.sign_in_link() {
                 Some(link) => problem.with("link", link),
                 None => problem,
@@ -146,7 +146,7 @@ impl Authorizer {
             tokio::select! {
                 arrival = arrivals.recv() => match arrival {
                     Some(Arrival { outcome, browser }) => break Answer { outcome, browser: Some(browser) },
-                    None => return Err(Problem::new(ProblemId::SignInFailed).with("detail", "the listener ended")),
+                    None => return Err(Problem::new(ProblemId::SignInProcessFailed).with("detail", "the listener ended")),
                 },
                 line = pasted(&mut options.paste) => match self.read_paste(&line, &request) {
                     Ok(outcome) => break Answer { outcome, browser: None },
@@ -154,7 +154,13 @@ impl Authorizer {
                 },
                 () = tokio::time::sleep_until(deadline) => {
                     let minutes = within.as_secs().div_ceil(60);
-                    let problem = Problem::new(ProblemId::SignInTimedOut).with("minutes", minutes);
+                    let id = if self.settings.product.is_planhat() {
+                        ProblemId::PlanhatSignInTimedOut
+                    } else {
+                        ProblemId::SignInTimedOut
+                    };
+                    let problem = Problem::new(id).with("minutes", minutes).with("client_id", &client.id);
+                    let problem = problem.with("command", self.settings.command("login"));
                     return Err(problem.with("redirect_url", redirect_url));
                 }
             }
@@ -237,7 +243,7 @@ impl Authorizer {
         if known != Challenge::default() {
             return known;
         }
-        let Ok(client) = self.http.client() else { return known };
+        let Ok(client) = self.http.client(&self.settings.url) else { return known };
         let mut request = reqwest::Request::new(reqwest::Method::GET, self.settings.url.clone());
         let accept = reqwest::header::HeaderValue::from_static("application/json, text/event-stream");
         request.headers_mut().insert(reqwest::header::ACCEPT, accept);
@@ -253,7 +259,7 @@ impl Authorizer {
     /// The outcome that a pasted address holds, or why it is of no use.
     fn read_paste(&self, line: &str, request: &Request) -> Result<Result<Secret, Problem>, Problem> {
         let unreadable = |detail: &str| {
-            Problem::new(ProblemId::PasteUnreadable)
+            Problem::new(ProblemId::PastedUrlInvalid)
                 .with("detail", detail)
                 .with("redirect_url", self.settings.oauth.callback.redirect_url())
         };
@@ -266,7 +272,7 @@ impl Authorizer {
         match request.expected.code(query) {
             Ok(code) => Ok(Ok(code)),
             Err(Rejection::Final(problem)) => Ok(Err(problem)),
-            Err(Rejection::Foreign) => Err(Problem::new(ProblemId::CallbackForeign)),
+            Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
         }
     }
 }
@@ -276,7 +282,7 @@ async fn open_browser(request: &Request) -> Result<(), Problem> {
     let link = request.link.clone();
     let opened = tokio::task::spawn_blocking(move || browser::open(&link)).await;
     opened.unwrap_or_else(|_| {
-        Err(Problem::new(ProblemId::BrowserNotOpened).with("link", &request.link).with("detail", "it broke down"))
+        Err(Problem::new(ProblemId::BrowserFailed).with("link", &request.link).with("detail", "it broke down"))
     })
 }
 

@@ -74,7 +74,7 @@ impl ServerMetadata {
     /// Refuses what must not be used: a foreign issuer, unsafe endpoints, no PKCE.
     pub fn check(&self, issuer: &str, place: &Url) -> Result<(), Problem> {
         if !same_issuer(issuer, &self.issuer) {
-            return Err(Problem::new(ProblemId::MetadataRefused)
+            return Err(Problem::new(ProblemId::MetadataInvalid)
                 .with("place", place)
                 .with("detail", format_args!("it names the issuer {} instead of {issuer}", self.issuer)));
         }
@@ -82,7 +82,7 @@ impl ServerMetadata {
         endpoint(&self.token_endpoint, "token endpoint")?;
         let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
         if !methods.iter().any(|method| method == "S256") {
-            return Err(Problem::new(ProblemId::NoPkce).with("issuer", issuer));
+            return Err(Problem::new(ProblemId::NoS256).with("issuer", issuer));
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ fn same_issuer(asked: &str, found: &str) -> bool {
 }
 
 fn refused(purpose: &'static str, why: &str) -> Problem {
-    Problem::new(ProblemId::EndpointRefused).with("purpose", purpose).with("detail", why)
+    Problem::new(ProblemId::UnsafeEndpoint).with("purpose", purpose).with("detail", why)
 }
 
 #[cfg(test)]
@@ -214,7 +214,7 @@ mod tests {
             let problem = metadata(serde_json::json!({"code_challenge_methods_supported": methods}))
                 .check("https://as.example", &place)
                 .unwrap_err();
-            assert_eq!(problem.id, ProblemId::NoPkce);
+            assert_eq!(problem.id, ProblemId::NoS256);
         }
     }
 
@@ -232,7 +232,7 @@ mod tests {
             for field in ["authorization_endpoint", "token_endpoint"] {
                 let problem =
                     metadata(serde_json::json!({field: bad})).check("https://as.example", &place).unwrap_err();
-                assert_eq!(problem.id, ProblemId::EndpointRefused, "{field} {bad}");
+                assert_eq!(problem.id, ProblemId::UnsafeEndpoint, "{field} {bad}");
             }
         }
         assert!(

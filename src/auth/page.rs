@@ -109,9 +109,9 @@ mod tests {
 
     #[test]
     fn nothing_that_a_server_said_becomes_markup() {
-        let problem = Problem::new(ProblemId::SignInError)
+        let problem = Problem::new(ProblemId::AuthorizationFailed)
             .with("error", "<script>alert('1')</script>")
-            .with("description", "\"><img src=x onerror=y>&amp;");
+            .with("error_description", "\"><img src=x onerror=y>&amp;");
         let html = Page::failed(&problem).html("n");
         assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
         assert!(html.contains("&lt;script&gt;") && html.contains("&amp;amp;"));

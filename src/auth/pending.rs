@@ -9,7 +9,7 @@ use crate::store::{Note, StateDir};
 /// The facts that problems of a sign-in carry.
 const FACTS: &[&str] = &[
     "client_id",
-    "description",
+    "error_description",
     "detail",
     "endpoint",
     "error",
@@ -69,7 +69,7 @@ impl From<&Problem> for Told {
 impl From<Told> for Problem {
     fn from(told: Told) -> Self {
         let id = ProblemId::ALL.iter().find(|id| id.entry().name == told.problem).copied();
-        let mut problem = Problem::new(id.unwrap_or(ProblemId::SignInFailed));
+        let mut problem = Problem::new(id.unwrap_or(ProblemId::SignInProcessFailed));
         for (key, value) in told.facts {
             if let Some(key) = FACTS.iter().find(|known| **known == key) {
                 problem = problem.with(key, value);
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_problem_arrives_as_it_was_told() {
-        let problem = Problem::new(ProblemId::SignInError).with("error", "x").with("description", "y").because("z");
+        let problem = Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
         let text = serde_json::to_string(&Told::from(&problem)).unwrap();
         assert_eq!(Problem::from(serde_json::from_str::<Told>(&text).unwrap()), problem);
     }

@@ -11,9 +11,14 @@ use crate::store::Store;
 pub async fn client(settings: &Settings, store: &Store, server: &ServerMetadata) -> Result<Client, AuthError> {
     let Some(id) = settings.oauth.client_id.clone().filter(|id| !id.is_empty()) else {
         return Err(AuthError::Failed(
-            Problem::new(ProblemId::ClientIdMissing)
-                .with("issuer", &server.issuer)
-                .with("redirect_url", settings.oauth.callback.redirect_url()),
+            Problem::new(if settings.product.is_planhat() {
+                ProblemId::PlanhatClientIdMissing
+            } else {
+                ProblemId::ClientIdMissing
+            })
+            .with("host", &server.issuer)
+            .with("redirect_url", settings.oauth.callback.redirect_url())
+            .with("config_file", settings.paths.config_file.display()),
         ));
     };
     let secret = client::secret(settings, store, &id).await?;

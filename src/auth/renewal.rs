@@ -188,7 +188,7 @@ impl Authorizer {
 
     fn ended(&self, current: &Current, why: &str) -> AuthError {
         self.bury(current.bearer.serial);
-        let problem = Problem::new(ProblemId::SignInExpired).with("service", self.service()).with("detail", why);
+        let problem = Problem::new(ProblemId::GrantExpired).with("service", self.service()).with("detail", why);
         AuthError::SignInNeeded(problem)
     }
 }

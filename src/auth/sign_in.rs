@@ -63,11 +63,12 @@ impl Authorizer {
             if let Some(until) = shared.paused_until.filter(|until| *until > Instant::now())
                 && reason != SignInReason::UserAsked
             {
-                let seconds = until.duration_since(Instant::now()).as_secs() + 1;
-                return Err(Problem::new(ProblemId::SignInPaused).with("seconds", seconds));
+                let minutes = until.duration_since(Instant::now()).as_secs() / 60 + 1;
+                let problem = Problem::new(ProblemId::SignInCoolDown).with("minutes", minutes);
+                return Err(problem.with("command", self.settings.command("login")));
             }
             if !browser::is_expected() {
-                return Err(Problem::new(ProblemId::NoDesktop));
+                return Err(Problem::new(ProblemId::NoDesktop).with("command", self.settings.command("login --no-browser")));
             }
             shared.running = true;
             shared.failure = None;
@@ -134,7 +135,7 @@ impl Authorizer {
     }
 
     fn sign_in_elsewhere(self: &Arc<Self>) -> Result<(), Problem> {
-        let missing = || Problem::new(ProblemId::SignInNotStarted).with("detail", "this program does not find itself");
+        let missing = || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
         let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge())?;
         let end = end_of(child)?;
         let this = Arc::clone(self);
@@ -163,7 +164,7 @@ impl Authorizer {
         }
         let detail =
             status.map_or_else(|| "its process was lost".into(), |status| format!("its process ended with {status}"));
-        Some(Problem::new(ProblemId::SignInFailed).with("detail", detail))
+        Some(Problem::new(ProblemId::SignInProcessFailed).with("detail", detail))
     }
 
     fn sign_in_ended(&self, failure: Option<Problem>) {
@@ -188,6 +189,6 @@ fn end_of(mut child: Child) -> Result<oneshot::Receiver<Option<std::process::Exi
     std::thread::Builder::new()
         .name("sign-in".into())
         .spawn(move || ended.send(child.wait().ok()))
-        .map_err(|error| Problem::new(ProblemId::SignInNotStarted).with("detail", error))?;
+        .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))?;
     Ok(end)
 }

@@ -13,7 +13,7 @@ use url::Url;
 use super::challenge::Challenge;
 use crate::config::{
     CallbackHost, CallbackSettings, Limits, LogLevel, LogSettings, NetworkSettings, OAuthSettings, Paths, Product,
-    Settings, TokenStoreKind,
+    Settings, TokenStoreKind, VARIABLE_PREFIX,
 };
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -41,6 +41,8 @@ struct Order {
     config_file: PathBuf,
     state_dir: PathBuf,
     log_level: u8,
+    log_file: Option<PathBuf>,
+    told: Vec<String>,
     challenge: Challenge,
 }
 
@@ -65,7 +67,7 @@ impl Program {
 
     /// Starts `login` with its order and lets go of it.
     pub fn start_login(&self, settings: &Settings, challenge: &Challenge) -> Result<Child, Problem> {
-        self.spawn(settings, challenge).map_err(|error| Problem::new(ProblemId::SignInNotStarted).with("detail", error))
+        self.spawn(settings, challenge).map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
     }
 
     fn spawn(&self, settings: &Settings, challenge: &Challenge) -> io::Result<Child> {
@@ -99,6 +101,10 @@ impl Program {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.args(["login", ORDER_FLAG]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // All of it is in the order; and an environment lives as long as its process, for others of this user to read.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(VARIABLE_PREFIX)) {
+            command.env_remove(name);
+        }
         command
     }
 }
@@ -113,7 +119,7 @@ pub fn detach() {
 
 /// Reads the order that a bridge wrote to standard input.
 pub fn read_order(input: impl Read) -> Result<(Settings, Challenge), Problem> {
-    let wrong = |detail: String| Problem::new(ProblemId::SignInNotStarted).with("detail", detail);
+    let wrong = |detail: String| Problem::new(ProblemId::SignInProcessFailed).with("detail", detail);
     let mut bytes = Vec::new();
     let read = input.take(LARGEST_ORDER).read_to_end(&mut bytes);
     let bytes = Secret::new(bytes);
@@ -144,6 +150,8 @@ fn order(settings: &Settings, challenge: &Challenge) -> Order {
         config_file: settings.paths.config_file.clone(),
         state_dir: settings.paths.state_dir.clone(),
         log_level: settings.log.level as u8,
+        log_file: settings.log.file.clone(),
+        told: settings.told.clone(),
         challenge: challenge.clone(),
     }
 }
@@ -172,7 +180,11 @@ fn settings(order: Order) -> (Settings, Challenge) {
         network: NetworkSettings { proxy: order.proxy.map(Secret::new), ca_file: order.ca_file },
         limits: Limits { sign_in: Duration::from_secs(order.sign_in_seconds), ..Limits::default() },
         paths: Paths { config_file: order.config_file, state_dir: order.state_dir },
-        log: LogSettings { level: levels.into_iter().nth(order.log_level.into()).unwrap_or(LogLevel::Info) },
+        log: LogSettings {
+            level: levels.into_iter().nth(order.log_level.into()).unwrap_or(LogLevel::Info),
+            file: order.log_file,
+        },
+        told: order.told,
     };
     (settings, order.challenge)
 }

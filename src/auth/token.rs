@@ -155,7 +155,7 @@ async fn attempt(
 
 fn client(endpoint: &Endpoint<'_>, method: AuthMethod) -> Result<Basic, Problem> {
     let url = TokenUrl::new(endpoint.url.to_owned())
-        .map_err(|e| Problem::new(ProblemId::EndpointRefused).with("purpose", "token endpoint").with("detail", e))?;
+        .map_err(|e| Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "token endpoint").with("detail", e))?;
     let auth_type = match method {
         AuthMethod::ClientSecretBasic => AuthType::BasicAuth,
         AuthMethod::None | AuthMethod::ClientSecretPost => AuthType::RequestBody,
@@ -318,13 +318,13 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
             None => problem,
         };
         match &seen.description {
-            Some(text) => problem.with("description", text),
+            Some(text) => problem.with("error_description", text),
             None => problem,
         }
     };
     let unavailable = || {
         let problem =
-            Problem::new(ProblemId::TokenUnavailable).with("status", seen.status).with("endpoint", endpoint.url);
+            Problem::new(ProblemId::TokenEndpointUnavailable).with("status", seen.status).with("endpoint", endpoint.url);
         Refusal::NotNow(said(problem))
     };
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);
@@ -342,26 +342,26 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
     match response.error() {
         BasicErrorResponseType::InvalidGrant => Refusal::Spent(said(match presented {
             Presented::Code { redirect_url, .. } => {
-                Problem::new(ProblemId::CodeRefused).with("redirect_url", redirect_url)
+                Problem::new(ProblemId::CodeRejected).with("redirect_url", redirect_url)
             }
-            Presented::Refresh(_) => Problem::new(ProblemId::SignInExpired),
+            Presented::Refresh(_) => Problem::new(ProblemId::GrantExpired),
         })),
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
-            Refusal::Client(said(Problem::new(ProblemId::ClientRefused).with("client_id", &endpoint.client.id)))
+            Refusal::Client(said(Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id)))
         }
         BasicErrorResponseType::Extension(code)
             if matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down") =>
         {
             unavailable()
         }
-        _ => Refusal::Other(said(Problem::new(ProblemId::TokenRefused))),
+        _ => Refusal::Other(said(Problem::new(ProblemId::TokenEndpointError))),
     }
 }
 
 /// Something else answered, or the server is broken. Tokens are kept: nothing says that they are bad.
 fn unreadable(endpoint: &Endpoint<'_>, status: u16, why: &str) -> Refusal {
     Refusal::NotNow(
-        Problem::new(ProblemId::TokenUnreadable)
+        Problem::new(ProblemId::TokenAnswerInvalid)
             .with("endpoint", endpoint.url)
             .with("status", status)
             .with("detail", why),

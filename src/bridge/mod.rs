@@ -1,1 +1,90 @@
-//! x
+//! Owns the local side: what the client says, who waits for what, and what the client is told meanwhile.
+//!
+//! [`run`] is the bridge. [`Bridge::take`] looks at each line of stdin in order and starts what it asks for; each request
+//! is carried by a task of its own ([`carry`]), notifications and responses go through one lane that keeps their order
+//! ([`lane`]). [`connection`] opens the session with the server, [`sign_in`] says what happens while nobody is signed in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::auth::Authorizer;
+use crate::config::Settings;
+use crate::remote::Remote;
+
+pub mod batch;
+pub mod carry;
+pub mod connection;
+pub mod hello;
+pub mod intake;
+pub mod lane;
+pub mod pending;
+pub mod run;
+pub mod server_side;
+pub mod sign_in;
+pub mod stdio;
+
+pub use run::{End, run};
+
+use connection::Connection;
+use lane::Lane;
+use pending::Pending;
+use server_side::ServerRequests;
+use stdio::Output;
+
+/// One bridge between one client and one server.
+#[derive(Debug)]
+pub struct Bridge {
+    settings: Arc<Settings>,
+    auth: Arc<Authorizer>,
+    remote: Arc<Remote>,
+    output: Output,
+    pending: Pending,
+    connection: Connection,
+    lane: Lane,
+    server_requests: ServerRequests,
+    own_ids: OwnIds,
+    /// Lists that were answered here and not by the server: the client is owed a `list_changed`.
+    owed: sign_in::Owed,
+    /// Set when stdin has ended: nobody waits for a person any more.
+    closing: watch::Sender<bool>,
+}
+
+/// Ids of our own, which no client or server uses: `planhat-mcp/<random>/<n>`.
+#[derive(Debug)]
+struct OwnIds {
+    run: String,
+    next: AtomicU64,
+}
+
+impl OwnIds {
+    fn new() -> Self {
+        let random = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+        Self { run: format!("{random:016x}"), next: AtomicU64::new(1) }
+    }
+
+    /// The next id, as JSON.
+    fn next(&self) -> String {
+        format!("\"planhat-mcp/{}/{}\"", self.run, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A flag that is raised once and read often.
+#[derive(Debug, Default)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was raised; lowers it.
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+
+    fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

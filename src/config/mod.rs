@@ -1,5 +1,19 @@
 //! Owns the settings: where each value comes from, and the final typed form that everything else reads.
+//!
+//! The layers, the first one wins: flags, environment, the user's file, what is built in for Planhat, defaults. A layer
+//! that an administrator distributes will stand between the user's file and what is built in.
 
+mod file;
+pub mod key;
+mod layers;
+pub mod origin;
+mod paths;
+mod resolve;
+pub mod server;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 
+pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
+pub use resolve::{Loaded, REDACTED, Row, load};
 pub use settings::*;

@@ -8,6 +8,8 @@ use url::Url;
 
 use crate::secret::Secret;
 
+use super::server::{PLANHAT_SCOPE, profile_of};
+
 /// Everything that a run of the program needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,6 +33,57 @@ pub struct Settings {
     pub paths: Paths,
     /// What is logged, and where to.
     pub log: LogSettings,
+    /// What this run was told by flag or variable, as flags: a command that a person is asked to type in a terminal
+    /// must repeat it. No secrets.
+    pub told: Vec<String>,
+}
+
+impl Settings {
+    /// The defaults for the server at `url`, with nothing told by anybody.
+    pub fn for_url(url: Url, paths: Paths) -> Self {
+        let product = Product::of(&url);
+        Self {
+            profile: profile_of(&url),
+            product,
+            url,
+            oauth: OAuthSettings {
+                client_id: None,
+                client_secret: None,
+                scope: product.is_planhat().then(|| PLANHAT_SCOPE.to_owned()),
+                callback: CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT },
+            },
+            static_token: None,
+            token_store: TokenStoreKind::Keychain,
+            network: NetworkSettings::default(),
+            limits: Limits::default(),
+            paths,
+            log: LogSettings { level: LogLevel::Info, file: None },
+            told: Vec::new(),
+        }
+    }
+
+    /// A command line for a terminal, such as `planhat-mcp login --tenant demo`, that meets the same server, profile
+    /// and client as this run.
+    pub fn command(&self, command: &str) -> String {
+        let mut line = format!("planhat-mcp {command}");
+        for word in &self.told {
+            line.push(' ');
+            line.push_str(&quoted(word));
+        }
+        line
+    }
+}
+
+/// `word` as a shell takes it: quoted when it needs to be.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,\\".contains(c);
+    if !word.is_empty() && word.chars().all(|c| plain(c) && (c != '\\' || cfg!(windows))) {
+        word.to_owned()
+    } else if cfg!(windows) {
+        format!("\"{word}\"")
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// The service at the other end.
@@ -66,6 +119,10 @@ pub struct CallbackSettings {
     /// The fixed port, because Planhat compares redirect URLs exactly.
     pub port: u16,
 }
+
+/// The port of the redirect URL unless told otherwise: 7526 spells PLAN on a telephone's keys. IANA has given it to
+/// nobody, and it lies below the ports that Linux (from 32768), macOS and Windows (from 49152) hand out by themselves.
+pub const DEFAULT_CALLBACK_PORT: u16 = 7526;
 
 /// How the loopback host is written in the redirect URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +164,17 @@ pub enum TokenStoreKind {
     File,
     /// Nowhere: gone with the process, which then runs the sign-in itself.
     Memory,
+}
+
+impl TokenStoreKind {
+    /// As it is written in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TokenStoreKind::Keychain => "keychain",
+            TokenStoreKind::File => "file",
+            TokenStoreKind::Memory => "memory",
+        }
+    }
 }
 
 /// How to reach the network; the environment of an MCP client is often stripped, so the file can say all of it.
@@ -158,10 +226,12 @@ pub struct Paths {
 }
 
 /// What is logged, and where to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The most detailed level that is written to stderr.
+    /// The most detailed level that is written.
     pub level: LogLevel,
+    /// A file that the log goes to as well as to stderr.
+    pub file: Option<PathBuf>,
 }
 
 /// How much is logged.
@@ -177,4 +247,55 @@ pub enum LogLevel {
     Debug,
     /// And everything short of secrets and message bodies.
     Trace,
+}
+
+impl LogLevel {
+    /// From the least to the most.
+    pub const ALL: [LogLevel; 5] = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+
+    /// As it is written in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => tracing::Level::ERROR,
+            LogLevel::Warn => tracing::Level::WARN,
+            LogLevel::Info => tracing::Level::INFO,
+            LogLevel::Debug => tracing::Level::DEBUG,
+            LogLevel::Trace => tracing::Level::TRACE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_for_the_terminal_repeats_what_this_run_was_told() {
+        let paths = Paths { config_file: "/c".into(), state_dir: "/s".into() };
+        let url = Url::parse("https://mcp.example.com/mcp").expect("valid");
+        let mut settings = Settings::for_url(url, paths);
+        assert_eq!(settings.command("login"), "planhat-mcp login");
+        settings.told = ["--url", "https://mcp.example.com/mcp?a=1&b=2"].map(str::to_owned).to_vec();
+        let shown = settings.command("login");
+        assert!(shown.starts_with("planhat-mcp login --url "), "{shown}");
+        assert!(shown.ends_with(['\'', '"']), "an & must not reach the shell: {shown}");
+    }
+
+    #[test]
+    fn the_redirect_url_is_exactly_what_an_admin_registers() {
+        let callback = CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT };
+        assert_eq!(callback.redirect_url(), "http://127.0.0.1:7526/callback");
+    }
 }

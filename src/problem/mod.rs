@@ -8,6 +8,7 @@ use std::fmt;
 
 pub mod catalogue;
 pub mod render;
+mod template;
 
 pub use catalogue::ProblemId;
 

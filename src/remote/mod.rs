@@ -1,1 +1,16 @@
-//! x
+//! Owns the remote side: Streamable HTTP requests out, messages in.
+//!
+//! [`Remote::exchange`] is the one send loop: bearer, headers, POST, classify the answer, act (refresh, wait, give up
+//! with a reason). What comes back is an [`Exchange`] that yields whole JSON messages, from a JSON body or from an SSE
+//! stream alike. Which message answers whom is the bridge's business.
+
+pub mod answer;
+pub mod request;
+pub mod send;
+pub mod session;
+pub mod sse;
+pub mod standing;
+
+pub use answer::Exchange;
+pub use send::{Failure, Outgoing, Remote};
+pub use session::Session;

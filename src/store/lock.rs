@@ -70,12 +70,12 @@ impl ProcessLock {
 impl From<LockError> for Problem {
     fn from(error: LockError) -> Self {
         match error {
-            LockError::Held { path, purpose, after } => Problem::new(ProblemId::LockHeld)
+            LockError::Held { path, purpose, after } => Problem::new(ProblemId::LockTimedOut)
                 .with("purpose", purpose)
                 .with("seconds", after.as_secs())
                 .with("path", path.display()),
             LockError::Unusable { path, detail } => {
-                Problem::new(ProblemId::StateFailed).with("path", path.display()).with("detail", detail)
+                Problem::new(ProblemId::StateDirUnusable).with("dir", path.display()).with("detail", detail)
             }
         }
     }

@@ -66,7 +66,7 @@ impl From<StoreError> for Problem {
                 Problem::new(ProblemId::KeychainSlow).with("seconds", after.as_secs_f32().ceil())
             }
             StoreError::Corrupt(detail) => Problem::new(ProblemId::StoreDamaged).with("detail", detail),
-            StoreError::Exposed(detail) => Problem::new(ProblemId::TokenFileExposed).with("detail", detail),
+            StoreError::Exposed(detail) => Problem::new(ProblemId::FileStoreUnsafe).with("detail", detail),
             StoreError::Failed(detail) => Problem::new(ProblemId::StoreFailed).with("detail", detail),
         }
     }

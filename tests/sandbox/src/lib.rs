@@ -1,1 +1,65 @@
-//! x
+//! A Planhat-shaped tenant in one process: an authorization server and an MCP server on loopback, to test against, to
+//! try the bridge on, and to break on purpose.
+//!
+//! ```
+//! use std::time::Duration;
+//! use planhat_sandbox::{Config, Fault, Sandbox};
+//!
+//! let sandbox = Sandbox::start(Config::with_redirect("http://127.0.0.1:4040/callback"));
+//! sandbox.fault(Fault::status(429).retry_after(Duration::from_secs(2)).tool("list_model_records"));
+//! // … run the bridge with `--url` set to `sandbox.mcp_url()` …
+//! assert_eq!(sandbox.counters().tool("list_model_records"), 0);
+//! ```
+//!
+//! What makes it trustworthy: the MCP server proper is `rmcp`'s, the HTTP is real, and everything that a test needs to
+//! wait for can be waited for ([`Sandbox::wait_until`], [`Sandbox::wait_request`], [`Gate`]) without sleeping.
+
+mod body;
+pub mod browser;
+mod config;
+mod counters;
+#[cfg(unix)]
+mod desktop;
+mod fault;
+mod front;
+mod gate;
+mod mcp;
+mod oauth;
+mod peek;
+mod raw;
+mod record;
+mod sandbox;
+mod state;
+mod tenant;
+pub mod wire;
+
+pub use config::{
+    AnswerMode, CLIENT_ID, CLIENT_SECRET, Challenge, ClientKind, ClientSpec, Config, Consent, ExpiresIn, Iss,
+    ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,
+};
+pub use counters::{Counters, Timeout};
+#[cfg(unix)]
+pub use desktop::Desktop;
+pub use fault::{Fault, Place};
+pub use gate::Gate;
+pub use raw::RawReply;
+pub use record::Recorded;
+pub use sandbox::Sandbox;
+pub use tenant::permission::{Action, Model, Permission, UnknownPermission};
+
+/// A loopback port that nobody listens on now.
+///
+/// Redirect URLs are compared exactly, so a test must know the callback's port before the bridge binds it.
+///
+/// # Panics
+///
+/// When the system has no port left.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+/// Locks; a test thread that panicked while it held the lock left nothing half-done.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

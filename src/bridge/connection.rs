@@ -1,0 +1,393 @@
+//! The session with the server, opened on the client's behalf.
+//!
+//! The client's `initialize` opens it. When the server cannot answer in time, or somebody has to sign in first, the
+//! client gets an answer from here and the real exchange happens later, privately, with the client's own parameters. The
+//! same happens when a session is lost. `initialize` and `notifications/initialized` are barriers: what follows them on
+//! stdin waits until the server has taken them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use reqwest::header::HeaderValue;
+use serde_json::value::RawValue;
+use tokio::sync::{oneshot, watch};
+use tokio::task::AbortHandle;
+
+use crate::message::{IdKey, Kind, Peek, peek, write};
+use crate::problem::{Problem, ProblemId};
+use crate::remote::request::SESSION_ID;
+use crate::remote::standing::{Over, Standing};
+use crate::remote::{Failure, Outgoing, Session};
+
+use super::Bridge;
+use super::carry::InFlight;
+use super::hello::{Hello, Offers, Welcome};
+
+/// How far the session must be before a message may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// The client has not said `initialize`: what it sends is its own affair.
+    Nothing,
+    /// The server has answered `initialize`.
+    Taken,
+    /// The server has taken `notifications/initialized` too.
+    Open,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    /// No `initialize` yet.
+    Idle,
+    /// Under way.
+    Opening,
+    /// The server has answered `initialize`.
+    Taken,
+    /// The server has taken `notifications/initialized`.
+    Open,
+    /// The last attempt failed, or the session was lost; the next message that needs it tries again.
+    Down(Failure),
+}
+
+/// The session as the bridge sees it.
+#[derive(Debug)]
+pub struct Connection {
+    state: watch::Sender<State>,
+    /// The client's `notifications/initialized`, once it came.
+    initialized: watch::Sender<Option<Bytes>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    hello: Option<Arc<Hello>>,
+    /// Where the server's answer goes while the client still waits for it.
+    waiting: Option<oneshot::Sender<Bytes>>,
+    /// The revision that the client was told.
+    told: Option<String>,
+    /// What the server really offers, when the client was answered without it.
+    corrected: Option<Offers>,
+    stood_in: bool,
+    standing: Option<AbortHandle>,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self { state: watch::Sender::new(State::Idle), initialized: watch::Sender::new(None), inner: Mutex::default() }
+    }
+}
+
+impl Connection {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a message that is read now has to wait for.
+    pub fn need(&self) -> Need {
+        if self.initialized.borrow().is_some() {
+            Need::Open
+        } else if self.lock().hello.is_some() {
+            Need::Taken
+        } else {
+            Need::Nothing
+        }
+    }
+
+    /// The revision that the client was told, once it was.
+    pub fn told(&self) -> Option<String> {
+        self.lock().told.clone()
+    }
+
+    /// What the server really offers, where the client was told something else.
+    pub fn corrected(&self) -> Option<Offers> {
+        self.lock().corrected
+    }
+
+    /// Whether there is a server to ask.
+    pub fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Taken | State::Open)
+    }
+
+    /// The client has said `notifications/initialized`.
+    pub fn client_initialized(&self, body: Bytes) {
+        self.initialized.send_replace(Some(body));
+    }
+
+    /// The session of this epoch is gone; the next message that needs one opens another.
+    fn lost(&self, current: u64, epoch: u64) {
+        if current == epoch {
+            self.state.send_if_modified(|state| {
+                let up = matches!(state, State::Taken | State::Open);
+                if up {
+                    let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                    *state = State::Down(Failure::SessionLost { epoch, otherwise });
+                }
+                up
+            });
+        }
+    }
+}
+
+impl Bridge {
+    /// Begins a session for the client; returns before the server has been asked, so that the next line of stdin already
+    /// waits for it.
+    pub(super) fn begin_initialize(self: &Arc<Self>, request: InFlight, hello: Hello) {
+        let (waiting, answered) = oneshot::channel();
+        let hello = Arc::new(hello);
+        let fresh = Inner { hello: Some(Arc::clone(&hello)), waiting: Some(waiting), ..Inner::default() };
+        let old = std::mem::replace(&mut *self.connection.lock(), fresh);
+        if let Some(standing) = old.standing {
+            standing.abort();
+        }
+        self.connection.initialized.send_replace(None);
+        self.connection.state.send_replace(State::Opening);
+        tokio::spawn(Arc::clone(self).open());
+        tokio::spawn(Arc::clone(self).answer_initialize(request, hello, answered));
+    }
+
+    /// Answers the client's `initialize`: from the server if it answers in time, else from here.
+    async fn answer_initialize(
+        self: Arc<Self>,
+        request: InFlight,
+        hello: Arc<Hello>,
+        mut answered: oneshot::Receiver<Bytes>,
+    ) {
+        let mut state = self.connection.state.subscribe();
+        let from_server = tokio::select! {
+            biased;
+            answer = &mut answered => answer.ok(),
+            down = state.wait_for(|state| matches!(state, State::Down(_))) => {
+                let failure = down.ok().and_then(|state| match &*state {
+                    State::Down(failure) => Some(failure.clone()),
+                    _ => None,
+                });
+                // A failure that no waiting will mend is the client's to know now; its answer may also have come.
+                answered.try_recv().ok().or_else(|| match failure {
+                    Some(Failure::Explained(problem)) if is_final(&problem) => {
+                        Some(write::error(Some(&request.id), &problem.to_json_rpc_error()))
+                    }
+                    _ => None,
+                })
+            }
+            () = tokio::time::sleep(self.settings.limits.initialize_wait) => None,
+        };
+        let answer = from_server.or_else(|| self.stand_in(&hello, &mut answered));
+        if let Some(answer) = answer {
+            self.answer(&request, answer).await;
+        }
+    }
+
+    /// Answers in the server's place, unless its answer has come after all.
+    fn stand_in(&self, hello: &Hello, answered: &mut oneshot::Receiver<Bytes>) -> Option<Bytes> {
+        let mut inner = self.connection.lock();
+        if let Ok(answer) = answered.try_recv() {
+            return Some(answer);
+        }
+        inner.waiting = None;
+        inner.stood_in = true;
+        inner.told = Some(hello.revision_without_server().to_owned());
+        Some(write::result(&hello.id, &hello.minimal_result(&self.settings)))
+    }
+
+    /// Returns when a message with this need may go; tries to open the session when the last attempt failed.
+    ///
+    /// # Errors
+    /// The failure of an attempt that began after the call, or was under way.
+    pub(super) async fn ready(self: &Arc<Self>, need: Need) -> Result<(), Failure> {
+        if need == Need::Nothing {
+            return Ok(());
+        }
+        self.begin_opening();
+        let mut state = self.connection.state.subscribe();
+        let reached = state
+            .wait_for(|state| match state {
+                State::Open | State::Down(_) => true,
+                State::Taken => need == Need::Taken,
+                State::Idle | State::Opening => false,
+            })
+            .await;
+        match reached.as_deref() {
+            Ok(State::Down(failure)) => Err(failure.clone()),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Problem::new(ProblemId::ShuttingDown).into()),
+        }
+    }
+
+    /// Starts an attempt when the last one failed. Many callers cause one attempt.
+    pub(super) fn begin_opening(self: &Arc<Self>) {
+        let begin = self.connection.state.send_if_modified(|state| {
+            let down = matches!(state, State::Down(_));
+            if down {
+                *state = State::Opening;
+            }
+            down
+        });
+        if begin {
+            tokio::spawn(Arc::clone(self).open());
+        }
+    }
+
+    /// The session of this epoch is gone. What the server had asked the client is void.
+    pub(super) fn session_lost(&self, epoch: u64) {
+        self.connection.lost(self.remote.session().epoch, epoch);
+    }
+
+    async fn open(self: Arc<Self>) {
+        if let Err(failure) = self.try_open().await {
+            tracing::debug!(?failure, "the session could not be opened");
+            self.connection.state.send_replace(State::Down(failure));
+        }
+    }
+
+    async fn try_open(self: &Arc<Self>) -> Result<(), Failure> {
+        self.end_old_session();
+        let Some(opening) = self.next_hello() else { return Ok(()) };
+        let mut exchange = self.remote.exchange(&opening.out).await?;
+        let id = exchange.headers.get(SESSION_ID).cloned();
+        let grant = exchange.grant;
+        let answer = loop {
+            match exchange.next().await? {
+                None => return Err(Problem::new(ProblemId::NoAnswer).into()),
+                Some(message) => {
+                    let heard = self.from_server(message, Some(&opening.key), opening.id.as_deref()).await?;
+                    if let Some(answer) = heard.answer {
+                        break answer;
+                    }
+                }
+            }
+        };
+        let welcome = match peek(&answer) {
+            Ok(Peek::One(Kind::Response { result: Some(result), .. })) => Welcome::of(result),
+            _ => None,
+        };
+        let Some(welcome) = welcome else {
+            // The server refuses in its own words; the client should read them, when it still waits.
+            self.deliver_welcome(answer.clone(), None);
+            let detail = String::from_utf8_lossy(&answer[..answer.len().min(500)]).into_owned();
+            return Err(Problem::new(ProblemId::RevisionRefused).because(detail).into());
+        };
+        let version = HeaderValue::from_str(&welcome.revision).ok();
+        self.remote.set_session(Session { id, version, grant, ..(*self.remote.session()).clone() });
+        self.deliver_welcome(answer, Some(&welcome));
+        self.connection.state.send_replace(State::Taken);
+
+        let mut said = self.connection.initialized.subscribe();
+        let body = match said.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(body)) => body.clone(),
+            _ => return Ok(()),
+        };
+        match self.remote.exchange(&Outgoing::unanswered(body)).await {
+            Ok(_) => {}
+            // A server that dislikes the notification has still answered `initialize`; what follows will show.
+            Err(Failure::Explained(problem)) if problem.fact("status").is_some() => {
+                tracing::warn!(%problem, "the server did not take notifications/initialized");
+            }
+            Err(failure) => return Err(failure),
+        }
+        self.connection.state.send_replace(State::Open);
+        self.start_standing();
+        self.settle_owed().await;
+        Ok(())
+    }
+
+    /// Lets go of everything that belonged to the session before.
+    fn end_old_session(&self) {
+        if let Some(standing) = self.connection.lock().standing.take() {
+            standing.abort();
+        }
+        self.server_requests.abandon(&self.output);
+        let old = self.remote.session();
+        self.remote.set_session(old.successor());
+    }
+
+    /// The `initialize` to send: the client's own while it waits for the answer, else one of ours.
+    fn next_hello(&self) -> Option<Opening> {
+        let inner = self.connection.lock();
+        let hello = inner.hello.as_ref()?;
+        if inner.waiting.is_some() {
+            let out = Outgoing { expects: Some(hello.key.clone()), ..Outgoing::unanswered(hello.body.clone()) };
+            return Some(Opening { out, key: hello.key.clone(), id: Some(hello.id.clone()) });
+        }
+        let id = self.own_ids.next();
+        let key = IdKey::Text(id.trim_matches('"').to_owned());
+        let told = inner.told.as_deref().unwrap_or_else(|| hello.revision_without_server());
+        let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(hello.again(&id, told)) };
+        Some(Opening { out, key, id: None })
+    }
+
+    /// Gives the server's answer to the client, if it still waits for it, and remembers what was said.
+    fn deliver_welcome(&self, answer: Bytes, welcome: Option<&Welcome>) {
+        let mut inner = self.connection.lock();
+        match (inner.waiting.take(), welcome) {
+            (Some(waiting), welcome) => {
+                inner.told = welcome.map(|w| w.revision.clone());
+                // The client may have been answered just now; then the answer is only ours to read.
+                let _ = waiting.send(answer);
+            }
+            (None, Some(welcome)) => {
+                if inner.told.as_deref() != Some(&welcome.revision) {
+                    tracing::warn!(told = ?inner.told, session = welcome.revision, "the server chose another revision");
+                }
+                if inner.stood_in {
+                    inner.corrected = Some(welcome.offers);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn start_standing(self: &Arc<Self>) {
+        let bridge = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let mut standing = Standing::new(&bridge.remote);
+            loop {
+                match standing.next().await {
+                    Ok(message) => {
+                        if let Err(problem) = bridge.from_server(message, None, None).await {
+                            tracing::warn!(%problem, "a message on the standing stream was dropped");
+                        }
+                    }
+                    Err(Over::SessionLost(epoch)) => {
+                        bridge.session_lost(epoch);
+                        bridge.begin_opening();
+                        return;
+                    }
+                    Err(over) => {
+                        tracing::debug!(?over, "no standing stream");
+                        return;
+                    }
+                }
+            }
+        });
+        self.connection.lock().standing = Some(task.abort_handle());
+    }
+}
+
+/// An attempt to open a session.
+#[derive(Debug)]
+struct Opening {
+    out: Outgoing,
+    key: IdKey,
+    /// For the client's own `initialize`: its id, as it was written.
+    id: Option<Box<RawValue>>,
+}
+
+/// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.
+fn is_final(problem: &Problem) -> bool {
+    use ProblemId as Id;
+    matches!(
+        problem.id,
+        Id::BadRequest
+            | Id::Forbidden
+            | Id::NotFound
+            | Id::MethodNotAllowed
+            | Id::NotMcp
+            | Id::RedirectElsewhere
+            | Id::RedirectInsecure
+            | Id::TooManyRedirects
+            | Id::PlanhatBadRequest
+            | Id::PlanhatForbidden
+            | Id::PlanhatNotFound
+            | Id::CaFileUnusable
+            | Id::ProxyInvalid
+    )
+}

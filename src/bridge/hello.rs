@@ -1,0 +1,219 @@
+//! The client's `initialize`, and the answer that the bridge gives when the server cannot give one in time.
+
+use bytes::Bytes;
+use rmcp::model::{
+    Implementation, InitializeResult, PromptsCapability, ProtocolVersion, ResourcesCapability, ServerCapabilities,
+    ToolsCapability,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::config::{Product, Settings};
+use crate::message::IdKey;
+
+/// What the client said in `initialize`, kept for every session that is opened on its behalf.
+#[derive(Debug, Clone)]
+pub struct Hello {
+    /// The whole request, as it came.
+    pub body: Bytes,
+    /// Its id, as it was written.
+    pub id: Box<RawValue>,
+    /// Its id, comparable.
+    pub key: IdKey,
+    /// Its parameters, as they came.
+    params: Option<Box<RawValue>>,
+    /// The revision that it asks for, if it says one.
+    pub asked: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct HelloParams<'a> {
+    #[serde(borrow, rename = "protocolVersion")]
+    protocol_version: Option<&'a RawValue>,
+}
+
+impl Hello {
+    /// Keeps the request.
+    pub fn new(body: Bytes, id: Box<RawValue>, key: IdKey, params: Option<&RawValue>) -> Self {
+        let asked = params
+            .and_then(|raw| serde_json::from_str::<HelloParams<'_>>(raw.get()).ok())
+            .and_then(|params| serde_json::from_str(params.protocol_version?.get()).ok());
+        Self { body, id, key, params: params.map(ToOwned::to_owned), asked }
+    }
+
+    /// The same request under an id of ours, for a session that the client need not know of; with the client's own
+    /// parameters, in the revision that the client was told.
+    pub fn again(&self, id: &str, told: &str) -> Bytes {
+        let params = match &self.params {
+            Some(raw) if self.asked.as_deref() == Some(told) => format!(",\"params\":{}", raw.get()),
+            Some(raw) => format!(",\"params\":{}", with_revision(raw.get(), told)),
+            None => String::new(),
+        };
+        Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize"{params}}}"#))
+    }
+
+    /// The revision to answer without the server: what the client asked for if it is known here, and never a newer one
+    /// (clients disconnect when they are answered one that they do not know).
+    pub fn revision_without_server(&self) -> &'static str {
+        const KNOWN: [ProtocolVersion; 4] = [
+            ProtocolVersion::V_2025_11_25,
+            ProtocolVersion::V_2025_06_18,
+            ProtocolVersion::V_2025_03_26,
+            ProtocolVersion::V_2024_11_05,
+        ];
+        // Revisions are dates, so their order is the order of their texts.
+        let asked = self.asked.as_deref().unwrap_or_default();
+        let version = KNOWN.into_iter().find(|known| known.as_str() <= asked);
+        match version.as_ref().map(ProtocolVersion::as_str) {
+            Some("2025-11-25") => "2025-11-25",
+            Some("2025-06-18") => "2025-06-18",
+            Some("2025-03-26") => "2025-03-26",
+            _ => "2024-11-05",
+        }
+    }
+
+    /// The result that stands in for the server's own.
+    pub fn minimal_result(&self, settings: &Settings) -> Value {
+        let revision = match self.revision_without_server() {
+            "2025-11-25" => ProtocolVersion::V_2025_11_25,
+            "2025-06-18" => ProtocolVersion::V_2025_06_18,
+            "2025-03-26" => ProtocolVersion::V_2025_03_26,
+            _ => ProtocolVersion::V_2024_11_05,
+        };
+        let mut tools = ToolsCapability::default();
+        tools.list_changed = Some(true);
+        let mut prompts = PromptsCapability::default();
+        prompts.list_changed = Some(true);
+        let mut resources = ResourcesCapability::default();
+        resources.list_changed = Some(true);
+        let mut capabilities = ServerCapabilities::default();
+        capabilities.tools = Some(tools);
+        capabilities.prompts = Some(prompts);
+        capabilities.resources = Some(resources);
+        let name = match settings.product {
+            Product::Planhat | Product::PlanhatDemo => "Planhat".to_owned(),
+            Product::Other => settings.url.host_str().unwrap_or("remote").to_owned(),
+        };
+        let instructions = format!(
+            "The connection to {name} is not ready yet: it may need a sign-in in the user's browser, or the server may \
+             be out of reach. List the tools, and use what is offered."
+        );
+        let result = InitializeResult::new(capabilities)
+            .with_protocol_version(revision)
+            .with_server_info(Implementation::new("planhat-mcp", env!("CARGO_PKG_VERSION")))
+            .with_instructions(instructions);
+        serde_json::to_value(result).unwrap_or_default()
+    }
+}
+
+/// `params` with another `protocolVersion`; everything else stays as it is.
+fn with_revision(params: &str, revision: &str) -> String {
+    let found = serde_json::from_str::<HelloParams<'_>>(params).ok().and_then(|p| p.protocol_version);
+    match found {
+        Some(raw) => {
+            // The value is a slice of `params`, so its place is known by address.
+            let start = raw.get().as_ptr().addr() - params.as_ptr().addr();
+            format!("{}\"{revision}\"{}", &params[..start], &params[start + raw.get().len()..])
+        }
+        None => params.to_owned(),
+    }
+}
+
+/// What the server said in its answer, as far as the bridge needs to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Welcome {
+    /// The revision of the session.
+    pub revision: String,
+    /// Whether it has tools, prompts, resources.
+    pub offers: Offers,
+}
+
+/// The families of methods that a server offers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// `tools/*`.
+    pub tools: bool,
+    /// `prompts/*`.
+    pub prompts: bool,
+    /// `resources/*`.
+    pub resources: bool,
+}
+
+impl Welcome {
+    /// Reads the `result` of an `initialize` answer.
+    pub fn of(result: &RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Result<'a> {
+            #[serde(rename = "protocolVersion")]
+            protocol_version: String,
+            #[serde(borrow, default)]
+            capabilities: Capabilities<'a>,
+        }
+        #[derive(Deserialize, Default)]
+        struct Capabilities<'a> {
+            #[serde(borrow)]
+            tools: Option<&'a RawValue>,
+            #[serde(borrow)]
+            prompts: Option<&'a RawValue>,
+            #[serde(borrow)]
+            resources: Option<&'a RawValue>,
+        }
+        let result: Result<'_> = serde_json::from_str(result.get()).ok()?;
+        let capabilities = result.capabilities;
+        Some(Self {
+            revision: result.protocol_version,
+            offers: Offers {
+                tools: capabilities.tools.is_some(),
+                prompts: capabilities.prompts.is_some(),
+                resources: capabilities.resources.is_some(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(params: &str) -> Hello {
+        let raw = |text: &str| serde_json::from_str::<Box<RawValue>>(text).expect("JSON");
+        Hello::new(Bytes::new(), raw("1"), IdKey::Number("1".into()), Some(&raw(params)))
+    }
+
+    #[test]
+    fn a_client_is_never_answered_a_newer_revision_than_it_asked_for() {
+        for (asked, told) in [
+            ("2025-11-25", "2025-11-25"),
+            ("2025-06-18", "2025-06-18"),
+            ("2025-03-26", "2025-03-26"),
+            ("2024-11-05", "2024-11-05"),
+            ("2025-09-01", "2025-06-18"),
+            ("2099-01-01", "2025-11-25"),
+            ("2020-01-01", "2024-11-05"),
+        ] {
+            assert_eq!(hello(&format!(r#"{{"protocolVersion":"{asked}"}}"#)).revision_without_server(), told);
+        }
+    }
+
+    #[test]
+    fn a_private_initialize_carries_the_clients_own_parameters() {
+        let params =
+            r#"{ "x":1.0,"protocolVersion" : "2099-01-01","capabilities":{"y":[1,{}]}, "z":"protocolVersion"}"#;
+        let same = hello(params).again("\"own\"", "2099-01-01");
+        assert_eq!(same, format!(r#"{{"jsonrpc":"2.0","id":"own","method":"initialize","params":{params}}}"#));
+        let other = hello(params).again("\"own\"", "2025-11-25");
+        let expected = params.replace("2099-01-01", "2025-11-25");
+        assert_eq!(other, format!(r#"{{"jsonrpc":"2.0","id":"own","method":"initialize","params":{expected}}}"#));
+    }
+
+    #[test]
+    fn what_the_server_offers_is_read_from_its_answer() {
+        let raw: Box<RawValue> =
+            serde_json::from_str(r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"x":1}"#)
+                .expect("JSON");
+        let welcome = Welcome::of(&raw).expect("an initialize result");
+        assert_eq!(welcome.revision, "2025-06-18");
+        assert_eq!(welcome.offers, Offers { tools: true, prompts: false, resources: false });
+    }
+}

@@ -1,0 +1,170 @@
+//! Every line of stdin, in order: what it is, and what it starts.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::message::peek::{Params, peek_object};
+use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
+use crate::problem::{Problem, ProblemId};
+
+use super::Bridge;
+use super::batch::{self, Seat};
+use super::carry::InFlight;
+use super::hello::Hello;
+use super::lane::Item;
+use super::pending::Cancelled;
+use super::sign_in::SIGN_IN_TOOL;
+use super::stdio::Line;
+
+impl Bridge {
+    /// Takes the next line.
+    pub(super) fn take(self: &Arc<Self>, line: Line) {
+        let text = match line {
+            Line::Text(text) => text,
+            Line::TooLong(id) => {
+                let limit = self.settings.limits.max_message_bytes;
+                let problem =
+                    Problem::new(ProblemId::MessageTooLarge).with("direction", "from the client").with("limit", limit);
+                return self.refuse(id.as_deref(), &problem, None);
+            }
+        };
+        match peek(&text) {
+            Ok(Peek::One(kind)) => self.take_one(&text, kind, None),
+            Ok(Peek::Batch(members)) => self.take_batch(&text, &members),
+            Err(error) => self.refuse_malformed(&error, None),
+        }
+    }
+
+    fn take_batch(self: &Arc<Self>, text: &Bytes, members: &[&RawValue]) {
+        let told = self.connection.told();
+        if told.as_deref() != Some(batch::REVISION) {
+            let problem = Problem::new(ProblemId::BatchNotAllowed);
+            let problem = told.into_iter().fold(problem, |problem, revision| problem.with("revision", revision));
+            return self.refuse(None, &problem, None);
+        }
+        let seat = Seat::first(self.output.clone());
+        for member in members {
+            let body = text.slice_ref(member.get().as_bytes());
+            match peek_object(member.get()) {
+                Ok(kind) => self.take_one(&body, kind, Some(&seat)),
+                Err(error) => self.refuse_malformed(&error, Some(&seat)),
+            }
+        }
+    }
+
+    fn take_one(self: &Arc<Self>, body: &Bytes, kind: Kind<'_>, seat: Option<&Seat>) {
+        match kind {
+            Kind::Request { id, key, method, params } => self.take_request(body, id, key, &method, params, seat),
+            Kind::Notification { method, params } => self.take_notification(body, &method, params),
+            Kind::Response { id: Some((_, key)), .. } => {
+                self.lane.push(Item {
+                    body: body.clone(),
+                    need: self.connection.need(),
+                    answers: Some(key),
+                    then_stop: None,
+                });
+            }
+            Kind::Response { id: None, .. } => {
+                let detail = "an answer needs the id of what it answers";
+                self.refuse(None, &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
+            }
+        }
+    }
+
+    fn take_request(
+        self: &Arc<Self>,
+        body: &Bytes,
+        id: &RawValue,
+        key: IdKey,
+        method: &str,
+        params: Option<&RawValue>,
+        seat: Option<&Seat>,
+    ) {
+        let looked_at = match Params::of(params) {
+            Ok(looked_at) => looked_at,
+            Err(detail) => {
+                return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
+            }
+        };
+        if method == "server/discover" {
+            // Of the stateless era, which is not spoken here yet; clients that probe with it fall back to `initialize`.
+            return self.refuse(Some(id), &Problem::new(ProblemId::MethodNotFound).with("method", method), seat);
+        }
+        if method == "initialize" && seat.is_some() {
+            let detail = "`initialize` must not be part of a batch";
+            return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
+        }
+        let Some(ticket) = self.pending.add(key.clone()) else {
+            return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()), seat);
+        };
+        let request = InFlight {
+            body: body.clone(),
+            id: id.to_owned(),
+            key,
+            method: method.to_owned(),
+            tool: looked_at.name.map(std::borrow::Cow::into_owned),
+            need: self.connection.need(),
+            ticket,
+            seat: Mutex::new(seat.cloned()),
+        };
+        tracing::debug!(method, tool = request.tool, "request");
+        match method {
+            "initialize" => {
+                let hello = Hello::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
+                self.begin_initialize(request, hello);
+            }
+            "ping" if !self.connection.is_up() => {
+                let bridge = Arc::clone(self);
+                tokio::spawn(async move { bridge.answer_result(&request, &serde_json::json!({})).await });
+            }
+            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => {
+                tokio::spawn(Arc::clone(self).call_sign_in_tool(request));
+            }
+            _ => {
+                tokio::spawn(Arc::clone(self).carry(request));
+            }
+        }
+    }
+
+    fn take_notification(self: &Arc<Self>, body: &Bytes, method: &str, params: Option<&RawValue>) {
+        let mut item = Item { body: body.clone(), need: self.connection.need(), answers: None, then_stop: None };
+        match method {
+            // The session takes it from there: it may not be open yet, and may be opened again.
+            "notifications/initialized" => return self.connection.client_initialized(body.clone()),
+            "notifications/cancelled" => {
+                let key = Params::of(params).ok().and_then(|params| IdKey::parse(params.request_id?));
+                match key.map(|key| self.pending.cancel(&key)) {
+                    Some(Cancelled::Unsent) => return,
+                    Some(Cancelled::Sent(stop)) => item.then_stop = Some(stop),
+                    Some(Cancelled::Unknown) | None => {}
+                }
+            }
+            _ => {}
+        }
+        tracing::debug!(method, "notification");
+        self.lane.push(item);
+    }
+
+    fn refuse_malformed(&self, error: &PeekError, seat: Option<&Seat>) {
+        match error {
+            PeekError::NotJson(detail) => {
+                self.refuse(None, &Problem::new(ProblemId::NotJson).with("detail", detail), seat);
+            }
+            PeekError::NotJsonRpc { id, reason } => {
+                self.refuse(id.as_deref(), &Problem::new(ProblemId::NotJsonRpc).with("detail", reason), seat);
+            }
+        }
+    }
+
+    /// Answers what was never taken in.
+    fn refuse(&self, id: Option<&RawValue>, problem: &Problem, seat: Option<&Seat>) {
+        tracing::warn!(%problem, "refused");
+        let line = write::error(id, &problem.to_json_rpc_error());
+        match seat {
+            Some(seat) => seat.clone().fill(line),
+            None => self.output.push(line),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The lane: notifications and responses of the client, which keep the order of stdin.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::time::Duration;
+
+use crate::message::IdKey;
+use crate::remote::{Failure, Outgoing};
+
+use super::Bridge;
+use super::connection::Need;
+
+/// How long the server may take to accept one of them before the next one goes.
+const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
+
+/// One message in the lane.
+#[derive(Debug)]
+pub struct Item {
+    /// As the client wrote it.
+    pub body: Bytes,
+    /// How far the session must be.
+    pub need: Need,
+    /// For an answer to the server: what it answers.
+    pub answers: Option<IdKey>,
+    /// For a cancellation: what stops once the server has been told.
+    pub then_stop: Option<Arc<Notify>>,
+}
+
+/// Where the lane begins.
+#[derive(Debug)]
+pub struct Lane {
+    items: mpsc::UnboundedSender<Item>,
+    receiver: Mutex<Option<mpsc::UnboundedReceiver<Item>>>,
+    waiting: watch::Sender<usize>,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        let (items, receiver) = mpsc::unbounded_channel();
+        Self { items, receiver: Mutex::new(Some(receiver)), waiting: watch::Sender::new(0) }
+    }
+}
+
+impl Lane {
+    /// Puts a message at the end.
+    pub fn push(&self, item: Item) {
+        self.waiting.send_modify(|n| *n += 1);
+        if self.items.send(item).is_err() {
+            self.waiting.send_modify(|n| *n -= 1);
+        }
+    }
+
+    /// Returns when everything has gone.
+    pub async fn drained(&self) {
+        let _ = self.waiting.subscribe().wait_for(|n| *n == 0).await;
+    }
+}
+
+impl Bridge {
+    /// Sends what is in the lane, one after the other, for as long as the bridge lives.
+    pub(super) async fn run_lane(self: Arc<Self>) {
+        let Some(mut items) = self.lane.receiver.lock().await.take() else { return };
+        while let Some(item) = items.recv().await {
+            let then_stop = item.then_stop.clone();
+            if tokio::time::timeout(ACCEPTED_WITHIN, self.deliver(item)).await.is_err() {
+                tracing::warn!("the server took too long to accept a notification or an answer");
+            }
+            if let Some(stop) = then_stop {
+                stop.notify_one();
+            }
+            self.lane.waiting.send_modify(|n| *n -= 1);
+        }
+    }
+
+    async fn deliver(self: &Arc<Self>, item: Item) {
+        if let Err(failure) = self.ready(item.need).await {
+            tracing::debug!(?failure, "a notification was dropped: there is no session");
+            return;
+        }
+        // Asked only now: the session may have been replaced while the message waited.
+        if item.answers.as_ref().is_some_and(|key| !self.server_requests.answered(key)) {
+            tracing::debug!("an answer was dropped: the session that asked is gone");
+            return;
+        }
+        let out = Outgoing::unanswered(item.body);
+        match self.remote.exchange(&out).await {
+            Ok(mut exchange) => {
+                // Usually 202; a stream or a body here can only hold messages of the server's own.
+                while let Ok(Some(message)) = exchange.next().await {
+                    if let Err(problem) = self.from_server(message, None, None).await {
+                        tracing::debug!(%problem, "dropped in answer to a notification");
+                    }
+                }
+            }
+            Err(Failure::SessionLost { epoch, .. }) => self.session_lost(epoch),
+            Err(failure) => tracing::warn!(?failure, "a notification or an answer did not reach the server"),
+        }
+    }
+}

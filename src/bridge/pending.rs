@@ -1,0 +1,177 @@
+//! Who waits for what: the requests that the client has in flight.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use crate::message::IdKey;
+
+/// The requests of the client that have no answer yet.
+#[derive(Debug)]
+pub struct Pending {
+    requests: Mutex<HashMap<IdKey, Ticket>>,
+    /// Requests in flight, and answers that are on their way to the output.
+    count: watch::Sender<usize>,
+}
+
+/// The right to answer one request, taken. While it is held, the request still counts as in flight.
+#[derive(Debug)]
+pub struct Answering<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// One request in flight, shared between the table and the task that carries it.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    /// Comes when nobody waits for the answer any more.
+    pub stop: Arc<Notify>,
+    /// Whether the server may have the request. Not while it waits here, nor after a refusal that says "not executed".
+    pub at_server: Arc<AtomicBool>,
+}
+
+impl Ticket {
+    /// Ids can be used again, tickets cannot.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stop, &other.stop)
+    }
+}
+
+/// What became of a request that the client cancelled.
+#[derive(Debug)]
+pub enum Cancelled {
+    /// It is not in flight; the server may know more.
+    Unknown,
+    /// It had not been sent: nobody needs to hear of it.
+    Unsent,
+    /// The server has it and should hear of it; then its work here is stopped.
+    Sent(Arc<Notify>),
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self { requests: Mutex::default(), count: watch::Sender::new(0) }
+    }
+}
+
+impl Pending {
+    /// Takes a request in; `None` when one with this id is already in flight.
+    pub fn add(&self, key: IdKey) -> Option<Ticket> {
+        let mut requests = self.lock();
+        if requests.contains_key(&key) {
+            return None;
+        }
+        let ticket = Ticket { stop: Arc::default(), at_server: Arc::default() };
+        requests.insert(key, ticket.clone());
+        self.count.send_modify(|count| *count += 1);
+        Some(ticket)
+    }
+
+    /// Takes the right to answer; `None` when the request was cancelled or answered before.
+    pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<Answering<'_>> {
+        let mut requests = self.lock();
+        if !requests.get(key)?.is(ticket) {
+            return None;
+        }
+        requests.remove(key).map(|_| Answering(&self.count))
+    }
+
+    /// Takes the right to answer on behalf of somebody else, and stops the work on it.
+    pub fn answer_for(&self, key: &IdKey) -> Option<Answering<'_>> {
+        let entry = self.lock().remove(key)?;
+        entry.stop.notify_one();
+        Some(Answering(&self.count))
+    }
+
+    /// Nobody waits for it any more.
+    pub fn cancel(&self, key: &IdKey) -> Cancelled {
+        let removed = self.lock().remove(key);
+        drop(removed.as_ref().map(|_| Answering(&self.count)));
+        match removed {
+            None => Cancelled::Unknown,
+            Some(entry) if entry.at_server.load(Ordering::Relaxed) => Cancelled::Sent(entry.stop),
+            Some(entry) => {
+                entry.stop.notify_one();
+                Cancelled::Unsent
+            }
+        }
+    }
+
+    /// Returns when nothing is in flight.
+    pub async fn drained(&self) {
+        let mut count = self.count.subscribe();
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IdKey, Ticket>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u32) -> IdKey {
+        IdKey::Number(n.to_string())
+    }
+
+    #[test]
+    fn the_right_to_answer_exists_once() {
+        let pending = Pending::default();
+        let ticket = pending.add(key(0)).expect("free");
+        assert!(pending.add(key(0)).is_none());
+        assert!(pending.answer(&key(0), &ticket).is_some());
+        assert!(pending.answer(&key(0), &ticket).is_none());
+        assert!(pending.add(key(0)).is_some());
+    }
+
+    #[test]
+    fn an_id_that_is_used_again_cannot_be_answered_by_its_first_user() {
+        let pending = Pending::default();
+        let first = pending.add(key(0)).expect("free");
+        pending.cancel(&key(0));
+        let second = pending.add(key(0)).expect("free again");
+        assert!(pending.answer(&key(0), &first).is_none());
+        assert!(pending.answer(&key(0), &second).is_some());
+    }
+
+    #[test]
+    fn a_cancelled_request_is_told_to_the_server_only_when_the_server_has_it() {
+        let pending = Pending::default();
+        pending.add(key(1));
+        let sent = pending.add(key(2)).expect("free");
+        sent.at_server.store(true, Ordering::Relaxed);
+        assert!(matches!(pending.cancel(&key(1)), Cancelled::Unsent));
+        assert!(matches!(pending.cancel(&key(2)), Cancelled::Sent(_)));
+        assert!(matches!(pending.cancel(&key(3)), Cancelled::Unknown));
+        assert!(pending.answer(&key(2), &sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn drained_means_that_nothing_is_in_flight() {
+        let pending = Pending::default();
+        pending.drained().await;
+        let ticket = pending.add(key(1)).expect("free");
+        let drained = pending.drained();
+        tokio::pin!(drained);
+        assert!(futures_now(&mut drained).is_none());
+        let answering = pending.answer(&key(1), &ticket);
+        assert!(futures_now(&mut drained).is_none(), "the answer is not out yet");
+        drop(answering);
+        drained.await;
+    }
+
+    fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::Pin::new(future).poll(&mut context) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The life of the bridge: start, lines, and the several ways to end.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Duration;
+
+use crate::auth::Authorizer;
+use crate::clock::SharedClock;
+use crate::config::Settings;
+use crate::http::Http;
+use crate::remote::Remote;
+
+use super::connection::Connection;
+use super::lane::Lane;
+use super::pending::Pending;
+use super::server_side::ServerRequests;
+use super::sign_in::Owed;
+use super::stdio::{self, Line, Output, Written};
+use super::{Bridge, OwnIds};
+
+/// How long the last lines may take to be read by the client, once everything else is over.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// How long the last notifications may take to reach the server after the end of stdin.
+const LAST_NOTIFICATIONS: Duration = Duration::from_secs(2);
+
+/// Why the bridge ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The client closed stdin; everything was answered.
+    EndOfInput,
+    /// The client closed stdout.
+    OutputClosed,
+    /// A signal asked for it.
+    Signal,
+}
+
+/// Runs the bridge between `input` and `output` until one of them or a signal ends it. `signals` yields one item a signal.
+///
+/// Returns after the session was ended at the server and the last line was written, or when waiting for that has taken
+/// too long: at most about 2 s after a signal, at once after a second one.
+pub async fn run(
+    settings: Arc<Settings>,
+    http: Http,
+    auth: Arc<Authorizer>,
+    clock: SharedClock,
+    (input, output): (impl Read + Send + 'static, impl Write + Send + 'static),
+    mut signals: mpsc::Receiver<()>,
+) -> End {
+    let (output, written) = Output::start(output);
+    let mut lines = stdio::read_lines(input, settings.limits.max_message_bytes);
+    let bridge = Arc::new(Bridge {
+        remote: Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock)),
+        settings,
+        auth,
+        output,
+        pending: Pending::default(),
+        connection: Connection::default(),
+        lane: Lane::default(),
+        server_requests: ServerRequests::default(),
+        own_ids: OwnIds::new(),
+        owed: Owed::default(),
+        closing: watch::Sender::new(false),
+    });
+    let mut background = JoinSet::new();
+    background.spawn(Arc::clone(&bridge).run_lane());
+    background.spawn(Arc::clone(&bridge).follow_sign_ins());
+
+    let end = tokio::select! {
+        biased;
+        _ = signals.recv() => End::Signal,
+        () = bridge.output.closed() => End::OutputClosed,
+        () = serve(&bridge, &mut lines) => End::EndOfInput,
+    };
+    tracing::debug!(?end, "ending");
+    tokio::select! {
+        biased;
+        _ = signals.recv() => {}
+        () = wind_up(bridge, written, background) => {}
+    }
+    end
+}
+
+/// Takes lines until their end, then waits until everything is answered.
+async fn serve(bridge: &Arc<Bridge>, lines: &mut mpsc::Receiver<Line>) {
+    while let Some(line) = lines.recv().await {
+        bridge.take(line);
+    }
+    bridge.closing.send_replace(true);
+    bridge.pending.drained().await;
+    // Nobody is told what becomes of these, so nobody should wait long for them.
+    let _ = tokio::time::timeout(LAST_NOTIFICATIONS, bridge.lane.drained()).await;
+}
+
+async fn wind_up(bridge: Arc<Bridge>, written: Written, background: JoinSet<()>) {
+    bridge.closing.send_replace(true);
+    bridge.remote.goodbye().await;
+    drop(background);
+    bridge.output.finish();
+    let _ = tokio::time::timeout(LAST_LINES, written.wait()).await;
+}

@@ -1,0 +1,155 @@
+//! What the server says: answers, its own requests and notifications.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::message::peek::peek_object;
+use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
+use crate::problem::{Problem, ProblemId};
+
+use super::Bridge;
+use super::stdio::Output;
+
+/// The requests of the server that the client has not answered yet.
+#[derive(Debug, Default)]
+pub struct ServerRequests(Mutex<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    open: HashMap<IdKey, Box<RawValue>>,
+    /// Asked in a session that is gone; the answers are for nobody.
+    void: HashSet<IdKey>,
+}
+
+impl ServerRequests {
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self, key: IdKey, id: &RawValue) {
+        let mut asked = self.lock();
+        asked.void.remove(&key);
+        asked.open.insert(key, id.to_owned());
+    }
+
+    /// The client has answered; `false` when nobody wants the answer any more.
+    pub fn answered(&self, key: &IdKey) -> bool {
+        let mut asked = self.lock();
+        asked.open.remove(key);
+        !asked.void.remove(key)
+    }
+
+    /// The session is gone: what it had asked is cancelled at the client.
+    pub fn abandon(&self, output: &Output) {
+        let mut asked = self.lock();
+        let open: Vec<_> = asked.open.drain().collect();
+        for (key, id) in open {
+            let cancelled = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"The session with the server was lost."}}}}"#
+            );
+            output.push(Bytes::from(cancelled));
+            asked.void.insert(key);
+        }
+    }
+}
+
+/// What to do with one message of the server.
+enum Step {
+    /// The answer that was waited for, with this line to deliver.
+    Answer(Bytes),
+    /// For the client, as it is.
+    Pass,
+    /// An answer to another request that is in flight.
+    Other(IdKey, Box<RawValue>),
+    /// For nobody.
+    Drop(&'static str),
+}
+
+/// What a body or an event of the server held, beside what was passed on.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The answer that was waited for, as a line.
+    pub answer: Option<Bytes>,
+    /// The id of an answer that nobody waits for.
+    pub stray: Option<Box<RawValue>>,
+}
+
+impl Heard {
+    fn and(self, later: Self) -> Self {
+        Self { answer: self.answer.or(later.answer), stray: later.stray.or(self.stray) }
+    }
+}
+
+impl Bridge {
+    /// Takes a body or an event of the server: passes on what is for the client, and returns the answer to `awaited`
+    /// if it is in there. An answer without an id is given `id`.
+    ///
+    /// # Errors
+    /// A problem when it is no JSON-RPC message.
+    pub(super) async fn from_server(
+        &self,
+        body: Bytes,
+        awaited: Option<&IdKey>,
+        id: Option<&RawValue>,
+    ) -> Result<Heard, Problem> {
+        let members: Vec<Bytes> = match peek(&body) {
+            Ok(Peek::One(kind)) => {
+                let step = self.sort(&kind, &body, awaited, id);
+                return Ok(self.act(step, body).await);
+            }
+            // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
+            Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
+            Err(PeekError::NotJson(detail) | PeekError::NotJsonRpc { reason: detail, .. }) => {
+                return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", detail));
+            }
+        };
+        let mut heard = Heard::default();
+        for member in members {
+            let text = std::str::from_utf8(&member).unwrap_or_default();
+            match peek_object(text) {
+                Ok(kind) => {
+                    let step = self.sort(&kind, &member, awaited, id);
+                    heard = heard.and(self.act(step, member).await);
+                }
+                Err(error) => tracing::warn!(%error, "a member of a server's batch was dropped"),
+            }
+        }
+        Ok(heard)
+    }
+
+    fn sort(&self, kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Step {
+        match kind {
+            Kind::Notification { .. } => Step::Pass,
+            Kind::Request { key, id, .. } => {
+                self.server_requests.asked(key.clone(), id);
+                Step::Pass
+            }
+            Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Step::Answer(body.clone()),
+            Kind::Response { id: Some((id, key)), .. } => Step::Other(key.clone(), (*id).to_owned()),
+            Kind::Response { id: None, .. } => match (awaited, id) {
+                (Some(_), Some(id)) => Step::Answer(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)),
+                (Some(_), None) => Step::Answer(body.clone()),
+                (None, _) => Step::Drop("an answer without an id"),
+            },
+        }
+    }
+
+    async fn act(&self, step: Step, body: Bytes) -> Heard {
+        match step {
+            Step::Answer(line) => return Heard { answer: Some(write::one_line(line)), stray: None },
+            Step::Pass => self.output.send(write::one_line(body)).await,
+            Step::Other(key, id) => match self.pending.answer_for(&key) {
+                Some(_answering) => self.output.send(write::one_line(body)).await,
+                None => {
+                    tracing::warn!("the server answered a request that nobody waits for; dropped");
+                    return Heard { answer: None, stray: Some(id) };
+                }
+            },
+            Step::Drop(what) => tracing::warn!("the server sent {what}; dropped"),
+        }
+        Heard::default()
+    }
+}

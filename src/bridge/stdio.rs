@@ -1,0 +1,318 @@
+//! Framing: lines in from stdin, lines out to stdout. The only writer of stdout in bridge mode.
+//!
+//! Both sides run on threads of their own, because a pipe blocks. What waits for a client that does not read is bounded
+//! in bytes; what is read is bounded by the largest message.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use memchr::memchr;
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::message::oversize::IdFinder;
+
+/// How many lines may be read ahead of the bridge.
+const LINES_AHEAD: usize = 64;
+/// How many bytes may wait for the client to read them; one larger message may go alone.
+const OUTPUT_ROOM: usize = 8 * 1024 * 1024;
+/// Small lines that wait together are written together, up to about this many bytes.
+const COALESCE: usize = 64 * 1024;
+const READ_SIZE: usize = 64 * 1024;
+
+/// What stdin brought.
+#[derive(Debug)]
+pub enum Line {
+    /// A line without its end; never blank.
+    Text(Bytes),
+    /// A line over the bound; its content is gone, its id may have been seen.
+    TooLong(Option<Box<RawValue>>),
+}
+
+/// Reads lines of at most `max` bytes on a thread of its own, until the end of `input`.
+pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Receiver<Line> {
+    let (lines, receiver) = mpsc::channel(LINES_AHEAD);
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || {
+            let mut framer = Framer::new(max);
+            let mut buffer = vec![0; READ_SIZE];
+            loop {
+                let piece = match input.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n) => &buffer[..n],
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(e) => {
+                        tracing::warn!("standard input cannot be read: {e}");
+                        break;
+                    }
+                };
+                if framer.feed(piece, &mut |line| lines.blocking_send(line).is_ok()).is_err() {
+                    return;
+                }
+            }
+            // A last line without its end counts: shells and scripts write such.
+            let _ = framer.finish(&mut |line| lines.blocking_send(line).is_ok());
+        })
+        .expect("a thread can be started at the start of the program");
+    receiver
+}
+
+/// The receiver of the lines is gone.
+struct Gone;
+
+/// Cuts bytes into lines.
+struct Framer {
+    max: usize,
+    partial: Vec<u8>,
+    /// While the rest of a line over the bound is skipped.
+    skipping: Option<IdFinder>,
+    at_start: bool,
+}
+
+impl Framer {
+    fn new(max: usize) -> Self {
+        Self { max, partial: Vec::new(), skipping: None, at_start: true }
+    }
+
+    fn feed(&mut self, mut piece: &[u8], emit: &mut dyn FnMut(Line) -> bool) -> Result<(), Gone> {
+        while let Some(end) = memchr(b'\n', piece) {
+            let (line, rest) = (&piece[..end], &piece[end + 1..]);
+            piece = rest;
+            if self.skipping.is_none() && self.partial.is_empty() && line.len() <= self.max {
+                self.emit(Bytes::copy_from_slice(line), emit)?;
+                continue;
+            }
+            self.keep(line);
+            self.finish(emit)?;
+        }
+        self.keep(piece);
+        Ok(())
+    }
+
+    fn finish(&mut self, emit: &mut dyn FnMut(Line) -> bool) -> Result<(), Gone> {
+        match self.skipping.take() {
+            Some(finder) => {
+                if emit(Line::TooLong(finder.request_id())) {
+                    Ok(())
+                } else {
+                    Err(Gone)
+                }
+            }
+            None => {
+                let line = std::mem::take(&mut self.partial);
+                self.emit(Bytes::from(line), emit)
+            }
+        }
+    }
+
+    fn keep(&mut self, piece: &[u8]) {
+        if let Some(finder) = &mut self.skipping {
+            finder.feed(piece);
+        } else if self.partial.len() + piece.len() > self.max + 1 {
+            // One byte of grace is a CR that belongs to the line end.
+            let mut finder = IdFinder::default();
+            finder.feed(&self.partial);
+            finder.feed(piece);
+            self.partial = Vec::new();
+            self.skipping = Some(finder);
+        } else {
+            self.partial.extend_from_slice(piece);
+        }
+    }
+
+    fn emit(&mut self, mut line: Bytes, emit: &mut dyn FnMut(Line) -> bool) -> Result<(), Gone> {
+        if std::mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
+            line = line.slice(3..); // some shells start a pipe with a byte order mark
+        }
+        let text = line.trim_ascii();
+        if text.is_empty() || emit(Line::Text(line.slice_ref(text))) { Ok(()) } else { Err(Gone) }
+    }
+}
+
+/// Where lines for the client go. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Output {
+    lines: mpsc::UnboundedSender<Item>,
+    room: Arc<Semaphore>,
+    closed: watch::Receiver<bool>,
+}
+
+#[derive(Debug)]
+enum Item {
+    /// A line, and how much room it took.
+    Line(Bytes, u32),
+    /// Nothing more comes.
+    End,
+}
+
+/// Ends with the last line written.
+#[derive(Debug)]
+pub struct Written(oneshot::Receiver<()>);
+
+impl Output {
+    /// Starts the thread that writes to `output`.
+    pub fn start(mut output: impl Write + Send + 'static) -> (Self, Written) {
+        let (lines, receiver) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(OUTPUT_ROOM));
+        let (closed, closed_receiver) = watch::channel(false);
+        let (done, written) = oneshot::channel();
+        let freed = Arc::clone(&room);
+        std::thread::Builder::new()
+            .name("stdout".to_owned())
+            .spawn(move || {
+                if let Err(e) = write_lines(&mut output, receiver, &freed) {
+                    tracing::info!("standard output is closed: {e}");
+                    let _ = closed.send(true);
+                    // Nobody may wait for room that will never come.
+                    freed.close();
+                }
+                let _ = done.send(());
+                // Dropped last: a watcher that sees it go has seen the final state.
+                drop(closed);
+            })
+            .expect("a thread can be started at the start of the program");
+        (Self { lines, room, closed: closed_receiver }, Written(written))
+    }
+
+    /// Writes a line when there is room for it; waits while the client does not read.
+    pub async fn send(&self, line: Bytes) {
+        let permits = u32::try_from(line.len().min(OUTPUT_ROOM)).unwrap_or(u32::MAX);
+        if let Ok(permit) = self.room.acquire_many(permits).await {
+            permit.forget();
+            let _ = self.lines.send(Item::Line(line, permits));
+        }
+    }
+
+    /// Writes a short line of the bridge's own at once.
+    pub fn push(&self, line: Bytes) {
+        let _ = self.lines.send(Item::Line(line, 0));
+    }
+
+    /// Nothing more comes from anybody; what was sent before is still written.
+    pub fn finish(&self) {
+        let _ = self.lines.send(Item::End);
+    }
+
+    /// Returns when the client has closed its side.
+    pub async fn closed(&self) {
+        let mut closed = self.closed.clone();
+        if closed.wait_for(|closed| *closed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn write_lines(output: &mut impl Write, mut lines: mpsc::UnboundedReceiver<Item>, room: &Semaphore) -> io::Result<()> {
+    let mut together = Vec::new();
+    let mut ended = false;
+    while !ended {
+        let Some(Item::Line(line, permits)) = lines.blocking_recv() else { return Ok(()) };
+        let mut permits = permits as usize;
+        together.extend_from_slice(&line);
+        together.push(b'\n');
+        drop(line);
+        while together.len() < COALESCE {
+            match lines.try_recv() {
+                Ok(Item::Line(line, more)) => {
+                    together.extend_from_slice(&line);
+                    together.push(b'\n');
+                    permits += more as usize;
+                }
+                Ok(Item::End) => {
+                    ended = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let result = output.write_all(&together).and_then(|()| output.flush());
+        room.add_permits(permits);
+        result?;
+        if together.capacity() > 4 * COALESCE {
+            together = Vec::new();
+        }
+        together.clear();
+    }
+    Ok(())
+}
+
+impl Written {
+    /// Returns when the last line before [`Output::finish`] is out, or cannot be.
+    pub async fn wait(self) {
+        let _ = self.0.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8], max: usize, step: usize) -> Vec<String> {
+        let mut framer = Framer::new(max);
+        let mut seen = Vec::new();
+        let mut emit = |line: Line| {
+            seen.push(match line {
+                Line::Text(text) => String::from_utf8_lossy(&text).into_owned(),
+                Line::TooLong(id) => format!("too long: {}", id.map_or("?".to_owned(), |id| id.to_string())),
+            });
+            true
+        };
+        for piece in input.chunks(step) {
+            assert!(framer.feed(piece, &mut emit).is_ok());
+        }
+        assert!(framer.finish(&mut emit).is_ok());
+        seen
+    }
+
+    #[test]
+    fn blank_lines_crlf_a_byte_order_mark_and_a_missing_end_are_no_obstacle() {
+        let input = b"\xef\xbb\xbf{\"a\":1}\r\n\r\n\n  \n {\"b\":2} \n{\"c\":3}";
+        for step in 1..input.len() {
+            assert_eq!(lines(input, 100, step), ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"], "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn a_line_over_the_bound_is_reported_with_its_id_and_the_next_one_is_read() {
+        let long = format!("{{\"method\":\"x\",\"params\":\"{}\",\"id\":42}}\n{{\"d\":4}}\n", "y".repeat(200));
+        for step in [1, 3, 64, 1_000] {
+            assert_eq!(lines(long.as_bytes(), 100, step), ["too long: 42", "{\"d\":4}"], "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn a_line_at_the_bound_is_not_over_it() {
+        let line = "z".repeat(100);
+        for end in ["\n", "\r\n", ""] {
+            assert_eq!(lines(format!("{line}{end}").as_bytes(), 100, 7), [line.clone()]);
+        }
+        assert_eq!(lines(format!("{line}zz\n").as_bytes(), 100, 7), ["too long: ?"]);
+    }
+
+    #[tokio::test]
+    async fn output_ends_when_the_last_line_is_written() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        output.send(Bytes::from_static(b"{\"a\":1}")).await;
+        output.push(Bytes::from_static(b"{\"b\":2}"));
+        output.finish();
+        written.wait().await;
+        drop(output);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("readable");
+        assert_eq!(text, "{\"a\":1}\n{\"b\":2}\n");
+    }
+
+    #[tokio::test]
+    async fn a_closed_output_is_noticed_and_nobody_waits_for_it() {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, _written) = Output::start(writer);
+        drop(reader);
+        output.push(Bytes::from_static(b"{}"));
+        output.closed().await;
+        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
+        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
+    }
+}

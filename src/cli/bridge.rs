@@ -1,0 +1,44 @@
+//! `planhat-mcp` without a command: the bridge between stdin and stdout and the remote server.
+
+use std::fs::File;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::Authorizer;
+use crate::config::Settings;
+use crate::http::Http;
+use crate::problem::{Problem, ProblemId};
+use crate::store::Store;
+use crate::{bridge, clock};
+
+use super::{block_on, signals};
+
+/// How long the end may wait for a renewed sign-in to be saved.
+const LAST_SAVE: Duration = Duration::from_secs(1);
+
+/// Runs until the client, a signal or the end of the client's process ends it; each of these is how it should end.
+pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
+    let output = unbuffered_stdout()
+        .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
+    block_on(async {
+        let http = Http::new(settings.network.clone());
+        let store = Store::open(&settings, Store::UNATTENDED);
+        let auth = Authorizer::new(Arc::clone(&settings), http.clone(), store, clock::system());
+        let pipes = (io::stdin(), output);
+        let end = bridge::run(settings, http, Arc::clone(&auth), clock::system(), pipes, signals::watch()).await;
+        // A refresh token that was rotated a moment ago must reach the store.
+        auth.settle(LAST_SAVE).await;
+        tracing::debug!(?end, "ended");
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The standard library's own handle flushes at every line break, in the middle of what should be one write.
+fn unbuffered_stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    return Ok(File::from(std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?));
+    #[cfg(windows)]
+    return Ok(File::from(std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?));
+}

@@ -1,0 +1,156 @@
+//! The table of settings: what each is called in the file, as a flag and in the environment, and what it may hold.
+
+/// One setting that somebody can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// Which of Planhat's environments.
+    Tenant,
+    /// Any other MCP server.
+    Url,
+    /// Which set of tokens and state.
+    Profile,
+    /// The pre-registered client id.
+    ClientId,
+    /// Its secret, from the environment alone.
+    ClientSecret,
+    /// A file that holds the secret; `-` is standard input, for `login` alone.
+    ClientSecretFile,
+    /// A static bearer token, from the environment alone.
+    Token,
+    /// The scope to ask for.
+    Scope,
+    /// How the loopback host is written in the redirect URL.
+    CallbackHost,
+    /// The port of the redirect URL.
+    CallbackPort,
+    /// Where tokens are kept.
+    TokenStore,
+    /// The largest message.
+    MaxMessageBytes,
+    /// A proxy for all requests.
+    Proxy,
+    /// More trusted certificate authorities.
+    CaFile,
+    /// How much is logged.
+    LogLevel,
+    /// A file that the log goes to as well.
+    LogFile,
+}
+
+/// How a setting is called and what it may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyInfo {
+    /// As in the configuration file.
+    pub name: &'static str,
+    /// The flag; `None` where a value must not stand in argv.
+    pub flag: Option<&'static str>,
+    /// The environment variable.
+    pub variable: &'static str,
+    /// Whether the configuration file may hold it.
+    pub in_file: bool,
+    /// What a value looks like, for error messages.
+    pub expected: &'static str,
+}
+
+macro_rules! keys {
+    ($($key:ident: $name:literal, $flag:expr, $variable:literal, $in_file:literal, $expected:literal;)+) => {
+        impl Key {
+            /// All settings, in the order in which they are shown.
+            pub const ALL: &'static [Key] = &[$(Key::$key,)+];
+
+            /// How this one is called.
+            pub const fn info(self) -> &'static KeyInfo {
+                match self {
+                    $(Key::$key => &KeyInfo {
+                        name: $name, flag: $flag, variable: $variable, in_file: $in_file, expected: $expected,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+keys! {
+    Tenant: "tenant", Some("--tenant"), "PLANHAT_MCP_TENANT", true, "production or demo";
+    Url: "url", Some("--url"), "PLANHAT_MCP_URL", true, "an https address, without user name and without #";
+    Profile: "profile", Some("--profile"), "PLANHAT_MCP_PROFILE", true,
+        "1 to 64 letters, digits, dots, hyphens or underscores, with a letter or digit first";
+    ClientId: "client_id", Some("--client-id"), "PLANHAT_MCP_CLIENT_ID", true, "the id that the server gave, such as pk_...";
+    ClientSecret: "client_secret", None, "PLANHAT_MCP_CLIENT_SECRET", false, "the secret that belongs to the client id";
+    ClientSecretFile: "client_secret_file", Some("--client-secret-file"), "PLANHAT_MCP_CLIENT_SECRET_FILE", true,
+        "the path of a file that holds the client secret alone";
+    Token: "token", None, "PLANHAT_MCP_TOKEN", false, "an access token: visible characters without spaces";
+    Scope: "scope", Some("--scope"), "PLANHAT_MCP_SCOPE", true, "scope names with single spaces between";
+    CallbackHost: "callback_host", Some("--callback-host"), "PLANHAT_MCP_CALLBACK_HOST", true, "127.0.0.1 or localhost";
+    CallbackPort: "callback_port", Some("--callback-port"), "PLANHAT_MCP_CALLBACK_PORT", true, "a port from 1 to 65535";
+    TokenStore: "token_store", Some("--token-store"), "PLANHAT_MCP_TOKEN_STORE", true, "keychain, file or memory";
+    MaxMessageBytes: "max_message_bytes", Some("--max-message-bytes"), "PLANHAT_MCP_MAX_MESSAGE_BYTES", true,
+        "a number of bytes from 1024 to 4294967295";
+    Proxy: "proxy", Some("--proxy"), "PLANHAT_MCP_PROXY", true,
+        "an address such as http://proxy.example:8080, or with https, socks5 or socks5h";
+    CaFile: "ca_file", Some("--ca-file"), "PLANHAT_MCP_CA_FILE", true, "the path of a PEM file";
+    LogLevel: "log_level", Some("--log-level"), "PLANHAT_MCP_LOG_LEVEL", true, "error, warn, info, debug or trace";
+    LogFile: "log_file", Some("--log-file"), "PLANHAT_MCP_LOG_FILE", true, "the path of a file";
+}
+
+impl Key {
+    /// The setting that the configuration file calls `name`.
+    pub fn by_name(name: &str) -> Option<Key> {
+        Key::ALL.iter().copied().find(|key| key.info().name == name)
+    }
+
+    /// Whether its value is shown to nobody.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Key::ClientSecret | Key::Token)
+    }
+
+    /// Whether it is meant for one server: given for one, it must not reach another.
+    pub const fn belongs_to_a_server(self) -> bool {
+        matches!(self, Key::ClientId | Key::ClientSecret | Key::ClientSecretFile | Key::Token | Key::Scope)
+    }
+}
+
+/// The name of a setting that `name` was probably meant to be.
+pub fn suggestion(name: &str) -> Option<&'static str> {
+    let wanted = name.to_ascii_lowercase().replace('-', "_");
+    let candidates = Key::ALL.iter().map(|key| key.info()).filter(|info| info.in_file).map(|info| info.name);
+    candidates.map(|name| (distance(&wanted, name), name)).filter(|(d, _)| *d <= 3).min().map(|(_, name)| name)
+}
+
+/// How many letters have to be added, removed or replaced (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, cb) in b.iter().enumerate() {
+            let cost = (diagonal + usize::from(ca != *cb)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], cost);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelled_key_gets_its_nearest_neighbour_and_nonsense_gets_none() {
+        assert_eq!(suggestion("client-id"), Some("client_id"));
+        assert_eq!(suggestion("calback_port"), Some("callback_port"));
+        assert_eq!(suggestion("tokenstore"), Some("token_store"));
+        assert_eq!(suggestion("something_else_entirely"), None);
+    }
+
+    #[test]
+    fn names_flags_and_variables_of_a_setting_are_the_same_words() {
+        for key in Key::ALL {
+            let info = key.info();
+            assert_eq!(info.variable, format!("PLANHAT_MCP_{}", info.name.to_uppercase()));
+            if let Some(flag) = info.flag {
+                assert_eq!(flag, format!("--{}", info.name.replace('_', "-")));
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Where the program keeps its files.
+
+use std::path::{Path, PathBuf};
+
+use directories::{BaseDirs, ProjectDirs};
+
+use crate::problem::{Problem, ProblemId};
+
+use super::Paths;
+
+impl Paths {
+    /// The places that the system has for this: on Linux and macOS those of its conventions; on Windows
+    /// `%USERPROFILE%\.planhat-mcp`, because packaged clients see an AppData of their own, and a terminal would then
+    /// not share the sign-in.
+    pub fn of_this_user() -> Result<Self, Problem> {
+        if cfg!(windows) {
+            let base = BaseDirs::new().ok_or(ProblemId::NoHome)?.home_dir().join(".planhat-mcp");
+            return Ok(Self { config_file: base.join("config.toml"), state_dir: base.join("state") });
+        }
+        let project = ProjectDirs::from("", "", "planhat-mcp").ok_or(ProblemId::NoHome)?;
+        let state_dir = project.state_dir().map_or_else(|| project.data_local_dir().join("state"), Path::to_owned);
+        Ok(Self { config_file: project.config_dir().join("config.toml"), state_dir })
+    }
+
+    /// Makes sure that the state directory is there and is the user's alone (0700).
+    pub fn prepare_state_dir(&self) -> Result<&Path, Problem> {
+        let dir = self.state_dir.as_path();
+        let problem = |detail: &dyn std::fmt::Display| {
+            Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", detail)
+        };
+        create_private(dir).map_err(|error| problem(&error))?;
+        let is_ours = owned_and_closed(dir).map_err(|error| problem(&error))?;
+        if is_ours { Ok(dir) } else { Err(problem(&"it belongs to another user")) }
+    }
+}
+
+/// A path as a person writes it: `~/` is the home directory, and a relative one counts from `base`.
+pub(super) fn expand(text: &str, base: Option<&Path>) -> PathBuf {
+    let rest = text.strip_prefix("~/").or_else(|| if cfg!(windows) { text.strip_prefix("~\\") } else { None });
+    if let (Some(rest), Some(dirs)) = (rest, BaseDirs::new()) {
+        return dirs.home_dir().join(rest);
+    }
+    base.map_or_else(|| PathBuf::from(text), |base| base.join(text))
+}
+
+#[cfg(unix)]
+fn create_private(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+#[cfg(not(unix))]
+fn create_private(dir: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).create(dir)
+}
+
+#[cfg(unix)]
+fn owned_and_closed(dir: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let found = std::fs::metadata(dir)?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(false);
+    }
+    if found.mode() & 0o077 != 0 {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(true)
+}
+
+/// The profile directory of a Windows user is theirs alone by inheritance.
+#[cfg(not(unix))]
+fn owned_and_closed(_dir: &Path) -> std::io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_path_counts_from_the_file_that_names_it() {
+        let base = Path::new("/etc/planhat");
+        assert_eq!(expand("ca.pem", Some(base)), base.join("ca.pem"));
+        assert_eq!(expand("ca.pem", None), PathBuf::from("ca.pem"));
+        assert!(!expand("~/ca.pem", Some(base)).starts_with(base), "~ is the home directory");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_state_directory_is_made_for_the_user_alone_and_closed_when_it_was_open() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let paths = Paths { config_file: root.path().join("c"), state_dir: root.path().join("a/state") };
+        let mode = || std::fs::metadata(&paths.state_dir).expect("it is there").permissions().mode() & 0o777;
+        paths.prepare_state_dir().expect("created");
+        assert_eq!(mode(), 0o700);
+        std::fs::set_permissions(&paths.state_dir, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        paths.prepare_state_dir().expect("closed");
+        assert_eq!(mode(), 0o700);
+    }
+
+    #[test]
+    fn a_state_directory_that_cannot_be_made_names_itself() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let file = root.path().join("file");
+        std::fs::write(&file, "").expect("writable");
+        let paths = Paths { config_file: file.clone(), state_dir: file.join("state") };
+        let problem = paths.prepare_state_dir().expect_err("a file is in the way");
+        assert_eq!(problem.id, ProblemId::StateDirUnusable);
+        assert!(problem.fact("dir").is_some_and(|dir| dir.ends_with("state")));
+    }
+}

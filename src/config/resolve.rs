@@ -1,0 +1,323 @@
+//! Turns the layers into final settings: each value parsed once, each error pointing to where the value came from.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+
+use super::file::Given;
+use super::key::Key;
+use super::layers::{Inputs, Layers};
+use super::origin::Origin;
+use super::paths::expand;
+use super::server::{self, UrlRefused};
+use super::settings::{CallbackHost, LogLevel, Product, Settings, TokenStoreKind};
+
+/// The settings, and how they came about.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the rest of the program reads.
+    pub settings: Settings,
+    /// Each setting as it may be shown, with its origin.
+    pub rows: Vec<Row>,
+    /// What was left out, and why; worth a warning.
+    pub notes: Vec<String>,
+}
+
+/// One line of `planhat-mcp config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The setting.
+    pub key: Key,
+    /// Its value, unless it is secret; `None` when it is not set.
+    pub value: Option<String>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "(set, not shown)";
+
+/// Reads all layers and makes the settings of this run.
+pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
+    let mut layers = Layers::collect(inputs)?;
+    let (url, server_origin) = server(&layers)?;
+    let common = layers.common_server().map(parse_server).transpose()?;
+    let common = common.unwrap_or_else(|| built_in(Product::Planhat));
+    if common != url {
+        layers.drop_common_of_other_server(common.as_str());
+    }
+
+    let mut settings = Settings::for_url(url, inputs.paths.clone());
+    settings.paths.config_file = layers.config_file.0.clone();
+    let mut report = Report { layers: &layers, rows: Vec::new() };
+    report.server(&settings, server_origin);
+    if let Some(name) = report.take(Key::Profile, |text| server::is_profile_name(text).then(|| text.to_owned()))? {
+        settings.profile = name;
+    } else {
+        report.default(Key::Profile, Some(settings.profile.clone()));
+    }
+    oauth(&mut settings, &mut report, inputs)?;
+    rest(&mut settings, &mut report)?;
+    let rows = report.rows;
+    settings.told = told(&layers);
+    Ok(Loaded { settings, rows, notes: layers.notes })
+}
+
+/// Which server, and who said so.
+fn server(layers: &Layers) -> Result<(Url, Origin), Problem> {
+    if let Some(given) = layers.either(Key::Tenant, Key::Url)? {
+        return Ok((parse_server(given)?, given.origin.clone()));
+    }
+    // The names of the built-in profiles say which server is meant.
+    match layers.winner(Key::Profile).map(|given| given.text.expose().as_str()) {
+        Some("planhat-demo") => Ok((built_in(Product::PlanhatDemo), Origin::BuiltIn)),
+        _ => Ok((built_in(Product::Planhat), Origin::BuiltIn)),
+    }
+}
+
+fn built_in(product: Product) -> Url {
+    let text = product.url().unwrap_or(server::PRODUCTION_URL);
+    Url::parse(text).expect("a constant, which the tests parse")
+}
+
+fn parse_server(given: &Given) -> Result<Url, Problem> {
+    let text = given.text.expose().as_str();
+    if given.key == Key::Tenant {
+        return match text {
+            "production" => Ok(built_in(Product::Planhat)),
+            "demo" => Ok(built_in(Product::PlanhatDemo)),
+            _ => Err(bad_value(given)),
+        };
+    }
+    server::parse_url(text).map_err(|refused| match refused {
+        // What cannot be parsed is not shown: a password may stand in it.
+        UrlRefused::Invalid if text.contains('@') => bad_value_unseen(given, "an address with a user name or password"),
+        UrlRefused::Invalid => bad_value(given),
+        UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &given.origin),
+    })
+}
+
+fn oauth(settings: &mut Settings, report: &mut Report<'_>, inputs: &Inputs) -> Result<(), Problem> {
+    let planhat = settings.product.is_planhat();
+    if let Some(given) = report.layers.winner(Key::ClientId).filter(|given| given.text.expose().starts_with("sk_")) {
+        return Err(match given.origin {
+            Origin::Flag(_) => Problem::new(ProblemId::SecretInArguments).with("flag", "--client-id"),
+            _ => bad_value_unseen(given, "what looks like the client secret (sk_...)"),
+        });
+    }
+    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    settings.oauth.client_id = report.take(Key::ClientId, |text| visible(text).then(|| text.to_owned()))?;
+    report.default(Key::ClientId, None);
+
+    let secret = report.layers.either(Key::ClientSecret, Key::ClientSecretFile)?.cloned();
+    if let Some(given) = secret {
+        let secret = client_secret(&given, inputs)?;
+        if planhat && secret.expose().starts_with("pk_") {
+            return Err(bad_value_unseen(&given, "what looks like the client id (pk_...)"));
+        }
+        if settings.oauth.client_id.is_none() {
+            return Err(Problem::new(ProblemId::SecretWithoutClientId).with("origin", &given.origin));
+        }
+        let shown = if given.key == Key::ClientSecret { REDACTED } else { given.text.expose() };
+        report.row(given.key, Some(shown.to_owned()), given.origin.clone());
+        settings.oauth.client_secret = Some(secret);
+    }
+    report.default(Key::ClientSecret, None);
+    report.default(Key::ClientSecretFile, None);
+
+    let token_char = |byte: u8| (0x21..=0x7e).contains(&byte);
+    settings.static_token = report
+        .take(Key::Token, |text| (!text.is_empty() && text.bytes().all(token_char)).then(|| text.to_owned()))?
+        .map(Secret::new);
+    report.default(Key::Token, None);
+
+    // An empty scope leaves the choice to the server (RFC 6749, 3.3 has the characters).
+    let scope_char = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let scope = report.take(Key::Scope, |text| text.bytes().all(scope_char).then(|| text.trim().to_owned()))?;
+    match scope {
+        Some(scope) => settings.oauth.scope = Some(scope).filter(|scope| !scope.is_empty()),
+        None if planhat => report.row(Key::Scope, settings.oauth.scope.clone(), Origin::BuiltIn),
+        None => report.default(Key::Scope, None),
+    }
+
+    let host = |text: &str| [CallbackHost::Ipv4, CallbackHost::Localhost].into_iter().find(|h| h.as_str() == text);
+    let callback = &mut settings.oauth.callback;
+    callback.host = report.take(Key::CallbackHost, host)?.unwrap_or(callback.host);
+    report.default(Key::CallbackHost, Some(callback.host.as_str().to_owned()));
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
+    callback.port = report.take(Key::CallbackPort, port)?.unwrap_or(callback.port);
+    report.default(Key::CallbackPort, Some(callback.port.to_string()));
+    Ok(())
+}
+
+fn client_secret(given: &Given, inputs: &Inputs) -> Result<Secret, Problem> {
+    let text = given.text.expose();
+    let refused = |detail: &dyn std::fmt::Display| {
+        Problem::new(ProblemId::SecretFileUnusable).with("file", text).with("detail", detail)
+    };
+    let secret = match (given.key, text.as_str()) {
+        (Key::ClientSecret, _) => return Ok(given.text.clone()),
+        (_, "-") => inputs
+            .secret_from_stdin
+            .clone()
+            .ok_or_else(|| refused(&"only the command login can read it from standard input"))?,
+        (_, path) => {
+            let path = expand(path, folder_of(&given.origin));
+            Secret::new(std::fs::read_to_string(path).map_err(|error| refused(&error))?)
+        }
+    };
+    let trimmed = Secret::from(secret.expose().trim());
+    match trimmed.expose() {
+        text if text.is_empty() => Err(refused(&"it is empty")),
+        text if text.contains(char::is_whitespace) => Err(refused(&"it holds more than one word")),
+        _ => Ok(trimmed),
+    }
+}
+
+fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem> {
+    let store = |text: &str| {
+        let all = [TokenStoreKind::Keychain, TokenStoreKind::File, TokenStoreKind::Memory];
+        all.into_iter().find(|kind| kind.as_str() == text)
+    };
+    settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(settings.token_store);
+    report.default(Key::TokenStore, Some(settings.token_store.as_str().to_owned()));
+
+    let bytes = |text: &str| text.parse::<u32>().ok().filter(|bytes| *bytes >= 1024);
+    if let Some(bytes) = report.take(Key::MaxMessageBytes, bytes)? {
+        settings.limits.max_message_bytes = bytes as usize;
+    }
+    report.default(Key::MaxMessageBytes, Some(settings.limits.max_message_bytes.to_string()));
+
+    if let Some(given) = report.layers.winner(Key::Proxy).cloned() {
+        let proxy = parse_proxy(&given)?;
+        report.row(Key::Proxy, Some(without_userinfo(&proxy)), given.origin);
+        settings.network.proxy = Some(Secret::new(proxy.as_str().to_owned()));
+    }
+    report.default(Key::Proxy, None);
+
+    settings.network.ca_file = report.take_path(Key::CaFile)?;
+    report.default(Key::CaFile, None);
+
+    let level = |text: &str| LogLevel::ALL.into_iter().find(|level| level.as_str() == text);
+    settings.log.level = report.take(Key::LogLevel, level)?.unwrap_or(settings.log.level);
+    report.default(Key::LogLevel, Some(settings.log.level.as_str().to_owned()));
+    settings.log.file = report.take_path(Key::LogFile)?;
+    report.default(Key::LogFile, None);
+    Ok(())
+}
+
+/// A proxy address; one with a password must not stand in argv.
+fn parse_proxy(given: &Given) -> Result<Url, Problem> {
+    let text = given.text.expose();
+    let with_scheme = if text.contains("://") { text.clone() } else { format!("http://{text}") };
+    let refused = || bad_value_unseen(given, "no proxy address");
+    let url = Url::parse(&with_scheme).map_err(|_| refused())?;
+    if url.password().is_some() && matches!(given.origin, Origin::Flag(_)) {
+        return Err(Problem::new(ProblemId::SecretInArguments).with("flag", "--proxy"));
+    }
+    let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
+    if known && url.has_host() { Ok(url) } else { Err(refused()) }
+}
+
+fn without_userinfo(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both only fail for addresses without a host.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.to_string()
+}
+
+/// Collects the rows while the settings are made.
+struct Report<'a> {
+    layers: &'a Layers,
+    rows: Vec<Row>,
+}
+
+impl Report<'_> {
+    fn row(&mut self, key: Key, value: Option<String>, origin: Origin) {
+        self.rows.push(Row { key, value, origin });
+    }
+
+    /// The row of a value that nobody gave; nothing when there is a row already.
+    fn default(&mut self, key: Key, value: Option<String>) {
+        if !self.rows.iter().any(|row| row.key == key) {
+            self.row(key, value, Origin::Default);
+        }
+    }
+
+    fn server(&mut self, settings: &Settings, origin: Origin) {
+        let tenant = match settings.product {
+            Product::Planhat => Some("production".to_owned()),
+            Product::PlanhatDemo => Some("demo".to_owned()),
+            Product::Other => None,
+        };
+        self.row(Key::Tenant, tenant, origin.clone());
+        self.row(Key::Url, Some(settings.url.to_string()), origin);
+    }
+
+    /// The winner for `key`, understood by `parse`.
+    fn take<T>(&mut self, key: Key, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let Some(given) = self.layers.winner(key).cloned() else { return Ok(None) };
+        let value = parse(given.text.expose()).ok_or_else(|| bad_value(&given))?;
+        let shown = if key.is_secret() { REDACTED.to_owned() } else { given.text.expose().clone() };
+        self.row(key, Some(shown), given.origin);
+        Ok(Some(value))
+    }
+
+    fn take_path(&mut self, key: Key) -> Result<Option<PathBuf>, Problem> {
+        let origin = self.layers.winner(key).map(|given| given.origin.clone());
+        let base = origin.as_ref().and_then(folder_of);
+        self.take(key, |text| (!text.trim().is_empty()).then(|| expand(text, base)))
+    }
+}
+
+/// A relative path in the configuration file counts from the file's folder.
+fn folder_of(origin: &Origin) -> Option<&Path> {
+    if let Origin::File { path, .. } = origin { path.parent() } else { None }
+}
+
+/// What a terminal command has to repeat: what flags and variables said about the server, the client and the way there.
+fn told(layers: &Layers) -> Vec<String> {
+    let mut words = Vec::new();
+    if layers.config_file.1 {
+        words.extend(["--config".to_owned(), absolute(&layers.config_file.0)]);
+    }
+    for key in Key::ALL {
+        let Some(given) = layers.winner(*key).filter(|given| given.origin.is_of_this_run()) else { continue };
+        let text = given.text.expose();
+        let value = match key {
+            Key::MaxMessageBytes | Key::LogLevel | Key::LogFile => continue,
+            Key::ClientSecretFile if text == "-" => continue,
+            Key::ClientSecretFile | Key::CaFile => absolute(&expand(text, None)),
+            Key::Proxy if text.contains('@') => continue,
+            _ => text.clone(),
+        };
+        // A value of a lower layer that another key has beaten would contradict it.
+        let beaten = |other: Key| layers.winner(other).is_some_and(|o| o.origin.rank() > given.origin.rank());
+        let lost = matches!(key, Key::Tenant) && beaten(Key::Url) || matches!(key, Key::Url) && beaten(Key::Tenant);
+        if let (Some(flag), false) = (key.info().flag, lost) {
+            words.extend([flag.to_owned(), value]);
+        }
+    }
+    words
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn bad_value(given: &Given) -> Problem {
+    let found = if given.key.is_secret() { "a value that is not shown" } else { given.text.expose().as_str() };
+    bad_value_unseen(given, if found.is_empty() { "nothing" } else { found })
+}
+
+fn bad_value_unseen(given: &Given, found: &str) -> Problem {
+    Problem::new(ProblemId::BadValue)
+        .with("setting", given.key.info().name)
+        .with("origin", &given.origin)
+        .with("found", found)
+        .with("expected", given.key.info().expected)
+}

@@ -1,0 +1,190 @@
+//! The server at the other end: which addresses are accepted, which of them are Planhat's, and the profile of each.
+
+use url::{Host, Url};
+
+use super::Product;
+
+/// Planhat's production endpoint.
+pub const PRODUCTION_URL: &str = "https://api.planhat.com/v1/mcp";
+/// Planhat's endpoint for demo tenants.
+pub const DEMO_URL: &str = "https://api.planhatdemo.com/v1/mcp";
+/// The scope that Planhat advertises: the overlap of the OAuth Client's permissions and the user's Role.
+pub const PLANHAT_SCOPE: &str = "inclusive";
+
+/// Why an address is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UrlRefused {
+    /// It is no absolute http or https address, or carries a user name, a password or a fragment.
+    Invalid,
+    /// Plain http to another machine.
+    Insecure,
+}
+
+impl Product {
+    /// Whether this is one of Planhat's environments.
+    pub const fn is_planhat(self) -> bool {
+        !matches!(self, Product::Other)
+    }
+
+    /// The endpoint of a Planhat environment.
+    pub const fn url(self) -> Option<&'static str> {
+        match self {
+            Product::Planhat => Some(PRODUCTION_URL),
+            Product::PlanhatDemo => Some(DEMO_URL),
+            Product::Other => None,
+        }
+    }
+
+    /// Which product an address belongs to: Planhat's are recognised by host, however they were given.
+    pub fn of(url: &Url) -> Product {
+        match (url.scheme(), url.host_str(), url.port()) {
+            ("https", Some("api.planhat.com"), None) => Product::Planhat,
+            ("https", Some("api.planhatdemo.com"), None) => Product::PlanhatDemo,
+            _ => Product::Other,
+        }
+    }
+}
+
+/// Understands the address of an MCP endpoint: https, or http to this machine; no user name, no fragment.
+pub fn parse_url(text: &str) -> Result<Url, UrlRefused> {
+    let url = Url::parse(text).map_err(|_| UrlRefused::Invalid)?;
+    let plain = !url.has_host() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some();
+    if plain || text.contains(char::is_whitespace) {
+        return Err(UrlRefused::Invalid);
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err(UrlRefused::Insecure),
+        _ => Err(UrlRefused::Invalid),
+    }
+}
+
+/// Whether the address is this machine: 127.0.0.0/8, ::1 or localhost.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// The name of the profile that an address gets by itself: the same address always gets the same name, two addresses
+/// never share one, and it can stand in a file name.
+pub fn profile_of(url: &Url) -> String {
+    match Product::of(url) {
+        Product::Planhat if url.as_str() == PRODUCTION_URL => return "planhat".to_owned(),
+        Product::PlanhatDemo if url.as_str() == DEMO_URL => return "planhat-demo".to_owned(),
+        _ => {}
+    }
+    let mut name = match url.host() {
+        Some(Host::Ipv6(address)) => format!("ip6-{address}").replace(':', "-"),
+        _ => url.host_str().unwrap_or_default().to_owned(),
+    };
+    let is_short = name.len() <= 40 && name.contains('.');
+    if let Some(port) = url.port() {
+        name.push_str(&format!("-{port}"));
+    }
+    name.truncate(46);
+    // The path, the query and what else the name leaves out count through a hash.
+    if url.path() != "/mcp" || url.query().is_some() || url.scheme() != "https" || !is_short {
+        name.push_str(&format!("-{:08x}", fnv1a(url.as_str())));
+    }
+    name
+}
+
+/// Whether `name` can be a profile: it stands in file names and in the keychain.
+pub fn is_profile_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(allowed)
+}
+
+/// FNV-1a, folded to 32 bits: unlike the standard library's hash, it stays the same across releases.
+fn fnv1a(text: &str) -> u32 {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    ((hash >> 32) ^ (hash & 0xffff_ffff)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        parse_url(text).expect("acceptable")
+    }
+
+    #[test]
+    fn plain_http_is_accepted_for_this_machine_alone() {
+        for ok in ["http://127.0.0.1:8080/mcp", "http://127.9.9.9/", "http://[::1]:1/mcp", "http://localhost/mcp"] {
+            assert!(parse_url(ok).is_ok(), "{ok}");
+        }
+        for bad in ["http://example.com/mcp", "http://10.0.0.1/mcp", "http://localhost.example.com/", "http://0.0.0.0/"]
+        {
+            assert_eq!(parse_url(bad), Err(UrlRefused::Insecure), "{bad}");
+        }
+    }
+
+    #[test]
+    fn user_names_fragments_and_other_schemes_are_refused() {
+        for bad in [
+            "https://u@example.com/mcp",
+            "https://u:p@example.com/mcp",
+            "https://example.com/mcp#x",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "example.com/mcp",
+            "https://",
+            " https://example.com/mcp",
+            "",
+        ] {
+            assert_eq!(parse_url(bad), Err(UrlRefused::Invalid), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn planhat_is_recognised_however_it_was_given() {
+        assert_eq!(Product::of(&url(PRODUCTION_URL)), Product::Planhat);
+        assert_eq!(Product::of(&url("https://API.planhatdemo.com:443/v1/mcp")), Product::PlanhatDemo);
+        assert_eq!(Product::of(&url("https://api.planhat.com.example.org/v1/mcp")), Product::Other);
+        assert_eq!(Product::of(&url("https://api.planhat.com:8443/v1/mcp")), Product::Other);
+    }
+
+    #[test]
+    fn every_address_has_a_profile_of_its_own_that_fits_into_a_file_name() {
+        assert_eq!(profile_of(&url(PRODUCTION_URL)), "planhat");
+        assert_eq!(profile_of(&url(DEMO_URL)), "planhat-demo");
+        assert_eq!(profile_of(&url("https://mcp.example.com/mcp")), "mcp.example.com");
+        let long = format!("https://{}.example.com/mcp", "a".repeat(60));
+        let all = [
+            "https://mcp.example.com/mcp",
+            "https://mcp.example.com/other",
+            "https://mcp.example.com/mcp?tenant=1",
+            "https://mcp.example.com:8443/mcp",
+            "https://api.planhat.com/v2/mcp",
+            "http://localhost:8443/mcp",
+            "https://localhost:8443/mcp",
+            "http://[::1]:8080/mcp",
+            long.as_str(),
+        ];
+        let names: std::collections::HashSet<String> = all.iter().map(|text| profile_of(&url(text))).collect();
+        assert_eq!(names.len(), all.len(), "{names:?}");
+        assert!(names.iter().all(|name| is_profile_name(name)), "{names:?}");
+    }
+
+    #[test]
+    fn the_hash_of_an_address_stays_the_same_across_releases() {
+        assert_eq!(profile_of(&url("https://mcp.example.com/other")), "mcp.example.com-480b2044");
+    }
+
+    #[test]
+    fn a_profile_name_cannot_lead_out_of_its_folder() {
+        for bad in ["", ".", "..", "../x", "a/b", "a\\b", "a:b", "-x", ".hidden", "a b", &"x".repeat(65)] {
+            assert!(!is_profile_name(bad), "{bad:?}");
+        }
+        assert!(is_profile_name("acme-2.test_1"));
+    }
+}

@@ -1,0 +1,174 @@
+//! What a failed exchange is called: which host, which step, and whether the server may have seen the request.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::problem::{Problem, ProblemId};
+
+use super::client::{CONNECT_TIMEOUT, error_chain};
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NetError {
+    /// The settings do not allow a client to be made.
+    #[error("{0}")]
+    Unusable(Problem),
+    /// The exchange with `host` failed at `step`.
+    #[error("{host}: {step:?}: {detail}")]
+    Failed {
+        /// Host and port.
+        host: String,
+        /// How far it got.
+        step: Step,
+        /// The library's words, without the URL.
+        detail: String,
+    },
+}
+
+/// How far an exchange got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The name was not found.
+    Dns,
+    /// No TCP connection, or none to the proxy.
+    Connect,
+    /// The proxy could not be reached, or refused.
+    Proxy,
+    /// The TLS handshake failed.
+    Tls(TlsTrouble),
+    /// The connection or the handshake took too long.
+    ConnectTimeout,
+    /// The connection ended after the request was (perhaps) sent and before an answer began.
+    Sent,
+    /// The answer began and was cut.
+    Body,
+    /// No answer, or no end of it, within this time.
+    Timeout(Duration),
+    /// The answer is larger than this many bytes.
+    TooLarge(usize),
+}
+
+/// What was wrong with the TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsTrouble {
+    /// The certificate is not trusted: a private authority, or interception on the way.
+    Untrusted,
+    /// The certificate is not valid now.
+    Expired,
+    /// Anything else.
+    Other,
+}
+
+impl NetError {
+    /// Sorts the library's error.
+    pub fn of(url: &Url, error: &reqwest::Error) -> Self {
+        let step = if error.is_connect() {
+            if error.is_dns() {
+                Step::Dns
+            } else if let Some(tls) = find_cause::<rustls::Error>(error) {
+                Step::Tls(tls_trouble(tls))
+            } else if error.is_timeout() {
+                Step::ConnectTimeout
+            } else {
+                Step::Connect
+            }
+        } else if error.is_body() || error.is_decode() {
+            Step::Body
+        } else {
+            Step::Sent
+        };
+        // The library's first line repeats the URL; its causes do not.
+        let detail = error.source().map_or_else(|| "no detail".to_owned(), error_chain);
+        Self::Failed { host: host_of(url), step, detail }
+    }
+
+    /// No end of the answer within `limit`.
+    pub fn timed_out(url: &Url, limit: Duration) -> Self {
+        let detail = format!("no answer within {} s", limit.as_secs_f32());
+        Self::Failed { host: host_of(url), step: Step::Timeout(limit), detail }
+    }
+
+    /// More bytes than `limit`.
+    pub fn too_large(url: &Url, limit: usize) -> Self {
+        let detail = format!("more than {limit} bytes");
+        Self::Failed { host: host_of(url), step: Step::TooLarge(limit), detail }
+    }
+
+    /// Whether the server surely did not get the request, so that sending it again cannot repeat an effect.
+    pub fn never_sent(&self) -> bool {
+        match self {
+            Self::Unusable(_) => true,
+            Self::Failed { step, .. } => {
+                matches!(step, Step::Dns | Step::Connect | Step::Proxy | Step::Tls(_) | Step::ConnectTimeout)
+            }
+        }
+    }
+}
+
+impl From<NetError> for Problem {
+    fn from(error: NetError) -> Self {
+        let (host, step, detail) = match error {
+            NetError::Unusable(problem) => return problem,
+            NetError::Failed { host, step, detail } => (host, step, detail),
+        };
+        let id = match step {
+            Step::Dns => ProblemId::DnsFailed,
+            Step::Connect => ProblemId::ConnectFailed,
+            Step::Proxy => ProblemId::ProxyFailed,
+            Step::Tls(TlsTrouble::Untrusted) => ProblemId::TlsUntrusted,
+            Step::Tls(TlsTrouble::Expired) => ProblemId::TlsExpired,
+            Step::Tls(TlsTrouble::Other) => ProblemId::TlsFailed,
+            Step::ConnectTimeout => ProblemId::ConnectTimedOut,
+            Step::Sent | Step::Body => ProblemId::ConnectionLost,
+            Step::Timeout(_) => ProblemId::AnswerTimedOut,
+            Step::TooLarge(_) => ProblemId::AnswerTooLarge,
+        };
+        let problem = Problem::new(id);
+        let problem = match step {
+            Step::ConnectTimeout => problem.with("seconds", CONNECT_TIMEOUT.as_secs()),
+            Step::Timeout(limit) => problem.with("seconds", limit.as_secs()),
+            Step::TooLarge(limit) => problem.with("limit", limit),
+            _ => problem,
+        };
+        problem.with("host", host).because(detail)
+    }
+}
+
+/// Host, and port where the URL names one.
+pub fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("?");
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn tls_trouble(error: &rustls::Error) -> TlsTrouble {
+    use rustls::CertificateError as Certificate;
+    match error {
+        rustls::Error::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        ) => TlsTrouble::Expired,
+        rustls::Error::InvalidCertificate(_) => TlsTrouble::Untrusted,
+        _ => TlsTrouble::Other,
+    }
+}
+
+fn find_cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref::<T>() {
+            return Some(found);
+        }
+        // An io::Error hides what it carries from source().
+        let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = carried.and_then(|inner| find_cause::<T>(inner)) {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}

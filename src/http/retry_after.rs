@@ -1,0 +1,105 @@
+//! `Retry-After` (RFC 9110, 10.2.3): seconds or a date, and how long to wait without it.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+
+/// The longest single wait; a server that says "a day" is asked again after this.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// The wait that the server asks for, uncapped; `None` when it does not say or says nonsense.
+///
+/// A date is read against the answer's own `Date`, so that a wrong clock on either side does no harm.
+pub fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    if value.bytes().all(|b| b.is_ascii_digit()) && !value.is_empty() {
+        return Some(Duration::MAX); // more seconds than fit: surely more than the cap
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    let server_now = headers.get(DATE).and_then(|d| d.to_str().ok()).and_then(|d| httpdate::parse_http_date(d).ok());
+    Some(at.duration_since(server_now.unwrap_or(now)).unwrap_or(Duration::ZERO))
+}
+
+/// How long to wait before attempt `attempt` + 1 (the first attempt is 1), with `noise` in 0..=1 for jitter.
+///
+/// What the server asks for is the least; a little is added so that many waiters do not all come at once. Without its
+/// word: exponential from 1 s with full jitter, at most 30 s.
+pub fn wait(asked: Option<Duration>, attempt: u32, noise: f64) -> Duration {
+    const FIRST: Duration = Duration::from_secs(1);
+    const LONGEST_UNASKED: Duration = Duration::from_secs(30);
+    let noise = noise.clamp(0.0, 1.0);
+    match asked {
+        Some(asked) => {
+            let asked = asked.min(LONGEST_WAIT);
+            asked + asked.mul_f64(0.1 * noise).min(Duration::from_millis(500))
+        }
+        None => {
+            let ceiling = FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(LONGEST_UNASKED);
+            ceiling.mul_f64(noise).max(Duration::from_millis(100))
+        }
+    }
+}
+
+/// A random number in 0..1 for jitter; nothing secret depends on it.
+pub fn noise() -> f64 {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    f64::from(random) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(retry_after: &str, date: Option<SystemTime>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(retry_after).expect("test header"));
+        if let Some(date) = date {
+            headers.insert(DATE, HeaderValue::from_str(&httpdate::fmt_http_date(date)).expect("test header"));
+        }
+        headers
+    }
+
+    #[test]
+    fn both_forms_of_retry_after_are_read() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let date = httpdate::fmt_http_date(now + Duration::from_secs(7));
+        assert_eq!(asked_wait(&headers("7", None), now), Some(Duration::from_secs(7)));
+        assert_eq!(asked_wait(&headers(&date, None), now), Some(Duration::from_secs(7)));
+        assert_eq!(asked_wait(&headers("soon", None), now), None);
+        assert_eq!(asked_wait(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn a_date_is_read_against_the_servers_own_clock() {
+        let ours = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let theirs = ours + Duration::from_secs(3_600);
+        let date = httpdate::fmt_http_date(theirs + Duration::from_secs(5));
+        assert_eq!(asked_wait(&headers(&date, Some(theirs)), ours), Some(Duration::from_secs(5)));
+        let past = httpdate::fmt_http_date(theirs - Duration::from_secs(5));
+        assert_eq!(asked_wait(&headers(&past, Some(theirs)), ours), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_server_is_never_asked_again_sooner_than_it_said_nor_later_than_the_cap() {
+        for noise in [0.0, 0.5, 1.0] {
+            let two = wait(Some(Duration::from_secs(2)), 1, noise);
+            assert!(two >= Duration::from_secs(2) && two <= Duration::from_millis(2_500), "{two:?}");
+            let day = wait(Some(Duration::from_secs(86_400)), 1, noise);
+            assert!(day >= LONGEST_WAIT && day <= LONGEST_WAIT + Duration::from_millis(500), "{day:?}");
+        }
+        assert_eq!(wait(Some(Duration::MAX), 1, 0.0), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn without_a_word_from_the_server_the_wait_grows_and_stays_bounded() {
+        assert_eq!(wait(None, 1, 1.0), Duration::from_secs(1));
+        assert_eq!(wait(None, 3, 1.0), Duration::from_secs(4));
+        assert_eq!(wait(None, 60, 1.0), Duration::from_secs(30));
+        assert_eq!(wait(None, 60, 0.0), Duration::from_millis(100));
+    }
+}

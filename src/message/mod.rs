@@ -1,0 +1,13 @@
+//! Owns what a JSON-RPC message looks like from outside: its kind, its id, its method, a few fields.
+//!
+//! The bytes are carried, never a model of them: decoding a message and encoding it again would drop unknown members,
+//! round numbers and reorder keys. So [`peek`] borrows what it needs and leaves the text as it came. This stands below
+//! both `remote` and `bridge`, because both have to recognise an answer.
+
+pub mod id;
+pub mod oversize;
+pub mod peek;
+pub mod write;
+
+pub use id::IdKey;
+pub use peek::{Kind, Peek, PeekError, peek};

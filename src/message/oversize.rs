@@ -1,0 +1,123 @@
+//! Finds the id in a message that is too large to keep, so that its sender still gets its answer.
+
+/// Reads a message piece by piece and remembers only the top-level `id`. Tolerant: what is not JSON simply has no id.
+#[derive(Debug, Default)]
+pub struct IdFinder {
+    depth: u64,
+    in_string: bool,
+    escaped: bool,
+    at: Place,
+    /// The key or value that is being read at depth one; cut at [`IdFinder::LONGEST`].
+    token: Vec<u8>,
+    id: Option<Vec<u8>>,
+    method: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Key,
+    IdValue,
+    OtherValue,
+}
+
+impl IdFinder {
+    /// Longer ids are not found; nobody writes those.
+    const LONGEST: usize = 512;
+
+    /// Reads the next piece.
+    pub fn feed(&mut self, piece: &[u8]) {
+        for &byte in piece {
+            self.step(byte);
+        }
+    }
+
+    /// The id as it was written, when the message had exactly one and was a request (an answer has no `method`).
+    pub fn request_id(&self) -> Option<Box<serde_json::value::RawValue>> {
+        let id = self.id.as_ref().filter(|_| self.method)?;
+        serde_json::from_slice(id).ok()
+    }
+
+    fn step(&mut self, byte: u8) {
+        if self.in_string {
+            self.keep(byte);
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return;
+        }
+        match byte {
+            b'"' => {
+                self.in_string = true;
+                self.keep(byte);
+            }
+            b'{' | b'[' => {
+                self.depth += 1;
+                if self.depth == 1 {
+                    self.token.clear();
+                    self.at = Place::Key;
+                }
+            }
+            b':' if self.depth == 1 => {
+                self.method |= self.token == b"\"method\"";
+                self.at = if self.token == b"\"id\"" { Place::IdValue } else { Place::OtherValue };
+                self.token.clear();
+            }
+            b',' if self.depth == 1 => self.end_of_member(),
+            b'}' | b']' => {
+                if self.depth == 1 {
+                    self.end_of_member();
+                }
+                self.depth = self.depth.saturating_sub(1);
+            }
+            byte if byte.is_ascii_whitespace() => {}
+            byte => self.keep(byte),
+        }
+    }
+
+    fn keep(&mut self, byte: u8) {
+        if self.depth == 1 && self.at != Place::OtherValue && self.token.len() < Self::LONGEST {
+            self.token.push(byte);
+        }
+    }
+
+    fn end_of_member(&mut self) {
+        if self.at == Place::IdValue {
+            self.id = Some(std::mem::take(&mut self.token));
+        }
+        self.token.clear();
+        self.at = Place::Key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str, step: usize) -> Option<String> {
+        let mut finder = IdFinder::default();
+        for piece in text.as_bytes().chunks(step) {
+            finder.feed(piece);
+        }
+        finder.request_id().map(|id| id.get().to_owned())
+    }
+
+    #[test]
+    fn the_id_is_found_wherever_it_stands_and_however_the_bytes_are_split() {
+        let cases = [
+            (r#"{"jsonrpc":"2.0","id":12,"method":"x","params":{"id":3,"a":"},\"id\":4"}}"#, Some("12")),
+            (r#"{"method":"x","params":{"q":[1,{"id":9}]},"jsonrpc":"2.0","id":"a\"b"}"#, Some(r#""a\"b""#)),
+            (r#"{"id":1,"result":{}}"#, None),
+            (r#"{"method":"x","params":{"id":1}}"#, None),
+            ("garbage , : } \"id\":1", None),
+        ];
+        for (text, id) in cases {
+            for step in [1, 2, 7, text.len()] {
+                assert_eq!(found(text, step).as_deref(), id, "{text} in steps of {step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Messages of the bridge's own, and the few edits that are allowed on somebody else's.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A result for the request `id` (as it was written).
+pub fn result(id: &RawValue, result: &Value) -> Bytes {
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()))
+}
+
+/// An error for the request `id`; `null` where the request could not be told.
+pub fn error(id: Option<&RawValue>, error: &Value) -> Bytes {
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, id.map_or("null", RawValue::get)))
+}
+
+/// A notification without parameters.
+pub fn notification(method: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#))
+}
+
+/// One line of it: outer white space goes, line ends inside become spaces. In valid JSON a raw line end can only be
+/// white space between tokens, so the message stays the same one.
+pub fn one_line(message: Bytes) -> Bytes {
+    let trimmed = message.trim_ascii();
+    if memchr::memchr2(b'\n', b'\r', trimmed).is_none() {
+        return message.slice_ref(trimmed);
+    }
+    let mut line = trimmed.to_vec();
+    for byte in &mut line {
+        if matches!(*byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    Bytes::from(line)
+}
+
+/// Gives an answer whose id is `null` or absent the id of the request that it answers. `object` is a JSON object.
+pub fn with_id(object: &str, id: &RawValue) -> Bytes {
+    #[derive(Deserialize)]
+    struct OldId<'a> {
+        #[serde(borrow, default, deserialize_with = "super::peek::present")]
+        id: Option<&'a RawValue>,
+    }
+    let old = serde_json::from_str::<OldId<'_>>(object).ok().and_then(|found| found.id);
+    let text = match old {
+        Some(old) => {
+            // The old value is a slice of `object`, so its place is known by address.
+            let start = old.get().as_ptr().addr() - object.as_ptr().addr();
+            format!("{}{}{}", &object[..start], id.get(), &object[start + old.get().len()..])
+        }
+        None => match object.split_once('{') {
+            Some((head, rest)) => {
+                let comma = if rest.trim_ascii_start().starts_with('}') { "" } else { "," };
+                format!("{head}{{\"id\":{}{comma}{rest}", id.get())
+            }
+            None => object.to_owned(),
+        },
+    };
+    Bytes::from(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> &RawValue {
+        serde_json::from_str(text).expect("test input is JSON")
+    }
+
+    #[test]
+    fn a_message_becomes_one_line_and_stays_the_same_otherwise() {
+        let pretty = Bytes::from_static(b"{\r\n  \"a\": \"x\\ny\",\n \"b\":1.10 }\n");
+        assert_eq!(one_line(pretty), &b"{    \"a\": \"x\\ny\",  \"b\":1.10 }"[..]);
+    }
+
+    #[test]
+    fn an_answer_without_an_id_gets_the_one_of_its_request() {
+        let text = r#"{"jsonrpc":"2.0","id": null ,"error":{"code":1,"message":"\"id\": null"}}"#;
+        let given = with_id(text, raw("\"q\""));
+        assert_eq!(given, r#"{"jsonrpc":"2.0","id": "q" ,"error":{"code":1,"message":"\"id\": null"}}"#);
+        let absent = with_id(r#" {"jsonrpc":"2.0","error":{}}"#, raw("5"));
+        assert_eq!(absent, r#" {"id":5,"jsonrpc":"2.0","error":{}}"#);
+    }
+}

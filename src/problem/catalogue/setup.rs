@@ -1,0 +1,59 @@
+//! What is wrong with flags, variables and the configuration file.
+
+super::entries! {
+    ConfigUnreadable = "config-unreadable", code INTERNAL_ERROR, exit USAGE,
+        what "The configuration file[ {file}] cannot be read.",
+        cause "[The system says: {detail}|The file is missing or may not be read].",
+        fix "Correct the path in --config or PLANHAT_MCP_CONFIG, or the file's permissions.",
+        model "The configuration file cannot be read. Tell the user to check it.";
+    ConfigSyntax = "config-syntax", code INTERNAL_ERROR, exit USAGE,
+        what "The configuration file is broken[ at {origin}][: {detail}].",
+        cause "[Expected: {expected}|It is not valid TOML].",
+        fix "Correct that line. Each line reads: key = \"value\". An example is in the README.",
+        model "The configuration file is broken[ at {origin}]. Tell the user to correct it.";
+    ConfigUnknownKey = "config-unknown-key", code INTERNAL_ERROR, exit USAGE,
+        what "The configuration file has a key that does not exist[: {key}][, at {origin}].",
+        cause "The name is misspelled, or the key is of another version.",
+        fix "Correct or remove it. The nearest key is {suggestion}. The command `planhat-mcp config` lists all of them.",
+        model "The configuration file has an unknown key[: {key}]. Tell the user to correct it.";
+    ConfigHoldsSecret = "config-holds-secret", code INTERNAL_ERROR, exit USAGE,
+        what "The configuration file holds a secret[ under {key}][, at {origin}], which is not accepted.",
+        cause "Configuration files get copied, shared and backed up.",
+        fix "Remove it there. Store the client secret once with `planhat-mcp login --client-secret-file -`, or set PLANHAT_MCP_CLIENT_SECRET; a static token goes into PLANHAT_MCP_TOKEN.",
+        model "The configuration file holds a secret, which is not accepted. Tell the user to remove it there.";
+    BadValue = "bad-value", code INTERNAL_ERROR, exit USAGE,
+        what "A setting[, {setting},] has a value that cannot be used[: {found}].",
+        cause "[Expected: {expected}].",
+        fix "Correct it[ in {origin}], or remove it to use the default.",
+        model "A setting[, {setting},] has a wrong value. Tell the user to correct it[ in {origin}].";
+    InsecureUrl = "insecure-url", code INTERNAL_ERROR, exit USAGE,
+        what "The address[ {url}] is not encrypted, so tokens would be readable on the way.",
+        cause "Plain http is accepted for this machine alone: 127.0.0.1, ::1 and localhost.",
+        fix "Use https[ in {origin}].",
+        model "The configured address is not encrypted and was refused. Tell the user to use https.";
+    Conflict = "conflicting-settings", code INTERNAL_ERROR, exit USAGE,
+        what "Two settings contradict each other[: {detail}].",
+        cause "Both were given at the same place[ ({origin})], so neither can win.",
+        fix "Remove one of the two.",
+        model "Two settings contradict each other[: {detail}]. Tell the user to remove one.";
+    SecretInArguments = "secret-in-arguments", code INTERNAL_ERROR, exit USAGE,
+        what "A secret was given on the command line[ with {flag}], which is not accepted.",
+        cause "Every program on this machine can read command lines, and shells keep them in their history.",
+        fix "Use `planhat-mcp login --client-secret-file FILE` (or - to type it), or set PLANHAT_MCP_CLIENT_SECRET; a static token goes into PLANHAT_MCP_TOKEN. Replace the secret that was given, because it may have been seen.",
+        model "A secret was given on the command line, which is not accepted. Tell the user to use an environment variable or a file.";
+    SecretFileUnusable = "secret-file-unusable", code INTERNAL_ERROR, exit USAGE,
+        what "The file with the client secret[, {file},] cannot be used[: {detail}].",
+        cause "It is missing, empty, or may not be read.",
+        fix "Give a file that holds the secret alone, readable by you only, or - to type it.",
+        model "The file with the client secret cannot be used. Tell the user to check it.";
+    NoHome = "no-home", code INTERNAL_ERROR, exit USAGE,
+        what "This account has no home directory, so there is no place for configuration and state.",
+        cause "HOME is not set, and the system knows no home directory for the user.",
+        fix "Set HOME to a directory that exists and that you may write to.",
+        model "The program finds no home directory. Tell the user to set HOME.";
+    LogFileFailed = "log-file-failed", code INTERNAL_ERROR, exit USAGE,
+        what "The log file[ {file}] cannot be written[: {detail}].",
+        cause "The directory does not exist, or you may not write there.",
+        fix "Give another path with --log-file, or leave it out to log to standard error.",
+        model "The log file cannot be written. Tell the user to correct --log-file.";
+}

@@ -1,0 +1,222 @@
+//! What can go wrong between a challenge and a token.
+
+super::entries! {
+    SignInNeeded = "sign-in-needed", code SIGN_IN, exit SIGN_IN,
+        what "You are not signed in[ to {service}].",
+        cause "There is no valid sign-in for this profile, or the server no longer accepts it.",
+        fix "Run `[{command}|planhat-mcp login]` in a terminal[, or open this link in a browser: {link} ].",
+        model "The user has to sign in first. Ask them to [open this link, {link} , or to |]run `[{command}|planhat-mcp login]` in a terminal. Then call again.";
+    SignInPending = "sign-in-pending", code SIGN_IN, exit SIGN_IN,
+        what "A sign-in is under way and waits for you in the browser.",
+        cause "A browser tab was opened, and the sign-in there is not complete yet.",
+        fix "Complete the sign-in in the browser, then try again. If the tab is closed, open this link: {link} .",
+        model "A browser tab was opened for the user to sign in, and they have not finished. Ask them to complete it, then call again. If the tab is closed, this link opens it: {link} .";
+    PlanhatSignInTimedOut = "planhat-sign-in-timed-out", code SIGN_IN, exit SIGN_IN,
+        what "The sign-in was not completed[ within {minutes} minutes].",
+        cause "The browser tab was left or closed, or Planhat's page showed an error that it does not pass on to this program.",
+        fix "Sign in again with `[{command}|planhat-mcp login]`. If the page said \"Invalid client_id: OAuth client not found\", the client id[ ({client_id})] is probably for the other environment: use --tenant demo for a tenant at ws.planhatdemo.com, and --tenant production otherwise. If it said \"Invalid redirect_uri: not registered for this client\", a Planhat admin adds exactly [{redirect_url}|the redirect URL that login prints] to the OAuth Client's Redirect URLs in the App Center. If it said \"You do not have any of the permissions this application requests\", a Planhat admin enables the wanted permissions in the OAuth Client's Permissions tab. If it said \"OAuth permission check failed: missing permissions\", sign in with --scope inclusive.",
+        model "The user did not complete the sign-in in time. Ask whether Planhat's page showed an error: \"OAuth client not found\" means the wrong environment (production or demo tenant); \"Invalid redirect_uri\" means that a Planhat admin must register [{redirect_url}|the redirect URL]; \"You do not have any of the permissions\" means that an admin must enable permissions for the OAuth Client. Otherwise they can simply sign in again.[ Link: {link} .]";
+    SignInTimedOut = "sign-in-timed-out", code SIGN_IN, exit SIGN_IN,
+        what "The sign-in was not completed[ within {minutes} minutes].",
+        cause "The browser tab was left or closed, or the authorization page showed an error that it does not pass on to this program.",
+        fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
+        model "The user did not complete the sign-in in time. Ask whether the page showed an error; otherwise they can simply sign in again.[ Link: {link} .]";
+    SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN,
+        what "The last sign-in did not succeed, so no browser opens by itself[ for {seconds} s].",
+        cause "A tab that opens again and again would be a nuisance.",
+        fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
+        model "The last sign-in did not succeed. Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
+    AccessDenied = "access-denied", code SIGN_IN, exit SIGN_IN,
+        what "Access was not granted.[ The server said: {error_description}.]",
+        cause "Somebody chose to cancel on the consent page, or the server does not allow this user to use the app.",
+        fix "If that was not intended, sign in again with `[{command}|planhat-mcp login]` and allow the access.",
+        model "The user, or the server, refused the access. Do not start another sign-in unless the user asks for it.";
+    AuthorizationFailed = "authorization-failed", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server refused the sign-in[: {error}][ ({error_description})].",
+        cause "The request does not fit the way the app is registered, or the server has a problem of its own.",
+        fix "Check --client-id and --scope, then sign in again with `[{command}|planhat-mcp login]`.",
+        model "The authorization server refused the sign-in[: {error}][ ({error_description})]. Tell the user to check the configured client id and scope.";
+    InvalidScope = "invalid-scope", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server does not accept the scope[ \"{scope}\"].",
+        cause "The scope does not exist there, or the app may not ask for it.",
+        fix "Leave --scope out to use the default (for Planhat: inclusive), or give one that the server offers.",
+        model "The configured scope is not accepted. Tell the user to correct or remove the scope setting.";
+    NoPermissions = "no-permissions", code SIGN_IN, exit SIGN_IN,
+        what "You do not have any of the permissions that this application requests.",
+        cause "The OAuth Client's Permissions tab in Planhat is empty, or it shares nothing with your Role.",
+        fix "Ask a Planhat admin to enable the wanted permissions for the OAuth Client in the App Center. Then sign in again: `[{command}|planhat-mcp login]`.",
+        model "The Planhat OAuth Client grants nothing that this user's Role has. Tell the user that a Planhat admin must enable permissions for it in the App Center, then sign in again.";
+    MissingPermissions = "missing-permissions", code SIGN_IN, exit SIGN_IN,
+        what "The OAuth permission check failed, because permissions are missing.",
+        cause "The older scope \"default\" asks for all of the OAuth Client's permissions, and your Role does not have all of them.",
+        fix "Sign in again with the scope \"inclusive\", which asks for what both have: leave --scope out.",
+        model "The scope \"default\" asks for more than the user's Role has. Tell the user to sign in with the scope \"inclusive\".";
+    StateMismatch = "state-mismatch", code SIGN_IN, exit SIGN_IN,
+        what "The browser came back with an answer to another sign-in, so it was not used.",
+        cause "The tab belongs to an earlier sign-in, or another page tried to slip in an answer.",
+        fix "Complete the sign-in in the newest tab, or start over with `[{command}|planhat-mcp login]`.",
+        model "The browser's answer belongs to another sign-in. Ask the user to complete the newest tab or to sign in again.";
+    CallbackIncomplete = "callback-incomplete", code SIGN_IN, exit SIGN_IN,
+        what "The answer to the sign-in cannot be used[: {detail}].",
+        cause "The authorization server made a mistake, or the address was cut when it was copied.",
+        fix "Sign in again with `[{command}|planhat-mcp login]`. When you paste the address, copy all of it.",
+        model "The sign-in came back incomplete. Ask the user to sign in again.";
+    CallbackIssuerMismatch = "callback-issuer-mismatch", code SIGN_IN, exit SIGN_IN,
+        what "The sign-in was answered by another authorization server than the one that was asked, so it was not used.",
+        cause "Expected {expected}, but the answer names {found}. This can be an attack (RFC 9207), or a server that is set up wrongly.",
+        fix "Do not repeat this on a network that you do not trust. If it goes on, report it to the server's operator.",
+        model "The sign-in was answered by the wrong authorization server and was refused for safety. Tell the user.";
+    PastedUrlInvalid = "pasted-url-invalid", code SIGN_IN, exit SIGN_IN,
+        what "What was pasted is not the address that the browser ended on[: {detail}].",
+        cause "The address was cut, or copied from another page.",
+        fix "Copy the whole address from the browser's address bar after you allowed the access. It begins with [{redirect_url}|the redirect URL].",
+        model "The pasted address is not the redirect URL. Ask the user to copy the whole address.";
+    PortInUse = "port-in-use", code SIGN_IN, exit SIGN_IN,
+        what "The port for the sign-in[, {port},] is already in use[ by {owner}].",
+        cause "Another program on this machine listens there, perhaps another sign-in. No other port is chosen by itself, because the redirect URL has to match the registered one exactly.",
+        fix "End the other program, or choose another port with --callback-port and register its redirect URL as well. The redirect URL in use is {redirect_url} .",
+        model "The local port for the sign-in[, {port},] is taken by another program. Tell the user to free it, or to choose another with --callback-port and register that redirect URL.";
+    ListenFailed = "listen-failed", code SIGN_IN, exit SIGN_IN,
+        what "The answer to the sign-in cannot be received[ at {place}][: {detail}].",
+        cause "The system does not allow listening there, or a security program forbids it.",
+        fix "Choose another port with --callback-port, and register its redirect URL. Or use `[{command}|planhat-mcp login] --no-browser` and paste the address.",
+        model "The local port for the sign-in could not be opened. Tell the user to choose another with --callback-port.";
+    PlanhatClientIdMissing = "planhat-client-id-missing", code SIGN_IN, exit SIGN_IN,
+        what "No Planhat client id is configured, and Planhat needs one.",
+        cause "Planhat has no automatic registration: a Planhat admin creates an OAuth Client once for the whole organisation.",
+        fix "Ask a Planhat admin to create an OAuth Client in the App Center, to enter exactly [{redirect_url}|the redirect URL that planhat-mcp config shows] under Redirect URLs, and to choose its permissions. Then set the client id (pk_...) with --client-id, PLANHAT_MCP_CLIENT_ID, or client_id in [{config_file}|the configuration file], and the client secret (sk_...) with PLANHAT_MCP_CLIENT_SECRET or `planhat-mcp login --client-secret-file -`.",
+        model "No Planhat client id is configured. Tell the user that a Planhat admin creates an OAuth Client in the App Center with exactly this redirect URL: [{redirect_url}|see planhat-mcp config]; its client id and secret then go into the configuration of planhat-mcp.";
+    ClientIdMissing = "client-id-missing", code SIGN_IN, exit SIGN_IN,
+        what "No client id is configured for [{issuer}|this server], and it cannot be had automatically.",
+        cause "The authorization server wants apps to be registered beforehand.",
+        fix "Register an app there with the redirect URL [{redirect_url}|that planhat-mcp config shows], and give its id with --client-id or PLANHAT_MCP_CLIENT_ID. A secret, if there is one, goes into PLANHAT_MCP_CLIENT_SECRET.",
+        model "No client id is configured for this server. Tell the user to register an app there and to set --client-id.";
+    SecretWithoutClientId = "secret-without-client-id", code SIGN_IN, exit USAGE,
+        what "A client secret is configured, but no client id.",
+        cause "The two belong together: Planhat shows both when the OAuth Client is created (pk_... and sk_...).",
+        fix "Set the client id with --client-id, PLANHAT_MCP_CLIENT_ID, or client_id in the configuration file.",
+        model "A client secret is configured without its client id. Tell the user to set the client id as well.";
+    ClientSecretMissing = "client-secret-missing", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server wants a client secret for the client id[ {client_id}], and none is configured.",
+        cause "The app is registered as confidential.",
+        fix "Store the secret once with `planhat-mcp login --client-secret-file FILE` (or - to type it), or set PLANHAT_MCP_CLIENT_SECRET. Or have the admin make the app a public client.",
+        model "The client secret is missing. Tell the user to store it with planhat-mcp login --client-secret-file, or to set PLANHAT_MCP_CLIENT_SECRET.";
+    InvalidClient = "invalid-client", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server does not accept this client[ ({client_id})].[ It said: {error_description}.]",
+        cause "The client secret is wrong, was replaced, or belongs to another client id; or the client was removed.",
+        fix "Compare client id and secret with the OAuth Client (for Planhat in the App Center), set both anew, and sign in again with `[{command}|planhat-mcp login]`.",
+        model "The server does not accept the configured client id and secret. Tell the user to check both; repeating does not help.";
+    RedirectUrlNotRegistered = "redirect-url-not-registered", code SIGN_IN, exit SIGN_IN,
+        what "The redirect URL[ {redirect_url}] is not registered for this client.",
+        cause "The server compares it letter by letter with the registered ones: 127.0.0.1 and localhost differ, and so do ports.",
+        fix "A Planhat admin adds exactly [{redirect_url}|the redirect URL that planhat-mcp config shows] to the OAuth Client's Redirect URLs in the App Center. Or use --callback-host and --callback-port to match one that is registered.",
+        model "The redirect URL is not registered. Tell the user that a Planhat admin must add exactly [{redirect_url}|the URL that planhat-mcp config shows] to the OAuth Client's Redirect URLs.";
+    WrongEnvironment = "wrong-environment", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server does not know the client id[ {client_id}].",
+        cause "Usually this is the wrong environment: production and demo tenants have different hosts, and an OAuth Client exists in one of them.",
+        fix "For a tenant at ws.planhatdemo.com use --tenant demo (https://api.planhatdemo.com/v1/mcp), for all others --tenant production (https://api.planhat.com/v1/mcp). If the environment is right, compare the client id with the App Center.",
+        model "The client id is unknown at this server, usually because it belongs to the other environment. Tell the user to check whether their tenant is production or demo (--tenant).";
+    NoAuthorizationServer = "no-authorization-server", code SIGN_IN, exit SIGN_IN,
+        what "The server[ at {url}] wants a sign-in, but does not say where.",
+        cause "None of the places that the MCP specification names holds a description of an authorization server. The last one said: {detail}.",
+        fix "Check --url. If it is right, the server may want a fixed token: set it as PLANHAT_MCP_TOKEN.",
+        model "The server wants a sign-in but does not say where. Tell the user to check the configured URL.";
+    MetadataInvalid = "metadata-invalid", code SIGN_IN, exit SIGN_IN,
+        what "The server's description of its sign-in cannot be used[: {detail}].",
+        cause "The document[ at {place}] is incomplete or damaged, or something in between answers in the server's place.",
+        fix "Try again later. If it goes on, report it to the server's operator.",
+        model "The server's sign-in description cannot be used. Tell the user; repeating does not help.";
+    IssuerMismatch = "issuer-mismatch", code SIGN_IN, exit SIGN_IN,
+        what "The server's description of its sign-in belongs to another server, so it was not used.",
+        cause "Expected the issuer {expected}, but the document names {found}. The two must be identical (RFC 8414, section 3.3).",
+        fix "Check --url. If it is right, report this to the server's operator.",
+        model "The server's sign-in description names another issuer and was refused for safety. Tell the user.";
+    ResourceMismatch = "resource-mismatch", code SIGN_IN, exit SIGN_IN,
+        what "The server's description of itself is for another address, so it was not used.",
+        cause "Asked for {expected}, but the document describes {found} (RFC 9728, section 3.3).",
+        fix "Use the address that the server's documentation gives, letter by letter, with --url.",
+        model "The server describes itself under another address. Tell the user to check the configured URL.";
+    NoS256 = "no-s256", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server[ {issuer}] does not offer PKCE with S256, so no sign-in is started.",
+        cause "Without PKCE a stolen authorization code could be used by others, and MCP requires it.",
+        fix "Ask the server's operator to support S256 and to list it in the metadata.",
+        model "The authorization server lacks a required protection (PKCE S256). Tell the user; repeating does not help.";
+    UnsafeEndpoint = "unsafe-endpoint", code SIGN_IN, exit SIGN_IN,
+        what "The server names an address[ for its {purpose}] that is not used[: {detail}].",
+        cause "The server is set up wrongly, or is hostile. Such an address has to be https (or http to this machine), with a host and without a user name.",
+        fix "Do not open it by hand. Check --url, and report this to the server's operator.",
+        model "An address that the server names for the sign-in was refused for safety. Tell the user; do not pass the address on.";
+    TokenEndpointError = "token-endpoint-error", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server did not give a token[: {error}][ ({error_description})].",
+        cause "The request does not fit the way the app is registered, or the server has a problem of its own.",
+        fix "Sign in again with `[{command}|planhat-mcp login]`. If it goes on, check the app's registration at the server.",
+        model "The authorization server gave no token[: {error}][ ({error_description})]. Ask the user to sign in again.";
+    TokenAnswerInvalid = "token-answer-invalid", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server's token answer cannot be used[: {detail}][ (HTTP {status})].",
+        cause "The server has a passing problem, or something in between answered for it.",
+        fix "Try again in a moment. If it goes on, report it to the server's operator.",
+        model "The authorization server's answer could not be used. Try again later; tell the user if it goes on.";
+    CodeRejected = "code-rejected", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server did not accept the sign-in's code.[ It said: {error_description}.]",
+        cause "The code was used already or is too old, or this machine's clock is wrong.",
+        fix "Sign in again with `[{command}|planhat-mcp login]`, and complete it without a long pause.",
+        model "The sign-in's code was not accepted. Ask the user to sign in again.";
+    GrantExpired = "grant-expired", code SIGN_IN, exit SIGN_IN,
+        what "The sign-in[ to {service}] is no longer valid.[ The server said: {detail}.]",
+        cause "It has expired, or the app was disconnected in the user's profile or by an admin.",
+        fix "Sign in again: `[{command}|planhat-mcp login]`.",
+        model "The user's sign-in has expired or was withdrawn. They have to sign in again.[ Link: {link} .]";
+    TokenRejected = "token-rejected", code SIGN_IN, exit SIGN_IN,
+        what "[{host}|The server] refuses a token that was issued just now.",
+        cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled.",
+        fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
+        model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
+    ClockSkew = "clock-skew", code SIGN_IN, exit SIGN_IN,
+        what "This machine's clock and the server's differ[ by {seconds} s].",
+        cause "One of the two is set wrongly, so tokens look expired or not yet valid.",
+        fix "Set the machine's date and time automatically, then try again.",
+        model "The machine's clock is wrong, which breaks the sign-in. Tell the user to correct date and time.";
+    PlanhatStaticTokenRejected = "planhat-static-token-rejected", code SIGN_IN, exit SIGN_IN,
+        what "Planhat does not accept the access token from PLANHAT_MCP_TOKEN (HTTP 401).",
+        cause "The Private App token was revoked or is not active, or it belongs to the other environment.",
+        fix "Check in Planhat's App Center that the Private App is active, and set its token anew. Or remove PLANHAT_MCP_TOKEN to sign in with a browser.",
+        model "The configured Private App token is not accepted. Tell the user to check in Planhat's App Center that it is active; repeating does not help.";
+    StaticTokenRejected = "static-token-rejected", code SIGN_IN, exit SIGN_IN,
+        what "[{host}|The server] does not accept the access token from PLANHAT_MCP_TOKEN (HTTP 401).",
+        cause "The token has expired, was revoked, or belongs to another server.",
+        fix "Set a valid token, or remove PLANHAT_MCP_TOKEN to sign in with a browser.",
+        model "The configured access token is not accepted. Tell the user to replace it; repeating does not help.";
+    StaticTokenSet = "static-token-set", code SIGN_IN, exit USAGE,
+        what "There is nothing to sign in to, because PLANHAT_MCP_TOKEN is set.",
+        cause "That access token is sent as it is, and switches the sign-in off.",
+        fix "Unset PLANHAT_MCP_TOKEN to sign in with a browser.",
+        model "A fixed access token is configured, so there is no sign-in. Go on without it.";
+    TokenEndpointUnavailable = "token-endpoint-unavailable", code REMOTE, exit REMOTE,
+        what "The authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
+        cause "It is overloaded or under maintenance.",
+        fix "Try again shortly. You stay signed in.",
+        model "The authorization server is unavailable for the moment. Try again shortly; no new sign-in is needed.";
+    BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN,
+        what "The browser could not be opened[: {detail}].",
+        cause "No browser is set as the default, or BROWSER names one that does not start.",
+        fix "Run `[{command}|planhat-mcp login] --no-browser` in a terminal[, or open this link yourself: {link} ].",
+        model "The browser could not be opened. Ask the user to [open this link to sign in, {link} , or to |]run `[{command}|planhat-mcp login] --no-browser` in a terminal.";
+    NoDesktop = "no-desktop", code SIGN_IN, exit SIGN_IN,
+        what "You are not signed in, and there is no display to open a browser on.",
+        cause "The program runs on a server, over SSH, or in a client that passes no DISPLAY on.",
+        fix "Run `[{command}|planhat-mcp login] --no-browser` in a terminal, open the link that it prints on any device, and paste the address on which the browser ends.",
+        model "The user has to sign in, and no browser can be opened here. Ask them to run `[{command}|planhat-mcp login] --no-browser` in a terminal, then call again.";
+    SignInProcessFailed = "sign-in-process-failed", code SIGN_IN, exit SIGN_IN,
+        what "The sign-in could not be started, or ended early[: {detail}].",
+        cause "A security program may have stopped it.",
+        fix "Run `[{command}|planhat-mcp login]` in a terminal; it shows what is wrong.",
+        model "The sign-in could not be started. Ask the user to run `[{command}|planhat-mcp login]` in a terminal.";
+}
+
+/// The errors that Planhat's authorization page shows to the person alone, word for word, and what each of them means.
+pub const PLANHAT_PAGE_ERRORS: &[(&str, super::ProblemId)] = &[
+    ("Invalid client_id: OAuth client not found.", super::ProblemId::WrongEnvironment),
+    ("Invalid redirect_uri: not registered for this client.", super::ProblemId::RedirectUrlNotRegistered),
+    ("You do not have any of the permissions this application requests.", super::ProblemId::NoPermissions),
+    ("OAuth permission check failed: missing permissions", super::ProblemId::MissingPermissions),
+];

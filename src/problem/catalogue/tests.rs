@@ -1,0 +1,69 @@
+//! What every entry must hold to.
+
+use std::collections::HashSet;
+
+use super::super::{Problem, template};
+use super::*;
+
+/// The facts that texts may name.
+#[rustfmt::skip]
+const FACTS: &[&str] = &[
+    "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
+    "detail", "dir", "direction", "error", "error_description", "expected", "file", "flag", "found", "host", "id",
+    "issuer", "key", "limit", "line", "link", "location", "member", "method", "minutes", "origin", "other_url",
+    "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds", "revision", "scope",
+    "seconds", "server_request_id", "server_said", "service", "setting", "status", "suggestion", "tool", "url",
+];
+
+fn texts(entry: &'static Entry) -> [(&'static str, &'static str); 4] {
+    [("what", entry.what), ("cause", entry.cause), ("fix", entry.fix), ("model", entry.model)]
+}
+
+#[test]
+fn every_name_is_unique_and_fit_for_an_anchor() {
+    let mut seen = HashSet::new();
+    for id in ProblemId::ALL {
+        let name = id.entry().name;
+        assert!(seen.insert(name), "{name} stands twice");
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
+    }
+}
+
+#[test]
+fn every_text_is_a_sentence_and_uses_the_notation_rightly() {
+    for id in ProblemId::ALL {
+        for (part, text) in texts(id.entry()) {
+            let place = format!("{} {part}: {text}", id.entry().name);
+            assert!(text.ends_with('.') || text.ends_with(".]"), "no full stop: {place}");
+            assert_eq!(text.matches('{').count(), text.matches('}').count(), "{place}");
+            assert_eq!(text.matches('[').count(), text.matches(']').count(), "{place}");
+            assert!(!text.contains('!') && !text.contains("  "), "{place}");
+            for span in text.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|(span, _)| span) {
+                assert!(span.contains('{'), "an optional part without a fact: {place}");
+            }
+            for key in template::keys(text) {
+                assert!(FACTS.contains(&key), "unknown fact {key}: {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_problem_is_explained_even_without_facts() {
+    for id in ProblemId::ALL {
+        let problem = Problem::new(*id);
+        for text in [problem.what(), problem.fix(), problem.model_line()] {
+            assert!(text.ends_with('.'), "{}: {text:?}", id.entry().name);
+            assert!(!text.contains(['{', '}', '|']), "{}: {text:?}", id.entry().name);
+            assert!(text.starts_with(|c: char| c.is_uppercase() || c == '`'), "{}: {text:?}", id.entry().name);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_by_status_is_explained_in_planhats_own_terms_when_it_is_planhat() {
+    assert_eq!(ProblemId::of_status(403, true), ProblemId::PlanhatForbidden);
+    assert_eq!(ProblemId::of_status(403, false), ProblemId::Forbidden);
+    assert_eq!(ProblemId::of_status(503, true), ProblemId::PlanhatServerError);
+    assert_eq!(ProblemId::of_status(418, true), ProblemId::HttpStatus);
+}

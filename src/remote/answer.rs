@@ -1,0 +1,213 @@
+//! What comes back from a request: nothing, one JSON body, or a stream of events; each yields whole messages.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use crate::config::{Product, Settings};
+use crate::http::{NetError, host_of};
+use crate::problem::{Problem, ProblemId};
+
+use super::sse::Decoder;
+
+/// An answer that is being read.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The headers of the answer, for `Mcp-Session-Id`.
+    pub headers: HeaderMap,
+    /// The interactive grant that it was sent under.
+    pub grant: Option<u64>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Nothing,
+    Whole(Option<Bytes>),
+    Stream(Box<Stream>),
+}
+
+/// A stream of events that is being read.
+#[derive(Debug)]
+pub struct Stream {
+    url: Url,
+    response: Response,
+    decoder: Decoder,
+    max: usize,
+    idle: Option<Duration>,
+}
+
+/// What kind of body an answer declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`, or nothing declared.
+    Json,
+    /// `text/event-stream`.
+    Events,
+    /// Something that MCP does not use.
+    Other,
+}
+
+impl Media {
+    /// Reads `Content-Type`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let Some(value) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) else { return Self::Json };
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("text/event-stream") {
+            Self::Events
+        } else if essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json") {
+            Self::Json
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl Exchange {
+    /// An answer without a message: 202.
+    pub fn accepted(headers: HeaderMap) -> Self {
+        Self { headers, grant: None, body: Body::Nothing }
+    }
+
+    /// An answer that is one message.
+    pub fn whole(headers: HeaderMap, message: Bytes) -> Self {
+        Self { headers, grant: None, body: Body::Whole(Some(message)) }
+    }
+
+    /// An answer that is a stream.
+    pub fn stream(headers: HeaderMap, stream: Stream) -> Self {
+        Self { headers, grant: None, body: Body::Stream(Box::new(stream)) }
+    }
+
+    /// The next whole message; `None` at the end.
+    ///
+    /// # Errors
+    /// When the stream breaks, stands still for too long or carries an event over the bound.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        match &mut self.body {
+            Body::Nothing => Ok(None),
+            Body::Whole(message) => Ok(message.take()),
+            Body::Stream(stream) => stream.next().await,
+        }
+    }
+}
+
+impl Stream {
+    /// Reads `response` as events of at most `max` bytes; `idle` bounds the silence between two pieces.
+    pub fn new(url: Url, response: Response, max: usize, idle: Option<Duration>) -> Self {
+        Self { url, response, decoder: Decoder::new(max), max, idle }
+    }
+
+    /// The next whole message; `None` when the server closed the stream.
+    ///
+    /// # Errors
+    /// As [`Exchange::next`].
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            if let Some(event) = self.decoder.next_event() {
+                return Ok(Some(event));
+            }
+            let piece = match self.idle {
+                None => self.response.chunk().await,
+                Some(idle) => tokio::time::timeout(idle, self.response.chunk())
+                    .await
+                    .map_err(|_| NetError::timed_out(&self.url, idle))?,
+            };
+            match piece.map_err(|e| NetError::of(&self.url, &e))? {
+                None => return Ok(None),
+                Some(piece) => {
+                    if self.decoder.push(piece).is_err() {
+                        // What was complete before it is still delivered; then the stream is over.
+                        if let Some(event) = self.decoder.next_event() {
+                            return Ok(Some(event));
+                        }
+                        return Err(NetError::too_large(&self.url, self.max).into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the stream would be taken up again.
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.decoder.last_event_id()
+    }
+
+    /// How long the server asks to wait before that.
+    pub fn retry(&self) -> Option<Duration> {
+        self.decoder.retry()
+    }
+}
+
+/// Reads a whole body of at most `max` bytes.
+///
+/// # Errors
+/// A [`NetError`] when it is cut or larger.
+pub async fn read_whole(url: &Url, response: &mut Response, max: usize) -> Result<Bytes, NetError> {
+    let next = |e: reqwest::Error| NetError::of(url, &e);
+    let announced = response.content_length().unwrap_or(0);
+    if announced > max as u64 {
+        return Err(NetError::too_large(url, max));
+    }
+    let Some(first) = response.chunk().await.map_err(next)? else { return Ok(Bytes::new()) };
+    if first.len() as u64 == announced {
+        return Ok(first); // the usual case: one piece, no copy
+    }
+    // What a server announces is believed only as far as it has sent something.
+    let mut whole = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).clamp(first.len(), 1 << 20));
+    whole.extend_from_slice(&first);
+    while let Some(piece) = response.chunk().await.map_err(next)? {
+        if whole.len() + piece.len() > max {
+            return Err(NetError::too_large(url, max));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// Explains an answer that carries no message: a refusal by status, or a body that MCP does not use.
+pub fn explain_refusal(
+    settings: &Settings,
+    url: &Url,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Problem {
+    let planhat = settings.product != Product::Other;
+    let id = if status.is_success() { ProblemId::NotMcp } else { ProblemId::of_status(status.as_u16(), planhat) };
+    let mut problem = Problem::new(id).with("status", status.as_u16()).with("host", host_of(url));
+    if id == ProblemId::NotMcp {
+        problem = problem.with("url", &settings.url);
+        if let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) {
+            problem = problem.with("content_type", kind);
+        }
+    }
+    if let Some(request_id) = server_request_id(headers) {
+        problem = problem.with("server_request_id", request_id);
+    }
+    match excerpt(headers, body) {
+        Some(text) => problem.because(text),
+        None => problem,
+    }
+}
+
+/// The id under which the server's operator finds the request in their logs.
+fn server_request_id(headers: &HeaderMap) -> Option<&str> {
+    ["x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-trace-id", "cf-ray"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+}
+
+/// The first words of a readable body; HTML is not for reading here.
+fn excerpt(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    const LONGEST: usize = 300;
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let html = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("html"));
+    if text.is_empty() || html || text.starts_with('<') {
+        return None;
+    }
+    Some(text.chars().take(LONGEST).collect())
+}

@@ -1,0 +1,382 @@
+//! The one send loop: bearer, headers, POST, classify the answer, act.
+//!
+//! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
+//! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Request, Response, StatusCode};
+use tokio::time::{Duration, Instant};
+use url::Url;
+
+use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
+use crate::clock::SharedClock;
+use crate::config::Settings;
+use crate::http::{Gate, Http, NetError, host_of, retry_after};
+use crate::message::{IdKey, Kind, Peek, peek};
+use crate::problem::{Problem, ProblemId};
+
+use super::answer::{Exchange, Media, Stream, explain_refusal, read_whole};
+use super::{Session, request};
+
+/// How often a throttled request is sent again before its client is told.
+const MOST_THROTTLED: u32 = 8;
+/// How often a 401 may bring a new token for one request: its own, and one more that another request caused.
+const MOST_RENEWALS: u32 = 2;
+/// How many redirects within the origin are followed.
+const MOST_REDIRECTS: u32 = 3;
+/// The largest body that is read from a refusal, in bytes.
+const REFUSAL_BODY: usize = 1024 * 1024;
+/// How long the goodbye at the end may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// One message on its way to the server.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// As the client wrote it.
+    pub body: Bytes,
+    /// Whether an answer is expected, and under which id.
+    pub expects: Option<IdKey>,
+    /// Raised while the server may have it, lowered when a refusal says that it was not executed.
+    pub at_server: Arc<AtomicBool>,
+}
+
+impl Outgoing {
+    /// A message that expects no answer.
+    pub fn unanswered(body: Bytes) -> Self {
+        Self { body, expects: None, at_server: Arc::default() }
+    }
+}
+
+/// Why a message did not get through.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// Somebody has to sign in; nothing was executed.
+    SignIn(Problem),
+    /// The session of this epoch is gone, as far as a 404 says so; nothing was executed.
+    SessionLost {
+        /// Which one.
+        epoch: u64,
+        /// What the 404 means if a new session does not help.
+        otherwise: Box<Problem>,
+    },
+    /// Anything else, explained.
+    Explained(Problem),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Explained(problem)
+    }
+}
+
+impl From<NetError> for Failure {
+    fn from(error: NetError) -> Self {
+        Self::Explained(error.into())
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::SignInNeeded(problem) => Self::SignIn(problem),
+            AuthError::NotNow(problem) | AuthError::Failed(problem) => Self::Explained(problem),
+        }
+    }
+}
+
+/// The remote MCP server, as this process sees it.
+#[derive(Debug)]
+pub struct Remote {
+    settings: Arc<Settings>,
+    http: Http,
+    auth: Arc<Authorizer>,
+    clock: SharedClock,
+    gate: Gate,
+    session: Mutex<Arc<Session>>,
+}
+
+impl Remote {
+    /// Nothing is sent before the first message.
+    pub fn new(settings: Arc<Settings>, http: Http, auth: Arc<Authorizer>, clock: SharedClock) -> Self {
+        Self { settings, http, auth, clock, gate: Gate::default(), session: Mutex::default() }
+    }
+
+    /// The session as it is now.
+    pub fn session(&self) -> Arc<Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the session.
+    pub fn set_session(&self, session: Session) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+    }
+
+    /// Sends a message and returns its answer, as far as it has begun. Cancel-safe: dropping the future drops the
+    /// exchange.
+    ///
+    /// # Errors
+    /// A [`Failure`] when there is no answer that could be delivered.
+    pub async fn exchange(&self, out: &Outgoing) -> Result<Exchange, Failure> {
+        let mut throttled = 0;
+        let mut renewals = 0;
+        let give_up = Instant::now() + self.settings.limits.idle;
+        loop {
+            self.gate.pass().await;
+            let bearer = self.auth.bearer().await?;
+            let session = self.session();
+            if let (Some(opened), Some(now)) = (session.grant, &bearer)
+                && opened != now.grant
+            {
+                let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
+            }
+            let message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
+            out.at_server.store(true, Ordering::Relaxed);
+            let mut response = self.execute(message).await?;
+            let status = response.status();
+            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
+                out.at_server.store(false, Ordering::Relaxed);
+            }
+            let url = response.url().clone();
+            match status {
+                StatusCode::UNAUTHORIZED => {
+                    renewals += 1;
+                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                }
+                StatusCode::TOO_MANY_REQUESTS => {
+                    throttled += 1;
+                    let asked = retry_after::asked_wait(response.headers(), self.clock.now());
+                    let wait = retry_after::wait(asked, throttled, retry_after::noise());
+                    self.gate.close_for(wait);
+                    if throttled > MOST_THROTTLED || Instant::now() + wait > give_up {
+                        let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                        let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
+                            .with("retry_after_seconds", wait.as_secs().max(1));
+                        return Err(problem.into());
+                    }
+                    tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
+                }
+                StatusCode::NOT_FOUND if session.id.is_some() => {
+                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    return match answer_in(&body, out) {
+                        // An answer that names this very request says that the session lives.
+                        Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
+                        _ => {
+                            let otherwise = explain_refusal(&self.settings, &url, status, response.headers(), &body);
+                            Err(Failure::SessionLost { epoch: session.epoch, otherwise: Box::new(otherwise) })
+                        }
+                    };
+                }
+                status if status.is_success() => {
+                    let mut exchange = self.accept(response, out).await?;
+                    exchange.grant = bearer.map(|bearer| bearer.grant);
+                    return Ok(exchange);
+                }
+                status => {
+                    let bound = self.refusal_bound(response.headers());
+                    let body = read_whole(&url, &mut response, bound).await.unwrap_or_default();
+                    if out.expects.is_some() && answer_in(&body, out).is_some() {
+                        return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
+                    }
+                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
+                }
+            }
+        }
+    }
+
+    /// Opens the standing stream, or takes up a broken one. `None`: the server offers none (405).
+    ///
+    /// # Errors
+    /// A [`Failure`]; never one that starts a sign-in by itself.
+    pub async fn listen(&self, last_event_id: Option<&str>) -> Result<Option<Stream>, Failure> {
+        let mut renewals = 0;
+        loop {
+            self.gate.pass().await;
+            let bearer = self.auth.bearer().await?;
+            let session = self.session();
+            let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
+            let mut response = self.execute(message).await?;
+            let status = response.status();
+            match status {
+                StatusCode::UNAUTHORIZED => {
+                    renewals += 1;
+                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                }
+                StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
+                StatusCode::NOT_FOUND if session.id.is_some() => {
+                    let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                    return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
+                }
+                StatusCode::OK if Media::of(response.headers()) == Media::Events => {
+                    let url = response.url().clone();
+                    return Ok(Some(Stream::new(url, response, self.settings.limits.max_message_bytes, None)));
+                }
+                status => {
+                    let url = response.url().clone();
+                    if let (StatusCode::TOO_MANY_REQUESTS, Some(asked)) =
+                        (status, retry_after::asked_wait(response.headers(), self.clock.now()))
+                    {
+                        self.gate.close_for(retry_after::wait(Some(asked), 1, retry_after::noise()));
+                    }
+                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
+                }
+            }
+        }
+    }
+
+    /// Tells the server that the session is over; takes at most a second and does not mind a refusal.
+    pub async fn goodbye(&self) {
+        let session = self.session();
+        if session.id.is_none() {
+            return;
+        }
+        let farewell = async {
+            let bearer = self.auth.bearer().await.ok().flatten();
+            let message = request::goodbye(&self.settings.url, &session, bearer.as_ref());
+            match self.execute(message).await {
+                Ok(response) => tracing::debug!(status = response.status().as_u16(), "session ended"),
+                Err(_) => tracing::debug!("the session could not be ended at the server"),
+            }
+        };
+        if tokio::time::timeout(GOODBYE, farewell).await.is_err() {
+            tracing::debug!("the server took too long to end the session");
+        }
+        self.set_session(session.successor());
+    }
+
+    /// Gets another token after a 401, or says why there is none.
+    async fn renew(&self, tried: u32, rejected: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
+        let challenge = Challenge::from_headers(headers);
+        if tried > MOST_RENEWALS {
+            self.auth.note_challenge(challenge);
+            let problem = Problem::new(ProblemId::TokenRejected);
+            return Err(Failure::SignIn(problem.with("host", host_of(&self.settings.url))));
+        }
+        self.auth.unauthorized(rejected, challenge).await?;
+        Ok(())
+    }
+
+    /// Executes a request; follows redirects that stay within the origin and keep the method.
+    async fn execute(&self, mut message: Request) -> Result<Response, Failure> {
+        let client = self.http.client(&self.settings.url)?;
+        let idle = self.settings.limits.idle;
+        for _ in 0..=MOST_REDIRECTS {
+            let url = message.url().clone();
+            let again = message.try_clone();
+            let sent = tokio::time::timeout(idle, client.execute(message)).await;
+            let response = sent.map_err(|_| NetError::timed_out(&url, idle))?.map_err(|e| NetError::of(&url, &e))?;
+            let status = response.status();
+            let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
+            match again {
+                Some(mut next) if same_origin(&url, &target) => {
+                    *next.url_mut() = target;
+                    message = next;
+                }
+                _ => {
+                    let insecure = url.scheme() == "https" && target.scheme() == "http";
+                    let id = if insecure { ProblemId::RedirectInsecure } else { ProblemId::RedirectElsewhere };
+                    let location = target.origin().ascii_serialization();
+                    return Err(Problem::new(id).with("host", host_of(&url)).with("location", location).into());
+                }
+            }
+        }
+        Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
+    }
+
+    async fn accept(&self, mut response: Response, out: &Outgoing) -> Result<Exchange, Failure> {
+        let url = response.url().clone();
+        let limits = &self.settings.limits;
+        let media = Media::of(response.headers());
+        if response.status() == StatusCode::ACCEPTED && media != Media::Events {
+            return Ok(Exchange::accepted(std::mem::take(response.headers_mut())));
+        }
+        if media == Media::Events {
+            let headers = std::mem::take(response.headers_mut());
+            let stream = Stream::new(url, response, limits.max_message_bytes, Some(limits.idle));
+            return Ok(Exchange::stream(headers, stream));
+        }
+        let reading = read_whole(&url, &mut response, limits.max_message_bytes);
+        let body =
+            tokio::time::timeout(limits.idle, reading).await.map_err(|_| NetError::timed_out(&url, limits.idle))??;
+        let headers = std::mem::take(response.headers_mut());
+        if body.trim_ascii().is_empty() {
+            return Ok(Exchange::accepted(headers));
+        }
+        if media == Media::Other && out.expects.is_some() && peek(&body).is_err() {
+            return Err(explain_refusal(&self.settings, &url, response.status(), &headers, &body).into());
+        }
+        Ok(Exchange::whole(headers, body))
+    }
+
+    /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.
+    fn refusal_bound(&self, headers: &HeaderMap) -> usize {
+        match Media::of(headers) {
+            Media::Json => self.settings.limits.max_message_bytes,
+            Media::Events | Media::Other => REFUSAL_BODY,
+        }
+    }
+}
+
+/// Whom a JSON-RPC answer names.
+#[derive(Debug, PartialEq, Eq)]
+enum Names {
+    /// The request that was posted.
+    This,
+    /// Nobody: its id is `null` or absent.
+    Nobody,
+}
+
+/// The JSON-RPC answer to `out` that `body` is, if it is one.
+fn answer_in(body: &[u8], out: &Outgoing) -> Option<Names> {
+    match peek(body) {
+        Ok(Peek::One(Kind::Response { id: None, .. })) => Some(Names::Nobody),
+        Ok(Peek::One(Kind::Response { id: Some((_, key)), .. })) if out.expects.as_ref() == Some(&key) => {
+            Some(Names::This)
+        }
+        _ => None,
+    }
+}
+
+/// Where a redirect that keeps the method points, or one that servers use for a missing slash.
+fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
+    if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
+        return None;
+    }
+    url.join(headers.get(LOCATION)?.to_str().ok()?).ok()
+}
+
+fn same_origin(a: &Url, b: &Url) -> bool {
+    a.origin() == b.origin()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_stays_within_the_origin_it_was_made_for() {
+        let at = |text: &str| Url::parse(text).expect("test URL");
+        assert!(same_origin(&at("https://a.example/mcp"), &at("https://a.example/mcp/")));
+        for other in ["http://a.example/mcp", "https://b.example/mcp", "https://a.example:8443/mcp"] {
+            assert!(!same_origin(&at("https://a.example/mcp"), &at(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_recognised_by_its_id_or_by_the_lack_of_one() {
+        let out = Outgoing { expects: Some(IdKey::Number("7".into())), ..Outgoing::unanswered(Bytes::new()) };
+        let named = br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}"#;
+        let nameless = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
+        let other = br#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"message":"no"}}"#;
+        assert_eq!(answer_in(named, &out), Some(Names::This));
+        assert_eq!(answer_in(nameless, &out), Some(Names::Nobody));
+        for not in [&other[..], br#"{"error":"nope"}"#, b"<html>", b""] {
+            assert_eq!(answer_in(not, &out), None);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the server has told us about the session (Streamable HTTP, "Session Management").
+
+use reqwest::header::HeaderValue;
+
+/// The state that every request of a session carries.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    /// `Mcp-Session-Id`, when the server gave one.
+    pub id: Option<HeaderValue>,
+    /// `MCP-Protocol-Version`: what the server answered to `initialize`.
+    pub version: Option<HeaderValue>,
+    /// Counts the sessions of this process, so that "my session is lost" can be told from "it was lost and is replaced".
+    pub epoch: u64,
+    /// Under which interactive grant it was opened; another grant may be another user's.
+    pub grant: Option<u64>,
+}
+
+impl Session {
+    /// The session after this one, before the server has said anything about it.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self { epoch: self.epoch + 1, ..Self::default() }
+    }
+}

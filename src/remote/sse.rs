@@ -1,0 +1,204 @@
+//! Server-sent events: bytes in, events out, however the bytes are split.
+//!
+//! As the HTML standard's "event stream interpretation" has it, with a bound on the size of an event. A line that lies
+//! whole in one chunk is not copied, so that a large result costs one buffer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use memchr::memchr2;
+
+/// An event that grew over the bound of this many bytes; nothing after it can be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event is larger than {0} bytes")]
+pub struct EventTooLarge(pub usize);
+
+/// Turns the bytes of a `text/event-stream` into the data of its events.
+#[derive(Debug)]
+pub struct Decoder {
+    max_event: usize,
+    /// The start of a line whose end has not come yet.
+    partial: Vec<u8>,
+    /// The last chunk ended in CR; an LF at the start of the next belongs to it.
+    after_cr: bool,
+    first_line: bool,
+    /// The data lines of the event that is being read.
+    data: Vec<Bytes>,
+    data_len: usize,
+    /// The `id` line of the event that is being read.
+    id: Option<String>,
+    last_id: Option<String>,
+    retry: Option<Duration>,
+    ready: VecDeque<Bytes>,
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream. `max_event` is in bytes.
+    pub fn new(max_event: usize) -> Self {
+        Self {
+            max_event,
+            partial: Vec::new(),
+            after_cr: false,
+            first_line: true,
+            data: Vec::new(),
+            data_len: 0,
+            id: None,
+            last_id: None,
+            retry: None,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The id of the last complete event that had one: where a stream is taken up again (`Last-Event-ID`).
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
+    /// The time to wait before reconnecting, once the server has said it.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    /// The data of the next complete event; its lines are joined by a line feed. Events without data are not reported.
+    pub fn next_event(&mut self) -> Option<Bytes> {
+        self.ready.pop_front()
+    }
+
+    /// Reads the next bytes of the stream.
+    ///
+    /// # Errors
+    /// [`EventTooLarge`]; events that were complete before it can still be taken.
+    pub fn push(&mut self, mut chunk: Bytes) -> Result<(), EventTooLarge> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.after_cr) && chunk[0] == b'\n' {
+            chunk = chunk.slice(1..);
+        }
+        while let Some(end) = memchr2(b'\n', b'\r', &chunk) {
+            let line = if self.partial.is_empty() {
+                chunk.slice(..end)
+            } else {
+                self.partial.extend_from_slice(&chunk[..end]);
+                Bytes::from(std::mem::take(&mut self.partial))
+            };
+            let mut next = end + 1;
+            if chunk[end] == b'\r' {
+                match chunk.get(next) {
+                    Some(b'\n') => next += 1,
+                    Some(_) => {}
+                    None => self.after_cr = true,
+                }
+            }
+            chunk = chunk.slice(next..);
+            self.line(line)?;
+        }
+        if self.partial.len() + chunk.len() + self.data_len > self.max_event + "data: ".len() {
+            return Err(EventTooLarge(self.max_event));
+        }
+        self.partial.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    fn line(&mut self, mut line: Bytes) -> Result<(), EventTooLarge> {
+        if std::mem::take(&mut self.first_line) && line.starts_with(b"\xef\xbb\xbf") {
+            line = line.slice(3..);
+        }
+        if line.is_empty() {
+            self.end_of_event();
+            return Ok(());
+        }
+        let (name, mut value) = match memchr::memchr(b':', &line) {
+            Some(colon) => (line.slice(..colon), line.slice(colon + 1..)),
+            None => (line, Bytes::new()),
+        };
+        if value.first() == Some(&b' ') {
+            value = value.slice(1..);
+        }
+        match &name[..] {
+            b"data" => {
+                self.data_len += value.len();
+                if self.data_len > self.max_event {
+                    return Err(EventTooLarge(self.max_event));
+                }
+                self.data.push(value);
+            }
+            b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok(),
+            b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
+                self.retry =
+                    std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
+            }
+            _ => {} // comments, `event`, and what the standard may add
+        }
+        Ok(())
+    }
+
+    fn end_of_event(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.last_id = Some(id);
+        }
+        let data = match self.data.len() {
+            0 => return,
+            1 => self.data.swap_remove(0),
+            _ => Bytes::from(self.data.join(&b'\n')),
+        };
+        self.data.clear();
+        self.data_len = 0;
+        if !data.is_empty() {
+            self.ready.push_back(data);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(pieces: &[&[u8]]) -> (Vec<String>, Option<String>, Option<Duration>) {
+        let mut decoder = Decoder::new(1_000);
+        let mut events = Vec::new();
+        for piece in pieces {
+            decoder.push(Bytes::copy_from_slice(piece)).expect("within the bound");
+            while let Some(event) = decoder.next_event() {
+                events.push(String::from_utf8(event.to_vec()).expect("UTF-8"));
+            }
+        }
+        (events, decoder.last_event_id().map(str::to_owned), decoder.retry())
+    }
+
+    const STREAM: &[u8] =
+        b"\xef\xbb\xbf: hello\r\nid: 1\r\nretry: 1500\r\ndata: \r\n\r\nevent: message\ndata:{\"a\":1}\nid: 2\n\n\
+        data: x\rdata: y\r\rdata\n\ndata: lost, for its end never came";
+
+    #[test]
+    fn any_split_of_the_bytes_gives_the_same_events() {
+        let expected =
+            (vec!["{\"a\":1}".to_owned(), "x\ny".to_owned()], Some("2".to_owned()), Some(Duration::from_millis(1_500)));
+        assert_eq!(decode(&[STREAM]), expected);
+        for first in 0..STREAM.len() {
+            for second in first..STREAM.len() {
+                let pieces = [&STREAM[..first], &STREAM[first..second], &STREAM[second..]];
+                assert_eq!(decode(&pieces), expected, "split at {first} and {second}");
+            }
+        }
+        let bytes: Vec<&[u8]> = STREAM.chunks(1).collect();
+        assert_eq!(decode(&bytes), expected);
+    }
+
+    #[test]
+    fn an_id_counts_only_once_its_event_is_complete() {
+        let (_, id, _) = decode(&[b"id: 1\ndata: a\n\nid: 2\ndata: b\n"]);
+        assert_eq!(id.as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn an_event_over_the_bound_is_refused_before_it_is_whole() {
+        let mut decoder = Decoder::new(10);
+        decoder.push(Bytes::from_static(b"data: 0123456789\n\n")).expect("at the bound");
+        assert_eq!(decoder.next_event().as_deref(), Some(&b"0123456789"[..]));
+        assert_eq!(decoder.push(Bytes::from_static(b"data: 0123456789a")), Err(EventTooLarge(10)));
+        let mut decoder = Decoder::new(10);
+        assert_eq!(decoder.push(Bytes::from_static(b"data: 01234\ndata: 012345\n")), Err(EventTooLarge(10)));
+    }
+}

@@ -1,0 +1,101 @@
+//! The standing GET stream: messages that the server sends on its own, taken up again when it breaks.
+
+use bytes::Bytes;
+use tokio::time::Duration;
+
+use crate::http::retry_after;
+
+use super::answer::Stream;
+use super::{Failure, Remote};
+
+/// The first wait before the stream is opened again, when the server has not said one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The standing stream of one session, as a source of messages.
+#[derive(Debug)]
+pub struct Standing<'a> {
+    remote: &'a Remote,
+    stream: Option<Stream>,
+    last_event_id: Option<String>,
+    retry: Option<Duration>,
+    failures: u32,
+}
+
+/// Why the standing stream is over.
+#[derive(Debug)]
+pub enum Over {
+    /// The server offers none.
+    NotOffered,
+    /// The session it belongs to is gone.
+    SessionLost(u64),
+    /// Somebody has to sign in first; listening alone is no reason to ask for it.
+    SignedOut,
+}
+
+impl<'a> Standing<'a> {
+    /// The stream of the session that `remote` has now; opened by the first [`Standing::next`].
+    pub fn new(remote: &'a Remote) -> Self {
+        Self { remote, stream: None, last_event_id: None, retry: None, failures: 0 }
+    }
+
+    /// The next message; waits as long as it takes, re-opening the stream when it breaks.
+    ///
+    /// # Errors
+    /// [`Over`] when there will be none any more.
+    pub async fn next(&mut self) -> Result<Bytes, Over> {
+        loop {
+            let Some(stream) = &mut self.stream else {
+                self.open().await?;
+                continue;
+            };
+            match stream.next().await {
+                Ok(Some(message)) => {
+                    self.failures = 0;
+                    return Ok(message);
+                }
+                end => {
+                    if let Err(problem) = end {
+                        tracing::debug!(%problem, "the standing stream broke");
+                    }
+                    self.last_event_id = stream.last_event_id().map(str::to_owned).or(self.last_event_id.take());
+                    self.retry = stream.retry().or(self.retry);
+                    self.stream = None;
+                    self.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<(), Over> {
+        match self.remote.listen(self.last_event_id.as_deref()).await {
+            Ok(Some(stream)) => {
+                self.stream = Some(stream);
+                Ok(())
+            }
+            Ok(None) => Err(Over::NotOffered),
+            Err(Failure::SessionLost { epoch, .. }) => Err(Over::SessionLost(epoch)),
+            Err(Failure::SignIn(_)) => Err(Over::SignedOut),
+            Err(Failure::Explained(problem)) => {
+                if problem.fact("status").is_some_and(|status| matches!(status, "400" | "404" | "406" | "501")) {
+                    tracing::debug!(%problem, "the server does not offer a standing stream");
+                    return Err(Over::NotOffered);
+                }
+                tracing::debug!(%problem, "the standing stream could not be opened");
+                self.pause().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits before the next attempt: what the server asked for, or longer from failure to failure.
+    async fn pause(&mut self) {
+        let wait = match self.retry.filter(|_| self.failures == 0) {
+            Some(asked) => asked.min(LONGEST_WAIT),
+            None => FIRST_WAIT.saturating_mul(1 << self.failures.min(6)).min(LONGEST_WAIT),
+        };
+        self.failures += 1;
+        tokio::time::sleep(wait + wait.mul_f64(0.2 * retry_after::noise())).await;
+    }
+}

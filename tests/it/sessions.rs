@@ -1,0 +1,145 @@
+//! The session: its headers, its loss, its end.
+
+use planhat_sandbox::{Config, Gate, RawReply};
+use serde_json::json;
+
+use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup, call};
+
+#[test]
+fn every_request_after_initialize_carries_the_session_and_its_revision() {
+    for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+        let setup = Setup::with_token(Config::default());
+        let bridge = setup.bridge();
+        let hello = bridge.ask(&INITIALIZE.replace("2025-11-25", revision));
+        assert!(hello.contains(revision), "{hello}");
+        bridge.send(INITIALIZED);
+        bridge.call(1, "echo", "{}");
+        bridge.finish();
+        let requests = setup.sandbox.requests();
+        let first = &requests[0];
+        assert_eq!(first.header("mcp-session-id"), None);
+        assert_eq!(first.header("accept"), Some("application/json, text/event-stream"));
+        assert_eq!(first.header("content-type"), Some("application/json"));
+        let session = requests[1].header("mcp-session-id").map(str::to_owned);
+        assert!(session.is_some(), "{requests:#?}");
+        for request in &requests[1..] {
+            assert_eq!(request.header("mcp-session-id").map(str::to_owned), session, "{request:?}");
+            assert_eq!(request.header("mcp-protocol-version"), Some(revision), "{request:?}");
+            assert_eq!(request.headers.iter().filter(|(name, _)| name == "accept").count(), 1, "{request:?}");
+        }
+        assert_eq!(requests.iter().filter(|r| r.http_method == "DELETE").count(), 1);
+    }
+}
+
+#[test]
+fn what_follows_initialized_waits_until_the_server_has_taken_it() {
+    let setup = Setup::with_token(Config::default());
+    let gate = Gate::new();
+    setup.sandbox.fault(planhat_sandbox::Fault::held(&gate).method("notifications/initialized"));
+    let bridge = setup.open();
+    bridge.send(&call(1, "echo", "{}"));
+    assert!(gate.wait_arrivals(1, PATIENCE));
+    assert_eq!(setup.sandbox.counters().tool("echo"), 0);
+    assert_eq!(setup.sandbox.counters().method("tools/call"), 0);
+    gate.open();
+    bridge.answer_to(&json!(1));
+}
+
+#[test]
+fn a_lost_session_is_opened_again_once_for_all_that_meet_it_and_nothing_is_executed_twice() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    bridge.call(1, "echo", "{}");
+    setup.sandbox.lose_sessions();
+    for id in 10..20 {
+        bridge.send(&call(id, "echo", "{}"));
+    }
+    for id in 10..20 {
+        let answer = bridge.answer_to(&json!(id));
+        assert!(answer.contains("result"), "{answer}");
+    }
+    let counters = setup.sandbox.counters();
+    assert_eq!(counters.tool("echo"), 11);
+    assert_eq!(counters.sessions_created, 2);
+    // The private initialize carries the client's own parameters.
+    let hellos: Vec<_> =
+        setup.sandbox.requests().into_iter().filter(|r| r.method().as_deref() == Some("initialize")).collect();
+    assert_eq!(hellos.len(), 2);
+    assert_eq!(hellos[0].json().map(|j| j["params"].clone()), hellos[1].json().map(|j| j["params"].clone()));
+    assert!(hellos[1].id().is_some_and(|id| id.starts_with("\"planhat-mcp/")), "{:?}", hellos[1].id());
+    setup.sandbox.wait_until(|c| c.streams_opened >= 2, PATIENCE).expect("the standing stream is opened again");
+}
+
+#[test]
+fn what_a_lost_session_had_asked_is_cancelled_at_the_client_and_late_answers_go_nowhere() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    setup.sandbox.wait_until(|c| c.streams_open >= 1, PATIENCE).expect("the standing stream opens");
+    assert!(setup.sandbox.push(r#"{"jsonrpc":"2.0","id":"q-1","method":"roots/list"}"#));
+    bridge.wait_line("the question", |line| line.contains("roots/list"));
+    setup.sandbox.lose_sessions();
+    bridge.call(1, "echo", "{}");
+    let cancelled = bridge.wait_line("its cancellation", |line| line.contains("notifications/cancelled"));
+    assert!(cancelled.contains(r#""requestId":"q-1""#), "{cancelled}");
+    bridge.send(r#"{"jsonrpc":"2.0","id":"q-1","result":{"roots":[]}}"#);
+    bridge.call(2, "echo", "{}");
+    bridge.finish();
+    assert!(setup.sandbox.requests().iter().all(|r| !r.text().contains("\"roots\":[]")));
+}
+
+#[test]
+fn a_server_without_a_standing_stream_is_not_asked_again() {
+    let setup = Setup::with_token(Config { get_stream: false, ..Config::default() });
+    let bridge = setup.open();
+    setup.sandbox.wait_until(|c| c.mcp_status(405) == 1, PATIENCE).expect("it is asked once");
+    for id in 1..5 {
+        bridge.call(id, "echo", "{}");
+    }
+    bridge.finish();
+    assert_eq!(setup.sandbox.requests().iter().filter(|r| r.http_method == "GET").count(), 1);
+}
+
+#[test]
+fn the_standing_stream_brings_messages_and_is_opened_again_where_it_broke() {
+    let setup = Setup::with_token(Config { sse_retry: None, ..Config::default() });
+    let hello = r#"{"jsonrpc":"2.0","id":{id},"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
+    setup.sandbox.on_method("initialize", RawReply::json(hello).header("mcp-session-id", "s1"));
+    setup.sandbox.on_method("notifications/initialized", RawReply::accepted());
+    let bridge = setup.open();
+    setup.sandbox.wait_until(|c| c.streams_open >= 1, PATIENCE).expect("the standing stream opens");
+    assert!(setup.sandbox.push_bytes("retry: 1\nid: e-7\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/a\"}\n\n"));
+    assert!(bridge.next_line().contains("notifications/a"));
+    setup.sandbox.go_offline();
+    setup.sandbox.come_back().expect("the ports are still free");
+    let again = setup
+        .sandbox
+        .wait_request(|r| r.http_method == "GET" && r.header("last-event-id").is_some(), PATIENCE)
+        .expect("it is taken up again");
+    assert_eq!(again.header("last-event-id"), Some("e-7"));
+}
+
+#[test]
+fn an_empty_input_ends_at_once_with_success_and_asks_nobody_anything() {
+    let setup = Setup::with_token(Config::default());
+    let (lines, status) = setup.bridge().finish();
+    assert!(lines.is_empty() && status.success());
+    assert!(setup.sandbox.requests().is_empty());
+}
+
+#[test]
+fn a_signal_ends_the_bridge_and_its_session_although_a_call_is_pending() {
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT, rustix::process::Signal::HUP] {
+        let setup = Setup::with_token(Config::default());
+        let gate = Gate::new();
+        setup.sandbox.on_method("vendor/held", RawReply::status(200).wait(&gate));
+        let mut bridge: Bridge = setup.open();
+        bridge.call(1, "echo", "{}");
+        bridge.send(r#"{"jsonrpc":"2.0","id":2,"method":"vendor/held"}"#);
+        assert!(gate.wait_arrivals(1, PATIENCE));
+        let pid = rustix::process::Pid::from_raw(bridge.pid() as i32).expect("a process id");
+        rustix::process::kill_process(pid, signal).expect("it still runs");
+        bridge.wait_end();
+        setup.sandbox.wait_until(|c| c.sessions_deleted == 1, PATIENCE).expect("the session is ended");
+        gate.open();
+    }
+}

@@ -1,0 +1,129 @@
+//! One HTTP request on a connection of its own, without a client library: what goes out is what the test says.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use url::Url;
+
+/// How long an answer may take: the callback's waits until the tokens are stored.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// How it was asked for.
+    pub method: String,
+    /// Where it came from.
+    pub url: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names in lower case and values, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Page {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; an event stream's last message.
+    pub fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&self.body).ok().or_else(|| {
+            let data = |line: &str| serde_json::from_str(line.strip_prefix("data:")?.trim()).ok();
+            self.body.lines().rev().find_map(data)
+        })
+    }
+}
+
+/// Sends a request to a loopback address and reads the whole answer; a `host` among the headers replaces the true one.
+///
+/// # Errors
+///
+/// When the URL is not plain http to a loopback address, when nobody listens, or when what comes back is not a whole
+/// HTTP answer.
+pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> io::Result<Page> {
+    let url = Url::parse(url).map_err(io::Error::other)?;
+    let (address, authority) = loopback(&url)?;
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let mut request = format!("{method} {target} HTTP/1.1\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        request += &format!("host: {authority}\r\n");
+    }
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    if let Some(body) = body {
+        request += &format!("content-length: {}\r\n", body.len());
+    }
+    request += "connection: close\r\n\r\n";
+    let mut bytes = request.into_bytes();
+    bytes.extend_from_slice(body.unwrap_or_default());
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(&bytes)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    read_page(method, &url, &answer)
+}
+
+fn loopback(url: &Url) -> io::Result<(SocketAddr, String)> {
+    let refused = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("{why}: {url}"));
+    if url.scheme() != "http" {
+        return Err(refused("only plain http is spoken here"));
+    }
+    let host = url.host_str().ok_or_else(|| refused("no host"))?;
+    let port = url.port_or_known_default().ok_or_else(|| refused("no port"))?;
+    // Brackets are for URLs, not for names that are looked up.
+    let address = (host.trim_matches(['[', ']']), port)
+        .to_socket_addrs()?
+        .find(|address| address.ip().is_loopback() && address.is_ipv4() != host.starts_with('['))
+        .ok_or_else(|| refused("only loopback addresses are gone to"))?;
+    Ok((address, format!("{host}:{port}")))
+}
+
+fn read_page(method: &str, url: &Url, answer: &[u8]) -> io::Result<Page> {
+    let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("no whole HTTP answer from {url}"));
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(broken)?;
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or_else(broken)?;
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let body = &answer[end + 4..];
+    let find = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let body = if find("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
+        unchunked(body).ok_or_else(broken)?
+    } else {
+        if find("content-length")
+            .and_then(|length| length.parse().ok())
+            .is_some_and(|length: usize| body.len() < length)
+        {
+            return Err(broken());
+        }
+        body.to_vec()
+    };
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok(Page { method: method.to_owned(), url: url.to_string(), status, headers, body })
+}
+
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..end]).ok()?.split(';').next()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(..size)?);
+        rest = rest.get(size.checked_add(2)?..)?;
+    }
+}
