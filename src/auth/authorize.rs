@@ -52,7 +52,7 @@ impl Request {
         client: &Client,
     ) -> Result<Self, Problem> {
         let endpoint = |detail: &dyn std::fmt::Display| {
-            Problem::new(ProblemId::EndpointRefused).with("purpose", "authorization endpoint").with("detail", detail)
+            Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization endpoint").with("detail", detail)
         };
         let page = browser::checked(&found.server.authorization_endpoint).map_err(|why| endpoint(&why))?;
         let redirect = RedirectUrl::new(settings.oauth.callback.redirect_url()).map_err(|e| endpoint(&e))?;
@@ -101,7 +101,7 @@ impl Expected {
         }
         self.check_issuer(&all("iss")).map_err(Rejection::Final)?;
         let incomplete =
-            |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackWithoutCode).with("detail", detail));
+            |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackIncomplete).with("detail", detail));
         match all("error").as_slice() {
             [] => {}
             [error, ..] => {
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn no_code_an_empty_code_or_two_codes_end_the_sign_in_with_a_reason() {
         for query in ["state=s3cret", "state=s3cret&code=", "state=s3cret&code=a&code=b"] {
-            assert_eq!(problem(query), ProblemId::CallbackWithoutCode, "{query}");
+            assert_eq!(problem(query), ProblemId::CallbackIncomplete, "{query}");
         }
     }
 

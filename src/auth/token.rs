@@ -155,7 +155,7 @@ async fn attempt(
 
 fn client(endpoint: &Endpoint<'_>, method: AuthMethod) -> Result<Basic, Problem> {
     let url = TokenUrl::new(endpoint.url.to_owned())
-        .map_err(|e| Problem::new(ProblemId::EndpointRefused).with("purpose", "token endpoint").with("detail", e))?;
+        .map_err(|e| Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "token endpoint").with("detail", e))?;
     let auth_type = match method {
         AuthMethod::ClientSecretBasic => AuthType::BasicAuth,
         AuthMethod::None | AuthMethod::ClientSecretPost => AuthType::RequestBody,
@@ -324,7 +324,7 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
     };
     let unavailable = || {
         let problem =
-            Problem::new(ProblemId::TokenEndpointDown).with("status", seen.status).with("endpoint", endpoint.url);
+            Problem::new(ProblemId::TokenEndpointUnavailable).with("status", seen.status).with("endpoint", endpoint.url);
         Refusal::NotNow(said(problem))
     };
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);
