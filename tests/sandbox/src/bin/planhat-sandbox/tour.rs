@@ -1,0 +1,390 @@
+//! `tour`: the bridge's main job against a made-up tenant, told for a person to watch.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use planhat_sandbox::browser::{Choice, Walk};
+use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Counters, Fault, Sandbox, free_port};
+use serde_json::{Value, json};
+
+use crate::arguments::TourOptions;
+use crate::bridge::{Bridge, Home, Recipe, build};
+use crate::stage::Stage;
+
+/// How long an answer may take that nobody has to wait for.
+const SOON: Duration = Duration::from_secs(30);
+/// How long a person may take in the browser.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// What the tenant asks for when it throttles.
+const PAUSE: Duration = Duration::from_secs(2);
+const REVISION: &str = "2025-06-18";
+
+pub(crate) fn tour(stage: &Stage, options: &TourOptions) -> ExitCode {
+    // Ctrl-C reaches the bridge too, whose end ends the tour; this program lives on to clean up.
+    std::thread::spawn(|| {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            let _ = runtime.block_on(tokio::signal::ctrl_c());
+        }
+    });
+    let mut tour = match Tour::prepare(stage, options) {
+        Ok(tour) => tour,
+        Err(error) => {
+            stage.complain(&format!("the tour cannot begin: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let told = tour.tell();
+    tour.conclude(told)
+}
+
+struct Tour<'a> {
+    stage: &'a Stage,
+    sandbox: Sandbox,
+    recipe: Recipe,
+    home: Home,
+    bridge: Option<Bridge>,
+    desktop: Option<desktop::Desktop>,
+    findings: Vec<(bool, String)>,
+    log: Vec<String>,
+}
+
+impl<'a> Tour<'a> {
+    fn prepare(stage: &'a Stage, options: &TourOptions) -> io::Result<Self> {
+        let program = match &options.bridge {
+            Some(program) => program.clone(),
+            None => build()?,
+        };
+        let port = free_port();
+        let sandbox = Sandbox::try_start(Config::with_redirect(format!("http://127.0.0.1:{port}/callback")))?;
+        let home = Home::new()?;
+        let desktop = desktop::set_up(stage, options.open)?;
+        let flags = ["--url", &sandbox.mcp_url(), "--client-id", CLIENT_ID, "--callback-port", &port.to_string()];
+        let flags = flags.into_iter().chain(["--token-store", "file"]).map(str::to_owned).collect();
+        let browser = desktop.as_ref().map(desktop::command);
+        let recipe = Recipe { program, flags, secret: CLIENT_SECRET.to_owned(), browser };
+        Ok(Self { stage, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new(), log: Vec::new() })
+    }
+
+    fn tell(&mut self) -> io::Result<()> {
+        self.introduce();
+        self.hello()?;
+        self.sign_in()?;
+        self.work()?;
+        self.throttled()?;
+        self.expired()?;
+        self.leave()
+    }
+
+    fn introduce(&self) {
+        let flags = self.recipe.flags.join(" ");
+        self.stage.heading("A tour of planhat-mcp, against a made-up Planhat tenant on this machine");
+        self.stage.says("tenant", &format!("runs at {}", self.sandbox.api_base()));
+        self.stage.says("client", &format!("starts planhat-mcp {flags}"));
+        self.stage.says("", "The client secret goes by the environment, never on the command line.");
+    }
+
+    fn hello(&mut self) -> io::Result<()> {
+        self.stage.heading("1. The client says hello; nobody has signed in yet");
+        self.bridge = Some(self.recipe.start(&self.home)?);
+        let client = json!({ "name": "sandbox-tour", "version": env!("CARGO_PKG_VERSION") });
+        let params = json!({ "protocolVersion": REVISION, "capabilities": {}, "clientInfo": client });
+        let (answer, took) = self.ask("initialize", params, SOON)?;
+        let version = answer["result"]["protocolVersion"].as_str().unwrap_or("nothing of use").to_owned();
+        self.stage.says("bridge", &format!("answers with revision {version}, without waiting for a sign-in"));
+        self.find(version == REVISION && took < Duration::from_secs(6), "hello is answered at once");
+        self.bridge()?.tell("notifications/initialized")
+    }
+
+    fn sign_in(&mut self) -> io::Result<()> {
+        self.stage.heading("2. The client wants the tools; now somebody has to sign in");
+        let mut names = self.tools()?;
+        if !names.iter().any(|name| name == "list_model_records") {
+            self.stage.says("bridge", &format!("offers {} while the sign-in is under way", names.join(", ")));
+            self.bridge()?.wait_for("notifications/tools/list_changed", PATIENCE)?;
+            self.stage.says("bridge", "says that the list of tools has changed");
+            names = self.tools()?;
+        }
+        self.stage.says("bridge", &format!("brings {} tools: {}", names.len(), names.join(", ")));
+        let counters = self.sandbox.counters();
+        self.count(&format!(
+            "{} sign-in page, {} consent, {} code exchanged for tokens",
+            counters.consents_shown, counters.consents_granted, counters.code_exchanges
+        ));
+        self.find(names.len() == 10, "all ten of Planhat's tools arrive");
+        Ok(())
+    }
+
+    fn tools(&mut self) -> io::Result<Vec<String>> {
+        let (answer, _) = self.ask("tools/list", json!({}), PATIENCE)?;
+        let tools = answer["result"]["tools"].as_array().cloned().unwrap_or_default();
+        Ok(tools.iter().filter_map(|tool| tool["name"].as_str()).map(str::to_owned).collect())
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        self.stage.heading("3. A few calls, as an assistant makes them");
+        let at_risk =
+            json!({ "MODEL": "Company", "FILTER": { "healthScore": { "lt": 6 } }, "SELECT": ["name", "healthScore"] });
+        let listed = self.call("list_model_records", at_risk)?;
+        let names: Vec<String> = listed["records"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|record| format!("{} ({})", record["name"].as_str().unwrap_or("?"), record["healthScore"]))
+            .collect();
+        self.stage.says("bridge", &format!("companies in poor health: {}", names.join(", ")));
+        self.find(names.len() == 2, "records are listed");
+
+        let found = self.call("search_records", json!({ "QUERY": "renewal" }))?;
+        self.stage.says("bridge", &format!("{} records mention a renewal", found["total"]));
+        self.find(found["total"].as_u64().is_some_and(|total| total > 0), "records are found");
+
+        let task = json!({ "title": "Call Luis about the renewal", "companyId": "co_cobalt", "due": "2026-11-30" });
+        let created = self.call("create_model_record", json!({ "MODEL": "Task", "PARAMETERS": task }))?;
+        self.stage.says("bridge", &format!("created task {}: {}", text(&created["_id"]), text(&created["title"])));
+        self.find(created["_id"].is_string(), "a record is created");
+        Ok(())
+    }
+
+    fn throttled(&mut self) -> io::Result<()> {
+        self.stage.heading("4. Planhat says: too many requests, come back in two seconds");
+        self.sandbox.fault(Fault::status(429).retry_after(PAUSE).tool("list_model_records"));
+        let before = self.sandbox.counters().tool("list_model_records");
+        let asked = Instant::now();
+        let listed = self.call("list_model_records", json!({ "MODEL": "Task", "LIMIT": 3 }))?;
+        let (took, after) = (asked.elapsed(), self.sandbox.counters());
+        let waited = format!("waited, and brings {} of {} tasks", count(&listed["records"]), listed["total"]);
+        self.stage.says("bridge", &format!("{waited} after {} ms", took.as_millis()));
+        let executed = after.tool("list_model_records") - before;
+        self.count(&format!("answered 429 {} time, executed the call {executed} time", after.mcp_status(429)));
+        self.find(took >= PAUSE && executed == 1, "a 429 is waited out, and the call is executed once");
+        Ok(())
+    }
+
+    fn expired(&mut self) -> io::Result<()> {
+        self.stage.heading("5. The access token expires");
+        self.sandbox.expire_access_tokens();
+        let got = self.call("get_model_record", json!({ "MODEL": "Company", "OBJECT_ID": "co_cobalt" }))?;
+        self.stage.says("bridge", &format!("brings {}; nobody had to do anything", text(&got["name"])));
+        let counters = self.sandbox.counters();
+        self.count(&format!(
+            "{} refresh, {} refresh token used twice, still {} consent",
+            counters.refreshes, counters.refresh_reuse, counters.consents_granted
+        ));
+        self.find(got["name"] == "Cobalt Robotics", "an expired token is renewed unnoticed");
+        Ok(())
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        self.stage.heading("6. The client is done, and the user signs out");
+        self.stage.says("client", "closes the bridge's standard input");
+        let bridge = self.bridge.take().ok_or_else(|| io::Error::other("the bridge does not run"))?;
+        let closing = Instant::now();
+        let status = bridge.close()?;
+        self.stage.says("bridge", &format!("ends the session and itself, after {} ms", closing.elapsed().as_millis()));
+        self.find(status.success(), "the bridge ends by itself");
+        self.stage.says("user", "runs planhat-mcp logout with the same flags");
+        let output = self.recipe.run(&self.home, "logout")?;
+        let said = [output.stdout, output.stderr].concat();
+        self.stage.says("bridge", String::from_utf8_lossy(&said).trim());
+        self.find(output.status.success(), "signing out works");
+        Ok(())
+    }
+
+    /// Compares what the tenant counted with what should have happened.
+    fn conclude(mut self, told: io::Result<()>) -> ExitCode {
+        if let Some(bridge) = self.bridge.take() {
+            self.log = bridge.log();
+        }
+        self.stage.heading("What was promised");
+        if let Err(error) = &told {
+            self.find(false, &format!("the tour comes to its end: {error}"));
+        }
+        for (fine, what) in &self.findings {
+            self.stage.row(*fine, what);
+        }
+        self.stage.heading("What the tenant counted");
+        let rows = expected(&self.sandbox.counters(), self.desktop.as_ref().map(desktop::opened));
+        let mut fine = self.findings.iter().all(|(fine, _)| *fine);
+        for (what, counted, wanted) in rows {
+            fine &= counted == wanted;
+            let remark = if counted == wanted { String::new() } else { format!("   (should be {wanted})") };
+            self.stage.row(counted == wanted, &format!("{what:<38}{counted:>4}{remark}"));
+        }
+        if fine {
+            self.stage.line("\nAll of it as it should be.");
+            return ExitCode::SUCCESS;
+        }
+        if !self.log.is_empty() {
+            self.stage.heading("The last the bridge logged");
+            self.log.iter().for_each(|line| self.stage.line(&format!("  {line}")));
+        }
+        self.stage.line("\nNot everything was as it should be.");
+        ExitCode::FAILURE
+    }
+
+    /// A request, with the time that its answer took.
+    fn ask(&mut self, method: &str, params: Value, within: Duration) -> io::Result<(Value, Duration)> {
+        let name = params["name"].as_str().unwrap_or_default();
+        let shown = if name.is_empty() { method.to_owned() } else { format!("{name} {}", params["arguments"]) };
+        self.stage.says("client", &shown);
+        let (stage, asked) = (self.stage, Instant::now());
+        let bridge = self.bridge.as_mut().ok_or_else(|| io::Error::other("the bridge does not run"))?;
+        let answer = bridge.ask(method, params, within, |message| {
+            if message["method"] == "notifications/progress" {
+                stage.says("bridge", &format!("meanwhile: {}", text(&message["params"]["message"])));
+            }
+        })?;
+        if let Some(error) = answer.get("error") {
+            return Err(io::Error::other(format!("{shown} was answered with {error}")));
+        }
+        Ok((answer, asked.elapsed()))
+    }
+
+    /// A tool call's structured content.
+    fn call(&mut self, tool: &str, arguments: Value) -> io::Result<Value> {
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": tool } });
+        let (answer, _) = self.ask("tools/call", params, SOON)?;
+        let result = &answer["result"];
+        if result["isError"] == true {
+            return Err(io::Error::other(format!("{tool} failed: {}", text(&result["content"][0]["text"]))));
+        }
+        Ok(result["structuredContent"].clone())
+    }
+
+    fn bridge(&mut self) -> io::Result<&mut Bridge> {
+        self.bridge.as_mut().ok_or_else(|| io::Error::other("the bridge does not run"))
+    }
+
+    fn count(&self, what: &str) {
+        self.stage.says("tenant", &format!("counted {what}"));
+    }
+
+    fn find(&mut self, fine: bool, what: &str) {
+        self.findings.push((fine, what.to_owned()));
+    }
+}
+
+/// What was counted, and what should have been.
+fn expected(counters: &Counters, browsers: Option<usize>) -> Vec<(&'static str, u64, u64)> {
+    let mut rows = vec![
+        ("consent pages shown", counters.consents_shown, 1),
+        ("consents granted", counters.consents_granted, 1),
+        ("codes exchanged for tokens", counters.code_exchanges, 1),
+        ("refreshes", counters.refreshes, 1),
+        ("refresh tokens used twice", counters.refresh_reuse, 0),
+        ("list_model_records executed", counters.tool("list_model_records"), 2),
+        ("search_records executed", counters.tool("search_records"), 1),
+        ("create_model_record executed", counters.tool("create_model_record"), 1),
+        ("get_model_record executed", counters.tool("get_model_record"), 1),
+        ("answers 429", counters.mcp_status(429), 1),
+        ("sessions opened", counters.sessions_created, 1),
+        ("sessions ended", counters.sessions_deleted, 1),
+    ];
+    if let Some(browsers) = browsers {
+        rows.insert(0, ("browser windows opened", browsers as u64, 1));
+    }
+    rows
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("nothing")
+}
+
+fn count(list: &Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
+}
+
+/// The first heading of a page, without its tags.
+fn heading(html: &str) -> String {
+    let heading = html.split("<h1").nth(1).and_then(|rest| rest.split_once('>')?.1.split("</h1>").next());
+    let mut plain = String::new();
+    let mut in_tag = false;
+    for character in heading.unwrap_or("a page without a heading").chars() {
+        match character {
+            '<' => in_tag = true,
+            '>' if in_tag => in_tag = false,
+            other if !in_tag => plain.push(other),
+            _ => {}
+        }
+    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Says what a browser was shown, page by page.
+fn narrate(stage: &Stage, link: &str, walk: &Walk) {
+    stage.says("bridge", &format!("opens the browser at {}", link.split('?').next().unwrap_or(link)));
+    for page in &walk.pages {
+        match page.status {
+            303 if page.method == "POST" => stage.says("user", "presses Allow"),
+            300..400 => {}
+            200 => stage.says("browser", &format!("shows: {}", heading(&page.body))),
+            status => stage.says("browser", &format!("shows {status}: {}", heading(&page.body))),
+        }
+    }
+}
+
+/// The desktop that stands between the bridge and a browser, where the system lets one stand there.
+#[cfg(unix)]
+mod desktop {
+    pub(super) use planhat_sandbox::Desktop;
+    use std::process::{Command, Stdio};
+
+    use super::{Choice, PathBuf, Stage, Walk, io, narrate};
+
+    pub(super) fn set_up(stage: &Stage, open: bool) -> io::Result<Option<Desktop>> {
+        let stage = stage.clone();
+        let desktop = Desktop::with_browser(Choice::Allow, move |link, choice| {
+            if open {
+                return open_browser(&stage, link);
+            }
+            let walk = planhat_sandbox::browser::walk(link, choice)?;
+            narrate(&stage, link, &walk);
+            Ok(walk)
+        });
+        desktop.map(Some)
+    }
+
+    pub(super) fn command(desktop: &Desktop) -> PathBuf {
+        desktop.command()
+    }
+
+    pub(super) fn opened(desktop: &Desktop) -> usize {
+        desktop.opened().len()
+    }
+
+    /// Opens the user's browser in the user's own environment, which the bridge on tour does not have.
+    fn open_browser(stage: &Stage, link: &str) -> io::Result<Walk> {
+        stage.says("bridge", &format!("opens your browser; press Allow there. The link, should it not open: {link}"));
+        let named = std::env::var("BROWSER").ok().filter(|browser| !browser.contains([':', '%', ' ']));
+        let system = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let mut command = Command::new(named.as_deref().unwrap_or(system));
+        let mut browser = command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        std::thread::spawn(move || browser.wait());
+        Ok(Walk::default())
+    }
+}
+
+/// Elsewhere the bridge opens the user's browser itself.
+#[cfg(not(unix))]
+mod desktop {
+    use super::{PathBuf, Stage, io};
+
+    pub(super) enum Desktop {}
+
+    pub(super) fn set_up(stage: &Stage, open: bool) -> io::Result<Option<Desktop>> {
+        if !open {
+            stage.says("", "On this system the sign-in opens in your browser; press Allow there.");
+        }
+        Ok(None)
+    }
+
+    pub(super) fn command(desktop: &Desktop) -> PathBuf {
+        match *desktop {}
+    }
+
+    pub(super) fn opened(desktop: &Desktop) -> usize {
+        match *desktop {}
+    }
+}
