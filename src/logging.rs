@@ -32,6 +32,11 @@ pub fn start(settings: &LogSettings) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Sends panics through the log, and so through redaction, instead of straight to stderr.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("internal fault: {panic}")));
+}
+
 fn targets(level: LogLevel) -> Targets {
     let ours = match level {
         LogLevel::Error => LevelFilter::ERROR,

@@ -1,1 +1,100 @@
-//! x
+//! Owns the commands: one file each, all output through [`terminal`].
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::config::origin::Origin;
+use crate::config::{self, Inputs, Loaded, LogLevel, Paths, Settings, VARIABLE_PREFIX, key::Key};
+use crate::logging;
+use crate::problem::{Problem, ProblemId};
+
+pub mod args;
+mod bridge;
+mod config_command;
+pub mod grant;
+pub mod login;
+pub mod logout;
+mod signals;
+pub mod status;
+pub mod terminal;
+
+pub use args::Cli;
+use args::Command;
+
+/// Loads the settings, starts the log and does what the command line asks for.
+pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
+    let loaded = load(cli)?;
+    start_log(cli, &loaded)?;
+    let settings = Arc::new(loaded.settings.clone());
+    match &cli.command {
+        None => bridge::run(settings),
+        Some(Command::Login(how)) => login::run(settings, how),
+        Some(Command::Logout) => logout::run(settings),
+        Some(Command::Status) => status::run(settings),
+        Some(Command::Config) => Ok(config_command::run(&loaded)),
+    }
+}
+
+fn load(cli: &Cli) -> Result<Loaded, Problem> {
+    let flags = cli.options.given()?;
+    let asks = cli.options.asks_for_secret() && matches!(cli.command, Some(Command::Login(_)));
+    let secret_from_stdin = asks.then(|| terminal::ask_secret("Client secret: ")).transpose().map_err(|error| {
+        Problem::new(ProblemId::SecretFileUnusable).with("file", "standard input").with("detail", error)
+    })?;
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        .collect();
+    let config_file = cli.options.config.clone();
+    config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths: Paths::of_this_user()? })
+}
+
+/// A command tells its user by itself what happens; its log begins with warnings unless more was asked for.
+fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
+    let mut log = loaded.settings.log.clone();
+    let by_default = loaded.rows.iter().any(|row| row.key == Key::LogLevel && row.origin == Origin::Default);
+    if cli.command.is_some() && by_default {
+        log.level = LogLevel::Warn;
+    }
+    logging::start(&log)?;
+    logging::report_panics();
+    if !matches!(cli.command, Some(Command::Config)) {
+        for note in &loaded.notes {
+            tracing::warn!("{note}");
+        }
+    }
+    Ok(())
+}
+
+/// Runs `work` on the one thread that everything but blocking calls shares.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no runtime").because(error))?;
+    let result = runtime.block_on(work);
+    // A blocking thread that waits for a person (a keychain dialog, stdin) must not hold up the exit.
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+/// The server as a person calls it: `Planhat`, `Planhat (demo)`, or the host.
+fn server_name(settings: &Settings) -> String {
+    match settings.product {
+        config::Product::Planhat => "Planhat".to_owned(),
+        config::Product::PlanhatDemo => "Planhat (demo)".to_owned(),
+        config::Product::Other => settings.url.host_str().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Rows of a label and a text, the texts in one column, wrapped at 80.
+fn table(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 4;
+    let mut out = String::new();
+    for (label, text) in rows {
+        out.push_str(&format!("  {label:<0$}", width - 2));
+        out.push_str(&crate::problem::render::wrap(text, width, 80));
+        out.push('\n');
+    }
+    out
+}

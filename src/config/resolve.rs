@@ -44,7 +44,7 @@ pub const REDACTED: &str = "(set, not shown)";
 pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     let mut layers = Layers::collect(inputs)?;
     let (url, server_origin) = server(&layers)?;
-    let common = layers.common_server().map(|given| parse_server(given)).transpose()?;
+    let common = layers.common_server().map(parse_server).transpose()?;
     let common = common.unwrap_or_else(|| built_in(Product::Planhat));
     if common != url {
         layers.drop_common_of_other_server(common.as_str());

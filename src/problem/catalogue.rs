@@ -83,6 +83,8 @@ macro_rules! entries {
 }
 use entries;
 
+pub use sign_in::PLANHAT_PAGE_ERRORS;
+
 /// The table of contents: which problems there are, and in which area the texts of each lie.
 macro_rules! catalogue {
     ($($area:ident { $($(#[$doc:meta])* $id:ident,)+ })+) => {

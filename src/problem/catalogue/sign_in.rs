@@ -202,3 +202,11 @@ super::entries! {
         fix "Run `[{command}|planhat-mcp login]` in a terminal; it shows what is wrong.",
         model "The sign-in could not be started. Ask the user to run `[{command}|planhat-mcp login]` in a terminal.";
 }
+
+/// The errors that Planhat's authorization page shows to the person alone, word for word, and what each of them means.
+pub const PLANHAT_PAGE_ERRORS: &[(&str, super::ProblemId)] = &[
+    ("Invalid client_id: OAuth client not found.", super::ProblemId::WrongEnvironment),
+    ("Invalid redirect_uri: not registered for this client.", super::ProblemId::RedirectUrlNotRegistered),
+    ("You do not have any of the permissions this application requests.", super::ProblemId::NoPermissions),
+    ("OAuth permission check failed: missing permissions", super::ProblemId::MissingPermissions),
+];

@@ -1,0 +1,256 @@
+//! What the command line looks like, and the help that it is learned from.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::key::Key;
+use crate::problem::{Problem, ProblemId};
+
+const ABOUT: &str = "Use Planhat, or any other remote MCP server, from any local MCP client.
+
+An MCP client starts this program and speaks to it over stdin and stdout; the
+program carries every message to the remote server, and does the sign-in.";
+
+const AFTER_HELP: &str = "\
+Where to start:
+  1. A Planhat admin creates an OAuth Client in the App Center, with exactly
+     this redirect URL: http://127.0.0.1:7526/callback
+  2. Sign in, and see the browser open; the client secret is asked for:
+       planhat-mcp login --client-id pk_... --client-secret-file -
+  3. Tell your MCP client to start planhat-mcp. For Claude Code:
+       claude mcp add planhat -- planhat-mcp --client-id pk_...
+
+Examples:
+  planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
+  planhat-mcp --url https://mcp.example.com/mcp  another server
+  planhat-mcp login --no-browser                 on a machine without a browser
+  planhat-mcp config                             each setting and its origin
+
+Environment:
+  Each option can be given as a variable, for example PLANHAT_MCP_CLIENT_ID for
+  --client-id. Two secrets have no option, because others can read a command
+  line:
+  PLANHAT_MCP_CLIENT_SECRET  the client secret (sk_...)
+  PLANHAT_MCP_TOKEN          a Private App's access token, sent as it is; there
+                             is no sign-in then
+  Options win over variables, variables over the configuration file.
+
+Exit codes:
+  0 done   1 failed   2 wrong option or setting   3 sign-in needed or failed
+  4 the server cannot be reached or refused   5 keychain or local files";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "planhat-mcp",
+    version,
+    about = ABOUT,
+    after_help = AFTER_HELP,
+    disable_help_subcommand = true,
+    max_term_width = 80
+)]
+pub struct Cli {
+    /// What to do; without a command: the bridge.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// What to do instead of being a bridge.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sign in, in the browser
+    Login(LoginArgs),
+    /// Delete the sign-in from this machine
+    Logout,
+    /// Show whether you are signed in
+    Status,
+    /// Show each setting and where it came from
+    Config,
+}
+
+/// How to sign in.
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    /// Print the link instead of opening a browser
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The bridge starts its sign-in this way; the order holds what must not stand in argv.
+    #[arg(long, hide = true)]
+    pub order_from_stdin: bool,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Planhat tenant: production (default), demo
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Server")]
+    tenant: Option<String>,
+    /// Any other remote MCP server
+    #[arg(long, global = true, value_name = "URL", help_heading = "Server")]
+    url: Option<String>,
+    /// A set of tokens and settings of its own
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Server")]
+    profile: Option<String>,
+
+    /// Client id from the App Center (pk_...)
+    #[arg(long, global = true, value_name = "ID", help_heading = "Signing in")]
+    client_id: Option<String>,
+    /// File with the client secret; - to type it
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Signing in", allow_hyphen_values = true)]
+    client_secret_file: Option<String>,
+    /// Scope to ask for (Planhat: inclusive)
+    #[arg(long, global = true, value_name = "SCOPE", help_heading = "Signing in")]
+    scope: Option<String>,
+    /// 127.0.0.1 (default) or localhost
+    #[arg(long, global = true, value_name = "HOST", help_heading = "Signing in")]
+    callback_host: Option<String>,
+    /// Port of the redirect URL (default: 7526)
+    #[arg(long, global = true, value_name = "PORT", help_heading = "Signing in")]
+    callback_port: Option<String>,
+    /// keychain (default), file or memory
+    #[arg(long, global = true, value_name = "WHERE", help_heading = "Signing in")]
+    token_store: Option<String>,
+
+    /// Proxy for all requests
+    #[arg(long, global = true, value_name = "URL", help_heading = "Network")]
+    proxy: Option<String>,
+    /// More trusted certificates (PEM)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Network")]
+    ca_file: Option<String>,
+    /// Largest message (default: 67108864)
+    #[arg(long, global = true, value_name = "N", help_heading = "Network")]
+    max_message_bytes: Option<String>,
+
+    /// Another configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// error, warn, info (default), debug, trace
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Write the log to this file as well
+    #[arg(long, global = true, value_name = "FILE")]
+    log_file: Option<String>,
+
+    /// What people try first; refused with the ways that work.
+    #[command(flatten)]
+    traps: Traps,
+}
+
+/// Options that do not exist, because a secret would stand in argv.
+#[derive(Debug, Args)]
+struct Traps {
+    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "")]
+    client_secret: Option<String>,
+    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "")]
+    token: Option<String>,
+    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "")]
+    password: Option<String>,
+}
+
+impl Cli {
+    /// Reads the command line; secrets in it are refused here, before anything else happens.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(args)
+    }
+}
+
+impl Options {
+    /// What was given, as the highest layer of the settings.
+    pub fn given(&self) -> Result<Vec<(Key, String)>, Problem> {
+        let traps = [
+            ("--client-secret", &self.traps.client_secret),
+            ("--token", &self.traps.token),
+            ("--password", &self.traps.password),
+        ];
+        if let Some((flag, _)) = traps.into_iter().find(|(_, value)| value.is_some()) {
+            return Err(Problem::new(ProblemId::SecretInArguments).with("flag", flag));
+        }
+        let all = [
+            (Key::Tenant, &self.tenant),
+            (Key::Url, &self.url),
+            (Key::Profile, &self.profile),
+            (Key::ClientId, &self.client_id),
+            (Key::ClientSecretFile, &self.client_secret_file),
+            (Key::Scope, &self.scope),
+            (Key::CallbackHost, &self.callback_host),
+            (Key::CallbackPort, &self.callback_port),
+            (Key::TokenStore, &self.token_store),
+            (Key::MaxMessageBytes, &self.max_message_bytes),
+            (Key::Proxy, &self.proxy),
+            (Key::CaFile, &self.ca_file),
+            (Key::LogLevel, &self.log_level),
+            (Key::LogFile, &self.log_file),
+        ];
+        Ok(all.into_iter().filter_map(|(key, value)| value.clone().map(|value| (key, value))).collect())
+    }
+
+    /// Whether the client secret is to be read from standard input.
+    pub fn asks_for_secret(&self) -> bool {
+        self.client_secret_file.as_deref() == Some("-")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::read(std::iter::once("planhat-mcp").chain(words.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_that_has_a_flag_can_be_given_before_and_after_the_command() {
+        for key in Key::ALL {
+            let Some(flag) = key.info().flag else { continue };
+            for words in [[flag, "x", "login"], ["login", flag, "x"]] {
+                let cli = read(&words).unwrap_or_else(|error| panic!("{flag}: {error}"));
+                assert_eq!(cli.options.given().expect("no secret"), [(*key, "x".to_owned())], "{flag}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_on_the_command_line_is_refused_with_the_ways_that_work() {
+        for words in [["--client-secret", "canary"], ["--token", "canary"], ["--client-secret=canary", "login"]] {
+            let cli = read(&words).expect("clap lets it through, to be explained better");
+            let problem = cli.options.given().expect_err("a secret");
+            assert_eq!(problem.id, ProblemId::SecretInArguments);
+            let shown = problem.to_terminal(false);
+            assert!(shown.contains("PLANHAT_MCP_CLIENT_SECRET") && !shown.contains("canary"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_help_fits_80_columns_and_names_no_trap() {
+        let mut command = Cli::command();
+        command.build();
+        let mut texts = vec![command.render_help().to_string(), command.render_long_help().to_string()];
+        texts.extend(command.get_subcommands_mut().map(|command| command.render_help().to_string()));
+        for text in texts {
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+            assert!(!text.contains("--password") && !text.contains("--order-from-stdin"));
+            assert!(text.contains("--client-secret-file"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_flag_is_a_usage_error() {
+        let error = read(&["--tennant", "demo"]).expect_err("no such flag");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("--tenant"), "a suggestion: {error}");
+    }
+}

@@ -1,0 +1,92 @@
+//! `planhat-mcp config`: each setting, its value and where it came from; no secret.
+
+use std::process::ExitCode;
+
+use crate::config::Loaded;
+
+use super::terminal;
+
+/// Widths of the first two columns.
+const NAME: usize = 20;
+const VALUE: usize = 36;
+
+/// Shows the settings of this run.
+pub fn run(loaded: &Loaded) -> ExitCode {
+    terminal::say(&text(loaded));
+    ExitCode::SUCCESS
+}
+
+fn text(loaded: &Loaded) -> String {
+    let mut out = row("setting", "value", "from");
+    for entry in &loaded.rows {
+        let value = entry.value.as_deref().unwrap_or("(not set)");
+        let origin = if entry.value.is_some() { entry.origin.to_string() } else { String::new() };
+        out.push_str(&row(entry.key.info().name, value, &origin));
+    }
+    let settings = &loaded.settings;
+    let paths = &settings.paths;
+    let there = if paths.config_file.exists() { "" } else { " (not there)" };
+    out.push_str("\nThe redirect URL, exactly as it must be registered:\n  ");
+    out.push_str(&settings.oauth.callback.redirect_url());
+    out.push_str(&format!("\nThe configuration file:\n  {}{there}\n", paths.config_file.display()));
+    out.push_str(&format!("The folder for state:\n  {}\n", paths.state_dir.display()));
+    for note in &loaded.notes {
+        out.push_str(&format!("\nnote: {}\n", crate::problem::render::wrap(note, 6, 80)));
+    }
+    out
+}
+
+/// One line; a value that is too wide pushes the origin to a line of its own.
+fn row(name: &str, value: &str, origin: &str) -> String {
+    let line = if value.chars().count() > VALUE && !origin.is_empty() {
+        format!("{name:<NAME$}{value}\n{:indent$}{origin}", "", indent = NAME + VALUE + 1)
+    } else {
+        format!("{name:<NAME$}{value:<VALUE$} {origin}")
+    };
+    format!("{}\n", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Inputs, Paths, load};
+
+    fn shown(environment: &[(&str, &str)]) -> String {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let paths = Paths { config_file: folder.path().join("c.toml"), state_dir: folder.path().join("s") };
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let inputs = Inputs { flags: Vec::new(), config_file: None, environment, secret_from_stdin: None, paths };
+        text(&load(&inputs).expect("valid"))
+    }
+
+    #[test]
+    fn each_setting_stands_with_its_value_and_origin() {
+        let text = shown(&[("PLANHAT_MCP_TENANT", "demo")]);
+        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+        assert_eq!(
+            line("url ").split_whitespace().collect::<Vec<_>>(),
+            ["url", "https://api.planhatdemo.com/v1/mcp", "PLANHAT_MCP_TENANT"]
+        );
+        assert!(line("callback_port").ends_with("default"), "{text}");
+        assert!(line("client_id").ends_with("(not set)"), "{text}");
+        assert!(text.contains("http://127.0.0.1:7526/callback"), "{text}");
+        assert!(text.contains("c.toml (not there)"), "{text}");
+    }
+
+    #[test]
+    fn secrets_are_said_to_be_set_and_not_shown() {
+        let text = shown(&[
+            ("PLANHAT_MCP_CLIENT_ID", "pk_1"),
+            ("PLANHAT_MCP_CLIENT_SECRET", "canary-1"),
+            ("PLANHAT_MCP_TOKEN", "canary-2"),
+            ("PLANHAT_MCP_PROXY", "http://me:canary-3@proxy.example:8080"),
+        ]);
+        assert!(!text.contains("canary") && !text.contains("me:"), "{text}");
+        assert!(text.contains("(set, not shown)"), "{text}");
+    }
+
+    #[test]
+    fn what_was_left_out_is_noted() {
+        assert!(shown(&[("PLANHAT_MCP_TENNANT", "demo")]).contains("note: The variable PLANHAT_MCP_TENNANT"));
+    }
+}

@@ -1,0 +1,150 @@
+//! `planhat-mcp login`: signs in while the person watches, or carries out the order of a bridge.
+
+use std::io::BufRead;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
+use crate::problem::render::wrap;
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+
+use super::args::LoginArgs;
+use super::grant::Grant;
+use super::{block_on, server_name, table, terminal};
+
+/// Signs in.
+pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
+    if settings.static_token.is_some() && !how.order_from_stdin {
+        terminal::say(
+            "PLANHAT_MCP_TOKEN is set: this access token is sent as it is, so there is nothing to sign in.\n",
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    block_on(async {
+        terminal::say(&introduction(&settings));
+        // A person can paste; a script that wants to has to say so with --no-browser.
+        let paste = (how.no_browser || terminal::is_interactive()).then(pasted_lines);
+        // MERGE: Authorizer::login(LoginOptions { open_browser: !how.no_browser, paste }, &mut Ui { settings }).await,
+        // then terminal::say(&done(&settings, &grant, now)); with how.order_from_stdin the entry that takes the order.
+        drop(paste);
+        Err(Problem::new(ProblemId::InternalError).with("detail", "this build cannot sign in yet"))
+    })?
+}
+
+/// What is about to happen, and where.
+pub fn introduction(settings: &Settings) -> String {
+    let mut rows = vec![("server", settings.url.to_string()), ("profile", settings.profile.clone())];
+    if let Some(client_id) = &settings.oauth.client_id {
+        rows.push(("client", client_id.clone()));
+    }
+    rows.push(("redirect", settings.oauth.callback.redirect_url()));
+    format!("Signing in to {}.\n{}", server_name(settings), table(&rows))
+}
+
+/// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
+pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool) -> String {
+    let lead = if opened {
+        "Your browser opens. Allow the access there. If no page appears, open this link:"
+    } else {
+        "Open this link in a browser, on this or any other device, and allow the access:"
+    };
+    let mut out = format!("\n{lead}\n\n{link}\n\n");
+    if can_paste {
+        let text = "When the browser ends on a page that it cannot show (as on another device), paste the whole \
+                    address from its address bar here, and press Enter.";
+        out.push_str(&format!("{}\n\n", wrap(text, 0, 80)));
+    }
+    if settings.product.is_planhat() {
+        out.push_str(&page_errors(settings));
+    }
+    out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
+    out
+}
+
+/// Planhat's page shows some errors to the person alone; this is what they mean.
+fn page_errors(settings: &Settings) -> String {
+    let mut out = "If Planhat's page shows an error instead:\n".to_owned();
+    for (text, id) in PLANHAT_PAGE_ERRORS {
+        let problem = Problem::new(*id)
+            .with("redirect_url", settings.oauth.callback.redirect_url())
+            .with("command", settings.command("login"));
+        out.push_str(&format!("  \"{text}\"\n      {}\n", wrap(&problem.fix(), 6, 80)));
+    }
+    out.push('\n');
+    out
+}
+
+/// What was achieved.
+pub fn done(settings: &Settings, grant: &Grant, now: u64) -> String {
+    format!(
+        "\nSigned in to {}.\n{}\nYour MCP client can use it now. `{}` shows this again.\n",
+        server_name(settings),
+        table(&grant.rows(settings, now)),
+        settings.command("status")
+    )
+}
+
+/// The lines that somebody pastes. The thread ends with stdin, or with the process.
+pub fn pasted_lines() -> mpsc::Receiver<Secret> {
+    /// The longest line that can be a redirect URL.
+    const LONGEST: u64 = 64 * 1024;
+    let (send, receive) = mpsc::channel(1);
+    let read = move || {
+        let mut input = std::io::BufReader::new(std::io::Read::take(std::io::stdin(), 16 * LONGEST));
+        loop {
+            let mut line = String::new();
+            match input.read_line(&mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) if line.trim().is_empty() => {}
+                Ok(_) => {
+                    if send.blocking_send(Secret::from(line.trim())).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    };
+    // Without the thread nothing can be pasted; the browser's own way back remains.
+    let _ = std::thread::Builder::new().name("paste".to_owned()).spawn(read);
+    receive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Paths, server};
+
+    fn settings(url: &str) -> Settings {
+        let url = url::Url::parse(url).expect("a constant");
+        Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() })
+    }
+
+    #[test]
+    fn the_waiting_text_shows_the_whole_link_and_what_planhats_page_cannot_tell_us() {
+        let link = format!("https://ws.planhat.com/oauth/authorize?{}", "x".repeat(300));
+        let text = waiting(&settings(server::PRODUCTION_URL), &link, true, true);
+        assert!(text.contains(&format!("\n{link}\n")), "{text}");
+        for words in [
+            "Invalid client_id: OAuth client not found.",
+            "Invalid redirect_uri: not registered for this client.",
+            "You do not have any of the permissions this application requests.",
+            "OAuth permission check failed: missing permissions",
+            "http://127.0.0.1:7526/callback",
+            "5 minutes",
+        ] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+        assert!(text.lines().all(|line| line == link || line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn another_server_is_not_explained_with_planhats_words() {
+        let settings = settings("https://mcp.example.com/mcp");
+        let text = introduction(&settings) + &waiting(&settings, "https://as.example.com/a", false, false);
+        assert!(!text.contains("Planhat") && text.contains("mcp.example.com"), "{text}");
+    }
+}

@@ -1,0 +1,95 @@
+//! What ends the bridge from outside: signals, and the death of the process that started it.
+
+use tokio::sync::mpsc;
+
+/// One item for each request to end. Must be called inside the runtime.
+pub fn watch() -> mpsc::Receiver<()> {
+    let (send, receive) = mpsc::channel(4);
+    system::forward(&send);
+    #[cfg(unix)]
+    parent::watch(send);
+    receive
+}
+
+#[cfg(unix)]
+mod system {
+    use tokio::signal::unix::{SignalKind, signal};
+    use tokio::sync::mpsc::Sender;
+
+    /// Without a handler (which the system can only refuse for lack of memory) the default remains: the signal ends us.
+    pub fn forward(send: &Sender<()>) {
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            let Ok(mut signals) = signal(kind) else { continue };
+            let send = send.clone();
+            tokio::spawn(async move { while signals.recv().await.is_some() && send.send(()).await.is_ok() {} });
+        }
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use tokio::signal::windows;
+    use tokio::sync::mpsc::Sender;
+
+    pub fn forward(send: &Sender<()>) {
+        macro_rules! forward {
+            ($signals:expr) => {
+                if let Ok(mut signals) = $signals {
+                    let send = send.clone();
+                    tokio::spawn(async move { while signals.recv().await.is_some() && send.send(()).await.is_ok() {} });
+                }
+            };
+        }
+        forward!(windows::ctrl_c());
+        forward!(windows::ctrl_break());
+        forward!(windows::ctrl_close());
+    }
+}
+
+/// A client that is killed cannot close our stdin when another process holds the pipe too; without this watch the
+/// bridge would stay behind as an orphan.
+#[cfg(unix)]
+mod parent {
+    use rustix::process::{Pid, getppid};
+    use tokio::sync::mpsc::Sender;
+
+    pub fn watch(send: Sender<()>) {
+        // Process 1 never ends before us: we were an orphan from the start, or it is a container's only other process.
+        let Some(parent) = getppid().filter(|pid| *pid != Pid::INIT) else { return };
+        let watch = move || {
+            wait_for_end(parent);
+            // The bridge that has ended by itself no longer listens.
+            let _ = send.blocking_send(());
+        };
+        // Without the thread there is no watch, which is no reason not to run.
+        let _ = std::thread::Builder::new().name("parent".to_owned()).spawn(watch);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn wait_for_end(parent: Pid) {
+        use rustix::event::{PollFd, PollFlags, poll};
+        use rustix::process::{PidfdFlags, pidfd_open};
+        if let Ok(process) = pidfd_open(parent, PidfdFlags::empty()) {
+            loop {
+                match poll(&mut [PollFd::new(&process, PollFlags::IN)], None) {
+                    Ok(_) => return,
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        look_once_a_second(parent);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wait_for_end(parent: Pid) {
+        look_once_a_second(parent);
+    }
+
+    /// An orphan gets another parent.
+    fn look_once_a_second(parent: Pid) {
+        while getppid() == Some(parent) {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `planhat-mcp status`: signed in or not, as which client, for how long, and where the tokens lie.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::problem::{Problem, ProblemId};
+
+use super::grant::Grant;
+use super::{block_on, server_name, table, terminal};
+
+/// Shows the state of this profile; the exit code says it to scripts.
+pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
+    if settings.static_token.is_some() {
+        terminal::say(&with_static_token(&settings));
+        return Ok(ExitCode::SUCCESS);
+    }
+    block_on(async {
+        // MERGE: let status = Authorizer::status().await?; terminal::say(&text(...)); exit 3 when not signed in.
+        Err(Problem::new(ProblemId::InternalError).with("detail", "this build cannot show the status yet"))
+    })?
+}
+
+/// The state in words. `kept` says where tokens (would) lie; `link` is that of a sign-in under way.
+pub fn text(settings: &Settings, grant: Option<&Grant>, kept: &str, link: Option<&str>, now: u64) -> String {
+    let mut rows = vec![
+        ("server", settings.url.to_string()),
+        ("profile", settings.profile.clone()),
+        ("signed in", if grant.is_some() { "yes" } else { "no" }.to_owned()),
+    ];
+    match grant {
+        Some(grant) => rows.extend(grant.rows(settings, now)),
+        None => {
+            if let Some(client_id) = &settings.oauth.client_id {
+                rows.push(("client", client_id.clone()));
+            }
+            rows.push(("tokens", format!("would be kept {kept}")));
+        }
+    }
+    let mut out = format!("{}\n{}", server_name(settings), table(&rows));
+    match (grant, link) {
+        (None, Some(link)) => {
+            out.push_str(&format!("\nA sign-in waits in the browser. This link opens its page again:\n\n{link}\n"));
+        }
+        (None, None) => out.push_str(&format!("\nTo sign in: {}\n", settings.command("login"))),
+        _ => {}
+    }
+    out
+}
+
+fn with_static_token(settings: &Settings) -> String {
+    let rows = [
+        ("server", settings.url.to_string()),
+        ("profile", settings.profile.clone()),
+        ("signed in", "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is".to_owned()),
+    ];
+    format!("{}\n{}", server_name(settings), table(&rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Paths, server};
+
+    fn settings() -> Settings {
+        let url = url::Url::parse(server::DEMO_URL).expect("a constant");
+        let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        settings.told = vec!["--tenant".to_owned(), "demo".to_owned()];
+        settings
+    }
+
+    #[test]
+    fn signed_out_says_how_to_sign_in_with_the_settings_of_this_run() {
+        let text = text(&settings(), None, "in the keychain", None, 0);
+        assert!(text.contains("signed in  no\n"), "{text}");
+        assert!(text.ends_with("To sign in: planhat-mcp login --tenant demo\n"), "{text}");
+    }
+
+    #[test]
+    fn signed_in_shows_client_scope_validity_and_place() {
+        let grant = Grant {
+            client_id: Some("pk_1".to_owned()),
+            scope: Some("inclusive".to_owned()),
+            expires_at: Some(3_600),
+            renewable: true,
+            kept: "in the keychain (Secret Service)".to_owned(),
+        };
+        let text = text(&settings(), Some(&grant), "", None, 0);
+        for words in ["signed in  yes", "pk_1", "inclusive", "for 60 minutes", "Secret Service", "Planhat (demo)"] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_sign_in_under_way_shows_its_link() {
+        let text = text(&settings(), None, "in the keychain", Some("https://as.example.com/x"), 0);
+        assert!(text.ends_with("\n\nhttps://as.example.com/x\n"), "{text}");
+    }
+}

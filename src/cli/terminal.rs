@@ -1,0 +1,98 @@
+//! The one place that prints: what a command has to say goes to stdout, prompts and problems to stderr.
+//!
+//! The bridge never comes here, except with a problem on stderr: its stdout belongs to MCP messages.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::problem::Problem;
+
+/// Prints what a command was asked for.
+pub fn say(text: &str) {
+    write(io::stdout().lock(), text);
+}
+
+/// Prints beside the results: prompts, hints, problems.
+pub fn tell(text: &str) {
+    write(io::stderr().lock(), text);
+}
+
+/// Explains a problem.
+pub fn explain(problem: &Problem) {
+    tell(&problem.to_terminal(colors(&io::stderr())));
+}
+
+/// Prints clap's help, version or complaint where it belongs.
+pub fn clap(error: &clap::Error) {
+    let rendered = error.render();
+    let show = |colors: bool| if colors { rendered.ansi().to_string() } else { rendered.to_string() };
+    if error.use_stderr() {
+        tell(&show(colors(&io::stderr())));
+    } else {
+        say(&show(colors(&io::stdout())));
+    }
+}
+
+/// Whether somebody sits at stdin and can be asked.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks for one line that is not shown while it is typed; plain reading where stdin is no terminal.
+pub fn ask_secret(prompt: &str) -> io::Result<crate::secret::Secret> {
+    let interactive = is_interactive();
+    if interactive {
+        tell(prompt);
+    }
+    let mut line = zeroize::Zeroizing::new(String::new());
+    {
+        let _quiet = echo::off();
+        io::stdin().read_line(&mut line)?;
+    }
+    if interactive {
+        tell("\n");
+    }
+    Ok(line.trim().into())
+}
+
+/// Colors for a terminal, unless the user does not want them (no-color.org) or the terminal has none.
+fn colors(stream: &impl IsTerminal) -> bool {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && stream.is_terminal()
+}
+
+/// A reader that has gone away (`planhat-mcp config | head`) is no failure of ours.
+fn write(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
+    let _ = to.flush();
+}
+
+#[cfg(unix)]
+mod echo {
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+    /// Turns the terminal's echo on again when it is dropped.
+    pub struct Quiet(Termios);
+
+    pub fn off() -> Option<Quiet> {
+        let stdin = std::io::stdin();
+        let before = tcgetattr(&stdin).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Now, &quiet).ok()?;
+        Some(Quiet(before))
+    }
+
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+        }
+    }
+}
+
+/// Elsewhere the line is seen while it is typed, as the prompt says.
+#[cfg(not(unix))]
+mod echo {
+    pub fn off() -> Option<()> {
+        None
+    }
+}
