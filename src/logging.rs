@@ -8,27 +8,26 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{LogLevel, LogSettings};
 use crate::problem::{Problem, ProblemId};
 
 mod redact;
 
 pub use redact::redact;
 
-/// Starts the log of this process; a second call changes nothing.
-pub fn start(settings: &LogSettings) -> Result<(), Problem> {
-    let file = settings.file.as_deref().map(open).transpose()?;
+/// Starts the log of this process, with everything up to `level`; a second call changes nothing.
+pub fn start(level: Level, file: Option<&Path>) -> Result<(), Problem> {
+    let file = file.map(open).transpose()?;
     let layer = tracing_subscriber::fmt::layer().event_format(Redacted(Format::default())).with_writer(Sinks { file });
     // Only a process that has a log already refuses another.
-    let _ = tracing_subscriber::registry().with(layer).with(targets(settings.level)).try_init();
+    let _ = tracing_subscriber::registry().with(layer).with(targets(level)).try_init();
     Ok(())
 }
 
@@ -37,17 +36,10 @@ pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| tracing::error!("internal fault: {panic}")));
 }
 
-fn targets(level: LogLevel) -> Targets {
-    let ours = match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
+fn targets(level: Level) -> Targets {
     // Even at the most verbose, frames and headers (h2 prints both) stay out.
-    let theirs = if level == LogLevel::Trace { LevelFilter::INFO } else { ours.min(LevelFilter::WARN) };
-    Targets::new().with_default(theirs).with_target("planhat_mcp", ours)
+    let theirs = if level == Level::TRACE { Level::INFO } else { level.min(Level::WARN) };
+    Targets::new().with_default(theirs).with_target("planhat_mcp", level)
 }
 
 fn open(path: &Path) -> Result<File, Problem> {
@@ -133,7 +125,7 @@ mod tests {
         }
     }
 
-    fn logged(level: LogLevel, events: impl FnOnce()) -> String {
+    fn logged(level: Level, events: impl FnOnce()) -> String {
         let collected = Collected::default();
         let sink = collected.clone();
         let layer = tracing_subscriber::fmt::layer()
@@ -146,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_slipped_into_an_event_is_masked() {
-        let shown = logged(LogLevel::Trace, || {
+        let shown = logged(Level::TRACE, || {
             tracing::info!(header = "Bearer canary-1", "sent client_secret=canary-2&grant_type=x");
         });
         assert!(shown.contains("grant_type=x") && !shown.contains("canary"), "{shown}");
@@ -160,25 +152,24 @@ mod tests {
             tracing::warn!(target: "hyper", "their warning");
             tracing::debug!(target: "h2", "frame with headers");
         };
-        let shown = logged(LogLevel::Debug, events);
+        let shown = logged(Level::DEBUG, events);
         assert!(shown.contains("ours in detail") && shown.contains("their warning"), "{shown}");
         assert!(!shown.contains("theirs in detail"), "{shown}");
-        let shown = logged(LogLevel::Error, events);
+        let shown = logged(Level::ERROR, events);
         assert_eq!(shown, "");
-        let shown = logged(LogLevel::Trace, events);
+        let shown = logged(Level::TRACE, events);
         assert!(shown.contains("theirs in detail") && !shown.contains("frame"), "{shown}");
     }
 
     #[test]
     fn the_log_has_no_colors_because_clients_keep_it_in_files() {
-        let shown = logged(LogLevel::Info, || tracing::warn!("plain"));
+        let shown = logged(Level::INFO, || tracing::warn!("plain"));
         assert!(!shown.contains('\u{1b}') && shown.ends_with("plain\n"), "{shown:?}");
     }
 
     #[test]
     fn a_log_file_that_cannot_be_written_names_itself() {
-        let settings = LogSettings { level: LogLevel::Info, file: Some("/nonexistent/dir/log".into()) };
-        let problem = start(&settings).expect_err("no such folder");
+        let problem = start(Level::INFO, Some(Path::new("/nonexistent/dir/log"))).expect_err("no such folder");
         assert_eq!((problem.id, problem.fact("file")), (ProblemId::LogFileFailed, Some("/nonexistent/dir/log")));
     }
 }

@@ -27,16 +27,45 @@ pub enum AuthError {
     #[error("{0}")]
     Failed(Problem),
 }
-#[derive(Debug, Clone)] pub struct Challenge; impl Challenge { pub fn from_headers(_: &reqwest::header::HeaderMap) -> Self { Self } }
-#[derive(Debug, Clone)] pub enum AuthState { SignedOut, SigningIn { link: Option<String> }, SignedIn { grant: u64 } }
-#[derive(Debug, Clone, Copy)] pub enum SignInReason { FirstList, Call, UserAsked }
-#[derive(Debug)] pub struct Authorizer;
+#[derive(Debug, Clone)]
+pub struct Challenge;
+impl Challenge {
+    pub fn from_headers(_: &reqwest::header::HeaderMap) -> Self {
+        Self
+    }
+}
+#[derive(Debug, Clone)]
+pub enum AuthState {
+    SignedOut,
+    SigningIn { link: Option<String> },
+    SignedIn { grant: u64 },
+}
+#[derive(Debug, Clone, Copy)]
+pub enum SignInReason {
+    FirstList,
+    Call,
+    UserAsked,
+}
+#[derive(Debug)]
+pub struct Authorizer;
 impl Authorizer {
- pub async fn bearer(&self) -> Result<Option<Bearer>, AuthError> { Ok(None) }
- pub async fn unauthorized(&self, _r: Option<&Bearer>, _c: Challenge) -> Result<Bearer, AuthError> { unreachable!() }
- pub fn note_challenge(&self, _c: Challenge) {}
- pub fn start_sign_in(&self, _r: SignInReason) -> Result<(), Problem> { Ok(()) }
- pub async fn wait_signed_in(&self, _w: std::time::Duration) -> Result<(), AuthError> { Ok(()) }
- pub fn watch(&self) -> tokio::sync::watch::Receiver<AuthState> { unreachable!() }
- pub fn sign_in_link(&self) -> Option<String> { None }
+    pub async fn bearer(&self) -> Result<Option<Bearer>, AuthError> {
+        Ok(None)
+    }
+    pub async fn unauthorized(&self, _r: Option<&Bearer>, _c: Challenge) -> Result<Bearer, AuthError> {
+        unreachable!()
+    }
+    pub fn note_challenge(&self, _c: Challenge) {}
+    pub fn start_sign_in(&self, _r: SignInReason) -> Result<(), Problem> {
+        Ok(())
+    }
+    pub async fn wait_signed_in(&self, _w: std::time::Duration) -> Result<(), AuthError> {
+        Ok(())
+    }
+    pub fn watch(&self) -> tokio::sync::watch::Receiver<AuthState> {
+        unreachable!()
+    }
+    pub fn sign_in_link(&self) -> Option<String> {
+        None
+    }
 }

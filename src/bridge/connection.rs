@@ -376,8 +376,18 @@ fn is_final(problem: &Problem) -> bool {
     use ProblemId as Id;
     matches!(
         problem.id,
-        Id::BadRequest | Id::Forbidden | Id::NotFound | Id::MethodNotAllowed | Id::NotMcp | Id::RedirectElsewhere
-            | Id::RedirectInsecure | Id::TooManyRedirects | Id::PlanhatBadRequest | Id::PlanhatForbidden
-            | Id::PlanhatNotFound | Id::CaFileUnusable | Id::ProxyInvalid
+        Id::BadRequest
+            | Id::Forbidden
+            | Id::NotFound
+            | Id::MethodNotAllowed
+            | Id::NotMcp
+            | Id::RedirectElsewhere
+            | Id::RedirectInsecure
+            | Id::TooManyRedirects
+            | Id::PlanhatBadRequest
+            | Id::PlanhatForbidden
+            | Id::PlanhatNotFound
+            | Id::CaFileUnusable
+            | Id::ProxyInvalid
     )
 }

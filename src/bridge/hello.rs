@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_private_initialize_carries_the_clients_own_parameters() {
-        let params = r#"{ "x":1.0,"protocolVersion" : "2099-01-01","capabilities":{"y":[1,{}]}, "z":"protocolVersion"}"#;
+        let params =
+            r#"{ "x":1.0,"protocolVersion" : "2099-01-01","capabilities":{"y":[1,{}]}, "z":"protocolVersion"}"#;
         let same = hello(params).again("\"own\"", "2099-01-01");
         assert_eq!(same, format!(r#"{{"jsonrpc":"2.0","id":"own","method":"initialize","params":{params}}}"#));
         let other = hello(params).again("\"own\"", "2025-11-25");
@@ -209,7 +210,8 @@ mod tests {
     #[test]
     fn what_the_server_offers_is_read_from_its_answer() {
         let raw: Box<RawValue> =
-            serde_json::from_str(r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"x":1}"#).expect("JSON");
+            serde_json::from_str(r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"x":1}"#)
+                .expect("JSON");
         let welcome = Welcome::of(&raw).expect("an initialize result");
         assert_eq!(welcome.revision, "2025-06-18");
         assert_eq!(welcome.offers, Offers { tools: true, prompts: false, resources: false });

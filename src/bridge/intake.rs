@@ -25,7 +25,8 @@ impl Bridge {
             Line::Text(text) => text,
             Line::TooLong(id) => {
                 let limit = self.settings.limits.max_message_bytes;
-                let problem = Problem::new(ProblemId::MessageTooLarge).with("direction", "from the client").with("limit", limit);
+                let problem =
+                    Problem::new(ProblemId::MessageTooLarge).with("direction", "from the client").with("limit", limit);
                 return self.refuse(id.as_deref(), &problem, None);
             }
         };
@@ -58,7 +59,12 @@ impl Bridge {
             Kind::Request { id, key, method, params } => self.take_request(body, id, key, &method, params, seat),
             Kind::Notification { method, params } => self.take_notification(body, &method, params),
             Kind::Response { id: Some((_, key)), .. } => {
-                self.lane.push(Item { body: body.clone(), need: self.connection.need(), answers: Some(key), then_stop: None });
+                self.lane.push(Item {
+                    body: body.clone(),
+                    need: self.connection.need(),
+                    answers: Some(key),
+                    then_stop: None,
+                });
             }
             Kind::Response { id: None, .. } => {
                 let detail = "an answer needs the id of what it answers";

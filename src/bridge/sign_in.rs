@@ -75,7 +75,8 @@ impl Bridge {
                 }
                 match list {
                     Some(list) => {
-                        let owed = if method.starts_with("prompts") { &self.owed.prompts } else { &self.owed.resources };
+                        let owed =
+                            if method.starts_with("prompts") { &self.owed.prompts } else { &self.owed.resources };
                         owed.raise();
                         Meanwhile::Result(list)
                     }
@@ -99,7 +100,9 @@ impl Bridge {
             Ok(()) => {
                 self.owed.tools.raise();
                 self.begin_opening();
-                let text = format!("Signed in to {name}. Its tools are available now; list the tools again if they do not show.");
+                let text = format!(
+                    "Signed in to {name}. Its tools are available now; list the tools again if they do not show."
+                );
                 self.answer_result(&request, &text_result(&text)).await;
             }
             Err(problem) => self.answer_problem(&request, &problem).await,
@@ -171,7 +174,8 @@ impl Bridge {
             _ => serde_json::Map::new(),
         };
         let title = format!("Sign in to {name}");
-        let annotations = ToolAnnotations::with_title(title.clone()).read_only(false).destructive(false).idempotent(true);
+        let annotations =
+            ToolAnnotations::with_title(title.clone()).read_only(false).destructive(false).idempotent(true);
         let tool = Tool::new(SIGN_IN_TOOL, description, schema).with_title(title).with_annotations(annotations);
         serde_json::to_value(ListToolsResult::with_all_items(vec![tool])).unwrap_or_default()
     }

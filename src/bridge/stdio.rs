@@ -204,11 +204,7 @@ impl Output {
     }
 }
 
-fn write_lines(
-    output: &mut impl Write,
-    mut lines: mpsc::UnboundedReceiver<Item>,
-    room: &Semaphore,
-) -> io::Result<()> {
+fn write_lines(output: &mut impl Write, mut lines: mpsc::UnboundedReceiver<Item>, room: &Semaphore) -> io::Result<()> {
     let mut together = Vec::new();
     let mut ended = false;
     while !ended {

@@ -1,45 +1,36 @@
 //! `planhat-mcp` without a command: the bridge between stdin and stdout and the remote server.
 
-use std::io::Write;
+use std::fs::File;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::auth::Authorizer;
-use crate::bridge;
-use crate::clock;
 use crate::config::Settings;
 use crate::http::Http;
-use crate::problem::Problem;
-use crate::store::Store;
+use crate::problem::{Problem, ProblemId};
+use crate::{bridge, clock};
 
 use super::{block_on, signals};
 
-/// Runs until the client, a signal or the end of the client's process ends it; all of these are a success.
+/// Runs until the client, a signal or the end of the client's process ends it; each of these is how it should end.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
-    let http = Http::new(settings.network.clone());
-    let clock = clock::system();
+    let output = unbuffered_stdout()
+        .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
     block_on(async {
-        let store = Store::open(&settings)?;
-        let auth = Authorizer::new(Arc::clone(&settings), http.clone(), store, Arc::clone(&clock));
-        let end = bridge::run(settings, http, auth, clock, (std::io::stdin(), raw_stdout()), signals::watch()).await;
+        let http = Http::new(settings.network.clone());
+        // MERGE: Authorizer::new(settings, http, store, clock).
+        let auth = Arc::new(Authorizer);
+        let end = bridge::run(settings, http, auth, clock::system(), (io::stdin(), output), signals::watch()).await;
         tracing::debug!(?end, "ended");
-        Ok(ExitCode::SUCCESS)
-    })?
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Standard output without the library's line buffer, which would copy each message once more and write it in pieces.
-#[cfg(unix)]
-fn raw_stdout() -> impl Write + Send + 'static {
-    use std::os::fd::AsFd;
-    let stdout = std::io::stdout();
-    let file: Box<dyn Write + Send> = match stdout.as_fd().try_clone_to_owned() {
-        Ok(own) => Box::new(std::fs::File::from(own)),
-        Err(_) => Box::new(stdout),
-    };
-    file
-}
-
-#[cfg(not(unix))]
-fn raw_stdout() -> impl Write + Send + 'static {
-    std::io::stdout()
+/// The standard library's own handle flushes at every line break, in the middle of what should be one write.
+fn unbuffered_stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    return Ok(File::from(std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?));
+    #[cfg(windows)]
+    return Ok(File::from(std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?));
 }

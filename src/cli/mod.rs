@@ -51,12 +51,10 @@ fn load(cli: &Cli) -> Result<Loaded, Problem> {
 
 /// A command tells its user by itself what happens; its log begins with warnings unless more was asked for.
 fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
-    let mut log = loaded.settings.log.clone();
+    let log = &loaded.settings.log;
     let by_default = loaded.rows.iter().any(|row| row.key == Key::LogLevel && row.origin == Origin::Default);
-    if cli.command.is_some() && by_default {
-        log.level = LogLevel::Warn;
-    }
-    logging::start(&log)?;
+    let level = if cli.command.is_some() && by_default { LogLevel::Warn } else { log.level };
+    logging::start(level.into(), log.file.as_deref())?;
     logging::report_panics();
     if !matches!(cli.command, Some(Command::Config)) {
         for note in &loaded.notes {

@@ -122,8 +122,9 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
     if !tls {
         builder = builder.tls_certs_only([]);
     } else if let Some(path) = &network.ca_file {
-        let unusable =
-            |e: &dyn std::fmt::Display| Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e);
+        let unusable = |e: &dyn std::fmt::Display| {
+            Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e)
+        };
         let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| unusable(&e))?;
         if certificates.is_empty() {
@@ -134,7 +135,9 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
     if let Some(proxy) = &network.proxy {
         // The library's error would repeat the URL, which may hold a password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
-            Problem::new(ProblemId::ProxyInvalid).with("setting", "proxy").with("expected", "a URL such as http://proxy.example:3128")
+            Problem::new(ProblemId::ProxyInvalid)
+                .with("setting", "proxy")
+                .with("expected", "a URL such as http://proxy.example:3128")
         })?;
         builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
     }

@@ -79,7 +79,9 @@ struct Members<'a> {
 }
 
 /// `null` is a value here, not an absence: `"result":null` is a result.
-pub(super) fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+pub(super) fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -101,9 +103,7 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
             Ok(Peek::Batch(members))
         }
         _ => match serde_json::from_str::<&RawValue>(text) {
-            Ok(_) => {
-                Err(PeekError::NotJsonRpc { id: None, reason: "a message is a JSON object".to_owned() })
-            }
+            Ok(_) => Err(PeekError::NotJsonRpc { id: None, reason: "a message is a JSON object".to_owned() }),
             Err(e) => Err(PeekError::NotJson(e.to_string())),
         },
     }

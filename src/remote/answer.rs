@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Response, StatusCode};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Response, StatusCode};
 use url::Url;
 
 use crate::config::{Product, Settings};
@@ -169,7 +169,13 @@ pub async fn read_whole(url: &Url, response: &mut Response, max: usize) -> Resul
 }
 
 /// Explains an answer that carries no message: a refusal by status, or a body that MCP does not use.
-pub fn explain_refusal(settings: &Settings, url: &Url, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Problem {
+pub fn explain_refusal(
+    settings: &Settings,
+    url: &Url,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Problem {
     let planhat = settings.product != Product::Other;
     let id = if status.is_success() { ProblemId::NotMcp } else { ProblemId::of_status(status.as_u16(), planhat) };
     let mut problem = Problem::new(id).with("status", status.as_u16()).with("host", host_of(url));

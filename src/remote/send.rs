@@ -269,9 +269,7 @@ impl Remote {
             let url = message.url().clone();
             let again = message.try_clone();
             let sent = tokio::time::timeout(idle, client.execute(message)).await;
-            let response = sent
-                .map_err(|_| NetError::timed_out(&url, idle))?
-                .map_err(|e| NetError::of(&url, &e))?;
+            let response = sent.map_err(|_| NetError::timed_out(&url, idle))?.map_err(|e| NetError::of(&url, &e))?;
             let status = response.status();
             let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
             match again {
@@ -303,9 +301,8 @@ impl Remote {
             return Ok(Exchange::stream(headers, stream));
         }
         let reading = read_whole(&url, &mut response, limits.max_message_bytes);
-        let body = tokio::time::timeout(limits.idle, reading)
-            .await
-            .map_err(|_| NetError::timed_out(&url, limits.idle))??;
+        let body =
+            tokio::time::timeout(limits.idle, reading).await.map_err(|_| NetError::timed_out(&url, limits.idle))??;
         let headers = std::mem::take(response.headers_mut());
         if body.trim_ascii().is_empty() {
             return Ok(Exchange::accepted(headers));

@@ -126,10 +126,8 @@ impl Decoder {
             }
             b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok(),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
-                self.retry = std::str::from_utf8(&value)
-                    .ok()
-                    .and_then(|text| text.parse().ok())
-                    .map(Duration::from_millis);
+                self.retry =
+                    std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
             }
             _ => {} // comments, `event`, and what the standard may add
         }
@@ -169,7 +167,8 @@ mod tests {
         (events, decoder.last_event_id().map(str::to_owned), decoder.retry())
     }
 
-    const STREAM: &[u8] = b"\xef\xbb\xbf: hello\r\nid: 1\r\nretry: 1500\r\ndata: \r\n\r\nevent: message\ndata:{\"a\":1}\nid: 2\n\n\
+    const STREAM: &[u8] =
+        b"\xef\xbb\xbf: hello\r\nid: 1\r\nretry: 1500\r\ndata: \r\n\r\nevent: message\ndata:{\"a\":1}\nid: 2\n\n\
         data: x\rdata: y\r\rdata\n\ndata: lost, for its end never came";
 
     #[test]

@@ -62,7 +62,10 @@ fn a_message_over_the_bound_is_refused_by_name_and_id_and_the_next_one_works() {
     let large = call(1, "echo", &json!({ "x": "y".repeat(200_000) }).to_string());
     let answer = parse(&bridge.ask(&large));
     assert_eq!(answer["error"]["code"], -32600, "{answer}");
-    assert!(answer["error"]["message"].as_str().is_some_and(|m| m.contains("100000") || m.contains("100,000")), "{answer}");
+    assert!(
+        answer["error"]["message"].as_str().is_some_and(|m| m.contains("100000") || m.contains("100,000")),
+        "{answer}"
+    );
     // The same the other way: the tool was executed, its result is too large to be passed on.
     let answer = bridge.call(2, "blob", r#"{"BYTES":200000}"#);
     assert_eq!(answer["result"]["isError"], true, "{answer}");

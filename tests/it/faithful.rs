@@ -40,7 +40,8 @@ fn ids_of_every_kind_come_back_as_they_went() {
 #[test]
 fn error_objects_keep_their_extra_members_whatever_the_status() {
     let setup = sandbox();
-    let error = r#"{"jsonrpc":"2.0","id":{id},"error":{"code":-32001,"message":"no","data":{"a":1.0},"hint":"x"},"trace":7}"#;
+    let error =
+        r#"{"jsonrpc":"2.0","id":{id},"error":{"code":-32001,"message":"no","data":{"a":1.0},"hint":"x"},"trace":7}"#;
     let bridge = setup.open();
     for (n, status) in [200, 400, 403, 404, 422, 500, 503].into_iter().enumerate() {
         let reply = RawReply::status(status).header("content-type", "application/json").bytes(error);
@@ -110,7 +111,8 @@ fn requests_of_the_server_reach_the_client_and_its_answers_the_server() {
     bridge.send(&call(9, "ask_user", r#"{"QUESTION":"Really?"}"#));
     let asked = bridge.wait_line("elicitation", |line| line.contains("elicitation/create"));
     let asked: Value = serde_json::from_str(&asked).expect("JSON");
-    let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"answer": "yes"}}});
+    let answer =
+        json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"answer": "yes"}}});
     bridge.send(&answer.to_string());
     let result = bridge.answer_to(&json!(9));
     assert!(result.contains("yes"), "{result}");
@@ -121,7 +123,8 @@ fn unknown_requests_of_the_server_pass_as_they_are_on_every_stream() {
     let setup = sandbox();
     let bridge = setup.open();
     setup.sandbox.wait_until(|c| c.streams_open >= 1, PATIENCE).expect("the standing stream opens");
-    let odd = r#"{"jsonrpc":"2.0","id":"s\u0031","method":"vendor/ask","params":{"n":1.0,"big":12345678901234567890123}}"#;
+    let odd =
+        r#"{"jsonrpc":"2.0","id":"s\u0031","method":"vendor/ask","params":{"n":1.0,"big":12345678901234567890123}}"#;
     assert!(setup.sandbox.push(odd));
     assert_eq!(bridge.wait_line("the request", |line| line.contains("vendor/ask")), odd);
     let error = r#"{"jsonrpc":"2.0","id":"s1","error":{"code":-32601,"message":"what?","x":1e400}}"#;
@@ -176,7 +179,12 @@ fn a_cancellation_reaches_the_server_after_its_request_and_there_is_no_answer() 
 fn a_request_and_the_end_of_input_at_once_are_still_answered() {
     let setup = sandbox();
     let bridge = setup.bridge();
-    let all = [INITIALIZE, INITIALIZED, &call(1, "echo", r#"{"x":1}"#), &call(2, "list_model_records", r#"{"MODEL":"Company"}"#)];
+    let all = [
+        INITIALIZE,
+        INITIALIZED,
+        &call(1, "echo", r#"{"x":1}"#),
+        &call(2, "list_model_records", r#"{"MODEL":"Company"}"#),
+    ];
     // The last line has no end: shells write such.
     bridge.send_bytes(all.join("\n").as_bytes());
     let (lines, status) = bridge.finish();
@@ -204,7 +212,8 @@ fn an_answer_of_the_server_for_another_request_finds_its_way() {
     let gate = Gate::new();
     let held = RawReply::status(200).header("content-type", "application/json").wait(&gate);
     setup.sandbox.on_method("vendor/held", held.bytes(r#"{"jsonrpc":"2.0","id":{id},"result":{"late":true}}"#));
-    let both = RawReply::json(r#"[{"jsonrpc":"2.0","id":1,"result":{"early":true}},{"jsonrpc":"2.0","id":{id},"result":{}}]"#);
+    let both =
+        RawReply::json(r#"[{"jsonrpc":"2.0","id":1,"result":{"early":true}},{"jsonrpc":"2.0","id":{id},"result":{}}]"#);
     setup.sandbox.on_method("vendor/both", both);
     let bridge = setup.open();
     bridge.send(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/held"}"#);

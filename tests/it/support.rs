@@ -239,7 +239,9 @@ struct Look {
 
 /// A `tools/call`.
 pub fn call(id: u64, tool: &str, arguments: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#)
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+    )
 }
 
 /// What the person's browser does: a program that `BROWSER` names hands the URL over, a thread here walks the pages.

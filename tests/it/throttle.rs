@@ -34,9 +34,8 @@ fn a_429_holds_back_every_request_and_a_waiting_one_can_be_cancelled() {
     setup.sandbox.wait_until(|c| c.mcp_status(429) == 1, crate::support::PATIENCE).expect("throttled");
     bridge.send(&call(2, "echo", "{}"));
     for id in [1, 2] {
-        bridge.send(&format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
-        ));
+        bridge
+            .send(&format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#));
     }
     let (lines, status) = bridge.finish();
     assert!(lines.is_empty(), "{lines:?}");

@@ -1,0 +1,125 @@
+//! The commands as somebody types them: what goes to which stream, and the exit codes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
+
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, bare};
+
+fn home() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn run(home: &TempDir, words: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = bare(home.path());
+    command.args(words).envs(variables.iter().copied()).stdin(Stdio::null());
+    command.output().expect("the binary starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+}
+
+/// Runs what must be refused: nothing on stdout, exit code 2, and the explanation.
+fn refusal(home: &TempDir, words: &[&str], variables: &[(&str, &str)]) -> String {
+    let output = run(home, words, variables);
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    assert_eq!(text(&output.stdout), "", "stdout belongs to MCP messages");
+    assert!(!shown.contains('\u{1b}'), "no colors where no terminal is: {shown:?}");
+    shown
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let home = home();
+    let output = run(&home, &["--help"], &[]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert!(text(&output.stdout).contains("Where to start:"));
+    let output = run(&home, &["--version"], &[]);
+    assert_eq!(text(&output.stdout), concat!("planhat-mcp ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn an_unknown_flag_is_named_with_the_one_that_was_meant() {
+    let shown = refusal(&home(), &["--tennant", "demo"], &[]);
+    assert!(shown.contains("--tennant") && shown.contains("--tenant"), "{shown}");
+}
+
+#[test]
+fn a_broken_configuration_file_is_named_with_line_and_expectation() {
+    let home = home();
+    let file = home.path().join("mine.toml");
+    std::fs::write(&file, "tenant = \"demo\"\nclient_id pk_1\n").expect("writable");
+    let shown = refusal(&home, &["--config", "mine.toml"], &[]);
+    assert!(shown.contains("mine.toml:2:") && shown.contains("Expected: "), "{shown}");
+}
+
+#[test]
+fn plain_http_to_another_machine_is_refused() {
+    let shown = refusal(&home(), &["--url", "http://mcp.example.com/mcp"], &[]);
+    assert!(shown.contains("http://mcp.example.com/mcp") && shown.contains("https"), "{shown}");
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
+    for words in [["--client-secret", "canary-1"], ["--client-secret=canary-1", "login"], ["--token", "canary-1"]] {
+        let shown = refusal(&home(), &words, &[]);
+        assert!(!shown.contains("canary") && shown.contains("PLANHAT_MCP_CLIENT_SECRET"), "{shown}");
+    }
+}
+
+#[test]
+fn config_shows_values_and_origins_and_no_secret() {
+    let home = home();
+    let folder = home.path().join(if cfg!(target_os = "linux") { ".config/planhat-mcp" } else { "unused" });
+    std::fs::create_dir_all(&folder).expect("writable");
+    std::fs::write(folder.join("config.toml"), "callback_port = 7527\n").expect("writable");
+    let variables = [
+        ("PLANHAT_MCP_CLIENT_ID", "pk_1"),
+        ("PLANHAT_MCP_CLIENT_SECRET", "canary-1"),
+        ("PLANHAT_MCP_TOKEN", "canary-2"),
+    ];
+    let output = run(&home, &["config", "--tenant", "demo"], &variables);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(!shown.contains("canary"), "{shown}");
+    let line = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(line("tenant").contains("demo") && line("tenant").ends_with("--tenant"), "{shown}");
+    assert!(line("client_id").ends_with("PLANHAT_MCP_CLIENT_ID"), "{shown}");
+    if cfg!(target_os = "linux") {
+        assert!(shown.contains("config.toml:1:17") && shown.contains("http://127.0.0.1:7527/callback"), "{shown}");
+    }
+}
+
+/// Clients are killed, and another process may hold the pipe: then stdin never ends.
+#[cfg(unix)]
+#[test]
+fn the_bridge_ends_when_the_process_that_started_it_is_killed() {
+    let home = home();
+    let mut client = Command::new("sh");
+    client.args(["-c", "exec 3<&0; \"$0\" --url http://127.0.0.1:9/mcp <&3 & wait"]);
+    client.arg(env!("CARGO_BIN_EXE_planhat-mcp")).env("HOME", home.path());
+    let mut client =
+        client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a shell is there");
+    let mut input = client.stdin.take().expect("piped");
+    let mut output = BufReader::new(client.stdout.take().expect("piped"));
+    // Bad input is answered at once and by the bridge itself: it runs.
+    input.write_all(b"not json\n").expect("the bridge reads");
+    let mut line = String::new();
+    output.read_line(&mut line).expect("the bridge answers");
+    assert!(line.contains("-32700"), "{line}");
+
+    client.kill().expect("still there");
+    client.wait().expect("started here");
+    let (ended, end) = channel();
+    std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        let _ = output.read_to_end(&mut rest);
+        let _ = ended.send(());
+    });
+    assert!(end.recv_timeout(PATIENCE).is_ok(), "the bridge is an orphan");
+    drop(input);
+}
