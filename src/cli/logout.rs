@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::problem::render::wrap;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::Problem;
+use crate::store::Store;
 
-use super::{block_on, server_name};
+use super::{authorizer, block_on, server_name, terminal};
 
 /// Signs out.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
-        // MERGE: let was_signed_in = Authorizer::logout().await?; terminal::say(&done(&settings, was_signed_in));
-        let _ = settings;
-        Err(Problem::new(ProblemId::InternalError).with("detail", "this build cannot sign out yet"))
+        let was_signed_in = authorizer(&settings, Store::ATTENDED).logout().await?;
+        terminal::say(&done(&settings, was_signed_in));
+        Ok(ExitCode::SUCCESS)
     })?
 }
 

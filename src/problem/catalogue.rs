@@ -266,6 +266,12 @@ catalogue! {
         NoS256,
         /// An authorization endpoint that no browser should open; fact `detail`.
         UnsafeAuthorizeUrl,
+        /// An endpoint that this program does not send anything to; facts `purpose`, `detail`.
+        EndpointRefused,
+        /// The token endpoint cannot answer for now; facts `endpoint`, `status`.
+        TokenEndpointDown,
+        /// Signing in while a static token is set.
+        StaticTokenSet,
         /// An error at the token endpoint; facts `error`, `error_description`.
         TokenEndpointError,
         /// An answer of the token endpoint that is none; facts `status`, `detail`.
@@ -320,18 +326,14 @@ catalogue! {
         KeychainLocked,
         /// The keychain did not answer in time; fact `seconds`.
         KeychainSlow,
-        /// A keychain record is not what this program wrote; fact `detail`.
-        KeychainDamaged,
         /// The system or the user refused access to the keychain.
         KeychainDenied,
-        /// Any other keychain failure.
-        KeychainFailed,
+        /// A stored record is not what this program wrote; fact `detail`.
+        StoreDamaged,
+        /// Any other failure of the credential store; fact `detail`.
+        StoreFailed,
         /// The file store, or its folder, is open to others; facts `file`, `detail`.
         FileStoreUnsafe,
-        /// The file store cannot be read or written; fact `file`.
-        FileStoreFailed,
-        /// The file store holds something else; facts `file`, `detail`.
-        FileStoreDamaged,
         /// Another process holds a lock for too long; facts `file`, `seconds`.
         LockTimedOut,
         /// The state directory cannot be used; facts `dir`, `detail`.

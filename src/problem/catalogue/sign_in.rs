@@ -146,6 +146,21 @@ super::entries! {
         cause "The server is set up wrongly, or is hostile.",
         fix "Do not open it by hand. Check --url, and report this to the server's operator.",
         model "The server's sign-in address was refused for safety. Tell the user; do not pass the address on.";
+    EndpointRefused = "endpoint-refused", code SIGN_IN, exit SIGN_IN,
+        what "The server names an address[ for its {purpose}] that is not used[: {detail}].",
+        cause "Such an address has to be https (or http on this machine), with a host and without a user name in it.",
+        fix "Report it to the server's operator. Nothing was sent there.",
+        model "The server names an unsafe address for signing in. Tell the user to report it to the server's operator.";
+    TokenEndpointDown = "token-endpoint-down", code REMOTE, exit REMOTE,
+        what "The authorization server cannot answer right now[ (HTTP {status})].[ It said: {error_description}.]",
+        cause "It is overloaded or under maintenance.",
+        fix "Try again in a moment. The sign-in is kept.",
+        model "The authorization server is unavailable for the moment. Try again shortly; no new sign-in is needed.";
+    StaticTokenSet = "static-token-set", code SIGN_IN, exit USAGE,
+        what "There is nothing to sign in to, because PLANHAT_MCP_TOKEN is set.",
+        cause "That access token is sent as it is, and switches OAuth off.",
+        fix "Remove PLANHAT_MCP_TOKEN to sign in with a browser.",
+        model "A fixed access token is configured, so no sign-in takes place.";
     TokenEndpointError = "token-endpoint-error", code SIGN_IN, exit SIGN_IN,
         what "The authorization server did not give a token[: {error}][ ({error_description})].",
         cause "The request does not fit the way the app is registered, or the server has a problem of its own.",
