@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, spawn};
-use crate::clock::{self, Clock as _};
+use crate::clock;
 use crate::config::Settings;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::render::wrap;

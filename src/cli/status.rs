@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::clock::{self, Clock as _};
+use crate::clock;
 use crate::config::Settings;
 use crate::problem::Problem;
 use crate::problem::catalogue::exit;

@@ -12,15 +12,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::stage::Stage;
+
 /// How many lines of the bridge's log are kept for the case that something goes wrong.
 const LOG_LINES: usize = 30;
 
 /// Builds the bridge when `cargo` runs this program, and says where it is.
-pub(crate) fn build() -> io::Result<PathBuf> {
+pub(crate) fn build(stage: &Stage) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.parent().ok_or_else(|| io::Error::other("this program has no folder"))?;
     let program = folder.join(format!("planhat-mcp{}", std::env::consts::EXE_SUFFIX));
     if let Some(cargo) = std::env::var_os("CARGO") {
+        if !program.is_file() {
+            stage.line("Building the bridge first; that takes a minute or two.");
+        }
         let mut command = Command::new(cargo);
         command.args(["build", "--quiet", "-p", "planhat-mcp", "--bin", "planhat-mcp"]);
         if folder.ends_with("release") {
@@ -196,7 +201,7 @@ impl Bridge {
     }
 
     /// Closes its standard input, as clients do that are done, and waits for its end.
-    pub(crate) fn close(mut self) -> io::Result<ExitStatus> {
+    pub(crate) fn close(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         // Its standard output ends with it.
         let deadline = Instant::now() + Duration::from_secs(10);

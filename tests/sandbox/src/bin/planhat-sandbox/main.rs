@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bridge;
+mod desktop;
 mod serve;
 mod stage;
 mod tour;

@@ -1,16 +1,15 @@
 //! `tour`: the bridge's main job against a made-up tenant, told for a person to watch.
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use planhat_sandbox::browser::{Choice, Walk};
 use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Counters, Fault, Sandbox, free_port};
 use serde_json::{Value, json};
 
 use crate::arguments::TourOptions;
 use crate::bridge::{Bridge, Home, Recipe, build};
+use crate::desktop;
 use crate::stage::Stage;
 
 /// How long an answer may take that nobody has to wait for.
@@ -47,14 +46,13 @@ struct Tour<'a> {
     bridge: Option<Bridge>,
     desktop: Option<desktop::Desktop>,
     findings: Vec<(bool, String)>,
-    log: Vec<String>,
 }
 
 impl<'a> Tour<'a> {
     fn prepare(stage: &'a Stage, options: &TourOptions) -> io::Result<Self> {
         let program = match &options.bridge {
             Some(program) => program.clone(),
-            None => build()?,
+            None => build(stage)?,
         };
         let port = free_port();
         let sandbox = Sandbox::try_start(Config::with_redirect(format!("http://127.0.0.1:{port}/callback")))?;
@@ -64,7 +62,7 @@ impl<'a> Tour<'a> {
         let flags = flags.into_iter().chain(["--token-store", "file"]).map(str::to_owned).collect();
         let browser = desktop.as_ref().map(desktop::command);
         let recipe = Recipe { program, flags, secret: CLIENT_SECRET.to_owned(), browser };
-        Ok(Self { stage, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new(), log: Vec::new() })
+        Ok(Self { stage, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new() })
     }
 
     fn tell(&mut self) -> io::Result<()> {
@@ -106,12 +104,16 @@ impl<'a> Tour<'a> {
             self.stage.says("bridge", "says that the list of tools has changed");
             names = self.tools()?;
         }
+        if let Some(desktop) = &self.desktop {
+            desktop::settle(desktop, SOON);
+        }
         self.stage.says("bridge", &format!("brings {} tools: {}", names.len(), names.join(", ")));
         let counters = self.sandbox.counters();
-        self.count(&format!(
-            "{} sign-in page, {} consent, {} code exchanged for tokens",
-            counters.consents_shown, counters.consents_granted, counters.code_exchanges
-        ));
+        self.count(&[
+            (counters.consents_shown, "consent page", "consent pages"),
+            (counters.consents_granted, "consent", "consents"),
+            (counters.code_exchanges, "code exchanged for tokens", "codes exchanged for tokens"),
+        ]);
         self.find(names.len() == 10, "all ten of Planhat's tools arrive");
         Ok(())
     }
@@ -157,7 +159,7 @@ impl<'a> Tour<'a> {
         let waited = format!("waited, and brings {} of {} tasks", count(&listed["records"]), listed["total"]);
         self.stage.says("bridge", &format!("{waited} after {} ms", took.as_millis()));
         let executed = after.tool("list_model_records") - before;
-        self.count(&format!("answered 429 {} time, executed the call {executed} time", after.mcp_status(429)));
+        self.count(&[(after.mcp_status(429), "answer 429", "answers 429"), (executed, "execution", "executions")]);
         self.find(took >= PAUSE && executed == 1, "a 429 is waited out, and the call is executed once");
         Ok(())
     }
@@ -168,10 +170,11 @@ impl<'a> Tour<'a> {
         let got = self.call("get_model_record", json!({ "MODEL": "Company", "OBJECT_ID": "co_cobalt" }))?;
         self.stage.says("bridge", &format!("brings {}; nobody had to do anything", text(&got["name"])));
         let counters = self.sandbox.counters();
-        self.count(&format!(
-            "{} refresh, {} refresh token used twice, still {} consent",
-            counters.refreshes, counters.refresh_reuse, counters.consents_granted
-        ));
+        self.count(&[
+            (counters.refreshes, "refresh", "refreshes"),
+            (counters.refresh_reuse, "refresh token used twice", "refresh tokens used twice"),
+            (counters.consents_granted, "consent as before", "consents"),
+        ]);
         self.find(got["name"] == "Cobalt Robotics", "an expired token is renewed unnoticed");
         Ok(())
     }
@@ -179,9 +182,8 @@ impl<'a> Tour<'a> {
     fn leave(&mut self) -> io::Result<()> {
         self.stage.heading("6. The client is done, and the user signs out");
         self.stage.says("client", "closes the bridge's standard input");
-        let bridge = self.bridge.take().ok_or_else(|| io::Error::other("the bridge does not run"))?;
         let closing = Instant::now();
-        let status = bridge.close()?;
+        let status = self.bridge()?.close()?;
         self.stage.says("bridge", &format!("ends the session and itself, after {} ms", closing.elapsed().as_millis()));
         self.find(status.success(), "the bridge ends by itself");
         self.stage.says("user", "runs planhat-mcp logout with the same flags");
@@ -194,9 +196,6 @@ impl<'a> Tour<'a> {
 
     /// Compares what the tenant counted with what should have happened.
     fn conclude(mut self, told: io::Result<()>) -> ExitCode {
-        if let Some(bridge) = self.bridge.take() {
-            self.log = bridge.log();
-        }
         self.stage.heading("What was promised");
         if let Err(error) = &told {
             self.find(false, &format!("the tour comes to its end: {error}"));
@@ -216,9 +215,10 @@ impl<'a> Tour<'a> {
             self.stage.line("\nAll of it as it should be.");
             return ExitCode::SUCCESS;
         }
-        if !self.log.is_empty() {
+        let log = self.bridge.as_ref().map(Bridge::log).unwrap_or_default();
+        if !log.is_empty() {
             self.stage.heading("The last the bridge logged");
-            self.log.iter().for_each(|line| self.stage.line(&format!("  {line}")));
+            log.iter().for_each(|line| self.stage.line(&format!("  {line}")));
         }
         self.stage.line("\nNot everything was as it should be.");
         ExitCode::FAILURE
@@ -226,8 +226,10 @@ impl<'a> Tour<'a> {
 
     /// A request, with the time that its answer took.
     fn ask(&mut self, method: &str, params: Value, within: Duration) -> io::Result<(Value, Duration)> {
-        let name = params["name"].as_str().unwrap_or_default();
-        let shown = if name.is_empty() { method.to_owned() } else { format!("{name} {}", params["arguments"]) };
+        let shown = match params["name"].as_str() {
+            Some(tool) => format!("calls {tool} with {}", arguments(&params["arguments"])),
+            None => format!("asks {method}"),
+        };
         self.stage.says("client", &shown);
         let (stage, asked) = (self.stage, Instant::now());
         let bridge = self.bridge.as_mut().ok_or_else(|| io::Error::other("the bridge does not run"))?;
@@ -237,7 +239,7 @@ impl<'a> Tour<'a> {
             }
         })?;
         if let Some(error) = answer.get("error") {
-            return Err(io::Error::other(format!("{shown} was answered with {error}")));
+            return Err(io::Error::other(format!("{method} was answered with {error}")));
         }
         Ok((answer, asked.elapsed()))
     }
@@ -257,8 +259,10 @@ impl<'a> Tour<'a> {
         self.bridge.as_mut().ok_or_else(|| io::Error::other("the bridge does not run"))
     }
 
-    fn count(&self, what: &str) {
-        self.stage.says("tenant", &format!("counted {what}"));
+    fn count(&self, counted: &[(u64, &str, &str)]) {
+        let each =
+            |(number, one, many): &(u64, &str, &str)| format!("{number} {}", if *number == 1 { one } else { many });
+        self.stage.says("tenant", &format!("counted {}", counted.iter().map(each).collect::<Vec<_>>().join(", ")));
     }
 
     fn find(&mut self, fine: bool, what: &str) {
@@ -288,103 +292,30 @@ fn expected(counters: &Counters, browsers: Option<usize>) -> Vec<(&'static str, 
     rows
 }
 
+/// Arguments as a person writes them: `MODEL=Task, LIMIT=3`.
+fn arguments(arguments: &Value) -> String {
+    let mut named: Vec<(&String, &Value)> = arguments.as_object().into_iter().flatten().collect();
+    named.sort_by_key(|(name, _)| *name != "MODEL");
+    named.into_iter().map(|(name, value)| format!("{name}={}", brief(value))).collect::<Vec<_>>().join(", ")
+}
+
+fn brief(value: &Value) -> String {
+    let joined = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", joined(items.iter().map(brief).collect())),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{name}: {}", brief(value));
+            format!("{{{}}}", joined(members.iter().map(member).collect()))
+        }
+        other => other.to_string(),
+    }
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("nothing")
 }
 
 fn count(list: &Value) -> usize {
     list.as_array().map_or(0, Vec::len)
-}
-
-/// The first heading of a page, without its tags.
-fn heading(html: &str) -> String {
-    let heading = html.split("<h1").nth(1).and_then(|rest| rest.split_once('>')?.1.split("</h1>").next());
-    let mut plain = String::new();
-    let mut in_tag = false;
-    for character in heading.unwrap_or("a page without a heading").chars() {
-        match character {
-            '<' => in_tag = true,
-            '>' if in_tag => in_tag = false,
-            other if !in_tag => plain.push(other),
-            _ => {}
-        }
-    }
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Says what a browser was shown, page by page.
-fn narrate(stage: &Stage, link: &str, walk: &Walk) {
-    stage.says("bridge", &format!("opens the browser at {}", link.split('?').next().unwrap_or(link)));
-    for page in &walk.pages {
-        match page.status {
-            303 if page.method == "POST" => stage.says("user", "presses Allow"),
-            300..400 => {}
-            200 => stage.says("browser", &format!("shows: {}", heading(&page.body))),
-            status => stage.says("browser", &format!("shows {status}: {}", heading(&page.body))),
-        }
-    }
-}
-
-/// The desktop that stands between the bridge and a browser, where the system lets one stand there.
-#[cfg(unix)]
-mod desktop {
-    pub(super) use planhat_sandbox::Desktop;
-    use std::process::{Command, Stdio};
-
-    use super::{Choice, PathBuf, Stage, Walk, io, narrate};
-
-    pub(super) fn set_up(stage: &Stage, open: bool) -> io::Result<Option<Desktop>> {
-        let stage = stage.clone();
-        let desktop = Desktop::with_browser(Choice::Allow, move |link, choice| {
-            if open {
-                return open_browser(&stage, link);
-            }
-            let walk = planhat_sandbox::browser::walk(link, choice)?;
-            narrate(&stage, link, &walk);
-            Ok(walk)
-        });
-        desktop.map(Some)
-    }
-
-    pub(super) fn command(desktop: &Desktop) -> PathBuf {
-        desktop.command()
-    }
-
-    pub(super) fn opened(desktop: &Desktop) -> usize {
-        desktop.opened().len()
-    }
-
-    /// Opens the user's browser in the user's own environment, which the bridge on tour does not have.
-    fn open_browser(stage: &Stage, link: &str) -> io::Result<Walk> {
-        stage.says("bridge", &format!("opens your browser; press Allow there. The link, should it not open: {link}"));
-        let named = std::env::var("BROWSER").ok().filter(|browser| !browser.contains([':', '%', ' ']));
-        let system = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-        let mut command = Command::new(named.as_deref().unwrap_or(system));
-        let mut browser = command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        std::thread::spawn(move || browser.wait());
-        Ok(Walk::default())
-    }
-}
-
-/// Elsewhere the bridge opens the user's browser itself.
-#[cfg(not(unix))]
-mod desktop {
-    use super::{PathBuf, Stage, io};
-
-    pub(super) enum Desktop {}
-
-    pub(super) fn set_up(stage: &Stage, open: bool) -> io::Result<Option<Desktop>> {
-        if !open {
-            stage.says("", "On this system the sign-in opens in your browser; press Allow there.");
-        }
-        Ok(None)
-    }
-
-    pub(super) fn command(desktop: &Desktop) -> PathBuf {
-        match *desktop {}
-    }
-
-    pub(super) fn opened(desktop: &Desktop) -> usize {
-        match *desktop {}
-    }
 }
