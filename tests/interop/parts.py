@@ -184,8 +184,13 @@ class Bridge:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.close()
+        else:
+            # What went wrong is known already; how it ends is not the question any more.
+            self.process.kill()
+            self.process.wait()
 
     @staticmethod
     def refuse(_method, _params):
