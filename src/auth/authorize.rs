@@ -52,7 +52,7 @@ impl Request {
         client: &Client,
     ) -> Result<Self, Problem> {
         let endpoint = |detail: &dyn std::fmt::Display| {
-            Problem::new(ProblemId::EndpointRefused).with("purpose", "authorization endpoint").with("detail", detail)
+            Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization endpoint").with("detail", detail)
         };
         let page = browser::checked(&found.server.authorization_endpoint).map_err(|why| endpoint(&why))?;
         let redirect = RedirectUrl::new(settings.oauth.callback.redirect_url()).map_err(|e| endpoint(&e))?;

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use url::{Host, Url};
 
+use crate::config::VARIABLE_PREFIX;
 use crate::problem::{Problem, ProblemId};
 
 /// The URL in its parsed form, when it may be opened or sent secrets to: https, or http to this machine; a host, no user
@@ -41,7 +42,7 @@ pub fn open(url: &Url) -> Result<(), Problem> {
     let chosen = std::env::var("BROWSER").ok().filter(|value| cfg!(unix) && !value.trim().is_empty());
     let opened = match chosen {
         Some(browsers) => open_with(&browsers, text),
-        None => open::that_detached(text),
+        None => first_that_starts(open::commands(text)),
     };
     opened.map_err(|error| failed(error.to_string()))
 }
@@ -49,17 +50,32 @@ pub fn open(url: &Url) -> Result<(), Problem> {
 /// The convention of `BROWSER`: commands separated by colons, tried in turn; `%s` stands for the address, which is
 /// otherwise added. No shell sees it.
 fn open_with(browsers: &str, text: &str) -> io::Result<()> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "BROWSER names no command");
-    for browser in browsers.split(':').filter(|b| !b.trim().is_empty()) {
-        match start(&command_line(browser, text)) {
+    first_that_starts(browsers.split(':').filter(|b| !b.trim().is_empty()).map(|browser| {
+        let words = command_line(browser, text);
+        let mut command = Command::new(words.first().map_or("", String::as_str));
+        command.args(words.iter().skip(1));
+        command
+    }))
+}
+
+fn first_that_starts(commands: impl IntoIterator<Item = Command>) -> io::Result<()> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "there is none");
+    for mut command in commands {
+        match start(&mut command) {
             Ok(()) => return Ok(()),
-            Err(error) => last = io::Error::new(error.kind(), format!("{}: {error}", browser.trim())),
+            Err(error) => {
+                let program = command.get_program().to_string_lossy().into_owned();
+                last = io::Error::new(error.kind(), format!("{program}: {error}"));
+            }
         }
     }
     Err(last)
 }
 
 fn command_line(browser: &str, text: &str) -> Vec<String> {
+    if std::path::Path::new(browser).is_file() {
+        return vec![browser.to_owned(), text.to_owned()]; // one program, perhaps with spaces in its path
+    }
     let mut words: Vec<String> = browser.split_whitespace().map(str::to_owned).collect();
     if words.iter().skip(1).any(|word| word.contains("%s")) {
         words.iter_mut().skip(1).for_each(|word| *word = word.replace("%s", text));
@@ -69,14 +85,13 @@ fn command_line(browser: &str, text: &str) -> Vec<String> {
     words
 }
 
-fn start(words: &[String]) -> io::Result<()> {
-    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::NotFound)?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
+fn start(command: &mut Command) -> io::Result<()> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // The browser gets nothing of ours, and a secret may be among it.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(VARIABLE_PREFIX)) {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn()?;
     // A browser that fails does so at once; one that runs is left alone, and collected when it ends.
     let (ended, end) = std::sync::mpsc::channel();
     std::thread::Builder::new().name("browser".into()).spawn(move || {

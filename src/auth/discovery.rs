@@ -97,7 +97,7 @@ impl Search<'_> {
     async fn resource(&mut self, url: &Url, challenge: &Challenge) -> Result<Option<ResourceMetadata>, Problem> {
         let named = challenge.resource_metadata.as_deref().map(browser::checked);
         if let Some(Err(why)) = &named {
-            let problem = Problem::new(ProblemId::EndpointRefused).with("purpose", "resource metadata");
+            let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "resource metadata");
             return Err(problem.with("detail", why));
         }
         let mut places: Vec<Url> = named.into_iter().flatten().collect();
@@ -118,7 +118,7 @@ impl Search<'_> {
         let url = match browser::checked(issuer) {
             Ok(url) => url,
             Err(why) => {
-                let problem = Problem::new(ProblemId::EndpointRefused).with("purpose", "authorization server");
+                let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization server");
                 self.refused.get_or_insert(problem.with("detail", why));
                 return None;
             }

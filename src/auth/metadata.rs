@@ -147,7 +147,7 @@ fn same_issuer(asked: &str, found: &str) -> bool {
 }
 
 fn refused(purpose: &'static str, why: &str) -> Problem {
-    Problem::new(ProblemId::EndpointRefused).with("purpose", purpose).with("detail", why)
+    Problem::new(ProblemId::UnsafeEndpoint).with("purpose", purpose).with("detail", why)
 }
 
 #[cfg(test)]
@@ -232,7 +232,7 @@ mod tests {
             for field in ["authorization_endpoint", "token_endpoint"] {
                 let problem =
                     metadata(serde_json::json!({field: bad})).check("https://as.example", &place).unwrap_err();
-                assert_eq!(problem.id, ProblemId::EndpointRefused, "{field} {bad}");
+                assert_eq!(problem.id, ProblemId::UnsafeEndpoint, "{field} {bad}");
             }
         }
         assert!(

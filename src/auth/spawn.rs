@@ -13,7 +13,7 @@ use url::Url;
 use super::challenge::Challenge;
 use crate::config::{
     CallbackHost, CallbackSettings, Limits, LogLevel, LogSettings, NetworkSettings, OAuthSettings, Paths, Product,
-    Settings, TokenStoreKind,
+    Settings, TokenStoreKind, VARIABLE_PREFIX,
 };
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -101,6 +101,10 @@ impl Program {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.args(["login", ORDER_FLAG]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // All of it is in the order; and an environment lives as long as its process, for others of this user to read.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(VARIABLE_PREFIX)) {
+            command.env_remove(name);
+        }
         command
     }
 }

@@ -155,7 +155,7 @@ async fn attempt(
 
 fn client(endpoint: &Endpoint<'_>, method: AuthMethod) -> Result<Basic, Problem> {
     let url = TokenUrl::new(endpoint.url.to_owned())
-        .map_err(|e| Problem::new(ProblemId::EndpointRefused).with("purpose", "token endpoint").with("detail", e))?;
+        .map_err(|e| Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "token endpoint").with("detail", e))?;
     let auth_type = match method {
         AuthMethod::ClientSecretBasic => AuthType::BasicAuth,
         AuthMethod::None | AuthMethod::ClientSecretPost => AuthType::RequestBody,

@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, spawn};
 use crate::clock;
 use crate::config::Settings;
+use crate::logging;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::render::wrap;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
 use super::args::LoginArgs;
@@ -20,9 +21,6 @@ use super::{authorizer, block_on, server_name, table, terminal};
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
-    if how.order_from_stdin {
-        return run_order();
-    }
     if settings.static_token.is_some() {
         terminal::say(
             "PLANHAT_MCP_TOKEN is set: this access token is sent as it is, so there is nothing to sign in.\n",
@@ -47,9 +45,13 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
 }
 
 /// Carries out what a bridge asked for; nobody watches, and the outcome is left where the bridges look for it.
-fn run_order() -> Result<ExitCode, Problem> {
+///
+/// Its settings are in the order, not in this process's environment or arguments.
+pub fn run_order() -> Result<ExitCode, Problem> {
     let (settings, challenge) = spawn::read_order(std::io::stdin())?;
     spawn::detach();
+    logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
+    logging::report_panics();
     let settings = Arc::new(settings);
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED);

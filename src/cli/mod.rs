@@ -28,6 +28,11 @@ use args::Command;
 
 /// Loads the settings, starts the log and does what the command line asks for.
 pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
+    if let Some(Command::Login(how)) = &cli.command
+        && how.order_from_stdin
+    {
+        return login::run_order();
+    }
     let loaded = load(cli)?;
     start_log(cli, &loaded)?;
     let settings = Arc::new(loaded.settings.clone());

@@ -11,8 +11,8 @@ const FACTS: &[&str] = &[
     "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
     "detail", "dir", "direction", "error", "error_description", "expected", "file", "flag", "found", "host", "id",
     "issuer", "key", "limit", "line", "link", "location", "member", "method", "minutes", "origin", "other_url",
-    "owner", "port", "proxy", "redirect_url", "retry_after_seconds", "revision", "scope", "seconds",
-    "server_request_id", "server_said", "setting", "status", "suggestion", "tool", "url",
+    "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds", "revision", "scope",
+    "seconds", "server_request_id", "server_said", "service", "setting", "status", "suggestion", "tool", "url",
 ];
 
 fn texts(entry: &'static Entry) -> [(&'static str, &'static str); 4] {
