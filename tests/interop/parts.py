@@ -155,8 +155,10 @@ class Tenant:
         return int(found[1]) if found else 0
 
     def settings(self, **more):
-        """What the configuration file says to reach this tenant."""
-        return {"url": self.url, "client_id": self.client_id, "callback_port": self.port, **more}
+        """What the configuration file says to reach this tenant; by its URL, so Planhat's own scope is not assumed."""
+        return {
+            "url": self.url, "client_id": self.client_id, "scope": "inclusive", "callback_port": self.port, **more
+        }
 
     def browse(self, link):
         """Opens a sign-in link as a person does who presses Allow."""
