@@ -1,7 +1,45 @@
 //! Owns signing in: from a 401 to an `Authorization` header, and keeping it fresh.
+//!
+//! The stations, in the order in which a token passes them: [`challenge`] (what a 401 says), [`discovery`] and
+//! [`metadata`] (where to sign in), [`registration`] and [`client`] (as whom), [`authorize`] (the request to the user),
+//! [`login`] with [`browser`], [`callback`] and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what
+//! is stored), [`refresh`] (its renewal). [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
+//! [`pending`] let a sign-in live in a process of its own.
 
 use crate::problem::Problem;
 use crate::secret::Secret;
+use crate::store::{LockError, StoreError};
+
+pub mod authorize;
+pub mod authorizer;
+pub mod browser;
+pub mod callback;
+pub mod challenge;
+pub mod client;
+pub mod discovery;
+pub mod login;
+pub mod metadata;
+pub mod page;
+pub mod pending;
+pub mod record;
+pub mod refresh;
+pub mod registration;
+mod renewal;
+mod sign_in;
+pub mod spawn;
+pub mod token;
+
+#[cfg(test)]
+#[allow(missing_docs, reason = "a test's server")]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use authorizer::{AuthState, Authorizer, Status};
+pub use challenge::Challenge;
+pub use login::{LoginEvent, LoginOptions, LoginUi, Silent};
+pub use record::GrantSummary;
+pub use sign_in::SignInReason;
 
 /// An access token as it goes on the wire, and which one it is.
 #[derive(Debug, Clone)]
@@ -27,45 +65,35 @@ pub enum AuthError {
     #[error("{0}")]
     Failed(Problem),
 }
-#[derive(Debug, Clone)]
-pub struct Challenge;
-impl Challenge {
-    pub fn from_headers(_: &reqwest::header::HeaderMap) -> Self {
-        Self
+
+impl AuthError {
+    /// The problem behind it.
+    pub fn problem(&self) -> &Problem {
+        match self {
+            AuthError::SignInNeeded(problem) | AuthError::NotNow(problem) | AuthError::Failed(problem) => problem,
+        }
     }
 }
-#[derive(Debug, Clone)]
-pub enum AuthState {
-    SignedOut,
-    SigningIn { link: Option<String> },
-    SignedIn { grant: u64 },
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::SignInNeeded(problem) | AuthError::NotNow(problem) | AuthError::Failed(problem) => problem,
+        }
+    }
 }
-#[derive(Debug, Clone, Copy)]
-pub enum SignInReason {
-    FirstList,
-    Call,
-    UserAsked,
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() { AuthError::NotNow(error.into()) } else { AuthError::Failed(error.into()) }
+    }
 }
-#[derive(Debug)]
-pub struct Authorizer;
-impl Authorizer {
-    pub async fn bearer(&self) -> Result<Option<Bearer>, AuthError> {
-        Ok(None)
-    }
-    pub async fn unauthorized(&self, _r: Option<&Bearer>, _c: Challenge) -> Result<Bearer, AuthError> {
-        unreachable!()
-    }
-    pub fn note_challenge(&self, _c: Challenge) {}
-    pub fn start_sign_in(&self, _r: SignInReason) -> Result<(), Problem> {
-        Ok(())
-    }
-    pub async fn wait_signed_in(&self, _w: std::time::Duration) -> Result<(), AuthError> {
-        Ok(())
-    }
-    pub fn watch(&self) -> tokio::sync::watch::Receiver<AuthState> {
-        unreachable!()
-    }
-    pub fn sign_in_link(&self) -> Option<String> {
-        None
+
+impl From<LockError> for AuthError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { .. } => AuthError::NotNow(error.into()),
+            LockError::Unusable { .. } => AuthError::Failed(error.into()),
+        }
     }
 }

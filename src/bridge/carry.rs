@@ -105,6 +105,7 @@ struct Tries {
 impl Bridge {
     /// Carries a request until it is answered or nobody waits any more.
     pub(super) async fn carry(self: Arc<Self>, request: InFlight) {
+        let _answered_in_any_case = LastResort { bridge: &self, request: &request };
         let total = self.settings.limits.total;
         let mut closing = self.closing.subscribe();
         let ends = async { drop(closing.wait_for(|closing| *closing).await) };
@@ -129,8 +130,12 @@ impl Bridge {
         loop {
             match self.attempt(request, &wire).await {
                 Ok((answer, exchange)) => {
-                    if tries.headers == 0 && self.refresh_mirrors(request, &mut wire, &answer).await {
+                    if tries.headers == 0
+                        && let Some(fresh) = self.fresh_headers(request, wire.mirrored.as_ref(), &answer).await
+                    {
+                        // The server refused the headers and executed nothing.
                         tries.headers += 1;
+                        wire.mirrored = Some(fresh);
                         continue;
                     }
                     let answer = if wire.renamed { with_own_id(&answer, &request.id) } else { answer };
@@ -180,7 +185,8 @@ impl Bridge {
                 self.pause(wait, &problem).await
             }
             Failure::Unclear { problem, wait } => {
-                let repeat = tries.repeats < MOST_REPEATS && self.safety.may_repeat(&request.method, request.tool.as_deref());
+                let repeat =
+                    tries.repeats < MOST_REPEATS && self.safety.may_repeat(&request.method, request.tool.as_deref());
                 if !repeat {
                     return Next::GiveUp(problem);
                 }
@@ -249,7 +255,7 @@ impl Bridge {
             let end = match exchange.next().await {
                 Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
-                    let heard = self.from_server(message, Some(&wire.key), id).await?;
+                    let heard = self.hear(message, Some(&wire.key), id).await?;
                     if let Some(answer) = heard.answer {
                         return Ok((answer, Some(exchange)));
                     }
@@ -290,51 +296,6 @@ impl Bridge {
                 r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#
             )));
         }))
-    }
-
-    /// Learns from a list of tools as it passes by, and takes out of it what must not be used.
-    fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
-        if request.method != "tools/list" {
-            return answer;
-        }
-        let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(&answer) else { return answer };
-        self.safety.learn(result);
-        if request.mirrored.is_none() {
-            return answer;
-        }
-        self.mirrors.learn(&answer).unwrap_or(answer)
-    }
-
-    /// After a `HeaderMismatch`: asks for the tools again, and says whether the headers are others now.
-    async fn refresh_mirrors(self: &Arc<Self>, request: &InFlight, wire: &mut Wire, answer: &Bytes) -> bool {
-        if wire.mirrored.is_none() || request.method != "tools/call" || !crate::remote::mirror::is_mismatch(answer) {
-            return false;
-        }
-        let Some(list) = crate::remote::mirror::list_request(&request.body, &self.own_ids.next()) else { return false };
-        let Ok(Peek::One(Kind::Request { key, params, .. })) = peek(&list) else { return false };
-        let Ok(params) = crate::message::peek::Params::of(params) else { return false };
-        let Some(revision) = params.revision() else { return false };
-        let mirrored = self.mirrors.headers("tools/list", &params, &revision);
-        let out = Outgoing { expects: Some(key.clone()), mirrored: Some(mirrored), ..Outgoing::unanswered(list.clone()) };
-        let Ok(mut exchange) = self.remote.exchange(&out).await else { return false };
-        while let Ok(Some(message)) = exchange.next().await {
-            let Ok(heard) = self.from_server(message, Some(&key), None).await else { return false };
-            if let Some(answer) = heard.answer {
-                let _ = self.mirrors.learn(&answer);
-                break;
-            }
-        }
-        let fresh = match peek(&request.body) {
-            Ok(Peek::One(Kind::Request { params, .. })) => crate::message::peek::Params::of(params)
-                .ok()
-                .map(|params| self.mirrors.headers(&request.method, &params, &revision)),
-            _ => None,
-        };
-        let changed = fresh.is_some() && fresh != wire.mirrored;
-        if changed {
-            wire.mirrored = fresh;
-        }
-        changed
     }
 
     /// `server/discover`: the server's own answer, or "there is no such method" where it has none, so that clients which
@@ -429,7 +390,7 @@ impl Bridge {
         let Some(mut exchange) = exchange else { return };
         let rest = async {
             while let Ok(Some(message)) = exchange.next().await {
-                if let Err(problem) = self.from_server(message, None, None).await {
+                if let Err(problem) = self.hear(message, None, None).await {
                     tracing::debug!(%problem, "dropped after the answer");
                 }
             }
@@ -458,6 +419,21 @@ fn with_own_id(answer: &Bytes, id: &RawValue) -> Bytes {
     match std::str::from_utf8(answer) {
         Ok(text) => write::with_id(text, id),
         Err(_) => answer.clone(),
+    }
+}
+
+/// Answers a request whose task ended without an answer: a fault of this program, which the client must not wait for.
+struct LastResort<'a> {
+    bridge: &'a Bridge,
+    request: &'a InFlight,
+}
+
+impl Drop for LastResort<'_> {
+    fn drop(&mut self) {
+        if self.bridge.pending.answer(&self.request.key, &self.request.ticket).is_some() {
+            let problem = Problem::new(ProblemId::InternalError).with("detail", "a request was dropped");
+            self.bridge.output.push(write::error(Some(&self.request.id), &problem.to_json_rpc_error()));
+        }
     }
 }
 

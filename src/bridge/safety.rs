@@ -33,8 +33,13 @@ impl Safety {
     pub fn may_repeat(&self, method: &str, tool: Option<&str>) -> bool {
         match method {
             "tools/call" => tool.is_some_and(|tool| self.tool_may_repeat(tool)),
-            "resources/read" | "prompts/get" | "ping" | "completion/complete" | "server/discover"
-            | "subscriptions/listen" | "initialize" => true,
+            "resources/read"
+            | "prompts/get"
+            | "ping"
+            | "completion/complete"
+            | "server/discover"
+            | "subscriptions/listen"
+            | "initialize" => true,
             method => method.ends_with("/list"),
         }
     }
@@ -101,7 +106,8 @@ mod tests {
     #[test]
     fn only_what_the_specification_or_the_tool_itself_calls_harmless_is_repeated() {
         let safety = learned(false);
-        for method in ["tools/list", "resources/templates/list", "resources/read", "prompts/get", "completion/complete"] {
+        for method in ["tools/list", "resources/templates/list", "resources/read", "prompts/get", "completion/complete"]
+        {
             assert!(safety.may_repeat(method, None), "{method}");
         }
         for method in ["logging/setLevel", "resources/subscribe", "vendor/anything", "tasks/cancel"] {

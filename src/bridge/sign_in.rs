@@ -177,10 +177,20 @@ impl Bridge {
         let annotations =
             ToolAnnotations::with_title(title.clone()).read_only(false).destructive(false).idempotent(true);
         let tool = Tool::new(SIGN_IN_TOOL, description, schema).with_title(title).with_annotations(annotations);
-        serde_json::to_value(ListToolsResult::with_all_items(vec![tool])).unwrap_or_default()
+        without_result_type(serde_json::to_value(ListToolsResult::with_all_items(vec![tool])).unwrap_or_default())
     }
 }
 
 fn text_result(text: &str) -> Value {
-    serde_json::to_value(CallToolResult::success(vec![ContentBlock::text(text)])).unwrap_or_default()
+    without_result_type(
+        serde_json::to_value(CallToolResult::success(vec![ContentBlock::text(text)])).unwrap_or_default(),
+    )
+}
+
+/// The model's results say of which type they are, which revisions of the handshake era do not know.
+fn without_result_type(mut result: Value) -> Value {
+    if let Value::Object(members) = &mut result {
+        members.remove("resultType");
+    }
+    result
 }

@@ -4,14 +4,19 @@ use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::http::Http;
 use crate::problem::{Problem, ProblemId};
+use crate::store::Store;
 use crate::{bridge, clock};
 
 use super::{block_on, signals};
+
+/// How long the end may wait for a renewed sign-in to be saved.
+const LAST_SAVE: Duration = Duration::from_secs(1);
 
 /// Runs until the client, a signal or the end of the client's process ends it; each of these is how it should end.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -19,9 +24,12 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
     block_on(async {
         let http = Http::new(settings.network.clone());
-        // MERGE: Authorizer::new(settings, http, store, clock).
-        let auth = Arc::new(Authorizer);
-        let end = bridge::run(settings, http, auth, clock::system(), (io::stdin(), output), signals::watch()).await;
+        let store = Store::open(&settings, Store::UNATTENDED);
+        let auth = Authorizer::new(Arc::clone(&settings), http.clone(), store, clock::system());
+        let pipes = (io::stdin(), output);
+        let end = bridge::run(settings, http, Arc::clone(&auth), clock::system(), pipes, signals::watch()).await;
+        // A refresh token that was rotated a moment ago must reach the store.
+        auth.settle(LAST_SAVE).await;
         tracing::debug!(?end, "ended");
     })?;
     Ok(ExitCode::SUCCESS)

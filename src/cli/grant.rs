@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::config::Settings;
+use crate::auth::GrantSummary;
+use crate::config::{Settings, TokenStoreKind};
+use crate::store::Backend;
 
 /// What is shown of a sign-in; no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +21,27 @@ pub struct Grant {
     pub kept: String,
 }
 
+/// Where tokens lie (or would), in words.
+pub fn kept(backend: &Backend) -> String {
+    match backend.kind {
+        TokenStoreKind::Keychain => format!("in the keychain ({})", backend.place),
+        TokenStoreKind::File => format!("in the file {}", backend.place),
+        TokenStoreKind::Memory => "in memory, until the program ends".to_owned(),
+    }
+}
+
 impl Grant {
+    /// What is shown of a sign-in that lies in this store.
+    pub fn new(granted: GrantSummary, backend: &Backend) -> Self {
+        Self {
+            client_id: Some(granted.client_id),
+            scope: granted.scope,
+            expires_at: granted.expires_at,
+            renewable: granted.renews,
+            kept: kept(backend),
+        }
+    }
+
     /// As rows of a table.
     pub fn rows(&self, settings: &Settings, now: u64) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();

@@ -6,19 +6,22 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, spawn};
+use crate::clock;
 use crate::config::Settings;
+use crate::logging;
+use crate::problem::Problem;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::render::wrap;
-use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
+use crate::store::Store;
 
 use super::args::LoginArgs;
 use super::grant::Grant;
-use super::{block_on, server_name, table, terminal};
+use super::{authorizer, block_on, server_name, table, terminal};
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
-    if settings.static_token.is_some() && !how.order_from_stdin {
+    if settings.static_token.is_some() {
         terminal::say(
             "PLANHAT_MCP_TOKEN is set: this access token is sent as it is, so there is nothing to sign in.\n",
         );
@@ -28,11 +31,57 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         terminal::say(&introduction(&settings));
         // A person can paste; a script that wants to has to say so with --no-browser.
         let paste = (how.no_browser || terminal::is_interactive()).then(pasted_lines);
-        // MERGE: Authorizer::login(LoginOptions { open_browser: !how.no_browser, paste }, &mut Ui { settings }).await,
-        // then terminal::say(&done(&settings, &grant, now)); with how.order_from_stdin the entry that takes the order.
-        drop(paste);
-        Err(Problem::new(ProblemId::InternalError).with("detail", "this build cannot sign in yet"))
+        let auth = authorizer(&settings, Store::ATTENDED);
+        let mut ui = Ui { settings: &settings, opened: !how.no_browser, can_paste: paste.is_some() };
+        let granted = auth.login(LoginOptions { open_browser: !how.no_browser, paste }, &mut ui).await?;
+        if let Some(secret) = &settings.oauth.client_secret {
+            // Renewing needs it, also in runs that are not given it.
+            auth.keep_client_secret(secret).await?;
+        }
+        let grant = Grant::new(granted, auth.backend());
+        terminal::say(&done(&settings, &grant, clock::system().unix_seconds()));
+        Ok(ExitCode::SUCCESS)
     })?
+}
+
+/// Carries out what a bridge asked for; nobody watches, and the outcome is left where the bridges look for it.
+///
+/// Its settings are in the order, not in this process's environment or arguments.
+pub fn run_order() -> Result<ExitCode, Problem> {
+    let (settings, challenge) = spawn::read_order(std::io::stdin())?;
+    spawn::detach();
+    logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
+    logging::report_panics();
+    let settings = Arc::new(settings);
+    block_on(async {
+        let auth = authorizer(&settings, Store::ATTENDED);
+        auth.note_challenge(challenge);
+        auth.login(LoginOptions { open_browser: true, paste: None }, &mut Silent).await?;
+        Ok(ExitCode::SUCCESS)
+    })?
+}
+
+/// Shows a sign-in to the person at the terminal.
+struct Ui<'a> {
+    settings: &'a Settings,
+    opened: bool,
+    can_paste: bool,
+}
+
+impl LoginUi for Ui<'_> {
+    fn event(&mut self, event: LoginEvent<'_>) {
+        match event {
+            LoginEvent::Found { .. } | LoginEvent::BrowserOpened => {}
+            LoginEvent::Waiting { link, .. } => {
+                terminal::say(&waiting(self.settings, link, self.opened, self.can_paste));
+            }
+            LoginEvent::BrowserNotOpened(problem) => {
+                terminal::say(&format!("{} Open the link yourself.\n", problem.what()));
+            }
+            LoginEvent::PasteRejected(problem) => terminal::say(&format!("{} {}\n", problem.what(), problem.fix())),
+            LoginEvent::Answered => terminal::say("The answer is here; fetching the tokens.\n"),
+        }
+    }
 }
 
 /// What is about to happen, and where.
@@ -89,10 +138,10 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64) -> String {
 }
 
 /// The lines that somebody pastes. The thread ends with stdin, or with the process.
-pub fn pasted_lines() -> mpsc::Receiver<Secret> {
+pub fn pasted_lines() -> mpsc::UnboundedReceiver<String> {
     /// The longest line that can be a redirect URL.
     const LONGEST: u64 = 64 * 1024;
-    let (send, receive) = mpsc::channel(1);
+    let (send, receive) = mpsc::unbounded_channel();
     let read = move || {
         let mut input = std::io::BufReader::new(std::io::Read::take(std::io::stdin(), 16 * LONGEST));
         loop {
@@ -101,7 +150,7 @@ pub fn pasted_lines() -> mpsc::Receiver<Secret> {
                 Ok(0) | Err(_) => return,
                 Ok(_) if line.trim().is_empty() => {}
                 Ok(_) => {
-                    if send.blocking_send(Secret::from(line.trim())).is_err() {
+                    if send.send(line.trim().to_owned()).is_err() {
                         return;
                     }
                 }

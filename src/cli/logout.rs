@@ -4,17 +4,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::Settings;
+use crate::problem::Problem;
 use crate::problem::render::wrap;
-use crate::problem::{Problem, ProblemId};
+use crate::store::Store;
 
-use super::{block_on, server_name};
+use super::{authorizer, block_on, server_name, terminal};
 
 /// Signs out.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
-        // MERGE: let was_signed_in = Authorizer::logout().await?; terminal::say(&done(&settings, was_signed_in));
-        let _ = settings;
-        Err(Problem::new(ProblemId::InternalError).with("detail", "this build cannot sign out yet"))
+        let was_signed_in = authorizer(&settings, Store::ATTENDED).logout().await?;
+        terminal::say(&done(&settings, was_signed_in));
+        Ok(ExitCode::SUCCESS)
     })?
 }
 
@@ -25,6 +26,9 @@ pub fn done(settings: &Settings, was_signed_in: bool) -> String {
         return format!("You were not signed in to {name} with the profile {}.\n", settings.profile);
     }
     let mut out = format!("Signed out of {name}: the tokens of the profile {} are deleted here.\n", settings.profile);
+    if settings.oauth.client_id.is_some() {
+        out.push_str("A client secret that was stored stays for the next sign-in.\n");
+    }
     if settings.product.is_planhat() {
         let text = "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the \
                     application under \"Applications\" in your User Profile in Planhat; an admin may have to add that \

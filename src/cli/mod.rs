@@ -2,11 +2,16 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::auth::Authorizer;
+use crate::clock;
 use crate::config::origin::Origin;
 use crate::config::{self, Inputs, Loaded, LogLevel, Paths, Settings, VARIABLE_PREFIX, key::Key};
+use crate::http::Http;
 use crate::logging;
 use crate::problem::{Problem, ProblemId};
+use crate::store::Store;
 
 pub mod args;
 mod bridge;
@@ -23,6 +28,11 @@ use args::Command;
 
 /// Loads the settings, starts the log and does what the command line asks for.
 pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
+    if let Some(Command::Login(how)) = &cli.command
+        && how.order_from_stdin
+    {
+        return login::run_order();
+    }
     let loaded = load(cli)?;
     start_log(cli, &loaded)?;
     let settings = Arc::new(loaded.settings.clone());
@@ -74,6 +84,13 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
     // A blocking thread that waits for a person (a keychain dialog, stdin) must not hold up the exit.
     runtime.shutdown_background();
     Ok(result)
+}
+
+/// What signs in and out, with a store that may take `patience` for an answer.
+fn authorizer(settings: &Arc<Settings>, patience: Duration) -> Arc<Authorizer> {
+    let http = Http::new(settings.network.clone());
+    let store = Store::open(settings, patience);
+    Authorizer::new(Arc::clone(settings), http, store, clock::system())
 }
 
 /// The server as a person calls it: `Planhat`, `Planhat (demo)`, or the host.

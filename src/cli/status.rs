@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::clock;
 use crate::config::Settings;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::Problem;
+use crate::problem::catalogue::exit;
+use crate::store::Store;
 
-use super::grant::Grant;
-use super::{block_on, server_name, table, terminal};
+use super::grant::{self, Grant};
+use super::{authorizer, block_on, server_name, table, terminal};
 
 /// Shows the state of this profile; the exit code says it to scripts.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -16,8 +19,17 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
         return Ok(ExitCode::SUCCESS);
     }
     block_on(async {
-        // MERGE: let status = Authorizer::status().await?; terminal::say(&text(...)); exit 3 when not signed in.
-        Err(Problem::new(ProblemId::InternalError).with("detail", "this build cannot show the status yet"))
+        let auth = authorizer(&settings, Store::ATTENDED);
+        let status = auth.status().await;
+        if let Some(problem) = status.store_problem {
+            return Err(problem);
+        }
+        let kept = grant::kept(&status.backend);
+        let grant = status.grant.map(|granted| Grant::new(granted, &status.backend));
+        let link = auth.sign_in_link().filter(|_| status.signing_in);
+        let now = clock::system().unix_seconds();
+        terminal::say(&text(&settings, grant.as_ref(), &kept, link.as_deref(), now));
+        Ok(if grant.is_some() { ExitCode::SUCCESS } else { ExitCode::from(exit::SIGN_IN) })
     })?
 }
 

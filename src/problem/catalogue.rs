@@ -70,6 +70,17 @@ pub mod exit {
     pub const STORAGE: u8 = 5;
 }
 
+/// The facts that problems carry and texts may name.
+#[rustfmt::skip]
+pub const FACTS: &[&str] = &[
+    "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
+    "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
+    "host", "id", "issuer", "key", "limit", "line", "link", "location", "member", "method", "minutes", "origin",
+    "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
+    "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
+    "suggestion", "tool", "url",
+];
+
 /// The entries of one area, each a constant with the name of its [`ProblemId`].
 macro_rules! entries {
     ($($id:ident = $name:literal, code $code:ident, exit $exit:ident,
@@ -87,10 +98,13 @@ pub use sign_in::PLANHAT_PAGE_ERRORS;
 
 /// The table of contents: which problems there are, and in which area the texts of each lie.
 macro_rules! catalogue {
-    ($($area:ident { $($(#[$doc:meta])* $id:ident,)+ })+) => {
+    ($($area:ident $title:literal { $($(#[$doc:meta])* $id:ident,)+ })+) => {
         /// Names one entry of the catalogue.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ProblemId { $($($(#[$doc])* $id,)+)+ }
+
+        /// The areas, each with a title and its entries.
+        pub const AREAS: &[(&str, &[ProblemId])] = &[$(($title, &[$(ProblemId::$id,)+]),)+];
 
         impl ProblemId {
             /// Every entry, in the order of the catalogue.
@@ -105,7 +119,7 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    messages {
+    messages "Messages from the client" {
         /// A stdin line is not JSON (or not UTF-8).
         NotJson,
         /// JSON that is no JSON-RPC message; fact `detail`.
@@ -129,7 +143,7 @@ catalogue! {
         /// A fault in this program; fact `detail`.
         InternalError,
     }
-    network {
+    network "The way to the server" {
         /// The name does not resolve; fact `host`.
         DnsFailed,
         /// No TCP connection; facts `host`, `port`.
@@ -165,7 +179,7 @@ catalogue! {
         /// Redirects without end; fact `host`.
         TooManyRedirects,
     }
-    server {
+    server "What the server answered" {
         /// 429; facts `retry_after_seconds`, `status`.
         RateLimited,
         /// 400 from Planhat.
@@ -207,8 +221,8 @@ catalogue! {
         /// The server and the client share no protocol revision; facts `revision`, `found`.
         RevisionRefused,
     }
-    sign_in {
-        /// Nobody is signed in; facts `link`, `command`.
+    sign_in "Signing in" {
+        /// Nobody is signed in; facts `service`, `link`, `command`.
         SignInNeeded,
         /// A sign-in is under way; fact `link`.
         SignInPending,
@@ -230,19 +244,19 @@ catalogue! {
         MissingPermissions,
         /// The `state` of the callback is not ours.
         StateMismatch,
-        /// A callback with neither code nor error.
-        CallbackWithoutCode,
+        /// A callback that lacks or repeats something; fact `detail`.
+        CallbackIncomplete,
         /// The callback names another issuer (RFC 9207); facts `expected`, `found`.
         CallbackIssuerMismatch,
         /// What was pasted is not the redirect URL; fact `detail`.
         PastedUrlInvalid,
         /// The callback port is taken; facts `port`, `owner`, `redirect_url`.
         PortInUse,
-        /// The callback listener could not start; facts `port`, `detail`.
+        /// The callback listener could not start; facts `place`, `detail`.
         ListenFailed,
         /// Planhat needs a client id; facts `redirect_url`, `config_file`.
         PlanhatClientIdMissing,
-        /// Another server needs a client id; facts `host`, `redirect_url`.
+        /// Another server needs a client id; facts `issuer`, `redirect_url`.
         ClientIdMissing,
         /// A client secret without a client id.
         SecretWithoutClientId,
@@ -254,9 +268,9 @@ catalogue! {
         RedirectUrlNotRegistered,
         /// The client id belongs to the other environment; facts `client_id`, `url`, `other_url`.
         WrongEnvironment,
-        /// There is no authorization server to be found; fact `host`.
+        /// There is no authorization server to be found; facts `url`, `detail`.
         NoAuthorizationServer,
-        /// The authorization server's metadata cannot be used; facts `url`, `detail`.
+        /// The authorization server's metadata cannot be used; facts `place`, `detail`.
         MetadataInvalid,
         /// The metadata belongs to another issuer; facts `expected`, `found`.
         IssuerMismatch,
@@ -264,15 +278,15 @@ catalogue! {
         ResourceMismatch,
         /// The metadata lists no S256; fact `issuer`.
         NoS256,
-        /// An authorization endpoint that no browser should open; fact `detail`.
-        UnsafeAuthorizeUrl,
+        /// An address of the server that must not be used; facts `purpose`, `detail`.
+        UnsafeEndpoint,
         /// An error at the token endpoint; facts `error`, `error_description`.
         TokenEndpointError,
         /// An answer of the token endpoint that is none; facts `status`, `detail`.
         TokenAnswerInvalid,
         /// The authorization code was refused.
         CodeRejected,
-        /// The refresh token is no longer accepted.
+        /// The refresh token is no longer accepted; facts `service`, `detail`.
         GrantExpired,
         /// A fresh access token is refused all the same; fact `host`.
         TokenRejected,
@@ -282,14 +296,18 @@ catalogue! {
         PlanhatStaticTokenRejected,
         /// The static token was refused by another server; fact `host`.
         StaticTokenRejected,
-        /// The browser did not start; fact `link`.
+        /// There is nothing to sign in to while a static token is set.
+        StaticTokenSet,
+        /// The authorization server cannot answer for a passing reason; facts `status`, `error_description`.
+        TokenEndpointUnavailable,
+        /// The browser did not start; facts `link`, `detail`.
         BrowserFailed,
         /// There is no display to open a browser on; facts `link`, `command`.
         NoDesktop,
         /// The process that signs in could not be started or ended early; facts `detail`, `command`.
         SignInProcessFailed,
     }
-    setup {
+    setup "Settings" {
         /// The configuration file cannot be read; fact `file`.
         ConfigUnreadable,
         /// The configuration file is no TOML; facts `origin` (file:line:column), `detail`, `expected`.
@@ -313,29 +331,27 @@ catalogue! {
         /// The log file cannot be written; fact `file`.
         LogFileFailed,
     }
-    storage {
+    storage "Keychain and files" {
         /// There is no keychain on this machine.
         KeychainAbsent,
         /// The keychain is locked.
         KeychainLocked,
         /// The keychain did not answer in time; fact `seconds`.
         KeychainSlow,
-        /// A keychain record is not what this program wrote; fact `detail`.
-        KeychainDamaged,
         /// The system or the user refused access to the keychain.
         KeychainDenied,
-        /// Any other keychain failure.
-        KeychainFailed,
+        /// A record is not what this program wrote; fact `detail`.
+        StoreDamaged,
+        /// Any other failure of the store; fact `detail`.
+        StoreFailed,
         /// The file store, or its folder, is open to others; facts `file`, `detail`.
         FileStoreUnsafe,
-        /// The file store cannot be read or written; fact `file`.
-        FileStoreFailed,
-        /// The file store holds something else; facts `file`, `detail`.
-        FileStoreDamaged,
-        /// Another process holds a lock for too long; facts `file`, `seconds`.
+        /// Another process holds a lock for too long; facts `purpose`, `path`, `seconds`.
         LockTimedOut,
         /// The state directory cannot be used; facts `dir`, `detail`.
         StateDirUnusable,
+        /// A file in the state directory cannot be read or written; facts `path`, `detail`.
+        StateFileFailed,
         /// A renewed sign-in could not be saved.
         TokenNotSaved,
     }

@@ -134,7 +134,10 @@ pub fn is_mismatch(answer: &[u8]) -> bool {
     struct Error {
         code: i64,
     }
-    serde_json::from_slice::<Answer>(answer).ok().and_then(|answer| answer.error).is_some_and(|e| e.code == HEADER_MISMATCH)
+    serde_json::from_slice::<Answer>(answer)
+        .ok()
+        .and_then(|answer| answer.error)
+        .is_some_and(|e| e.code == HEADER_MISMATCH)
 }
 
 /// A `tools/list` under the id `id` (as JSON) with the `_meta` of another request.
@@ -291,7 +294,10 @@ mod tests {
             headers(&mirrors, method, params).into_iter().find(|(n, _)| n == "mcp-name").map(|(_, v)| v)
         };
         assert_eq!(name("prompts/get", r#"{"name":"p","uri":"u"}"#).as_deref(), Some("p"));
-        assert_eq!(name("resources/read", r#"{"name":"p","uri":"file:///ü"}"#).as_deref(), Some("=?base64?ZmlsZTovLy/DvA==?="));
+        assert_eq!(
+            name("resources/read", r#"{"name":"p","uri":"file:///ü"}"#).as_deref(),
+            Some("=?base64?ZmlsZTovLy/DvA==?=")
+        );
         assert_eq!(name("tools/list", r#"{"name":"p"}"#), None);
     }
 
@@ -300,9 +306,11 @@ mod tests {
         for plain in ["", "a b", "=?base64?x", "~!"] {
             assert_eq!(encoded(plain), plain);
         }
-        for (value, header) in
-            [(" a", "=?base64?IGE=?="), ("a\r\nb", "=?base64?YQ0KYg==?="), ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?=")]
-        {
+        for (value, header) in [
+            (" a", "=?base64?IGE=?="),
+            ("a\r\nb", "=?base64?YQ0KYg==?="),
+            ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?="),
+        ] {
             assert_eq!(encoded(value), header);
         }
     }

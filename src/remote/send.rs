@@ -56,7 +56,10 @@ pub struct Outgoing {
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("bytes", &self.body.len()).field("expects", &self.expects).finish_non_exhaustive()
+        f.debug_struct("Outgoing")
+            .field("bytes", &self.body.len())
+            .field("expects", &self.expects)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,7 +99,10 @@ impl Failure {
     /// The problem, whatever else there is to say.
     pub fn into_problem(self) -> Problem {
         match self {
-            Self::SignIn(problem) | Self::NotSent(problem) | Self::Unclear { problem, .. } | Self::Explained(problem) => problem,
+            Self::SignIn(problem)
+            | Self::NotSent(problem)
+            | Self::Unclear { problem, .. }
+            | Self::Explained(problem) => problem,
             Self::SessionLost { otherwise, .. } => *otherwise,
         }
     }
@@ -112,9 +118,7 @@ impl From<NetError> for Failure {
     fn from(error: NetError) -> Self {
         let (final_, never_sent) = match &error {
             NetError::Unusable(_) => (true, true),
-            NetError::Failed { step, .. } => {
-                (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent())
-            }
+            NetError::Failed { step, .. } => (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent()),
         };
         let problem = Problem::from(error);
         match (final_, never_sent) {
@@ -355,8 +359,10 @@ impl Remote {
         for _ in 0..=MOST_REDIRECTS {
             let url = message.url().clone();
             let again = message.try_clone();
-            let sent = tokio::time::timeout(idle, client.execute(message)).await;
-            let response = sent.map_err(|_| NetError::timed_out(&url, idle))?.map_err(|e| NetError::of(&url, &e))?;
+            let Some(sent) = patience.wait(client.execute(message)).await else {
+                return Err(NetError::timed_out(&url, idle).into());
+            };
+            let response = sent.map_err(|e| NetError::of(&url, &e))?;
             let status = response.status();
             let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
             match again {

@@ -2,12 +2,30 @@
 //!
 //! A backend ([`CredentialStore`]) blocks and may put a dialog before the user, so [`Store`] runs it on a thread of its
 //! own with a time-out. A store that is locked or does not answer means "not now", never "signed out".
+//!
+//! Beside the secrets, the state directory holds what processes tell each other without them: who does what
+//! ([`lock`]), that the store has changed ([`state::Generation`]) and which sign-in is under way ([`state::Note`]).
 
-use crate::problem::Problem;
+use std::time::Duration;
+
+use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
+pub mod file;
+pub mod front;
+pub mod keychain;
+pub mod lock;
+pub mod memory;
+pub mod parts;
+pub mod private;
+pub mod state;
+
+pub use front::{Backend, Store};
+pub use lock::{LockError, ProcessLock};
+pub use state::{Generation, Note, StateDir};
+
 /// Why a store could not do what was asked. None of these means that the record is absent.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// There is no such store on this machine (a headless Linux without a Secret Service).
     #[error("no credential store: {0}")]
@@ -17,18 +35,40 @@ pub enum StoreError {
     Locked,
     /// The store did not answer in time; it may be showing a dialog.
     #[error("the credential store did not answer within {0:?}")]
-    TimedOut(std::time::Duration),
+    TimedOut(Duration),
     /// A record is there, but is not what this program wrote.
     #[error("the stored record is damaged: {0}")]
     Corrupt(String),
+    /// The token file could be read or replaced by somebody else.
+    #[error("the token file is not private: {0}")]
+    Exposed(String),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
 }
 
+impl StoreError {
+    /// Whether the same call may well succeed later without anybody changing the configuration.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StoreError::Locked | StoreError::TimedOut(_) | StoreError::Failed(_) => true,
+            StoreError::Absent(_) | StoreError::Corrupt(_) | StoreError::Exposed(_) => false,
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
-    fn from(_: StoreError) -> Self {
-        unreachable!()
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Absent(detail) => Problem::new(ProblemId::KeychainAbsent).with("detail", detail),
+            StoreError::Locked => Problem::new(ProblemId::KeychainLocked),
+            StoreError::TimedOut(after) => {
+                Problem::new(ProblemId::KeychainSlow).with("seconds", after.as_secs_f32().ceil())
+            }
+            StoreError::Corrupt(detail) => Problem::new(ProblemId::StoreDamaged).with("detail", detail),
+            StoreError::Exposed(detail) => Problem::new(ProblemId::FileStoreUnsafe).with("detail", detail),
+            StoreError::Failed(detail) => Problem::new(ProblemId::StoreFailed).with("detail", detail),
+        }
     }
 }
 
@@ -40,4 +80,18 @@ pub trait CredentialStore: Send {
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError>;
     /// Removes the record; `false` when there was none.
     fn delete(&mut self, account: &str) -> Result<bool, StoreError>;
+}
+
+impl<S: CredentialStore + ?Sized> CredentialStore for Box<S> {
+    fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
+        (**self).read(account)
+    }
+
+    fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
+        (**self).write(account, record)
+    }
+
+    fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
+        (**self).delete(account)
+    }
 }

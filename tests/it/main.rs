@@ -1,9 +1,13 @@
 //! Integration tests: the real binary over pipes, against the sandbox tenant over real HTTP.
 
 mod bad_input;
+mod canary;
 mod commands;
+mod docs;
 mod faithful;
 mod layout;
+mod packaging;
 mod sessions;
+mod signing_in;
 mod support;
 mod throttle;

@@ -1,14 +1,14 @@
 //! Starts the real binary, speaks to it line by line, and is the user's browser.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use planhat_sandbox::browser::{Choice, walk};
-use planhat_sandbox::{ClientSpec, Config, Sandbox, free_port};
+use planhat_sandbox::browser::Choice;
+use planhat_sandbox::{ClientSpec, Config, Desktop, Sandbox, free_port};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ pub struct Setup {
     pub sandbox: Sandbox,
     pub home: TempDir,
     pub callback_port: u16,
-    pub browser: Option<Browser>,
+    pub browser: Option<Desktop>,
 }
 
 impl Setup {
@@ -39,22 +39,20 @@ impl Setup {
     /// A tenant with an OAuth Client whose redirect URL is the bridge's, and a person who does this at its page.
     pub fn with_sign_in(config: Config, choice: Choice) -> Self {
         let callback_port = free_port();
-        let client = ClientSpec::confidential().redirect(&format!("http://127.0.0.1:{callback_port}/callback"));
+        let client = ClientSpec::confidential().redirect(format!("http://127.0.0.1:{callback_port}/callback"));
         let config = Config { clients: vec![client], test_tools: true, ..config };
-        let home = home();
-        let browser = Browser::start(home.path(), choice);
-        Self { sandbox: Sandbox::start(config), home, callback_port, browser: Some(browser) }
+        Self { sandbox: Sandbox::start(config), home: home(), callback_port, browser: Some(Desktop::start(choice)) }
     }
 
     /// The program, with nothing of this machine's environment but PATH.
     pub fn command(&self) -> Command {
         let mut command = bare(self.home.path());
-        command.args(["--url", &self.sandbox.mcp_url(), "--token-store", "file"]);
+        command.args(["--url", &self.sandbox.mcp_url()]).env("PLANHAT_MCP_TOKEN_STORE", "file");
         if let Some(browser) = &self.browser {
-            command.args(["--client-id", planhat_sandbox::CLIENT_ID]);
+            command.args(["--client-id", planhat_sandbox::CLIENT_ID, "--scope", "inclusive"]);
             command.args(["--callback-port", &self.callback_port.to_string()]);
             command.env("PLANHAT_MCP_CLIENT_SECRET", planhat_sandbox::CLIENT_SECRET);
-            command.env("BROWSER", &browser.program);
+            command.env("BROWSER", browser.command());
         } else {
             command.env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);
         }
@@ -242,59 +240,4 @@ pub fn call(id: u64, tool: &str, arguments: &str) -> String {
     format!(
         r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
     )
-}
-
-/// What the person's browser does: a program that `BROWSER` names hands the URL over, a thread here walks the pages.
-pub struct Browser {
-    program: PathBuf,
-    directory: PathBuf,
-}
-
-impl Browser {
-    fn start(home: &Path, choice: Choice) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = home.join("browser");
-        std::fs::create_dir(&directory).expect("a directory of our own");
-        let fifo = directory.join("fifo");
-        assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo is there").success());
-        let program = directory.join("open");
-        let script = format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$1\" >> '{0}/opened'\nprintf '%s\\n' \"$1\" > '{0}/fifo'\n",
-            directory.display()
-        );
-        std::fs::write(&program, script).expect("a file of our own");
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a file of our own");
-        // Open for both, so that it neither blocks nor ends between two visitors.
-        let urls = std::fs::File::options().read(true).write(true).open(&fifo).expect("a pipe of our own");
-        let log = directory.join("pages");
-        std::thread::spawn(move || {
-            for url in BufReader::new(urls).lines() {
-                let Ok(url) = url else { return };
-                if url == "end" {
-                    return;
-                }
-                let page = match walk(&url, choice) {
-                    Ok(walk) => format!("{} {}\n", walk.last().status, walk.last().body.replace('\n', " ")),
-                    Err(error) => format!("failed: {error}\n"),
-                };
-                let mut file = std::fs::File::options().create(true).append(true).open(&log).expect("our own log");
-                file.write_all(page.as_bytes()).expect("our own log");
-            }
-        });
-        Self { program, directory }
-    }
-
-    /// The URLs that were opened.
-    pub fn opened(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.directory.join("opened")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if let Ok(mut fifo) = std::fs::File::options().read(true).write(true).open(self.directory.join("fifo")) {
-            let _ = fifo.write_all(b"end\n");
-        }
-    }
 }

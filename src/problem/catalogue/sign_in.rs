@@ -2,10 +2,10 @@
 
 super::entries! {
     SignInNeeded = "sign-in-needed", code SIGN_IN, exit SIGN_IN,
-        what "You are not signed in[ at {host}].",
+        what "You are not signed in[ to {service}].",
         cause "There is no valid sign-in for this profile, or the server no longer accepts it.",
-        fix "Open this link in a browser: {link} . Or run `[{command}|planhat-mcp login]` in a terminal.",
-        model "The user has to sign in first. Show them this link: {link} . They can also run `[{command}|planhat-mcp login]` in a terminal. Then call again.";
+        fix "Run `[{command}|planhat-mcp login]` in a terminal[, or open this link in a browser: {link} ].",
+        model "The user has to sign in first. Ask them to [open this link, {link} , or to |]run `[{command}|planhat-mcp login]` in a terminal. Then call again.";
     SignInPending = "sign-in-pending", code SIGN_IN, exit SIGN_IN,
         what "A sign-in is under way and waits for you in the browser.",
         cause "A browser tab was opened, and the sign-in there is not complete yet.",
@@ -22,9 +22,9 @@ super::entries! {
         fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
         model "The user did not complete the sign-in in time. Ask whether the page showed an error; otherwise they can simply sign in again.[ Link: {link} .]";
     SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN,
-        what "The last sign-in did not succeed, so no browser opens by itself[ for {minutes} minutes].",
+        what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].",
         cause "A tab that opens again and again would be a nuisance.",
-        fix "When you are ready, open this link: {link} . Or run `[{command}|planhat-mcp login]` in a terminal.",
+        fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
         model "The last sign-in did not succeed. Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
     AccessDenied = "access-denied", code SIGN_IN, exit SIGN_IN,
         what "Access was not granted.[ The server said: {error_description}.]",
@@ -56,9 +56,9 @@ super::entries! {
         cause "The tab belongs to an earlier sign-in, or another page tried to slip in an answer.",
         fix "Complete the sign-in in the newest tab, or start over with `[{command}|planhat-mcp login]`.",
         model "The browser's answer belongs to another sign-in. Ask the user to complete the newest tab or to sign in again.";
-    CallbackWithoutCode = "callback-without-code", code SIGN_IN, exit SIGN_IN,
-        what "The browser came back without an authorization code.",
-        cause "The authorization server left it out, or the address was cut when it was copied.",
+    CallbackIncomplete = "callback-incomplete", code SIGN_IN, exit SIGN_IN,
+        what "The answer to the sign-in cannot be used[: {detail}].",
+        cause "The authorization server made a mistake, or the address was cut when it was copied.",
         fix "Sign in again with `[{command}|planhat-mcp login]`. When you paste the address, copy all of it.",
         model "The sign-in came back incomplete. Ask the user to sign in again.";
     CallbackIssuerMismatch = "callback-issuer-mismatch", code SIGN_IN, exit SIGN_IN,
@@ -77,8 +77,8 @@ super::entries! {
         fix "End the other program, or choose another port with --callback-port and register its redirect URL as well. The redirect URL in use is {redirect_url} .",
         model "The local port for the sign-in[, {port},] is taken by another program. Tell the user to free it, or to choose another with --callback-port and register that redirect URL.";
     ListenFailed = "listen-failed", code SIGN_IN, exit SIGN_IN,
-        what "The local address for the sign-in could not be opened[: {detail}].",
-        cause "The system does not allow this port[ ({port})], or a security program forbids it.",
+        what "The answer to the sign-in cannot be received[ at {place}][: {detail}].",
+        cause "The system does not allow listening there, or a security program forbids it.",
         fix "Choose another port with --callback-port, and register its redirect URL. Or use `[{command}|planhat-mcp login --no-browser]` and paste the address.",
         model "The local port for the sign-in could not be opened. Tell the user to choose another with --callback-port.";
     PlanhatClientIdMissing = "planhat-client-id-missing", code SIGN_IN, exit SIGN_IN,
@@ -87,7 +87,7 @@ super::entries! {
         fix "Ask a Planhat admin to create an OAuth Client in the App Center, to enter exactly [{redirect_url}|the redirect URL that planhat-mcp config shows] under Redirect URLs, and to choose its permissions. Then set the client id (pk_...) with --client-id, PLANHAT_MCP_CLIENT_ID, or client_id in [{config_file}|the configuration file], and the client secret (sk_...) with PLANHAT_MCP_CLIENT_SECRET or `planhat-mcp login --client-secret-file -`.",
         model "No Planhat client id is configured. Tell the user that a Planhat admin creates an OAuth Client in the App Center with exactly this redirect URL: [{redirect_url}|see planhat-mcp config]; its client id and secret then go into the configuration of planhat-mcp.";
     ClientIdMissing = "client-id-missing", code SIGN_IN, exit SIGN_IN,
-        what "No client id is configured for [{host}|this server], and it cannot be had automatically.",
+        what "No client id is configured for [{issuer}|this server], and it cannot be had automatically.",
         cause "The authorization server wants apps to be registered beforehand.",
         fix "Register an app there with the redirect URL [{redirect_url}|that planhat-mcp config shows], and give its id with --client-id or PLANHAT_MCP_CLIENT_ID. A secret, if there is one, goes into PLANHAT_MCP_CLIENT_SECRET.",
         model "No client id is configured for this server. Tell the user to register an app there and to set --client-id.";
@@ -117,13 +117,13 @@ super::entries! {
         fix "For a tenant at ws.planhatdemo.com use --tenant demo (https://api.planhatdemo.com/v1/mcp), for all others --tenant production (https://api.planhat.com/v1/mcp). If the environment is right, compare the client id with the App Center.",
         model "The client id is unknown at this server, usually because it belongs to the other environment. Tell the user to check whether their tenant is production or demo (--tenant).";
     NoAuthorizationServer = "no-authorization-server", code SIGN_IN, exit SIGN_IN,
-        what "[{host}|The server] wants a sign-in, but does not say where.",
-        cause "None of the places that the MCP specification names holds a description of an authorization server.",
+        what "The server[ at {url}] wants a sign-in, but does not say where.",
+        cause "None of the places that the MCP specification names holds a description of an authorization server. The last one said: {detail}.",
         fix "Check --url. If it is right, the server may want a fixed token: set it as PLANHAT_MCP_TOKEN.",
         model "The server wants a sign-in but does not say where. Tell the user to check the configured URL.";
     MetadataInvalid = "metadata-invalid", code SIGN_IN, exit SIGN_IN,
         what "The server's description of its sign-in cannot be used[: {detail}].",
-        cause "The document[ at {url}] is incomplete or damaged.",
+        cause "The document[ at {place}] is incomplete or damaged, or something in between answers in the server's place.",
         fix "Try again later. If it goes on, report it to the server's operator.",
         model "The server's sign-in description cannot be used. Tell the user; repeating does not help.";
     IssuerMismatch = "issuer-mismatch", code SIGN_IN, exit SIGN_IN,
@@ -141,11 +141,11 @@ super::entries! {
         cause "Without PKCE a stolen authorization code could be used by others, and MCP requires it.",
         fix "Ask the server's operator to support S256 and to list it in the metadata.",
         model "The authorization server lacks a required protection (PKCE S256). Tell the user; repeating does not help.";
-    UnsafeAuthorizeUrl = "unsafe-authorize-url", code SIGN_IN, exit SIGN_IN,
-        what "The server names a sign-in address that no browser should open[: {detail}].",
-        cause "The server is set up wrongly, or is hostile.",
+    UnsafeEndpoint = "unsafe-endpoint", code SIGN_IN, exit SIGN_IN,
+        what "The server names an address[ for its {purpose}] that is not used[: {detail}].",
+        cause "The server is set up wrongly, or is hostile. Such an address has to be https (or http to this machine), with a host and without a user name.",
         fix "Do not open it by hand. Check --url, and report this to the server's operator.",
-        model "The server's sign-in address was refused for safety. Tell the user; do not pass the address on.";
+        model "An address that the server names for the sign-in was refused for safety. Tell the user; do not pass the address on.";
     TokenEndpointError = "token-endpoint-error", code SIGN_IN, exit SIGN_IN,
         what "The authorization server did not give a token[: {error}][ ({error_description})].",
         cause "The request does not fit the way the app is registered, or the server has a problem of its own.",
@@ -162,7 +162,7 @@ super::entries! {
         fix "Sign in again with `[{command}|planhat-mcp login]`, and complete it without a long pause.",
         model "The sign-in's code was not accepted. Ask the user to sign in again.";
     GrantExpired = "grant-expired", code SIGN_IN, exit SIGN_IN,
-        what "The sign-in is no longer valid.[ The server said: {error_description}.]",
+        what "The sign-in[ to {service}] is no longer valid.[ The server said: {detail}.]",
         cause "It has expired, or the app was disconnected in the user's profile or by an admin.",
         fix "Sign in again: `[{command}|planhat-mcp login]`.",
         model "The user's sign-in has expired or was withdrawn. They have to sign in again.[ Link: {link} .]";
@@ -186,11 +186,21 @@ super::entries! {
         cause "The token has expired, was revoked, or belongs to another server.",
         fix "Set a valid token, or remove PLANHAT_MCP_TOKEN to sign in with a browser.",
         model "The configured access token is not accepted. Tell the user to replace it; repeating does not help.";
+    StaticTokenSet = "static-token-set", code SIGN_IN, exit USAGE,
+        what "There is nothing to sign in to, because PLANHAT_MCP_TOKEN is set.",
+        cause "That access token is sent as it is, and switches the sign-in off.",
+        fix "Unset PLANHAT_MCP_TOKEN to sign in with a browser.",
+        model "A fixed access token is configured, so there is no sign-in. Go on without it.";
+    TokenEndpointUnavailable = "token-endpoint-unavailable", code REMOTE, exit REMOTE,
+        what "The authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
+        cause "It is overloaded or under maintenance.",
+        fix "Try again shortly. You stay signed in.",
+        model "The authorization server is unavailable for the moment. Try again shortly; no new sign-in is needed.";
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN,
-        what "The browser could not be opened.",
+        what "The browser could not be opened[: {detail}].",
         cause "No browser is set as the default, or BROWSER names one that does not start.",
-        fix "Open this link yourself: {link} . Or run `[{command}|planhat-mcp login --no-browser]` in a terminal.",
-        model "The browser could not be opened. Show the user this link to sign in: {link} . They can also run planhat-mcp login in a terminal.";
+        fix "Run `[{command}|planhat-mcp login --no-browser]` in a terminal[, or open this link yourself: {link} ].",
+        model "The browser could not be opened. Ask the user to [open this link to sign in, {link} , or to |]run `[{command}|planhat-mcp login --no-browser]` in a terminal.";
     NoDesktop = "no-desktop", code SIGN_IN, exit SIGN_IN,
         what "You are not signed in, and there is no display to open a browser on.",
         cause "The program runs on a server, over SSH, or in a client that passes no DISPLAY on.",

@@ -16,39 +16,29 @@ super::entries! {
         cause "It probably shows a dialog that waits for you, perhaps behind another window.",
         fix "Answer the keychain's dialog, then try again. Nothing is lost.",
         model "The keychain did not answer, probably because a dialog waits for the user. Ask them to look for it, then call again.";
-    KeychainDamaged = "keychain-damaged", code INTERNAL_ERROR, exit STORAGE,
-        what "The sign-in in the keychain is damaged[: {detail}].",
-        cause "Another program changed it, or a write was cut off.",
-        fix "Remove it with `planhat-mcp logout`, then sign in again with `[{command}|planhat-mcp login]`.",
-        model "The stored sign-in is damaged. Tell the user to run planhat-mcp logout, then planhat-mcp login.";
     KeychainDenied = "keychain-denied", code INTERNAL_ERROR, exit STORAGE,
         what "Access to the keychain was refused.",
         cause "Somebody chose to deny it in the keychain's dialog, or a policy forbids it.",
         fix "Try again and allow the access. Where a policy forbids it, use --token-store file.",
         model "Access to the keychain was refused. Ask the user to allow it, then call again.";
-    KeychainFailed = "keychain-failed", code INTERNAL_ERROR, exit STORAGE,
-        what "The keychain reported an error[: {detail}].",
-        cause "The system's credential store has a problem of its own.",
-        fix "Try again. If it goes on, log out of the desktop and in again, or use --token-store file.",
-        model "The keychain reported an error. Try once more; if it fails again, tell the user.";
+    StoreDamaged = "store-damaged", code INTERNAL_ERROR, exit STORAGE,
+        what "The stored sign-in is damaged[: {detail}].",
+        cause "Another program changed it, or a write was cut off.",
+        fix "Remove it with `planhat-mcp logout`, then sign in again with `[{command}|planhat-mcp login]`.",
+        model "The stored sign-in is damaged. Ask the user to run `planhat-mcp logout`, then `planhat-mcp login`.";
+    StoreFailed = "store-failed", code INTERNAL_ERROR, exit STORAGE,
+        what "The stored sign-in cannot be read or written[: {detail}].",
+        cause "The keychain has a problem of its own, or the disk is full or read-only.",
+        fix "Try again. If it goes on, log out of the desktop and in again, or keep the tokens elsewhere with --token-store.",
+        model "The stored sign-in cannot be reached. Try once more; if it fails again, tell the user.";
     FileStoreUnsafe = "file-store-unsafe", code INTERNAL_ERROR, exit STORAGE,
         what "The token file[ {file}] is not protected from others, so it is not used[: {detail}].",
         cause "Its permissions, or those of its folder, let other users of this machine in.",
         fix "Make the file readable by you alone (chmod 600) and its folder too (chmod 700). If others had access, run `planhat-mcp logout` and sign in again.",
         model "The token file is open to other users and was refused. Tell the user to correct its permissions.";
-    FileStoreFailed = "file-store-failed", code INTERNAL_ERROR, exit STORAGE,
-        what "The token file[ {file}] cannot be read or written[: {detail}].",
-        cause "The disk is full or read-only, or the permissions do not allow it.",
-        fix "Make room, or correct the permissions, then try again.",
-        model "The token file cannot be read or written. Tell the user to check the disk and the permissions.";
-    FileStoreDamaged = "file-store-damaged", code INTERNAL_ERROR, exit STORAGE,
-        what "The token file[ {file}] is damaged[: {detail}].",
-        cause "Another program changed it.",
-        fix "Remove it with `planhat-mcp logout`, then sign in again with `[{command}|planhat-mcp login]`.",
-        model "The token file is damaged. Tell the user to run planhat-mcp logout, then planhat-mcp login.";
     LockTimedOut = "lock-timed-out", code INTERNAL_ERROR, exit STORAGE,
-        what "Another planhat-mcp process held a lock for too long[ ({seconds} s)].",
-        cause "It may wait for a keychain dialog or hang. The lock file is {file} .",
+        what "Another planhat-mcp process has been busy[ with {purpose}] for too long[ ({seconds} s)].",
+        cause "It may wait for a slow server or a keychain dialog. The lock file is {path} .",
         fix "Look for a waiting dialog, or end other planhat-mcp processes. The lock ends with the process that holds it; the file need not be removed.",
         model "Another process of the bridge held a lock for too long. Try again in a moment; if it goes on, tell the user.";
     StateDirUnusable = "state-dir-unusable", code INTERNAL_ERROR, exit STORAGE,
@@ -56,6 +46,11 @@ super::entries! {
         cause "It cannot be created or written, or it belongs to another user.",
         fix "Correct its owner and permissions: it has to be yours alone (chmod 700).",
         model "The program's state folder cannot be used. Tell the user to check its permissions.";
+    StateFileFailed = "state-file-failed", code INTERNAL_ERROR, exit STORAGE,
+        what "The file[ {path}] cannot be read or written[: {detail}].",
+        cause "The disk is full or read-only, or the permissions do not allow it.",
+        fix "Check that its folder exists, belongs to you and has room.",
+        model "The program cannot use its own files. Tell the user to check the disk and the permissions.";
     TokenNotSaved = "token-not-saved", code INTERNAL_ERROR, exit STORAGE,
         what "The renewed sign-in could not be saved[: {detail}].",
         cause "The credential store does not take it at the moment. Until it does, this process goes on with what it has.",

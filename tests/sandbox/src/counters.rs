@@ -161,3 +161,28 @@ impl Board {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_change_and_not_before() {
+        let board = Arc::new(Board::default());
+        let two = |counters: &Counters| (counters.refreshes == 2).then_some(());
+        let early = board.wait_async(Duration::ZERO, two).await;
+        assert_eq!(early.expect_err("nothing was counted").counters.refreshes, 0);
+        assert!(board.wait(Duration::ZERO, two).is_err());
+        let counting = board.clone();
+        let (waited, ()) = tokio::join!(board.wait_async(Duration::from_secs(10), two), async move {
+            for _ in 0..2 {
+                counting.count(|counters| counters.refreshes += 1);
+                tokio::task::yield_now().await;
+            }
+        });
+        waited.expect("counted");
+        board.wait(Duration::ZERO, two).expect("still so");
+    }
+}

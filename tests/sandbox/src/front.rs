@@ -177,6 +177,6 @@ pub(crate) async fn with_fault(
             Ok(fault_answer(*status, headers, *retry_after, body.as_deref()))
         }
         Effect::HangUp => Err(Hangup),
-        Effect::Cut { events, clean } => Ok(stream::cut(run.await?, *events, *clean).await),
+        Effect::Cut { events, clean } => Ok(stream::cut(tenant, run.await?, *events, *clean).await),
     }
 }

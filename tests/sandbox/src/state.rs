@@ -13,6 +13,7 @@ use crate::counters::Board;
 use crate::fault::{Change, Faults};
 use crate::gate::Gate;
 use crate::lock;
+use crate::mcp::stream::KeptStreams;
 use crate::oauth::grants::Grants;
 use crate::raw::Script;
 use crate::record::Recorder;
@@ -33,6 +34,8 @@ pub(crate) struct Tenant {
     pub(crate) sessions: Arc<LocalSessionManager>,
     /// The standing GET streams, oldest first.
     pub(crate) streams: Mutex<Vec<mpsc::UnboundedSender<Bytes>>>,
+    /// What is left of the streams that were cut.
+    pub(crate) kept: KeptStreams,
     /// Holds the `slow` tool.
     pub(crate) slow: Gate,
     numbers: AtomicU64,
@@ -52,6 +55,7 @@ impl Tenant {
             data: Mutex::new(Dataset::made_up()),
             sessions: Arc::new(sessions),
             streams: Mutex::default(),
+            kept: KeptStreams::default(),
             slow: Gate::new(),
             numbers: AtomicU64::new(0),
         }
@@ -87,6 +91,7 @@ impl Tenant {
     pub(crate) async fn lose_sessions(&self) {
         let lost = std::mem::take(&mut *self.sessions.sessions.write().await).len();
         lock(&self.streams).clear();
+        self.kept.forget();
         self.board.count(|counters| counters.sessions_lost += lost as u64);
     }
 

@@ -134,7 +134,12 @@ async fn serve(
             _ => {}
         }
     }
-    let resumes = parts.headers.contains_key("last-event-id");
+    let last_event_id = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let resumes = parts.method == Method::GET && last_event_id.is_some();
+    if resumes && let Some(rest) = last_event_id.and_then(|id| stream::resume(tenant, id)) {
+        tenant.board.count(|counters| counters.streams_resumed += 1);
+        return Ok(rest);
+    }
     let method = parts.method.clone();
     parts.extensions.insert(caller);
     parts.extensions.insert(Arguments(peek.arguments.clone()));

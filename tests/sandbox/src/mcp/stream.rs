@@ -1,11 +1,11 @@
 //! Event streams on their way out: turned into one JSON answer, cut, or joined by pushed events.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::body::{Answer, AnswerBody, broken, is_event_stream, streamed, whole};
 use crate::lock;
@@ -86,27 +86,33 @@ fn replay(before: Vec<Bytes>, mut events: Events) -> AnswerBody {
     body
 }
 
-/// Lets this many events through and then breaks off, or ends; comments do not count.
-pub(crate) async fn cut(answer: Answer, count: usize, clean: bool) -> Answer {
+/// Lets this many events through and then breaks off, or ends; comments do not count. What would have come is kept for
+/// a reader who takes the stream up again.
+pub(crate) async fn cut(tenant: &Arc<Tenant>, answer: Answer, count: usize, clean: bool) -> Answer {
     let streams = is_event_stream(&answer);
     let (mut parts, body) = answer.into_parts();
     // Without a length the body is chunked, and breaking off shows.
     parts.headers.remove(CONTENT_LENGTH);
     let (sender, shortened) = streamed();
-    tokio::spawn(async move {
-        if streams {
-            let mut events = Events::of(body);
-            let mut sent = 0;
-            while sent < count {
-                let Some(event) = events.next().await else { return };
-                sent += usize::from(!event.starts_with(b":"));
-                if sender.send(Ok(event)).await.is_err() {
-                    return;
-                }
+    if !streams {
+        let bytes = body.collect().await.map(|collected| collected.to_bytes()).unwrap_or_default();
+        let half = bytes.slice(..bytes.len() / 2);
+        tokio::spawn(async move {
+            if sender.send(Ok(half)).await.is_ok() && !clean {
+                let _ = sender.send(Err(broken())).await;
             }
-        } else if let Ok(collected) = body.collect().await {
-            let bytes = collected.to_bytes();
-            if sender.send(Ok(bytes.slice(..bytes.len() / 2))).await.is_err() {
+        });
+        return Answer::from_parts(parts, shortened);
+    }
+    let kept = tenant.kept.keep(Events::of(body));
+    tokio::spawn(async move {
+        let mut sent = 0;
+        let mut next = 0;
+        while sent < count {
+            let Some(event) = kept.event(next).await else { return };
+            next += 1;
+            sent += usize::from(!event.starts_with(b":"));
+            if sender.send(Ok(event)).await.is_err() {
                 return;
             }
         }
@@ -115,6 +121,74 @@ pub(crate) async fn cut(answer: Answer, count: usize, clean: bool) -> Answer {
         }
     });
     Answer::from_parts(parts, shortened)
+}
+
+/// The rest of a stream that was cut, after the event with this id.
+pub(crate) fn resume(tenant: &Tenant, last_event_id: &str) -> Option<Answer> {
+    let (kept, mut next) = tenant.kept.find(last_event_id)?;
+    let (sender, rest) = streamed();
+    tokio::spawn(async move {
+        while let Some(event) = kept.event(next).await {
+            next += 1;
+            if sender.send(Ok(event)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut answer = crate::body::answer(200, "text/event-stream", Bytes::new());
+    *answer.body_mut() = rest;
+    Some(answer)
+}
+
+/// The streams that were cut. `rmcp`'s own memory forgets an answer once it was sent, whether it arrived or not.
+#[derive(Default)]
+pub(crate) struct KeptStreams {
+    streams: Mutex<Vec<Arc<Kept>>>,
+}
+
+impl KeptStreams {
+    /// Reads a stream to its end, for all who want its events.
+    fn keep(&self, mut events: Events) -> Arc<Kept> {
+        let kept = Arc::new(Kept { events: watch::Sender::default() });
+        lock(&self.streams).push(kept.clone());
+        let filled = kept.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                filled.events.send_modify(|(events, _)| events.push(event));
+            }
+            filled.events.send_modify(|(_, done)| *done = true);
+        });
+        kept
+    }
+
+    fn find(&self, id: &str) -> Option<(Arc<Kept>, usize)> {
+        lock(&self.streams).iter().rev().find_map(|kept| {
+            let position = kept.events.borrow().0.iter().position(|event| event_id(event).as_deref() == Some(id));
+            position.map(|position| (kept.clone(), position + 1))
+        })
+    }
+
+    pub(crate) fn forget(&self) {
+        lock(&self.streams).clear();
+    }
+}
+
+struct Kept {
+    /// The events so far, and whether these are all.
+    events: watch::Sender<(Vec<Bytes>, bool)>,
+}
+
+impl Kept {
+    async fn event(&self, index: usize) -> Option<Bytes> {
+        let mut events = self.events.subscribe();
+        let found = events.wait_for(|(events, done)| events.len() > index || *done).await.ok()?;
+        found.0.get(index).cloned()
+    }
+}
+
+fn event_id(event: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(event);
+    text.lines().find_map(|line| line.strip_prefix("id:")).map(|id| id.trim().to_owned())
 }
 
 /// Makes an answer the standing stream: what is pushed joins what the server sends.

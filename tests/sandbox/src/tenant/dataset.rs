@@ -66,7 +66,7 @@ impl Dataset {
             .iter()
             .flat_map(|&model| self.records(model).iter().map(move |record| (model, record)))
             .filter(|(_, record)| {
-                let text = record.to_string().to_lowercase();
+                let text = words_of(record);
                 words.iter().all(|word| text.contains(word))
             })
             .take(limit)
@@ -119,6 +119,16 @@ fn matches(record: &Value, filter: &Map<String, Value>) -> bool {
     })
 }
 
+/// The values of a record as one text in lower case, without the names of its fields.
+fn words_of(value: &Value) -> String {
+    match value {
+        Value::Object(members) => members.values().map(words_of).collect::<Vec<_>>().join(" "),
+        Value::Array(items) => items.iter().map(words_of).collect::<Vec<_>>().join(" "),
+        Value::String(text) => text.to_lowercase(),
+        other => other.to_string(),
+    }
+}
+
 fn compare(a: &Value, b: &Value) -> std::cmp::Ordering {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a.total_cmp(&b),
@@ -154,6 +164,13 @@ mod tests {
             listed["records"],
             json!([{ "_id": "co_cobalt", "name": "Cobalt Robotics" }, { "_id": "co_aurora", "name": "Aurora Freight" }])
         );
+    }
+
+    #[test]
+    fn a_search_looks_at_values_and_not_at_names_of_fields() {
+        let data = Dataset::made_up();
+        assert_eq!(data.search(&[Model::Company], "renewalDate", 10)["total"], 0);
+        assert_eq!(data.search(&[Model::Company], "cobalt RENEWAL", 10)["total"], 1);
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! Who this program is to the authorization server: client id, secret, and how the secret is shown at the token endpoint.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Accounts;
+use crate::config::Settings;
+use crate::secret::Secret;
+use crate::store::{Store, StoreError};
+
+/// A client as it was registered.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The client id (RFC 6749, 2.2).
+    pub id: String,
+    /// The secret of a confidential client.
+    pub secret: Option<Secret>,
+}
+
+/// How the client shows its secret at the token endpoint (RFC 6749, 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// A public client has nothing to show.
+    None,
+    /// HTTP Basic.
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+}
+
+impl AuthMethod {
+    /// The method to begin with: what the metadata lists, Basic when it is silent (RFC 8414, 2).
+    pub fn choose(has_secret: bool, supported: Option<&[String]>) -> Self {
+        if !has_secret {
+            return AuthMethod::None;
+        }
+        let lists = |name: &str| supported.is_some_and(|methods| methods.iter().any(|m| m == name));
+        if !lists("client_secret_basic") && lists("client_secret_post") {
+            AuthMethod::ClientSecretPost
+        } else {
+            AuthMethod::ClientSecretBasic
+        }
+    }
+
+    /// What to try once after the server refused this one as such.
+    pub fn other(self) -> Option<Self> {
+        match self {
+            AuthMethod::None => None,
+            AuthMethod::ClientSecretBasic => Some(AuthMethod::ClientSecretPost),
+            AuthMethod::ClientSecretPost => Some(AuthMethod::ClientSecretBasic),
+        }
+    }
+}
+
+/// The secret of this run, or else the one that `login` put into the store.
+pub async fn secret(settings: &Settings, store: &Store, client_id: &str) -> Result<Option<Secret>, StoreError> {
+    if let Some(secret) = settings.oauth.client_secret.clone().filter(|s| !s.is_empty()) {
+        return Ok(Some(secret));
+    }
+    let Some(bytes) = store.read(&Accounts::client_secret(settings, client_id)).await? else { return Ok(None) };
+    let text =
+        std::str::from_utf8(bytes.expose()).map_err(|_| StoreError::Corrupt("the client secret is no text".into()))?;
+    Ok(Some(Secret::from(text)))
+}
+
+/// Puts a client secret into the store, for later runs.
+pub async fn keep_secret(
+    settings: &Settings,
+    store: &Store,
+    client_id: &str,
+    secret: &Secret,
+) -> Result<(), StoreError> {
+    let account = Accounts::client_secret(settings, client_id);
+    store.write(&account, Secret::new(secret.expose().clone().into_bytes())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_is_the_default_and_post_only_where_the_server_lists_nothing_else() {
+        let list = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        for (has_secret, supported, expected) in [
+            (false, None, AuthMethod::None),
+            (false, list(&["client_secret_post"]), AuthMethod::None),
+            (true, None, AuthMethod::ClientSecretBasic),
+            (true, list(&[]), AuthMethod::ClientSecretBasic),
+            (true, list(&["none", "client_secret_post"]), AuthMethod::ClientSecretPost),
+            (true, list(&["client_secret_post", "client_secret_basic"]), AuthMethod::ClientSecretBasic),
+            (true, list(&["private_key_jwt"]), AuthMethod::ClientSecretBasic),
+        ] {
+            assert_eq!(AuthMethod::choose(has_secret, supported.as_deref()), expected, "{supported:?}");
+        }
+    }
+}

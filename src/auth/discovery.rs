@@ -1,0 +1,211 @@
+//! From an MCP URL (and a 401, where there is one) to the authorization server, in the order that MCP prescribes.
+//!
+//! One bad answer never ends the search: a 401, 403, 404 or a page of HTML at a well-known place means that nothing is
+//! there. What is there and breaks the rules is refused.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::challenge::Challenge;
+use super::metadata::{self, ResourceMetadata, ServerMetadata};
+use super::{AuthError, browser};
+use crate::config::{Product, Settings};
+use crate::http::{Bounds, Http};
+use crate::problem::{Problem, ProblemId};
+
+/// Documents of this kind are a few kilobytes.
+const BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(15) };
+/// How often a document may point elsewhere on its own origin.
+const REDIRECTS: usize = 3;
+/// How many authorization servers of one resource are asked.
+const SERVERS: usize = 5;
+
+/// Where and for what to sign in.
+#[derive(Debug, Clone)]
+pub struct Discovered {
+    /// The `resource` of every request for a token (RFC 8707).
+    pub resource: String,
+    /// The authorization server.
+    pub server: ServerMetadata,
+    /// The scopes that the protected resource lists.
+    pub resource_scopes: Option<Vec<String>>,
+}
+
+/// What one place said.
+enum Probe<T> {
+    Found(T),
+    /// Nothing of the kind is there; in words, why that was concluded.
+    NotThere(String),
+    /// It may be there, but cannot be had now.
+    NotNow(Problem),
+}
+
+/// Finds the authorization server.
+pub async fn discover(http: &Http, settings: &Settings, challenge: &Challenge) -> Result<Discovered, AuthError> {
+    let mut search = Search { http, last: "nothing".into(), not_now: None, refused: None };
+    let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
+    let origin = settings.url.origin().ascii_serialization();
+    let (identifier, issuers, resource_scopes) = match resource {
+        Some(found) if !found.authorization_servers.is_empty() => {
+            (found.resource, found.authorization_servers, found.scopes_supported)
+        }
+        Some(found) => (found.resource, vec![origin.clone()], found.scopes_supported),
+        None => (canonical(&settings.url), vec![origin.clone()], None),
+    };
+    for issuer in issuers.iter().take(SERVERS) {
+        if let Some(server) = search.server(issuer).await {
+            return Ok(Discovered { resource: identifier, server, resource_scopes });
+        }
+    }
+    if let Some(problem) = search.refused {
+        return Err(AuthError::Failed(problem));
+    }
+    if let Some(problem) = search.not_now {
+        return Err(AuthError::NotNow(problem));
+    }
+    // MCP 2025-03-26: without any metadata, the default endpoints of the origin. A product that is known to publish
+    // metadata is rather misconfigured than old.
+    if settings.product == Product::Other && issuers == [origin.clone()] {
+        return Ok(Discovered { resource: identifier, server: ServerMetadata::assumed(&origin), resource_scopes });
+    }
+    Err(AuthError::Failed(
+        Problem::new(ProblemId::NoAuthorizationServer).with("url", &settings.url).with("detail", search.last),
+    ))
+}
+
+/// The identifier of a resource that does not state one (MCP, "Canonical Server URI"): no fragment, no slash on its own.
+pub fn canonical(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    let text = url.to_string();
+    if url.path() == "/" && url.query().is_none() { text.trim_end_matches('/').to_owned() } else { text }
+}
+
+/// The state of one search: what is worth telling when nothing is found.
+struct Search<'a> {
+    http: &'a Http,
+    last: String,
+    not_now: Option<Problem>,
+    refused: Option<Problem>,
+}
+
+impl Search<'_> {
+    async fn resource(&mut self, url: &Url, challenge: &Challenge) -> Result<Option<ResourceMetadata>, Problem> {
+        let named = challenge.resource_metadata.as_deref().map(browser::checked);
+        if let Some(Err(why)) = &named {
+            let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "resource metadata");
+            return Err(problem.with("detail", why));
+        }
+        let mut places: Vec<Url> = named.into_iter().flatten().collect();
+        places.extend(metadata::resource_places(url));
+        for place in places {
+            let Some(found) = self.probe::<ResourceMetadata>(&place).await else { continue };
+            if found.covers(url) {
+                return Ok(Some(found));
+            }
+            // RFC 9728, 3.3: it must not be used, and whoever publishes it may be after the token.
+            let detail = format!("it describes {} and not {url}", found.resource);
+            return Err(Problem::new(ProblemId::MetadataInvalid).with("url", &place).with("detail", detail));
+        }
+        Ok(None)
+    }
+
+    async fn server(&mut self, issuer: &str) -> Option<ServerMetadata> {
+        let url = match browser::checked(issuer) {
+            Ok(url) => url,
+            Err(why) => {
+                let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization server");
+                self.refused.get_or_insert(problem.with("detail", why));
+                return None;
+            }
+        };
+        for place in metadata::server_places(&url) {
+            let Some(found) = self.probe::<ServerMetadata>(&place).await else { continue };
+            match found.check(issuer, &place) {
+                Ok(()) => return Some(found),
+                Err(problem) => {
+                    self.refused.get_or_insert(problem);
+                }
+            }
+        }
+        None
+    }
+
+    async fn probe<T: DeserializeOwned>(&mut self, place: &Url) -> Option<T> {
+        match fetch(self.http, place).await {
+            Probe::Found(found) => Some(found),
+            Probe::NotThere(why) => {
+                tracing::debug!(%place, %why, "no metadata");
+                self.last = format!("{place}: {why}");
+                None
+            }
+            Probe::NotNow(problem) => {
+                tracing::debug!(%place, %problem, "metadata not to be had now");
+                self.not_now.get_or_insert(problem);
+                None
+            }
+        }
+    }
+}
+
+async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Probe<T> {
+    let mut url = place.clone();
+    for _ in 0..=REDIRECTS {
+        let mut request = reqwest::Request::new(Method::GET, url.clone());
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let answer = match http.exchange(request, BOUNDS).await {
+            Ok(answer) => answer,
+            Err(error) => return Probe::NotNow(error.into()),
+        };
+        if answer.status.is_redirection()
+            && let Some(next) =
+                answer.headers.get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| url.join(v).ok())
+            && next.origin() == url.origin()
+        {
+            url = next;
+            continue;
+        }
+        return match answer.status {
+            StatusCode::OK => match serde_json::from_slice(&answer.body) {
+                Ok(found) => Probe::Found(found),
+                Err(error) => Probe::NotThere(format!("no such document ({})", short(&error))),
+            },
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
+                Problem::new(ProblemId::TokenEndpointUnavailable)
+                    .with("status", status.as_u16())
+                    .with("endpoint", &url),
+            ),
+            status => Probe::NotThere(format!("status {}", status.as_u16())),
+        };
+    }
+    Probe::NotThere("too many redirects".into())
+}
+
+fn short(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Data => "a field is missing or of the wrong kind",
+        _ => "no JSON",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canonical_form_has_no_fragment_and_no_lonely_slash() {
+        for (given, expected) in [
+            ("https://H/v1/mcp#x", "https://h/v1/mcp"),
+            ("https://h", "https://h"),
+            ("https://h:443/", "https://h"),
+            ("https://h/a/", "https://h/a/"),
+            ("https://h/?t=1", "https://h/?t=1"),
+        ] {
+            assert_eq!(canonical(&Url::parse(given).unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The sign-in itself (RFC 6749, 4.1, with PKCE): discovery, the client, the port, the browser, the answer, the tokens.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::authorize::{Rejection, Request};
+use super::authorizer::Authorizer;
+use super::callback::{Arrival, Browser, Callback};
+use super::client::{AuthMethod, Client};
+use super::discovery::{self, Discovered};
+use super::page::Page;
+use super::pending::{self, Pending, Told};
+use super::record::{Grant, GrantSummary};
+use super::token::{self, Endpoint, Presented, Refusal};
+use super::{Challenge, browser, registration};
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+use crate::store::ProcessLock;
+
+/// How long the MCP endpoint may take to say what it asks for.
+const PROBE: Duration = Duration::from_secs(10);
+/// How often a code is presented again when the token endpoint did not take it for a passing reason.
+const EXCHANGES: u32 = 3;
+
+/// How a sign-in is made.
+#[derive(Debug)]
+pub struct LoginOptions {
+    /// Whether to open a browser; the link is told in any case.
+    pub open_browser: bool,
+    /// Lines that the user pastes: the address of the last page. Races the listener.
+    pub paste: Option<mpsc::UnboundedReceiver<String>>,
+}
+
+/// What happens during a sign-in, to be shown.
+#[derive(Debug)]
+pub enum LoginEvent<'a> {
+    /// It is known where to sign in.
+    Found {
+        /// The authorization server.
+        issuer: &'a str,
+        /// The client that asks.
+        client_id: &'a str,
+    },
+    /// The port is bound and the page can be opened.
+    Waiting {
+        /// The page to sign in at.
+        link: &'a str,
+        /// Where the browser is sent back to, as it has to be registered.
+        redirect_url: &'a str,
+        /// How long this waits.
+        within: Duration,
+    },
+    /// A browser was started.
+    BrowserOpened,
+    /// No browser could be started; the link has to be opened by hand.
+    BrowserNotOpened(&'a Problem),
+    /// What was pasted is of no use; the sign-in goes on.
+    PasteRejected(&'a Problem),
+    /// The answer is there and is being exchanged for tokens.
+    Answered,
+}
+
+/// Who watches a sign-in.
+pub trait LoginUi: Send {
+    /// Something happened.
+    fn event(&mut self, event: LoginEvent<'_>);
+}
+
+/// Nobody watches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl LoginUi for Silent {
+    fn event(&mut self, _: LoginEvent<'_>) {}
+}
+
+/// The answer of the user, from whichever way it came.
+struct Answer {
+    outcome: Result<Secret, Problem>,
+    browser: Option<Browser>,
+}
+
+impl Authorizer {
+    /// Signs in, with a person at it, and stores the tokens.
+    pub async fn login(&self, options: LoginOptions, ui: &mut dyn LoginUi) -> Result<GrantSummary, Problem> {
+        if self.settings.static_token.is_some() {
+            return Err(Problem::new(ProblemId::StaticTokenSet));
+        }
+        let Some(_lock) = ProcessLock::try_acquire(&self.files.login_lock())? else {
+            let problem = Problem::new(ProblemId::SignInPending);
+            return Err(match self.sign_in_link() {
+                Some(link) => problem.with("link", link),
+                None => problem,
+            });
+        };
+        let note = pending::note(&self.files);
+        let mut record = Pending { started: self.clock.unix_seconds(), link: None, failure: None };
+        note.write(&record)?;
+        let result = self.login_in_turn(options, ui, &mut record).await;
+        match &result {
+            Ok(_) => note.remove(),
+            Err(problem) => {
+                record.failure = Some(Told::from(problem));
+                if let Err(problem) = note.write(&record) {
+                    tracing::debug!(%problem, "nobody is told why the sign-in failed");
+                }
+            }
+        }
+        result
+    }
+
+    async fn login_in_turn(
+        &self,
+        mut options: LoginOptions,
+        ui: &mut dyn LoginUi,
+        record: &mut Pending,
+    ) -> Result<GrantSummary, Problem> {
+        let within = self.settings.limits.sign_in;
+        let deadline = Instant::now() + within;
+        let callback = &self.settings.oauth.callback;
+        let redirect_url = callback.redirect_url();
+        let challenge = self.learn_challenge().await;
+        let found = discovery::discover(&self.http, &self.settings, &challenge).await?;
+        let client = registration::client(&self.settings, &self.store, &found.server).await?;
+        ui.event(LoginEvent::Found { issuer: &found.server.issuer, client_id: &client.id });
+        // Two profiles of this program that share a port take turns; a foreign holder is an error.
+        let port_lock = self.files.port_lock(callback.port);
+        let _port = ProcessLock::acquire(&port_lock, "another sign-in on the same port", within).await?;
+        // Bound before anybody is sent there.
+        let listener = Callback::bind(callback)?;
+        let request = Request::new(&self.settings, &challenge, &found, &client)?;
+        let (_serving, mut arrivals) = listener.serve(request.expected.clone())?;
+        record.link = Some(request.link.to_string());
+        pending::note(&self.files).write(record)?;
+        self.tell(super::AuthState::SigningIn { link: record.link.clone() });
+        ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
+        if options.open_browser {
+            match open_browser(&request).await {
+                Ok(()) => ui.event(LoginEvent::BrowserOpened),
+                Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&problem)),
+            }
+        }
+        let answer = loop {
+            tokio::select! {
+                arrival = arrivals.recv() => match arrival {
+                    Some(Arrival { outcome, browser }) => break Answer { outcome, browser: Some(browser) },
+                    None => return Err(Problem::new(ProblemId::SignInProcessFailed).with("detail", "the listener ended")),
+                },
+                line = pasted(&mut options.paste) => match self.read_paste(&line, &request) {
+                    Ok(outcome) => break Answer { outcome, browser: None },
+                    Err(problem) => ui.event(LoginEvent::PasteRejected(&problem)),
+                },
+                () = tokio::time::sleep_until(deadline) => {
+                    let minutes = within.as_secs().div_ceil(60);
+                    let id = if self.settings.product.is_planhat() {
+                        ProblemId::PlanhatSignInTimedOut
+                    } else {
+                        ProblemId::SignInTimedOut
+                    };
+                    let problem = Problem::new(id).with("minutes", minutes).with("client_id", &client.id);
+                    let problem = problem.with("command", self.settings.command("login"));
+                    return Err(problem.with("redirect_url", redirect_url));
+                }
+            }
+        };
+        ui.event(LoginEvent::Answered);
+        let finished = match answer.outcome {
+            Ok(code) => self.finish(&found, &client, &request, &code, &redirect_url).await,
+            Err(problem) => Err(problem),
+        };
+        if let Some(browser) = answer.browser {
+            // Only now is it true.
+            browser.show(match &finished {
+                Ok(_) => Page::signed_in(&self.service()),
+                Err(problem) => Page::failed(problem),
+            });
+        }
+        finished
+    }
+
+    /// Exchanges the code and stores what comes of it.
+    async fn finish(
+        &self,
+        found: &Discovered,
+        client: &Client,
+        request: &Request,
+        code: &Secret,
+        redirect_url: &str,
+    ) -> Result<GrantSummary, Problem> {
+        let supported = found.server.token_endpoint_auth_methods_supported.as_deref();
+        let endpoint = Endpoint {
+            url: &found.server.token_endpoint,
+            client,
+            method: AuthMethod::choose(client.secret.is_some(), supported),
+            resource: &found.resource,
+        };
+        let presented = Presented::Code { code, verifier: &request.verifier, redirect_url };
+        let issued = self.exchange(&endpoint, &presented).await.map_err(Refusal::problem)?;
+        let now = self.clock.unix_seconds();
+        let grant = Grant {
+            id: oauth2::CsrfToken::new_random_len(16).into_secret(),
+            issuer: found.server.issuer.clone(),
+            client_id: client.id.clone(),
+            resource: found.resource.clone(),
+            token_endpoint: found.server.token_endpoint.clone(),
+            auth_method: issued.method,
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            obtained_at: now,
+            expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
+            scope: issued.scope.or_else(|| self.settings.oauth.scope.clone()),
+        };
+        let summary = GrantSummary::from(&grant);
+        let lock = self.token_lock().await?;
+        self.save(&grant).await?;
+        self.set_unsaved(None);
+        drop(lock);
+        self.adopt(Some(grant));
+        Ok(summary)
+    }
+
+    /// A code is good for some minutes and a person has just typed a password: a hiccup is worth another try. Where the
+    /// first try was lost on the way back, the server refuses the second, and that is told.
+    async fn exchange(&self, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<token::Issued, Refusal> {
+        let mut tried = 1;
+        loop {
+            match token::present(&self.http, endpoint, presented).await {
+                Err(Refusal::NotNow(problem)) if tried < EXCHANGES => {
+                    tracing::debug!(%problem, tried, "the code is presented again");
+                    tokio::time::sleep(Duration::from_millis(500) * tried).await;
+                    tried += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// What the server asks for: as a request has met it, or else by asking without a token.
+    async fn learn_challenge(&self) -> Challenge {
+        let known = self.challenge();
+        if known != Challenge::default() {
+            return known;
+        }
+        let Ok(client) = self.http.client(&self.settings.url) else { return known };
+        let mut request = reqwest::Request::new(reqwest::Method::GET, self.settings.url.clone());
+        let accept = reqwest::header::HeaderValue::from_static("application/json, text/event-stream");
+        request.headers_mut().insert(reqwest::header::ACCEPT, accept);
+        // Only the head of the answer matters; a stream that opens is dropped.
+        match tokio::time::timeout(PROBE, client.execute(request)).await {
+            Ok(Ok(answer)) if answer.status() == reqwest::StatusCode::UNAUTHORIZED => {
+                Challenge::from_headers(answer.headers())
+            }
+            _ => known,
+        }
+    }
+
+    /// The outcome that a pasted address holds, or why it is of no use.
+    fn read_paste(&self, line: &str, request: &Request) -> Result<Result<Secret, Problem>, Problem> {
+        let unreadable = |detail: &str| {
+            Problem::new(ProblemId::PastedUrlInvalid)
+                .with("detail", detail)
+                .with("redirect_url", self.settings.oauth.callback.redirect_url())
+        };
+        let line = line.trim();
+        let query = match line.split_once('?') {
+            Some((_, query)) => query.split('#').next().unwrap_or(query),
+            None if line.contains("code=") || line.contains("error=") => line,
+            None => return Err(unreadable("it holds no answer of the server")),
+        };
+        match request.expected.code(query) {
+            Ok(code) => Ok(Ok(code)),
+            Err(Rejection::Final(problem)) => Ok(Err(problem)),
+            Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
+        }
+    }
+}
+
+/// Starting a browser may take a moment, which the listener's thread does not notice.
+async fn open_browser(request: &Request) -> Result<(), Problem> {
+    let link = request.link.clone();
+    let opened = tokio::task::spawn_blocking(move || browser::open(&link)).await;
+    opened.unwrap_or_else(|_| {
+        Err(Problem::new(ProblemId::BrowserFailed).with("link", &request.link).with("detail", "it broke down"))
+    })
+}
+
+/// The next pasted line; never, when nothing can be pasted (any more).
+async fn pasted(paste: &mut Option<mpsc::UnboundedReceiver<String>>) -> String {
+    loop {
+        match paste {
+            None => return std::future::pending().await,
+            Some(lines) => match lines.recv().await {
+                Some(line) if line.trim().is_empty() => {}
+                Some(line) => return line,
+                None => *paste = None,
+            },
+        }
+    }
+}

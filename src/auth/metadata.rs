@@ -1,0 +1,270 @@
+//! The two documents of discovery and the rules that they must keep: protected resource metadata (RFC 9728) and
+//! authorization server metadata (RFC 8414, OpenID Connect Discovery).
+
+use serde::Deserialize;
+use url::Url;
+
+use super::browser;
+use crate::problem::{Problem, ProblemId};
+
+/// What a protected resource says of itself (RFC 9728, 2).
+#[derive(Debug, Clone, Deserialize)]
+pub struct ResourceMetadata {
+    /// Its identifier, as it goes into `resource`.
+    pub resource: String,
+    /// Who gives out tokens for it.
+    #[serde(default)]
+    pub authorization_servers: Vec<String>,
+    /// The scopes that it knows.
+    pub scopes_supported: Option<Vec<String>>,
+}
+
+/// What an authorization server says of itself (RFC 8414, 2), as far as this program uses it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServerMetadata {
+    /// Its identifier.
+    pub issuer: String,
+    /// Where a person signs in.
+    pub authorization_endpoint: String,
+    /// Where codes and refresh tokens become access tokens.
+    pub token_endpoint: String,
+    /// How a client proves itself there; silence means client_secret_basic (RFC 8414, 2).
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// The PKCE methods.
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// The scopes that it knows.
+    pub scopes_supported: Option<Vec<String>>,
+    /// Where clients register themselves (RFC 7591).
+    pub registration_endpoint: Option<String>,
+    /// Where tokens are revoked (RFC 7009).
+    pub revocation_endpoint: Option<String>,
+    /// Whether its answers carry `iss` (RFC 9207, 3).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl ResourceMetadata {
+    /// Whether it speaks for `url`: the same origin, and a path that `url` lies under.
+    pub fn covers(&self, url: &Url) -> bool {
+        let Ok(resource) = Url::parse(&self.resource) else { return false };
+        let path = resource.path().trim_end_matches('/');
+        resource.origin() == url.origin()
+            && resource.fragment().is_none()
+            && (url.path() == path || url.path().strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
+            && resource.query().is_none_or(|query| url.query() == Some(query))
+    }
+}
+
+impl ServerMetadata {
+    /// The endpoints of a server that publishes nothing (MCP 2025-03-26, "Fallbacks for servers without metadata").
+    pub fn assumed(origin: &str) -> Self {
+        Self {
+            issuer: origin.to_owned(),
+            authorization_endpoint: format!("{origin}/authorize"),
+            token_endpoint: format!("{origin}/token"),
+            token_endpoint_auth_methods_supported: None,
+            code_challenge_methods_supported: None,
+            scopes_supported: None,
+            registration_endpoint: Some(format!("{origin}/register")),
+            revocation_endpoint: None,
+            authorization_response_iss_parameter_supported: false,
+        }
+    }
+
+    /// Refuses what must not be used: a foreign issuer, unsafe endpoints, no PKCE.
+    pub fn check(&self, issuer: &str, place: &Url) -> Result<(), Problem> {
+        if !same_issuer(issuer, &self.issuer) {
+            return Err(Problem::new(ProblemId::MetadataInvalid)
+                .with("place", place)
+                .with("detail", format_args!("it names the issuer {} instead of {issuer}", self.issuer)));
+        }
+        browser::checked(&self.authorization_endpoint).map_err(|why| refused("authorization endpoint", &why))?;
+        endpoint(&self.token_endpoint, "token endpoint")?;
+        let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
+        if !methods.iter().any(|method| method == "S256") {
+            return Err(Problem::new(ProblemId::NoS256).with("issuer", issuer));
+        }
+        Ok(())
+    }
+}
+
+/// An endpoint that secrets may be sent to: https, or http to this machine.
+pub fn endpoint(text: &str, purpose: &'static str) -> Result<Url, Problem> {
+    browser::checked(text).map_err(|why| refused(purpose, &why))
+}
+
+/// Where protected resource metadata may stand, in the order to look (RFC 9728, 3.1).
+pub fn resource_places(url: &Url) -> Vec<Url> {
+    well_known(url, &["oauth-protected-resource"], url.path(), false)
+}
+
+/// Where authorization server metadata may stand, in the order that MCP prescribes.
+pub fn server_places(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/');
+    let mut places = Vec::new();
+    let mut add = |path: String| {
+        let mut place = issuer.clone();
+        place.set_query(None);
+        place.set_fragment(None);
+        place.set_path(&path);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    };
+    add(format!("/.well-known/oauth-authorization-server{path}"));
+    add(format!("/.well-known/openid-configuration{path}"));
+    add(format!("{path}/.well-known/openid-configuration"));
+    places
+}
+
+fn well_known(url: &Url, names: &[&str], path: &str, query: bool) -> Vec<Url> {
+    let mut places = Vec::new();
+    for path in [path.trim_end_matches('/'), ""] {
+        for name in names {
+            let mut place = url.clone();
+            place.set_fragment(None);
+            if !query {
+                place.set_query(None);
+            }
+            place.set_path(&format!("/.well-known/{name}{path}"));
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+    }
+    places
+}
+
+/// Identical, save for the slash of an empty path: RFC 3986 (6.2.3) holds the two forms of an origin equal, they lead to
+/// the same metadata, and widespread servers list one form and issue as the other.
+fn same_issuer(asked: &str, found: &str) -> bool {
+    let bare = |text: &str| -> Option<String> {
+        let url = Url::parse(text).ok()?;
+        let origin = url.origin().ascii_serialization();
+        text.strip_suffix('/').is_some_and(|rest| rest == origin).then_some(origin)
+    };
+    asked == found || bare(asked).as_deref() == Some(found) || bare(found).as_deref() == Some(asked)
+}
+
+fn refused(purpose: &'static str, why: &str) -> Problem {
+    Problem::new(ProblemId::UnsafeEndpoint).with("purpose", purpose).with("detail", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    fn metadata(change: serde_json::Value) -> ServerMetadata {
+        let mut value = serde_json::json!({
+            "issuer": "https://as.example", "authorization_endpoint": "https://ws.example/oauth/authorize",
+            "token_endpoint": "https://as.example/token", "code_challenge_methods_supported": ["S256"],
+        });
+        for (key, new) in change.as_object().unwrap() {
+            value[key] = new.clone();
+        }
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn places_are_path_aware_first() {
+        let places: Vec<String> = resource_places(&url("https://h/v1/mcp?x=1")).iter().map(Url::to_string).collect();
+        assert_eq!(
+            places,
+            ["https://h/.well-known/oauth-protected-resource/v1/mcp", "https://h/.well-known/oauth-protected-resource"]
+        );
+        assert_eq!(resource_places(&url("https://h/")).len(), 1);
+        let places: Vec<String> = server_places(&url("https://h/t/1/")).iter().map(Url::to_string).collect();
+        assert_eq!(
+            places,
+            [
+                "https://h/.well-known/oauth-authorization-server/t/1",
+                "https://h/.well-known/openid-configuration/t/1",
+                "https://h/t/1/.well-known/openid-configuration"
+            ]
+        );
+        assert_eq!(server_places(&url("https://h")).len(), 2);
+    }
+
+    #[test]
+    fn the_issuer_must_be_the_one_that_was_asked() {
+        let place = url("https://as.example/x");
+        assert!(metadata(serde_json::json!({})).check("https://as.example", &place).is_ok());
+        assert!(metadata(serde_json::json!({})).check("https://as.example/", &place).is_ok());
+        for asked in [
+            "https://as.example/t",
+            "https://AS.example",
+            "http://as.example",
+            "https://as.example.evil",
+            "https://as.example//",
+        ] {
+            assert!(metadata(serde_json::json!({})).check(asked, &place).is_err(), "{asked}");
+        }
+        let with_path = metadata(serde_json::json!({"issuer": "https://as.example/t"}));
+        assert!(with_path.check("https://as.example/t/", &place).is_err());
+    }
+
+    #[test]
+    fn metadata_without_s256_is_refused() {
+        let place = url("https://as.example/x");
+        for methods in [serde_json::json!(null), serde_json::json!([]), serde_json::json!(["plain"])] {
+            let problem = metadata(serde_json::json!({"code_challenge_methods_supported": methods}))
+                .check("https://as.example", &place)
+                .unwrap_err();
+            assert_eq!(problem.id, ProblemId::NoS256);
+        }
+    }
+
+    #[test]
+    fn unsafe_endpoints_are_refused() {
+        let place = url("https://as.example/x");
+        for bad in [
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "http://as.example/a",
+            "https://u:p@as.example/",
+            "//as.example",
+            "\\\\host\\share",
+        ] {
+            for field in ["authorization_endpoint", "token_endpoint"] {
+                let problem =
+                    metadata(serde_json::json!({field: bad})).check("https://as.example", &place).unwrap_err();
+                assert_eq!(problem.id, ProblemId::UnsafeEndpoint, "{field} {bad}");
+            }
+        }
+        assert!(
+            metadata(serde_json::json!({"token_endpoint": "http://127.0.0.1:1/t"}))
+                .check("https://as.example", &place)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_resource_speaks_for_what_lies_under_it_only() {
+        let says = |resource: &str| ResourceMetadata {
+            resource: resource.into(),
+            authorization_servers: vec![],
+            scopes_supported: None,
+        };
+        let mcp = url("https://h/v1/mcp");
+        for good in
+            ["https://h/v1/mcp", "https://h/v1/mcp/", "https://h/v1", "https://h", "https://h/", "https://h:443/v1/mcp"]
+        {
+            assert!(says(good).covers(&mcp), "{good}");
+        }
+        for bad in [
+            "https://h/v1/mc",
+            "https://h/v1/mcp/x",
+            "https://h2/v1/mcp",
+            "http://h/v1/mcp",
+            "h",
+            "https://h/v1/mcp?x=1",
+            "https://h/#f",
+        ] {
+            assert!(!says(bad).covers(&mcp), "{bad}");
+        }
+    }
+}

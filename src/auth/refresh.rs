@@ -1,0 +1,28 @@
+//! Renewing a token: an old grant in, a new one out. Who may do so and when is the [`super::authorizer`]'s business.
+
+use super::client::Client;
+use super::record::Grant;
+use super::token::{self, Endpoint, Issued, Presented, Refusal};
+use crate::http::Http;
+use crate::secret::Secret;
+
+/// Presents the refresh token of `grant`; `now` is in seconds since 1970.
+pub async fn refresh(http: &Http, grant: &Grant, token: &Secret, client: &Client, now: u64) -> Result<Grant, Refusal> {
+    let endpoint =
+        Endpoint { url: &grant.token_endpoint, client, method: grant.auth_method, resource: &grant.resource };
+    let issued = token::present(http, &endpoint, &Presented::Refresh(token)).await?;
+    Ok(renewed(grant, issued, now))
+}
+
+/// What was not said again stays as it was (RFC 6749, 6).
+fn renewed(old: &Grant, issued: Issued, now: u64) -> Grant {
+    Grant {
+        auth_method: issued.method,
+        access_token: issued.access_token,
+        refresh_token: issued.refresh_token.or_else(|| old.refresh_token.clone()),
+        obtained_at: now,
+        expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
+        scope: issued.scope.or_else(|| old.scope.clone()),
+        ..old.clone()
+    }
+}

@@ -1,0 +1,233 @@
+//! One renewal at a time, for all requests of this process and all processes of the profile.
+//!
+//! Lock, read the store again, refresh, save, use. A renewal runs as a task of its own: the request that began it may be
+//! cancelled at any moment, and a rotated refresh token must not be lost with it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::authorizer::{Authorizer, Current};
+use super::client::{AuthMethod, Client};
+use super::record::Grant;
+use super::token::Refusal;
+use super::{AuthError, Bearer, client, refresh};
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+use crate::store::ProcessLock;
+
+/// A server that rejects what it has just given out is not asked more often than this many times in [`REPEATS_WITHIN`].
+const REPEATS: usize = 3;
+/// See [`REPEATS`].
+const REPEATS_WITHIN: Duration = Duration::from_secs(60);
+/// How long after a failed renewal ahead of time the next one is tried.
+const AHEAD_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause between two attempts to save a rotated token.
+const SAVE_PAUSE: Duration = Duration::from_secs(60);
+
+/// The state of renewing.
+#[derive(Debug, Default)]
+pub(super) struct Renewals {
+    turn: tokio::sync::Mutex<()>,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Counts the attempts, so that who waited for one shares its result.
+    attempts: u64,
+    last_failure: Option<AuthError>,
+    ahead_not_before: Option<Instant>,
+    ahead_running: bool,
+    /// When tokens were renewed because the server rejected one.
+    rejections: VecDeque<Instant>,
+    /// The client's secret, and whose it is.
+    secret: Option<(String, Secret)>,
+}
+
+impl Renewals {
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Authorizer {
+    /// A token newer than `rejected`.
+    pub(super) async fn renew(self: &Arc<Self>, rejected: Option<u64>) -> Result<Bearer, AuthError> {
+        if let Some(bearer) = self.newer_than(rejected) {
+            return Ok(bearer);
+        }
+        let seen = self.renewals.shared().attempts;
+        let this = Arc::clone(self);
+        let task = tokio::spawn(async move { this.renew_in_turn(rejected, seen).await });
+        task.await.unwrap_or_else(|_| {
+            let problem = Problem::new(ProblemId::StoreFailed).with("detail", "the renewal was interrupted");
+            Err(AuthError::NotNow(problem))
+        })
+    }
+
+    /// Renews in the background while the old token is still good.
+    pub(super) fn renew_ahead(self: &Arc<Self>, serial: u64) {
+        {
+            let mut shared = self.renewals.shared();
+            if shared.ahead_running || shared.ahead_not_before.is_some_and(|at| Instant::now() < at) {
+                return;
+            }
+            shared.ahead_running = true;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let seen = this.renewals.shared().attempts;
+            let result = this.renew_in_turn(Some(serial), seen).await;
+            let mut shared = this.renewals.shared();
+            shared.ahead_running = false;
+            shared.ahead_not_before = result.is_err().then(|| Instant::now() + AHEAD_PAUSE);
+        });
+    }
+
+    async fn renew_in_turn(self: &Arc<Self>, rejected: Option<u64>, seen: u64) -> Result<Bearer, AuthError> {
+        let _turn = self.renewals.turn().await;
+        if let Some(bearer) = self.newer_than(rejected) {
+            return Ok(bearer);
+        }
+        {
+            let shared = self.renewals.shared();
+            if shared.attempts != seen
+                && let Some(failure) = &shared.last_failure
+            {
+                return Err(failure.clone());
+            }
+        }
+        let result = self.renew_alone(rejected).await;
+        let mut shared = self.renewals.shared();
+        shared.attempts += 1;
+        shared.last_failure = result.as_ref().err().cloned();
+        result
+    }
+
+    async fn renew_alone(self: &Arc<Self>, rejected: Option<u64>) -> Result<Bearer, AuthError> {
+        let lock = self.token_lock().await?;
+        if !self.is_unsaved() {
+            // Another process may have renewed it, or signed in anew, while this one waited.
+            let stored = self.read_grant().await?;
+            self.adopt(stored);
+        }
+        let Some(current) = self.current() else { return Err(AuthError::SignInNeeded(self.sign_in_needed())) };
+        let now = self.clock.unix_seconds();
+        let newer = !current.dead && rejected.is_none_or(|serial| current.bearer.serial > serial);
+        if newer && !current.grant.ends_within(now, 0) {
+            return Ok(current.bearer);
+        }
+        let Some(token) = current.grant.refresh_token.clone().filter(|_| !current.dead) else {
+            return Err(self.ended(&current, "it gave no refresh token"));
+        };
+        if !current.grant.ends_within(now, current.grant.margin()) && !self.renewals.shared().may_repeat() {
+            return Err(self.ended(&current, "it rejects the tokens that it gives out"));
+        }
+        let client = Client { id: current.grant.client_id.clone(), secret: self.client_secret(&current.grant).await? };
+        match refresh::refresh(&self.http, &current.grant, &token, &client, now).await {
+            Ok(grant) => Ok(self.keep(grant, lock).await),
+            Err(refusal) => Err(self.refused(&current, refusal).await),
+        }
+    }
+
+    /// The secret that this grant's client shows, read once: a keychain that is locked later must not stop renewing.
+    async fn client_secret(&self, grant: &Grant) -> Result<Option<Secret>, AuthError> {
+        if grant.auth_method == AuthMethod::None {
+            return Ok(None);
+        }
+        if let Some((id, secret)) = self.renewals.shared().secret.clone()
+            && id == grant.client_id
+        {
+            return Ok(Some(secret));
+        }
+        let secret = client::secret(&self.settings, &self.store, &grant.client_id).await?;
+        self.renewals.shared().secret = secret.clone().map(|secret| (grant.client_id.clone(), secret));
+        Ok(secret)
+    }
+
+    /// Saves a renewed grant before it is used; when that fails, uses it all the same and goes on trying.
+    async fn keep(self: &Arc<Self>, grant: Grant, lock: Arc<ProcessLock>) -> Bearer {
+        tracing::debug!("token renewed");
+        match self.save(&grant).await {
+            Ok(()) => self.set_unsaved(None),
+            Err(error) => {
+                tracing::warn!(%error, "a renewed token could not be saved yet");
+                if !self.is_unsaved() {
+                    tokio::spawn(save_until_it_works(Arc::downgrade(self)));
+                }
+                self.set_unsaved(Some(lock));
+            }
+        }
+        let bearer = Bearer { token: grant.access_token.clone(), serial: 0, grant: 0 };
+        self.adopt(Some(grant)).unwrap_or(bearer)
+    }
+
+    async fn refused(&self, current: &Current, refusal: Refusal) -> AuthError {
+        match refusal {
+            Refusal::NotNow(problem) => AuthError::NotNow(problem),
+            Refusal::Client(problem) | Refusal::Other(problem) => AuthError::Failed(problem),
+            Refusal::Spent(problem) => {
+                // Never presented again, by nobody: a server with reuse detection would revoke more than this.
+                let spent = Grant { refresh_token: None, ..(*current.grant).clone() };
+                if let Err(error) = self.save(&spent).await {
+                    tracing::debug!(%error, "a spent refresh token stays in the store");
+                }
+                self.adopt(Some(spent));
+                self.bury(current.bearer.serial);
+                AuthError::SignInNeeded(problem.with("service", self.service()))
+            }
+        }
+    }
+
+    fn ended(&self, current: &Current, why: &str) -> AuthError {
+        self.bury(current.bearer.serial);
+        let problem = Problem::new(ProblemId::GrantExpired).with("service", self.service()).with("detail", why);
+        AuthError::SignInNeeded(problem)
+    }
+}
+
+impl Shared {
+    /// Counts a renewal that a rejection caused; `false` when there were too many of late.
+    fn may_repeat(&mut self) -> bool {
+        let now = Instant::now();
+        while self.rejections.front().is_some_and(|at| now.duration_since(*at) > REPEATS_WITHIN) {
+            self.rejections.pop_front();
+        }
+        let may = self.rejections.len() < REPEATS;
+        if may {
+            self.rejections.push_back(now);
+        }
+        may
+    }
+}
+
+/// Tries to save the newest token until it works. The token lock stays held: whoever refreshed with the stored token
+/// meanwhile would present one that is spent.
+async fn save_until_it_works(authorizer: Weak<Authorizer>) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(SAVE_PAUSE);
+        let Some(authorizer) = authorizer.upgrade() else { return };
+        let _turn = authorizer.renewals.turn().await;
+        if !authorizer.is_unsaved() {
+            return;
+        }
+        let Some(current) = authorizer.current() else { return };
+        match authorizer.save(&current.grant).await {
+            Ok(()) => {
+                authorizer.set_unsaved(None);
+                tracing::info!("the renewed token is saved");
+                return;
+            }
+            Err(error) => tracing::debug!(%error, "a renewed token could not be saved yet"),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Locks between processes: on files of their own, released by the operating system when their holder dies.
+//!
+//! Whoever gets a lock has to read again what it protects: the holder before may have changed it.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::private;
+use crate::problem::{Problem, ProblemId};
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+pub struct ProcessLock {
+    _file: File,
+}
+
+/// Why a lock was not got.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else kept it for the whole time.
+    #[error("{} is held by another process for more than {after:?}", path.display())]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// What the holder is busy with, in words.
+        purpose: &'static str,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The lock file itself cannot be used.
+    #[error("{}: {detail}", path.display())]
+    Unusable {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+}
+
+impl ProcessLock {
+    /// Waits for the lock, at most `within`.
+    pub async fn acquire(path: &Path, purpose: &'static str, within: Duration) -> Result<Self, LockError> {
+        let file = open(path)?;
+        let deadline = Instant::now() + within;
+        let mut pause = Duration::from_millis(5);
+        loop {
+            if try_lock(&file, path)? {
+                return Ok(Self { _file: file });
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(LockError::Held { path: path.to_owned(), purpose, after: within });
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    /// The lock, when nobody has it now.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>, LockError> {
+        let file = open(path)?;
+        Ok(try_lock(&file, path)?.then_some(Self { _file: file }))
+    }
+}
+
+impl From<LockError> for Problem {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { path, purpose, after } => Problem::new(ProblemId::LockTimedOut)
+                .with("purpose", purpose)
+                .with("seconds", after.as_secs())
+                .with("path", path.display()),
+            LockError::Unusable { path, detail } => {
+                Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", detail)
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, LockError> {
+    let opened = match private::open_lock(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), private::make_dir).and_then(|()| private::open_lock(path))
+        }
+        other => other,
+    };
+    opened.map_err(|error| unusable(path, &error))
+}
+
+fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(unusable(path, &error)),
+    }
+}
+
+fn unusable(path: &Path, error: &io::Error) -> LockError {
+    LockError::Unusable { path: path.to_owned(), detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_has_one_holder_and_the_one_who_waits_in_vain_is_told_which_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/folder/x.lock");
+        let held = ProcessLock::acquire(&path, "a test", Duration::ZERO).await.unwrap();
+        assert!(ProcessLock::try_acquire(&path).unwrap().is_none());
+        let error = ProcessLock::acquire(&path, "a test", Duration::from_secs(3)).await.unwrap_err();
+        let problem = Problem::from(error);
+        assert_eq!(problem.fact("path"), path.to_str());
+        assert_eq!(problem.fact("seconds"), Some("3"));
+        drop(held);
+        assert!(ProcessLock::try_acquire(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,251 @@
+//! Records that are larger than one item of the platform's store.
+//!
+//! Windows' Credential Manager holds 2,560 bytes an item. A record is therefore one header item, which holds the record
+//! itself when it fits, or else says how many part items hold it. There are two sets of part items; a write goes to the
+//! set that the header does not point at, and the header is written last. So a write that is cut off anywhere leaves
+//! the old record, or none, never a mixture.
+
+use super::{CredentialStore, StoreError};
+use crate::secret::Secret;
+
+/// The largest item that is given to the platform's store, in bytes.
+pub const LARGEST_ITEM: usize = if cfg!(windows) { 2_400 } else { 32 * 1024 };
+
+/// What a header begins with; the number is the version of the form.
+const MARK: &str = "planhat-mcp/1";
+/// More parts than any record of ours has.
+const MOST_PARTS: usize = 1_000;
+/// The room that a header line may take.
+const HEADER_ROOM: usize = 120;
+
+/// A store of records of any size on top of one with small items.
+#[derive(Debug)]
+pub struct Parts<S> {
+    items: S,
+    largest: usize,
+}
+
+/// The first line of a header item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Header {
+    generation: u64,
+    parts: usize,
+    length: usize,
+    checksum: u64,
+}
+
+impl<S: CredentialStore> Parts<S> {
+    /// Splits what is larger than `largest` bytes.
+    pub fn new(items: S, largest: usize) -> Self {
+        Self { items, largest: largest.max(HEADER_ROOM + 1) }
+    }
+
+    fn header(&mut self, account: &str) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
+        match self.items.read(account)? {
+            None => Ok(None),
+            Some(item) => parse(item.expose()).map(Some),
+        }
+    }
+
+    fn part_name(account: &str, generation: u64, index: usize) -> String {
+        format!("{account}#{}.{index}", generation % 2)
+    }
+}
+
+impl<S: CredentialStore> CredentialStore for Parts<S> {
+    fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
+        let Some((header, inline)) = self.header(account)? else { return Ok(None) };
+        let mut record = Vec::with_capacity(header.length);
+        record.extend_from_slice(&inline);
+        drop(Secret::new(inline));
+        for index in 0..header.parts {
+            let part = self
+                .items
+                .read(&Self::part_name(account, header.generation, index))?
+                .ok_or_else(|| StoreError::Corrupt(format!("part {index} is missing")))?;
+            record.extend_from_slice(part.expose());
+        }
+        let record = Secret::new(record);
+        if record.expose().len() != header.length || checksum(record.expose()) != header.checksum {
+            return Err(StoreError::Corrupt("its checksum is wrong".into()));
+        }
+        Ok(Some(record))
+    }
+
+    fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
+        let old = match self.header(account) {
+            Ok(old) => old.map(|(header, _)| header),
+            // What is damaged is replaced: nobody can use it any more.
+            Err(StoreError::Corrupt(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let record = record.expose();
+        let inline = record.len() + HEADER_ROOM <= self.largest;
+        let chunks: Vec<&[u8]> = if inline { Vec::new() } else { record.chunks(self.largest).collect() };
+        if chunks.len() > MOST_PARTS {
+            return Err(StoreError::Failed(format!("a record of {} bytes is too large", record.len())));
+        }
+        let header = Header {
+            generation: old.map_or(1, |h| h.generation.wrapping_add(1)),
+            parts: chunks.len(),
+            length: record.len(),
+            checksum: checksum(record),
+        };
+        for (index, chunk) in chunks.iter().enumerate() {
+            self.items.write(&Self::part_name(account, header.generation, index), &Secret::new(chunk.to_vec()))?;
+        }
+        let mut item = header.line().into_bytes();
+        if inline {
+            item.extend_from_slice(record);
+        }
+        self.items.write(account, &Secret::new(item))?;
+        if let Some(old) = old {
+            // Left behind, they would only take room; the next write to this set replaces them.
+            for index in 0..old.parts {
+                let _ = self.items.delete(&Self::part_name(account, old.generation, index));
+            }
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
+        let parts = match self.header(account) {
+            Ok(None) => return Ok(false),
+            Ok(Some((header, _))) => header.parts,
+            Err(StoreError::Corrupt(_)) => 0,
+            Err(error) => return Err(error),
+        };
+        // The header first: without it the record is gone, whatever happens to the parts.
+        let removed = self.items.delete(account)?;
+        for set in 0..2 {
+            // At least one more than the header says: a write that was cut off may have left some.
+            for index in 0..MOST_PARTS {
+                let gone = !self.items.delete(&Self::part_name(account, set, index)).unwrap_or(false);
+                if gone && index >= parts {
+                    break;
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
+
+impl Header {
+    fn line(&self) -> String {
+        format!("{MARK} {} {} {} {:016x}\n", self.generation, self.parts, self.length, self.checksum)
+    }
+}
+
+fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
+    let damaged = || StoreError::Corrupt("its header is not ours".into());
+    let end = memchr::memchr(b'\n', item).ok_or_else(damaged)?;
+    let line = std::str::from_utf8(&item[..end]).map_err(|_| damaged())?;
+    let mut words = line.split(' ');
+    if words.next() != Some(MARK) {
+        return Err(damaged());
+    }
+    let mut word = || words.next().ok_or_else(damaged);
+    let header = Header {
+        generation: word()?.parse().map_err(|_| damaged())?,
+        parts: word()?.parse().map_err(|_| damaged())?,
+        length: word()?.parse().map_err(|_| damaged())?,
+        checksum: u64::from_str_radix(word()?, 16).map_err(|_| damaged())?,
+    };
+    if header.parts > MOST_PARTS || header.length > MOST_PARTS * 64 * 1024 {
+        return Err(damaged());
+    }
+    Ok((header, item[end + 1..].to_vec()))
+}
+
+/// FNV-1a: tells a torn record from a whole one; it is no defence against somebody who can write to the keychain.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Memory;
+    use super::*;
+
+    fn secret(length: usize, fill: u8) -> Secret<Vec<u8>> {
+        Secret::new((0..length).map(|i| fill.wrapping_add((i % 251) as u8)).collect())
+    }
+
+    /// Lets a number of writes through, then fails.
+    struct Failing {
+        inner: Memory,
+        writes_left: usize,
+        largest_seen: usize,
+    }
+
+    impl CredentialStore for Failing {
+        fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
+            self.inner.read(account)
+        }
+        fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
+            if self.writes_left == 0 {
+                return Err(StoreError::Locked);
+            }
+            self.writes_left -= 1;
+            self.largest_seen = self.largest_seen.max(record.expose().len());
+            self.inner.write(account, record)
+        }
+        fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
+            self.inner.delete(account)
+        }
+    }
+
+    fn store(largest: usize) -> Parts<Failing> {
+        Parts::new(Failing { inner: Memory::default(), writes_left: usize::MAX, largest_seen: 0 }, largest)
+    }
+
+    #[test]
+    fn records_of_every_size_come_back_and_no_item_is_larger_than_allowed() {
+        let mut parts = store(200);
+        for length in [0, 1, 79, 80, 81, 199, 200, 201, 400, 5_000] {
+            parts.write("a", &secret(length, 7)).unwrap();
+            assert_eq!(parts.read("a").unwrap().unwrap(), secret(length, 7), "{length}");
+        }
+        assert!(parts.items.largest_seen <= 200);
+    }
+
+    #[test]
+    fn a_write_that_is_cut_off_anywhere_leaves_the_old_record() {
+        for allowed in 0..6 {
+            let mut parts = store(200);
+            parts.write("a", &secret(900, 1)).unwrap();
+            parts.write("a", &secret(900, 2)).unwrap();
+            parts.items.writes_left = allowed;
+            let result = parts.write("a", &secret(1_000, 3));
+            let expected = if result.is_ok() { secret(1_000, 3) } else { secret(900, 2) };
+            assert_eq!(parts.read("a").unwrap().unwrap(), expected, "cut after {allowed} writes");
+            assert_eq!(result.is_ok(), allowed == 6, "five parts and a header");
+        }
+    }
+
+    #[test]
+    fn deleting_leaves_nothing_behind_even_after_a_cut_write() {
+        let mut parts = store(200);
+        parts.write("a", &secret(900, 1)).unwrap();
+        parts.items.writes_left = 4;
+        assert!(parts.write("a", &secret(900, 2)).is_err());
+        assert!(parts.delete("a").unwrap());
+        assert!(!parts.delete("a").unwrap());
+        assert!(parts.read("a").unwrap().is_none());
+        for name in ["a#0.0", "a#0.3", "a#1.0", "a#1.4"] {
+            assert!(parts.items.inner.read(name).unwrap().is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_changed_behind_our_back_is_damage_and_can_be_overwritten() {
+        let mut parts = store(200);
+        parts.write("a", &secret(900, 1)).unwrap();
+        parts.items.inner.write("a#1.2", &secret(200, 9)).unwrap();
+        assert!(matches!(parts.read("a"), Err(StoreError::Corrupt(_))));
+        parts.items.inner.write("a", &Secret::new(b"something else".to_vec())).unwrap();
+        assert!(matches!(parts.read("a"), Err(StoreError::Corrupt(_))));
+        parts.write("a", &secret(10, 4)).unwrap();
+        assert_eq!(parts.read("a").unwrap().unwrap(), secret(10, 4));
+    }
+}

@@ -1,0 +1,181 @@
+//! Files and folders that belong to this user alone: written whole or not at all, never through somebody else's link.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The largest file that is read; ours are far smaller.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Creates the folder and its missing parents, for this user alone.
+pub fn make_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Opens a file to lock it, creating it for this user alone.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    only_mine(&mut options);
+    options.open(path)
+}
+
+/// The content, or `None` when there is no such file.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match OpenOptions::new().read(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut content = Vec::new();
+    file.take(LARGEST).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+/// Replaces the content in one step that survives a power cut: a new file of mode 0600, flushed, renamed over the old.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let dir = path.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
+    let fresh = fresh_name(path)?;
+    let written = write_new(&fresh, content).and_then(|()| fs::rename(&fresh, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+        return written;
+    }
+    // The rename itself is only on the disk once the folder is; not every system lets a folder be opened for this.
+    if let Ok(dir) = File::open(dir) {
+        let _ = dir.sync_all();
+    }
+    Ok(())
+}
+
+/// Removes the file; `false` when there was none.
+pub fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why the folder or the file must not be trusted with secrets, in words; `None` when it may be.
+#[cfg(unix)]
+pub fn exposure(dir: &Path, file: &Path) -> io::Result<Option<String>> {
+    use std::os::unix::fs::MetadataExt;
+
+    let me = rustix::process::geteuid().as_raw();
+    // The folder as it is named: a link that somebody else owns can be pointed elsewhere at any time.
+    let link = fs::symlink_metadata(dir)?;
+    if link.file_type().is_symlink() && link.uid() != me {
+        return Ok(Some(format!("the folder {} is a link that belongs to another user", dir.display())));
+    }
+    let folder = fs::metadata(dir)?;
+    if folder.uid() != me {
+        return Ok(Some(format!("the folder {} belongs to another user", dir.display())));
+    }
+    if folder.mode() & 0o022 != 0 {
+        return Ok(Some(format!("others can write to the folder {}", dir.display())));
+    }
+    let meta = match fs::symlink_metadata(file) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let path = file.display();
+    Ok(if meta.file_type().is_symlink() {
+        Some(format!("{path} is a link"))
+    } else if !meta.is_file() {
+        Some(format!("{path} is no regular file"))
+    } else if meta.uid() != me {
+        Some(format!("{path} belongs to another user"))
+    } else if meta.mode() & 0o077 != 0 {
+        Some(format!("others can read or write {path} (its mode is {:o})", meta.mode() & 0o777))
+    } else {
+        None
+    })
+}
+
+/// On Windows the user's own folders are private by inheritance; what remains to be refused is a link.
+#[cfg(not(unix))]
+pub fn exposure(_dir: &Path, file: &Path) -> io::Result<Option<String>> {
+    match fs::symlink_metadata(file) {
+        Ok(meta) if meta.file_type().is_symlink() => Ok(Some(format!("{} is a link", file.display()))),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn only_mine(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    only_mine(&mut options);
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// A name beside the file that nobody can have prepared.
+fn fresh_name(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let mut name = path.file_name().ok_or_else(|| io::Error::other("the path has no file name"))?.to_owned();
+    name.push(format!(".{:016x}.new", u64::from_le_bytes(random)));
+    Ok(path.with_file_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_and_folders_are_for_this_user_alone_whatever_stood_there_before() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("a/b");
+        make_dir(&inner).unwrap();
+        assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+        let path = inner.join("f");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(exposure(&inner, &path).unwrap().unwrap().contains("644"));
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(exposure(&inner, &path).unwrap(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_or_a_folder_that_others_can_write_to_is_exposed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        replace(&target, b"x").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(exposure(dir.path(), &link).unwrap().unwrap().contains("is a link"));
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(exposure(dir.path(), &target).unwrap().unwrap().contains("others can write"));
+    }
+}

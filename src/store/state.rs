@@ -1,0 +1,157 @@
+//! What processes of one profile tell each other through the state directory; never a secret.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::parts::checksum;
+use super::{LockError, ProcessLock, private};
+use crate::problem::{Problem, ProblemId};
+
+/// The files of one profile in the state directory.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    dir: PathBuf,
+    stem: String,
+}
+
+impl StateDir {
+    /// The files of `profile` in `dir`; nothing is created before it is needed.
+    pub fn new(dir: &Path, profile: &str) -> Self {
+        Self { dir: dir.to_owned(), stem: stem(profile) }
+    }
+
+    /// The lock on refreshing and saving tokens; held briefly.
+    pub fn token_lock(&self) -> PathBuf {
+        self.file("token.lock")
+    }
+
+    /// The lock on signing in; held while a person is at it.
+    pub fn login_lock(&self) -> PathBuf {
+        self.file("login.lock")
+    }
+
+    /// The lock on a callback port, shared by all profiles.
+    pub fn port_lock(&self, port: u16) -> PathBuf {
+        self.dir.join(format!("port-{port}.lock"))
+    }
+
+    /// Whether some process, this one included, is signing in.
+    pub fn login_is_under_way(&self) -> Result<bool, LockError> {
+        Ok(self.login_lock().exists() && ProcessLock::try_acquire(&self.login_lock())?.is_none())
+    }
+
+    /// The number that changes with the store.
+    pub fn generation(&self) -> Generation {
+        Generation { path: self.file("generation") }
+    }
+
+    /// A small record that is no secret, called `name`.
+    pub fn note(&self, name: &str) -> Note {
+        Note { path: self.file(name) }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{}.{name}", self.stem))
+    }
+}
+
+/// A number that every change of the store raises, so that nobody has to ask the keychain whether it changed.
+#[derive(Debug, Clone)]
+pub struct Generation {
+    path: PathBuf,
+}
+
+impl Generation {
+    /// The number now; 0 before the first change, or when it cannot be read.
+    pub fn read(&self) -> u64 {
+        let content = private::read(&self.path).ok().flatten().unwrap_or_default();
+        std::str::from_utf8(&content).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Raises it. The caller holds the token lock.
+    pub fn bump(&self) -> Result<u64, Problem> {
+        let next = self.read().wrapping_add(1);
+        write(&self.path, format!("{next}\n").as_bytes())?;
+        Ok(next)
+    }
+}
+
+/// A small JSON record in a file of mode 0600.
+#[derive(Debug, Clone)]
+pub struct Note {
+    path: PathBuf,
+}
+
+impl Note {
+    /// The record, when there is one that can be read.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        let content = private::read(&self.path).ok().flatten()?;
+        serde_json::from_slice(&content).ok()
+    }
+
+    /// Replaces the record.
+    pub fn write<T: Serialize>(&self, record: &T) -> Result<(), Problem> {
+        let content = serde_json::to_vec(record).map_err(|e| failed(&self.path, &io::Error::other(e)))?;
+        write(&self.path, &content)
+    }
+
+    /// Removes the record.
+    pub fn remove(&self) {
+        let _ = private::remove(&self.path);
+    }
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), Problem> {
+    let written = match private::replace(path, content) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), private::make_dir).and_then(|()| private::replace(path, content))
+        }
+        other => other,
+    };
+    written.map_err(|error| failed(path, &error))
+}
+
+fn failed(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", error)
+}
+
+/// A profile's name as the beginning of a file name: the same characters where they are harmless, and never the same
+/// for two profiles.
+fn stem(profile: &str) -> String {
+    let harmless = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let name: String = profile.chars().map(|c| if harmless(c) || c == '.' { c } else { '_' }).take(64).collect();
+    // Dots are fine inside a host's name, but `a.token` must not share files with another profile `a`.
+    if !profile.is_empty() && profile.len() <= 64 && profile.chars().all(harmless) {
+        name
+    } else {
+        format!("{name}-{:016x}", checksum(profile.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_with_odd_names_stay_inside_the_directory_and_apart() {
+        let names = ["planhat", "Planhat", "../planhat", "a/b", "a:b", "a.token", "", "con", "127.0.0.1:8080"];
+        let stems: std::collections::HashSet<_> = names.iter().map(|n| stem(n)).collect();
+        assert_eq!(stems.len(), names.len());
+        assert!(stems.iter().all(|s| !s.contains(['/', ':', '\\'])));
+        assert_eq!(stem("planhat"), "planhat");
+    }
+
+    #[test]
+    fn the_generation_grows_and_survives_nonsense() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(&dir.path().join("not/yet"), "p");
+        assert_eq!(state.generation().read(), 0);
+        assert_eq!(state.generation().bump().unwrap(), 1);
+        assert_eq!(state.generation().bump().unwrap(), 2);
+        std::fs::write(dir.path().join("not/yet/p.generation"), "x").unwrap();
+        assert_eq!(state.generation().read(), 0);
+    }
+}

@@ -1,0 +1,45 @@
+//! `docs/troubleshooting.md` is what the catalogue says. To write it anew after a change of the catalogue:
+//! `UPDATE_DOCS=1 cargo test --test it troubleshooting`.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use planhat_mcp::problem::Problem;
+use planhat_mcp::problem::catalogue::{AREAS, PLANHAT_PAGE_ERRORS};
+
+fn troubleshooting() -> String {
+    let mut out = "# Troubleshooting\n\n\
+        Every problem that planhat-mcp explains, by the name that the message ends with (in an error that a client \
+        shows: `data.problem`). The messages themselves say more: they name the host, the file, the port. This page is \
+        made from `src/problem/catalogue`.\n\n\
+        ## Errors on Planhat's sign-in page\n\n\
+        Planhat shows these to you alone; the program cannot see them.\n\n\
+        | the page says | see |\n|---|---|\n"
+        .to_owned();
+    for (text, id) in PLANHAT_PAGE_ERRORS {
+        writeln!(out, "| {text} | [{0}](#{0}) |", id.entry().name).expect("a string takes everything");
+    }
+    for (title, ids) in AREAS {
+        write!(out, "\n## {title}\n").expect("a string takes everything");
+        for id in *ids {
+            let problem = Problem::new(*id);
+            write!(out, "\n### {}\n\n{}\n", id.entry().name, problem.what()).expect("a string takes everything");
+            if !problem.cause().is_empty() {
+                write!(out, "\n**Why:** {}\n", problem.cause()).expect("a string takes everything");
+            }
+            write!(out, "\n**What to do:** {}\n", problem.fix()).expect("a string takes everything");
+        }
+    }
+    out
+}
+
+#[test]
+fn troubleshooting_is_what_the_catalogue_says() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
+    let wanted = troubleshooting();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &wanted).expect("docs/ is writable");
+    }
+    let found = std::fs::read_to_string(&file).expect("docs/troubleshooting.md is there").replace("\r\n", "\n");
+    assert!(found == wanted, "docs/troubleshooting.md is out of date; see the head of this file");
+}

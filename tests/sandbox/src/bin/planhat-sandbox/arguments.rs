@@ -1,0 +1,130 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The bridge's own default, which is what an administrator would have registered.
+const CALLBACK_PORT: u16 = 7526;
+
+pub(crate) const HELP: &str = "\
+A made-up Planhat tenant on this machine, to see the bridge work without a Planhat account.
+
+Usage: planhat-sandbox <command>
+
+  tour [--open] [--bridge FILE]
+        Starts a tenant, runs the bridge against it as an MCP client would, and tells what happens. Signs in by itself;
+        with --open in your browser, where you press Allow.
+
+  serve [--callback-port N] [--api-port N] [--ws-port N] [--open-consent] [--token-lifetime SECONDS] [--test-tools]
+        Runs a tenant until Ctrl-C or the end of input, and prints how to point the bridge at it. The client's redirect
+        URL is http://127.0.0.1:N/callback, where N is 7526 unless given. --open-consent grants without asking.
+
+  browse URL
+        Opens a sign-in link and presses Allow, without a browser. BROWSER may name this program: a link alone is enough.";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Serve(ServeOptions),
+    Tour(TourOptions),
+    Browse(String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ServeOptions {
+    pub(crate) callback_port: u16,
+    pub(crate) api_port: u16,
+    pub(crate) ws_port: u16,
+    pub(crate) open_consent: bool,
+    pub(crate) token_lifetime: Option<u64>,
+    pub(crate) test_tools: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct TourOptions {
+    pub(crate) open: bool,
+    pub(crate) bridge: Option<PathBuf>,
+}
+
+pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
+    let mut arguments = arguments.into_iter();
+    let Some(command) = arguments.next() else { return Ok(Command::Help) };
+    match command.as_str() {
+        "tour" => tour(arguments),
+        "serve" => serve(arguments),
+        "browse" => arguments.next().map(Command::Browse).ok_or_else(|| "browse needs a URL".into()),
+        "help" | "-h" | "--help" => Ok(Command::Help),
+        url if url.starts_with("http://") || url.starts_with("https://") => Ok(Command::Browse(command)),
+        other => Err(unknown(other)),
+    }
+}
+
+fn tour(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut options = TourOptions::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--open" => options.open = true,
+            "--bridge" => options.bridge = Some(value(&argument, arguments.next())?),
+            "-h" | "--help" => return Ok(Command::Help),
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(Command::Tour(options))
+}
+
+fn serve(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut options = ServeOptions {
+        callback_port: CALLBACK_PORT,
+        api_port: 0,
+        ws_port: 0,
+        open_consent: false,
+        token_lifetime: None,
+        test_tools: false,
+    };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--callback-port" => options.callback_port = value(&argument, arguments.next())?,
+            "--api-port" => options.api_port = value(&argument, arguments.next())?,
+            "--ws-port" => options.ws_port = value(&argument, arguments.next())?,
+            "--token-lifetime" => options.token_lifetime = Some(value(&argument, arguments.next())?),
+            "--open-consent" => options.open_consent = true,
+            "--test-tools" => options.test_tools = true,
+            "-h" | "--help" => return Ok(Command::Help),
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(Command::Serve(options))
+}
+
+fn value<T: FromStr>(option: &str, given: Option<String>) -> Result<T, String> {
+    let given = given.ok_or_else(|| format!("{option} needs a value"))?;
+    given.parse().map_err(|_| format!("{option} does not take {given:?}"))
+}
+
+fn unknown(argument: &str) -> String {
+    format!("{argument:?} is not known; see planhat-sandbox --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_link_alone_is_browsed() {
+        assert_eq!(parsed("http://127.0.0.1:1/x"), Ok(Command::Browse("http://127.0.0.1:1/x".into())));
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        assert_eq!(
+            parsed("tour --opne").expect_err("a misspelling"),
+            "\"--opne\" is not known; see planhat-sandbox --help"
+        );
+        assert_eq!(parsed("serve --api-port x").expect_err("no port"), "--api-port does not take \"x\"");
+        assert_eq!(parsed("serve --api-port").expect_err("no value"), "--api-port needs a value");
+    }
+}

@@ -1,0 +1,122 @@
+//! The desktop of the tour: where the bridge's links go, and what is told of it.
+
+pub(crate) use system::{Desktop, command, opened, set_up, settle};
+
+/// A named pipe stands between the bridge and a browser.
+#[cfg(unix)]
+mod system {
+    use std::io;
+    use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    pub(crate) use planhat_sandbox::Desktop;
+    use planhat_sandbox::browser::{Choice, Walk, walk};
+
+    use crate::stage::Stage;
+
+    pub(crate) fn set_up(stage: &Stage, open: bool) -> io::Result<Option<Desktop>> {
+        let stage = stage.clone();
+        let desktop = Desktop::with_browser(Choice::Allow, move |link, choice| {
+            if open {
+                return open_browser(&stage, link);
+            }
+            let walked = walk(link, choice);
+            match &walked {
+                Ok(walk) => narrate(&stage, link, walk),
+                Err(error) => stage.says("browser", &format!("gets nowhere: {error}")),
+            }
+            walked
+        });
+        desktop.map(Some)
+    }
+
+    pub(crate) fn command(desktop: &Desktop) -> PathBuf {
+        desktop.command()
+    }
+
+    pub(crate) fn opened(desktop: &Desktop) -> usize {
+        desktop.opened().len()
+    }
+
+    /// Waits until what the browser was shown is told.
+    pub(crate) fn settle(desktop: &Desktop, within: Duration) {
+        desktop.wait_walked(1, within);
+    }
+
+    /// Opens the user's browser in the user's own environment, which the bridge on tour does not have.
+    fn open_browser(stage: &Stage, link: &str) -> io::Result<Walk> {
+        stage.says("bridge", &format!("opens your browser; press Allow there. The link, should it not open: {link}"));
+        let named = std::env::var("BROWSER").ok().filter(|browser| !browser.contains([':', '%', ' ']));
+        let system = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let mut command = Command::new(named.as_deref().unwrap_or(system));
+        let mut browser = command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        std::thread::spawn(move || browser.wait());
+        Ok(Walk::default())
+    }
+
+    /// The first heading of a page and, on the consent page, what will be granted; without tags.
+    fn gist(html: &str) -> String {
+        let between =
+            |start: &str, end: &str| html.split_once(start)?.1.split_once('>')?.1.split_once(end).map(|found| found.0);
+        let heading = between("<h1", "</h1>").unwrap_or("a page without a heading");
+        let granted =
+            html.split_once("<p>It gets ").and_then(|(_, rest)| rest.split_once("</p>")).map(|(text, _)| text);
+        let text = format!("{heading}{}", granted.map(|text| format!(" It gets {text}")).unwrap_or_default());
+        let mut plain = String::new();
+        let mut in_tag = false;
+        for character in text.chars() {
+            match character {
+                '<' => in_tag = true,
+                '>' if in_tag => in_tag = false,
+                other if !in_tag => plain.push(other),
+                _ => {}
+            }
+        }
+        plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Says what a browser was shown, page by page.
+    fn narrate(stage: &Stage, link: &str, walk: &Walk) {
+        stage.says("bridge", &format!("opens the browser at {}", link.split('?').next().unwrap_or(link)));
+        for page in &walk.pages {
+            match page.status {
+                303 if page.method == "POST" => stage.says("user", "presses Allow"),
+                300..400 => {}
+                200 => stage.says("browser", &format!("shows: {}", gist(&page.body))),
+                status => stage.says("browser", &format!("shows {status}: {}", gist(&page.body))),
+            }
+        }
+    }
+}
+
+/// Without named pipes the bridge opens the user's browser itself.
+#[cfg(not(unix))]
+mod system {
+    use std::io;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use crate::stage::Stage;
+
+    pub(crate) enum Desktop {}
+
+    pub(crate) fn set_up(stage: &Stage, open: bool) -> io::Result<Option<Desktop>> {
+        if !open {
+            stage.says("", "On this system the sign-in opens in your browser; press Allow there.");
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn command(desktop: &Desktop) -> PathBuf {
+        match *desktop {}
+    }
+
+    pub(crate) fn opened(desktop: &Desktop) -> usize {
+        match *desktop {}
+    }
+
+    pub(crate) fn settle(desktop: &Desktop, _within: Duration) {
+        match *desktop {}
+    }
+}

@@ -1,0 +1,36 @@
+//! `planhat-sandbox`: a made-up Planhat tenant to try the bridge on.
+
+mod arguments;
+mod bridge;
+mod desktop;
+mod serve;
+mod stage;
+mod tour;
+
+use std::process::ExitCode;
+
+use planhat_sandbox::browser::{Choice, walk};
+
+use arguments::{Command, HELP};
+use stage::Stage;
+
+fn main() -> ExitCode {
+    let stage = Stage::of_stdout();
+    match arguments::parse(std::env::args().skip(1)) {
+        Ok(Command::Help) => stage.line(HELP),
+        Ok(Command::Serve(options)) => return serve::serve(&stage, options),
+        Ok(Command::Tour(options)) => return tour::tour(&stage, &options),
+        Ok(Command::Browse(url)) => match walk(&url, Choice::Allow) {
+            Ok(walk) => stage.line(&format!("{} {}", walk.last().status, walk.last().url)),
+            Err(error) => {
+                stage.complain(&format!("the browser got nowhere: {error}"));
+                return ExitCode::FAILURE;
+            }
+        },
+        Err(wrong) => {
+            stage.complain(&wrong);
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
