@@ -63,7 +63,8 @@ impl Tour {
         let home = Home::new()?;
         let desktop = desktop::set_up(&stage, options.open)?;
         let flags = ["--url", &sandbox.mcp_url(), "--client-id", CLIENT_ID, "--callback-port", &port.to_string()];
-        let flags = flags.into_iter().chain(["--scope", "inclusive", "--token-store", "file"]).map(str::to_owned).collect();
+        let flags =
+            flags.into_iter().chain(["--scope", "inclusive", "--token-store", "file"]).map(str::to_owned).collect();
         let browser = desktop.as_ref().map(desktop::command);
         let recipe = Recipe { program, flags, secret: CLIENT_SECRET.to_owned(), browser };
         Ok(Self { stage, sign_in, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new() })
@@ -110,7 +111,8 @@ impl Tour {
             names = self.tools()?;
         }
         if let Some(desktop) = &self.desktop {
-            desktop::settle(desktop, SOON);
+            let settled = desktop::settled(desktop, SOON);
+            self.find(settled, "the browser ends at a page that says so");
         }
         self.stage.says("bridge", &format!("brings {} tools: {}", names.len(), names.join(", ")));
         let counters = self.sandbox.counters();
