@@ -108,8 +108,10 @@ impl Search<'_> {
                 return Ok(Some(found));
             }
             // RFC 9728, 3.3: it must not be used, and whoever publishes it may be after the token.
-            let detail = format!("it describes {} and not {url}", found.resource);
-            return Err(Problem::new(ProblemId::MetadataInvalid).with("url", &place).with("detail", detail));
+            return Err(Problem::new(ProblemId::ResourceMismatch)
+                .with("place", &place)
+                .with("expected", url)
+                .with("found", &found.resource));
         }
         Ok(None)
     }
@@ -175,7 +177,9 @@ async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Probe<T> {
                 Err(error) => Probe::NotThere(format!("no such document ({})", short(&error))),
             },
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
-                Problem::new(ProblemId::TokenEndpointUnavailable).with("status", status.as_u16()).with("endpoint", &url),
+                Problem::new(ProblemId::TokenEndpointUnavailable)
+                    .with("status", status.as_u16())
+                    .with("endpoint", &url),
             ),
             status => Probe::NotThere(format!("status {}", status.as_u16())),
         };

@@ -65,23 +65,15 @@ impl Rig {
     async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let fake = Fake::start().await;
         let dir = tempfile::tempdir().unwrap();
-        let mut settings = Settings {
-            profile: "test".into(),
-            product: Product::Planhat,
-            url: Url::parse(&format!("{}/mcp", fake.origin)).unwrap(),
-            oauth: OAuthSettings {
-                client_id: Some("pk_test".into()),
-                client_secret: None,
-                scope: Some("inclusive".into()),
-                callback: CallbackSettings { host: CallbackHost::Ipv4, port: free_port() },
-            },
-            static_token: None,
-            token_store: TokenStoreKind::Memory,
-            network: NetworkSettings::default(),
-            limits: Limits { sign_in: Duration::from_secs(30), ..Limits::default() },
-            paths: Paths { config_file: dir.path().join("config.toml"), state_dir: dir.path().join("state") },
-            log: LogSettings { level: LogLevel::Info },
-        };
+        let paths = Paths { config_file: dir.path().join("config.toml"), state_dir: dir.path().join("state") };
+        let url = Url::parse(&format!("{}/mcp", fake.origin)).unwrap();
+        let mut settings = Settings::for_url(url, paths);
+        settings.product = Product::Planhat;
+        settings.oauth.client_id = Some("pk_test".into());
+        settings.oauth.scope = Some("inclusive".into());
+        settings.oauth.callback.port = free_port();
+        settings.token_store = TokenStoreKind::Memory;
+        settings.limits.sign_in = Duration::from_secs(30);
         change(&mut settings);
         Self { fake, ring: Ring::default(), clock: ManualClock::at(NOW), settings: Arc::new(settings), _dir: dir }
     }
@@ -207,8 +199,8 @@ async fn a_failed_exchange_is_not_called_a_sign_in_by_the_page() {
         .push_back((400, r#"{"error":"invalid_grant","error_description":"<b>no</b>"}"#.into()));
     let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
     let problem = result.unwrap_err();
-    assert_eq!(problem.id, ProblemId::CodeRefused);
-    assert_eq!(problem.fact("description"), Some("<b>no</b>"));
+    assert_eq!(problem.id, ProblemId::CodeRejected);
+    assert_eq!(problem.fact("error_description"), Some("<b>no</b>"));
     assert_eq!(pages[0].0, 400);
     assert!(!pages[0].1.contains("<b>") && !pages[0].1.contains("You are signed in"));
     assert!(rig.stored().await.is_none());
@@ -266,11 +258,11 @@ async fn other_methods_and_bodies_are_turned_away() {
 #[tokio::test]
 async fn refusals_and_incomplete_answers_end_the_sign_in_with_their_own_reason() {
     for (query, expected) in [
-        ("error=access_denied&error_description=No%20way", ProblemId::SignInRefused),
-        ("error=server_error", ProblemId::SignInError),
+        ("error=access_denied&error_description=No%20way", ProblemId::AccessDenied),
+        ("error=server_error", ProblemId::AuthorizationFailed),
         ("x=y", ProblemId::CallbackIncomplete),
         ("code=a&code=b", ProblemId::CallbackIncomplete),
-        ("code=a&iss=https%3A%2F%2Fevil.example", ProblemId::IssuerMismatch),
+        ("code=a&iss=https%3A%2F%2Fevil.example", ProblemId::CallbackIssuerMismatch),
     ] {
         let rig = Rig::new().await;
         let (result, pages) = login(&rig.process(), move |link| answer(link, query)).await;
@@ -314,7 +306,7 @@ async fn a_port_in_use_is_an_error_that_names_it_before_a_page_is_opened() {
     let _held = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let (result, pages) = login(&rig.process(), |_| panic!("no page may be opened")).await;
     let problem = result.unwrap_err();
-    assert_eq!(problem.id, ProblemId::CallbackPortInUse);
+    assert_eq!(problem.id, ProblemId::PortInUse);
     assert_eq!(problem.fact("port"), Some(port.to_string().as_str()));
     assert!(pages.is_empty());
 }
@@ -350,7 +342,7 @@ async fn a_pasted_address_is_as_good_as_the_callback() {
 async fn a_sign_in_that_nobody_finishes_ends_by_itself() {
     let rig = Rig::with(|settings| settings.limits.sign_in = Duration::from_millis(50)).await;
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::SignInTimedOut);
+    assert_eq!(problem.id, ProblemId::PlanhatSignInTimedOut);
     assert!(problem.fact("redirect_url").unwrap().ends_with("/callback"));
 }
 
@@ -358,7 +350,7 @@ async fn a_sign_in_that_nobody_finishes_ends_by_itself() {
 async fn without_a_client_id_the_user_is_told_what_to_do() {
     let rig = Rig::with(|settings| settings.oauth.client_id = None).await;
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::ClientIdMissing);
+    assert_eq!(problem.id, ProblemId::PlanhatClientIdMissing);
 }
 
 #[tokio::test]
@@ -396,7 +388,7 @@ async fn a_wrong_secret_is_explained_as_that() {
     rig.fake.script().require = Some("neither");
     let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
     let problem = result.unwrap_err();
-    assert_eq!(problem.id, ProblemId::ClientRefused);
+    assert_eq!(problem.id, ProblemId::InvalidClient);
     assert_eq!(problem.fact("error"), Some("invalid_client"));
     assert_eq!(rig.fake.token_requests().len(), 2);
 }
@@ -654,7 +646,7 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
     let bearer = process.bearer().await.unwrap().unwrap();
     assert_eq!(bearer.token.expose(), "canary-static");
     let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
-    assert_eq!(error.problem().id, ProblemId::StaticTokenRefused);
+    assert_eq!(error.problem().id, ProblemId::PlanhatStaticTokenRejected);
     assert!(matches!(error, AuthError::Failed(_)));
     assert_eq!(process.start_sign_in(SignInReason::UserAsked).unwrap_err().id, ProblemId::StaticTokenSet);
     assert!(rig.fake.script().seen.is_empty());
@@ -718,14 +710,14 @@ async fn metadata_that_speaks_for_another_resource_or_issuer_ends_it() {
         200,
         r#"{"resource":"https://evil.example/mcp","authorization_servers":["https://evil.example"]}"#,
     );
-    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataRefused);
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::ResourceMismatch);
     let rig = Rig::new().await;
     rig.fake.page(
         "/.well-known/oauth-authorization-server",
         200,
         rig.fake.metadata().replacen("\"issuer\":\"http", "\"issuer\":\"https", 1),
     );
-    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataRefused);
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::IssuerMismatch);
 }
 
 #[tokio::test]
@@ -733,7 +725,7 @@ async fn a_server_in_trouble_is_not_taken_for_one_without_metadata() {
     let rig = Rig::with(|settings| settings.product = Product::Other).await;
     rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::TokenUnavailable);
+    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
 }
 
 #[tokio::test]

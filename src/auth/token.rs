@@ -323,8 +323,9 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
         }
     };
     let unavailable = || {
-        let problem =
-            Problem::new(ProblemId::TokenEndpointUnavailable).with("status", seen.status).with("endpoint", endpoint.url);
+        let problem = Problem::new(ProblemId::TokenEndpointUnavailable)
+            .with("status", seen.status)
+            .with("endpoint", endpoint.url);
         Refusal::NotNow(said(problem))
     };
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);

@@ -59,7 +59,8 @@ impl<'a> Tour<'a> {
         let home = Home::new()?;
         let desktop = desktop::set_up(stage, options.open)?;
         let flags = ["--url", &sandbox.mcp_url(), "--client-id", CLIENT_ID, "--callback-port", &port.to_string()];
-        let flags = flags.into_iter().chain(["--scope", "inclusive", "--token-store", "file"]).map(str::to_owned).collect();
+        let flags =
+            flags.into_iter().chain(["--scope", "inclusive", "--token-store", "file"]).map(str::to_owned).collect();
         let browser = desktop.as_ref().map(desktop::command);
         let recipe = Recipe { program, flags, secret: CLIENT_SECRET.to_owned(), browser };
         Ok(Self { stage, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new() })
