@@ -101,7 +101,7 @@ impl Expected {
         }
         self.check_issuer(&all("iss")).map_err(Rejection::Final)?;
         let incomplete =
-            |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackWithoutCode).with("detail", detail));
+            |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackIncomplete).with("detail", detail));
         match all("error").as_slice() {
             [] => {}
             [error, ..] => {
@@ -128,7 +128,7 @@ impl Expected {
     /// RFC 9207, 2.4: compared as it is, whenever it is there; an answer without it is refused where it was announced.
     fn check_issuer(&self, found: &[&Secret]) -> Result<(), Problem> {
         let mismatch =
-            |found: &str| Problem::new(ProblemId::IssuerMismatch).with("expected", &self.issuer).with("found", found);
+            |found: &str| Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer).with("found", found);
         match found {
             [] if self.iss_required => Err(mismatch("nothing")),
             [] => Ok(()),
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn no_code_an_empty_code_or_two_codes_end_the_sign_in_with_a_reason() {
         for query in ["state=s3cret", "state=s3cret&code=", "state=s3cret&code=a&code=b"] {
-            assert_eq!(problem(query), ProblemId::CallbackWithoutCode, "{query}");
+            assert_eq!(problem(query), ProblemId::CallbackIncomplete, "{query}");
         }
     }
 

@@ -151,9 +151,6 @@ impl Shared {
         let mut last = Instant::now();
         while !self.closing.load(Ordering::SeqCst) {
             let received = server.recv_timeout(SILENCE);
-            if self.closing.load(Ordering::SeqCst) {
-                break;
-            }
             let accepting_ended = match received {
                 Ok(Some(request)) => {
                     last = Instant::now();
@@ -180,6 +177,9 @@ impl Shared {
             }
         }
         self.servers().retain(|other| !Arc::ptr_eq(other, server));
+        while let Ok(Some(request)) = server.try_recv() {
+            later(request, Page::already());
+        }
     }
 
     /// Out of file descriptors, `accept` fails at once: without a pause this would be a busy loop.

@@ -175,7 +175,9 @@ async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Probe<T> {
                 Err(error) => Probe::NotThere(format!("no such document ({})", short(&error))),
             },
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
-                Problem::new(ProblemId::TokenEndpointDown).with("status", status.as_u16()).with("endpoint", &url),
+                Problem::new(ProblemId::TokenEndpointUnavailable)
+                    .with("status", status.as_u16())
+                    .with("endpoint", &url),
             ),
             status => Probe::NotThere(format!("status {}", status.as_u16())),
         };

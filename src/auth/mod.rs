@@ -29,6 +29,12 @@ mod sign_in;
 pub mod spawn;
 pub mod token;
 
+#[cfg(test)]
+#[allow(missing_docs, reason = "a test's server")]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use authorizer::{AuthState, Authorizer, Status};
 pub use challenge::Challenge;
 pub use login::{LoginEvent, LoginOptions, LoginUi, Silent};

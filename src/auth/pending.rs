@@ -3,34 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problem::catalogue::FACTS;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
-
-/// The facts that problems of a sign-in carry.
-const FACTS: &[&str] = &[
-    "client_id",
-    "error_description",
-    "detail",
-    "endpoint",
-    "error",
-    "expected",
-    "found",
-    "issuer",
-    "link",
-    "minutes",
-    "path",
-    "place",
-    "port",
-    "purpose",
-    "redirect_url",
-    "seconds",
-    "service",
-    "status",
-    "url",
-    "host",
-    "proxy",
-    "step",
-];
 
 /// A sign-in that some process is at, or was.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -88,24 +63,9 @@ mod tests {
 
     #[test]
     fn a_problem_arrives_as_it_was_told() {
-        let problem = Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
+        let problem =
+            Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
         let text = serde_json::to_string(&Told::from(&problem)).unwrap();
         assert_eq!(Problem::from(serde_json::from_str::<Told>(&text).unwrap()), problem);
-    }
-
-    #[test]
-    fn every_fact_of_a_sign_in_problem_is_carried() {
-        // Those of the message path end before a sign-in begins.
-        for id in ProblemId::ALL.iter().filter(|id| !id.entry().fix.is_empty()) {
-            let entry = id.entry();
-            if entry.code != crate::problem::catalogue::code::SIGN_IN {
-                continue;
-            }
-            for text in [entry.what, entry.cause, entry.fix, entry.model] {
-                for key in text.split('{').skip(1).filter_map(|part| part.split('}').next()) {
-                    assert!(FACTS.contains(&key), "{key} of {}", entry.name);
-                }
-            }
-        }
     }
 }

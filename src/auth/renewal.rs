@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::authorizer::{Authorizer, Current};
-use super::client::Client;
+use super::client::{AuthMethod, Client};
 use super::record::Grant;
 use super::token::Refusal;
 use super::{AuthError, Bearer, client, refresh};
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
 use crate::store::ProcessLock;
 
 /// A server that rejects what it has just given out is not asked more often than this many times in [`REPEATS_WITHIN`].
@@ -42,6 +43,8 @@ struct Shared {
     ahead_running: bool,
     /// When tokens were renewed because the server rejected one.
     rejections: VecDeque<Instant>,
+    /// The client's secret, and whose it is.
+    secret: Option<(String, Secret)>,
 }
 
 impl Renewals {
@@ -127,14 +130,26 @@ impl Authorizer {
         if !current.grant.ends_within(now, current.grant.margin()) && !self.renewals.shared().may_repeat() {
             return Err(self.ended(&current, "it rejects the tokens that it gives out"));
         }
-        let client = Client {
-            id: current.grant.client_id.clone(),
-            secret: client::secret(&self.settings, &self.store, &current.grant.client_id).await?,
-        };
+        let client = Client { id: current.grant.client_id.clone(), secret: self.client_secret(&current.grant).await? };
         match refresh::refresh(&self.http, &current.grant, &token, &client, now).await {
             Ok(grant) => Ok(self.keep(grant, lock).await),
             Err(refusal) => Err(self.refused(&current, refusal).await),
         }
+    }
+
+    /// The secret that this grant's client shows, read once: a keychain that is locked later must not stop renewing.
+    async fn client_secret(&self, grant: &Grant) -> Result<Option<Secret>, AuthError> {
+        if grant.auth_method == AuthMethod::None {
+            return Ok(None);
+        }
+        if let Some((id, secret)) = self.renewals.shared().secret.clone()
+            && id == grant.client_id
+        {
+            return Ok(Some(secret));
+        }
+        let secret = client::secret(&self.settings, &self.store, &grant.client_id).await?;
+        self.renewals.shared().secret = secret.clone().map(|secret| (grant.client_id.clone(), secret));
+        Ok(secret)
     }
 
     /// Saves a renewed grant before it is used; when that fails, uses it all the same and goes on trying.

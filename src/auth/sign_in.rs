@@ -68,7 +68,9 @@ impl Authorizer {
                 return Err(problem.with("command", self.settings.command("login")));
             }
             if !browser::is_expected() {
-                return Err(Problem::new(ProblemId::NoDesktop).with("command", self.settings.command("login --no-browser")));
+                return Err(
+                    Problem::new(ProblemId::NoDesktop).with("command", self.settings.command("login --no-browser"))
+                );
             }
             shared.running = true;
             shared.failure = None;
@@ -135,7 +137,8 @@ impl Authorizer {
     }
 
     fn sign_in_elsewhere(self: &Arc<Self>) -> Result<(), Problem> {
-        let missing = || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
+        let missing =
+            || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
         let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge())?;
         let end = end_of(child)?;
         let this = Arc::clone(self);

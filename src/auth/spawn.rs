@@ -67,7 +67,8 @@ impl Program {
 
     /// Starts `login` with its order and lets go of it.
     pub fn start_login(&self, settings: &Settings, challenge: &Challenge) -> Result<Child, Problem> {
-        self.spawn(settings, challenge).map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
+        self.spawn(settings, challenge)
+            .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
     }
 
     fn spawn(&self, settings: &Settings, challenge: &Challenge) -> io::Result<Child> {

@@ -247,7 +247,7 @@ fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), String> 
         }
         return Ok((400, fields));
     }
-    if !fields.get("access_token").and_then(Value::as_str).is_some_and(|token| !token.is_empty()) {
+    if fields.get("access_token").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err("it holds no access token".into());
     }
     fields.entry("token_type").or_insert_with(|| "bearer".into());
@@ -323,8 +323,9 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
         }
     };
     let unavailable = || {
-        let problem =
-            Problem::new(ProblemId::TokenEndpointDown).with("status", seen.status).with("endpoint", endpoint.url);
+        let problem = Problem::new(ProblemId::TokenEndpointUnavailable)
+            .with("status", seen.status)
+            .with("endpoint", endpoint.url);
         Refusal::NotNow(said(problem))
     };
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);

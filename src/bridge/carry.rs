@@ -48,6 +48,7 @@ pub struct InFlight {
 impl Bridge {
     /// Carries a request until it is answered or nobody waits any more.
     pub(super) async fn carry(self: Arc<Self>, request: InFlight) {
+        let _answered_in_any_case = LastResort { bridge: &self, request: &request };
         tokio::select! {
             biased;
             () = request.ticket.stop.notified() => tracing::debug!(method = request.method, "cancelled by the client"),
@@ -102,7 +103,7 @@ impl Bridge {
         let mut exchange = self.remote.exchange(&out).await?;
         let mut stray = None;
         while let Some(message) = exchange.next().await? {
-            let heard = self.from_server(message, Some(&request.key), Some(&request.id)).await?;
+            let heard = self.hear(message, Some(&request.key), Some(&request.id)).await?;
             if let Some(answer) = heard.answer {
                 return Ok((answer, Some(exchange)));
             }
@@ -167,12 +168,27 @@ impl Bridge {
         let Some(mut exchange) = exchange else { return };
         let rest = async {
             while let Ok(Some(message)) = exchange.next().await {
-                if let Err(problem) = self.from_server(message, None, None).await {
+                if let Err(problem) = self.hear(message, None, None).await {
                     tracing::debug!(%problem, "dropped after the answer");
                 }
             }
         };
         let _ = tokio::time::timeout(AFTERWARDS, rest).await;
+    }
+}
+
+/// Answers a request whose task ended without an answer: a fault of this program, which the client must not wait for.
+struct LastResort<'a> {
+    bridge: &'a Bridge,
+    request: &'a InFlight,
+}
+
+impl Drop for LastResort<'_> {
+    fn drop(&mut self) {
+        if self.bridge.pending.answer(&self.request.key, &self.request.ticket).is_some() {
+            let problem = Problem::new(ProblemId::InternalError).with("detail", "a request was dropped");
+            self.bridge.output.push(write::error(Some(&self.request.id), &problem.to_json_rpc_error()));
+        }
     }
 }
 

@@ -232,10 +232,12 @@ impl Bridge {
     }
 
     async fn open(self: Arc<Self>) {
+        let attempt = Attempt(&self.connection);
         if let Err(failure) = self.try_open().await {
             tracing::debug!(?failure, "the session could not be opened");
             self.connection.state.send_replace(State::Down(failure));
         }
+        drop(attempt);
     }
 
     async fn try_open(self: &Arc<Self>) -> Result<(), Failure> {
@@ -248,7 +250,7 @@ impl Bridge {
             match exchange.next().await? {
                 None => return Err(Problem::new(ProblemId::NoAnswer).into()),
                 Some(message) => {
-                    let heard = self.from_server(message, Some(&opening.key), opening.id.as_deref()).await?;
+                    let heard = self.hear(message, Some(&opening.key), opening.id.as_deref()).await?;
                     if let Some(answer) = heard.answer {
                         break answer;
                     }
@@ -342,7 +344,7 @@ impl Bridge {
             loop {
                 match standing.next().await {
                     Ok(message) => {
-                        if let Err(problem) = bridge.from_server(message, None, None).await {
+                        if let Err(problem) = bridge.hear(message, None, None).await {
                             tracing::warn!(%problem, "a message on the standing stream was dropped");
                         }
                     }
@@ -359,6 +361,22 @@ impl Bridge {
             }
         });
         self.connection.lock().standing = Some(task.abort_handle());
+    }
+}
+
+/// Leaves no attempt under way for ever, should its task end in a way that nobody meant.
+struct Attempt<'a>(&'a Connection);
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.state.send_if_modified(|state| {
+            let unfinished = matches!(state, State::Opening);
+            if unfinished {
+                let problem = Problem::new(ProblemId::InternalError).with("detail", "opening the session was dropped");
+                *state = State::Down(Failure::Explained(problem));
+            }
+            unfinished
+        });
     }
 }
 

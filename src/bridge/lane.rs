@@ -89,7 +89,7 @@ impl Bridge {
             Ok(mut exchange) => {
                 // Usually 202; a stream or a body here can only hold messages of the server's own.
                 while let Ok(Some(message)) = exchange.next().await {
-                    if let Err(problem) = self.from_server(message, None, None).await {
+                    if let Err(problem) = self.hear(message, None, None).await {
                         tracing::debug!(%problem, "dropped in answer to a notification");
                     }
                 }

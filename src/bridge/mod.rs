@@ -1,6 +1,6 @@
 //! Owns the local side: what the client says, who waits for what, and what the client is told meanwhile.
 //!
-//! [`run`] is the bridge. [`Bridge::take`] looks at each line of stdin in order and starts what it asks for; each request
+//! [`run()`] is the bridge. [`Bridge::take`] looks at each line of stdin in order and starts what it asks for; each request
 //! is carried by a task of its own ([`carry`]), notifications and responses go through one lane that keeps their order
 //! ([`lane`]). [`connection`] opens the session with the server, [`sign_in`] says what happens while nobody is signed in.
 

@@ -89,7 +89,7 @@ impl Bridge {
     ///
     /// # Errors
     /// A problem when it is no JSON-RPC message.
-    pub(super) async fn from_server(
+    pub(super) async fn hear(
         &self,
         body: Bytes,
         awaited: Option<&IdKey>,

@@ -182,7 +182,9 @@ impl Bridge {
 }
 
 fn text_result(text: &str) -> Value {
-    without_result_type(serde_json::to_value(CallToolResult::success(vec![ContentBlock::text(text)])).unwrap_or_default())
+    without_result_type(
+        serde_json::to_value(CallToolResult::success(vec![ContentBlock::text(text)])).unwrap_or_default(),
+    )
 }
 
 /// The model's results say of which type they are, which revisions of the handshake era do not know.

@@ -10,9 +10,9 @@ use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, spawn};
 use crate::clock;
 use crate::config::Settings;
 use crate::logging;
+use crate::problem::Problem;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::render::wrap;
-use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
 use super::args::LoginArgs;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::problem::render::wrap;
 use crate::problem::Problem;
+use crate::problem::render::wrap;
 use crate::store::Store;
 
 use super::{authorizer, block_on, server_name, terminal};

@@ -1,7 +1,7 @@
 //! Owns what a JSON-RPC message looks like from outside: its kind, its id, its method, a few fields.
 //!
 //! The bytes are carried, never a model of them: decoding a message and encoding it again would drop unknown members,
-//! round numbers and reorder keys. So [`peek`] borrows what it needs and leaves the text as it came. This stands below
+//! round numbers and reorder keys. So [`peek()`] borrows what it needs and leaves the text as it came. This stands below
 //! both `remote` and `bridge`, because both have to recognise an answer.
 
 pub mod id;

@@ -70,6 +70,17 @@ pub mod exit {
     pub const STORAGE: u8 = 5;
 }
 
+/// The facts that problems carry and texts may name.
+#[rustfmt::skip]
+pub const FACTS: &[&str] = &[
+    "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
+    "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
+    "host", "id", "issuer", "key", "limit", "line", "link", "location", "member", "method", "minutes", "origin",
+    "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
+    "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
+    "suggestion", "tool", "url",
+];
+
 /// The entries of one area, each a constant with the name of its [`ProblemId`].
 macro_rules! entries {
     ($($id:ident = $name:literal, code $code:ident, exit $exit:ident,
@@ -219,7 +230,7 @@ catalogue! {
         PlanhatSignInTimedOut,
         /// Nobody completed the sign-in elsewhere; facts `minutes`, `redirect_url`.
         SignInTimedOut,
-        /// A sign-in just failed, so no browser opens by itself; facts `link`, `seconds`, `command`.
+        /// A sign-in just failed, so no browser opens by itself; facts `link`, `minutes`, `command`.
         SignInCoolDown,
         /// The user (or the server) said no: `error=access_denied`.
         AccessDenied,

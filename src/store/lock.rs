@@ -73,9 +73,9 @@ impl From<LockError> for Problem {
             LockError::Held { path, purpose, after } => Problem::new(ProblemId::LockTimedOut)
                 .with("purpose", purpose)
                 .with("seconds", after.as_secs())
-                .with("file", path.display()),
+                .with("path", path.display()),
             LockError::Unusable { path, detail } => {
-                Problem::new(ProblemId::StateDirUnusable).with("dir", path.display()).with("detail", detail)
+                Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", detail)
             }
         }
     }

@@ -115,7 +115,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Problem> {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Problem {
-    Problem::new(ProblemId::StateDirUnusable).with("dir", path.display()).with("detail", error)
+    Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", error)
 }
 
 /// A profile's name as the beginning of a file name: the same characters where they are harmless, and never the same

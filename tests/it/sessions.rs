@@ -107,7 +107,9 @@ fn the_standing_stream_brings_messages_and_is_opened_again_where_it_broke() {
     setup.sandbox.on_method("notifications/initialized", RawReply::accepted());
     let bridge = setup.open();
     setup.sandbox.wait_until(|c| c.streams_open >= 1, PATIENCE).expect("the standing stream opens");
-    assert!(setup.sandbox.push_bytes("retry: 1\nid: e-7\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/a\"}\n\n"));
+    assert!(
+        setup.sandbox.push_bytes("retry: 1\nid: e-7\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/a\"}\n\n")
+    );
     assert!(bridge.next_line().contains("notifications/a"));
     setup.sandbox.go_offline();
     setup.sandbox.come_back().expect("the ports are still free");

@@ -10,8 +10,11 @@ use crate::support::{INITIALIZED, PATIENCE, Setup, bare, call};
 
 #[test]
 fn the_first_list_signs_in_and_brings_the_real_tools() {
-    for (answers, resource) in [(AnswerMode::Json, ProtectedResource::Absent), (AnswerMode::Sse, ProtectedResource::AtPath)] {
-        let setup = Setup::with_sign_in(Config { answers, protected_resource: resource, ..Config::default() }, Choice::Allow);
+    for (answers, resource) in
+        [(AnswerMode::Json, ProtectedResource::Absent), (AnswerMode::Sse, ProtectedResource::AtPath)]
+    {
+        let setup =
+            Setup::with_sign_in(Config { answers, protected_resource: resource, ..Config::default() }, Choice::Allow);
         let bridge = setup.open();
         let list = bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
         assert!(list.contains("list_model_records"), "{list}; {}", bridge.stderr());
@@ -73,7 +76,8 @@ fn a_refused_sign_in_is_told_and_opens_no_second_tab_by_itself() {
     let bridge = setup.open();
     let answer = bridge.call(1, "echo", "{}");
     assert_eq!(answer["result"]["isError"], true, "{answer}");
-    let list: Value = serde_json::from_str(&bridge.ask(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#)).expect("JSON");
+    let list: Value =
+        serde_json::from_str(&bridge.ask(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#)).expect("JSON");
     assert_eq!(list["result"]["tools"][0]["name"], "planhat_sign_in", "{list}");
     bridge.call(3, "echo", "{}");
     assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1);

@@ -39,7 +39,7 @@ impl Setup {
     /// A tenant with an OAuth Client whose redirect URL is the bridge's, and a person who does this at its page.
     pub fn with_sign_in(config: Config, choice: Choice) -> Self {
         let callback_port = free_port();
-        let client = ClientSpec::confidential().redirect(&format!("http://127.0.0.1:{callback_port}/callback"));
+        let client = ClientSpec::confidential().redirect(format!("http://127.0.0.1:{callback_port}/callback"));
         let config = Config { clients: vec![client], test_tools: true, ..config };
         Self { sandbox: Sandbox::start(config), home: home(), callback_port, browser: Some(Desktop::start(choice)) }
     }
@@ -49,7 +49,7 @@ impl Setup {
         let mut command = bare(self.home.path());
         command.args(["--url", &self.sandbox.mcp_url()]).env("PLANHAT_MCP_TOKEN_STORE", "file");
         if let Some(browser) = &self.browser {
-            command.args(["--client-id", planhat_sandbox::CLIENT_ID]);
+            command.args(["--client-id", planhat_sandbox::CLIENT_ID, "--scope", "inclusive"]);
             command.args(["--callback-port", &self.callback_port.to_string()]);
             command.env("PLANHAT_MCP_CLIENT_SECRET", planhat_sandbox::CLIENT_SECRET);
             command.env("BROWSER", browser.command());

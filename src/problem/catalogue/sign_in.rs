@@ -22,7 +22,7 @@ super::entries! {
         fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
         model "The user did not complete the sign-in in time. Ask whether the page showed an error; otherwise they can simply sign in again.[ Link: {link} .]";
     SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN,
-        what "The last sign-in did not succeed, so no browser opens by itself[ for {seconds} s].",
+        what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].",
         cause "A tab that opens again and again would be a nuisance.",
         fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
         model "The last sign-in did not succeed. Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
@@ -79,7 +79,7 @@ super::entries! {
     ListenFailed = "listen-failed", code SIGN_IN, exit SIGN_IN,
         what "The answer to the sign-in cannot be received[ at {place}][: {detail}].",
         cause "The system does not allow listening there, or a security program forbids it.",
-        fix "Choose another port with --callback-port, and register its redirect URL. Or use `[{command}|planhat-mcp login] --no-browser` and paste the address.",
+        fix "Choose another port with --callback-port, and register its redirect URL. Or use `[{command}|planhat-mcp login --no-browser]` and paste the address.",
         model "The local port for the sign-in could not be opened. Tell the user to choose another with --callback-port.";
     PlanhatClientIdMissing = "planhat-client-id-missing", code SIGN_IN, exit SIGN_IN,
         what "No Planhat client id is configured, and Planhat needs one.",
@@ -199,13 +199,13 @@ super::entries! {
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN,
         what "The browser could not be opened[: {detail}].",
         cause "No browser is set as the default, or BROWSER names one that does not start.",
-        fix "Run `[{command}|planhat-mcp login] --no-browser` in a terminal[, or open this link yourself: {link} ].",
-        model "The browser could not be opened. Ask the user to [open this link to sign in, {link} , or to |]run `[{command}|planhat-mcp login] --no-browser` in a terminal.";
+        fix "Run `[{command}|planhat-mcp login --no-browser]` in a terminal[, or open this link yourself: {link} ].",
+        model "The browser could not be opened. Ask the user to [open this link to sign in, {link} , or to |]run `[{command}|planhat-mcp login --no-browser]` in a terminal.";
     NoDesktop = "no-desktop", code SIGN_IN, exit SIGN_IN,
         what "You are not signed in, and there is no display to open a browser on.",
         cause "The program runs on a server, over SSH, or in a client that passes no DISPLAY on.",
-        fix "Run `[{command}|planhat-mcp login] --no-browser` in a terminal, open the link that it prints on any device, and paste the address on which the browser ends.",
-        model "The user has to sign in, and no browser can be opened here. Ask them to run `[{command}|planhat-mcp login] --no-browser` in a terminal, then call again.";
+        fix "Run `[{command}|planhat-mcp login --no-browser]` in a terminal, open the link that it prints on any device, and paste the address on which the browser ends.",
+        model "The user has to sign in, and no browser can be opened here. Ask them to run `[{command}|planhat-mcp login --no-browser]` in a terminal, then call again.";
     SignInProcessFailed = "sign-in-process-failed", code SIGN_IN, exit SIGN_IN,
         what "The sign-in could not be started, or ended early[: {detail}].",
         cause "A security program may have stopped it.",

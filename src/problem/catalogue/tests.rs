@@ -5,16 +5,6 @@ use std::collections::HashSet;
 use super::super::{Problem, template};
 use super::*;
 
-/// The facts that texts may name.
-#[rustfmt::skip]
-const FACTS: &[&str] = &[
-    "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
-    "detail", "dir", "direction", "error", "error_description", "expected", "file", "flag", "found", "host", "id",
-    "issuer", "key", "limit", "line", "link", "location", "member", "method", "minutes", "origin", "other_url",
-    "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds", "revision", "scope",
-    "seconds", "server_request_id", "server_said", "service", "setting", "status", "suggestion", "tool", "url",
-];
-
 fn texts(entry: &'static Entry) -> [(&'static str, &'static str); 4] {
     [("what", entry.what), ("cause", entry.cause), ("fix", entry.fix), ("model", entry.model)]
 }

@@ -22,6 +22,11 @@ impl Stage {
         Self { started: Instant::now(), colour }
     }
 
+    /// The same, with a clock that starts now.
+    pub(crate) fn anew(&self) -> Self {
+        Self { started: Instant::now(), ..self.clone() }
+    }
+
     /// A line as it is.
     pub(crate) fn line(&self, text: &str) {
         // A reader that went away is no reason to fail.

@@ -38,8 +38,10 @@ pub(crate) fn tour(stage: &Stage, options: &TourOptions) -> ExitCode {
     tour.conclude(told)
 }
 
-struct Tour<'a> {
-    stage: &'a Stage,
+struct Tour {
+    stage: Stage,
+    /// How long the sign-in may take: a person takes longer than a program.
+    sign_in: Duration,
     sandbox: Sandbox,
     recipe: Recipe,
     home: Home,
@@ -48,21 +50,24 @@ struct Tour<'a> {
     findings: Vec<(bool, String)>,
 }
 
-impl<'a> Tour<'a> {
-    fn prepare(stage: &'a Stage, options: &TourOptions) -> io::Result<Self> {
+impl Tour {
+    fn prepare(stage: &Stage, options: &TourOptions) -> io::Result<Self> {
         let program = match &options.bridge {
             Some(program) => program.clone(),
             None => build(stage)?,
         };
+        let stage = stage.anew();
+        let sign_in = if options.open || cfg!(not(unix)) { PATIENCE } else { SOON };
         let port = free_port();
         let sandbox = Sandbox::try_start(Config::with_redirect(format!("http://127.0.0.1:{port}/callback")))?;
         let home = Home::new()?;
-        let desktop = desktop::set_up(stage, options.open)?;
+        let desktop = desktop::set_up(&stage, options.open)?;
         let flags = ["--url", &sandbox.mcp_url(), "--client-id", CLIENT_ID, "--callback-port", &port.to_string()];
-        let flags = flags.into_iter().chain(["--token-store", "file"]).map(str::to_owned).collect();
+        let flags =
+            flags.into_iter().chain(["--scope", "inclusive", "--token-store", "file"]).map(str::to_owned).collect();
         let browser = desktop.as_ref().map(desktop::command);
         let recipe = Recipe { program, flags, secret: CLIENT_SECRET.to_owned(), browser };
-        Ok(Self { stage, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new() })
+        Ok(Self { stage, sign_in, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new() })
     }
 
     fn tell(&mut self) -> io::Result<()> {
@@ -100,7 +105,8 @@ impl<'a> Tour<'a> {
         let mut names = self.tools()?;
         if !names.iter().any(|name| name == "list_model_records") {
             self.stage.says("bridge", &format!("offers {} while the sign-in is under way", names.join(", ")));
-            self.bridge()?.wait_for("notifications/tools/list_changed", PATIENCE)?;
+            let patience = self.sign_in;
+            self.bridge()?.wait_for("notifications/tools/list_changed", patience)?;
             self.stage.says("bridge", "says that the list of tools has changed");
             names = self.tools()?;
         }
@@ -119,7 +125,7 @@ impl<'a> Tour<'a> {
     }
 
     fn tools(&mut self) -> io::Result<Vec<String>> {
-        let (answer, _) = self.ask("tools/list", json!({}), PATIENCE)?;
+        let (answer, _) = self.ask("tools/list", json!({}), self.sign_in)?;
         let tools = answer["result"]["tools"].as_array().cloned().unwrap_or_default();
         Ok(tools.iter().filter_map(|tool| tool["name"].as_str()).map(str::to_owned).collect())
     }
@@ -231,7 +237,7 @@ impl<'a> Tour<'a> {
             None => format!("asks {method}"),
         };
         self.stage.says("client", &shown);
-        let (stage, asked) = (self.stage, Instant::now());
+        let (stage, asked) = (self.stage.clone(), Instant::now());
         let bridge = self.bridge.as_mut().ok_or_else(|| io::Error::other("the bridge does not run"))?;
         let answer = bridge.ask(method, params, within, |message| {
             if message["method"] == "notifications/progress" {
