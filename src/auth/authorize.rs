@@ -127,8 +127,9 @@ impl Expected {
 
     /// RFC 9207, 2.4: compared as it is, whenever it is there; an answer without it is refused where it was announced.
     fn check_issuer(&self, found: &[&Secret]) -> Result<(), Problem> {
-        let mismatch =
-            |found: &str| Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer).with("found", found);
+        let mismatch = |found: &str| {
+            Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer).with("found", found)
+        };
         match found {
             [] if self.iss_required => Err(mismatch("nothing")),
             [] => Ok(()),

@@ -80,7 +80,8 @@ impl Rig {
             network: NetworkSettings::default(),
             limits: Limits { sign_in: Duration::from_secs(30), ..Limits::default() },
             paths: Paths { config_file: dir.path().join("config.toml"), state_dir: dir.path().join("state") },
-            log: LogSettings { level: LogLevel::Info },
+            log: LogSettings { level: LogLevel::Info, file: None },
+            told: Vec::new(),
         };
         change(&mut settings);
         Self { fake, ring: Ring::default(), clock: ManualClock::at(NOW), settings: Arc::new(settings), _dir: dir }
@@ -207,7 +208,7 @@ async fn a_failed_exchange_is_not_called_a_sign_in_by_the_page() {
         .push_back((400, r#"{"error":"invalid_grant","error_description":"<b>no</b>"}"#.into()));
     let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
     let problem = result.unwrap_err();
-    assert_eq!(problem.id, ProblemId::CodeRefused);
+    assert_eq!(problem.id, ProblemId::CodeRejected);
     assert_eq!(problem.fact("description"), Some("<b>no</b>"));
     assert_eq!(pages[0].0, 400);
     assert!(!pages[0].1.contains("<b>") && !pages[0].1.contains("You are signed in"));
@@ -266,8 +267,8 @@ async fn other_methods_and_bodies_are_turned_away() {
 #[tokio::test]
 async fn refusals_and_incomplete_answers_end_the_sign_in_with_their_own_reason() {
     for (query, expected) in [
-        ("error=access_denied&error_description=No%20way", ProblemId::SignInRefused),
-        ("error=server_error", ProblemId::SignInError),
+        ("error=access_denied&error_description=No%20way", ProblemId::AccessDenied),
+        ("error=server_error", ProblemId::AuthorizationFailed),
         ("x=y", ProblemId::CallbackIncomplete),
         ("code=a&code=b", ProblemId::CallbackIncomplete),
         ("code=a&iss=https%3A%2F%2Fevil.example", ProblemId::IssuerMismatch),
@@ -314,7 +315,7 @@ async fn a_port_in_use_is_an_error_that_names_it_before_a_page_is_opened() {
     let _held = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let (result, pages) = login(&rig.process(), |_| panic!("no page may be opened")).await;
     let problem = result.unwrap_err();
-    assert_eq!(problem.id, ProblemId::CallbackPortInUse);
+    assert_eq!(problem.id, ProblemId::PortInUse);
     assert_eq!(problem.fact("port"), Some(port.to_string().as_str()));
     assert!(pages.is_empty());
 }
@@ -396,7 +397,7 @@ async fn a_wrong_secret_is_explained_as_that() {
     rig.fake.script().require = Some("neither");
     let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
     let problem = result.unwrap_err();
-    assert_eq!(problem.id, ProblemId::ClientRefused);
+    assert_eq!(problem.id, ProblemId::InvalidClient);
     assert_eq!(problem.fact("error"), Some("invalid_client"));
     assert_eq!(rig.fake.token_requests().len(), 2);
 }
@@ -654,7 +655,7 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
     let bearer = process.bearer().await.unwrap().unwrap();
     assert_eq!(bearer.token.expose(), "canary-static");
     let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
-    assert_eq!(error.problem().id, ProblemId::StaticTokenRefused);
+    assert_eq!(error.problem().id, ProblemId::StaticTokenRejected);
     assert!(matches!(error, AuthError::Failed(_)));
     assert_eq!(process.start_sign_in(SignInReason::UserAsked).unwrap_err().id, ProblemId::StaticTokenSet);
     assert!(rig.fake.script().seen.is_empty());
@@ -718,14 +719,14 @@ async fn metadata_that_speaks_for_another_resource_or_issuer_ends_it() {
         200,
         r#"{"resource":"https://evil.example/mcp","authorization_servers":["https://evil.example"]}"#,
     );
-    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataRefused);
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataInvalid);
     let rig = Rig::new().await;
     rig.fake.page(
         "/.well-known/oauth-authorization-server",
         200,
         rig.fake.metadata().replacen("\"issuer\":\"http", "\"issuer\":\"https", 1),
     );
-    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataRefused);
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataInvalid);
 }
 
 #[tokio::test]
@@ -733,7 +734,7 @@ async fn a_server_in_trouble_is_not_taken_for_one_without_metadata() {
     let rig = Rig::with(|settings| settings.product = Product::Other).await;
     rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::TokenUnavailable);
+    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
 }
 
 #[tokio::test]

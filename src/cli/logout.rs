@@ -26,6 +26,9 @@ pub fn done(settings: &Settings, was_signed_in: bool) -> String {
         return format!("You were not signed in to {name} with the profile {}.\n", settings.profile);
     }
     let mut out = format!("Signed out of {name}: the tokens of the profile {} are deleted here.\n", settings.profile);
+    if settings.oauth.client_id.is_some() {
+        out.push_str("A client secret that was stored stays for the next sign-in.\n");
+    }
     if settings.product.is_planhat() {
         let text = "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the \
                     application under \"Applications\" in your User Profile in Planhat; an admin may have to add that \
