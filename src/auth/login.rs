@@ -171,10 +171,11 @@ impl Authorizer {
         };
         if let Some(browser) = answer.browser {
             // Only now is it true.
-            browser.show(match &finished {
+            let page = match &finished {
                 Ok(_) => Page::signed_in(&self.service()),
                 Err(problem) => Page::failed(problem),
-            });
+            };
+            browser.show(page).await;
         }
         finished
     }
