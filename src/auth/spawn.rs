@@ -191,6 +191,7 @@ fn settings(order: Order) -> (Settings, Challenge) {
             level: levels.into_iter().nth(order.log_level.into()).unwrap_or(LogLevel::Info),
             file: order.log_file,
         },
+        keep_without_parent: true,
         told: order.told,
     };
     (settings, order.challenge)

@@ -22,6 +22,7 @@ use super::batch::Seat;
 use super::connection::Need;
 use super::lane::Item;
 use super::pending::Ticket;
+use super::server_side::Heard;
 use super::sign_in::Meanwhile;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
@@ -125,6 +126,9 @@ impl Bridge {
     }
 
     async fn carry_to_end(self: &Arc<Self>, request: &InFlight) {
+        // The first thing that is waited for, so that places are taken in the order of stdin. Streams that only listen
+        // would keep theirs for ever. The semaphore is never closed.
+        let _place = if request.listens() { None } else { self.places.acquire().await.ok() };
         let mut wire = Wire::as_it_came(request);
         let mut tries = Tries::default();
         loop {
@@ -238,8 +242,6 @@ impl Bridge {
         if let Some(answer) = self.not_offered(request) {
             return Ok((answer, None));
         }
-        // Streams that only listen would take the places of calls for ever. The semaphore is never closed.
-        let _place = if request.listens() { None } else { self.places.acquire().await.ok() };
         let out = Outgoing {
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
@@ -251,20 +253,23 @@ impl Bridge {
         let mut exchange = self.remote.exchange(&out).await?;
         let id = if wire.renamed { None } else { Some(&*request.id) };
         let mut stray = None;
+        let mut unreadable = None;
         loop {
             let end = match exchange.next().await {
                 Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
-                    let heard = self.hear(message, Some(&wire.key), id).await?;
-                    if let Some(answer) = heard.answer {
-                        return Ok((answer, Some(exchange)));
+                    match self.hear(message, Some(&wire.key), id).await {
+                        Ok(Heard { answer: Some(answer), .. }) => return Ok((answer, Some(exchange))),
+                        Ok(heard) => stray = heard.stray.or(stray),
+                        // On a stream the answer may still come.
+                        Err(problem) => unreadable = Some(problem),
                     }
-                    stray = heard.stray.or(stray);
                     continue;
                 }
-                Ok(None) => match &stray {
-                    Some(id) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
-                    None => Failure::Unclear { problem: Problem::new(ProblemId::NoAnswer), wait: None },
+                Ok(None) => match (unreadable.take(), &stray) {
+                    (Some(problem), _) => Failure::Explained(problem),
+                    (None, Some(id)) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
+                    (None, None) => Failure::Unclear { problem: Problem::new(ProblemId::NoAnswer), wait: None },
                 },
                 Err(failure) => failure,
             };
@@ -354,6 +359,11 @@ impl Bridge {
 
     /// A failed tool call is a result that the model reads; anything else is an error that the client reads.
     pub(super) async fn answer_problem(&self, request: &InFlight, problem: &Problem) {
+        let problem = &match problem.fact("command") {
+            Some(_) => problem.clone(),
+            // Many texts name it, and only the settings know it.
+            None => problem.clone().with("command", self.settings.command("login")),
+        };
         tracing::info!(method = request.method, %problem, "answered with a problem");
         if request.method == "tools/call" {
             self.answer_result(request, &problem.to_tool_result()).await;

@@ -3,11 +3,17 @@
 use tokio::sync::mpsc;
 
 /// One item for each request to end. Must be called inside the runtime.
-pub fn watch() -> mpsc::Receiver<()> {
+///
+/// `keep_without_parent` leaves the death of the starting process out of it.
+pub fn watch(keep_without_parent: bool) -> mpsc::Receiver<()> {
     let (send, receive) = mpsc::channel(4);
     system::forward(&send);
     #[cfg(unix)]
-    parent::watch(send);
+    if !keep_without_parent {
+        parent::watch(send);
+    }
+    #[cfg(not(unix))]
+    let _ = keep_without_parent;
     receive
 }
 

@@ -33,6 +33,8 @@ pub struct Settings {
     pub paths: Paths,
     /// What is logged, and where to.
     pub log: LogSettings,
+    /// Whether the bridge goes on when the process that started it is gone: for launchers that hand over on purpose.
+    pub keep_without_parent: bool,
     /// What this run was told by flag or variable, as flags: a command that a person is asked to type in a terminal
     /// must repeat it. No secrets.
     pub told: Vec<String>,
@@ -58,6 +60,7 @@ impl Settings {
             limits: Limits { in_flight: product.in_flight(), ..Limits::default() },
             paths,
             log: LogSettings { level: LogLevel::Info, file: None },
+            keep_without_parent: false,
             told: Vec::new(),
         }
     }

@@ -105,6 +105,11 @@ impl Http {
         slot.get_or_insert_with(|| build(&self.inner.network, tls)).clone()
     }
 
+    /// Forgets cookies and connections: the next request may be another user's.
+    pub fn forget(&self) {
+        *self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner) = Clients::default();
+    }
+
     /// Whether the clocks have drifted apart since the last call.
     fn has_slept(&self, wall: SystemTime, monotonic: Instant) -> bool {
         let mut awake = self.inner.awake.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,6 +150,8 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        // What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
+        .cookie_store(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.

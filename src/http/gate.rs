@@ -8,19 +8,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Duration, Instant};
 
+use crate::config::Paths;
+
 use super::retry_after::LONGEST_WAIT;
 
 /// How often the file of the other processes is looked at, at most.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Open until [`Gate::close_for`]; then closed until that time is over.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Gate {
     /// Spares the lock while the gate has never been closed by this process.
     used: AtomicBool,
     state: Mutex<State>,
     /// Where other processes read and write the same; holds milliseconds since 1970.
-    shared: Option<PathBuf>,
+    shared: Option<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    paths: Paths,
+    file: PathBuf,
 }
 
 #[derive(Debug, Default)]
@@ -32,21 +40,23 @@ struct State {
 }
 
 impl Gate {
-    /// A gate of this process, and of all others that name the same file.
-    pub fn new(shared: Option<PathBuf>) -> Self {
-        Self { used: AtomicBool::new(false), state: Mutex::default(), shared }
+    /// A gate of this process, and of all others of the same profile. (The default is one of this process alone.)
+    pub fn shared(paths: &Paths, profile: &str) -> Self {
+        let file = paths.state_dir.join(format!("{profile}.gate"));
+        Self { shared: Some(Shared { paths: paths.clone(), file }), ..Self::default() }
     }
 
     /// Closes the gate for `wait` from now; a later opening time that is already set stays.
     pub fn close_for(&self, wait: Duration) {
         let longer = self.lock().close(wait);
         self.used.store(true, Ordering::Release);
-        if let (true, Some(path)) = (longer, &self.shared) {
+        if let (true, Some(shared)) = (longer, &self.shared) {
             let until = SystemTime::now() + wait;
             let text = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
-            // The others then learn of it by their own 429.
-            if let Err(error) = std::fs::write(path, text) {
-                tracing::debug!(%error, "the gate could not be shared with other processes");
+            let written = shared.paths.prepare_state_dir().map(|_| std::fs::write(&shared.file, text));
+            // Without it the others learn of it by their own 429.
+            if !matches!(written, Ok(Ok(()))) {
+                tracing::debug!(?written, "the gate could not be shared with other processes");
             }
         }
     }
@@ -63,7 +73,7 @@ impl Gate {
 
     /// Reads what other processes have said, when it has changed.
     fn look(&self, state: &mut State) {
-        let Some(path) = &self.shared else { return };
+        let Some(Shared { file: path, .. }) = &self.shared else { return };
         if state.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
         }
@@ -103,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_passes_before_the_latest_time_that_was_set() {
-        let gate = Gate::new(None);
+        let gate = Gate::default();
         assert_eq!(gate.remaining(), Duration::ZERO);
         gate.close_for(Duration::from_secs(5));
         gate.close_for(Duration::from_secs(2));
@@ -115,8 +125,8 @@ mod tests {
     #[test]
     fn a_gate_that_one_process_closes_is_closed_for_the_others() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("gate");
-        let (one, other) = (Gate::new(Some(path.clone())), Gate::new(Some(path)));
+        let paths = Paths { config_file: PathBuf::new(), state_dir: directory.path().join("state") };
+        let (one, other) = (Gate::shared(&paths, "p"), Gate::shared(&paths, "p"));
         one.close_for(Duration::from_secs(60));
         let remaining = other.remaining();
         assert!(remaining > Duration::from_secs(55) && remaining <= Duration::from_secs(60), "{remaining:?}");
@@ -125,12 +135,13 @@ mod tests {
     #[test]
     fn nonsense_in_the_shared_file_closes_nothing_and_a_year_is_cut_short() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("gate");
+        let paths = Paths { config_file: PathBuf::new(), state_dir: directory.path().to_owned() };
+        let path = directory.path().join("p.gate");
         std::fs::write(&path, "soon").expect("our own file");
-        assert_eq!(Gate::new(Some(path.clone())).remaining(), Duration::ZERO);
+        assert_eq!(Gate::shared(&paths, "p").remaining(), Duration::ZERO);
         std::fs::write(&path, u64::MAX.to_string()).expect("our own file");
-        assert!(Gate::new(Some(path.clone())).remaining() <= LONGEST_WAIT);
+        assert!(Gate::shared(&paths, "p").remaining() <= LONGEST_WAIT);
         std::fs::write(&path, "99999999999999").expect("our own file");
-        assert!(Gate::new(Some(path)).remaining() <= LONGEST_WAIT);
+        assert!(Gate::shared(&paths, "p").remaining() <= LONGEST_WAIT);
     }
 }

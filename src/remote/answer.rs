@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
+use serde_json::Value;
 use url::Url;
 
 use crate::config::{Product, Settings};
@@ -219,18 +220,16 @@ pub fn explain_refusal(
 ) -> Problem {
     let planhat = settings.product != Product::Other;
     let id = if status.is_success() { ProblemId::NotMcp } else { ProblemId::of_status(status.as_u16(), planhat) };
-    let mut problem = Problem::new(id).with("status", status.as_u16()).with("host", host_of(url));
-    if id == ProblemId::NotMcp {
-        problem = problem.with("url", &settings.url);
-        if let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) {
-            problem = problem.with("content_type", kind);
-        }
+    let mut problem =
+        Problem::new(id).with("status", status.as_u16()).with("host", host_of(url)).with("url", &settings.url);
+    if let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) {
+        problem = problem.with("content_type", kind);
     }
     if let Some(request_id) = server_request_id(headers) {
         problem = problem.with("server_request_id", request_id);
     }
-    match excerpt(headers, body) {
-        Some(text) => problem.because(text),
+    match server_said(headers, body) {
+        Some(text) => problem.with("server_said", text),
         None => problem,
     }
 }
@@ -242,13 +241,51 @@ fn server_request_id(headers: &HeaderMap) -> Option<&str> {
         .find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
-/// The first words of a readable body; HTML is not for reading here.
-fn excerpt(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+/// What a refusal says in words: the message in a JSON body, or the first words of a text. HTML is not for reading here.
+fn server_said(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     const LONGEST: usize = 300;
     let text = std::str::from_utf8(body).ok()?.trim();
     let html = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("html"));
     if text.is_empty() || html || text.starts_with('<') {
         return None;
     }
-    Some(text.chars().take(LONGEST).collect())
+    let said = match serde_json::from_str::<Value>(text) {
+        Ok(json) => message_in(&json)?,
+        Err(_) => text.to_owned(),
+    };
+    let said = said.trim().trim_end_matches('.');
+    (!said.is_empty()).then(|| said.chars().take(LONGEST).collect())
+}
+
+/// The words in a JSON refusal, wherever servers put them.
+fn message_in(json: &Value) -> Option<String> {
+    match json {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(members) => ["error_description", "message", "detail", "title", "error"]
+            .iter()
+            .find_map(|name| members.get(*name).and_then(message_in)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_words_are_found_wherever_it_puts_them() {
+        let said = |body: &str| server_said(&HeaderMap::new(), body.as_bytes());
+        for body in [
+            r#"{"error":"MODEL is unknown"}"#,
+            r#"{"statusCode":400,"message":"MODEL is unknown","error":"Bad Request"}"#,
+            r#"{"error":{"code":7,"message":"MODEL is unknown."}}"#,
+            r#"{"error":"invalid_request","error_description":"MODEL is unknown"}"#,
+            "MODEL is unknown.\n",
+        ] {
+            assert_eq!(said(body).as_deref(), Some("MODEL is unknown"), "{body}");
+        }
+        for body in ["", "<html>no</html>", "{}", r#"{"error":{"code":1}}"#, "[1]"] {
+            assert_eq!(said(body), None, "{body}");
+        }
+    }
 }

@@ -155,10 +155,9 @@ pub fn list_request(of: &[u8], id: &str) -> Option<Bytes> {
 /// `value` as a header can carry it: as it is when it is printable ASCII without outer white space and does not look
 /// encoded, else as `=?base64?...?=`.
 fn encoded(value: &str) -> String {
-    let plain = value.bytes().all(|b| (0x20..=0x7e).contains(&b))
-        && !value.starts_with(' ')
-        && !value.ends_with(' ')
-        && !(value.starts_with("=?base64?") && value.ends_with("?="));
+    let printable = value.bytes().all(|b| (0x20..=0x7e).contains(&b));
+    let looks_encoded = value.starts_with("=?base64?") && value.ends_with("?=");
+    let plain = printable && value.trim() == value && !looks_encoded;
     if plain { value.to_owned() } else { format!("=?base64?{}?=", BASE64_STANDARD.encode(value)) }
 }
 

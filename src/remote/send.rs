@@ -159,7 +159,7 @@ impl Remote {
         clock: SharedClock,
         owed: OwedAnswers,
     ) -> Self {
-        let gate = Gate::new(Some(settings.paths.state_dir.join(format!("{}.gate", settings.profile))));
+        let gate = Gate::shared(&settings.paths, &settings.profile);
         Self { settings, http, auth, clock, gate, session: Mutex::default(), owed }
     }
 
@@ -194,6 +194,7 @@ impl Remote {
             if let (Some(opened), Some(now)) = (session.grant, &bearer)
                 && opened != now.grant
             {
+                self.http.forget();
                 let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
                 return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
             }

@@ -21,6 +21,7 @@ pub struct Standing<'a> {
     last_event_id: Option<String>,
     retry: Option<Duration>,
     failures: u32,
+    was_open: bool,
 }
 
 /// Why the standing stream is over.
@@ -37,7 +38,7 @@ pub enum Over {
 impl<'a> Standing<'a> {
     /// The stream of the session that `remote` has now; opened by the first [`Standing::next`].
     pub fn new(remote: &'a Remote) -> Self {
-        Self { remote, stream: None, last_event_id: None, retry: None, failures: 0 }
+        Self { remote, stream: None, last_event_id: None, retry: None, failures: 0, was_open: false }
     }
 
     /// The next message; waits as long as it takes, re-opening the stream when it breaks.
@@ -72,9 +73,13 @@ impl<'a> Standing<'a> {
         match self.remote.listen(self.last_event_id.as_deref(), None).await {
             Ok(Some(stream)) => {
                 self.stream = Some(stream);
+                self.was_open = true;
                 Ok(())
             }
             Ok(None) => Err(Over::NotOffered),
+            // Servers without a GET route answer 404 to it; only a stream that was open before says something about the
+            // session.
+            Err(Failure::SessionLost { .. }) if !self.was_open => Err(Over::NotOffered),
             Err(Failure::SessionLost { epoch, .. }) => Err(Over::SessionLost(epoch)),
             Err(Failure::SignIn(_)) => Err(Over::SignedOut),
             Err(failure) => {

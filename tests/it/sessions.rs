@@ -145,3 +145,17 @@ fn a_signal_ends_the_bridge_and_its_session_although_a_call_is_pending() {
         gate.open();
     }
 }
+
+#[test]
+fn a_server_that_answers_404_to_get_has_no_standing_stream_and_keeps_its_session() {
+    let setup = Setup::with_token(Config::default());
+    setup.sandbox.fault(planhat_sandbox::Fault::status(404).http("GET").always());
+    let bridge = setup.open();
+    setup.sandbox.wait_until(|c| c.mcp_status(404) == 1, PATIENCE).expect("it is asked once");
+    for id in 1..5 {
+        bridge.call(id, "echo", "{}");
+    }
+    bridge.finish();
+    let counters = setup.sandbox.counters();
+    assert_eq!((counters.mcp_status(404), counters.sessions_created), (1, 1));
+}
