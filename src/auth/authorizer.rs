@@ -200,8 +200,9 @@ impl Authorizer {
     pub async fn logout(&self) -> Result<bool, Problem> {
         let _lock = self.token_lock().await?;
         let removed = self.store.delete(&self.account).await?;
-        self.files.generation().bump()?;
+        pending::kept(&self.files).remove();
         pending::note(&self.files).remove();
+        self.files.generation().bump()?;
         self.memory().unsaved = None;
         self.adopt(None);
         Ok(removed)
@@ -351,7 +352,15 @@ impl Authorizer {
 
     /// The stored grant for these settings.
     pub(super) async fn read_grant(&self) -> Result<Option<Grant>, AuthError> {
-        let Some(record) = self.store.read(&self.account).await? else { return Ok(None) };
+        let Some(record) = self.store.read(&self.account).await? else {
+            let kept = pending::kept(&self.files);
+            if kept.read::<String>().as_ref() == Some(&self.account) {
+                // It was stored and not removed by us. Some keychains hide their items while they are locked.
+                self.store.check().await?;
+                kept.remove();
+            }
+            return Ok(None);
+        };
         let grant = Grant::from_record(&record)?;
         Ok(Some(grant).filter(|grant| grant.fits(&self.settings)))
     }
@@ -359,6 +368,12 @@ impl Authorizer {
     /// Saves the grant and tells the other processes. The caller holds the token lock.
     pub(super) async fn save(&self, grant: &Grant) -> Result<(), AuthError> {
         self.store.write(&self.account, grant.to_record()).await?;
+        let kept = pending::kept(&self.files);
+        if kept.read::<String>().as_ref() != Some(&self.account)
+            && let Err(problem) = kept.write(&self.account)
+        {
+            tracing::debug!(%problem, "it is not noted that a sign-in is stored");
+        }
         match self.files.generation().bump() {
             Ok(generation) => self.memory().generation = Some(generation),
             Err(problem) => tracing::warn!(%problem, "other processes are not told of the new token"),

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,11 +23,18 @@ const NOW: u64 = 1_800_000_000;
 
 /// A store that fails as it is told, and that survives the authorizer, as a keychain does.
 #[derive(Clone, Default)]
-struct Ring(Arc<Mutex<(Memory, Option<StoreError>)>>);
+struct Ring(Arc<Mutex<(Memory, Option<StoreError>)>>, Arc<AtomicBool>);
 
 impl Ring {
     fn fail(&self, error: Option<StoreError>) {
         self.0.lock().unwrap().1 = error;
+    }
+    /// Locked in the way of a keychain that then hides what it holds.
+    fn hide(&self, hide: bool) {
+        self.1.store(hide, Ordering::SeqCst);
+    }
+    fn hidden(&self) -> bool {
+        self.1.load(Ordering::SeqCst)
     }
     fn store(&self) -> Store {
         Store::with_backend(Box::new(self.clone()), Duration::from_secs(5))
@@ -36,10 +44,16 @@ impl Ring {
 impl CredentialStore for Ring {
     fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
         let mut ring = self.0.lock().unwrap();
+        if self.hidden() {
+            return Ok(None);
+        }
         ring.1.clone().map_or_else(|| ring.0.read(account), Err)
     }
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
         let mut ring = self.0.lock().unwrap();
+        if self.hidden() {
+            return Err(StoreError::Locked);
+        }
         ring.1.clone().map_or_else(|| ring.0.write(account, record), Err)
     }
     fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
@@ -573,6 +587,25 @@ async fn a_locked_or_absent_or_silent_store_never_means_signed_out() {
         process.unauthorized(None, Challenge::default()).await.unwrap();
     }
     assert_eq!(rig.fake.script().refreshes, 0, "nobody refreshed with what it could not read");
+}
+
+#[tokio::test]
+async fn a_locked_keychain_that_hides_its_items_is_not_taken_for_an_empty_one() {
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    rig.ring.hide(true);
+    let error = rig.process().bearer().await.unwrap_err();
+    assert_eq!(error.problem().id, ProblemId::KeychainLocked);
+    let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    assert_eq!(result.unwrap_err().id, ProblemId::KeychainLocked);
+    assert!(pages.is_empty(), "found out before anybody signs in");
+    rig.ring.hide(false);
+    assert!(rig.process().bearer().await.unwrap().is_some());
+    // Somebody has really removed it: the doubt ends.
+    rig.ring.store().delete(&Accounts::grant(&rig.settings)).await.unwrap();
+    assert!(rig.process().bearer().await.unwrap().is_none());
+    rig.ring.hide(true);
+    assert!(rig.process().bearer().await.unwrap().is_none());
 }
 
 #[tokio::test]
