@@ -133,7 +133,7 @@ impl Authorizer {
         // Bound before anybody is sent there.
         let listener = Callback::bind(callback)?;
         let request = Request::new(&self.settings, &challenge, &found, &client)?;
-        let (_serving, mut arrivals) = listener.serve(request.expected.clone())?;
+        let (serving, arrivals) = listener.serve(request.expected.clone())?;
         record.link = Some(request.link.to_string());
         pending::note(&self.files).write(record)?;
         self.tell(super::AuthState::SigningIn { link: record.link.clone() });
@@ -144,41 +144,58 @@ impl Authorizer {
                 Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&problem)),
             }
         }
-        let answer = loop {
+        let result = match self.answer(&request, arrivals, options.paste.take(), deadline, ui).await {
+            Some(answer) => {
+                ui.event(LoginEvent::Answered);
+                let finished = match answer.outcome {
+                    Ok(code) => self.finish(&found, &client, &request, &code, &redirect_url).await,
+                    Err(problem) => Err(problem),
+                };
+                if let Some(browser) = answer.browser {
+                    // Only now is it true.
+                    browser.show(match &finished {
+                        Ok(_) => Page::signed_in(&self.service()),
+                        Err(problem) => Page::failed(problem),
+                    });
+                }
+                finished
+            }
+            None => Err(self.timed_out(within, &client)),
+        };
+        serving.finish().await;
+        result
+    }
+
+    /// The user's answer, from the browser or pasted; `None` when the time is over.
+    async fn answer(
+        &self,
+        request: &Request,
+        mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+        mut paste: Option<mpsc::UnboundedReceiver<String>>,
+        deadline: Instant,
+        ui: &mut dyn LoginUi,
+    ) -> Option<Answer> {
+        loop {
             tokio::select! {
-                arrival = arrivals.recv() => match arrival {
-                    Some(Arrival { outcome, browser }) => break Answer { outcome, browser: Some(browser) },
-                    None => return Err(Problem::new(ProblemId::SignInProcessFailed).with("detail", "the listener ended")),
-                },
-                line = pasted(&mut options.paste) => match self.read_paste(&line, &request) {
-                    Ok(outcome) => break Answer { outcome, browser: None },
+                Some(Arrival { outcome, browser }) = arrivals.recv() => {
+                    return Some(Answer { outcome, browser: Some(browser) });
+                }
+                line = pasted(&mut paste) => match self.read_paste(&line, request) {
+                    Ok(outcome) => return Some(Answer { outcome, browser: None }),
                     Err(problem) => ui.event(LoginEvent::PasteRejected(&problem)),
                 },
-                () = tokio::time::sleep_until(deadline) => {
-                    let minutes = within.as_secs().div_ceil(60);
-                    let id = if self.settings.product.is_planhat() {
-                        ProblemId::PlanhatSignInTimedOut
-                    } else {
-                        ProblemId::SignInTimedOut
-                    };
-                    let problem = Problem::new(id).with("minutes", minutes).with("client_id", &client.id);
-                    return Err(problem);
-                }
+                () = tokio::time::sleep_until(deadline) => return None,
             }
-        };
-        ui.event(LoginEvent::Answered);
-        let finished = match answer.outcome {
-            Ok(code) => self.finish(&found, &client, &request, &code, &redirect_url).await,
-            Err(problem) => Err(problem),
-        };
-        if let Some(browser) = answer.browser {
-            // Only now is it true.
-            browser.show(match &finished {
-                Ok(_) => Page::signed_in(&self.service()),
-                Err(problem) => Page::failed(problem),
-            });
         }
-        finished
+    }
+
+    fn timed_out(&self, within: Duration, client: &Client) -> Problem {
+        let id = if self.settings.product.is_planhat() {
+            ProblemId::PlanhatSignInTimedOut
+        } else {
+            ProblemId::SignInTimedOut
+        };
+        Problem::new(id).with("minutes", within.as_secs().div_ceil(60)).with("client_id", &client.id)
     }
 
     /// Exchanges the code and stores what comes of it.

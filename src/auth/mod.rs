@@ -2,7 +2,7 @@
 //!
 //! The stations, in the order in which a token passes them: [`challenge`] (what a 401 says), [`discovery`] and
 //! [`metadata`] (where to sign in), [`registration`] and [`client`] (as whom), [`authorize`] (the request to the user),
-//! [`login`] with [`browser`], [`callback`] and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what
+//! [`login`] with [`browser`], [`callback`] behind its [`door`], and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what
 //! is stored), [`refresh`] (its renewal). [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
 //! [`pending`] let a sign-in live in a process of its own.
 
@@ -18,6 +18,7 @@ pub mod callback;
 pub mod challenge;
 pub mod client;
 pub mod discovery;
+pub mod door;
 pub mod login;
 pub mod metadata;
 pub mod page;

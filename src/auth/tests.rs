@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use super::record::{Accounts, Grant};
-use super::testing::Fake;
+use super::testing::{Fake, free_port};
 use super::*;
 use crate::clock::ManualClock;
 use crate::config::*;
@@ -108,10 +108,6 @@ impl Rig {
         let record = self.ring.store().read(&Accounts::grant(&self.settings)).await.unwrap()?;
         Some(Grant::from_record(&record).unwrap())
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Passes the link of a sign-in to whoever plays the browser.
@@ -253,13 +249,17 @@ async fn other_methods_and_bodies_are_turned_away() {
         let target = format!("/callback?code=x&state={state}");
         let host = format!("Host: 127.0.0.1:{port}\r\n");
         for (request, status) in [
-            (format!("POST {target} HTTP/1.1\r\n{host}Content-Length: 1\r\n\r\nx"), 405),
+            (format!("POST {target} HTTP/1.1\r\n{host}\r\n"), 405),
+            (format!("POST {target} HTTP/1.1\r\n{host}Content-Length: 1\r\n\r\nx"), 400),
+            (format!("POST {target} HTTP/1.1\r\n{host}Content-Length: 1000000\r\n\r\nx"), 405),
+            (format!("GET {target} HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n"), 400),
             (format!("HEAD {target} HTTP/1.1\r\n{host}\r\n"), 405),
             (format!("GET {target} HTTP/1.1\r\n{host}Content-Length: 1\r\n\r\nx"), 400),
             (format!("GET {target} HTTP/1.1\r\n{host}{host}\r\n"), 421),
             (format!("GET {target} HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n"), 421),
             (format!("GET {target} HTTP/1.0\r\n\r\n"), 421),
-            (format!("GET /callback?{} HTTP/1.1\r\n{host}\r\n", "x".repeat(64 * 1024)), 414),
+            (format!("GET /callback?{} HTTP/1.1\r\n{host}\r\n", "x".repeat(20 * 1024)), 414),
+            (format!("GET /callback?{} HTTP/1.1\r\n{host}\r\n", "x".repeat(64 * 1024)), 431),
         ] {
             assert_eq!(raw(port, &request).0, status, "{}", &request[..60.min(request.len())]);
         }
