@@ -93,7 +93,8 @@ impl Authorizer {
             return Err(Problem::new(ProblemId::SignInCoolDown).with("seconds", seconds));
         }
         if !browser::is_expected() {
-            return Err(Problem::new(ProblemId::NoDesktop));
+            let command = self.settings.command("login --no-browser");
+            return Err(Problem::new(ProblemId::NoDesktop).with("command", command));
         }
         shared.running = true;
         shared.failure = None;

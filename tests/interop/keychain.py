@@ -186,13 +186,14 @@ def absent():
     with scene(None) as (home, tenant, _alone, with_browser):
         done = command(home, "login", environment=with_browser)
         expect(done.returncode == 5 and "--token-store" in done.stderr, f"login: {done}")
-        step("absent: login names --token-store")
+        expect(tenant.counted("authorize_hits") == 0, "login lets somebody sign in, and only then finds no keychain")
+        step("absent: login names --token-store, before it opens a browser")
         with Bridge([], with_browser) as bridge:
             bridge.open()
             answer = bridge.ask("tools/call", {"name": TOOL, "arguments": ARGUMENTS})
             expect("--token-store" in str(answer), f"the answer does not name --token-store: {answer}")
-        expect(tenant.counted("authorize_hits") == 0, "somebody would have signed in for nothing")
-        step("absent: a call is told so, before anybody signs in for nothing")
+        expect(tenant.counted("authorize_hits") == 0, "the bridge lets somebody sign in for nothing")
+        step("absent: a call is told so, and no tab opens")
         done = command(home, "login", "--token-store", "file", environment=with_browser)
         expect(done.returncode == 0, f"login --token-store file: {done}")
         step("absent: with --token-store file it works")

@@ -28,6 +28,8 @@ import peers  # noqa: E402
 # The suite's own limit for a client, and ours for the suite.
 CLIENT_SECONDS, SUITE_SECONDS = 60, 90
 AT_ONCE = 2
+# In place of a revision: whatever the suite itself chooses. Extensions belong to none.
+ANY = "-"
 
 
 def suite(version):
@@ -37,18 +39,19 @@ def suite(version):
 
 
 def listed(version):
-    """The names of the client scenarios that a suite has."""
+    """The client scenarios that a suite has: for each name, the revisions that it applies to."""
     text = subprocess.run([*suite(version), "list"], capture_output=True, text=True, timeout=60, check=True).stdout
     text = text.partition("Client scenarios")[2].partition("\n\n")[0]
-    return re.findall(r"^ +- (\S+)", text, re.MULTILINE)
+    return {name: tags.split(",") for name, tags in re.findall(r"^ +- (\S+)(?: +\[(.*)\])?", text, re.MULTILINE)}
 
 
-def chosen(names, patterns):
-    """The names that the patterns mean; a pattern that means nothing is a mistake."""
+def chosen(version, revision, patterns):
+    """The names that the patterns mean at a revision; a pattern that means nothing is a mistake."""
+    names = [name for name, tags in listed(version).items() if revision == ANY or tags == [""] or revision in tags]
     result = []
     for pattern in patterns:
         hits = fnmatch.filter(names, pattern.lstrip("!"))
-        parts.expect(hits, f"the suite has no scenario {pattern}")
+        parts.expect(hits, f"{version} has no scenario {pattern} at {revision}")
         result = [n for n in result if n not in hits] if pattern.startswith("!") else result + [n for n in hits if n not in result]
     return result
 
@@ -64,12 +67,16 @@ def wanted():
 def one(version, revision, scenario):
     """Runs one scenario; returns what went wrong, and everything that was said."""
     output = pathlib.Path(tempfile.mkdtemp(prefix="interop-conformance-"))
+    client = f"{sys.executable} {HERE / 'client.py'}"
     argv = [
-        *suite(version), "client", "--command", f"{sys.executable} {HERE / 'client.py'}", "--scenario", scenario,
-        "--spec-version", revision, "--timeout", str(CLIENT_SECONDS * 1000), "--output-dir", str(output),
+        *suite(version), "client", "--command", client, "--scenario", scenario, "--timeout", str(CLIENT_SECONDS * 1000),
+        "--output-dir", str(output),
     ]
-    # The suite gives no revision to older scenarios.
-    environment = {"MCP_CONFORMANCE_PROTOCOL_VERSION": revision, **os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    if revision != ANY:
+        argv += ["--spec-version", revision]
+        # The older suite does not tell its client.
+        environment.setdefault("MCP_CONFORMANCE_PROTOCOL_VERSION", revision)
     process = subprocess.Popen(
         argv, cwd=output, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
@@ -99,10 +106,10 @@ def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]
     if arguments == ["--list"]:
         for version in dict.fromkeys(version for version, _, _ in wanted()):
-            print(version, *listed(version), sep="\n  ")
+            print(version, *(f"{name}  {' '.join(tags)}" for name, tags in listed(version).items()), sep="\n  ")
         return 0
     lines = [(arguments[0], arguments[1], arguments[2:])] if len(arguments) > 2 else list(wanted())
-    runs = [(v, r, name) for v, r, patterns in lines for name in chosen(listed(v), patterns)]
+    runs = [(v, r, name) for v, r, patterns in lines for name in chosen(v, r, patterns)]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         started = time.monotonic()

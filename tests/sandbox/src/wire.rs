@@ -87,7 +87,11 @@ fn loopback(url: &Url) -> io::Result<(SocketAddr, String)> {
 }
 
 fn read_page(method: &str, url: &Url, answer: &[u8]) -> io::Result<Page> {
-    let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("no whole HTTP answer from {url}"));
+    // Without the query, which may hold a code.
+    let place = &url[..url::Position::AfterPath];
+    let came = answer.len();
+    let broken =
+        || io::Error::new(io::ErrorKind::InvalidData, format!("no whole HTTP answer, but {came} bytes, from {place}"));
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(broken)?;
     let head = String::from_utf8_lossy(&answer[..end]);
     let mut lines = head.split("\r\n");

@@ -21,32 +21,36 @@ const LOG_LINES: usize = 30;
 pub(crate) fn build(stage: &Stage) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.parent().ok_or_else(|| io::Error::other("this program has no folder"))?;
-    let program = folder.join(format!("planhat-mcp{}", std::env::consts::EXE_SUFFIX));
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        if !program.is_file() {
-            stage.line("Building the bridge first; that takes a minute or two.");
+    let beside = folder.join(format!("planhat-mcp{}", std::env::consts::EXE_SUFFIX));
+    let Some(cargo) = std::env::var_os("CARGO") else {
+        if beside.is_file() {
+            return Ok(beside);
         }
-        let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "-p", "planhat-mcp", "--bin", "planhat-mcp"]);
-        if folder.ends_with("release") {
-            command.arg("--release");
-        }
-        // The folder above `debug` or `release`, wherever the user's settings put it.
-        if let Some(target) = folder.parent() {
-            command.arg("--target-dir").arg(target);
-        }
-        command.current_dir(env!("CARGO_MANIFEST_DIR"));
-        if !command.status()?.success() {
-            return Err(io::Error::other("the bridge could not be built"));
-        }
+        let place = beside.display();
+        return Err(io::Error::other(format!(
+            "the bridge is not at {place}; run this with cargo, or name it with --bridge"
+        )));
+    };
+    if !beside.is_file() {
+        stage.line("Building the bridge first; that takes a minute or two.");
     }
-    if program.is_file() {
-        return Ok(program);
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "-p", "planhat-mcp", "--bin", "planhat-mcp"]);
+    command.arg("--message-format=json-render-diagnostics").current_dir(env!("CARGO_MANIFEST_DIR"));
+    if folder.ends_with("release") {
+        command.arg("--release");
     }
-    Err(io::Error::other(format!(
-        "the bridge is not at {}; run this with cargo, or name it with --bridge",
-        program.display()
-    )))
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(io::Error::other("the bridge could not be built"));
+    }
+    // Cargo alone knows where the user's settings put it.
+    let built = output.stdout.split(|byte| *byte == b'\n').find_map(|line| {
+        let message: Value = serde_json::from_slice(line).ok()?;
+        let is_it = message["target"]["name"] == "planhat-mcp" && message["target"]["kind"][0] == "bin";
+        is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
+    });
+    built.ok_or_else(|| io::Error::other("cargo does not say where it put the bridge"))
 }
 
 /// A home directory of its own, so that nothing of the user's is read or changed; removed in the end.

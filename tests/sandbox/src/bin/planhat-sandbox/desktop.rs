@@ -1,6 +1,6 @@
 //! The desktop of the tour: where the bridge's links go, and what is told of it.
 
-pub(crate) use system::{Desktop, command, opened, set_up, settle};
+pub(crate) use system::{Desktop, command, opened, set_up, settled};
 
 /// A named pipe stands between the bridge and a browser.
 #[cfg(unix)]
@@ -39,9 +39,12 @@ mod system {
         desktop.opened().len()
     }
 
-    /// Waits until what the browser was shown is told.
-    pub(crate) fn settle(desktop: &Desktop, within: Duration) {
-        desktop.wait_walked(1, within);
+    /// Waits until what the browser was shown is told, and says whether it ended at a proper page.
+    pub(crate) fn settled(desktop: &Desktop, within: Duration) -> bool {
+        let walks = desktop.wait_walked(1, within);
+        // A browser of the user's own shows its pages to the user alone.
+        let fine = |walk: &Walk| walk.pages.last().is_none_or(|page| page.status == 200);
+        walks.first().is_some_and(|walk| walk.as_ref().is_ok_and(fine))
     }
 
     /// Opens the user's browser in the user's own environment, which the bridge on tour does not have.
@@ -116,7 +119,7 @@ mod system {
         match *desktop {}
     }
 
-    pub(crate) fn settle(desktop: &Desktop, _within: Duration) {
+    pub(crate) fn settled(desktop: &Desktop, _within: Duration) -> bool {
         match *desktop {}
     }
 }

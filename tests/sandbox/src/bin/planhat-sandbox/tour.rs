@@ -111,7 +111,8 @@ impl Tour {
             names = self.tools()?;
         }
         if let Some(desktop) = &self.desktop {
-            desktop::settle(desktop, SOON);
+            let settled = desktop::settled(desktop, SOON);
+            self.find(settled, "the browser ends at a page that says so");
         }
         self.stage.says("bridge", &format!("brings {} tools: {}", names.len(), names.join(", ")));
         let counters = self.sandbox.counters();
