@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::store::{LockError, StoreError};
 
+pub mod answer;
 pub mod authorize;
 pub mod authorizer;
 pub mod browser;
@@ -19,6 +20,8 @@ pub mod challenge;
 pub mod client;
 pub mod discovery;
 pub mod door;
+mod inside;
+mod known;
 pub mod login;
 pub mod metadata;
 pub mod page;
@@ -31,9 +34,6 @@ mod sign_in;
 pub mod spawn;
 pub mod token;
 
-#[cfg(test)]
-#[allow(missing_docs, reason = "a test's server")]
-mod testing;
 #[cfg(test)]
 mod tests;
 
