@@ -17,7 +17,7 @@ use super::token::{self, Endpoint, Presented, Refusal};
 use super::{Challenge, browser, registration};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
-use crate::store::ProcessLock;
+use crate::store::{ProcessLock, StoreError};
 
 /// How long the MCP endpoint may take to say what it asks for.
 const PROBE: Duration = Duration::from_secs(10);
@@ -121,6 +121,12 @@ impl Authorizer {
         let deadline = Instant::now() + within;
         let callback = &self.settings.oauth.callback;
         let redirect_url = callback.redirect_url();
+        // Nobody should sign in for a store that then cannot keep it. A damaged record is about to be replaced.
+        if let Err(error) = self.store.read(&self.account).await
+            && !matches!(error, StoreError::Corrupt(_))
+        {
+            return Err(error.into());
+        }
         let challenge = self.learn_challenge().await;
         let found = discovery::discover(&self.http, &self.settings, &challenge).await?;
         let client = registration::client(&self.settings, &self.store, &found.server).await?;
