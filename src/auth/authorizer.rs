@@ -142,7 +142,10 @@ impl Authorizer {
         if self.is_due() {
             self.look().await?;
         }
-        let Some(current) = self.current().filter(|current| !current.dead) else { return Ok(None) };
+        let Some(current) = self.current().filter(|current| !current.dead) else {
+            self.follow();
+            return Ok(None);
+        };
         let now = self.clock.unix_seconds();
         if current.grant.refresh_token.is_none() || !current.grant.ends_within(now, current.grant.margin()) {
             // Without a refresh token the server decides whether it is still good; our clock may be wrong.
@@ -163,7 +166,7 @@ impl Authorizer {
         challenge: Challenge,
     ) -> Result<Bearer, AuthError> {
         if self.settings.static_token.is_some() {
-            return Err(AuthError::Failed(self.static_token_rejected()));
+            return Err(AuthError::Failed(self.explain(self.static_token_rejected())));
         }
         self.note_challenge(challenge);
         self.renew(rejected.map(|bearer| bearer.serial)).await
@@ -264,14 +267,26 @@ impl Authorizer {
         }
     }
 
+    /// Adds what only the settings know and many texts name: the command for a terminal, and the redirect URL.
+    pub(super) fn explain(&self, problem: Problem) -> Problem {
+        let mut problem = problem;
+        let has = |problem: &Problem, key| problem.fact(key).is_some();
+        if !has(&problem, "command") {
+            problem = problem.with("command", self.settings.command("login"));
+        }
+        if !has(&problem, "redirect_url") && self.settings.static_token.is_none() {
+            problem = problem.with("redirect_url", self.settings.oauth.callback.redirect_url());
+        }
+        problem
+    }
+
     /// "Somebody has to sign in", with the link where there is one.
     pub(super) fn sign_in_needed(&self) -> Problem {
         let problem = Problem::new(ProblemId::SignInNeeded).with("service", self.service());
-        let problem = problem.with("command", self.settings.command("login"));
-        match self.sign_in_link() {
+        self.explain(match self.sign_in_link() {
             Some(link) => problem.with("link", link),
             None => problem,
-        }
+        })
     }
 
     /// The token lock, or the one that is already held for a token that could not be saved.
@@ -295,6 +310,10 @@ impl Authorizer {
 
     /// Reads the store when the generation number says that it has changed.
     pub(super) async fn look(&self) -> Result<(), AuthError> {
+        self.look_in_turn().await.map_err(|error| error.map(|problem| self.explain(problem)))
+    }
+
+    async fn look_in_turn(&self) -> Result<(), AuthError> {
         let _turn = self.loading.lock().await;
         let generation = self.files.generation().read();
         {

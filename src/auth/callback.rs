@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tiny_http::{Header, Method, Request, Response, Server};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::authorize::{Expected, Rejection};
 use super::page::Page;
@@ -23,6 +23,8 @@ use crate::secret::Secret;
 
 /// How long a connection may stay silent: a browser opens some in advance and uses them later, or never.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How long the end of a sign-in waits for the browser to take its last page.
+const LAST_PAGE: Duration = Duration::from_secs(2);
 /// A redirect URL is far shorter; browsers end at some such length themselves.
 const LONGEST_TARGET: usize = 16 * 1024;
 
@@ -236,9 +238,14 @@ impl Shared {
 
 impl Browser {
     /// Shows the page.
-    pub fn show(mut self, page: Page) {
-        if let Some(request) = self.0.take() {
-            later(request, page);
+    ///
+    /// Returns when the page is written, or cannot be in this time: the process may end right after it.
+    pub async fn show(mut self, page: Page) {
+        let Some(request) = self.0.take() else { return };
+        let (written, is_written) = oneshot::channel();
+        respond(request, page, Some(written));
+        if tokio::time::timeout(LAST_PAGE, is_written).await.is_err() {
+            tracing::debug!("the browser took too long to take the last page");
         }
     }
 }
@@ -259,8 +266,15 @@ fn has_body(request: &Request) -> bool {
 
 /// Answers on a thread of its own: writing, and reading the rest of a body, waits for the peer.
 fn later(request: Request, page: Page) {
+    respond(request, page, None);
+}
+
+fn respond(request: Request, page: Page, written: Option<oneshot::Sender<()>>) {
     let answer = move || {
         let _ = request.respond(response(&page));
+        if let Some(written) = written {
+            let _ = written.send(());
+        }
     };
     if let Err(error) = thread::Builder::new().name("callback page".into()).spawn(answer) {
         tracing::debug!(%error, "a callback page was not sent");

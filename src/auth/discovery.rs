@@ -108,8 +108,10 @@ impl Search<'_> {
                 return Ok(Some(found));
             }
             // RFC 9728, 3.3: it must not be used, and whoever publishes it may be after the token.
-            let detail = format!("it describes {} and not {url}", found.resource);
-            return Err(Problem::new(ProblemId::MetadataInvalid).with("url", &place).with("detail", detail));
+            return Err(Problem::new(ProblemId::ResourceMismatch)
+                .with("place", &place)
+                .with("expected", url)
+                .with("found", &found.resource));
         }
         Ok(None)
     }

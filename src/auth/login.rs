@@ -90,15 +90,15 @@ impl Authorizer {
         }
         let Some(_lock) = ProcessLock::try_acquire(&self.files.login_lock())? else {
             let problem = Problem::new(ProblemId::SignInPending);
-            return Err(match self.sign_in_link() {
+            return Err(self.explain(match self.sign_in_link() {
                 Some(link) => problem.with("link", link),
                 None => problem,
-            });
+            }));
         };
         let note = pending::note(&self.files);
         let mut record = Pending { started: self.clock.unix_seconds(), link: None, failure: None };
         note.write(&record)?;
-        let result = self.login_in_turn(options, ui, &mut record).await;
+        let result = self.login_in_turn(options, ui, &mut record).await.map_err(|problem| self.explain(problem));
         match &result {
             Ok(_) => note.remove(),
             Err(problem) => {
@@ -166,8 +166,7 @@ impl Authorizer {
                         ProblemId::SignInTimedOut
                     };
                     let problem = Problem::new(id).with("minutes", minutes).with("client_id", &client.id);
-                    let problem = problem.with("command", self.settings.command("login"));
-                    return Err(problem.with("redirect_url", redirect_url));
+                    return Err(problem);
                 }
             }
         };
@@ -178,10 +177,11 @@ impl Authorizer {
         };
         if let Some(browser) = answer.browser {
             // Only now is it true.
-            browser.show(match &finished {
+            let page = match &finished {
                 Ok(_) => Page::signed_in(&self.service()),
                 Err(problem) => Page::failed(problem),
-            });
+            };
+            browser.show(page).await;
         }
         finished
     }

@@ -74,9 +74,10 @@ impl ServerMetadata {
     /// Refuses what must not be used: a foreign issuer, unsafe endpoints, no PKCE.
     pub fn check(&self, issuer: &str, place: &Url) -> Result<(), Problem> {
         if !same_issuer(issuer, &self.issuer) {
-            return Err(Problem::new(ProblemId::MetadataInvalid)
+            return Err(Problem::new(ProblemId::IssuerMismatch)
                 .with("place", place)
-                .with("detail", format_args!("it names the issuer {} instead of {issuer}", self.issuer)));
+                .with("expected", issuer)
+                .with("found", &self.issuer));
         }
         browser::checked(&self.authorization_endpoint).map_err(|why| refused("authorization endpoint", &why))?;
         endpoint(&self.token_endpoint, "token endpoint")?;

@@ -6,6 +6,7 @@
 //! is stored), [`refresh`] (its renewal). [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
 //! [`pending`] let a sign-in live in a process of its own.
 
+use crate::http::NetError;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::store::{LockError, StoreError};
@@ -71,6 +72,27 @@ impl AuthError {
     pub fn problem(&self) -> &Problem {
         match self {
             AuthError::SignInNeeded(problem) | AuthError::NotNow(problem) | AuthError::Failed(problem) => problem,
+        }
+    }
+}
+
+impl AuthError {
+    /// The same with another problem.
+    fn map(self, change: impl FnOnce(Problem) -> Problem) -> Self {
+        match self {
+            AuthError::SignInNeeded(problem) => AuthError::SignInNeeded(change(problem)),
+            AuthError::NotNow(problem) => AuthError::NotNow(change(problem)),
+            AuthError::Failed(problem) => AuthError::Failed(change(problem)),
+        }
+    }
+}
+
+impl From<NetError> for AuthError {
+    /// The network comes back by itself; a proxy or CA file that cannot be used does not.
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::Unusable(problem) => AuthError::Failed(problem),
+            error @ NetError::Failed { .. } => AuthError::NotNow(error.into()),
         }
     }
 }

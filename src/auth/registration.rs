@@ -16,7 +16,7 @@ pub async fn client(settings: &Settings, store: &Store, server: &ServerMetadata)
             } else {
                 ProblemId::ClientIdMissing
             })
-            .with("host", &server.issuer)
+            .with("issuer", &server.issuer)
             .with("redirect_url", settings.oauth.callback.redirect_url())
             .with("config_file", settings.paths.config_file.display()),
         ));

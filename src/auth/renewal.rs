@@ -66,10 +66,14 @@ impl Authorizer {
         let seen = self.renewals.shared().attempts;
         let this = Arc::clone(self);
         let task = tokio::spawn(async move { this.renew_in_turn(rejected, seen).await });
-        task.await.unwrap_or_else(|_| {
+        let renewed = task.await.unwrap_or_else(|_| {
             let problem = Problem::new(ProblemId::StoreFailed).with("detail", "the renewal was interrupted");
             Err(AuthError::NotNow(problem))
-        })
+        });
+        if let Err(AuthError::SignInNeeded(_)) = &renewed {
+            self.follow();
+        }
+        renewed.map_err(|error| error.map(|problem| self.explain(problem)))
     }
 
     /// Renews in the background while the old token is still good.

@@ -1,6 +1,6 @@
 //! When a sign-in starts without being asked for on a command line, and how the others wait for it.
 
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +16,11 @@ use crate::problem::{Problem, ProblemId};
 
 /// How long no new sign-in starts by itself after one that failed.
 const PAUSE: Duration = Duration::from_secs(120);
-/// How often the state directory is looked at while somebody waits for a sign-in.
-const LOOK: Duration = Duration::from_millis(150);
+/// How often the state directory is looked at while a sign-in is under way.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often it is looked at while nobody is signed in and nothing is being done about it: somebody may sign in from a
+/// terminal or another client.
+const LOOK_IDLE: Duration = Duration::from_secs(2);
 
 /// What a sign-in is started for; nothing else may start one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub enum SignInReason {
     UserAsked,
 }
 
-/// The sign-ins that this process has started.
+/// The sign-ins that this process has started or watches.
 #[derive(Debug, Default)]
 pub(super) struct SignIns {
     shared: Mutex<Shared>,
@@ -38,7 +41,10 @@ pub(super) struct SignIns {
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// One that this process has started is under way.
     running: bool,
+    /// The state directory is being looked at.
+    following: bool,
     failure: Option<Problem>,
     paused_until: Option<Instant>,
 }
@@ -52,29 +58,19 @@ impl SignIns {
 impl Authorizer {
     /// Starts a sign-in, unless one is under way already in some process.
     pub fn start_sign_in(self: &Arc<Self>, reason: SignInReason) -> Result<(), Problem> {
+        self.start_in_turn(reason).map_err(|problem| self.explain(problem))
+    }
+
+    fn start_in_turn(self: &Arc<Self>, reason: SignInReason) -> Result<(), Problem> {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
         if self.sign_in_is_under_way() {
+            self.tell_link();
+            self.follow();
             return Ok(());
         }
-        {
-            let mut shared = self.sign_ins.shared();
-            if let Some(until) = shared.paused_until.filter(|until| *until > Instant::now())
-                && reason != SignInReason::UserAsked
-            {
-                let minutes = until.duration_since(Instant::now()).as_secs() / 60 + 1;
-                let problem = Problem::new(ProblemId::SignInCoolDown).with("minutes", minutes);
-                return Err(problem.with("command", self.settings.command("login")));
-            }
-            if !browser::is_expected() {
-                return Err(
-                    Problem::new(ProblemId::NoDesktop).with("command", self.settings.command("login --no-browser"))
-                );
-            }
-            shared.running = true;
-            shared.failure = None;
-        }
+        self.may_start(reason)?;
         tracing::info!(?reason, "sign-in started");
         self.tell(AuthState::SigningIn { link: None });
         let started = if self.settings.token_store == TokenStoreKind::Memory {
@@ -83,27 +79,54 @@ impl Authorizer {
         } else {
             self.sign_in_elsewhere()
         };
+        self.follow();
         started.inspect_err(|problem| self.sign_in_ended(Some(problem.clone())))
     }
 
+    fn may_start(&self, reason: SignInReason) -> Result<(), Problem> {
+        let mut shared = self.sign_ins.shared();
+        let now = Instant::now();
+        if let Some(until) = shared.paused_until.filter(|until| *until > now)
+            && reason != SignInReason::UserAsked
+        {
+            let seconds = until.duration_since(now).as_secs() + 1;
+            return Err(Problem::new(ProblemId::SignInCoolDown).with("seconds", seconds));
+        }
+        if !browser::is_expected() {
+            let command = self.settings.command("login --no-browser");
+            return Err(Problem::new(ProblemId::NoDesktop).with("command", command));
+        }
+        shared.running = true;
+        shared.failure = None;
+        Ok(())
+    }
+
     /// Waits until somebody is signed in, the sign-in fails, or the time is over.
+    ///
+    /// # Errors
+    /// `Failed` with the reason when the sign-in ended without success, `SignInNeeded` (with the link, where there is one)
+    /// when none is under way or the time is over, `NotNow` when the store cannot be asked.
     pub async fn wait_signed_in(self: &Arc<Self>, within: Duration) -> Result<(), AuthError> {
         let deadline = Instant::now() + within;
         let mut state = self.watch();
+        let mut was_under_way = false;
+        let mut looked = self.look_again().await;
         loop {
-            // A silent store is no reason to stop waiting: it may be asking the user to unlock it.
-            let looked = self.look_again().await;
             if self.newer_than(None).is_some() {
                 return Ok(());
             }
-            if !self.sign_in_is_under_way() {
+            if self.sign_in_is_under_way() {
+                was_under_way = true;
+                self.tell_link();
+            } else {
+                // A silent store is no reason to stop waiting, but it is one to end with.
                 looked?;
-                return Err(match self.sign_ins.shared().failure.clone() {
-                    Some(problem) => AuthError::Failed(problem),
+                let failure = self.sign_ins.shared().failure.clone();
+                return Err(match failure.or_else(|| self.told_failure().filter(|_| was_under_way)) {
+                    Some(problem) => AuthError::Failed(self.explain(problem)),
                     None => AuthError::SignInNeeded(self.sign_in_needed()),
                 });
             }
-            self.tell_link();
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(AuthError::SignInNeeded(self.sign_in_needed()));
@@ -113,7 +136,51 @@ impl Authorizer {
                 _ = state.changed() => {}
                 () = tokio::time::sleep(left.min(LOOK)) => {}
             }
+            looked = self.look().await;
         }
+    }
+
+    /// Looks for a sign-in by any process until there is one; once at a time.
+    pub(super) fn follow(self: &Arc<Self>) {
+        if std::mem::replace(&mut self.sign_ins.shared().following, true) {
+            return;
+        }
+        let weak = Arc::downgrade(self);
+        let mut seen = self.files.generation().read();
+        tokio::spawn(async move {
+            let mut pause = LOOK;
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(this) = weak.upgrade() else { return };
+                pause = this.follow_once(&mut seen).await;
+                let signed_in = this.newer_than(None).is_some();
+                if signed_in {
+                    this.sign_ins.shared().following = false;
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn follow_once(&self, seen: &mut u64) -> Duration {
+        let generation = self.files.generation().read();
+        // The store itself is asked only when it has changed: a locked keychain may show a question each time.
+        if std::mem::replace(seen, generation) != generation
+            && let Err(error) = self.look().await
+        {
+            tracing::debug!(%error, "the store cannot be asked");
+        }
+        if self.sign_in_is_under_way() {
+            self.tell_link();
+            return LOOK;
+        }
+        let signing_in = matches!(*self.watch().borrow(), AuthState::SigningIn { .. });
+        if signing_in && self.newer_than(None).is_none() {
+            // Another process's sign-in has ended without a token.
+            self.sign_in_ended(self.told_failure());
+            self.tell(AuthState::SignedOut);
+        }
+        LOOK_IDLE
     }
 
     fn sign_in_is_under_way(&self) -> bool {
@@ -121,6 +188,9 @@ impl Authorizer {
     }
 
     fn tell_link(&self) {
+        if self.newer_than(None).is_some() {
+            return;
+        }
         let record: Option<Pending> = pending::note(&self.files).read();
         let link = record.filter(|record| record.failure.is_none()).and_then(|record| record.link);
         self.tell(AuthState::SigningIn { link });
@@ -139,35 +209,30 @@ impl Authorizer {
     fn sign_in_elsewhere(self: &Arc<Self>) -> Result<(), Problem> {
         let missing =
             || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
+        // What an earlier one left behind must not be taken for the end of this one.
+        pending::note(&self.files).remove();
         let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge())?;
         let end = end_of(child)?;
         let this = Arc::clone(self);
-        let started = self.clock.unix_seconds();
         tokio::spawn(async move {
-            let status = end.await;
+            let status = end.await.ok().flatten();
             let looked = this.look_again().await;
             let failure = match (looked, this.newer_than(None)) {
                 (_, Some(_)) => None,
                 (Err(error), None) => Some(error.into()),
-                (Ok(()), None) => this.told_failure(started, status.ok().flatten()),
+                // It left the field to another process, which is followed instead.
+                (Ok(()), None) if this.files.login_is_under_way().unwrap_or(false) => None,
+                (Ok(()), None) => Some(this.told_failure().unwrap_or_else(|| ended_silently(status))),
             };
             this.sign_in_ended(failure);
         });
         Ok(())
     }
 
-    /// Why the sign-in process ended without a token; `None` when it left the field to another one.
-    fn told_failure(&self, started: u64, status: Option<std::process::ExitStatus>) -> Option<Problem> {
-        let record: Option<Pending> = pending::note(&self.files).read();
-        if let Some(told) = record.filter(|record| record.started >= started).and_then(|record| record.failure) {
-            return Some(told.into());
-        }
-        if self.files.login_is_under_way().unwrap_or(false) {
-            return None;
-        }
-        let detail =
-            status.map_or_else(|| "its process was lost".into(), |status| format!("its process ended with {status}"));
-        Some(Problem::new(ProblemId::SignInProcessFailed).with("detail", detail))
+    /// Why the last sign-in of any process ended without a token, as far as it said.
+    fn told_failure(&self) -> Option<Problem> {
+        let record: Pending = pending::note(&self.files).read()?;
+        record.failure.map(Problem::from)
     }
 
     fn sign_in_ended(&self, failure: Option<Problem>) {
@@ -186,8 +251,14 @@ impl Authorizer {
     }
 }
 
+fn ended_silently(status: Option<ExitStatus>) -> Problem {
+    let detail =
+        status.map_or_else(|| "its process was lost".into(), |status| format!("its process ended with {status}"));
+    Problem::new(ProblemId::SignInProcessFailed).with("detail", detail)
+}
+
 /// Resolves when the process has ended; also collects it, so that no zombie stays.
-fn end_of(mut child: Child) -> Result<oneshot::Receiver<Option<std::process::ExitStatus>>, Problem> {
+fn end_of(mut child: Child) -> Result<oneshot::Receiver<Option<ExitStatus>>, Problem> {
     let (ended, end) = oneshot::channel();
     std::thread::Builder::new()
         .name("sign-in".into())

@@ -65,24 +65,15 @@ impl Rig {
     async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let fake = Fake::start().await;
         let dir = tempfile::tempdir().unwrap();
-        let mut settings = Settings {
-            profile: "test".into(),
-            product: Product::Planhat,
-            url: Url::parse(&format!("{}/mcp", fake.origin)).unwrap(),
-            oauth: OAuthSettings {
-                client_id: Some("pk_test".into()),
-                client_secret: None,
-                scope: Some("inclusive".into()),
-                callback: CallbackSettings { host: CallbackHost::Ipv4, port: free_port() },
-            },
-            static_token: None,
-            token_store: TokenStoreKind::Memory,
-            network: NetworkSettings::default(),
-            limits: Limits { sign_in: Duration::from_secs(30), ..Limits::default() },
-            paths: Paths { config_file: dir.path().join("config.toml"), state_dir: dir.path().join("state") },
-            log: LogSettings { level: LogLevel::Info, file: None },
-            told: Vec::new(),
-        };
+        let paths = Paths { config_file: dir.path().join("config.toml"), state_dir: dir.path().join("state") };
+        let url = Url::parse(&format!("{}/mcp", fake.origin)).unwrap();
+        let mut settings = Settings::for_url(url, paths);
+        settings.product = Product::Planhat;
+        settings.oauth.client_id = Some("pk_test".into());
+        settings.oauth.scope = Some("inclusive".into());
+        settings.oauth.callback.port = free_port();
+        settings.token_store = TokenStoreKind::Memory;
+        settings.limits.sign_in = Duration::from_secs(30);
         change(&mut settings);
         Self { fake, ring: Ring::default(), clock: ManualClock::at(NOW), settings: Arc::new(settings), _dir: dir }
     }
@@ -209,7 +200,7 @@ async fn a_failed_exchange_is_not_called_a_sign_in_by_the_page() {
     let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
     let problem = result.unwrap_err();
     assert_eq!(problem.id, ProblemId::CodeRejected);
-    assert_eq!(problem.fact("description"), Some("<b>no</b>"));
+    assert_eq!(problem.fact("error_description"), Some("<b>no</b>"));
     assert_eq!(pages[0].0, 400);
     assert!(!pages[0].1.contains("<b>") && !pages[0].1.contains("You are signed in"));
     assert!(rig.stored().await.is_none());
@@ -271,7 +262,7 @@ async fn refusals_and_incomplete_answers_end_the_sign_in_with_their_own_reason()
         ("error=server_error", ProblemId::AuthorizationFailed),
         ("x=y", ProblemId::CallbackIncomplete),
         ("code=a&code=b", ProblemId::CallbackIncomplete),
-        ("code=a&iss=https%3A%2F%2Fevil.example", ProblemId::IssuerMismatch),
+        ("code=a&iss=https%3A%2F%2Fevil.example", ProblemId::CallbackIssuerMismatch),
     ] {
         let rig = Rig::new().await;
         let (result, pages) = login(&rig.process(), move |link| answer(link, query)).await;
@@ -351,7 +342,7 @@ async fn a_pasted_address_is_as_good_as_the_callback() {
 async fn a_sign_in_that_nobody_finishes_ends_by_itself() {
     let rig = Rig::with(|settings| settings.limits.sign_in = Duration::from_millis(50)).await;
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::SignInTimedOut);
+    assert_eq!(problem.id, ProblemId::PlanhatSignInTimedOut);
     assert!(problem.fact("redirect_url").unwrap().ends_with("/callback"));
 }
 
@@ -359,7 +350,7 @@ async fn a_sign_in_that_nobody_finishes_ends_by_itself() {
 async fn without_a_client_id_the_user_is_told_what_to_do() {
     let rig = Rig::with(|settings| settings.oauth.client_id = None).await;
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::ClientIdMissing);
+    assert_eq!(problem.id, ProblemId::PlanhatClientIdMissing);
 }
 
 #[tokio::test]
@@ -666,7 +657,7 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
     let bearer = process.bearer().await.unwrap().unwrap();
     assert_eq!(bearer.token.expose(), "canary-static");
     let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
-    assert_eq!(error.problem().id, ProblemId::StaticTokenRejected);
+    assert_eq!(error.problem().id, ProblemId::PlanhatStaticTokenRejected);
     assert!(matches!(error, AuthError::Failed(_)));
     assert_eq!(process.start_sign_in(SignInReason::UserAsked).unwrap_err().id, ProblemId::StaticTokenSet);
     assert!(rig.fake.script().seen.is_empty());
@@ -730,14 +721,14 @@ async fn metadata_that_speaks_for_another_resource_or_issuer_ends_it() {
         200,
         r#"{"resource":"https://evil.example/mcp","authorization_servers":["https://evil.example"]}"#,
     );
-    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataInvalid);
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::ResourceMismatch);
     let rig = Rig::new().await;
     rig.fake.page(
         "/.well-known/oauth-authorization-server",
         200,
         rig.fake.metadata().replacen("\"issuer\":\"http", "\"issuer\":\"https", 1),
     );
-    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::MetadataInvalid);
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::IssuerMismatch);
 }
 
 #[tokio::test]

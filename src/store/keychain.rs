@@ -82,3 +82,45 @@ fn detail(error: &Error) -> String {
     }
     text
 }
+
+/// Against the real keychain of the machine, which `tests/interop/keychain.sh` sets up: these are not run by themselves.
+#[cfg(test)]
+mod tests {
+    use super::super::parts::{LARGEST_ITEM, Parts};
+    use super::*;
+
+    fn secret(length: usize) -> Secret<Vec<u8>> {
+        Secret::new((0..length).map(|i| b'a' + (i % 26) as u8).collect())
+    }
+
+    #[test]
+    #[ignore = "needs tests/interop/keychain.sh"]
+    fn explore() {
+        let mut ring = match Keychain::open() {
+            Ok(ring) => ring,
+            Err(e) => panic!("open: {e:?}"),
+        };
+        let t = std::time::Instant::now();
+        for what in std::env::var("EXPLORE").unwrap().split(',') {
+            let result = match what {
+                "read" => format!("{:?}", ring.read("planhat test").map(|r| r.map(|r| r.expose().len()))),
+                "missing" => format!("{:?}", ring.read("planhat nothing").map(|r| r.map(|r| r.expose().len()))),
+                "write" => format!("{:?}", ring.write("planhat test", &secret(5000))),
+                "writenew" => format!("{:?}", ring.write("planhat new", &secret(5000))),
+                "delete" => format!("{:?}", ring.delete("planhat test")),
+                "pause" => {
+                    std::thread::sleep(std::time::Duration::from_secs(3));
+                    String::new()
+                }
+                other => format!("?? {other}"),
+            };
+            std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("{what}: {result} {:?}\n", t.elapsed()).as_bytes(),
+            )
+            .unwrap();
+        }
+        let _ = LARGEST_ITEM;
+        let _ = Parts::new(super::super::memory::Memory::default(), 1);
+    }
+}
