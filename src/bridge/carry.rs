@@ -10,6 +10,7 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
 
 use crate::http::retry_after;
@@ -20,6 +21,7 @@ use crate::remote::{Exchange, Failure, Outgoing};
 use super::Bridge;
 use super::batch::Seat;
 use super::connection::Need;
+use super::hello::Hello;
 use super::lane::Item;
 use super::pending::Ticket;
 use super::server_side::Heard;
@@ -59,6 +61,21 @@ pub struct InFlight {
     pub ticket: Ticket,
     /// Its place in a batch, if it came in one.
     pub seat: Mutex<Option<Seat>>,
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub enum Work {
+    /// Asking the server.
+    Carry,
+    /// Opening the session; the server's answer comes through the channel.
+    Initialize(Arc<Hello>, oneshot::Receiver<Bytes>),
+    /// Whether the server speaks the stateless era.
+    Discover,
+    /// The sign-in tool.
+    SignIn,
+    /// Whether this process lives.
+    Pong,
 }
 
 impl InFlight {
@@ -104,23 +121,34 @@ struct Tries {
 }
 
 impl Bridge {
-    /// Carries a request until it is answered or nobody waits any more.
-    pub(super) async fn carry(self: Arc<Self>, request: InFlight) {
+    /// Does what a request asks for; whatever becomes of that, the request is answered once.
+    pub(super) async fn work(self: Arc<Self>, request: InFlight, work: Work) {
         let _answered_in_any_case = LastResort { bridge: &self, request: &request };
+        match work {
+            Work::Carry => self.carry(&request).await,
+            Work::Initialize(hello, answered) => self.answer_initialize(&request, hello, answered).await,
+            Work::Discover => self.discover(&request).await,
+            Work::SignIn => self.call_sign_in_tool(&request).await,
+            Work::Pong => self.answer_result(&request, &json!({})).await,
+        }
+    }
+
+    /// Carries a request until it is answered or nobody waits any more.
+    async fn carry(self: &Arc<Self>, request: &InFlight) {
         let total = self.settings.limits.total;
         let mut closing = self.closing.subscribe();
         let ends = async { drop(closing.wait_for(|closing| *closing).await) };
         tokio::select! {
             biased;
             () = request.ticket.stop.notified() => tracing::debug!(method = request.method, "cancelled by the client"),
-            () = self.carry_to_end(&request) => {}
+            () = self.carry_to_end(request) => {}
             () = tokio::time::sleep(total), if !request.listens() => {
                 let problem = Problem::new(ProblemId::AnswerTimedOut).with("seconds", total.as_secs());
-                self.give_up(&request, &problem).await;
+                self.give_up(request, &problem).await;
             }
             // Nobody listens any more once the client has closed its side.
             () = ends, if request.listens() => {
-                self.answer_problem(&request, &Problem::new(ProblemId::ShuttingDown)).await;
+                self.answer_problem(request, &Problem::new(ProblemId::ShuttingDown)).await;
             }
         }
     }
@@ -305,18 +333,18 @@ impl Bridge {
 
     /// `server/discover`: the server's own answer, or "there is no such method" where it has none, so that clients which
     /// probe with it fall back to `initialize` at once.
-    pub(super) async fn discover(self: Arc<Self>, request: InFlight) {
-        let wire = Wire::as_it_came(&request);
+    async fn discover(self: &Arc<Self>, request: &InFlight) {
+        let wire = Wire::as_it_came(request);
         let answer = tokio::select! {
             biased;
             () = request.ticket.stop.notified() => return,
-            answer = tokio::time::timeout(PROBE, self.attempt(&request, &wire)) => answer,
+            answer = tokio::time::timeout(PROBE, self.attempt(request, &wire)) => answer,
         };
         match answer {
-            Ok(Ok((answer, _))) => self.answer(&request, answer).await,
+            Ok(Ok((answer, _))) => self.answer(request, answer).await,
             _ => {
                 let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
-                self.answer(&request, write::error(Some(&request.id), &problem.to_json_rpc_error())).await;
+                self.answer(request, write::error(Some(&request.id), &problem.to_json_rpc_error())).await;
             }
         }
     }
@@ -440,9 +468,13 @@ struct LastResort<'a> {
 
 impl Drop for LastResort<'_> {
     fn drop(&mut self) {
-        if self.bridge.pending.answer(&self.request.key, &self.request.ticket).is_some() {
+        if let Some(_answering) = self.bridge.pending.answer(&self.request.key, &self.request.ticket) {
             let problem = Problem::new(ProblemId::InternalError).with("detail", "a request was dropped");
-            self.bridge.output.push(write::error(Some(&self.request.id), &problem.to_json_rpc_error()));
+            let line = write::error(Some(&self.request.id), &problem.to_json_rpc_error());
+            match self.request.seat.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(seat) => seat.fill(line),
+                None => self.bridge.output.push(line),
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::problem::{Problem, ProblemId};
 
 use super::Bridge;
 use super::batch::{self, Seat};
-use super::carry::InFlight;
+use super::carry::{InFlight, Work};
 use super::connection::Need;
 use super::hello::Hello;
 use super::lane::Item;
@@ -51,7 +51,7 @@ impl Bridge {
     }
 
     fn take_batch(self: &Arc<Self>, text: &Bytes, members: &[&RawValue]) {
-        let told = self.connection.told();
+        let told = self.connection.told_or_asked();
         if told.as_deref() != Some(batch::REVISION) {
             let problem = Problem::new(ProblemId::BatchNotAllowed);
             let problem = told.into_iter().fold(problem, |problem, revision| problem.with("revision", revision));
@@ -71,12 +71,11 @@ impl Bridge {
         match kind {
             Kind::Request { id, key, method, params } => self.take_request(body, id, key, &method, params, seat),
             Kind::Notification { method, params } => self.take_notification(body, &method, params),
-            Kind::Response { id: Some((_, key)), .. } => {
-                self.lane.push(Item { answers: Some(key), ..Item::new(body.clone(), self.connection.need()) });
-            }
-            Kind::Response { id: None, .. } => {
-                let detail = "an answer needs the id of what it answers";
-                self.refuse(None, &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
+            // Without an id it can only be an error about something unreadable; the server may know what it is about. An
+            // answer is never answered.
+            Kind::Response { id, .. } => {
+                let answers = id.map(|(_, key)| key);
+                self.lane.push(Item { answers, ..Item::new(body.clone(), self.connection.need()) });
             }
         }
     }
@@ -117,25 +116,20 @@ impl Bridge {
             seat: Mutex::new(seat.cloned()),
         };
         tracing::debug!(method, tool = request.tool, "request");
-        match method {
+        let work = match method {
             "initialize" => {
                 let hello = Hello::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
-                self.begin_initialize(request, hello);
+                self.begin_initialize(hello)
             }
-            "server/discover" => {
-                tokio::spawn(Arc::clone(self).discover(request));
+            "server/discover" => Work::Discover,
+            // Clients ask whether this process lives; while the server cannot be asked, that is answered here.
+            "ping" if request.mirrored.is_none() && (!self.connection.is_up() || self.remote.is_throttled()) => {
+                Work::Pong
             }
-            "ping" if !self.connection.is_up() && request.mirrored.is_none() => {
-                let bridge = Arc::clone(self);
-                tokio::spawn(async move { bridge.answer_result(&request, &serde_json::json!({})).await });
-            }
-            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => {
-                tokio::spawn(Arc::clone(self).call_sign_in_tool(request));
-            }
-            _ => {
-                tokio::spawn(Arc::clone(self).carry(request));
-            }
-        }
+            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => Work::SignIn,
+            _ => Work::Carry,
+        };
+        tokio::spawn(Arc::clone(self).work(request, work));
     }
 
     fn take_notification(self: &Arc<Self>, body: &Bytes, method: &str, params: Option<&RawValue>) {

@@ -74,9 +74,7 @@ impl Bridge {
         let Some(mut items) = self.lane.receiver.lock().await.take() else { return };
         while let Some(item) = items.recv().await {
             let then_stop = item.then_stop.clone();
-            if tokio::time::timeout(ACCEPTED_WITHIN, self.deliver(item)).await.is_err() {
-                tracing::warn!("the server took too long to accept a notification or an answer");
-            }
+            self.deliver(item).await;
             if let Some(stop) = then_stop {
                 stop.notify_one();
             }
@@ -94,18 +92,25 @@ impl Bridge {
             tracing::debug!("an answer was dropped: the session that asked is gone");
             return;
         }
+        // Only the server's own time is bounded; a closed gate is our doing.
+        self.remote.until_unthrottled().await;
         let out = Outgoing { mirrored: item.mirrored, ..Outgoing::unanswered(item.body) };
-        match self.remote.exchange(&out).await {
-            Ok(mut exchange) => {
-                // Usually 202; a stream or a body here can only hold messages of the server's own.
-                while let Ok(Some(message)) = exchange.next().await {
-                    if let Err(problem) = self.hear(message, None, None).await {
-                        tracing::debug!(%problem, "dropped in answer to a notification");
-                    }
-                }
-            }
-            Err(Failure::SessionLost { epoch, .. }) => self.session_lost(epoch),
-            Err(failure) => tracing::warn!(?failure, "a notification or an answer did not reach the server"),
+        match tokio::time::timeout(ACCEPTED_WITHIN, self.post(&out)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Failure::SessionLost { epoch, .. })) => self.session_lost(epoch),
+            Ok(Err(failure)) => tracing::warn!(?failure, "a notification or an answer did not reach the server"),
+            Err(_) => tracing::warn!("the server took too long to accept a notification or an answer"),
         }
+    }
+
+    async fn post(&self, out: &Outgoing) -> Result<(), Failure> {
+        let mut exchange = self.remote.exchange(out).await?;
+        // Usually 202; a stream or a body here can only hold messages of the server's own.
+        while let Ok(Some(message)) = exchange.next().await {
+            if let Err(problem) = self.hear(message, None, None).await {
+                tracing::debug!(%problem, "dropped in answer to a notification");
+            }
+        }
+        Ok(())
     }
 }

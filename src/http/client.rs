@@ -169,7 +169,8 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     }
     if !tls {
-        builder = builder.tls_certs_only([]);
+        // Plain http is for this machine alone: a proxy would see the token, and could not reach it anyway.
+        builder = builder.tls_certs_only([]).no_proxy();
     } else if let Some(path) = &network.ca_file {
         let unusable = |e: &dyn std::fmt::Display| {
             Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e)
@@ -181,7 +182,7 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    if let Some(proxy) = &network.proxy {
+    if let (true, Some(proxy)) = (tls, &network.proxy) {
         // The library's error would repeat the URL, which may hold a password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
             Problem::new(ProblemId::ProxyInvalid)

@@ -94,7 +94,7 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| PeekError::NotJson(format!("invalid UTF-8 at byte {}", e.valid_up_to() + 1)))?;
     match text.trim_ascii_start().as_bytes().first() {
-        Some(b'{') => peek_object(text).map(Peek::One),
+        Some(b'{') => peek_object(text.trim_ascii_start()).map(Peek::One),
         Some(b'[') => {
             let members: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| PeekError::NotJson(e.to_string()))?;
             if members.is_empty() {
@@ -114,6 +114,9 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
 /// # Errors
 /// As [`peek`].
 pub fn peek_object(text: &str) -> Result<Kind<'_>, PeekError> {
+    if !text.starts_with('{') {
+        return Err(PeekError::NotJsonRpc { id: None, reason: "a message is a JSON object".to_owned() });
+    }
     let members: Members<'_> = match serde_json::from_str(text) {
         Ok(members) => members,
         Err(e) => return Err(explain(text, &e)),

@@ -219,16 +219,19 @@ impl Remote {
                     let asked = retry_after::asked_wait(response.headers(), self.clock.now());
                     let wait = retry_after::wait(asked, throttled, retry_after::noise());
                     self.gate.close_for(wait);
-                    if throttled > MOST_THROTTLED || Instant::now() + wait > give_up {
+                    // What was asked counts, not what it was capped to: waiting in vain helps nobody.
+                    let until = Instant::now().checked_add(asked.unwrap_or(wait));
+                    if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
                         let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                         let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
-                            .with("retry_after_seconds", wait.as_secs().max(1));
+                            .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
                     }
                     tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
                     let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    out.at_server.store(false, Ordering::Relaxed);
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
@@ -261,6 +264,16 @@ impl Remote {
                 }
             }
         }
+    }
+
+    /// Whether a 429 holds requests back at the moment.
+    pub fn is_throttled(&self) -> bool {
+        !self.gate.remaining().is_zero()
+    }
+
+    /// Waits until the gate is open.
+    pub async fn until_unthrottled(&self) {
+        self.pass_gate(&Outgoing::unanswered(Bytes::new())).await;
     }
 
     /// Waits until the gate is open, and says so from time to time.

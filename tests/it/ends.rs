@@ -18,8 +18,9 @@ fn a_client_that_closes_stdout_ends_the_bridge_and_its_session() {
     writeln!(input, "{INITIALIZE}").expect("it reads");
     output.read_line(&mut String::new()).expect("it answers");
     writeln!(input, "{INITIALIZED}").expect("it reads");
+    setup.sandbox.wait_until(|c| c.streams_open == 1, PATIENCE).expect("the session is open");
+    // Nothing is written any more, and stdin stays open.
     drop(output);
-    writeln!(input, r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list"}}"#).expect("it reads");
     let start = Instant::now();
     child.wait().expect("it ends");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
