@@ -26,6 +26,7 @@ use super::lane::Item;
 use super::pending::Ticket;
 use super::server_side::Heard;
 use super::sign_in::Meanwhile;
+use super::stdio::Reserved;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
 const AFTERWARDS: Duration = Duration::from_secs(1);
@@ -109,6 +110,16 @@ impl Wire {
     }
 }
 
+/// An answer, as far as the server has sent it.
+#[derive(Debug)]
+struct Answered {
+    answer: Bytes,
+    /// What may follow the answer on its stream.
+    exchange: Option<Exchange>,
+    /// Room for it in the output, when it was taken before.
+    room: Option<Reserved>,
+}
+
 /// How often what has been tried.
 #[derive(Debug, Default)]
 struct Tries {
@@ -161,7 +172,7 @@ impl Bridge {
         let mut tries = Tries::default();
         loop {
             match self.attempt(request, &wire).await {
-                Ok((answer, exchange)) => {
+                Ok(Answered { answer, exchange, room }) => {
                     if tries.headers == 0
                         && let Some(fresh) = self.fresh_headers(request, wire.mirrored.as_ref(), &answer).await
                     {
@@ -171,7 +182,7 @@ impl Bridge {
                         continue;
                     }
                     let answer = if wire.renamed { with_own_id(&answer, &request.id) } else { answer };
-                    self.answer(request, self.learn(request, answer)).await;
+                    self.answer_in(request, self.learn(request, answer), room).await;
                     return self.read_rest(exchange).await;
                 }
                 Err(failure) => match self.next_try(request, &mut wire, &mut tries, failure).await {
@@ -265,10 +276,10 @@ impl Bridge {
     }
 
     /// Sends the request once and reads until its answer.
-    async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &Wire) -> Result<(Bytes, Option<Exchange>), Failure> {
+    async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &Wire) -> Result<Answered, Failure> {
         self.ready(request.need).await?;
         if let Some(answer) = self.not_offered(request) {
-            return Ok((answer, None));
+            return Ok(Answered { answer, exchange: None, room: None });
         }
         let out = Outgoing {
             body: wire.body.clone(),
@@ -280,14 +291,21 @@ impl Bridge {
         };
         let mut exchange = self.remote.exchange(&out).await?;
         let id = if wire.renamed { None } else { Some(&*request.id) };
+        // Before the body is read: a client that does not read keeps answers at the server, not here.
+        let mut room = match exchange.to_read() {
+            Some(bytes) => self.output.reserve(bytes).await,
+            None => None,
+        };
         let mut stray = None;
         let mut unreadable = None;
         loop {
             let end = match exchange.next().await {
                 Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
-                    match self.hear(message, Some(&wire.key), id).await {
-                        Ok(Heard { answer: Some(answer), .. }) => return Ok((answer, Some(exchange))),
+                    match self.hear_with(message, Some(&wire.key), id, &mut room).await {
+                        Ok(Heard { answer: Some(answer), .. }) => {
+                            return Ok(Answered { answer, exchange: Some(exchange), room });
+                        }
                         Ok(heard) => stray = heard.stray.or(stray),
                         // On a stream the answer may still come.
                         Err(problem) => unreadable = Some(problem),
@@ -341,7 +359,7 @@ impl Bridge {
             answer = tokio::time::timeout(PROBE, self.attempt(request, &wire)) => answer,
         };
         match answer {
-            Ok(Ok((answer, _))) => self.answer(request, answer).await,
+            Ok(Ok(Answered { answer, room, .. })) => self.answer_in(request, answer, room).await,
             _ => {
                 let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
                 self.answer(request, write::error(Some(&request.id), &problem.to_json_rpc_error())).await;
@@ -363,11 +381,17 @@ impl Bridge {
 
     /// Gives the one answer, unless the client has cancelled meanwhile.
     pub(super) async fn answer(&self, request: &InFlight, line: Bytes) {
+        self.answer_in(request, line, None).await;
+    }
+
+    /// The same, when room for the line was taken before.
+    async fn answer_in(&self, request: &InFlight, line: Bytes, room: Option<Reserved>) {
         let Some(_answering) = self.pending.answer(&request.key, &request.ticket) else { return };
         let seat = request.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match seat {
-            Some(seat) => seat.fill(line),
-            None => self.output.send(line).await,
+        match (seat, room) {
+            (Some(seat), _) => seat.fill(line),
+            (None, Some(room)) => self.output.send_reserved(line, room),
+            (None, None) => self.output.send(line).await,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::http::{Gate, Http, NetError, Step, host_of, retry_after};
 use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 
-use super::answer::{Exchange, Media, Patience, Stream, explain_refusal, read_whole};
+use super::answer::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
 use super::session::OwedAnswers;
 use super::{Session, request};
 
@@ -222,7 +222,7 @@ impl Remote {
                     // What was asked counts, not what it was capped to: waiting in vain helps nobody.
                     let until = Instant::now().checked_add(asked.unwrap_or(wait));
                     if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
-                        let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                        let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                         let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
                             .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
@@ -230,7 +230,7 @@ impl Remote {
                     tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
-                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                     out.at_server.store(false, Ordering::Relaxed);
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
@@ -242,13 +242,13 @@ impl Remote {
                     };
                 }
                 status if status.is_success() => {
-                    let mut exchange = self.accept(response, out).await?;
+                    let mut exchange = self.accept(response, out);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
                     return Ok(exchange);
                 }
                 status => {
                     let bound = self.refusal_bound(response.headers());
-                    let body = read_whole(&url, &mut response, bound).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, bound).await.unwrap_or_default();
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
@@ -317,7 +317,13 @@ impl Remote {
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
                     let url = response.url().clone();
                     let patience = Patience { idle, owed: Arc::clone(&self.owed) };
-                    return Ok(Some(Stream::new(url, response, self.settings.limits.max_message_bytes, patience)));
+                    return Ok(Some(Stream::new(
+                        self.http.clone(),
+                        url,
+                        response,
+                        self.settings.limits.max_message_bytes,
+                        patience,
+                    )));
                 }
                 status => {
                     let url = response.url().clone();
@@ -326,7 +332,7 @@ impl Remote {
                     {
                         self.gate.close_for(retry_after::wait(Some(asked), 1, retry_after::noise()));
                     }
-                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                     return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
                 }
             }
@@ -376,7 +382,7 @@ impl Remote {
             let Some(sent) = patience.wait(client.execute(message)).await else {
                 return Err(NetError::timed_out(&url, idle).into());
             };
-            let response = sent.map_err(|e| NetError::of(&url, &e))?;
+            let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             let status = response.status();
             let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
             match again {
@@ -395,31 +401,25 @@ impl Remote {
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 
-    async fn accept(&self, mut response: Response, out: &Outgoing) -> Result<Exchange, Failure> {
+    /// An answer with a good status; its body is left for when somebody has room for it.
+    fn accept(&self, mut response: Response, out: &Outgoing) -> Exchange {
         let url = response.url().clone();
         let limits = &self.settings.limits;
         let media = Media::of(response.headers());
         if response.status() == StatusCode::ACCEPTED && media != Media::Events {
-            return Ok(Exchange::accepted(std::mem::take(response.headers_mut())));
+            return Exchange::accepted(std::mem::take(response.headers_mut()));
         }
         if media == Media::Events {
             let headers = std::mem::take(response.headers_mut());
             let idle = (!out.listens).then_some(limits.idle);
             let patience = Patience { idle, owed: Arc::clone(&self.owed) };
-            let stream = Stream::new(url, response, limits.max_message_bytes, patience);
-            return Ok(Exchange::stream(headers, stream));
+            let stream = Stream::new(self.http.clone(), url, response, limits.max_message_bytes, patience);
+            return Exchange::stream(headers, stream);
         }
-        let reading = read_whole(&url, &mut response, limits.max_message_bytes);
-        let body =
-            tokio::time::timeout(limits.idle, reading).await.map_err(|_| NetError::timed_out(&url, limits.idle))??;
         let headers = std::mem::take(response.headers_mut());
-        if body.trim_ascii().is_empty() {
-            return Ok(Exchange::accepted(headers));
-        }
-        if media == Media::Other && out.expects.is_some() && peek(&body).is_err() {
-            return Err(explain_refusal(&self.settings, &url, response.status(), &headers, &body).into());
-        }
-        Ok(Exchange::whole(headers, body))
+        let settings = Arc::clone(&self.settings);
+        let expects = out.expects.is_some();
+        Exchange::unread(headers, Unread { settings, response, expects, http: self.http.clone() })
     }
 
     /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.
