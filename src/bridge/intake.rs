@@ -10,8 +10,8 @@ use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::{Problem, ProblemId};
 
 use super::Bridge;
+use super::answering::{InFlight, Work};
 use super::batch::{self, Seat};
-use super::carry::{InFlight, Work};
 use super::connection::Need;
 use super::hello::Hello;
 use super::lane::Item;

@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::remote::Remote;
 use crate::remote::mirror::Mirrors;
 
+pub mod answering;
 pub mod batch;
 pub mod carry;
 pub mod connection;

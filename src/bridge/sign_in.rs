@@ -16,7 +16,7 @@ use crate::config::Product;
 use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 
-use super::carry::{InFlight, empty_list};
+use super::answering::{InFlight, empty_list};
 use super::{Bridge, Flag};
 
 /// The tool that stands in for the server's while nobody is signed in. Never forwarded.
