@@ -1,16 +1,16 @@
-//! The owner of the sign-in's state: which token is in use, since when, and who is told.
+//! The one source of tokens in a process: what a request asks for its bearer, and tells when one was refused.
 //!
-//! A token is read from the store once and then lives here. Another process that changes the store raises the
-//! generation number, which is looked at once a second at most, so that a request usually costs no system call.
+//! What is known of the token, and how it is kept in step with the store, is in [`super::known`]; renewing it in
+//! [`super::renewal`]; signing in for it in [`super::sign_in`] and [`super::login`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::challenge::Challenge;
-use super::record::{Accounts, Grant, GrantSummary};
+use super::known::Memory;
+use super::record::{Accounts, GrantSummary};
 use super::renewal::Renewals;
 use super::sign_in::SignIns;
 use super::spawn::Program;
@@ -20,14 +20,7 @@ use crate::config::{Product, Settings};
 use crate::http::Http;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
-use crate::store::{Backend, ProcessLock, StateDir, Store};
-
-/// How often the generation number is looked at, at most.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long a store that failed is left alone: a locked keychain may show a question each time.
-const LEAVE_ALONE: Duration = Duration::from_secs(3);
-/// How long the token lock is waited for.
-pub(super) const TOKEN_LOCK: Duration = Duration::from_secs(20);
+use crate::store::{Backend, StateDir, Store};
 
 /// Whether somebody is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,34 +66,9 @@ pub struct Authorizer {
     pub(super) renewals: Renewals,
     pub(super) sign_ins: SignIns,
     memory: Mutex<Memory>,
-    loading: tokio::sync::Mutex<()>,
+    pub(super) loading: tokio::sync::Mutex<()>,
     state: watch::Sender<AuthState>,
     program: Option<Program>,
-}
-
-/// What is known of the token.
-#[derive(Debug, Default)]
-struct Memory {
-    current: Option<Current>,
-    /// The generation that `current` was read at; `None` before the first reading.
-    generation: Option<u64>,
-    looked: Option<Instant>,
-    failed: Option<(Instant, AuthError)>,
-    challenge: Challenge,
-    serial: u64,
-    grants: u64,
-    last_grant: String,
-    /// Holds the token lock for a rotated token that could not be saved yet.
-    unsaved: Option<Arc<ProcessLock>>,
-}
-
-/// The token in use.
-#[derive(Debug, Clone)]
-pub(super) struct Current {
-    pub(super) grant: Arc<Grant>,
-    pub(super) bearer: Bearer,
-    /// The server takes neither it nor its refresh token any more.
-    pub(super) dead: bool,
 }
 
 impl Authorizer {
@@ -139,9 +107,7 @@ impl Authorizer {
         if let Some(token) = &self.settings.static_token {
             return Ok(Some(static_bearer(token)));
         }
-        if self.is_due() {
-            self.look().await?;
-        }
+        self.keep_up().await?;
         let Some(current) = self.current().filter(|current| !current.dead) else {
             self.follow();
             return Ok(None);
@@ -174,9 +140,13 @@ impl Authorizer {
 
     /// Remembers what the server asks for, so that the next sign-in goes to the right place.
     pub fn note_challenge(&self, challenge: Challenge) {
-        if challenge != Challenge::default() {
-            self.memory().challenge = challenge;
+        if challenge == Challenge::default() {
+            return;
         }
+        let known = &mut self.memory().challenge;
+        // A server need not repeat where its metadata lies each time.
+        let resource_metadata = challenge.resource_metadata.clone().or_else(|| known.resource_metadata.take());
+        *known = Challenge { resource_metadata, ..challenge };
     }
 
     /// Tells every change of the sign-in's state.
@@ -200,8 +170,9 @@ impl Authorizer {
     pub async fn logout(&self) -> Result<bool, Problem> {
         let _lock = self.token_lock().await?;
         let removed = self.store.delete(&self.account).await?;
-        self.files.generation().bump()?;
+        pending::kept(&self.files).remove();
         pending::note(&self.files).remove();
+        self.files.generation().bump()?;
         self.memory().unsaved = None;
         self.adopt(None);
         Ok(removed)
@@ -289,128 +260,6 @@ impl Authorizer {
         })
     }
 
-    /// The token lock, or the one that is already held for a token that could not be saved.
-    pub(super) async fn token_lock(&self) -> Result<Arc<ProcessLock>, crate::store::LockError> {
-        if let Some(lock) = self.memory().unsaved.clone() {
-            return Ok(lock);
-        }
-        let lock = ProcessLock::acquire(&self.files.token_lock(), "renewing or saving a sign-in", TOKEN_LOCK).await?;
-        Ok(Arc::new(lock))
-    }
-
-    pub(super) fn current(&self) -> Option<Current> {
-        self.memory().current.clone()
-    }
-
-    /// The token, if it is newer than the one that was rejected.
-    pub(super) fn newer_than(&self, rejected: Option<u64>) -> Option<Bearer> {
-        let current = self.current().filter(|current| !current.dead)?;
-        (rejected.is_none_or(|serial| current.bearer.serial > serial)).then_some(current.bearer)
-    }
-
-    /// Reads the store when the generation number says that it has changed.
-    pub(super) async fn look(&self) -> Result<(), AuthError> {
-        self.look_in_turn().await.map_err(|error| error.map(|problem| self.explain(problem)))
-    }
-
-    async fn look_in_turn(&self) -> Result<(), AuthError> {
-        let _turn = self.loading.lock().await;
-        let generation = self.files.generation().read();
-        {
-            let mut memory = self.memory();
-            // Nobody else can have a newer one while its lock is held here.
-            if memory.generation == Some(generation) || memory.unsaved.is_some() {
-                memory.looked = Some(Instant::now());
-                return Ok(());
-            }
-            if let Some((at, error)) = &memory.failed
-                && at.elapsed() < LEAVE_ALONE
-            {
-                return if memory.current.is_some() { Ok(()) } else { Err(error.clone()) };
-            }
-        }
-        match self.read_grant().await {
-            Ok(grant) => {
-                self.adopt_at(grant, Some(generation));
-                Ok(())
-            }
-            Err(error) => {
-                let mut memory = self.memory();
-                memory.failed = Some((Instant::now(), error.clone()));
-                // What is known stays good: the store is only silent.
-                if memory.current.is_some() { Ok(()) } else { Err(error) }
-            }
-        }
-    }
-
-    /// Looks now, whenever the last look was.
-    pub(super) async fn look_again(&self) -> Result<(), AuthError> {
-        self.memory().failed = None;
-        self.look().await
-    }
-
-    /// The stored grant for these settings.
-    pub(super) async fn read_grant(&self) -> Result<Option<Grant>, AuthError> {
-        let Some(record) = self.store.read(&self.account).await? else { return Ok(None) };
-        let grant = Grant::from_record(&record)?;
-        Ok(Some(grant).filter(|grant| grant.fits(&self.settings)))
-    }
-
-    /// Saves the grant and tells the other processes. The caller holds the token lock.
-    pub(super) async fn save(&self, grant: &Grant) -> Result<(), AuthError> {
-        self.store.write(&self.account, grant.to_record()).await?;
-        match self.files.generation().bump() {
-            Ok(generation) => self.memory().generation = Some(generation),
-            Err(problem) => tracing::warn!(%problem, "other processes are not told of the new token"),
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_unsaved(&self, lock: Option<Arc<ProcessLock>>) {
-        self.memory().unsaved = lock;
-    }
-
-    pub(super) fn is_unsaved(&self) -> bool {
-        self.memory().unsaved.is_some()
-    }
-
-    /// Uses this grant from now on.
-    pub(super) fn adopt(&self, grant: Option<Grant>) -> Option<Bearer> {
-        self.adopt_at(grant, None)
-    }
-
-    fn adopt_at(&self, grant: Option<Grant>, generation: Option<u64>) -> Option<Bearer> {
-        let (bearer, state) = {
-            let mut memory = self.memory();
-            memory.looked = Some(Instant::now());
-            memory.failed = None;
-            if generation.is_some() {
-                memory.generation = generation;
-            }
-            let old = memory.current.take();
-            memory.current = grant.map(|grant| memory.wrap(old, grant));
-            let bearer = memory.current.as_ref().filter(|c| !c.dead).map(|current| current.bearer.clone());
-            let state = bearer.as_ref().map(|bearer| AuthState::SignedIn { grant: bearer.grant });
-            (bearer, state)
-        };
-        match state {
-            Some(state) => self.tell(state),
-            None if matches!(*self.state.borrow(), AuthState::SigningIn { .. }) => {}
-            None => self.tell(AuthState::SignedOut),
-        }
-        bearer
-    }
-
-    /// The server takes neither this token nor its refresh token any more.
-    pub(super) fn bury(&self, serial: u64) {
-        let mut memory = self.memory();
-        if let Some(current) = memory.current.as_mut().filter(|current| current.bearer.serial == serial) {
-            current.dead = true;
-            drop(memory);
-            self.tell(AuthState::SignedOut);
-        }
-    }
-
     pub(super) fn tell(&self, state: AuthState) {
         self.state.send_if_modified(|old| {
             let changed = *old != state;
@@ -419,32 +268,8 @@ impl Authorizer {
         });
     }
 
-    fn is_due(&self) -> bool {
-        self.memory().looked.is_none_or(|at| at.elapsed() >= LOOK)
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Memory {
-    /// Numbers the grant: the same token keeps its serial.
-    fn wrap(&mut self, old: Option<Current>, grant: Grant) -> Current {
-        if grant.id != self.last_grant || self.grants == 0 {
-            self.grants += 1;
-            self.last_grant.clone_from(&grant.id);
-        }
-        let same = old.filter(|old| old.grant.access_token == grant.access_token && old.grant.id == grant.id);
-        let (serial, dead) = match same {
-            Some(old) => (old.bearer.serial, old.dead),
-            None => {
-                self.serial += 1;
-                (self.serial, false)
-            }
-        };
-        let bearer = Bearer { token: grant.access_token.clone(), serial, grant: self.grants };
-        Current { grant: Arc::new(grant), bearer, dead }
     }
 }
 

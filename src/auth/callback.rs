@@ -1,44 +1,42 @@
-//! The loopback listener (RFC 8252, 7.3) that the browser is sent back to, on `tiny_http`.
-//!
-//! `tiny_http` has no time-outs, ends its accept loop on the first error of `accept`, and may panic in its own threads
-//! when a peer resets early. So the listening socket is ours: it carries a receive time-out that accepted connections
-//! inherit, and whenever an accept loop has ended, or may have, another server takes over on the same socket while the
-//! requests that the earlier one has already read are still answered.
+//! The loopback listener (RFC 8252, 7.3) that the browser is sent back to: `tiny_http`, behind a [`Door`] that keeps from
+//! it what it cannot bear.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tiny_http::{Header, Method, Request, Response, Server};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::authorize::{Expected, Rejection};
+use super::door::Door;
+use super::inside;
 use super::page::Page;
 use crate::config::{CallbackHost, CallbackSettings};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-/// How long a connection may stay silent: a browser opens some in advance and uses them later, or never.
-const SILENCE: Duration = Duration::from_secs(10);
-/// How long the end of a sign-in waits for the browser to take its last page.
-const LAST_PAGE: Duration = Duration::from_secs(2);
 /// A redirect URL is far shorter; browsers end at some such length themselves.
 const LONGEST_TARGET: usize = 16 * 1024;
+/// How long the end of a sign-in waits for the browser to take its page.
+const LAST_PAGE: Duration = Duration::from_secs(3);
 
 /// A bound port: from here on the redirect URL is ours.
 #[derive(Debug)]
 pub struct Callback {
     listeners: Vec<TcpListener>,
     authority: String,
-    path: &'static str,
 }
 
 /// A listener at work; dropping it closes the port.
 pub struct Serving {
+    door: Option<Door>,
     shared: Arc<Shared>,
+    server: Arc<Server>,
+    _room: inside::Room,
 }
 
 /// The answer to the sign-in.
@@ -55,12 +53,10 @@ pub struct Browser(Option<Request>);
 struct Shared {
     expected: Expected,
     authority: String,
-    path: &'static str,
     /// Set by the one answer that counts.
     arrived: AtomicBool,
     arrivals: mpsc::UnboundedSender<Arrival>,
     closing: AtomicBool,
-    servers: Mutex<Vec<Arc<Server>>>,
 }
 
 impl Callback {
@@ -75,7 +71,7 @@ impl Callback {
                 Err(problem) => tracing::debug!(%problem, "no IPv6 loopback"),
             }
         }
-        Ok(Self { listeners, authority: format!("{}:{}", settings.host.as_str(), settings.port), path: "/callback" })
+        Ok(Self { listeners, authority: format!("{}:{}", settings.host.as_str(), settings.port) })
     }
 
     /// Begins to answer; the receiver gets the one answer that belongs to the sign-in.
@@ -83,122 +79,72 @@ impl Callback {
         let (arrivals, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             expected,
-            authority: self.authority,
-            path: self.path,
+            authority: self.authority.clone(),
             arrived: AtomicBool::new(false),
             arrivals,
             closing: AtomicBool::new(false),
-            servers: Mutex::default(),
         });
-        let serving = Serving { shared: Arc::clone(&shared) };
-        for listener in self.listeners {
-            let place = listener.local_addr().map_or_else(|_| shared.authority.clone(), |a| a.to_string());
-            shared
-                .start(listener)
-                .map_err(|error| Problem::new(ProblemId::ListenFailed).with("place", place).with("detail", error))?;
-        }
-        Ok((serving, receiver))
+        let failed = |error: io::Error| {
+            Problem::new(ProblemId::ListenFailed).with("place", &self.authority).with("detail", error)
+        };
+        let (server, inside, room) = inside::server().map_err(failed)?;
+        let server = Arc::new(server);
+        let answering = (Arc::clone(&shared), Arc::clone(&server));
+        thread::Builder::new()
+            .name("callback".into())
+            .spawn(move || answering.0.answer(&answering.1))
+            .map_err(failed)?;
+        let door = Door::open(self.listeners, inside).map_err(failed)?;
+        Ok((Serving { door: Some(door), shared, server, _room: room }, receiver))
     }
 }
 
 fn listen(address: IpAddr, settings: &CallbackSettings) -> Result<TcpListener, Problem> {
     let address = SocketAddr::new(address, settings.port);
-    let listener = TcpListener::bind(address).and_then(|listener| bound_silence(&listener).map(|()| listener));
-    listener.map_err(|error| match error.kind() {
+    TcpListener::bind(address).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => Problem::new(ProblemId::PortInUse).with("port", settings.port),
         _ => Problem::new(ProblemId::ListenFailed).with("place", address).with("detail", error),
     })
 }
 
-/// Accepted connections inherit the time-out; `accept` itself then ends after it, too, and another server takes over.
-#[cfg(unix)]
-fn bound_silence(listener: &TcpListener) -> io::Result<()> {
-    use rustix::net::sockopt::{Timeout, set_socket_timeout};
-    set_socket_timeout(listener, Timeout::Recv, Some(SILENCE))?;
-    set_socket_timeout(listener, Timeout::Send, Some(SILENCE))?;
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn bound_silence(_listener: &TcpListener) -> io::Result<()> {
-    Ok(())
+impl Serving {
+    /// Closes the port, and waits a moment for the browser to have its page: the process may end right after.
+    pub async fn finish(mut self) {
+        if let Some(door) = self.door.take() {
+            let _ = tokio::task::spawn_blocking(move || door.close(LAST_PAGE)).await;
+        }
+    }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
-        for server in self.shared.servers().drain(..) {
-            server.unblock();
-        }
+        self.server.unblock();
     }
 }
 
 impl Shared {
-    fn servers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Server>>> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Starts a server on the socket and the thread that reads from it.
-    fn start(self: &Arc<Self>, listener: TcpListener) -> io::Result<()> {
-        let server = Arc::new(Server::from_listener(listener.try_clone()?, None).map_err(io::Error::other)?);
-        self.servers().push(Arc::clone(&server));
-        let shared = Arc::clone(self);
-        thread::Builder::new().name("callback".into()).spawn(move || shared.pump(&server, listener))?;
-        Ok(())
-    }
-
-    /// Reads requests until the sign-in is over; when accepting has ended, starts a successor and reads on.
-    fn pump(self: Arc<Self>, server: &Arc<Server>, listener: TcpListener) {
-        let mut socket = Some(listener);
-        let mut last = Instant::now();
+    /// Answers requests until the sign-in is over.
+    fn answer(&self, server: &Server) {
         while !self.closing.load(Ordering::SeqCst) {
-            let received = server.recv_timeout(SILENCE);
-            let accepting_ended = match received {
-                Ok(Some(request)) => {
-                    last = Instant::now();
-                    self.take(request);
-                    false
-                }
-                // Its accept thread reports its end, unless it panicked; so silence counts as an end as well.
-                Ok(None) => last.elapsed() > SILENCE * 2,
-                Err(_) => true,
-            };
-            if accepting_ended {
-                match socket.take() {
-                    Some(socket_for_next) => {
-                        if let Err(error) = self.succeed(&socket_for_next) {
-                            tracing::debug!(%error, "no callback server for now");
-                            socket = Some(socket_for_next);
-                            thread::sleep(Duration::from_millis(100));
-                        }
-                    }
-                    // A successor is at work, and everything that this one had read is answered.
-                    None if last.elapsed() > SILENCE * 2 => break,
-                    None => {}
-                }
+            match server.recv() {
+                Ok(request) => self.take(request),
+                Err(error) => tracing::debug!(%error, "the callback server stops"),
             }
         }
-        self.servers().retain(|other| !Arc::ptr_eq(other, server));
         while let Ok(Some(request)) = server.try_recv() {
-            later(request, Page::already());
+            show(request, &Page::already());
         }
-    }
-
-    /// Out of file descriptors, `accept` fails at once: without a pause this would be a busy loop.
-    fn succeed(self: &Arc<Self>, socket: &TcpListener) -> io::Result<()> {
-        thread::sleep(Duration::from_millis(20));
-        self.start(socket.try_clone()?)
     }
 
     /// Decides about one request.
     fn take(&self, request: Request) {
-        let verdict = self.judge(&request);
-        let outcome = match verdict {
+        let outcome = match self.judge(&request) {
             Ok(outcome) => outcome,
-            Err(page) => return later(request, page),
+            Err(page) => return show(request, &page),
         };
         if self.arrived.swap(true, Ordering::SeqCst) {
-            return later(request, Page::already());
+            return show(request, &Page::already());
         }
         // When nobody listens any more the browser's `Drop` answers.
         let _ = self.arrivals.send(Arrival { outcome, browser: Browser(Some(request)) });
@@ -211,7 +157,7 @@ impl Shared {
             return Err(Page::elsewhere(414));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        if path != self.path {
+        if path != "/callback" {
             return Err(Page::elsewhere(404));
         }
         if *request.method() != Method::Get {
@@ -238,14 +184,9 @@ impl Shared {
 
 impl Browser {
     /// Shows the page.
-    ///
-    /// Returns when the page is written, or cannot be in this time: the process may end right after it.
-    pub async fn show(mut self, page: Page) {
-        let Some(request) = self.0.take() else { return };
-        let (written, is_written) = oneshot::channel();
-        respond(request, page, Some(written));
-        if tokio::time::timeout(LAST_PAGE, is_written).await.is_err() {
-            tracing::debug!("the browser took too long to take the last page");
+    pub fn show(mut self, page: Page) {
+        if let Some(request) = self.0.take() {
+            show(request, &page);
         }
     }
 }
@@ -254,7 +195,7 @@ impl Drop for Browser {
     /// The sign-in went away while the browser waited.
     fn drop(&mut self) {
         if let Some(request) = self.0.take() {
-            later(request, Page::failed(&Problem::new(ProblemId::SignInProcessFailed)));
+            show(request, &Page::failed(&Problem::new(ProblemId::SignInProcessFailed)));
         }
     }
 }
@@ -264,19 +205,8 @@ fn has_body(request: &Request) -> bool {
         || request.headers().iter().any(|h| h.field.equiv("Transfer-Encoding") || h.field.equiv("Upgrade"))
 }
 
-/// Answers on a thread of its own: writing, and reading the rest of a body, waits for the peer.
-fn later(request: Request, page: Page) {
-    respond(request, page, None);
-}
-
-fn respond(request: Request, page: Page, written: Option<oneshot::Sender<()>>) {
-    let answer = move || {
-        let _ = request.respond(response(&page));
-        if let Some(written) = written {
-            let _ = written.send(());
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("callback page".into()).spawn(answer) {
+fn show(request: Request, page: &Page) {
+    if let Err(error) = request.respond(response(page)) {
         tracing::debug!(%error, "a callback page was not sent");
     }
 }

@@ -17,7 +17,7 @@ use super::token::{self, Endpoint, Presented, Refusal};
 use super::{Challenge, browser, registration};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
-use crate::store::{ProcessLock, StoreError};
+use crate::store::ProcessLock;
 
 /// How long the MCP endpoint may take to say what it asks for.
 const PROBE: Duration = Duration::from_secs(10);
@@ -121,23 +121,19 @@ impl Authorizer {
         let deadline = Instant::now() + within;
         let callback = &self.settings.oauth.callback;
         let redirect_url = callback.redirect_url();
-        // Nobody should sign in for a store that then cannot keep it. A damaged record is about to be replaced.
-        if let Err(error) = self.store.read(&self.account).await
-            && !matches!(error, StoreError::Corrupt(_))
-        {
-            return Err(error.into());
-        }
         let challenge = self.learn_challenge().await;
         let found = discovery::discover(&self.http, &self.settings, &challenge).await?;
         let client = registration::client(&self.settings, &self.store, &found.server).await?;
         ui.event(LoginEvent::Found { issuer: &found.server.issuer, client_id: &client.id });
+        // Nobody should type a password for a sign-in that cannot be kept.
+        self.store.check().await?;
         // Two profiles of this program that share a port take turns; a foreign holder is an error.
         let port_lock = self.files.port_lock(callback.port);
         let _port = ProcessLock::acquire(&port_lock, "another sign-in on the same port", within).await?;
         // Bound before anybody is sent there.
         let listener = Callback::bind(callback)?;
         let request = Request::new(&self.settings, &challenge, &found, &client)?;
-        let (_serving, mut arrivals) = listener.serve(request.expected.clone())?;
+        let (serving, arrivals) = listener.serve(request.expected.clone())?;
         record.link = Some(request.link.to_string());
         pending::note(&self.files).write(record)?;
         self.tell(super::AuthState::SigningIn { link: record.link.clone() });
@@ -148,42 +144,58 @@ impl Authorizer {
                 Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&problem)),
             }
         }
-        let answer = loop {
+        let result = match self.answer(&request, arrivals, options.paste.take(), deadline, ui).await {
+            Some(answer) => {
+                ui.event(LoginEvent::Answered);
+                let finished = match answer.outcome {
+                    Ok(code) => self.finish(&found, &client, &request, &code, &redirect_url).await,
+                    Err(problem) => Err(problem),
+                };
+                if let Some(browser) = answer.browser {
+                    // Only now is it true.
+                    browser.show(match &finished {
+                        Ok(_) => Page::signed_in(&self.service()),
+                        Err(problem) => Page::failed(problem),
+                    });
+                }
+                finished
+            }
+            None => Err(self.timed_out(within, &client)),
+        };
+        serving.finish().await;
+        result
+    }
+
+    /// The user's answer, from the browser or pasted; `None` when the time is over.
+    async fn answer(
+        &self,
+        request: &Request,
+        mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+        mut paste: Option<mpsc::UnboundedReceiver<String>>,
+        deadline: Instant,
+        ui: &mut dyn LoginUi,
+    ) -> Option<Answer> {
+        loop {
             tokio::select! {
-                arrival = arrivals.recv() => match arrival {
-                    Some(Arrival { outcome, browser }) => break Answer { outcome, browser: Some(browser) },
-                    None => return Err(Problem::new(ProblemId::SignInProcessFailed).with("detail", "the listener ended")),
-                },
-                line = pasted(&mut options.paste) => match self.read_paste(&line, &request) {
-                    Ok(outcome) => break Answer { outcome, browser: None },
+                Some(Arrival { outcome, browser }) = arrivals.recv() => {
+                    return Some(Answer { outcome, browser: Some(browser) });
+                }
+                line = pasted(&mut paste) => match self.read_paste(&line, request) {
+                    Ok(outcome) => return Some(Answer { outcome, browser: None }),
                     Err(problem) => ui.event(LoginEvent::PasteRejected(&problem)),
                 },
-                () = tokio::time::sleep_until(deadline) => {
-                    let minutes = within.as_secs().div_ceil(60);
-                    let id = if self.settings.product.is_planhat() {
-                        ProblemId::PlanhatSignInTimedOut
-                    } else {
-                        ProblemId::SignInTimedOut
-                    };
-                    let problem = Problem::new(id).with("minutes", minutes).with("client_id", &client.id);
-                    return Err(problem);
-                }
+                () = tokio::time::sleep_until(deadline) => return None,
             }
-        };
-        ui.event(LoginEvent::Answered);
-        let finished = match answer.outcome {
-            Ok(code) => self.finish(&found, &client, &request, &code, &redirect_url).await,
-            Err(problem) => Err(problem),
-        };
-        if let Some(browser) = answer.browser {
-            // Only now is it true.
-            let page = match &finished {
-                Ok(_) => Page::signed_in(&self.service()),
-                Err(problem) => Page::failed(problem),
-            };
-            browser.show(page).await;
         }
-        finished
+    }
+
+    fn timed_out(&self, within: Duration, client: &Client) -> Problem {
+        let id = if self.settings.product.is_planhat() {
+            ProblemId::PlanhatSignInTimedOut
+        } else {
+            ProblemId::SignInTimedOut
+        };
+        Problem::new(id).with("minutes", within.as_secs().div_ceil(60)).with("client_id", &client.id)
     }
 
     /// Exchanges the code and stores what comes of it.

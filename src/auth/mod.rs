@@ -2,7 +2,7 @@
 //!
 //! The stations, in the order in which a token passes them: [`challenge`] (what a 401 says), [`discovery`] and
 //! [`metadata`] (where to sign in), [`registration`] and [`client`] (as whom), [`authorize`] (the request to the user),
-//! [`login`] with [`browser`], [`callback`] and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what
+//! [`login`] with [`browser`], [`callback`] behind its [`door`], and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what
 //! is stored), [`refresh`] (its renewal). [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
 //! [`pending`] let a sign-in live in a process of its own.
 
@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::store::{LockError, StoreError};
 
+pub mod answer;
 pub mod authorize;
 pub mod authorizer;
 pub mod browser;
@@ -18,6 +19,9 @@ pub mod callback;
 pub mod challenge;
 pub mod client;
 pub mod discovery;
+pub mod door;
+mod inside;
+mod known;
 pub mod login;
 pub mod metadata;
 pub mod page;
@@ -30,9 +34,6 @@ mod sign_in;
 pub mod spawn;
 pub mod token;
 
-#[cfg(test)]
-#[allow(missing_docs, reason = "a test's server")]
-mod testing;
 #[cfg(test)]
 mod tests;
 

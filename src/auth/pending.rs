@@ -31,6 +31,11 @@ pub fn note(files: &StateDir) -> Note {
     files.note("sign-in.json")
 }
 
+/// Under which name a sign-in was stored, so that its absence can be doubted.
+pub fn kept(files: &StateDir) -> Note {
+    files.note("stored")
+}
+
 impl From<&Problem> for Told {
     fn from(problem: &Problem) -> Self {
         Self {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::authorizer::{Authorizer, Current};
+use super::authorizer::Authorizer;
 use super::client::{AuthMethod, Client};
+use super::known::Current;
 use super::record::Grant;
 use super::token::Refusal;
 use super::{AuthError, Bearer, client, refresh};

@@ -136,6 +136,13 @@ impl Store {
         }
     }
 
+    /// Finds out whether records can be kept: a locked keychain may say that a record is not there, but it takes none.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        const PROBE: &str = "planhat-mcp check";
+        self.write(PROBE, Secret::new(b"can be removed".to_vec())).await?;
+        self.delete(PROBE).await.map(|_| ())
+    }
+
     async fn run(&self, work: Work) -> Result<Reply, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.inner.send(Job { work, reply })?;

@@ -1,4 +1,7 @@
 //! The operating system's keychain: Secret Service, macOS Keychain, Windows Credential Manager, through `keyring`.
+//!
+//! On Linux the connection is made here and not by `keyring`'s simple face, which connects once per process: a keychain
+//! service that starts after us, or again, would never be reached.
 
 use keyring::{Entry, Error};
 
@@ -10,7 +13,9 @@ const SERVICE: &str = "planhat-mcp";
 
 /// The platform's keychain.
 #[derive(Debug)]
-pub struct Keychain(());
+pub struct Keychain {
+    connection: platform::Connection,
+}
 
 impl Keychain {
     /// What people call it.
@@ -24,16 +29,26 @@ impl Keychain {
 
     /// Connects to it.
     pub fn open() -> Result<Self, StoreError> {
-        match Entry::store_status() {
-            Ok(()) => Ok(Self(())),
-            Err(error) => Err(StoreError::Absent(detail(error))),
+        Ok(Self { connection: platform::connect().map_err(|error| StoreError::Absent(detail(&error)))? })
+    }
+
+    /// Does it, and once more on a new connection when this one turns out to be broken: each of these calls leads to the
+    /// same state however often it is made.
+    fn with_entry<T>(&mut self, account: &str, work: impl Fn(&Entry) -> keyring::Result<T>) -> keyring::Result<T> {
+        match platform::entry(&self.connection, account).and_then(|entry| work(&entry)) {
+            Err(Error::PlatformFailure(first)) => {
+                tracing::debug!(error = %first, "the keychain is connected to anew");
+                self.connection = platform::connect()?;
+                platform::entry(&self.connection, account).and_then(|entry| work(&entry))
+            }
+            result => result,
         }
     }
 }
 
 impl CredentialStore for Keychain {
     fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
-        match entry(account)?.get_secret() {
+        match self.with_entry(account, Entry::get_secret) {
             Ok(secret) => Ok(Some(Secret::new(secret))),
             Err(Error::NoEntry) => Ok(None),
             Err(error) => Err(failure(error)),
@@ -41,11 +56,11 @@ impl CredentialStore for Keychain {
     }
 
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
-        entry(account)?.set_secret(record.expose()).map_err(failure)
+        self.with_entry(account, |entry| entry.set_secret(record.expose())).map_err(failure)
     }
 
     fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
-        match entry(account)?.delete_credential() {
+        match self.with_entry(account, Entry::delete_credential) {
             Ok(()) => Ok(true),
             Err(Error::NoEntry) => Ok(false),
             Err(error) => Err(failure(error)),
@@ -53,8 +68,47 @@ impl CredentialStore for Keychain {
     }
 }
 
-fn entry(account: &str) -> Result<Entry, StoreError> {
-    Entry::new(SERVICE, account).map_err(failure)
+/// The Secret Service, on the session bus that the environment names or, when an MCP client has stripped the environment,
+/// on the one of this user's runtime directory.
+#[cfg(all(unix, not(target_os = "macos")))]
+mod platform {
+    use std::sync::Arc;
+
+    use keyring::{Entry, Result};
+    use keyring_core::api::CredentialStoreApi;
+    use zbus_secret_service_keyring_store::Store;
+
+    pub type Connection = Arc<Store>;
+
+    pub fn connect() -> Result<Connection> {
+        Store::new()
+    }
+
+    pub fn entry(connection: &Connection, account: &str) -> Result<Entry> {
+        // What the desktop's password manager shows.
+        let label = format!("planhat-mcp: {account}");
+        let modifiers = [("label", label.as_str())].into();
+        Ok(Entry { inner: connection.build(super::SERVICE, account, Some(&modifiers))? })
+    }
+}
+
+/// Keychains that are called without a connection of their own.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+mod platform {
+    use keyring::{Entry, Error, Result};
+
+    pub type Connection = ();
+
+    pub fn connect() -> Result<Connection> {
+        match Entry::store_status() {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::NoDefaultStore),
+        }
+    }
+
+    pub fn entry(_: &Connection, account: &str) -> Result<Entry> {
+        Entry::new(super::SERVICE, account)
+    }
 }
 
 fn failure(error: Error) -> StoreError {
@@ -83,44 +137,82 @@ fn detail(error: &Error) -> String {
     text
 }
 
-/// Against the real keychain of the machine, which `tests/interop/keychain.sh` sets up: these are not run by themselves.
-#[cfg(test)]
+/// Against the Secret Service of a session that `tests/interop/keychain.sh` sets up in each of these states; none is run
+/// by itself.
+#[cfg(all(test, unix, not(target_os = "macos")))]
 mod tests {
-    use super::super::parts::{LARGEST_ITEM, Parts};
+    use std::process::Command;
+
+    use super::super::front::Store;
+    use super::super::parts::Parts;
     use super::*;
 
     fn secret(length: usize) -> Secret<Vec<u8>> {
         Secret::new((0..length).map(|i| b'a' + (i % 26) as u8).collect())
     }
 
+    /// Runs one of the script's functions.
+    fn rig(function: &str) {
+        let script = std::env::var("KEYCHAIN_RIG").expect("run by tests/interop/keychain.sh");
+        let status = Command::new(script).arg(function).status().expect("the script runs");
+        assert!(status.success(), "{function}");
+    }
+
     #[test]
-    #[ignore = "needs tests/interop/keychain.sh"]
-    fn explore() {
-        let mut ring = match Keychain::open() {
-            Ok(ring) => ring,
-            Err(e) => panic!("open: {e:?}"),
-        };
-        let t = std::time::Instant::now();
-        for what in std::env::var("EXPLORE").unwrap().split(',') {
-            let result = match what {
-                "read" => format!("{:?}", ring.read("planhat test").map(|r| r.map(|r| r.expose().len()))),
-                "missing" => format!("{:?}", ring.read("planhat nothing").map(|r| r.map(|r| r.expose().len()))),
-                "write" => format!("{:?}", ring.write("planhat test", &secret(5000))),
-                "writenew" => format!("{:?}", ring.write("planhat new", &secret(5000))),
-                "delete" => format!("{:?}", ring.delete("planhat test")),
-                "pause" => {
-                    std::thread::sleep(std::time::Duration::from_secs(3));
-                    String::new()
-                }
-                other => format!("?? {other}"),
-            };
-            std::io::Write::write_all(
-                &mut std::io::stderr(),
-                format!("{what}: {result} {:?}\n", t.elapsed()).as_bytes(),
-            )
-            .unwrap();
+    #[ignore = "run by tests/interop/keychain.sh"]
+    fn unlocked_keeps_records_of_any_size() {
+        for largest in [2_400, 32 * 1024] {
+            let mut ring = Parts::new(Keychain::open().unwrap(), largest);
+            for length in [0, 10, 5_000, 100_000] {
+                ring.write("interop a", &secret(length)).unwrap();
+                assert_eq!(ring.read("interop a").unwrap().unwrap(), secret(length));
+            }
+            assert!(ring.delete("interop a").unwrap());
+            assert!(!ring.delete("interop a").unwrap());
+            assert!(ring.read("interop a").unwrap().is_none());
         }
-        let _ = LARGEST_ITEM;
-        let _ = Parts::new(super::super::memory::Memory::default(), 1);
+        Keychain::open().unwrap().write("interop kept", &secret(5_000)).unwrap();
+    }
+
+    #[test]
+    #[ignore = "run by tests/interop/keychain.sh"]
+    fn locked_is_told_from_absent_and_from_empty() {
+        let mut ring = Keychain::open().unwrap();
+        ring.write("interop kept", &secret(100)).unwrap();
+        rig("lock");
+        assert!(matches!(ring.read("interop kept"), Err(StoreError::Locked)));
+        assert!(matches!(ring.write("interop kept", &secret(1)), Err(StoreError::Locked)));
+        assert!(matches!(ring.write("interop new", &secret(1)), Err(StoreError::Locked)));
+        assert!(matches!(ring.delete("interop kept"), Err(StoreError::Locked)));
+        rig("restart");
+        assert_eq!(ring.read("interop kept").unwrap().unwrap(), secret(100));
+    }
+
+    #[test]
+    #[ignore = "run by tests/interop/keychain.sh"]
+    fn a_restarted_service_is_connected_to_anew() {
+        let mut ring = Keychain::open().unwrap();
+        ring.write("interop kept", &secret(100)).unwrap();
+        rig("restart");
+        assert_eq!(ring.read("interop kept").unwrap().unwrap(), secret(100));
+        rig("restart");
+        ring.write("interop kept", &secret(200)).unwrap();
+        assert_eq!(ring.read("interop kept").unwrap().unwrap(), secret(200));
+    }
+
+    #[test]
+    #[ignore = "run by tests/interop/keychain.sh"]
+    fn absent_is_found_out_and_does_not_last_longer_than_it_is_true() {
+        assert!(matches!(Keychain::open(), Err(StoreError::Absent(_))));
+        let settings = crate::config::Settings::for_url(
+            "https://h/".parse().unwrap(),
+            crate::config::Paths { config_file: "/nonexistent".into(), state_dir: "/nonexistent".into() },
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let store = Store::open(&settings, Store::UNATTENDED);
+        let error = runtime.block_on(store.read("x")).unwrap_err();
+        assert!(matches!(error, StoreError::Absent(_)), "{error}");
+        rig("start_bus");
+        assert!(runtime.block_on(store.read("x")).unwrap().is_none());
     }
 }

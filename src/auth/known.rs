@@ -1,0 +1,231 @@
+//! What this process knows of the token, and how it stays in step with the store and the other processes.
+//!
+//! A token is read from the store once and then lives here. Another process that changes the store raises the
+//! generation number, which is looked at once a second at most, so that a request usually costs no system call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::authorizer::{AuthState, Authorizer};
+use super::challenge::Challenge;
+use super::record::Grant;
+use super::{AuthError, Bearer, pending};
+use crate::store::{LockError, ProcessLock};
+
+/// How often the generation number is looked at, at most.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a request that has a token waits for news from the store.
+const WITH_TOKEN: Duration = Duration::from_millis(250);
+/// How long a store that failed is left alone: a locked keychain may show a question each time.
+const LEAVE_ALONE: Duration = Duration::from_secs(3);
+/// How long the token lock is waited for.
+const TOKEN_LOCK: Duration = Duration::from_secs(20);
+
+/// What is known of the token.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    current: Option<Current>,
+    /// The generation that `current` was read at; `None` before the first reading.
+    pub(super) generation: Option<u64>,
+    pub(super) looked: Option<Instant>,
+    failed: Option<(Instant, AuthError)>,
+    pub(super) challenge: Challenge,
+    serial: u64,
+    grants: u64,
+    last_grant: String,
+    /// Holds the token lock for a rotated token that could not be saved yet.
+    pub(super) unsaved: Option<Arc<ProcessLock>>,
+}
+
+/// The token in use.
+#[derive(Debug, Clone)]
+pub(super) struct Current {
+    pub(super) grant: Arc<Grant>,
+    pub(super) bearer: Bearer,
+    /// The server takes neither it nor its refresh token any more.
+    pub(super) dead: bool,
+}
+
+impl Authorizer {
+    /// The token lock, or the one that is already held for a token that could not be saved.
+    pub(super) async fn token_lock(&self) -> Result<Arc<ProcessLock>, LockError> {
+        if let Some(lock) = self.memory().unsaved.clone() {
+            return Ok(lock);
+        }
+        let lock = ProcessLock::acquire(&self.files.token_lock(), "renewing or saving a sign-in", TOKEN_LOCK).await?;
+        Ok(Arc::new(lock))
+    }
+
+    pub(super) fn current(&self) -> Option<Current> {
+        self.memory().current.clone()
+    }
+
+    /// The token, if it is newer than the one that was rejected.
+    pub(super) fn newer_than(&self, rejected: Option<u64>) -> Option<Bearer> {
+        let current = self.current().filter(|current| !current.dead)?;
+        (rejected.is_none_or(|serial| current.bearer.serial > serial)).then_some(current.bearer)
+    }
+
+    /// Follows the store without making a request wait for it longer than it must: a token that is known is good enough
+    /// while a slow store is asked for its successor.
+    pub(super) async fn keep_up(self: &Arc<Self>) -> Result<(), AuthError> {
+        let has_token = {
+            let mut memory = self.memory();
+            let knows = memory.generation.is_some() && memory.failed.is_none();
+            if knows && memory.looked.is_some_and(|at| at.elapsed() < LOOK) {
+                return Ok(());
+            }
+            memory.looked = Some(Instant::now());
+            memory.current.as_ref().is_some_and(|current| !current.dead)
+        };
+        if !has_token {
+            return self.look().await;
+        }
+        if self.memory().generation == Some(self.files.generation().read()) {
+            return Ok(());
+        }
+        let this = Arc::clone(self);
+        let looking = tokio::spawn(async move { this.look().await });
+        if let Ok(Ok(Err(error))) = tokio::time::timeout(WITH_TOKEN, looking).await {
+            tracing::debug!(%error, "the store is silent; the known token is used");
+        }
+        Ok(())
+    }
+
+    /// Reads the store when the generation number says that it has changed.
+    pub(super) async fn look(&self) -> Result<(), AuthError> {
+        self.look_in_turn().await.map_err(|error| error.map(|problem| self.explain(problem)))
+    }
+
+    async fn look_in_turn(&self) -> Result<(), AuthError> {
+        let _turn = self.loading.lock().await;
+        let generation = self.files.generation().read();
+        {
+            let memory = self.memory();
+            // Nobody else can have a newer one while its lock is held here.
+            if memory.generation == Some(generation) || memory.unsaved.is_some() {
+                return Ok(());
+            }
+            if let Some((at, error)) = &memory.failed
+                && at.elapsed() < LEAVE_ALONE
+            {
+                return if memory.current.is_some() { Ok(()) } else { Err(error.clone()) };
+            }
+        }
+        match self.read_grant().await {
+            Ok(grant) => {
+                self.adopt_at(grant, Some(generation));
+                Ok(())
+            }
+            Err(error) => {
+                let mut memory = self.memory();
+                memory.failed = Some((Instant::now(), error.clone()));
+                // What is known stays good: the store is only silent.
+                if memory.current.is_some() { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Looks now, whenever the last look was.
+    pub(super) async fn look_again(&self) -> Result<(), AuthError> {
+        self.memory().failed = None;
+        self.look().await
+    }
+
+    /// The stored grant for these settings.
+    pub(super) async fn read_grant(&self) -> Result<Option<Grant>, AuthError> {
+        let Some(record) = self.store.read(&self.account).await? else {
+            let kept = pending::kept(&self.files);
+            if kept.read::<String>().as_ref() == Some(&self.account) {
+                // It was stored and not removed by us. Some keychains hide their items while they are locked.
+                self.store.check().await?;
+                kept.remove();
+            }
+            return Ok(None);
+        };
+        let grant = Grant::from_record(&record)?;
+        Ok(Some(grant).filter(|grant| grant.fits(&self.settings)))
+    }
+
+    /// Saves the grant and tells the other processes. The caller holds the token lock.
+    pub(super) async fn save(&self, grant: &Grant) -> Result<(), AuthError> {
+        self.store.write(&self.account, grant.to_record()).await?;
+        let kept = pending::kept(&self.files);
+        if kept.read::<String>().as_ref() != Some(&self.account)
+            && let Err(problem) = kept.write(&self.account)
+        {
+            tracing::debug!(%problem, "it is not noted that a sign-in is stored");
+        }
+        match self.files.generation().bump() {
+            Ok(generation) => self.memory().generation = Some(generation),
+            Err(problem) => tracing::warn!(%problem, "other processes are not told of the new token"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_unsaved(&self, lock: Option<Arc<ProcessLock>>) {
+        self.memory().unsaved = lock;
+    }
+
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.memory().unsaved.is_some()
+    }
+
+    /// Uses this grant from now on.
+    pub(super) fn adopt(&self, grant: Option<Grant>) -> Option<Bearer> {
+        self.adopt_at(grant, None)
+    }
+
+    fn adopt_at(&self, grant: Option<Grant>, generation: Option<u64>) -> Option<Bearer> {
+        let (bearer, state) = {
+            let mut memory = self.memory();
+            memory.failed = None;
+            if generation.is_some() {
+                memory.generation = generation;
+            }
+            let old = memory.current.take();
+            memory.current = grant.map(|grant| memory.wrap(old, grant));
+            let bearer = memory.current.as_ref().filter(|c| !c.dead).map(|current| current.bearer.clone());
+            let state = bearer.as_ref().map(|bearer| AuthState::SignedIn { grant: bearer.grant });
+            (bearer, state)
+        };
+        match state {
+            Some(state) => self.tell(state),
+            None if matches!(*self.watch().borrow(), AuthState::SigningIn { .. }) => {}
+            None => self.tell(AuthState::SignedOut),
+        }
+        bearer
+    }
+
+    /// The server takes neither this token nor its refresh token any more.
+    pub(super) fn bury(&self, serial: u64) {
+        let mut memory = self.memory();
+        if let Some(current) = memory.current.as_mut().filter(|current| current.bearer.serial == serial) {
+            current.dead = true;
+            drop(memory);
+            self.tell(AuthState::SignedOut);
+        }
+    }
+}
+
+impl Memory {
+    /// Numbers the grant: the same token keeps its serial.
+    fn wrap(&mut self, old: Option<Current>, grant: Grant) -> Current {
+        if grant.id != self.last_grant || self.grants == 0 {
+            self.grants += 1;
+            self.last_grant.clone_from(&grant.id);
+        }
+        let same = old.filter(|old| old.grant.access_token == grant.access_token && old.grant.id == grant.id);
+        let (serial, dead) = match same {
+            Some(old) => (old.bearer.serial, old.dead),
+            None => {
+                self.serial += 1;
+                (self.serial, false)
+            }
+        };
+        let bearer = Bearer { token: grant.access_token.clone(), serial, grant: self.grants };
+        Current { grant: Arc::new(grant), bearer, dead }
+    }
+}

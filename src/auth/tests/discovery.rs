@@ -1,0 +1,68 @@
+//! Finding the authorization server.
+
+use super::*;
+
+#[tokio::test]
+async fn discovery_follows_the_challenge_and_never_gives_up_on_one_bad_answer() {
+    for (name, html) in [("found by challenge", false), ("html at every other place", true)] {
+        let rig = Rig::with(|settings| settings.product = Product::Other).await;
+        let origin = rig.fake.origin.clone();
+        rig.fake.script().pages.remove("/.well-known/oauth-authorization-server");
+        if html {
+            rig.fake.page("/.well-known/oauth-authorization-server/tenant", 200, "<html>");
+        }
+        rig.fake.page("/meta", 200, format!(r#"{{"resource":"{origin}/mcp","authorization_servers":["{origin}/tenant"],"scopes_supported":["a","b"]}}"#));
+        let metadata = rig.fake.metadata().replacen(
+            &format!("\"issuer\":\"{origin}\""),
+            &format!("\"issuer\":\"{origin}/tenant\""),
+            1,
+        );
+        rig.fake.page("/tenant/.well-known/openid-configuration", 200, metadata);
+        rig.fake.script().challenge = Some(format!("Basic, Bearer resource_metadata=\"{origin}/meta\""));
+        let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+        assert_eq!(result.unwrap().issuer, format!("{origin}/tenant"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_any_metadata_gets_the_default_endpoints_unless_it_is_planhat() {
+    for product in [Product::Other, Product::Planhat] {
+        let rig = Rig::with(|settings| settings.product = product).await;
+        rig.fake.script().pages.clear();
+        let (result, _) = login(&rig.process(), |link| {
+            assert!(Url::parse(link).unwrap().path() == "/authorize");
+            answer(link, "code=abc")
+        })
+        .await;
+        match product {
+            Product::Other => assert!(result.is_ok()),
+            _ => assert_eq!(result.unwrap_err().id, ProblemId::NoAuthorizationServer),
+        }
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_speaks_for_another_resource_or_issuer_ends_it() {
+    let rig = Rig::new().await;
+    rig.fake.page(
+        "/.well-known/oauth-protected-resource/mcp",
+        200,
+        r#"{"resource":"https://evil.example/mcp","authorization_servers":["https://evil.example"]}"#,
+    );
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::ResourceMismatch);
+    let rig = Rig::new().await;
+    rig.fake.page(
+        "/.well-known/oauth-authorization-server",
+        200,
+        rig.fake.metadata().replacen("\"issuer\":\"http", "\"issuer\":\"https", 1),
+    );
+    assert_eq!(login(&rig.process(), |_| vec![]).await.0.unwrap_err().id, ProblemId::IssuerMismatch);
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_is_not_taken_for_one_without_metadata() {
+    let rig = Rig::with(|settings| settings.product = Product::Other).await;
+    rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
+    let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
+    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
+}

@@ -1,0 +1,151 @@
+//! Renewing tokens: once for all, never losing one.
+
+use super::*;
+
+#[tokio::test]
+async fn sixteen_rejected_calls_make_one_refresh() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let rejected = process.bearer().await.unwrap().unwrap();
+    let calls: Vec<_> = (0..16)
+        .map(|_| {
+            let (process, rejected) = (Arc::clone(&process), rejected.clone());
+            tokio::spawn(async move { process.unauthorized(Some(&rejected), Challenge::default()).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        let bearer = call.await.unwrap();
+        assert_eq!(bearer.token.expose(), "canary-access-2");
+        assert!(bearer.serial > rejected.serial);
+        assert_eq!(bearer.grant, rejected.grant);
+    }
+    assert_eq!(rig.fake.counts(), (1, 0));
+}
+
+#[tokio::test]
+async fn eight_processes_with_one_rejected_token_make_one_refresh() {
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    let mut calls = Vec::new();
+    let mut processes = Vec::new();
+    for _ in 0..8 {
+        let process = rig.process();
+        let rejected = process.bearer().await.unwrap().unwrap();
+        processes.push((process, rejected));
+    }
+    for (process, rejected) in processes {
+        calls.push(tokio::spawn(async move { process.unauthorized(Some(&rejected), Challenge::default()).await }));
+    }
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().token.expose(), "canary-access-2");
+    }
+    assert_eq!(rig.fake.counts(), (1, 0));
+}
+
+#[tokio::test]
+async fn a_cancelled_call_does_not_lose_the_rotated_token() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let rejected = process.bearer().await.unwrap().unwrap();
+    {
+        let call = std::pin::pin!(process.unauthorized(Some(&rejected), Challenge::default()));
+        // Given up as soon as the renewal is on its way.
+        tokio::select! { biased; _ = call => {}, () = tokio::task::yield_now() => {} }
+    }
+    process.settle(Duration::from_secs(10)).await;
+    // Either it was not begun or it is finished and stored; what is stored is always good.
+    let bearer = process.unauthorized(Some(&rejected), Challenge::default()).await.unwrap();
+    assert_eq!(rig.stored().await.unwrap().access_token, bearer.token);
+    assert_eq!(rig.stored().await.unwrap().refresh_token.unwrap().expose(), &rig.fake.script().refresh_token);
+    assert_eq!(rig.fake.script().reused, 0);
+}
+
+#[tokio::test]
+async fn passing_failures_keep_the_sign_in_and_the_next_try_succeeds() {
+    for fault in [
+        (503, "{}"),
+        (500, r#"{"error":"invalid_grant"}"#),
+        (429, ""),
+        (200, "<html>portal</html>"),
+        (403, "blocked"),
+        (400, r#"{"error":"temporarily_unavailable"}"#),
+        (302, ""),
+    ] {
+        let rig = Rig::new().await;
+        let process = rig.signed_in().await;
+        let bearer = process.bearer().await.unwrap().unwrap();
+        rig.fake.script().token_faults.push_back((fault.0, fault.1.into()));
+        let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+        assert!(matches!(error, AuthError::NotNow(_)), "{fault:?}: {error:?}");
+        assert!(rig.stored().await.unwrap().refresh_token.is_some());
+        process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_spent_refresh_token_asks_for_a_sign_in_and_is_never_shown_again() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    rig.fake.script().refresh_token = "revoked".into();
+    for _ in 0..3 {
+        let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+        assert!(matches!(error, AuthError::SignInNeeded(_)), "{error:?}");
+    }
+    assert!(rig.process().unauthorized(Some(&bearer), Challenge::default()).await.is_err());
+    assert_eq!(rig.fake.script().reused, 1);
+    assert!(process.bearer().await.unwrap().is_none());
+    assert_eq!(*process.watch().borrow(), AuthState::SignedOut);
+    // A new sign-in is a new grant.
+    login(&process, |link| answer(link, "code=abc")).await.0.unwrap();
+    assert!(process.bearer().await.unwrap().unwrap().grant > bearer.grant);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_ahead_of_its_end_without_holding_anybody_up() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    rig.clock.advance(Duration::from_secs(3600 - 30));
+    assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-1");
+    process.settle(Duration::from_secs(10)).await;
+    while rig.fake.script().refreshes == 0 {
+        tokio::task::yield_now().await;
+    }
+    process.settle(Duration::from_secs(10)).await;
+    assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-2");
+    // After its end there is nothing to send meanwhile.
+    rig.clock.advance(Duration::from_secs(3601));
+    assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-3");
+    rig.clock.advance(Duration::from_secs(3601));
+    rig.fake.script().token_faults.push_back((503, "{}".into()));
+    assert!(matches!(process.bearer().await, Err(AuthError::NotNow(_))));
+    assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-4");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_not_replaced_is_kept() {
+    let rig = Rig::new().await;
+    rig.fake.script().rotates = false;
+    let process = rig.signed_in().await;
+    for _ in 0..2 {
+        let bearer = process.bearer().await.unwrap().unwrap();
+        process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    }
+    assert_eq!(rig.fake.script().refreshes, 2);
+}
+
+#[tokio::test]
+async fn a_server_that_rejects_all_it_gives_out_is_not_asked_for_ever() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let mut renewed = 0;
+    loop {
+        let bearer = process.bearer().await.unwrap().unwrap();
+        match process.unauthorized(Some(&bearer), Challenge::default()).await {
+            Ok(_) => renewed += 1,
+            Err(error) => break assert!(matches!(error, AuthError::SignInNeeded(_))),
+        }
+        assert!(renewed < 10);
+    }
+    assert_eq!(renewed, 3);
+}

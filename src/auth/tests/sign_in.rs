@@ -1,0 +1,247 @@
+//! Signing in, from the link to the stored token.
+
+use super::*;
+
+#[tokio::test]
+async fn a_sign_in_ends_with_a_stored_token_and_only_then_says_so() {
+    let rig = Rig::new().await;
+    let process = rig.process();
+    assert!(process.bearer().await.unwrap().is_none());
+    let (result, pages) = login(&process, |link| {
+        assert_eq!(param(link, "response_type"), "code");
+        assert_eq!(param(link, "code_challenge_method"), "S256");
+        assert_eq!(param(link, "scope"), "inclusive");
+        assert!(param(link, "resource").ends_with("/mcp"));
+        assert!(param(link, "state").len() >= 32);
+        answer(link, "code=abc")
+    })
+    .await;
+    let summary = result.unwrap();
+    assert_eq!((summary.client_id.as_str(), summary.renews), ("pk_test", true));
+    assert_eq!(summary.expires_at, Some(NOW + 3600));
+    assert_eq!(pages[0].0, 200);
+    for header in ["cache-control: no-store", "content-security-policy: default-src 'none'"] {
+        assert!(pages[0].1.to_ascii_lowercase().contains(header), "{}", pages[0].1);
+    }
+    assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-1");
+    let form = rig.fake.token_requests()[0].form();
+    assert!(form["resource"].ends_with("/mcp") && !form["code_verifier"].is_empty());
+    assert!(form["redirect_uri"].ends_with("/callback"));
+    // Another process finds it in the store.
+    assert_eq!(rig.process().bearer().await.unwrap().unwrap().token.expose(), "canary-access-1");
+}
+
+#[tokio::test]
+async fn a_failed_exchange_is_not_called_a_sign_in_by_the_page() {
+    let rig = Rig::new().await;
+    rig.fake
+        .script()
+        .token_faults
+        .push_back((400, r#"{"error":"invalid_grant","error_description":"<b>no</b>"}"#.into()));
+    let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    let problem = result.unwrap_err();
+    assert_eq!(problem.id, ProblemId::CodeRejected);
+    assert_eq!(problem.fact("error_description"), Some("<b>no</b>"));
+    assert_eq!(pages[0].0, 400);
+    assert!(!pages[0].1.contains("<b>") && !pages[0].1.contains("You are signed in"));
+    assert!(rig.stored().await.is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_the_answer_neither_ends_nor_stalls_the_sign_in() {
+    let rig = Rig::new().await;
+    let (result, pages) = login(&rig.process(), |link| {
+        let to = redirect(link);
+        let state = param(link, "state");
+        vec![
+            format!("{to}?code=x&state=wrong"),
+            format!("{to}?code=x"),
+            format!("{to}?error=access_denied&state=wrong"),
+            format!("{to}?code=x&state={state}&state={state}"),
+            to.replace("/callback", "/favicon.ico"),
+            to.replace("/callback", &format!("/callback/?code=x&state={state}")),
+            to.replace("127.0.0.1", "localhost") + &format!("?code=x&state={state}"),
+            format!("{to}?code=abc&state={state}"),
+        ]
+    })
+    .await;
+    result.unwrap();
+    let statuses: Vec<u16> = pages.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [400, 400, 400, 400, 404, 404, 421, 200]);
+    assert_eq!(rig.fake.token_requests()[0].form()["code"], "abc");
+}
+
+#[tokio::test]
+async fn other_methods_and_bodies_are_turned_away() {
+    let rig = Rig::new().await;
+    let port = rig.settings.oauth.callback.port;
+    let (result, _) = login(&rig.process(), move |link| {
+        let state = param(link, "state");
+        let target = format!("/callback?code=x&state={state}");
+        let host = format!("Host: 127.0.0.1:{port}\r\n");
+        for (request, status) in [
+            (format!("POST {target} HTTP/1.1\r\n{host}\r\n"), 405),
+            (format!("POST {target} HTTP/1.1\r\n{host}Content-Length: 1\r\n\r\nx"), 400),
+            (format!("POST {target} HTTP/1.1\r\n{host}Content-Length: 1000000\r\n\r\nx"), 405),
+            (format!("GET {target} HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n"), 400),
+            (format!("HEAD {target} HTTP/1.1\r\n{host}\r\n"), 405),
+            (format!("GET {target} HTTP/1.1\r\n{host}Content-Length: 1\r\n\r\nx"), 400),
+            (format!("GET {target} HTTP/1.1\r\n{host}{host}\r\n"), 421),
+            (format!("GET {target} HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n"), 421),
+            (format!("GET {target} HTTP/1.0\r\n\r\n"), 421),
+            (format!("GET /callback?{} HTTP/1.1\r\n{host}\r\n", "x".repeat(20 * 1024)), 414),
+            (format!("GET /callback?{} HTTP/1.1\r\n{host}\r\n", "x".repeat(64 * 1024)), 431),
+        ] {
+            assert_eq!(raw(port, &request).0, status, "{}", &request[..60.min(request.len())]);
+        }
+        answer(link, "code=abc")
+    })
+    .await;
+    result.unwrap();
+}
+
+#[tokio::test]
+async fn refusals_and_incomplete_answers_end_the_sign_in_with_their_own_reason() {
+    for (query, expected) in [
+        ("error=access_denied&error_description=No%20way", ProblemId::AccessDenied),
+        ("error=server_error", ProblemId::AuthorizationFailed),
+        ("x=y", ProblemId::CallbackIncomplete),
+        ("code=a&code=b", ProblemId::CallbackIncomplete),
+        ("code=a&iss=https%3A%2F%2Fevil.example", ProblemId::CallbackIssuerMismatch),
+    ] {
+        let rig = Rig::new().await;
+        let (result, pages) = login(&rig.process(), move |link| answer(link, query)).await;
+        assert_eq!(result.unwrap_err().id, expected, "{query}");
+        assert_eq!(pages[0].0, 400);
+        assert!(rig.fake.token_requests().is_empty(), "{query}");
+        // The reason reaches the process that waits.
+        let told: pending::Pending = pending::note(&rig.process().files).read().unwrap();
+        assert_eq!(Problem::from(told.failure.unwrap()).id, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_second_callback_gets_a_calm_page() {
+    let rig = Rig::new().await;
+    rig.fake.script().token_faults.push_back((503, "{}".into()));
+    let (result, _) = login(&rig.process(), |link| {
+        // The one that is taken waits for its page while the token endpoint is asked twice; the other comes meanwhile.
+        let url = answer(link, "code=abc").remove(0);
+        let browsers: Vec<_> = [url.clone(), url].map(|url| std::thread::spawn(move || get(&url))).into();
+        let pages: Vec<_> = browsers.into_iter().map(|browser| browser.join().unwrap()).collect();
+        for text in ["You are signed in", "Nothing more to do here"] {
+            assert_eq!(
+                pages.iter().filter(|(status, page)| *status == 200 && page.contains(text)).count(),
+                1,
+                "{text}"
+            );
+        }
+        vec![]
+    })
+    .await;
+    result.unwrap();
+    let codes = rig.fake.token_requests().iter().filter(|seen| seen.form().contains_key("code")).count();
+    assert_eq!(codes, 2, "one fault, one success");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_that_names_it_before_a_page_is_opened() {
+    let rig = Rig::new().await;
+    let port = rig.settings.oauth.callback.port;
+    let _held = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let (result, pages) = login(&rig.process(), |_| panic!("no page may be opened")).await;
+    let problem = result.unwrap_err();
+    assert_eq!(problem.id, ProblemId::PortInUse);
+    assert_eq!(problem.fact("port"), Some(port.to_string().as_str()));
+    assert!(pages.is_empty());
+}
+
+#[tokio::test]
+async fn the_port_is_free_again_after_a_sign_in() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    for _ in 0..3 {
+        login(&process, |link| answer(link, "code=abc")).await.0.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_pasted_address_is_as_good_as_the_callback() {
+    let rig = Rig::new().await;
+    let process = rig.process();
+    let (links, mut link) = mpsc::unbounded_channel();
+    let (lines, paste) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let link: String = link.recv().await.unwrap();
+        for line in ["", "hello", "http://127.0.0.1/callback?code=x&state=wrong"] {
+            lines.send(line.to_owned()).unwrap();
+        }
+        lines.send(answer(&link, "code=pasted").remove(0) + "\n").unwrap();
+    });
+    let options = LoginOptions { open_browser: false, paste: Some(paste) };
+    process.login(options, &mut Links(links)).await.unwrap();
+    assert_eq!(rig.fake.token_requests()[0].form()["code"], "pasted");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_nobody_finishes_ends_by_itself() {
+    let rig = Rig::with(|settings| settings.limits.sign_in = Duration::from_millis(50)).await;
+    let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
+    assert_eq!(problem.id, ProblemId::PlanhatSignInTimedOut);
+    assert!(problem.fact("redirect_url").unwrap().ends_with("/callback"));
+}
+
+#[tokio::test]
+async fn without_a_client_id_the_user_is_told_what_to_do() {
+    let rig = Rig::with(|settings| settings.oauth.client_id = None).await;
+    let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
+    assert_eq!(problem.id, ProblemId::PlanhatClientIdMissing);
+}
+
+#[tokio::test]
+async fn the_secret_is_shown_as_the_server_wants_it_and_that_is_remembered() {
+    for (require, methods) in [
+        ("basic", None),
+        ("post", Some(vec!["client_secret_post"])),
+        ("post", None),
+        ("basic", Some(vec!["client_secret_post"])),
+    ] {
+        let rig = Rig::with(|settings| settings.oauth.client_secret = Some("sk:&%+ü".into())).await;
+        if let Some(methods) = methods {
+            let mut metadata: serde_json::Value = serde_json::from_str(&rig.fake.metadata()).unwrap();
+            metadata["token_endpoint_auth_methods_supported"] = methods.into();
+            rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+        }
+        rig.fake.script().require = Some(require);
+        let process = rig.signed_in().await;
+        let asked = rig.fake.token_requests().len();
+        let bearer = process.bearer().await.unwrap().unwrap();
+        process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+        assert_eq!(rig.fake.token_requests().len(), asked + 1, "no second guess");
+        let last = rig.fake.token_requests().pop().unwrap();
+        match require {
+            // RFC 6749, 2.3.1: form-urlencoded before base64.
+            "basic" => assert_eq!(last.headers["authorization"], "Basic cGtfdGVzdDpzayUzQSUyNiUyNSUyQiVDMyVCQw=="),
+            _ => assert_eq!(last.form()["client_secret"], "sk:&%+ü"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_explained_as_that() {
+    let rig = Rig::with(|settings| settings.oauth.client_secret = Some("wrong".into())).await;
+    rig.fake.script().require = Some("neither");
+    let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    let problem = result.unwrap_err();
+    assert_eq!(problem.id, ProblemId::InvalidClient);
+    assert_eq!(problem.fact("error"), Some("invalid_client"));
+    assert_eq!(rig.fake.token_requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_kept_client_secret_serves_later_runs() {
+    let rig = Rig::new().await;
+    rig.process().keep_client_secret(&"sk_kept".into()).await.unwrap();
+    rig.fake.script().require = Some("basic");
+    rig.signed_in().await;
+}

@@ -1,0 +1,159 @@
+//! Stores that fail, and several processes on one.
+
+use super::*;
+
+#[tokio::test]
+async fn a_locked_or_absent_or_silent_store_never_means_signed_out() {
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    for (error, passing) in [
+        (StoreError::Locked, true),
+        (StoreError::TimedOut(Duration::from_secs(5)), true),
+        (StoreError::Absent("no bus".into()), false),
+        (StoreError::Corrupt("x".into()), false),
+    ] {
+        let process = rig.process();
+        rig.ring.fail(Some(error.clone()));
+        let result = process.bearer().await;
+        match result {
+            Err(AuthError::NotNow(_)) if passing => {}
+            Err(AuthError::Failed(_)) if !passing => {}
+            other => panic!("{error:?}: {other:?}"),
+        }
+        assert!(process.bearer().await.is_err(), "asked again at once, it is no different");
+        let rejected = Bearer { token: "x".into(), serial: 0, grant: 0 };
+        assert!(process.unauthorized(Some(&rejected), Challenge::default()).await.is_err());
+        rig.ring.fail(None);
+        process.unauthorized(None, Challenge::default()).await.unwrap();
+    }
+    assert_eq!(rig.fake.script().refreshes, 0, "nobody refreshed with what it could not read");
+}
+
+#[tokio::test]
+async fn a_locked_keychain_that_hides_its_items_is_not_taken_for_an_empty_one() {
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    rig.ring.hide(true);
+    let error = rig.process().bearer().await.unwrap_err();
+    assert_eq!(error.problem().id, ProblemId::KeychainLocked);
+    let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    assert_eq!(result.unwrap_err().id, ProblemId::KeychainLocked);
+    assert!(pages.is_empty(), "found out before anybody signs in");
+    rig.ring.hide(false);
+    assert!(rig.process().bearer().await.unwrap().is_some());
+    // Somebody has really removed it: the doubt ends.
+    rig.ring.store().delete(&Accounts::grant(&rig.settings)).await.unwrap();
+    assert!(rig.process().bearer().await.unwrap().is_none());
+    rig.ring.hide(true);
+    assert!(rig.process().bearer().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_keychain_that_is_absent_is_explained_with_the_way_out() {
+    let rig = Rig::new().await;
+    rig.ring.fail(Some(StoreError::Absent("no bus".into())));
+    let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    let problem = result.unwrap_err();
+    assert_eq!(problem.id, ProblemId::KeychainAbsent);
+    assert!(problem.fix().contains("--token-store file"));
+    assert!(pages.is_empty(), "found out before anybody signs in");
+}
+
+#[tokio::test]
+async fn a_rotated_token_that_cannot_be_saved_is_used_and_saved_later_and_the_lock_is_kept_meanwhile() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let rejected = process.bearer().await.unwrap().unwrap();
+    let ring = rig.ring.clone();
+    // Locked between reading and writing: the token endpoint is asked in between.
+    rig.fake.script().token_faults.push_back((503, "{}".into()));
+    assert!(process.unauthorized(Some(&rejected), Challenge::default()).await.is_err());
+    let locker = tokio::spawn({
+        let fake = rig.fake.clone();
+        async move {
+            while fake.script().refreshes == 0 {
+                tokio::task::yield_now().await;
+            }
+            ring.fail(Some(StoreError::Locked));
+        }
+    });
+    let bearer = process.unauthorized(Some(&rejected), Challenge::default()).await.unwrap();
+    locker.await.unwrap();
+    assert_eq!(bearer.token.expose(), "canary-access-2");
+    if process.is_unsaved() {
+        assert!(crate::store::ProcessLock::try_acquire(&process.files.token_lock()).unwrap().is_none());
+        // A further renewal goes on from what is in memory.
+        let next = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+        assert_eq!(next.token.expose(), "canary-access-3");
+        rig.ring.fail(None);
+        process.settle(Duration::from_secs(20)).await;
+        assert!(!process.is_unsaved());
+        assert_eq!(rig.stored().await.unwrap().access_token.expose(), "canary-access-3");
+        assert!(crate::store::ProcessLock::try_acquire(&process.files.token_lock()).unwrap().is_some());
+    } else {
+        panic!("the test did not lock the store in time");
+    }
+    assert_eq!(rig.fake.script().reused, 0);
+}
+
+#[tokio::test]
+async fn a_request_with_a_token_does_not_wait_for_a_silent_store() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    rig.ring.fail(Some(StoreError::Locked));
+    process.files.generation().bump().unwrap();
+    process.memory().looked = None;
+    assert_eq!(process.bearer().await.unwrap().unwrap().serial, bearer.serial);
+}
+
+#[tokio::test]
+async fn another_process_s_sign_in_and_sign_out_are_noticed() {
+    let rig = Rig::new().await;
+    let waiting = rig.process();
+    assert!(waiting.bearer().await.unwrap().is_none());
+    let other = rig.signed_in().await;
+    waiting.wait_signed_in(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(waiting.bearer().await.unwrap().unwrap().token.expose(), "canary-access-1");
+    assert!(matches!(*waiting.watch().borrow(), AuthState::SignedIn { .. }));
+    assert!(other.logout().await.unwrap());
+    assert!(other.bearer().await.unwrap().is_none());
+    waiting.look_again().await.unwrap();
+    assert!(waiting.bearer().await.unwrap().is_none());
+    assert!(rig.stored().await.is_none());
+}
+
+#[tokio::test]
+async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
+    let rig = Rig::with(|settings| settings.static_token = Some("canary-static".into())).await;
+    let process = rig.process();
+    let bearer = process.bearer().await.unwrap().unwrap();
+    assert_eq!(bearer.token.expose(), "canary-static");
+    let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+    assert_eq!(error.problem().id, ProblemId::PlanhatStaticTokenRejected);
+    assert!(matches!(error, AuthError::Failed(_)));
+    assert_eq!(process.start_sign_in(SignInReason::UserAsked).unwrap_err().id, ProblemId::StaticTokenSet);
+    assert!(rig.fake.script().seen.is_empty());
+}
+
+#[tokio::test]
+async fn a_sign_in_for_another_client_is_not_used() {
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    let mut settings = (*rig.settings).clone();
+    settings.oauth.client_id = Some("pk_other".into());
+    let http = Http::new(NetworkSettings::default());
+    let other = Authorizer::new(Arc::new(settings), http, rig.ring.store(), rig.clock.clone());
+    assert!(other.bearer().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn no_token_is_shown_by_anything_that_can_be_printed() {
+    let rig = Rig::with(|settings| settings.oauth.client_secret = Some("canary-secret".into())).await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap();
+    let status = process.status().await;
+    assert!(status.grant.is_some());
+    let shown = format!("{process:?} {bearer:?} {status:?} {:?}", rig.stored().await);
+    assert!(!shown.contains("canary"), "{shown}");
+}
