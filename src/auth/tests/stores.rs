@@ -50,13 +50,16 @@ async fn a_locked_keychain_that_hides_its_items_is_not_taken_for_an_empty_one() 
 
 #[tokio::test]
 async fn a_keychain_that_is_absent_is_explained_with_the_way_out() {
-    let rig = Rig::new().await;
-    rig.ring.fail(Some(StoreError::Absent("no bus".into())));
-    let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
-    let problem = result.unwrap_err();
-    assert_eq!(problem.id, ProblemId::KeychainAbsent);
-    assert!(problem.fix().contains("--token-store file"));
-    assert!(pages.is_empty(), "found out before anybody signs in");
+    // With a secret at hand, registration does not look into the store.
+    for secret in [None, Some("canary-secret")] {
+        let rig = Rig::with(|settings| settings.oauth.client_secret = secret.map(Into::into)).await;
+        rig.ring.fail(Some(StoreError::Absent("no bus".into())));
+        let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+        let problem = result.unwrap_err();
+        assert_eq!(problem.id, ProblemId::KeychainAbsent);
+        assert!(problem.fix().contains("--token-store file"));
+        assert!(pages.is_empty(), "found out before anybody signs in");
+    }
 }
 
 #[tokio::test]
