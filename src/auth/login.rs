@@ -121,12 +121,12 @@ impl Authorizer {
         let deadline = Instant::now() + within;
         let callback = &self.settings.oauth.callback;
         let redirect_url = callback.redirect_url();
+        // Nobody should type a password for a sign-in that cannot be kept.
+        self.store.check().await?;
         let challenge = self.learn_challenge().await;
         let found = discovery::discover(&self.http, &self.settings, &challenge).await?;
         let client = registration::client(&self.settings, &self.store, &found.server).await?;
         ui.event(LoginEvent::Found { issuer: &found.server.issuer, client_id: &client.id });
-        // Nobody should type a password for a sign-in that cannot be kept.
-        self.store.check().await?;
         // Two profiles of this program that share a port take turns; a foreign holder is an error.
         let port_lock = self.files.port_lock(callback.port);
         let _port = ProcessLock::acquire(&port_lock, "another sign-in on the same port", within).await?;

@@ -37,6 +37,7 @@ struct Order {
     token_file: bool,
     proxy: Option<String>,
     ca_file: Option<PathBuf>,
+    ipv4_only: bool,
     sign_in_seconds: u64,
     config_file: PathBuf,
     state_dir: PathBuf,
@@ -147,6 +148,7 @@ fn order(settings: &Settings, challenge: &Challenge) -> Order {
         token_file: settings.token_store == TokenStoreKind::File,
         proxy: settings.network.proxy.as_ref().map(|proxy| proxy.expose().clone()),
         ca_file: settings.network.ca_file.clone(),
+        ipv4_only: settings.network.ipv4_only,
         sign_in_seconds: settings.limits.sign_in.as_secs(),
         config_file: settings.paths.config_file.clone(),
         state_dir: settings.paths.state_dir.clone(),
@@ -178,13 +180,18 @@ fn settings(order: Order) -> (Settings, Challenge) {
         },
         static_token: None,
         token_store: if order.token_file { TokenStoreKind::File } else { TokenStoreKind::Keychain },
-        network: NetworkSettings { proxy: order.proxy.map(Secret::new), ca_file: order.ca_file },
+        network: NetworkSettings {
+            proxy: order.proxy.map(Secret::new),
+            ca_file: order.ca_file,
+            ipv4_only: order.ipv4_only,
+        },
         limits: Limits { sign_in: Duration::from_secs(order.sign_in_seconds), ..Limits::default() },
         paths: Paths { config_file: order.config_file, state_dir: order.state_dir },
         log: LogSettings {
             level: levels.into_iter().nth(order.log_level.into()).unwrap_or(LogLevel::Info),
             file: order.log_file,
         },
+        keep_without_parent: true,
         told: order.told,
     };
     (settings, order.challenge)

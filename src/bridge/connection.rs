@@ -5,6 +5,7 @@
 //! same happens when a session is lost. `initialize` and `notifications/initialized` are barriers: what follows them on
 //! stdin waits until the server has taken them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::remote::standing::{Over, Standing};
 use crate::remote::{Failure, Outgoing, Session};
 
 use super::Bridge;
-use super::carry::InFlight;
+use super::carry::{InFlight, Work};
 use super::hello::{Hello, Offers, Welcome};
 
 /// How far the session must be before a message may go.
@@ -54,6 +55,8 @@ pub struct Connection {
     state: watch::Sender<State>,
     /// The client's `notifications/initialized`, once it came.
     initialized: watch::Sender<Option<Bytes>>,
+    /// Counts the attempts to open a session.
+    attempts: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -68,11 +71,17 @@ struct Inner {
     corrected: Option<Offers>,
     stood_in: bool,
     standing: Option<AbortHandle>,
+    attempt: Option<AbortHandle>,
 }
 
 impl Default for Connection {
     fn default() -> Self {
-        Self { state: watch::Sender::new(State::Idle), initialized: watch::Sender::new(None), inner: Mutex::default() }
+        Self {
+            state: watch::Sender::new(State::Idle),
+            initialized: watch::Sender::new(None),
+            attempts: AtomicU64::new(0),
+            inner: Mutex::default(),
+        }
     }
 }
 
@@ -92,9 +101,10 @@ impl Connection {
         }
     }
 
-    /// The revision that the client was told, once it was.
-    pub fn told(&self) -> Option<String> {
-        self.lock().told.clone()
+    /// The revision that the client was told, or what it asked for while it still waits to be told.
+    pub fn told_or_asked(&self) -> Option<String> {
+        let inner = self.lock();
+        inner.told.clone().or_else(|| inner.hello.as_ref()?.asked.clone())
     }
 
     /// What the server really offers, where the client was told something else.
@@ -130,24 +140,24 @@ impl Connection {
 impl Bridge {
     /// Begins a session for the client; returns before the server has been asked, so that the next line of stdin already
     /// waits for it.
-    pub(super) fn begin_initialize(self: &Arc<Self>, request: InFlight, hello: Hello) {
+    pub(super) fn begin_initialize(self: &Arc<Self>, hello: Hello) -> Work {
         let (waiting, answered) = oneshot::channel();
         let hello = Arc::new(hello);
         let fresh = Inner { hello: Some(Arc::clone(&hello)), waiting: Some(waiting), ..Inner::default() };
         let old = std::mem::replace(&mut *self.connection.lock(), fresh);
-        if let Some(standing) = old.standing {
-            standing.abort();
+        for task in [old.standing, old.attempt].into_iter().flatten() {
+            task.abort();
         }
         self.connection.initialized.send_replace(None);
         self.connection.state.send_replace(State::Opening);
-        tokio::spawn(Arc::clone(self).open());
-        tokio::spawn(Arc::clone(self).answer_initialize(request, hello, answered));
+        self.spawn_open();
+        Work::Initialize(hello, answered)
     }
 
     /// Answers the client's `initialize`: from the server if it answers in time, else from here.
-    async fn answer_initialize(
-        self: Arc<Self>,
-        request: InFlight,
+    pub(super) async fn answer_initialize(
+        self: &Arc<Self>,
+        request: &InFlight,
         hello: Arc<Hello>,
         mut answered: oneshot::Receiver<Bytes>,
     ) {
@@ -172,7 +182,7 @@ impl Bridge {
         };
         let answer = from_server.or_else(|| self.stand_in(&hello, &mut answered));
         if let Some(answer) = answer {
-            self.answer(&request, answer).await;
+            self.answer(request, answer).await;
         }
     }
 
@@ -222,7 +232,16 @@ impl Bridge {
             down
         });
         if begin {
-            tokio::spawn(Arc::clone(self).open());
+            self.spawn_open();
+        }
+    }
+
+    /// Starts an attempt in a task of its own, in the place of one that may still wait for `notifications/initialized`.
+    fn spawn_open(self: &Arc<Self>) {
+        let number = self.connection.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let task = tokio::spawn(Arc::clone(self).open(number));
+        if let Some(earlier) = self.connection.lock().attempt.replace(task.abort_handle()) {
+            earlier.abort();
         }
     }
 
@@ -231,8 +250,8 @@ impl Bridge {
         self.connection.lost(self.remote.session().epoch, epoch);
     }
 
-    async fn open(self: Arc<Self>) {
-        let attempt = Attempt(&self.connection);
+    async fn open(self: Arc<Self>, number: u64) {
+        let attempt = Attempt { connection: &self.connection, number };
         if let Err(failure) = self.try_open().await {
             tracing::debug!(?failure, "the session could not be opened");
             self.connection.state.send_replace(State::Down(failure));
@@ -365,12 +384,16 @@ impl Bridge {
 }
 
 /// Leaves no attempt under way for ever, should its task end in a way that nobody meant.
-struct Attempt<'a>(&'a Connection);
+struct Attempt<'a> {
+    connection: &'a Connection,
+    number: u64,
+}
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.0.state.send_if_modified(|state| {
-            let unfinished = matches!(state, State::Opening);
+        let latest = self.connection.attempts.load(Ordering::Relaxed) == self.number;
+        self.connection.state.send_if_modified(|state| {
+            let unfinished = latest && matches!(state, State::Opening);
             if unfinished {
                 let problem = Problem::new(ProblemId::InternalError).with("detail", "opening the session was dropped");
                 *state = State::Down(Failure::Explained(problem));

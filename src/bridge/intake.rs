@@ -11,12 +11,25 @@ use crate::problem::{Problem, ProblemId};
 
 use super::Bridge;
 use super::batch::{self, Seat};
-use super::carry::InFlight;
+use super::carry::{InFlight, Work};
+use super::connection::Need;
 use super::hello::Hello;
 use super::lane::Item;
 use super::pending::Cancelled;
 use super::sign_in::SIGN_IN_TOOL;
 use super::stdio::Line;
+
+/// The first revision without `initialize` and sessions.
+const STATELESS: &str = "2026-07-28";
+
+/// A cancellation as the client wrote it, of the id under which the server has the request.
+fn cancellation_of(body: &Bytes, params: Option<&RawValue>, id: &RawValue) -> Bytes {
+    let found = Params::of(params).ok().and_then(|params| params.request_id);
+    match (std::str::from_utf8(body), found) {
+        (Ok(text), Some(old)) => Bytes::from(write::replaced(text, old, id.get())),
+        _ => body.clone(),
+    }
+}
 
 impl Bridge {
     /// Takes the next line.
@@ -38,7 +51,7 @@ impl Bridge {
     }
 
     fn take_batch(self: &Arc<Self>, text: &Bytes, members: &[&RawValue]) {
-        let told = self.connection.told();
+        let told = self.connection.told_or_asked();
         if told.as_deref() != Some(batch::REVISION) {
             let problem = Problem::new(ProblemId::BatchNotAllowed);
             let problem = told.into_iter().fold(problem, |problem, revision| problem.with("revision", revision));
@@ -58,17 +71,11 @@ impl Bridge {
         match kind {
             Kind::Request { id, key, method, params } => self.take_request(body, id, key, &method, params, seat),
             Kind::Notification { method, params } => self.take_notification(body, &method, params),
-            Kind::Response { id: Some((_, key)), .. } => {
-                self.lane.push(Item {
-                    body: body.clone(),
-                    need: self.connection.need(),
-                    answers: Some(key),
-                    then_stop: None,
-                });
-            }
-            Kind::Response { id: None, .. } => {
-                let detail = "an answer needs the id of what it answers";
-                self.refuse(None, &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
+            // Without an id it can only be an error about something unreadable; the server may know what it is about. An
+            // answer is never answered.
+            Kind::Response { id, .. } => {
+                let answers = id.map(|(_, key)| key);
+                self.lane.push(Item { answers, ..Item::new(body.clone(), self.connection.need()) });
             }
         }
     }
@@ -88,15 +95,12 @@ impl Bridge {
                 return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
             }
         };
-        if method == "server/discover" {
-            // Of the stateless era, which is not spoken here yet; clients that probe with it fall back to `initialize`.
-            return self.refuse(Some(id), &Problem::new(ProblemId::MethodNotFound).with("method", method), seat);
-        }
         if method == "initialize" && seat.is_some() {
             let detail = "`initialize` must not be part of a batch";
             return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
         }
-        let Some(ticket) = self.pending.add(key.clone()) else {
+        let revision = looked_at.revision().filter(|revision| revision.as_str() >= STATELESS);
+        let Some(ticket) = self.pending.add(key.clone(), revision.is_some()) else {
             return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()), seat);
         };
         let request = InFlight {
@@ -104,32 +108,32 @@ impl Bridge {
             id: id.to_owned(),
             key,
             method: method.to_owned(),
-            tool: looked_at.name.map(std::borrow::Cow::into_owned),
-            need: self.connection.need(),
+            progress: looked_at.progress_token().map(ToOwned::to_owned),
+            need: if revision.is_some() { Need::Nothing } else { self.connection.need() },
+            mirrored: revision.map(|revision| self.mirrors.headers(method, &looked_at, &revision)),
+            tool: if method == "tools/call" { looked_at.name() } else { None },
             ticket,
             seat: Mutex::new(seat.cloned()),
         };
         tracing::debug!(method, tool = request.tool, "request");
-        match method {
+        let work = match method {
             "initialize" => {
                 let hello = Hello::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
-                self.begin_initialize(request, hello);
+                self.begin_initialize(hello)
             }
-            "ping" if !self.connection.is_up() => {
-                let bridge = Arc::clone(self);
-                tokio::spawn(async move { bridge.answer_result(&request, &serde_json::json!({})).await });
+            "server/discover" => Work::Discover,
+            // Clients ask whether this process lives; while the server cannot be asked, that is answered here.
+            "ping" if request.mirrored.is_none() && (!self.connection.is_up() || self.remote.is_throttled()) => {
+                Work::Pong
             }
-            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => {
-                tokio::spawn(Arc::clone(self).call_sign_in_tool(request));
-            }
-            _ => {
-                tokio::spawn(Arc::clone(self).carry(request));
-            }
-        }
+            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => Work::SignIn,
+            _ => Work::Carry,
+        };
+        tokio::spawn(Arc::clone(self).work(request, work));
     }
 
     fn take_notification(self: &Arc<Self>, body: &Bytes, method: &str, params: Option<&RawValue>) {
-        let mut item = Item { body: body.clone(), need: self.connection.need(), answers: None, then_stop: None };
+        let mut item = Item::new(body.clone(), self.connection.need());
         match method {
             // The session takes it from there: it may not be open yet, and may be opened again.
             "notifications/initialized" => return self.connection.client_initialized(body.clone()),
@@ -137,11 +141,21 @@ impl Bridge {
                 let key = Params::of(params).ok().and_then(|params| IdKey::parse(params.request_id?));
                 match key.map(|key| self.pending.cancel(&key)) {
                     Some(Cancelled::Unsent) => return,
-                    Some(Cancelled::Sent(stop)) => item.then_stop = Some(stop),
+                    Some(Cancelled::Sent(ticket)) => {
+                        if let Some(id) = ticket.sent_as() {
+                            item.body = cancellation_of(body, params, &id);
+                        }
+                        item.then_stop = Some(ticket.stop);
+                    }
                     Some(Cancelled::Unknown) | None => {}
                 }
             }
             _ => {}
+        }
+        if item.need == Need::Nothing
+            && let Ok(looked_at) = Params::of(params)
+        {
+            item.mirrored = self.mirrors.headers_without_request(method, &looked_at);
         }
         tracing::debug!(method, "notification");
         self.lane.push(item);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reqwest::header::HeaderMap;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Item {
     pub body: Bytes,
     /// How far the session must be.
     pub need: Need,
+    /// In the stateless era: the headers that repeat parts of it.
+    pub mirrored: Option<HeaderMap>,
     /// For an answer to the server: what it answers.
     pub answers: Option<IdKey>,
     /// For a cancellation: what stops once the server has been told.
@@ -34,6 +37,13 @@ pub struct Lane {
     items: mpsc::UnboundedSender<Item>,
     receiver: Mutex<Option<mpsc::UnboundedReceiver<Item>>>,
     waiting: watch::Sender<usize>,
+}
+
+impl Item {
+    /// A message that waits for nothing but the session.
+    pub fn new(body: Bytes, need: Need) -> Self {
+        Self { body, need, mirrored: None, answers: None, then_stop: None }
+    }
 }
 
 impl Default for Lane {
@@ -64,9 +74,7 @@ impl Bridge {
         let Some(mut items) = self.lane.receiver.lock().await.take() else { return };
         while let Some(item) = items.recv().await {
             let then_stop = item.then_stop.clone();
-            if tokio::time::timeout(ACCEPTED_WITHIN, self.deliver(item)).await.is_err() {
-                tracing::warn!("the server took too long to accept a notification or an answer");
-            }
+            self.deliver(item).await;
             if let Some(stop) = then_stop {
                 stop.notify_one();
             }
@@ -84,18 +92,25 @@ impl Bridge {
             tracing::debug!("an answer was dropped: the session that asked is gone");
             return;
         }
-        let out = Outgoing::unanswered(item.body);
-        match self.remote.exchange(&out).await {
-            Ok(mut exchange) => {
-                // Usually 202; a stream or a body here can only hold messages of the server's own.
-                while let Ok(Some(message)) = exchange.next().await {
-                    if let Err(problem) = self.hear(message, None, None).await {
-                        tracing::debug!(%problem, "dropped in answer to a notification");
-                    }
-                }
-            }
-            Err(Failure::SessionLost { epoch, .. }) => self.session_lost(epoch),
-            Err(failure) => tracing::warn!(?failure, "a notification or an answer did not reach the server"),
+        // Only the server's own time is bounded; a closed gate is our doing.
+        self.remote.until_unthrottled().await;
+        let out = Outgoing { mirrored: item.mirrored, ..Outgoing::unanswered(item.body) };
+        match tokio::time::timeout(ACCEPTED_WITHIN, self.post(&out)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Failure::SessionLost { epoch, .. })) => self.session_lost(epoch),
+            Ok(Err(failure)) => tracing::warn!(?failure, "a notification or an answer did not reach the server"),
+            Err(_) => tracing::warn!("the server took too long to accept a notification or an answer"),
         }
+    }
+
+    async fn post(&self, out: &Outgoing) -> Result<(), Failure> {
+        let mut exchange = self.remote.exchange(out).await?;
+        // Usually 202; a stream or a body here can only hold messages of the server's own.
+        while let Ok(Some(message)) = exchange.next().await {
+            if let Err(problem) = self.hear(message, None, None).await {
+                tracing::debug!(%problem, "dropped in answer to a notification");
+            }
+        }
+        Ok(())
     }
 }

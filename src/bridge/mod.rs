@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::remote::Remote;
+use crate::remote::mirror::Mirrors;
 
 pub mod batch;
 pub mod carry;
@@ -21,15 +22,18 @@ pub mod intake;
 pub mod lane;
 pub mod pending;
 pub mod run;
+pub mod safety;
 pub mod server_side;
 pub mod sign_in;
 pub mod stdio;
+pub mod tools;
 
 pub use run::{End, run};
 
 use connection::Connection;
 use lane::Lane;
 use pending::Pending;
+use safety::Safety;
 use server_side::ServerRequests;
 use stdio::Output;
 
@@ -45,6 +49,10 @@ pub struct Bridge {
     lane: Lane,
     server_requests: ServerRequests,
     own_ids: OwnIds,
+    safety: Safety,
+    mirrors: Mirrors,
+    /// As many requests as the server takes at once.
+    places: Semaphore,
     /// Lists that were answered here and not by the server: the client is owed a `list_changed`.
     owed: sign_in::Owed,
     /// Set when stdin has ended: nobody waits for a person any more.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 
 use crate::message::IdKey;
@@ -33,9 +34,18 @@ pub struct Ticket {
     pub stop: Arc<Notify>,
     /// Whether the server may have the request. Not while it waits here, nor after a refusal that says "not executed".
     pub at_server: Arc<AtomicBool>,
+    /// The id under which the server has it, when that is not the client's own.
+    pub sent_as: Arc<Mutex<Option<Box<RawValue>>>>,
+    /// Whether it is of the stateless era, where closing its connection is what cancels it.
+    pub stateless: bool,
 }
 
 impl Ticket {
+    /// The id under which the server has it, when that is not the client's own.
+    pub fn sent_as(&self) -> Option<Box<RawValue>> {
+        self.sent_as.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Ids can be used again, tickets cannot.
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.stop, &other.stop)
@@ -50,7 +60,7 @@ pub enum Cancelled {
     /// It had not been sent: nobody needs to hear of it.
     Unsent,
     /// The server has it and should hear of it; then its work here is stopped.
-    Sent(Arc<Notify>),
+    Sent(Ticket),
 }
 
 impl Default for Pending {
@@ -61,12 +71,12 @@ impl Default for Pending {
 
 impl Pending {
     /// Takes a request in; `None` when one with this id is already in flight.
-    pub fn add(&self, key: IdKey) -> Option<Ticket> {
+    pub fn add(&self, key: IdKey, stateless: bool) -> Option<Ticket> {
         let mut requests = self.lock();
         if requests.contains_key(&key) {
             return None;
         }
-        let ticket = Ticket { stop: Arc::default(), at_server: Arc::default() };
+        let ticket = Ticket { stop: Arc::default(), at_server: Arc::default(), sent_as: Arc::default(), stateless };
         requests.insert(key, ticket.clone());
         self.count.send_modify(|count| *count += 1);
         Some(ticket)
@@ -94,7 +104,7 @@ impl Pending {
         drop(removed.as_ref().map(|_| Answering(&self.count)));
         match removed {
             None => Cancelled::Unknown,
-            Some(entry) if entry.at_server.load(Ordering::Relaxed) => Cancelled::Sent(entry.stop),
+            Some(entry) if entry.at_server.load(Ordering::Relaxed) && !entry.stateless => Cancelled::Sent(entry),
             Some(entry) => {
                 entry.stop.notify_one();
                 Cancelled::Unsent
@@ -124,19 +134,19 @@ mod tests {
     #[test]
     fn the_right_to_answer_exists_once() {
         let pending = Pending::default();
-        let ticket = pending.add(key(0)).expect("free");
-        assert!(pending.add(key(0)).is_none());
+        let ticket = pending.add(key(0), false).expect("free");
+        assert!(pending.add(key(0), false).is_none());
         assert!(pending.answer(&key(0), &ticket).is_some());
         assert!(pending.answer(&key(0), &ticket).is_none());
-        assert!(pending.add(key(0)).is_some());
+        assert!(pending.add(key(0), false).is_some());
     }
 
     #[test]
     fn an_id_that_is_used_again_cannot_be_answered_by_its_first_user() {
         let pending = Pending::default();
-        let first = pending.add(key(0)).expect("free");
+        let first = pending.add(key(0), false).expect("free");
         pending.cancel(&key(0));
-        let second = pending.add(key(0)).expect("free again");
+        let second = pending.add(key(0), false).expect("free again");
         assert!(pending.answer(&key(0), &first).is_none());
         assert!(pending.answer(&key(0), &second).is_some());
     }
@@ -144,8 +154,8 @@ mod tests {
     #[test]
     fn a_cancelled_request_is_told_to_the_server_only_when_the_server_has_it() {
         let pending = Pending::default();
-        pending.add(key(1));
-        let sent = pending.add(key(2)).expect("free");
+        pending.add(key(1), false);
+        let sent = pending.add(key(2), false).expect("free");
         sent.at_server.store(true, Ordering::Relaxed);
         assert!(matches!(pending.cancel(&key(1)), Cancelled::Unsent));
         assert!(matches!(pending.cancel(&key(2)), Cancelled::Sent(_)));
@@ -157,7 +167,7 @@ mod tests {
     async fn drained_means_that_nothing_is_in_flight() {
         let pending = Pending::default();
         pending.drained().await;
-        let ticket = pending.add(key(1)).expect("free");
+        let ticket = pending.add(key(1), false).expect("free");
         let drained = pending.drained();
         tokio::pin!(drained);
         assert!(futures_now(&mut drained).is_none());

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Duration;
 
@@ -12,10 +12,12 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
 use crate::remote::Remote;
+use crate::remote::mirror::Mirrors;
 
 use super::connection::Connection;
 use super::lane::Lane;
 use super::pending::Pending;
+use super::safety::Safety;
 use super::server_side::ServerRequests;
 use super::sign_in::Owed;
 use super::stdio::{self, Line, Output, Written};
@@ -52,15 +54,20 @@ pub async fn run(
 ) -> End {
     let (output, written) = Output::start(output);
     let mut lines = stdio::read_lines(input, settings.limits.max_message_bytes);
+    let server_requests = ServerRequests::default();
+    let owed = server_requests.owed();
     let bridge = Arc::new(Bridge {
-        remote: Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock)),
+        remote: Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock, owed)),
+        safety: Safety::new(settings.product.is_planhat()),
+        mirrors: Mirrors::default(),
+        places: Semaphore::new(settings.limits.in_flight),
         settings,
         auth,
         output,
         pending: Pending::default(),
         connection: Connection::default(),
         lane: Lane::default(),
-        server_requests: ServerRequests::default(),
+        server_requests,
         own_ids: OwnIds::new(),
         owed: Owed::default(),
         closing: watch::Sender::new(false),

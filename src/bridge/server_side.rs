@@ -1,7 +1,8 @@
 //! What the server says: answers, its own requests and notifications.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -9,13 +10,18 @@ use serde_json::value::RawValue;
 use crate::message::peek::peek_object;
 use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::{Problem, ProblemId};
+use crate::remote::session::OwedAnswers;
 
 use super::Bridge;
 use super::stdio::Output;
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]
-pub struct ServerRequests(Mutex<Asked>);
+pub struct ServerRequests {
+    asked: Mutex<Asked>,
+    /// How many are open; read by what measures the server's silence.
+    owed: OwedAnswers,
+}
 
 #[derive(Debug, Default)]
 struct Asked {
@@ -26,19 +32,26 @@ struct Asked {
 
 impl ServerRequests {
     fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked(&self, key: IdKey, id: &RawValue) {
         let mut asked = self.lock();
         asked.void.remove(&key);
         asked.open.insert(key, id.to_owned());
+        self.owed.store(asked.open.len(), Ordering::Relaxed);
+    }
+
+    /// The number of answers that the client owes, as it changes.
+    pub fn owed(&self) -> OwedAnswers {
+        Arc::clone(&self.owed)
     }
 
     /// The client has answered; `false` when nobody wants the answer any more.
     pub fn answered(&self, key: &IdKey) -> bool {
         let mut asked = self.lock();
         asked.open.remove(key);
+        self.owed.store(asked.open.len(), Ordering::Relaxed);
         !asked.void.remove(key)
     }
 
@@ -53,6 +66,7 @@ impl ServerRequests {
             output.push(Bytes::from(cancelled));
             asked.void.insert(key);
         }
+        self.owed.store(0, Ordering::Relaxed);
     }
 }
 

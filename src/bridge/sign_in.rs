@@ -87,14 +87,14 @@ impl Bridge {
     }
 
     /// The call of the sign-in tool.
-    pub(super) async fn call_sign_in_tool(self: Arc<Self>, request: InFlight) {
+    pub(super) async fn call_sign_in_tool(self: &Arc<Self>, request: &InFlight) {
         let name = self.service_name();
         if matches!(*self.auth.watch().borrow(), AuthState::SignedIn { .. }) {
             let text = format!("Already signed in to {name}. List the tools again to see what it offers.");
-            return self.answer_result(&request, &text_result(&text)).await;
+            return self.answer_result(request, &text_result(&text)).await;
         }
         if let Err(problem) = self.auth.start_sign_in(SignInReason::UserAsked) {
-            return self.answer_problem(&request, &problem).await;
+            return self.answer_problem(request, &problem).await;
         }
         match self.wait_signed_in(self.settings.limits.call_wait).await {
             Ok(()) => {
@@ -103,9 +103,9 @@ impl Bridge {
                 let text = format!(
                     "Signed in to {name}. Its tools are available now; list the tools again if they do not show."
                 );
-                self.answer_result(&request, &text_result(&text)).await;
+                self.answer_result(request, &text_result(&text)).await;
             }
-            Err(problem) => self.answer_problem(&request, &problem).await,
+            Err(problem) => self.answer_problem(request, &problem).await,
         }
     }
 

@@ -126,6 +126,26 @@ pub struct Options {
     #[arg(long, global = true, value_name = "N", help_heading = "Network")]
     max_message_bytes: Option<String>,
 
+    /// Use IPv4 alone
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Network")]
+    ipv4: Option<String>,
+    /// Keep trying to connect (default: 20 s)
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
+    connect_wait: Option<String>,
+    /// Longest silence in a call (default: 300 s)
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
+    idle_timeout: Option<String>,
+    /// Longest call (default: 3600 s)
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
+    total_timeout: Option<String>,
+
+    /// Calls at the server at once (Planhat: 50)
+    #[arg(long, global = true, value_name = "N", help_heading = "Network")]
+    max_in_flight: Option<String>,
+
+    /// Go on when the starting process is gone
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    keep_without_parent: Option<String>,
     /// Another configuration file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -183,6 +203,12 @@ impl Options {
             (Key::MaxMessageBytes, &self.max_message_bytes),
             (Key::Proxy, &self.proxy),
             (Key::CaFile, &self.ca_file),
+            (Key::Ipv4, &self.ipv4),
+            (Key::ConnectWait, &self.connect_wait),
+            (Key::IdleTimeout, &self.idle_timeout),
+            (Key::TotalTimeout, &self.total_timeout),
+            (Key::MaxInFlight, &self.max_in_flight),
+            (Key::KeepWithoutParent, &self.keep_without_parent),
             (Key::LogLevel, &self.log_level),
             (Key::LogFile, &self.log_file),
         ];

@@ -27,7 +27,8 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
         let store = Store::open(&settings, Store::UNATTENDED);
         let auth = Authorizer::new(Arc::clone(&settings), http.clone(), store, clock::system());
         let pipes = (io::stdin(), output);
-        let end = bridge::run(settings, http, Arc::clone(&auth), clock::system(), pipes, signals::watch()).await;
+        let signals = signals::watch(settings.keep_without_parent);
+        let end = bridge::run(settings, http, Arc::clone(&auth), clock::system(), pipes, signals).await;
         // A refresh token that was rotated a moment ago must reach the store.
         auth.settle(LAST_SAVE).await;
         tracing::debug!(?end, "ended");

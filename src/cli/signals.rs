@@ -3,11 +3,20 @@
 use tokio::sync::mpsc;
 
 /// One item for each request to end. Must be called inside the runtime.
-pub fn watch() -> mpsc::Receiver<()> {
+///
+/// `keep_without_parent` leaves the death of the starting process out of it.
+pub fn watch(keep_without_parent: bool) -> mpsc::Receiver<()> {
     let (send, receive) = mpsc::channel(4);
     system::forward(&send);
     #[cfg(unix)]
-    parent::watch(send);
+    {
+        stdout::watch(send.clone());
+        if !keep_without_parent {
+            parent::watch(send);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = keep_without_parent;
     receive
 }
 
@@ -43,6 +52,30 @@ mod system {
         forward!(windows::ctrl_c());
         forward!(windows::ctrl_break());
         forward!(windows::ctrl_close());
+    }
+}
+
+/// A client that has closed its side is noticed also while there is nothing to write.
+#[cfg(unix)]
+mod stdout {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use tokio::sync::mpsc::Sender;
+
+    pub fn watch(send: Sender<()>) {
+        let watch = move || {
+            let stdout = std::io::stdout();
+            loop {
+                // Nothing is asked for: an end is reported all the same.
+                let mut descriptors = [PollFd::new(&stdout, PollFlags::empty())];
+                match poll(&mut descriptors, None) {
+                    Ok(_) => break,
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(_) => return,
+                }
+            }
+            let _ = send.blocking_send(());
+        };
+        let _ = std::thread::Builder::new().name("stdout watch".to_owned()).spawn(watch);
     }
 }
 

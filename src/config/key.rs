@@ -31,6 +31,18 @@ pub enum Key {
     Proxy,
     /// More trusted certificate authorities.
     CaFile,
+    /// Whether to use IPv4 alone.
+    Ipv4,
+    /// How long a connection that cannot be made is tried again.
+    ConnectWait,
+    /// How long a request may go without a byte.
+    IdleTimeout,
+    /// How long a request may take in all.
+    TotalTimeout,
+    /// How many requests may be at the server at once.
+    MaxInFlight,
+    /// Whether the bridge outlives the process that started it.
+    KeepWithoutParent,
     /// How much is logged.
     LogLevel,
     /// A file that the log goes to as well.
@@ -89,6 +101,13 @@ keys! {
     Proxy: "proxy", Some("--proxy"), "PLANHAT_MCP_PROXY", true,
         "an address such as http://proxy.example:8080, or with https, socks5 or socks5h";
     CaFile: "ca_file", Some("--ca-file"), "PLANHAT_MCP_CA_FILE", true, "the path of a PEM file";
+    Ipv4: "ipv4", Some("--ipv4"), "PLANHAT_MCP_IPV4", true, "true or false";
+    ConnectWait: "connect_wait", Some("--connect-wait"), "PLANHAT_MCP_CONNECT_WAIT", true, "seconds, from 0 to 3600";
+    IdleTimeout: "idle_timeout", Some("--idle-timeout"), "PLANHAT_MCP_IDLE_TIMEOUT", true, "seconds, from 1 to 86400";
+    TotalTimeout: "total_timeout", Some("--total-timeout"), "PLANHAT_MCP_TOTAL_TIMEOUT", true, "seconds, from 1 to 86400";
+    MaxInFlight: "max_in_flight", Some("--max-in-flight"), "PLANHAT_MCP_MAX_IN_FLIGHT", true, "a number from 1 to 10000";
+    KeepWithoutParent: "keep_without_parent", Some("--keep-without-parent"), "PLANHAT_MCP_KEEP_WITHOUT_PARENT", true,
+        "true or false";
     LogLevel: "log_level", Some("--log-level"), "PLANHAT_MCP_LOG_LEVEL", true, "error, warn, info, debug or trace";
     LogFile: "log_file", Some("--log-file"), "PLANHAT_MCP_LOG_FILE", true, "the path of a file";
 }

@@ -1,6 +1,7 @@
 //! Turns the layers into final settings: each value parsed once, each error pointing to where the value came from.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
@@ -191,6 +192,28 @@ fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem>
     }
     report.default(Key::MaxMessageBytes, Some(settings.limits.max_message_bytes.to_string()));
 
+    let seconds = |least: u64, most: u64| {
+        move |text: &str| text.parse().ok().filter(|n| (least..=most).contains(n)).map(Duration::from_secs)
+    };
+    let limits = &mut settings.limits;
+    for (key, value, least, most) in [
+        (Key::ConnectWait, &mut limits.connecting, 0, 3_600),
+        (Key::IdleTimeout, &mut limits.idle, 1, 86_400),
+        (Key::TotalTimeout, &mut limits.total, 1, 86_400),
+    ] {
+        *value = report.take(key, seconds(least, most))?.unwrap_or(*value);
+        report.default(key, Some(value.as_secs().to_string()));
+    }
+    let number = |text: &str| text.parse().ok().filter(|n| (1..=10_000).contains(n));
+    limits.in_flight = report.take(Key::MaxInFlight, number)?.unwrap_or(limits.in_flight);
+    report.default(Key::MaxInFlight, Some(limits.in_flight.to_string()));
+    for (key, value) in
+        [(Key::Ipv4, &mut settings.network.ipv4_only), (Key::KeepWithoutParent, &mut settings.keep_without_parent)]
+    {
+        *value = report.take(key, |text: &str| text.parse().ok())?.unwrap_or(*value);
+        report.default(key, Some(value.to_string()));
+    }
+
     if let Some(given) = report.layers.winner(Key::Proxy).cloned() {
         let proxy = parse_proxy(&given)?;
         report.row(Key::Proxy, Some(without_userinfo(&proxy)), given.origin);
@@ -289,7 +312,8 @@ fn told(layers: &Layers) -> Vec<String> {
         let Some(given) = layers.winner(*key).filter(|given| given.origin.is_of_this_run()) else { continue };
         let text = given.text.expose();
         let value = match key {
-            Key::MaxMessageBytes | Key::LogLevel | Key::LogFile => continue,
+            Key::MaxMessageBytes | Key::LogLevel | Key::LogFile | Key::KeepWithoutParent => continue,
+            Key::ConnectWait | Key::IdleTimeout | Key::TotalTimeout | Key::MaxInFlight => continue,
             Key::ClientSecretFile if text == "-" => continue,
             Key::ClientSecretFile | Key::CaFile => absolute(&expand(text, None)),
             Key::Proxy if text.contains('@') => continue,

@@ -33,6 +33,8 @@ pub struct Settings {
     pub paths: Paths,
     /// What is logged, and where to.
     pub log: LogSettings,
+    /// Whether the bridge goes on when the process that started it is gone: for launchers that hand over on purpose.
+    pub keep_without_parent: bool,
     /// What this run was told by flag or variable, as flags: a command that a person is asked to type in a terminal
     /// must repeat it. No secrets.
     pub told: Vec<String>,
@@ -55,9 +57,10 @@ impl Settings {
             static_token: None,
             token_store: TokenStoreKind::Keychain,
             network: NetworkSettings::default(),
-            limits: Limits::default(),
+            limits: Limits { in_flight: product.in_flight(), ..Limits::default() },
             paths,
             log: LogSettings { level: LogLevel::Info, file: None },
+            keep_without_parent: false,
             told: Vec::new(),
         }
     }
@@ -95,6 +98,16 @@ pub enum Product {
     PlanhatDemo,
     /// Any other MCP server, by URL.
     Other,
+}
+
+impl Product {
+    /// How many requests the service takes at once. Planhat's is documented.
+    const fn in_flight(self) -> usize {
+        match self {
+            Self::Planhat | Self::PlanhatDemo => 50,
+            Self::Other => 1_000,
+        }
+    }
 }
 
 /// What the authorization code flow needs from the user or the administrator.
@@ -184,6 +197,8 @@ pub struct NetworkSettings {
     pub proxy: Option<Secret>,
     /// More trusted certificate authorities, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Whether to use IPv4 alone, for networks whose IPv6 leads nowhere.
+    pub ipv4_only: bool,
 }
 
 /// Bounds and budgets.
@@ -197,8 +212,15 @@ pub struct Limits {
     pub list_wait: Duration,
     /// How long a call waits for a sign-in.
     pub call_wait: Duration,
-    /// How long a request may go without a byte before it is given up.
+    /// How long a request may go without a byte before it is given up; it stands still while the client owes the server
+    /// an answer.
     pub idle: Duration,
+    /// How long a request may take in all; listening streams have no such end.
+    pub total: Duration,
+    /// How long a connection that cannot be made is tried again before a request is told.
+    pub connecting: Duration,
+    /// How many requests may be at the server at once; the others wait in order.
+    pub in_flight: usize,
     /// How long a sign-in may take.
     pub sign_in: Duration,
 }
@@ -211,6 +233,9 @@ impl Default for Limits {
             list_wait: Duration::from_secs(8),
             call_wait: Duration::from_secs(50),
             idle: Duration::from_secs(5 * 60),
+            total: Duration::from_secs(60 * 60),
+            connecting: Duration::from_secs(20),
+            in_flight: 1_000,
             sign_in: Duration::from_secs(5 * 60),
         }
     }

@@ -3,8 +3,9 @@
 //! Redirects are never followed by the library: a bearer must not reach another origin, nor plain http. There is a time
 //! limit on connecting and none on a whole exchange, because an answer may be a stream that stays open for hours.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -24,6 +25,9 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// A pooled connection that is older than this is not used again; servers and middle-boxes close idle ones silently.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
+/// A jump of the wall clock against the monotonic one that means: the machine slept.
+const CLOCK_JUMP: Duration = Duration::from_secs(10);
+
 /// How a connection is made, shared by everything that talks to the network. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -33,8 +37,21 @@ pub struct Http {
 #[derive(Debug)]
 struct Inner {
     network: NetworkSettings,
-    plain: OnceLock<Result<reqwest::Client, Problem>>,
-    secure: OnceLock<Result<reqwest::Client, Problem>>,
+    clients: Mutex<Clients>,
+    awake: Mutex<Awake>,
+}
+
+#[derive(Debug, Default)]
+struct Clients {
+    plain: Option<Result<reqwest::Client, Problem>>,
+    secure: Option<Result<reqwest::Client, Problem>>,
+}
+
+/// Two clocks side by side: one runs on while the machine sleeps, the other (on most systems) does not.
+#[derive(Debug)]
+struct Awake {
+    wall: SystemTime,
+    monotonic: Instant,
 }
 
 /// Bounds of one whole exchange with an endpoint that is not the MCP endpoint.
@@ -67,7 +84,8 @@ pub struct Answer {
 impl Http {
     /// Nothing is loaded or connected before the first request.
     pub fn new(network: NetworkSettings) -> Self {
-        Self { inner: Arc::new(Inner { network, plain: OnceLock::new(), secure: OnceLock::new() }) }
+        let awake = Mutex::new(Awake { wall: SystemTime::now(), monotonic: Instant::now() });
+        Self { inner: Arc::new(Inner { network, clients: Mutex::default(), awake }) }
     }
 
     /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only when the first https URL
@@ -75,10 +93,29 @@ impl Http {
     ///
     /// # Errors
     /// When the CA file or the proxy of the settings cannot be used.
-    pub fn client(&self, url: &Url) -> Result<&reqwest::Client, Problem> {
+    pub fn client(&self, url: &Url) -> Result<reqwest::Client, Problem> {
         let tls = url.scheme() == "https";
-        let slot = if tls { &self.inner.secure } else { &self.inner.plain };
-        slot.get_or_init(|| build(&self.inner.network, tls)).as_ref().map_err(Clone::clone)
+        let mut clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.has_slept(SystemTime::now(), Instant::now()) {
+            // Connections from before are most likely dead, and writing to a dead one looks like success for minutes.
+            tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
+            *clients = Clients::default();
+        }
+        let slot = if tls { &mut clients.secure } else { &mut clients.plain };
+        slot.get_or_insert_with(|| build(&self.inner.network, tls)).clone()
+    }
+
+    /// Forgets cookies and connections: the next request may be another user's.
+    pub fn forget(&self) {
+        *self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner) = Clients::default();
+    }
+
+    /// Whether the clocks have drifted apart since the last call.
+    fn has_slept(&self, wall: SystemTime, monotonic: Instant) -> bool {
+        let mut awake = self.inner.awake.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(&mut *awake, Awake { wall, monotonic });
+        let by_wall = wall.duration_since(last.wall).unwrap_or_default();
+        by_wall.saturating_sub(monotonic.saturating_duration_since(last.monotonic)) > CLOCK_JUMP
     }
 
     /// One bounded exchange: no redirect is followed, the whole body is read.
@@ -113,14 +150,27 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        // What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
+        .cookie_store(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
+        // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.
         .tcp_keepalive(Duration::from_secs(30))
+        .tcp_keepalive_interval(Duration::from_secs(10))
+        .tcp_keepalive_retries(3)
         .http2_keep_alive_interval(Duration::from_secs(30))
         .http2_keep_alive_timeout(Duration::from_secs(20))
         .http2_adaptive_window(true);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        builder = builder.tcp_user_timeout(Duration::from_secs(60));
+    }
+    if network.ipv4_only {
+        builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
     if !tls {
-        builder = builder.tls_certs_only([]);
+        // Plain http is for this machine alone: a proxy would see the token, and could not reach it anyway.
+        builder = builder.tls_certs_only([]).no_proxy();
     } else if let Some(path) = &network.ca_file {
         let unusable = |e: &dyn std::fmt::Display| {
             Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e)
@@ -132,7 +182,7 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    if let Some(proxy) = &network.proxy {
+    if let (true, Some(proxy)) = (tls, &network.proxy) {
         // The library's error would repeat the URL, which may hold a password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
             Problem::new(ProblemId::ProxyInvalid)
@@ -157,4 +207,20 @@ pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumped_while_the_machine_slept_is_noticed_once() {
+        let http = Http::new(NetworkSettings::default());
+        let (wall, monotonic) = (SystemTime::now(), Instant::now());
+        let later = Duration::from_secs(3_600);
+        assert!(!http.has_slept(wall + later, monotonic + later), "an hour without a request is no sleep");
+        assert!(http.has_slept(wall + later * 2, monotonic + later), "an hour that only one clock has seen");
+        assert!(!http.has_slept(wall + later * 2, monotonic + later));
+        assert!(!http.has_slept(wall, monotonic + later), "a clock set back is none either");
+    }
 }

@@ -94,7 +94,7 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| PeekError::NotJson(format!("invalid UTF-8 at byte {}", e.valid_up_to() + 1)))?;
     match text.trim_ascii_start().as_bytes().first() {
-        Some(b'{') => peek_object(text).map(Peek::One),
+        Some(b'{') => peek_object(text.trim_ascii_start()).map(Peek::One),
         Some(b'[') => {
             let members: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| PeekError::NotJson(e.to_string()))?;
             if members.is_empty() {
@@ -114,6 +114,9 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
 /// # Errors
 /// As [`peek`].
 pub fn peek_object(text: &str) -> Result<Kind<'_>, PeekError> {
+    if !text.starts_with('{') {
+        return Err(PeekError::NotJsonRpc { id: None, reason: "a message is a JSON object".to_owned() });
+    }
     let members: Members<'_> = match serde_json::from_str(text) {
         Ok(members) => members,
         Err(e) => return Err(explain(text, &e)),
@@ -166,31 +169,73 @@ fn explain(text: &str, error: &serde_json::Error) -> PeekError {
     }
 }
 
-/// Members of `params` that the bridge acts on; everything else in there is none of its business.
+/// Members of `params` that the bridge acts on, each as it was written; everything else in there is none of its business.
 #[derive(Debug, Default, Deserialize)]
 pub struct Params<'a> {
-    /// The tool of `tools/call`.
+    /// The tool of `tools/call`, the prompt of `prompts/get`.
     #[serde(borrow, default)]
-    pub name: Option<Cow<'a, str>>,
+    name: Option<&'a RawValue>,
+    /// The resource of `resources/read`.
+    #[serde(borrow, default)]
+    uri: Option<&'a RawValue>,
+    /// The arguments of `tools/call`.
+    #[serde(borrow, default)]
+    pub arguments: Option<&'a RawValue>,
     /// The request that `notifications/cancelled` is about.
     #[serde(borrow, default, rename = "requestId")]
     pub request_id: Option<&'a RawValue>,
-    /// The revision that `initialize` asks for.
-    #[serde(borrow, default, rename = "protocolVersion")]
-    pub protocol_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<&'a RawValue>,
+}
+
+/// Members of `params._meta` that the bridge acts on.
+#[derive(Debug, Default, Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, default, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
+    protocol_version: Option<&'a RawValue>,
 }
 
 impl<'a> Params<'a> {
     /// Looks into `params`.
     ///
     /// # Errors
-    /// A description, when one of these members has an unexpected type or stands twice.
+    /// A description, when one of these members stands twice: two readers could take a different one.
     pub fn of(params: Option<&'a RawValue>) -> Result<Self, String> {
         match params {
             Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()).map_err(|e| e.to_string()),
             _ => Ok(Self::default()),
         }
     }
+
+    /// `name`, when it is a string.
+    pub fn name(&self) -> Option<String> {
+        text(self.name)
+    }
+
+    /// `uri`, when it is a string.
+    pub fn uri(&self) -> Option<String> {
+        text(self.uri)
+    }
+
+    /// Where progress is wanted, when it is a string or a number.
+    pub fn progress_token(&self) -> Option<&'a RawValue> {
+        self.meta().progress_token.filter(|token| IdKey::parse(token).is_some())
+    }
+
+    /// The revision that a request of the stateless era names.
+    pub fn revision(&self) -> Option<String> {
+        text(self.meta().protocol_version)
+    }
+
+    fn meta(&self) -> Meta<'a> {
+        self.meta.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    }
+}
+
+fn text(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
 }
 
 #[cfg(test)]

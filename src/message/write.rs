@@ -36,7 +36,18 @@ pub fn one_line(message: Bytes) -> Bytes {
     Bytes::from(line)
 }
 
-/// Gives an answer whose id is `null` or absent the id of the request that it answers. `object` is a JSON object.
+/// `object` with another text in the place of `part`, which was read out of it.
+pub fn replaced(object: &str, part: &RawValue, text: &str) -> String {
+    // A borrowed part is a slice of `object`, so its place is known by address.
+    let start = part.get().as_ptr().addr().wrapping_sub(object.as_ptr().addr());
+    match (object.get(..start), object.get(start.wrapping_add(part.get().len())..)) {
+        (Some(before), Some(after)) => [before, text, after].concat(),
+        _ => object.to_owned(),
+    }
+}
+
+/// Gives a message another id, or one at all: an answer that lacks it, a request that is repeated. `object` is a JSON
+/// object.
 pub fn with_id(object: &str, id: &RawValue) -> Bytes {
     #[derive(Deserialize)]
     struct OldId<'a> {
@@ -45,11 +56,7 @@ pub fn with_id(object: &str, id: &RawValue) -> Bytes {
     }
     let old = serde_json::from_str::<OldId<'_>>(object).ok().and_then(|found| found.id);
     let text = match old {
-        Some(old) => {
-            // The old value is a slice of `object`, so its place is known by address.
-            let start = old.get().as_ptr().addr() - object.as_ptr().addr();
-            format!("{}{}{}", &object[..start], id.get(), &object[start + old.get().len()..])
-        }
+        Some(old) => replaced(object, old, id.get()),
         None => match object.split_once('{') {
             Some((head, rest)) => {
                 let comma = if rest.trim_ascii_start().starts_with('}') { "" } else { "," };

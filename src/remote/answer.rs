@@ -1,16 +1,20 @@
 //! What comes back from a request: nothing, one JSON body, or a stream of events; each yields whole messages.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
+use serde_json::Value;
 use url::Url;
 
 use crate::config::{Product, Settings};
 use crate::http::{NetError, host_of};
 use crate::problem::{Problem, ProblemId};
 
+use super::Failure;
+use super::session::OwedAnswers;
 use super::sse::Decoder;
 
 /// An answer that is being read.
@@ -37,7 +41,31 @@ pub struct Stream {
     response: Response,
     decoder: Decoder,
     max: usize,
-    idle: Option<Duration>,
+    patience: Patience,
+}
+
+/// How long silence is borne.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// `None`: for ever.
+    pub idle: Option<Duration>,
+    /// While the client owes the server an answer, silence does not count.
+    pub owed: OwedAnswers,
+}
+
+impl Patience {
+    /// Waits for `next` as long as silence is borne; `None` when that is over.
+    pub async fn wait<T>(&self, next: impl Future<Output = T>) -> Option<T> {
+        let Some(idle) = self.idle else { return Some(next.await) };
+        tokio::pin!(next);
+        loop {
+            match tokio::time::timeout(idle, &mut next).await {
+                Ok(value) => return Some(value),
+                Err(_) if self.owed.load(Ordering::Relaxed) > 0 => {}
+                Err(_) => return None,
+            }
+        }
+    }
 }
 
 /// What kind of body an answer declares.
@@ -86,7 +114,7 @@ impl Exchange {
     ///
     /// # Errors
     /// When the stream breaks, stands still for too long or carries an event over the bound.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         match &mut self.body {
             Body::Nothing => Ok(None),
             Body::Whole(message) => Ok(message.take()),
@@ -95,26 +123,33 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// Where the answer would be taken up again, if it is a stream that broke and the server has said so.
+    pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
+        match &self.body {
+            Body::Stream(stream) => stream.last_event_id().map(|id| (id, stream.retry())),
+            Body::Nothing | Body::Whole(_) => None,
+        }
+    }
+}
+
 impl Stream {
-    /// Reads `response` as events of at most `max` bytes; `idle` bounds the silence between two pieces.
-    pub fn new(url: Url, response: Response, max: usize, idle: Option<Duration>) -> Self {
-        Self { url, response, decoder: Decoder::new(max), max, idle }
+    /// Reads `response` as events of at most `max` bytes.
+    pub fn new(url: Url, response: Response, max: usize, patience: Patience) -> Self {
+        Self { url, response, decoder: Decoder::new(max), max, patience }
     }
 
     /// The next whole message; `None` when the server closed the stream.
     ///
     /// # Errors
     /// As [`Exchange::next`].
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             if let Some(event) = self.decoder.next_event() {
                 return Ok(Some(event));
             }
-            let piece = match self.idle {
-                None => self.response.chunk().await,
-                Some(idle) => tokio::time::timeout(idle, self.response.chunk())
-                    .await
-                    .map_err(|_| NetError::timed_out(&self.url, idle))?,
+            let Some(piece) = self.patience.wait(self.response.chunk()).await else {
+                return Err(NetError::timed_out(&self.url, self.patience.idle.unwrap_or_default()).into());
             };
             match piece.map_err(|e| NetError::of(&self.url, &e))? {
                 None => return Ok(None),
@@ -129,6 +164,13 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// The same stream, known to continue one that ended after the event `id`.
+    #[must_use]
+    pub fn after(mut self, id: &str, retry: Option<Duration>) -> Self {
+        self.decoder.continue_after(id, retry);
+        self
     }
 
     /// Where the stream would be taken up again.
@@ -178,18 +220,16 @@ pub fn explain_refusal(
 ) -> Problem {
     let planhat = settings.product != Product::Other;
     let id = if status.is_success() { ProblemId::NotMcp } else { ProblemId::of_status(status.as_u16(), planhat) };
-    let mut problem = Problem::new(id).with("status", status.as_u16()).with("host", host_of(url));
-    if id == ProblemId::NotMcp {
-        problem = problem.with("url", &settings.url);
-        if let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) {
-            problem = problem.with("content_type", kind);
-        }
+    let mut problem =
+        Problem::new(id).with("status", status.as_u16()).with("host", host_of(url)).with("url", &settings.url);
+    if let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) {
+        problem = problem.with("content_type", kind);
     }
     if let Some(request_id) = server_request_id(headers) {
         problem = problem.with("server_request_id", request_id);
     }
-    match excerpt(headers, body) {
-        Some(text) => problem.because(text),
+    match server_said(headers, body) {
+        Some(text) => problem.with("server_said", text),
         None => problem,
     }
 }
@@ -201,13 +241,51 @@ fn server_request_id(headers: &HeaderMap) -> Option<&str> {
         .find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
-/// The first words of a readable body; HTML is not for reading here.
-fn excerpt(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+/// What a refusal says in words: the message in a JSON body, or the first words of a text. HTML is not for reading here.
+fn server_said(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     const LONGEST: usize = 300;
     let text = std::str::from_utf8(body).ok()?.trim();
     let html = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("html"));
     if text.is_empty() || html || text.starts_with('<') {
         return None;
     }
-    Some(text.chars().take(LONGEST).collect())
+    let said = match serde_json::from_str::<Value>(text) {
+        Ok(json) => message_in(&json)?,
+        Err(_) => text.to_owned(),
+    };
+    let said = said.trim().trim_end_matches('.');
+    (!said.is_empty()).then(|| said.chars().take(LONGEST).collect())
+}
+
+/// The words in a JSON refusal, wherever servers put them.
+fn message_in(json: &Value) -> Option<String> {
+    match json {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(members) => ["error_description", "message", "detail", "title", "error"]
+            .iter()
+            .find_map(|name| members.get(*name).and_then(message_in)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_words_are_found_wherever_it_puts_them() {
+        let said = |body: &str| server_said(&HeaderMap::new(), body.as_bytes());
+        for body in [
+            r#"{"error":"MODEL is unknown"}"#,
+            r#"{"statusCode":400,"message":"MODEL is unknown","error":"Bad Request"}"#,
+            r#"{"error":{"code":7,"message":"MODEL is unknown."}}"#,
+            r#"{"error":"invalid_request","error_description":"MODEL is unknown"}"#,
+            "MODEL is unknown.\n",
+        ] {
+            assert_eq!(said(body).as_deref(), Some("MODEL is unknown"), "{body}");
+        }
+        for body in ["", "<html>no</html>", "{}", r#"{"error":{"code":1}}"#, "[1]"] {
+            assert_eq!(said(body), None, "{body}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! stream alike. Which message answers whom is the bridge's business.
 
 pub mod answer;
+pub mod mirror;
 pub mod request;
 pub mod send;
 pub mod session;

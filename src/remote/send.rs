@@ -3,6 +3,7 @@
 //! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
 //! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,11 +16,12 @@ use url::Url;
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::{Gate, Http, NetError, host_of, retry_after};
+use crate::http::{Gate, Http, NetError, Step, host_of, retry_after};
 use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 
-use super::answer::{Exchange, Media, Stream, explain_refusal, read_whole};
+use super::answer::{Exchange, Media, Patience, Stream, explain_refusal, read_whole};
+use super::session::OwedAnswers;
 use super::{Session, request};
 
 /// How often a throttled request is sent again before its client is told.
@@ -30,11 +32,13 @@ const MOST_RENEWALS: u32 = 2;
 const MOST_REDIRECTS: u32 = 3;
 /// The largest body that is read from a refusal, in bytes.
 const REFUSAL_BODY: usize = 1024 * 1024;
+/// How often a client is told that its request still waits.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How long the goodbye at the end may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// One message on its way to the server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Outgoing {
     /// As the client wrote it.
     pub body: Bytes,
@@ -42,16 +46,31 @@ pub struct Outgoing {
     pub expects: Option<IdKey>,
     /// Raised while the server may have it, lowered when a refusal says that it was not executed.
     pub at_server: Arc<AtomicBool>,
+    /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
+    pub mirrored: Option<HeaderMap>,
+    /// Whether it opens a stream that is silent by nature.
+    pub listens: bool,
+    /// Is told how long the message has to wait, each time it has to.
+    pub on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("bytes", &self.body.len())
+            .field("expects", &self.expects)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Outgoing {
     /// A message that expects no answer.
     pub fn unanswered(body: Bytes) -> Self {
-        Self { body, expects: None, at_server: Arc::default() }
+        Self { body, expects: None, at_server: Arc::default(), mirrored: None, listens: false, on_wait: None }
     }
 }
 
-/// Why a message did not get through.
+/// Why a message did not get through, sorted by what the server may have done.
 #[derive(Debug, Clone)]
 pub enum Failure {
     /// Somebody has to sign in; nothing was executed.
@@ -63,8 +82,30 @@ pub enum Failure {
         /// What the 404 means if a new session does not help.
         otherwise: Box<Problem>,
     },
-    /// Anything else, explained.
+    /// The server surely did not get it.
+    NotSent(Problem),
+    /// The server may have executed it, and may be able to answer later.
+    Unclear {
+        /// What happened.
+        problem: Problem,
+        /// How long the server asks to wait.
+        wait: Option<Duration>,
+    },
+    /// Anything else; trying again cannot help.
     Explained(Problem),
+}
+
+impl Failure {
+    /// The problem, whatever else there is to say.
+    pub fn into_problem(self) -> Problem {
+        match self {
+            Self::SignIn(problem)
+            | Self::NotSent(problem)
+            | Self::Unclear { problem, .. }
+            | Self::Explained(problem) => problem,
+            Self::SessionLost { otherwise, .. } => *otherwise,
+        }
+    }
 }
 
 impl From<Problem> for Failure {
@@ -75,7 +116,16 @@ impl From<Problem> for Failure {
 
 impl From<NetError> for Failure {
     fn from(error: NetError) -> Self {
-        Self::Explained(error.into())
+        let (final_, never_sent) = match &error {
+            NetError::Unusable(_) => (true, true),
+            NetError::Failed { step, .. } => (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent()),
+        };
+        let problem = Problem::from(error);
+        match (final_, never_sent) {
+            (true, _) => Self::Explained(problem),
+            (false, true) => Self::NotSent(problem),
+            (false, false) => Self::Unclear { problem, wait: None },
+        }
     }
 }
 
@@ -97,17 +147,30 @@ pub struct Remote {
     clock: SharedClock,
     gate: Gate,
     session: Mutex<Arc<Session>>,
+    owed: OwedAnswers,
 }
 
 impl Remote {
     /// Nothing is sent before the first message.
-    pub fn new(settings: Arc<Settings>, http: Http, auth: Arc<Authorizer>, clock: SharedClock) -> Self {
-        Self { settings, http, auth, clock, gate: Gate::default(), session: Mutex::default() }
+    pub fn new(
+        settings: Arc<Settings>,
+        http: Http,
+        auth: Arc<Authorizer>,
+        clock: SharedClock,
+        owed: OwedAnswers,
+    ) -> Self {
+        let gate = Gate::shared(&settings.paths, &settings.profile);
+        Self { settings, http, auth, clock, gate, session: Mutex::default(), owed }
     }
 
     /// The session as it is now.
     pub fn session(&self) -> Arc<Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long a request may go without a byte.
+    pub(super) fn idle(&self) -> Duration {
+        self.settings.limits.idle
     }
 
     /// Replaces the session.
@@ -125,16 +188,20 @@ impl Remote {
         let mut renewals = 0;
         let give_up = Instant::now() + self.settings.limits.idle;
         loop {
-            self.gate.pass().await;
+            self.pass_gate(out).await;
             let bearer = self.auth.bearer().await?;
-            let session = self.session();
+            let session = if out.mirrored.is_some() { Arc::default() } else { self.session() };
             if let (Some(opened), Some(now)) = (session.grant, &bearer)
                 && opened != now.grant
             {
+                self.http.forget();
                 let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
                 return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
             }
-            let message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
+            let mut message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
+            if let Some(mirrored) = &out.mirrored {
+                message.headers_mut().extend(mirrored.clone());
+            }
             out.at_server.store(true, Ordering::Relaxed);
             let mut response = self.execute(message).await?;
             let status = response.status();
@@ -152,16 +219,19 @@ impl Remote {
                     let asked = retry_after::asked_wait(response.headers(), self.clock.now());
                     let wait = retry_after::wait(asked, throttled, retry_after::noise());
                     self.gate.close_for(wait);
-                    if throttled > MOST_THROTTLED || Instant::now() + wait > give_up {
+                    // What was asked counts, not what it was capped to: waiting in vain helps nobody.
+                    let until = Instant::now().checked_add(asked.unwrap_or(wait));
+                    if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
                         let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                         let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
-                            .with("retry_after_seconds", wait.as_secs().max(1));
+                            .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
                     }
                     tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
                     let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    out.at_server.store(false, Ordering::Relaxed);
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
@@ -182,20 +252,53 @@ impl Remote {
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
-                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
+                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body);
+                    return Err(match status.as_u16() {
+                        // RFC 9110, 15.6: the server does not say whether it got as far as executing it.
+                        500 | 502..=504 => {
+                            let asked = retry_after::asked_wait(response.headers(), self.clock.now());
+                            Failure::Unclear { problem, wait: asked.map(|wait| wait.min(retry_after::LONGEST_WAIT)) }
+                        }
+                        _ => Failure::Explained(problem),
+                    });
                 }
             }
         }
     }
 
-    /// Opens the standing stream, or takes up a broken one. `None`: the server offers none (405).
+    /// Whether a 429 holds requests back at the moment.
+    pub fn is_throttled(&self) -> bool {
+        !self.gate.remaining().is_zero()
+    }
+
+    /// Waits until the gate is open.
+    pub async fn until_unthrottled(&self) {
+        self.pass_gate(&Outgoing::unanswered(Bytes::new())).await;
+    }
+
+    /// Waits until the gate is open, and says so from time to time.
+    async fn pass_gate(&self, out: &Outgoing) {
+        loop {
+            let wait = self.gate.remaining();
+            if wait.is_zero() {
+                return;
+            }
+            if let Some(tell) = &out.on_wait {
+                tell(wait);
+            }
+            tokio::time::sleep(wait.min(TELL_EVERY)).await;
+        }
+    }
+
+    /// Opens the standing stream, or takes up a broken one after `last_event_id`; `idle` bounds its silence. `None`: the
+    /// server offers none (405).
     ///
     /// # Errors
     /// A [`Failure`]; never one that starts a sign-in by itself.
-    pub async fn listen(&self, last_event_id: Option<&str>) -> Result<Option<Stream>, Failure> {
+    pub async fn listen(&self, last_event_id: Option<&str>, idle: Option<Duration>) -> Result<Option<Stream>, Failure> {
         let mut renewals = 0;
         loop {
-            self.gate.pass().await;
+            self.pass_gate(&Outgoing::unanswered(Bytes::new())).await;
             let bearer = self.auth.bearer().await?;
             let session = self.session();
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
@@ -213,7 +316,8 @@ impl Remote {
                 }
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
                     let url = response.url().clone();
-                    return Ok(Some(Stream::new(url, response, self.settings.limits.max_message_bytes, None)));
+                    let patience = Patience { idle, owed: Arc::clone(&self.owed) };
+                    return Ok(Some(Stream::new(url, response, self.settings.limits.max_message_bytes, patience)));
                 }
                 status => {
                     let url = response.url().clone();
@@ -265,11 +369,14 @@ impl Remote {
     async fn execute(&self, mut message: Request) -> Result<Response, Failure> {
         let client = self.http.client(&self.settings.url)?;
         let idle = self.settings.limits.idle;
+        let patience = Patience { idle: Some(idle), owed: Arc::clone(&self.owed) };
         for _ in 0..=MOST_REDIRECTS {
             let url = message.url().clone();
             let again = message.try_clone();
-            let sent = tokio::time::timeout(idle, client.execute(message)).await;
-            let response = sent.map_err(|_| NetError::timed_out(&url, idle))?.map_err(|e| NetError::of(&url, &e))?;
+            let Some(sent) = patience.wait(client.execute(message)).await else {
+                return Err(NetError::timed_out(&url, idle).into());
+            };
+            let response = sent.map_err(|e| NetError::of(&url, &e))?;
             let status = response.status();
             let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
             match again {
@@ -297,7 +404,9 @@ impl Remote {
         }
         if media == Media::Events {
             let headers = std::mem::take(response.headers_mut());
-            let stream = Stream::new(url, response, limits.max_message_bytes, Some(limits.idle));
+            let idle = (!out.listens).then_some(limits.idle);
+            let patience = Patience { idle, owed: Arc::clone(&self.owed) };
+            let stream = Stream::new(url, response, limits.max_message_bytes, patience);
             return Ok(Exchange::stream(headers, stream));
         }
         let reading = read_whole(&url, &mut response, limits.max_message_bytes);

@@ -22,3 +22,6 @@ impl Session {
         Self { epoch: self.epoch + 1, ..Self::default() }
     }
 }
+
+/// How many requests of the server the client has not answered yet. While there is one, silence is the client's doing.
+pub type OwedAnswers = std::sync::Arc<std::sync::atomic::AtomicUsize>;

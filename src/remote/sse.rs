@@ -26,6 +26,8 @@ pub struct Decoder {
     /// The data lines of the event that is being read.
     data: Vec<Bytes>,
     data_len: usize,
+    /// The event that is being read is of a type that is not for us.
+    other_type: bool,
     /// The `id` line of the event that is being read.
     id: Option<String>,
     last_id: Option<String>,
@@ -43,6 +45,7 @@ impl Decoder {
             first_line: true,
             data: Vec::new(),
             data_len: 0,
+            other_type: false,
             id: None,
             last_id: None,
             retry: None,
@@ -58,6 +61,12 @@ impl Decoder {
     /// The time to wait before reconnecting, once the server has said it.
     pub fn retry(&self) -> Option<Duration> {
         self.retry
+    }
+
+    /// The stream continues another one: until it says otherwise, it is taken up again at the same place.
+    pub fn continue_after(&mut self, id: &str, retry: Option<Duration>) {
+        self.last_id = Some(id.to_owned());
+        self.retry = retry;
     }
 
     /// The data of the next complete event; its lines are joined by a line feed. Events without data are not reported.
@@ -124,12 +133,14 @@ impl Decoder {
                 }
                 self.data.push(value);
             }
+            // Messages come in events of the default type; servers send others to keep a connection alive.
+            b"event" => self.other_type = !matches!(&value[..], b"" | b"message"),
             b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok(),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 self.retry =
                     std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
             }
-            _ => {} // comments, `event`, and what the standard may add
+            _ => {} // comments, and what the standard may add
         }
         Ok(())
     }
@@ -137,6 +148,10 @@ impl Decoder {
     fn end_of_event(&mut self) {
         if let Some(id) = self.id.take() {
             self.last_id = Some(id);
+        }
+        if std::mem::take(&mut self.other_type) {
+            self.data.clear();
+            self.data_len = 0;
         }
         let data = match self.data.len() {
             0 => return,
@@ -184,6 +199,12 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = STREAM.chunks(1).collect();
         assert_eq!(decode(&bytes), expected);
+    }
+
+    #[test]
+    fn events_of_other_types_are_not_messages_but_their_ids_count() {
+        let (events, id, _) = decode(&[b"event: ping\nid: 7\ndata: {}\n\nevent: message\ndata: a\n\ndata: b\n\n"]);
+        assert_eq!((events, id.as_deref()), (vec!["a".to_owned(), "b".to_owned()], Some("7")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use tokio::time::Duration;
 
 use crate::http::retry_after;
 
-use super::answer::Stream;
+use super::answer::{Exchange, Stream};
 use super::{Failure, Remote};
 
 /// The first wait before the stream is opened again, when the server has not said one.
@@ -21,6 +21,7 @@ pub struct Standing<'a> {
     last_event_id: Option<String>,
     retry: Option<Duration>,
     failures: u32,
+    was_open: bool,
 }
 
 /// Why the standing stream is over.
@@ -37,7 +38,7 @@ pub enum Over {
 impl<'a> Standing<'a> {
     /// The stream of the session that `remote` has now; opened by the first [`Standing::next`].
     pub fn new(remote: &'a Remote) -> Self {
-        Self { remote, stream: None, last_event_id: None, retry: None, failures: 0 }
+        Self { remote, stream: None, last_event_id: None, retry: None, failures: 0, was_open: false }
     }
 
     /// The next message; waits as long as it takes, re-opening the stream when it breaks.
@@ -56,8 +57,8 @@ impl<'a> Standing<'a> {
                     return Ok(message);
                 }
                 end => {
-                    if let Err(problem) = end {
-                        tracing::debug!(%problem, "the standing stream broke");
+                    if let Err(failure) = end {
+                        tracing::debug!(?failure, "the standing stream broke");
                     }
                     self.last_event_id = stream.last_event_id().map(str::to_owned).or(self.last_event_id.take());
                     self.retry = stream.retry().or(self.retry);
@@ -69,15 +70,20 @@ impl<'a> Standing<'a> {
     }
 
     async fn open(&mut self) -> Result<(), Over> {
-        match self.remote.listen(self.last_event_id.as_deref()).await {
+        match self.remote.listen(self.last_event_id.as_deref(), None).await {
             Ok(Some(stream)) => {
                 self.stream = Some(stream);
+                self.was_open = true;
                 Ok(())
             }
             Ok(None) => Err(Over::NotOffered),
+            // Servers without a GET route answer 404 to it; only a stream that was open before says something about the
+            // session.
+            Err(Failure::SessionLost { .. }) if !self.was_open => Err(Over::NotOffered),
             Err(Failure::SessionLost { epoch, .. }) => Err(Over::SessionLost(epoch)),
             Err(Failure::SignIn(_)) => Err(Over::SignedOut),
-            Err(Failure::Explained(problem)) => {
+            Err(failure) => {
+                let problem = failure.into_problem();
                 if problem.fact("status").is_some_and(|status| matches!(status, "400" | "404" | "406" | "501")) {
                     tracing::debug!(%problem, "the server does not offer a standing stream");
                     return Err(Over::NotOffered);
@@ -97,5 +103,42 @@ impl<'a> Standing<'a> {
         };
         self.failures += 1;
         tokio::time::sleep(wait + wait.mul_f64(0.2 * retry_after::noise())).await;
+    }
+}
+
+impl Remote {
+    /// Takes up the stream of a POST that ended before its answer, after the last event that was received. `None` when the
+    /// server gave no place to take it up at, or does not offer it.
+    ///
+    /// The wait is what the server asked for with `retry:`; a clean end is how servers make clients poll.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the server cannot be asked.
+    pub async fn resume(&self, broken: &Exchange) -> Result<Option<Exchange>, Failure> {
+        let Some((id, retry)) = broken.resume_from() else { return Ok(None) };
+        let idle = self.idle();
+        let end = tokio::time::Instant::now() + idle;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let wait = match retry {
+                Some(asked) if attempt == 1 => asked.min(LONGEST_WAIT),
+                _ => retry_after::wait(None, attempt, retry_after::noise()),
+            };
+            tokio::time::sleep(wait).await;
+            match self.listen(Some(id), Some(idle)).await {
+                Ok(Some(stream)) => return Ok(Some(Exchange::stream(broken.headers.clone(), stream.after(id, retry)))),
+                Ok(None) => return Ok(None),
+                Err(Failure::NotSent(problem)) if tokio::time::Instant::now() < end => {
+                    tracing::debug!(%problem, "the stream could not be taken up yet");
+                }
+                // A refusal says nothing about the request itself: its fate is as unclear as before.
+                Err(Failure::Explained(problem) | Failure::Unclear { problem, .. }) => {
+                    tracing::debug!(%problem, "the stream cannot be taken up");
+                    return Ok(None);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 }

@@ -146,11 +146,14 @@ fn a_refused_tool_call_is_a_result_that_a_model_can_act_on() {
     let bridge = setup.open();
     for (n, status) in [400, 403, 404, 500].into_iter().enumerate() {
         if status != 404 {
-            setup.sandbox.fault(Fault::status(status).tool("echo").header("x-request-id", "req-77"));
+            let fault =
+                Fault::status(status).body(r#"{"message":"MODEL is unknown"}"#).header("x-request-id", "req-77");
+            setup.sandbox.fault(fault.tool("echo"));
             let answer = bridge.call(n as u64 + 1, "echo", "{}");
             assert_eq!(answer["result"]["isError"], true, "{answer}");
             let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
             assert!(text.len() > 40 && text.contains("req-77"), "{text}");
+            assert!(text.contains("MODEL is unknown"), "the server's own words: {text}");
         }
     }
 }
@@ -160,7 +163,8 @@ fn a_server_out_of_reach_holds_up_no_initialize_and_is_named_in_the_error() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let port = planhat_sandbox::free_port();
     let mut command = bare(home.path());
-    command.args(["--url", &format!("http://127.0.0.1:{port}/mcp")]).env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);
+    command.args(["--url", &format!("http://127.0.0.1:{port}/mcp"), "--connect-wait", "0"]);
+    command.env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);
     let bridge = Bridge::start(command);
     let hello = bridge.open();
     assert_eq!(hello["result"]["protocolVersion"], "2025-11-25", "{hello}");
@@ -177,7 +181,7 @@ fn a_tls_failure_is_named_as_one() {
     let setup = Setup::with_token(Config::default());
     let mut command = bare(setup.home.path());
     let url = setup.sandbox.mcp_url().replace("http://", "https://");
-    command.args(["--url", &url]).env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);
+    command.args(["--url", &url, "--connect-wait", "0"]).env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);
     let bridge = Bridge::start(command);
     bridge.open();
     let answer = bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);

@@ -145,3 +145,66 @@ fn a_signal_ends_the_bridge_and_its_session_although_a_call_is_pending() {
         gate.open();
     }
 }
+
+#[test]
+fn a_server_that_answers_404_to_get_has_no_standing_stream_and_keeps_its_session() {
+    let setup = Setup::with_token(Config::default());
+    setup.sandbox.fault(planhat_sandbox::Fault::status(404).http("GET").always());
+    let bridge = setup.open();
+    setup.sandbox.wait_until(|c| c.mcp_status(404) == 1, PATIENCE).expect("it is asked once");
+    for id in 1..5 {
+        bridge.call(id, "echo", "{}");
+    }
+    bridge.finish();
+    let counters = setup.sandbox.counters();
+    assert_eq!((counters.mcp_status(404), counters.sessions_created), (1, 1));
+}
+
+#[test]
+fn a_call_that_is_cancelled_while_its_lost_session_is_opened_again_is_never_sent() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    bridge.call(1, "echo", "{}");
+    setup.sandbox.lose_sessions();
+    let gate = Gate::new();
+    setup.sandbox.fault(planhat_sandbox::Fault::held(&gate).method("initialize"));
+    bridge.send(&call(2, "echo", "{}"));
+    assert!(gate.wait_arrivals(1, PATIENCE));
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#);
+    gate.open();
+    bridge.call(3, "echo", "{}");
+    let (lines, _) = bridge.finish();
+    assert!(lines.iter().all(|line| !line.contains(r#""id":2"#)), "{lines:?}");
+    assert_eq!(setup.sandbox.counters().tool("echo"), 2);
+}
+
+#[test]
+fn a_batch_right_behind_initialize_is_understood() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    let all = [
+        INITIALIZE.replace("2025-11-25", "2025-03-26"),
+        INITIALIZED.to_owned(),
+        format!("[{}]", call(1, "echo", "{}")),
+    ];
+    bridge.send_bytes((all.join("\n") + "\n").as_bytes());
+    let batch = bridge.wait_line("the batch", |line| line.starts_with('['));
+    assert!(batch.contains(r#""id":1"#) && batch.contains("result"), "{batch}");
+}
+
+#[test]
+fn a_second_initialize_starts_anew_and_leaves_no_second_stream() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    bridge.ask(INITIALIZE);
+    bridge.ask(&INITIALIZE.replace(r#""id":0"#, r#""id":"again""#));
+    bridge.send(INITIALIZED);
+    bridge.call(1, "echo", "{}");
+    setup.sandbox.wait_until(|c| c.streams_open >= 1, PATIENCE).expect("a standing stream");
+    let (_, status) = bridge.finish();
+    assert!(status.success());
+    let requests = setup.sandbox.requests();
+    let count = |method: &str| requests.iter().filter(|r| r.method().as_deref() == Some(method)).count();
+    assert_eq!((count("initialize"), count("notifications/initialized")), (2, 1));
+    assert_eq!(requests.iter().filter(|r| r.http_method == "GET").count(), 1);
+}

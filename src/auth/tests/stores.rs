@@ -63,6 +63,14 @@ async fn a_keychain_that_is_absent_is_explained_with_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_damaged_record_does_not_keep_anybody_from_signing_in_anew() {
+    let rig = Rig::new().await;
+    rig.ring.store().write(&Accounts::grant(&rig.settings), Secret::new(b"no record".to_vec())).await.unwrap();
+    rig.signed_in().await;
+    assert!(rig.stored().await.is_some());
+}
+
+#[tokio::test]
 async fn a_rotated_token_that_cannot_be_saved_is_used_and_saved_later_and_the_lock_is_kept_meanwhile() {
     let rig = Rig::new().await;
     let process = rig.signed_in().await;

@@ -67,10 +67,10 @@ super::entries! {
         fix "Check the network connection. The bridge tries again by itself.",
         model "The server cannot be reached at the moment. Nothing was sent; try again later.";
     AnswerTooLarge = "answer-too-large", code REMOTE, exit REMOTE,
-        what "An answer of [{host}|the server] is larger than it may be[ ({limit} bytes)].",
-        cause "The address does not lead where it should, or the server misbehaves.",
-        fix "Check --url. If the server is right, report this to its operator.",
-        model "The server's answer was too large to accept. Tell the user.";
+        what "An answer of [{host}|the server] is larger than the bound[ of {limit} bytes].",
+        cause "Much was asked for at once, or the address does not lead where it should.",
+        fix "Ask for less at a time, or raise the bound with --max-message-bytes. If even small calls fail, check --url.",
+        model "The server's answer was larger than the bound[ of {limit} bytes] and was not passed on. Ask for less at a time: filters, fewer fields, smaller pages.";
     RedirectElsewhere = "redirect-elsewhere", code REMOTE, exit REMOTE,
         what "[{host}|The server] redirects to another address[, {location}], which was not followed.",
         cause "The endpoint has moved, or a network login page is in the way. Tokens are never sent to a host that was not asked for.",

@@ -1,0 +1,140 @@
+//! Which requests may be sent again when nobody knows what became of the first one.
+//!
+//! A write that is repeated blindly is done twice, so the rule is narrow: methods that only read by the specification,
+//! tools whose own annotations say that repeating is harmless (learned from `tools/list` as it passes by), and Planhat's
+//! reading tools by name.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What is known about the server's tools.
+#[derive(Debug)]
+pub struct Safety {
+    tools: Mutex<Known>,
+    planhat: bool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    safe: HashSet<String>,
+    unsafe_: HashSet<String>,
+}
+
+impl Safety {
+    /// Knows nothing about the tools yet, but for Planhat's if it is Planhat.
+    pub fn new(planhat: bool) -> Self {
+        Self { tools: Mutex::default(), planhat }
+    }
+
+    /// Whether doing it twice does no harm.
+    pub fn may_repeat(&self, method: &str, tool: Option<&str>) -> bool {
+        match method {
+            "tools/call" => tool.is_some_and(|tool| self.tool_may_repeat(tool)),
+            "resources/read"
+            | "prompts/get"
+            | "ping"
+            | "completion/complete"
+            | "server/discover"
+            | "subscriptions/listen"
+            | "initialize" => true,
+            method => method.ends_with("/list"),
+        }
+    }
+
+    fn tool_may_repeat(&self, tool: &str) -> bool {
+        let known = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.safe.contains(tool) {
+            return true;
+        }
+        let reads_by_name = ["get_", "list_", "search_"].iter().any(|prefix| tool.starts_with(prefix));
+        // What the server says about its tool goes before what the name suggests.
+        self.planhat && reads_by_name && !known.unsafe_.contains(tool)
+    }
+
+    /// Reads the annotations in the result of `tools/list`.
+    pub fn learn(&self, result: &RawValue) {
+        #[derive(Deserialize)]
+        struct List {
+            tools: Vec<Tool>,
+        }
+        #[derive(Deserialize)]
+        struct Tool {
+            name: String,
+            #[serde(default)]
+            annotations: Option<Annotations>,
+        }
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Annotations {
+            read_only_hint: Option<bool>,
+            idempotent_hint: Option<bool>,
+        }
+        let Ok(list) = serde_json::from_str::<List>(result.get()) else { return };
+        let mut known = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        for tool in list.tools {
+            let hints = tool.annotations.unwrap_or_default();
+            known.safe.remove(&tool.name);
+            known.unsafe_.remove(&tool.name);
+            if hints.read_only_hint == Some(true) || hints.idempotent_hint == Some(true) {
+                known.safe.insert(tool.name);
+            } else if hints.read_only_hint == Some(false) {
+                known.unsafe_.insert(tool.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(planhat: bool) -> Safety {
+        let safety = Safety::new(planhat);
+        let list = r#"{"tools":[
+            {"name":"look","annotations":{"readOnlyHint":true}},
+            {"name":"put","annotations":{"readOnlyHint":false,"idempotentHint":true}},
+            {"name":"add","annotations":{"readOnlyHint":false}},
+            {"name":"get_and_clear","annotations":{"readOnlyHint":false}},
+            {"name":"quiet"}]}"#;
+        safety.learn(serde_json::from_str(list).expect("JSON"));
+        safety
+    }
+
+    #[test]
+    fn only_what_the_specification_or_the_tool_itself_calls_harmless_is_repeated() {
+        let safety = learned(false);
+        for method in ["tools/list", "resources/templates/list", "resources/read", "prompts/get", "completion/complete"]
+        {
+            assert!(safety.may_repeat(method, None), "{method}");
+        }
+        for method in ["logging/setLevel", "resources/subscribe", "vendor/anything", "tasks/cancel"] {
+            assert!(!safety.may_repeat(method, None), "{method}");
+        }
+        assert!(safety.may_repeat("tools/call", Some("look")));
+        assert!(safety.may_repeat("tools/call", Some("put")));
+        for tool in ["add", "quiet", "unheard_of", "get_and_clear", "get_model_record"] {
+            assert!(!safety.may_repeat("tools/call", Some(tool)), "{tool}");
+        }
+    }
+
+    #[test]
+    fn planhats_reading_tools_are_known_by_name_unless_it_says_otherwise() {
+        let safety = learned(true);
+        for tool in ["get_model_record", "list_model_records", "search_documents"] {
+            assert!(safety.may_repeat("tools/call", Some(tool)), "{tool}");
+        }
+        for tool in ["create_model_record", "update_model_record", "perform_model_action", "get_and_clear"] {
+            assert!(!safety.may_repeat("tools/call", Some(tool)), "{tool}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_changed_its_mind_is_believed() {
+        let safety = learned(false);
+        safety.learn(serde_json::from_str(r#"{"tools":[{"name":"look"}]}"#).expect("JSON"));
+        assert!(!safety.may_repeat("tools/call", Some("look")));
+    }
+}

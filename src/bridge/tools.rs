@@ -1,0 +1,68 @@
+//! What is learned from the server's tools as their list passes by.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+
+use crate::message::peek::Params;
+use crate::message::{Kind, Peek, peek};
+use crate::remote::{Outgoing, mirror};
+
+use super::Bridge;
+use super::carry::InFlight;
+
+impl Bridge {
+    /// Learns from an answer to `tools/list`, and takes out of it what must not be used.
+    pub(super) fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
+        if request.method != "tools/list" {
+            return answer;
+        }
+        let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(&answer) else { return answer };
+        self.safety.learn(result);
+        if request.mirrored.is_none() {
+            return answer;
+        }
+        self.mirrors.learn(&answer).unwrap_or(answer)
+    }
+
+    /// After a `HeaderMismatch`: asks for the tools again, and gives the headers that follow from them, when they are
+    /// others than those that were sent.
+    pub(super) async fn fresh_headers(
+        self: &Arc<Self>,
+        request: &InFlight,
+        sent: Option<&HeaderMap>,
+        answer: &[u8],
+    ) -> Option<HeaderMap> {
+        let sent = sent?;
+        if request.method != "tools/call" || !mirror::is_mismatch(answer) {
+            return None;
+        }
+        let revision = {
+            let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
+            Params::of(params).ok()?.revision()?
+        };
+        self.list_tools_privately(request, &revision).await?;
+        let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
+        let fresh = self.mirrors.headers(&request.method, &Params::of(params).ok()?, &revision);
+        (&fresh != sent).then_some(fresh)
+    }
+
+    /// Asks for the tools on the bridge's own behalf, as the client would, and learns their marks.
+    async fn list_tools_privately(&self, request: &InFlight, revision: &str) -> Option<()> {
+        let list = mirror::list_request(&request.body, &self.own_ids.next())?;
+        let (key, mirrored) = {
+            let Ok(Peek::One(Kind::Request { key, params, .. })) = peek(&list) else { return None };
+            (key, self.mirrors.headers("tools/list", &Params::of(params).ok()?, revision))
+        };
+        let out = Outgoing { expects: Some(key.clone()), mirrored: Some(mirrored), ..Outgoing::unanswered(list) };
+        let mut exchange = self.remote.exchange(&out).await.ok()?;
+        while let Some(message) = exchange.next().await.ok()? {
+            if let Some(answer) = self.hear(message, Some(&key), None).await.ok()?.answer {
+                let _ = self.mirrors.learn(&answer);
+                return Some(());
+            }
+        }
+        None
+    }
+}

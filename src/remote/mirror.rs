@@ -1,0 +1,353 @@
+//! Headers that repeat parts of the body (revision 2026-07-28, "Streamable HTTP"), so that what stands between client and
+//! server can route without reading messages: `MCP-Protocol-Version`, `Mcp-Method`, `Mcp-Name`, and `Mcp-Param-*` for the
+//! arguments that a tool's schema marks with `x-mcp-header`.
+//!
+//! The marks are learned from `tools/list` as it passes by. A tool whose marks are invalid must not be called at all, so it
+//! is taken out of the list.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::message::peek::Params;
+use crate::message::{Kind, Peek, peek, write};
+
+use super::request::PROTOCOL_VERSION;
+
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// The JSON-RPC error code of a server that found header and body to disagree.
+const HEADER_MISMATCH: i64 = -32020;
+/// How a schema marks a property.
+const MARK: &str = "x-mcp-header";
+
+/// An argument that is repeated in a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    /// The property's place in the arguments.
+    path: Vec<String>,
+    header: HeaderName,
+}
+
+/// The marks of the server's tools, as far as they have passed by.
+#[derive(Debug, Default)]
+pub struct Mirrors {
+    tools: Mutex<HashMap<String, Vec<Mark>>>,
+    /// The revision of the client's last request; its notifications do not name one.
+    revision: Mutex<Option<String>>,
+}
+
+impl Mirrors {
+    /// The headers for a notification, when the client speaks the stateless era.
+    pub fn headers_without_request(&self, method: &str, params: &Params<'_>) -> Option<HeaderMap> {
+        let last = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let revision = params.revision().or(last)?;
+        Some(self.headers(method, params, &revision))
+    }
+
+    /// The headers for a message of the stateless era.
+    pub fn headers(&self, method: &str, params: &Params<'_>, revision: &str) -> HeaderMap {
+        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(revision.to_owned());
+        let mut headers = HeaderMap::new();
+        let mut add = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(&encoded(value)) {
+                headers.insert(name, value);
+            }
+        };
+        add(PROTOCOL_VERSION, revision);
+        add(METHOD, method);
+        let name = match method {
+            "tools/call" | "prompts/get" => params.name(),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri(),
+            _ => None,
+        };
+        if let Some(name) = &name {
+            add(NAME, name);
+        }
+        if let ("tools/call", Some(tool), Some(arguments)) = (method, &name, params.arguments) {
+            let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+            for mark in tools.get(tool).into_iter().flatten() {
+                if let Some(value) = value_at(arguments, &mark.path) {
+                    add(mark.header.clone(), &value);
+                }
+            }
+        }
+        headers
+    }
+
+    /// Reads the marks in an answer to `tools/list`; the answer without the tools whose marks are invalid, if there are
+    /// such.
+    pub fn learn(&self, answer: &Bytes) -> Option<Bytes> {
+        #[derive(Deserialize)]
+        struct List<'a> {
+            #[serde(borrow)]
+            tools: &'a RawValue,
+        }
+        #[derive(Deserialize)]
+        struct Tool {
+            name: String,
+            #[serde(rename = "inputSchema")]
+            input_schema: Value,
+        }
+        let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(answer) else { return None };
+        let list: List<'_> = serde_json::from_str(result.get()).ok()?;
+        let members: Vec<&RawValue> = serde_json::from_str(list.tools.get()).ok()?;
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = Vec::with_capacity(members.len());
+        for member in &members {
+            // What is no tool by our reading is the client's to judge.
+            if let Ok(tool) = serde_json::from_str::<Tool>(member.get()) {
+                match marks_of(&tool.input_schema) {
+                    Ok(marks) => drop(tools.insert(tool.name, marks)),
+                    Err(reason) => {
+                        let name = crate::problem::printable(&tool.name);
+                        tracing::warn!("the tool {name:?} is withheld: {reason}");
+                        tools.remove(&tool.name);
+                        continue;
+                    }
+                }
+            }
+            kept.push(member.get());
+        }
+        if kept.len() == members.len() {
+            return None;
+        }
+        let text = std::str::from_utf8(answer).ok()?;
+        Some(Bytes::from(write::replaced(text, list.tools, &format!("[{}]", kept.join(",")))))
+    }
+}
+
+/// Whether the server says that the headers do not fit the body.
+pub fn is_mismatch(answer: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        error: Option<Error>,
+    }
+    #[derive(Deserialize)]
+    struct Error {
+        code: i64,
+    }
+    serde_json::from_slice::<Answer>(answer)
+        .ok()
+        .and_then(|answer| answer.error)
+        .is_some_and(|e| e.code == HEADER_MISMATCH)
+}
+
+/// A `tools/list` under the id `id` (as JSON) with the `_meta` of another request.
+pub fn list_request(of: &[u8], id: &str) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Meta<'a> {
+        #[serde(borrow, rename = "_meta")]
+        meta: &'a RawValue,
+    }
+    let Ok(Peek::One(Kind::Request { params: Some(params), .. })) = peek(of) else { return None };
+    let meta = serde_json::from_str::<Meta<'_>>(params.get()).ok()?.meta;
+    Some(Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{"_meta":{meta}}}}}"#)))
+}
+
+/// `value` as a header can carry it: as it is when it is printable ASCII without outer white space and does not look
+/// encoded, else as `=?base64?...?=`.
+fn encoded(value: &str) -> String {
+    let printable = value.bytes().all(|b| (0x20..=0x7e).contains(&b));
+    let looks_encoded = value.starts_with("=?base64?") && value.ends_with("?=");
+    let plain = printable && value.trim() == value && !looks_encoded;
+    if plain { value.to_owned() } else { format!("=?base64?{}?=", BASE64_STANDARD.encode(value)) }
+}
+
+/// The argument at `path` as text; `None` when it is absent, `null` or no primitive.
+fn value_at(arguments: &RawValue, path: &[String]) -> Option<String> {
+    let mut at = arguments.get();
+    for step in path {
+        let object: HashMap<String, &RawValue> = serde_json::from_str(at).ok()?;
+        at = object.get(step)?.get();
+    }
+    match at.as_bytes().first()? {
+        b'"' => serde_json::from_str(at).ok(),
+        b't' | b'f' | b'-' | b'0'..=b'9' => Some(at.to_owned()),
+        _ => None,
+    }
+}
+
+/// The marks of an input schema, or why they are invalid.
+fn marks_of(schema: &Value) -> Result<Vec<Mark>, String> {
+    let mut marks = Vec::new();
+    if schema.get(MARK).is_some() {
+        return Err(format!("{MARK} stands on the whole schema"));
+    }
+    walk(schema, Some(&mut Vec::new()), &mut marks)?;
+    for (n, mark) in marks.iter().enumerate() {
+        if marks[..n].iter().any(|other| other.header == mark.header) {
+            return Err(format!("two arguments are marked {}", mark.header));
+        }
+    }
+    Ok(marks)
+}
+
+/// Looks at a schema and below. `path` is `None` where a property is not surely in the arguments: below `items`, a `$ref`
+/// or a condition, where no mark may stand.
+fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, marks: &mut Vec<Mark>) -> Result<(), String> {
+    let Value::Object(members) = schema else {
+        if let Value::Array(members) = schema {
+            for member in members {
+                walk(member, None, marks)?;
+            }
+        }
+        return Ok(());
+    };
+    for (key, value) in members {
+        match (key.as_str(), &mut path) {
+            (MARK, Some(path)) => {
+                let mark = mark(schema, value, path)?;
+                marks.extend(mark);
+            }
+            (MARK, None) => return Err(format!("{MARK} stands where the argument may not be")),
+            ("properties", path) => {
+                for (name, property) in value.as_object().into_iter().flatten() {
+                    match path {
+                        Some(path) => {
+                            path.push(name.clone());
+                            walk(property, Some(path), marks)?;
+                            path.pop();
+                        }
+                        None => walk(property, None, marks)?,
+                    }
+                }
+            }
+            // Names of definitions, not keywords; what they hold is reached by reference alone.
+            ("$defs" | "definitions" | "dependentSchemas" | "patternProperties" | "dependencies", _) => {
+                for definition in value.as_object().into_iter().flat_map(|object| object.values()) {
+                    walk(definition, None, marks)?;
+                }
+            }
+            // Data, in which anything may stand.
+            ("default" | "const" | "enum" | "examples" | "dependentRequired", _) => {}
+            _ => walk(value, None, marks)?,
+        }
+    }
+    Ok(())
+}
+
+/// The mark that `value` makes on the property with this schema; none for the root, which was looked at before.
+fn mark(schema: &Value, value: &Value, path: &[String]) -> Result<Option<Mark>, String> {
+    let name = value.as_str().filter(|name| !name.is_empty()).ok_or_else(|| format!("{MARK} is no name"))?;
+    let header = HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes())
+        .map_err(|_| format!("{MARK} {name:?} is no header name"))?;
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string" | "integer" | "number" | "boolean") => Ok(Some(Mark { path: path.to_vec(), header })),
+        _ => Err(format!("the argument marked {name:?} is no string, number or boolean")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(tools: &Value) -> Bytes {
+        Bytes::from(json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}}).to_string())
+    }
+
+    fn headers(mirrors: &Mirrors, method: &str, params: &str) -> Vec<(String, String)> {
+        let raw: &RawValue = serde_json::from_str(params).expect("JSON");
+        let params = Params::of(Some(raw)).expect("unambiguous");
+        let headers = mirrors.headers(method, &params, "2026-07-28");
+        headers.iter().map(|(n, v)| (n.to_string(), v.to_str().expect("ASCII").to_owned())).collect()
+    }
+
+    #[test]
+    fn marked_arguments_become_headers_and_absent_ones_do_not() {
+        let mirrors = Mirrors::default();
+        let schema = json!({"type": "object", "properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"},
+            "deep": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "Count"}}},
+            "on": {"type": "boolean", "x-mcp-header": "On"},
+            "gone": {"type": "string", "x-mcp-header": "Gone"},
+            "plain": {"type": "string"}}});
+        assert_eq!(mirrors.learn(&answer(&json!([{"name": "t", "inputSchema": schema}]))), None);
+        let call = r#"{"name":"t","arguments":{"region":"å","deep":{"n":12345678901234567890123},"on":false,"gone":null,"plain":"x"}}"#;
+        let mut got = headers(&mirrors, "tools/call", call);
+        got.sort();
+        let expected = [
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "t"),
+            ("mcp-param-count", "12345678901234567890123"),
+            ("mcp-param-on", "false"),
+            ("mcp-param-region", "=?base64?w6U=?="),
+            ("mcp-protocol-version", "2026-07-28"),
+        ];
+        assert_eq!(got, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn the_name_comes_from_where_the_method_has_it() {
+        let mirrors = Mirrors::default();
+        let name = |method, params| {
+            headers(&mirrors, method, params).into_iter().find(|(n, _)| n == "mcp-name").map(|(_, v)| v)
+        };
+        assert_eq!(name("prompts/get", r#"{"name":"p","uri":"u"}"#).as_deref(), Some("p"));
+        assert_eq!(
+            name("resources/read", r#"{"name":"p","uri":"file:///ü"}"#).as_deref(),
+            Some("=?base64?ZmlsZTovLy/DvA==?=")
+        );
+        assert_eq!(name("tools/list", r#"{"name":"p"}"#), None);
+    }
+
+    #[test]
+    fn values_that_a_header_cannot_carry_are_encoded() {
+        for plain in ["", "a b", "=?base64?x", "~!"] {
+            assert_eq!(encoded(plain), plain);
+        }
+        for (value, header) in [
+            (" a", "=?base64?IGE=?="),
+            ("a\r\nb", "=?base64?YQ0KYg==?="),
+            ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?="),
+        ] {
+            assert_eq!(encoded(value), header);
+        }
+    }
+
+    #[test]
+    fn a_tool_whose_marks_are_invalid_is_taken_out_of_the_list_and_nothing_else_is_touched() {
+        let bad = [
+            json!({"type": "object", "x-mcp-header": "Root"}),
+            json!({"properties": {"a": {"type": "string", "x-mcp-header": ""}}}),
+            json!({"properties": {"a": {"type": "string", "x-mcp-header": "no token"}}}),
+            json!({"properties": {"a": {"type": "string", "x-mcp-header": 1}}}),
+            json!({"properties": {"a": {"type": "array", "x-mcp-header": "A"}}}),
+            json!({"properties": {"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}}}),
+            json!({"properties": {"a": {"type": "array", "items": {"type": "string", "x-mcp-header": "A"}}}}),
+            json!({"anyOf": [{"properties": {"a": {"type": "string", "x-mcp-header": "A"}}}]}),
+            json!({"$defs": {"d": {"type": "string", "x-mcp-header": "A"}}}),
+        ];
+        for schema in bad {
+            let mirrors = Mirrors::default();
+            let good = r#"{"name":"good","n":1.0,"inputSchema":{"properties":{"x-mcp-header":{"type":"string"}},"default":{"x-mcp-header":1}}}"#;
+            let list = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":1.0,"tools":[{{"name":"bad","inputSchema":{schema}}}, {good}],"z":2}}}}"#
+            );
+            let kept = mirrors.learn(&Bytes::from(list)).unwrap_or_else(|| panic!("{schema} was let through"));
+            assert_eq!(kept, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":1.0,"tools":[{good}],"z":2}}}}"#));
+        }
+    }
+
+    #[test]
+    fn a_mismatch_is_told_by_its_code() {
+        assert!(is_mismatch(br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"x"}}"#));
+        assert!(!is_mismatch(br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"-32020"}}"#));
+    }
+
+    #[test]
+    fn the_private_list_request_speaks_as_the_client_does() {
+        let call = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{"v": 1.0}}}"#;
+        let list = list_request(call, "\"own\"").expect("it has _meta");
+        assert_eq!(list, r#"{"jsonrpc":"2.0","id":"own","method":"tools/list","params":{"_meta":{"v": 1.0}}}"#);
+    }
+}
