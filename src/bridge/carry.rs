@@ -282,10 +282,12 @@ impl Bridge {
         let id = if wire.renamed { None } else { Some(&*request.id) };
         let mut stray = None;
         let mut unreadable = None;
+        let mut last_heard = Instant::now();
         loop {
             let end = match exchange.next().await {
                 Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
+                    last_heard = Instant::now();
                     match self.hear(message, Some(&wire.key), id).await {
                         Ok(Heard { answer: Some(answer), .. }) => return Ok((answer, Some(exchange))),
                         Ok(heard) => stray = heard.stray.or(stray),
@@ -304,9 +306,32 @@ impl Bridge {
             match end {
                 // The stateless era has no resumption.
                 Failure::Unclear { .. } if wire.mirrored.is_none() => {
-                    exchange = self.remote.resume(&exchange).await?.ok_or(end)?;
+                    if exchange.was_heard() {
+                        last_heard = Instant::now();
+                    }
+                    let Some(next) = self.take_up(&exchange, last_heard).await else { return Err(end) };
+                    exchange = next;
                 }
                 end => return Err(end),
+            }
+        }
+    }
+
+    /// Takes up a stream that ended before its answer. `None` when that cannot be, for whatever reason: the request was
+    /// sent, and a session or a sign-in that is lost since then does not undo that.
+    async fn take_up(&self, broken: &Exchange, last_heard: Instant) -> Option<Exchange> {
+        let end = last_heard + self.settings.limits.idle;
+        if Instant::now() >= end {
+            return None;
+        }
+        match self.remote.resume(broken, end).await {
+            Ok(next) => next,
+            Err(failure) => {
+                tracing::debug!(?failure, "the stream cannot be taken up");
+                if let Failure::SessionLost { epoch, .. } = failure {
+                    self.session_lost(epoch);
+                }
+                None
             }
         }
     }
