@@ -156,7 +156,7 @@ impl Bridge {
     async fn carry_to_end(self: &Arc<Self>, request: &InFlight) {
         // The first thing that is waited for, so that places are taken in the order of stdin. Streams that only listen
         // would keep theirs for ever. The semaphore is never closed.
-        let _place = if request.listens() { None } else { self.places.acquire().await.ok() };
+        let place = if request.listens() { None } else { self.places.acquire().await.ok() };
         let mut wire = Wire::as_it_came(request);
         let mut tries = Tries::default();
         loop {
@@ -172,6 +172,7 @@ impl Bridge {
                     }
                     let answer = if wire.renamed { with_own_id(&answer, &request.id) } else { answer };
                     self.answer(request, self.learn(request, answer)).await;
+                    drop(place);
                     return self.read_rest(exchange).await;
                 }
                 Err(failure) => match self.next_try(request, &mut wire, &mut tries, failure).await {
@@ -273,7 +274,7 @@ impl Bridge {
         let out = Outgoing {
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
-            at_server: Arc::clone(&request.ticket.at_server),
+            whereabouts: Arc::clone(&request.ticket.whereabouts),
             mirrored: wire.mirrored.clone(),
             listens: request.listens(),
             on_wait: self.progress_teller(request),

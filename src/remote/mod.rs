@@ -13,5 +13,5 @@ pub mod sse;
 pub mod standing;
 
 pub use answer::Exchange;
-pub use send::{Failure, Outgoing, Remote};
+pub use send::{Failure, Outgoing, Remote, Whereabouts};
 pub use session::Session;

@@ -44,8 +44,8 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whether an answer is expected, and under which id.
     pub expects: Option<IdKey>,
-    /// Raised while the server may have it, lowered when a refusal says that it was not executed.
-    pub at_server: Arc<AtomicBool>,
+    /// Where it is, for whoever may take it back.
+    pub whereabouts: Arc<Whereabouts>,
     /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
     pub mirrored: Option<HeaderMap>,
     /// Whether it opens a stream that is silent by nature.
@@ -66,7 +66,39 @@ impl fmt::Debug for Outgoing {
 impl Outgoing {
     /// A message that expects no answer.
     pub fn unanswered(body: Bytes) -> Self {
-        Self { body, expects: None, at_server: Arc::default(), mirrored: None, listens: false, on_wait: None }
+        Self { body, expects: None, whereabouts: Arc::default(), mirrored: None, listens: false, on_wait: None }
+    }
+}
+
+/// Where a message is, shared by those who send it and those who may take it back.
+#[derive(Debug, Default)]
+pub struct Whereabouts {
+    at_server: AtomicBool,
+    withdrawn: AtomicBool,
+}
+
+impl Whereabouts {
+    /// Whether the server may have it. Not while it waits here, nor after a refusal that says "not executed".
+    pub fn is_at_server(&self) -> bool {
+        self.at_server.load(Ordering::Relaxed)
+    }
+
+    /// Nobody wants it any more: wherever it is, it is not sent again.
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Relaxed);
+    }
+
+    /// It is about to be sent. What was withdrawn stays here, until its task is stopped.
+    pub async fn leave(&self) {
+        if self.withdrawn.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.at_server.store(true, Ordering::Relaxed);
+    }
+
+    /// It surely was not executed.
+    fn came_back(&self) {
+        self.at_server.store(false, Ordering::Relaxed);
     }
 }
 
@@ -202,11 +234,15 @@ impl Remote {
             if let Some(mirrored) = &out.mirrored {
                 message.headers_mut().extend(mirrored.clone());
             }
-            out.at_server.store(true, Ordering::Relaxed);
-            let mut response = self.execute(message).await?;
+            out.whereabouts.leave().await;
+            let mut response = self.execute(message).await.inspect_err(|failure| {
+                if matches!(failure, Failure::NotSent(_)) {
+                    out.whereabouts.came_back();
+                }
+            })?;
             let status = response.status();
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
-                out.at_server.store(false, Ordering::Relaxed);
+                out.whereabouts.came_back();
             }
             let url = response.url().clone();
             match status {
@@ -231,7 +267,7 @@ impl Remote {
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
                     let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
-                    out.at_server.store(false, Ordering::Relaxed);
+                    out.whereabouts.came_back();
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),

@@ -6,6 +6,7 @@ mod commands;
 mod docs;
 mod ends;
 mod faithful;
+mod fate;
 mod fault_proxy;
 mod faults;
 mod layout;
