@@ -3,7 +3,6 @@
 //! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
 //! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -100,11 +99,15 @@ impl Remote {
             if let Some(mirrored) = &out.mirrored {
                 message.headers_mut().extend(mirrored.clone());
             }
-            out.at_server.store(true, Ordering::Relaxed);
-            let mut response = self.execute(message).await?;
+            out.whereabouts.leave().await;
+            let mut response = self.execute(message).await.inspect_err(|failure| {
+                if matches!(failure, Failure::NotSent(_)) {
+                    out.whereabouts.came_back();
+                }
+            })?;
             let status = response.status();
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
-                out.at_server.store(false, Ordering::Relaxed);
+                out.whereabouts.came_back();
             }
             let url = response.url().clone();
             match status {
@@ -129,7 +132,7 @@ impl Remote {
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
                     let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
-                    out.at_server.store(false, Ordering::Relaxed);
+                    out.whereabouts.came_back();
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
