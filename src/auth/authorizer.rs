@@ -168,6 +168,10 @@ impl Authorizer {
 
     /// Forgets the sign-in, here and in the store.
     pub async fn logout(&self) -> Result<bool, Problem> {
+        self.logout_in_turn().await.map_err(|problem| self.explain(problem))
+    }
+
+    async fn logout_in_turn(&self) -> Result<bool, Problem> {
         let _lock = self.token_lock().await?;
         let removed = self.store.delete(&self.account).await?;
         pending::kept(&self.files).remove();
@@ -186,7 +190,7 @@ impl Authorizer {
             static_token: self.settings.static_token.is_some(),
             signing_in: self.files.login_is_under_way().unwrap_or(false),
             backend: self.store.backend().clone(),
-            store_problem: looked.err().map(Problem::from),
+            store_problem: looked.err().map(|error| self.explain(error.into())),
         }
     }
 
@@ -248,7 +252,16 @@ impl Authorizer {
         if !has(&problem, "redirect_url") && self.settings.static_token.is_none() {
             problem = problem.with("redirect_url", self.settings.oauth.callback.redirect_url());
         }
-        problem
+        match problem.id {
+            ProblemId::StoreDamaged | ProblemId::FileStoreUnsafe if !has(&problem, "logout_command") => {
+                problem.with("logout_command", self.settings.command("logout"))
+            }
+            ProblemId::InvalidScope if !has(&problem, "scope") => match &self.settings.oauth.scope {
+                Some(scope) => problem.with("scope", scope),
+                None => problem,
+            },
+            _ => problem,
+        }
     }
 
     /// "Somebody has to sign in", with the link where there is one.

@@ -14,7 +14,8 @@ use super::client::{AuthMethod, Client};
 use super::known::Current;
 use super::record::Grant;
 use super::token::Refusal;
-use super::{AuthError, Bearer, client, refresh};
+use super::{AuthError, Bearer, Challenge, client, refresh};
+use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::ProcessLock;
@@ -71,7 +72,8 @@ impl Authorizer {
             let problem = Problem::new(ProblemId::StoreFailed).with("detail", "the renewal was interrupted");
             Err(AuthError::NotNow(problem))
         });
-        if let Err(AuthError::SignInNeeded(_)) = &renewed {
+        if self.current().is_none_or(|current| current.dead) {
+            // Somebody may sign in elsewhere.
             self.follow();
         }
         renewed.map_err(|error| error.map(|problem| self.explain(problem)))
@@ -120,8 +122,16 @@ impl Authorizer {
         let lock = self.token_lock().await?;
         if !self.is_unsaved() {
             // Another process may have renewed it, or signed in anew, while this one waited.
-            let stored = self.read_grant().await?;
-            self.adopt(stored);
+            match self.read_grant().await? {
+                Some(stored) if self.is_older(&stored) => {
+                    // Never to be presented again, by nobody: a server with reuse detection would revoke the newer one too.
+                    if let Some(current) = self.current() {
+                        tracing::warn!("the stored token is older than the one in use, which is stored again");
+                        self.save(&current.grant).await?;
+                    }
+                }
+                stored => _ = self.adopt(stored),
+            }
         }
         let Some(current) = self.current() else { return Err(AuthError::SignInNeeded(self.sign_in_needed())) };
         let now = self.clock.unix_seconds();
@@ -192,9 +202,36 @@ impl Authorizer {
     }
 
     fn ended(&self, current: &Current, why: &str) -> AuthError {
+        if self.is_refused_afresh(current) {
+            return self.refused_afresh(current.bearer.serial);
+        }
         self.bury(current.bearer.serial);
         let problem = Problem::new(ProblemId::GrantExpired).with("service", self.service()).with("detail", why);
         AuthError::SignInNeeded(problem)
+    }
+}
+
+impl Authorizer {
+    /// What to do about a token that was renewed for this very request and is refused again.
+    pub fn refused_again(self: &Arc<Self>, rejected: Option<&Bearer>, challenge: Challenge) -> AuthError {
+        self.note_challenge(challenge);
+        let current = self.current().filter(|current| rejected.is_none_or(|r| r.serial <= current.bearer.serial));
+        match current {
+            Some(current) if self.is_refused_afresh(&current) => self.refused_afresh(current.bearer.serial),
+            _ => AuthError::SignInNeeded(self.token_rejected()),
+        }
+    }
+
+    /// A sign-in would bring another such token, and a tab each time: only the user starts the next one.
+    fn refused_afresh(&self, serial: u64) -> AuthError {
+        self.bury(serial);
+        let problem = self.token_rejected();
+        self.sign_in_was_in_vain(problem.clone());
+        AuthError::Failed(problem)
+    }
+
+    fn token_rejected(&self) -> Problem {
+        self.explain(Problem::new(ProblemId::TokenRejected).with("host", host_of(&self.settings.url)))
     }
 }
 

@@ -47,6 +47,8 @@ struct Shared {
     following: bool,
     failure: Option<Problem>,
     paused_until: Option<Instant>,
+    /// Why the last sign-in was of no use although it succeeded: the server refuses what came of it.
+    in_vain: Option<Problem>,
 }
 
 impl SignIns {
@@ -86,11 +88,13 @@ impl Authorizer {
     fn may_start(&self, reason: SignInReason) -> Result<(), Problem> {
         let mut shared = self.sign_ins.shared();
         let now = Instant::now();
-        if let Some(until) = shared.paused_until.filter(|until| *until > now)
-            && reason != SignInReason::UserAsked
-        {
-            let seconds = until.duration_since(now).as_secs() + 1;
-            return Err(Problem::new(ProblemId::SignInCoolDown).with("seconds", seconds));
+        if reason != SignInReason::UserAsked {
+            if let Some(problem) = &shared.in_vain {
+                return Err(problem.clone());
+            }
+            if let Some(until) = shared.paused_until.filter(|until| *until > now) {
+                return Err(cool_down(until.duration_since(now), shared.failure.as_ref()));
+            }
         }
         if !browser::is_expected() {
             let command = self.settings.command("login --no-browser");
@@ -98,6 +102,7 @@ impl Authorizer {
         }
         shared.running = true;
         shared.failure = None;
+        shared.in_vain = None;
         Ok(())
     }
 
@@ -235,6 +240,16 @@ impl Authorizer {
         record.failure.map(Problem::from)
     }
 
+    /// The server refuses the tokens of the last sign-in.
+    pub(super) fn sign_in_was_in_vain(&self, why: Problem) {
+        self.sign_ins.shared().in_vain = Some(why);
+    }
+
+    /// The server takes the tokens of the last sign-in.
+    pub(super) fn sign_in_was_good(&self) {
+        self.sign_ins.shared().in_vain = None;
+    }
+
     fn sign_in_ended(&self, failure: Option<Problem>) {
         {
             let mut shared = self.sign_ins.shared();
@@ -248,6 +263,15 @@ impl Authorizer {
                 self.tell(AuthState::SignedOut);
             }
         }
+    }
+}
+
+/// Why no sign-in starts by itself for now, and what was wrong with the last one: else nobody would ever mend that.
+fn cool_down(left: Duration, failure: Option<&Problem>) -> Problem {
+    let problem = Problem::new(ProblemId::SignInCoolDown).with("minutes", left.as_secs().div_ceil(60).max(1));
+    match failure {
+        Some(failure) => problem.with("detail", failure.what()).with("advice", failure.model_line()),
+        None => problem,
     }
 }
 

@@ -32,7 +32,7 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 /// How often a request is sent again because its session was lost.
 const MOST_SESSIONS: u32 = 1;
 /// How often one request may ask for a sign-in.
-const MOST_SIGN_INS: u32 = 2;
+const MOST_SIGN_INS: u32 = 1;
 /// How often a request is repeated whose first fate is unknown.
 const MOST_REPEATS: u32 = 3;
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.

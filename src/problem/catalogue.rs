@@ -73,9 +73,9 @@ pub mod exit {
 /// The facts that problems carry and texts may name.
 #[rustfmt::skip]
 pub const FACTS: &[&str] = &[
-    "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
+    "advice", "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
     "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "host", "id", "issuer", "key", "limit", "line", "link", "location", "member", "method", "minutes", "origin",
+    "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "origin",
     "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
     "suggestion", "tool", "url",

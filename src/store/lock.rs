@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::private;
+use crate::config::own_dir;
 use crate::problem::{Problem, ProblemId};
 
 /// A lock that is held until this is dropped.
@@ -30,6 +31,14 @@ pub enum LockError {
         purpose: &'static str,
         /// How long was waited.
         after: Duration,
+    },
+    /// The folder of the lock file cannot be used.
+    #[error("{}: {detail}", dir.display())]
+    NoFolder {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong with it.
+        detail: String,
     },
     /// The lock file itself cannot be used.
     #[error("{}: {detail}", path.display())]
@@ -74,6 +83,9 @@ impl From<LockError> for Problem {
                 .with("purpose", purpose)
                 .with("seconds", after.as_secs())
                 .with("path", path.display()),
+            LockError::NoFolder { dir, detail } => {
+                Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", detail)
+            }
             LockError::Unusable { path, detail } => {
                 Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", detail)
             }
@@ -82,13 +94,10 @@ impl From<LockError> for Problem {
 }
 
 fn open(path: &Path) -> Result<File, LockError> {
-    let opened = match private::open_lock(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), private::make_dir).and_then(|()| private::open_lock(path))
-        }
-        other => other,
-    };
-    opened.map_err(|error| unusable(path, &error))
+    if let Some(dir) = path.parent() {
+        own_dir(dir).map_err(|error| LockError::NoFolder { dir: dir.to_owned(), detail: error.to_string() })?;
+    }
+    private::open_lock(path).map_err(|error| unusable(path, &error))
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {

@@ -22,10 +22,10 @@ super::entries! {
         fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
         model "The user did not complete the sign-in in time. Ask whether the page showed an error; otherwise they can simply sign in again.[ Link: {link} .]";
     SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN,
-        what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].",
+        what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].[ What went wrong: {detail}.]",
         cause "A tab that opens again and again would be a nuisance.",
         fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
-        model "The last sign-in did not succeed. Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
+        model "The last sign-in did not succeed.[ {advice}.] Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
     AccessDenied = "access-denied", code SIGN_IN, exit SIGN_IN,
         what "Access was not granted.[ The server said: {error_description}.]",
         cause "Somebody chose to cancel on the consent page, or the server does not allow this user to use the app.",
@@ -193,9 +193,9 @@ super::entries! {
         model "A fixed access token is configured, so there is no sign-in. Go on without it.";
     TokenEndpointUnavailable = "token-endpoint-unavailable", code REMOTE, exit REMOTE,
         what "The authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
-        cause "It is overloaded or under maintenance.",
-        fix "Try again shortly. You stay signed in.",
-        model "The authorization server is unavailable for the moment. Try again shortly; no new sign-in is needed.";
+        cause "It is overloaded, under maintenance, or out of reach. It was asked at {endpoint} .",
+        fix "Try again shortly. Nothing was executed, and an earlier sign-in is kept.",
+        model "The authorization server is unavailable for the moment, so nothing was executed. Try again shortly; no new sign-in is needed.";
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN,
         what "The browser could not be opened[: {detail}].",
         cause "No browser is set as the default, or BROWSER names one that does not start.",

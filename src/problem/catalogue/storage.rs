@@ -24,8 +24,8 @@ super::entries! {
     StoreDamaged = "store-damaged", code INTERNAL_ERROR, exit STORAGE,
         what "The stored sign-in is damaged[: {detail}].",
         cause "Another program changed it, or a write was cut off.",
-        fix "Remove it with `planhat-mcp logout`, then sign in again with `[{command}|planhat-mcp login]`.",
-        model "The stored sign-in is damaged. Ask the user to run `planhat-mcp logout`, then `planhat-mcp login`.";
+        fix "Remove it with `[{logout_command}|planhat-mcp logout]`, then sign in again with `[{command}|planhat-mcp login]`.",
+        model "The stored sign-in is damaged. Ask the user to run `[{logout_command}|planhat-mcp logout]`, then `[{command}|planhat-mcp login]`.";
     StoreFailed = "store-failed", code INTERNAL_ERROR, exit STORAGE,
         what "The stored sign-in cannot be read or written[: {detail}].",
         cause "The keychain has a problem of its own, or the disk is full or read-only.",
@@ -34,7 +34,7 @@ super::entries! {
     FileStoreUnsafe = "file-store-unsafe", code INTERNAL_ERROR, exit STORAGE,
         what "The token file[ {file}] is not protected from others, so it is not used[: {detail}].",
         cause "Its permissions, or those of its folder, let other users of this machine in.",
-        fix "Make the file readable by you alone (chmod 600) and its folder too (chmod 700). If others had access, run `planhat-mcp logout` and sign in again.",
+        fix "Make the file readable by you alone (chmod 600) and its folder too (chmod 700). If others had access, run `[{logout_command}|planhat-mcp logout]` and sign in again.",
         model "The token file is open to other users and was refused. Tell the user to correct its permissions.";
     LockTimedOut = "lock-timed-out", code INTERNAL_ERROR, exit STORAGE,
         what "Another planhat-mcp process has been busy[ with {purpose}] for too long[ ({seconds} s)].",
