@@ -270,8 +270,6 @@ catalogue! {
         WrongEnvironment,
         /// There is no authorization server to be found; facts `url`, `detail`.
         NoAuthorizationServer,
-        /// The authorization server's metadata cannot be used; facts `place`, `detail`.
-        MetadataInvalid,
         /// The metadata belongs to another issuer; facts `expected`, `found`.
         IssuerMismatch,
         /// The metadata is for another resource; facts `expected`, `found`.
@@ -290,8 +288,6 @@ catalogue! {
         GrantExpired,
         /// A fresh access token is refused all the same; fact `host`.
         TokenRejected,
-        /// The clocks differ; fact `seconds`.
-        ClockSkew,
         /// The static token was refused by Planhat.
         PlanhatStaticTokenRejected,
         /// The static token was refused by another server; fact `host`.
@@ -338,8 +334,6 @@ catalogue! {
         KeychainLocked,
         /// The keychain did not answer in time; fact `seconds`.
         KeychainSlow,
-        /// The system or the user refused access to the keychain.
-        KeychainDenied,
         /// A record is not what this program wrote; fact `detail`.
         StoreDamaged,
         /// Any other failure of the store; fact `detail`.
@@ -352,8 +346,6 @@ catalogue! {
         StateDirUnusable,
         /// A file in the state directory cannot be read or written; facts `path`, `detail`.
         StateFileFailed,
-        /// A renewed sign-in could not be saved.
-        TokenNotSaved,
     }
 }
 

@@ -121,11 +121,6 @@ super::entries! {
         cause "None of the places that the MCP specification names holds a description of an authorization server. The last one said: {detail}.",
         fix "Check --url. If it is right, the server may want a fixed token: set it as PLANHAT_MCP_TOKEN.",
         model "The server wants a sign-in but does not say where. Tell the user to check the configured URL.";
-    MetadataInvalid = "metadata-invalid", code SIGN_IN, exit SIGN_IN,
-        what "The server's description of its sign-in cannot be used[: {detail}].",
-        cause "The document[ at {place}] is incomplete or damaged, or something in between answers in the server's place.",
-        fix "Try again later. If it goes on, report it to the server's operator.",
-        model "The server's sign-in description cannot be used. Tell the user; repeating does not help.";
     IssuerMismatch = "issuer-mismatch", code SIGN_IN, exit SIGN_IN,
         what "The server's description of its sign-in belongs to another server, so it was not used.",
         cause "Expected the issuer {expected}, but the document names {found}. The two must be identical (RFC 8414, section 3.3).",
@@ -171,11 +166,6 @@ super::entries! {
         cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled.",
         fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
         model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
-    ClockSkew = "clock-skew", code SIGN_IN, exit SIGN_IN,
-        what "This machine's clock and the server's differ[ by {seconds} s].",
-        cause "One of the two is set wrongly, so tokens look expired or not yet valid.",
-        fix "Set the machine's date and time automatically, then try again.",
-        model "The machine's clock is wrong, which breaks the sign-in. Tell the user to correct date and time.";
     PlanhatStaticTokenRejected = "planhat-static-token-rejected", code SIGN_IN, exit SIGN_IN,
         what "Planhat does not accept the access token from PLANHAT_MCP_TOKEN (HTTP 401).",
         cause "The Private App token was revoked or is not active, or it belongs to the other environment.",

@@ -16,11 +16,6 @@ super::entries! {
         cause "It probably shows a dialog that waits for you, perhaps behind another window.",
         fix "Answer the keychain's dialog, then try again. Nothing is lost.",
         model "The keychain did not answer, probably because a dialog waits for the user. Ask them to look for it, then call again.";
-    KeychainDenied = "keychain-denied", code INTERNAL_ERROR, exit STORAGE,
-        what "Access to the keychain was refused.",
-        cause "Somebody chose to deny it in the keychain's dialog, or a policy forbids it.",
-        fix "Try again and allow the access. Where a policy forbids it, use --token-store file.",
-        model "Access to the keychain was refused. Ask the user to allow it, then call again.";
     StoreDamaged = "store-damaged", code INTERNAL_ERROR, exit STORAGE,
         what "The stored sign-in is damaged[: {detail}].",
         cause "Another program changed it, or a write was cut off.",
@@ -51,9 +46,4 @@ super::entries! {
         cause "The disk is full or read-only, or the permissions do not allow it.",
         fix "Check that its folder exists, belongs to you and has room.",
         model "The program cannot use its own files. Tell the user to check the disk and the permissions.";
-    TokenNotSaved = "token-not-saved", code INTERNAL_ERROR, exit STORAGE,
-        what "The renewed sign-in could not be saved[: {detail}].",
-        cause "The credential store does not take it at the moment. Until it does, this process goes on with what it has.",
-        fix "Unlock or repair the store; saving is tried again. If the process ends before, sign in again with `[{command}|planhat-mcp login]`.",
-        model "The renewed sign-in could not be saved yet. Calls go on; tell the user to check the keychain.";
 }
