@@ -21,7 +21,7 @@ use crate::remote::standing::{Over, Standing};
 use crate::remote::{Failure, Outgoing, Session};
 
 use super::Bridge;
-use super::carry::{InFlight, Work};
+use super::answering::{InFlight, Work};
 use super::hello::{Hello, Offers, Welcome};
 
 /// How far the session must be before a message may go.

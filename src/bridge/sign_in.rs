@@ -16,7 +16,7 @@ use crate::config::Product;
 use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 
-use super::carry::{InFlight, empty_list};
+use super::answering::{InFlight, empty_list};
 use super::{Bridge, Flag};
 
 /// The tool that stands in for the server's while nobody is signed in. Never forwarded.
@@ -51,7 +51,9 @@ impl Bridge {
                 let first = !self.owed.listed_before.is_raised();
                 self.owed.listed_before.raise();
                 let started = if first { self.auth.start_sign_in(SignInReason::FirstList) } else { Ok(()) };
-                if started.is_ok() && self.is_signing_in() && self.wait_signed_in(limits.list_wait).await.is_ok() {
+                // Held once: a client that lists at every turn must not stall each time.
+                let held = first && started.is_ok() && self.is_signing_in();
+                if held && self.wait_signed_in(limits.list_wait).await.is_ok() {
                     return Meanwhile::TryAgain;
                 }
                 self.owed.tools.raise();

@@ -88,7 +88,7 @@ super::entries! {
         model "The server gave no answer. The call may have been carried out; check before repeating a change.";
     StreamCut = "stream-cut", code REMOTE, exit REMOTE,
         what "The server's answer broke off before it was complete.",
-        cause "The connection broke in the middle of the stream. Whether the request took effect is unknown.",
+        cause "The connection broke in the middle of the stream, or the server ended it there. Whether the request took effect is unknown.",
         fix "If the request changes data, check whether it took effect before you repeat it.",
         model "The answer broke off. The call may have been carried out; check before repeating a change.";
     SessionLost = "session-lost", code REMOTE, exit REMOTE,
