@@ -18,8 +18,10 @@ use super::token::{self, Endpoint, Presented, Refusal};
 use super::{Challenge, browser, client, registration};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
-use crate::store::ProcessLock;
+use crate::store::{LockError, ProcessLock};
 
+/// How long others may be looking whether a sign-in is under way, which holds the lock for a moment.
+const LOOKED_AT: Duration = Duration::from_millis(500);
 /// How long the MCP endpoint may take to say what it asks for.
 const PROBE: Duration = Duration::from_secs(10);
 
@@ -87,12 +89,15 @@ impl Authorizer {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
-        let Some(_lock) = ProcessLock::try_acquire(&self.files.login_lock())? else {
-            let problem = Problem::new(ProblemId::SignInPending);
-            return Err(self.explain(match self.sign_in_link() {
-                Some(link) => problem.with("link", link),
-                None => problem,
-            }));
+        let _lock = match ProcessLock::acquire(&self.files.login_lock(), "a sign-in", LOOKED_AT).await {
+            Err(LockError::Held { .. }) => {
+                let problem = Problem::new(ProblemId::SignInPending);
+                return Err(self.explain(match self.sign_in_link() {
+                    Some(link) => problem.with("link", link),
+                    None => problem,
+                }));
+            }
+            lock => lock?,
         };
         let note = pending::note(&self.files);
         let mut record = Pending { started: self.clock.unix_seconds(), link: None, failure: None };
@@ -154,7 +159,7 @@ impl Authorizer {
                 if let Some(browser) = answer.browser {
                     // Only now is it true.
                     browser.show(match &finished {
-                        Ok(_) => Page::signed_in(&self.service()),
+                        Ok(_) => Page::signed_in(&self.settings.service_name()),
                         Err(problem) => Page::failed(problem),
                     });
                 }

@@ -69,7 +69,7 @@ impl Authorizer {
         let this = Arc::clone(self);
         let task = tokio::spawn(async move { this.renew_in_turn(rejected, seen).await });
         let renewed = task.await.unwrap_or_else(|_| {
-            let problem = Problem::new(ProblemId::StoreFailed).with("detail", "the renewal was interrupted");
+            let problem = Problem::new(ProblemId::InternalError).with("detail", "the renewal broke down");
             Err(AuthError::NotNow(problem))
         });
         if self.current().is_none_or(|current| current.dead) {
@@ -190,13 +190,14 @@ impl Authorizer {
             Refusal::Client(problem) | Refusal::Other(problem) => AuthError::Failed(problem),
             Refusal::Spent(problem) => {
                 // Never presented again, by nobody: a server with reuse detection would revoke more than this.
-                let spent = Grant { refresh_token: None, ..(*current.grant).clone() };
+                // And it was withdrawn, not refused from the start: signing in again helps.
+                let spent = Grant { refresh_token: None, signed_in_at: 0, ..(*current.grant).clone() };
                 if let Err(error) = self.save(&spent).await {
                     tracing::debug!(%error, "a spent refresh token stays in the store");
                 }
                 self.adopt(Some(spent));
                 self.bury(current.bearer.serial);
-                AuthError::SignInNeeded(problem.with("service", self.service()))
+                AuthError::SignInNeeded(problem.with("service", self.settings.service_name()))
             }
         }
     }
@@ -206,7 +207,8 @@ impl Authorizer {
             return self.refused_afresh(current.bearer.serial);
         }
         self.bury(current.bearer.serial);
-        let problem = Problem::new(ProblemId::GrantExpired).with("service", self.service()).with("detail", why);
+        let problem =
+            Problem::new(ProblemId::GrantExpired).with("service", self.settings.service_name()).with("detail", why);
         AuthError::SignInNeeded(problem)
     }
 }

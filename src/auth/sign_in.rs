@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::authorizer::{AuthState, Authorizer};
 use super::login::{LoginOptions, Silent};
 use super::pending::{self, Pending};
-use super::{AuthError, browser};
+use super::{AuthError, browser, registration};
 use crate::config::TokenStoreKind;
 use crate::problem::{Problem, ProblemId};
 
@@ -71,6 +71,9 @@ impl Authorizer {
             self.tell_link();
             self.follow();
             return Ok(());
+        }
+        if let Some(problem) = registration::planhat_id_missing(&self.settings) {
+            return Err(problem);
         }
         self.may_start(reason)?;
         tracing::info!(?reason, "sign-in started");
@@ -222,12 +225,14 @@ impl Authorizer {
         tokio::spawn(async move {
             let status = end.await.ok().flatten();
             let looked = this.look_again().await;
-            let failure = match (looked, this.newer_than(None)) {
-                (_, Some(_)) => None,
-                (Err(error), None) => Some(error.into()),
-                // It left the field to another process, which is followed instead.
-                (Ok(()), None) if this.files.login_is_under_way().unwrap_or(false) => None,
-                (Ok(()), None) => Some(this.told_failure().unwrap_or_else(|| ended_silently(status))),
+            // What the process says counts: a good token may have been used, refused and buried by now.
+            let good = status.is_some_and(|status| status.success()) || this.newer_than(None).is_some();
+            // Or it left the field to another process, which is followed instead.
+            let failure = if good || this.files.login_is_under_way().unwrap_or(false) {
+                None
+            } else {
+                let told = this.told_failure().or_else(|| looked.err().map(Problem::from));
+                Some(told.unwrap_or_else(|| ended_silently(status)))
             };
             this.sign_in_ended(failure);
         });
@@ -250,7 +255,7 @@ impl Authorizer {
         self.sign_ins.shared().in_vain = None;
     }
 
-    fn sign_in_ended(&self, failure: Option<Problem>) {
+    pub(super) fn sign_in_ended(&self, failure: Option<Problem>) {
         {
             let mut shared = self.sign_ins.shared();
             shared.running = false;
@@ -270,6 +275,7 @@ impl Authorizer {
 fn cool_down(left: Duration, failure: Option<&Problem>) -> Problem {
     let problem = Problem::new(ProblemId::SignInCoolDown).with("minutes", left.as_secs().div_ceil(60).max(1));
     match failure {
+        Some(failure) if failure.id.is_mended_by_settings() => failure.clone(),
         Some(failure) => problem.with("detail", failure.what()).with("advice", failure.model_line()),
         None => problem,
     }

@@ -102,7 +102,7 @@ pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented
     loop {
         let (refusal, tries) = match present_once(http, endpoint, presented).await {
             Ok(issued) => return Ok(issued),
-            Err(Refused { refusal, tries }) => (refusal, tries),
+            Err(Setback { refusal, tries }) => (refusal, tries),
         };
         if tried >= tries {
             return Err(refusal);
@@ -114,25 +114,25 @@ pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented
 }
 
 /// A refusal, and how many further tries are worth it.
-struct Refused {
+struct Setback {
     refusal: Refusal,
     tries: u32,
 }
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for Setback {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, tries: 0 }
     }
 }
 
 /// When the server refuses how the client proves itself, tries the other way once.
-async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<Issued, Refused> {
+async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<Issued, Setback> {
     let first = attempt(http, endpoint, endpoint.method, presented).await;
     match (first, endpoint.method.other()) {
-        (Err(Refused { refusal: Refusal::Client(problem), .. }), Some(other)) => {
+        (Err(Setback { refusal: Refusal::Client(problem), .. }), Some(other)) => {
             // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
             match attempt(http, endpoint, other, presented).await {
-                Err(Refused { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
+                Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
                 second => second,
             }
         }
@@ -158,7 +158,7 @@ async fn attempt(
     endpoint: &Endpoint<'_>,
     method: AuthMethod,
     presented: &Presented<'_>,
-) -> Result<Issued, Refused> {
+) -> Result<Issued, Setback> {
     metadata::endpoint(endpoint.url, "token endpoint").map_err(Refusal::Other)?;
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let exchange = Exchange { http: http.clone(), seen: Arc::default() };
@@ -272,7 +272,7 @@ fn issued(token: &StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>, 
 
 type ExchangeError = RequestTokenError<SendError, StandardErrorResponse<BasicErrorResponseType>>;
 
-fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, error: ExchangeError) -> Refused {
+fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, error: ExchangeError) -> Setback {
     let said = |problem: Problem| {
         let problem = match &seen.error {
             Some(error) => problem.with("error", error).with("detail", error),
@@ -302,11 +302,11 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
                 NetError::Failed { step: Step::Sent | Step::Body, .. } => 1,
                 _ => 0,
             };
-            return Refused { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries };
+            return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries };
         }
         _ if passing_status => {
             let tries = if seen.status >= 500 { AGAIN } else { 0 };
-            return Refused { refusal: unavailable(), tries };
+            return Setback { refusal: unavailable(), tries };
         }
         RequestTokenError::Request(SendError::NoTokenAnswer(why)) => {
             return unreadable(endpoint, seen.status, &why).into();

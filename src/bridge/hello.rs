@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::config::{Product, Settings};
+use crate::config::Settings;
 use crate::message::IdKey;
 
 /// What the client said in `initialize`, kept for every session that is opened on its behalf.
@@ -75,10 +75,7 @@ impl Hello {
         capabilities.tools = Some(tools);
         capabilities.prompts = Some(prompts);
         capabilities.resources = Some(resources);
-        let name = match settings.product {
-            Product::Planhat | Product::PlanhatDemo => "Planhat".to_owned(),
-            Product::Other => settings.url.host_str().unwrap_or("remote").to_owned(),
-        };
+        let name = settings.service_name();
         let instructions = format!(
             "The connection to {name} is not ready yet: it may need a sign-in in the user's browser, or the server may \
              be out of reach. List the tools, and use what is offered."

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 use crate::{bridge, clock};
 
-use super::{block_on, signals};
+use super::{block_on, signals, terminal};
 
 /// How long the end may wait for a renewed sign-in to be saved.
 const LAST_SAVE: Duration = Duration::from_secs(1);
@@ -22,6 +22,12 @@ const LAST_SAVE: Duration = Duration::from_secs(1);
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     let output = unbuffered_stdout()
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
+    if terminal::is_interactive() {
+        terminal::tell(
+            "planhat-mcp is a local MCP server: an MCP client starts it and speaks to it. Here it waits for MCP messages. \
+             `planhat-mcp --help` shows what else it does; Ctrl-D ends it.\n",
+        );
+    }
     block_on(async {
         let http = Http::new(settings.network.clone());
         let store = Store::open(&settings, Store::UNATTENDED);

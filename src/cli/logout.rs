@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::problem::render::wrap;
 use crate::store::Store;
 
-use super::{authorizer, block_on, server_name, terminal};
+use super::{authorizer, block_on, terminal};
 
 /// Signs out.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -21,13 +21,13 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
 
 /// What was done, and what a program cannot do.
 pub fn done(settings: &Settings, was_signed_in: bool) -> String {
-    let name = server_name(settings);
+    let name = settings.service_name();
     if !was_signed_in {
         return format!("You were not signed in to {name} with the profile {}.\n", settings.profile);
     }
     let mut out = format!("Signed out of {name}: the tokens of the profile {} are deleted here.\n", settings.profile);
     if settings.oauth.client_id.is_some() {
-        out.push_str("A client secret that was stored stays for the next sign-in.\n");
+        out.push_str("So is its client secret, if one was stored; the next sign-in needs it again.\n");
     }
     if settings.product.is_planhat() {
         let text = "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the \

@@ -65,6 +65,16 @@ impl Settings {
         }
     }
 
+    /// The service at the other end as people call it: `Planhat`, `Planhat (demo)`, or host and port.
+    pub fn service_name(&self) -> String {
+        match (self.product, self.url.host_str().unwrap_or("the server"), self.url.port()) {
+            (Product::Planhat, ..) => "Planhat".to_owned(),
+            (Product::PlanhatDemo, ..) => "Planhat (demo)".to_owned(),
+            (Product::Other, host, None) => host.to_owned(),
+            (Product::Other, host, Some(port)) => format!("{host}:{port}"),
+        }
+    }
+
     /// A command line for a terminal, such as `planhat-mcp login --tenant demo`, that meets the same server, profile
     /// and client as this run.
     pub fn command(&self, command: &str) -> String {

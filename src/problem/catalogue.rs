@@ -368,6 +368,29 @@ impl ProblemId {
             _ => Self::HttpStatus,
         }
     }
+
+    /// Whether a sign-in that failed like this fails again until somebody changes the configuration, here or at the server.
+    pub const fn is_mended_by_settings(self) -> bool {
+        matches!(
+            self,
+            Self::PlanhatClientIdMissing
+                | Self::ClientIdMissing
+                | Self::SecretWithoutClientId
+                | Self::ClientSecretMissing
+                | Self::InvalidClient
+                | Self::InvalidScope
+                | Self::PortInUse
+                | Self::ListenFailed
+                | Self::NoAuthorizationServer
+                | Self::IssuerMismatch
+                | Self::ResourceMismatch
+                | Self::NoS256
+                | Self::UnsafeEndpoint
+                | Self::TlsUntrusted
+                | Self::KeychainAbsent
+                | Self::FileStoreUnsafe
+        )
+    }
 }
 
 #[cfg(test)]

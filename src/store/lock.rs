@@ -76,6 +76,22 @@ impl ProcessLock {
     }
 }
 
+impl ProcessLock {
+    /// Whether somebody, this process included, holds it now. Those who look do not get in each other's way.
+    pub fn is_held(path: &Path) -> Result<bool, LockError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(unusable(path, &error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(unusable(path, &error)),
+        }
+    }
+}
+
 impl From<LockError> for Problem {
     fn from(error: LockError) -> Self {
         match error {
@@ -122,11 +138,25 @@ mod tests {
         let path = dir.path().join("new/folder/x.lock");
         let held = ProcessLock::acquire(&path, "a test", Duration::ZERO).await.unwrap();
         assert!(ProcessLock::try_acquire(&path).unwrap().is_none());
+        assert!(ProcessLock::is_held(&path).unwrap());
         let error = ProcessLock::acquire(&path, "a test", Duration::from_secs(3)).await.unwrap_err();
         let problem = Problem::from(error);
         assert_eq!(problem.fact("path"), path.to_str());
         assert_eq!(problem.fact("seconds"), Some("3"));
         drop(held);
+        assert!(!ProcessLock::is_held(&path).unwrap());
         assert!(ProcessLock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_who_looks_is_not_taken_for_a_holder_by_another_who_looks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        assert!(!ProcessLock::is_held(&path).unwrap());
+        drop(ProcessLock::try_acquire(&path).unwrap());
+        // In the middle of a look.
+        let looking = File::open(&path).unwrap();
+        looking.try_lock_shared().unwrap();
+        assert!(!ProcessLock::is_held(&path).unwrap());
     }
 }

@@ -41,7 +41,7 @@ impl StateDir {
 
     /// Whether some process, this one included, is signing in.
     pub fn login_is_under_way(&self) -> Result<bool, LockError> {
-        Ok(self.login_lock().exists() && ProcessLock::try_acquire(&self.login_lock())?.is_none())
+        ProcessLock::is_held(&self.login_lock())
     }
 
     /// The number that changes with the store.
