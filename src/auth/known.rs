@@ -37,8 +37,8 @@ pub(super) struct Memory {
     serial: u64,
     grants: u64,
     last_grant: String,
-    /// The grant whose tokens the server has taken, by its number.
-    accepted: u64,
+    /// The newest grant and token that the server has taken, by their numbers.
+    accepted: (u64, u64),
     /// Holds the token lock for a rotated token that could not be saved yet.
     pub(super) unsaved: Option<Arc<ProcessLock>>,
 }
@@ -145,10 +145,16 @@ impl Authorizer {
 
     /// The server has taken this token.
     pub fn accepted(&self, bearer: &Bearer) {
-        let before = std::mem::replace(&mut self.memory().accepted, bearer.grant);
-        if before != bearer.grant {
-            self.sign_in_was_good();
+        let this = (bearer.grant, bearer.serial);
+        {
+            let mut memory = self.memory();
+            if memory.accepted >= this {
+                return;
+            }
+            memory.accepted = this;
         }
+        self.sign_in_was_good();
+        self.renewal_was_good();
     }
 
     /// Whether somebody signed in for this grant a moment ago, and the server has taken none of its tokens since: another
@@ -157,7 +163,7 @@ impl Authorizer {
         let now = self.clock.unix_seconds();
         let is_fresh = now.saturating_sub(current.grant.signed_in_at) <= AFRESH.as_secs();
         let has_ended = current.grant.refresh_token.is_none() && current.grant.ends_within(now, 0);
-        is_fresh && !has_ended && self.memory().accepted != current.bearer.grant
+        is_fresh && !has_ended && self.memory().accepted.0 != current.bearer.grant
     }
 
     /// Looks now, whenever the last look was.

@@ -224,6 +224,11 @@ impl Authorizer {
         }
     }
 
+    /// The server takes the renewed token: it may reject it later.
+    pub(super) fn renewal_was_good(&self) {
+        self.renewals.shared().rejections.clear();
+    }
+
     /// A sign-in would bring another such token, and a tab each time: only the user starts the next one.
     fn refused_afresh(&self, serial: u64) -> AuthError {
         self.bury(serial);

@@ -231,6 +231,18 @@ async fn tokens_that_were_refused_from_the_start_start_no_further_sign_in_by_the
 }
 
 #[tokio::test]
+async fn tokens_that_are_taken_for_a_while_may_be_rejected_ever_so_often() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    for _ in 0..10 {
+        let bearer = process.bearer().await.unwrap().unwrap();
+        process.accepted(&bearer);
+        process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    }
+    assert_eq!(rig.fake.counts(), (10, 0));
+}
+
+#[tokio::test]
 async fn a_sign_in_that_was_good_once_may_be_followed_by_another() {
     let rig = Rig::new().await;
     let process = rig.signed_in().await;
