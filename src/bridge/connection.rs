@@ -330,7 +330,7 @@ impl Bridge {
         }
         let id = self.own_ids.next();
         let key = IdKey::Text(id.trim_matches('"').to_owned());
-        let told = inner.told.clone().unwrap_or_else(|| hello.revision_without_server().to_string());
+        let told = inner.told.clone().unwrap_or_else(|| hello.revision_without_server().as_str().to_owned());
         let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(hello.again(&id, &told)) };
         Some(Opening { out, key, id: None })
     }

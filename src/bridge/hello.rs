@@ -56,11 +56,15 @@ impl Hello {
     /// The revision to answer without the server: what the client asked for if it is known here, and never a newer one
     /// (clients disconnect when they are answered one that they do not know).
     pub fn revision_without_server(&self) -> ProtocolVersion {
-        const NEWER: [ProtocolVersion; 3] =
-            [ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_03_26];
+        const KNOWN: [ProtocolVersion; 4] = [
+            ProtocolVersion::V_2025_11_25,
+            ProtocolVersion::V_2025_06_18,
+            ProtocolVersion::V_2025_03_26,
+            ProtocolVersion::V_2024_11_05,
+        ];
         // Revisions are dates, so their order is the order of their texts.
         let asked = self.asked.as_deref().unwrap_or_default();
-        NEWER.into_iter().find(|known| known.as_str() <= asked).unwrap_or(ProtocolVersion::V_2024_11_05)
+        KNOWN.into_iter().find(|known| known.as_str() <= asked).unwrap_or(ProtocolVersion::V_2024_11_05)
     }
 
     /// The result that stands in for the server's own.

@@ -23,10 +23,12 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     let output = unbuffered_stdout()
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
     if terminal::is_interactive() {
-        terminal::tell(
-            "planhat-mcp is a local MCP server: an MCP client starts it and speaks to it. Here it waits for MCP messages. \
-             `planhat-mcp --help` shows what else it does; Ctrl-D ends it.\n",
-        );
+        // Somebody tries it by hand, and would wait for a prompt.
+        terminal::tell(&format!(
+            "planhat-mcp is started by MCP clients and speaks JSON-RPC here, one message a line, to {}.\n\
+             Ctrl-D ends it; `planhat-mcp --help` says what else there is.\n",
+            settings.service_name()
+        ));
     }
     block_on(async {
         let http = Http::new(settings.network.clone());

@@ -65,13 +65,15 @@ impl Settings {
         }
     }
 
-    /// The service at the other end as people call it: `Planhat`, `Planhat (demo)`, or host and port.
+    /// The service as a person calls it: `Planhat`, `Planhat (demo)`, or the host.
     pub fn service_name(&self) -> String {
-        match (self.product, self.url.host_str().unwrap_or("the server"), self.url.port()) {
-            (Product::Planhat, ..) => "Planhat".to_owned(),
-            (Product::PlanhatDemo, ..) => "Planhat (demo)".to_owned(),
-            (Product::Other, host, None) => host.to_owned(),
-            (Product::Other, host, Some(port)) => format!("{host}:{port}"),
+        match self.product {
+            Product::Planhat => "Planhat".to_owned(),
+            Product::PlanhatDemo => "Planhat (demo)".to_owned(),
+            Product::Other => {
+                let host = self.url.host_str().unwrap_or_default();
+                self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+            }
         }
     }
 

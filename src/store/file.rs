@@ -102,10 +102,10 @@ impl TokenFile {
     }
 
     fn save(&self, content: &Content) -> Result<(), StoreError> {
-        if let Some(dir) = self.path.parent() {
-            if let Some(why) = private::exposure(dir, &self.path).map_err(|e| self.failed(&e))? {
-                return Err(StoreError::Exposed(why));
-            }
+        if let Some(dir) = self.path.parent()
+            && let Some(why) = private::exposure(dir, &self.path).map_err(|e| self.failed(&e))?
+        {
+            return Err(StoreError::Exposed(why));
         }
         let bytes = Secret::new(serde_json::to_vec(content).map_err(|e| StoreError::Failed(e.to_string()))?);
         private::replace(&self.path, bytes.expose()).map_err(|e| self.failed(&e))
