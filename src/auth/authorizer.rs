@@ -16,7 +16,7 @@ use super::sign_in::SignIns;
 use super::spawn::Program;
 use super::{AuthError, Bearer, client, pending};
 use crate::clock::SharedClock;
-use crate::config::{Product, Settings};
+use crate::config::Settings;
 use crate::http::Http;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -168,8 +168,16 @@ impl Authorizer {
 
     /// Forgets the sign-in, here and in the store.
     pub async fn logout(&self) -> Result<bool, Problem> {
+        self.logout_in_turn().await.map_err(|problem| self.explain(problem))
+    }
+
+    async fn logout_in_turn(&self) -> Result<bool, Problem> {
         let _lock = self.token_lock().await?;
-        let removed = self.store.delete(&self.account).await?;
+        let mut removed = self.store.delete(&self.account).await?;
+        if let Some(client_id) = &self.settings.oauth.client_id {
+            // Nothing secret stays behind; the next sign-in is given it again.
+            removed |= self.store.delete(&Accounts::client_secret(&self.settings, client_id)).await?;
+        }
         pending::kept(&self.files).remove();
         pending::note(&self.files).remove();
         self.files.generation().bump()?;
@@ -186,7 +194,7 @@ impl Authorizer {
             static_token: self.settings.static_token.is_some(),
             signing_in: self.files.login_is_under_way().unwrap_or(false),
             backend: self.store.backend().clone(),
-            store_problem: looked.err().map(Problem::from),
+            store_problem: looked.err().map(|error| self.explain(error.into())),
         }
     }
 
@@ -214,14 +222,6 @@ impl Authorizer {
         self.store.backend()
     }
 
-    /// What people call the service.
-    pub(super) fn service(&self) -> String {
-        match self.settings.product {
-            Product::Planhat | Product::PlanhatDemo => "Planhat".into(),
-            Product::Other => self.settings.url.host_str().unwrap_or("the server").to_owned(),
-        }
-    }
-
     pub(super) fn program(&self) -> Option<&Program> {
         self.program.as_ref()
     }
@@ -234,7 +234,7 @@ impl Authorizer {
         if self.settings.product.is_planhat() {
             Problem::new(ProblemId::PlanhatStaticTokenRejected)
         } else {
-            Problem::new(ProblemId::StaticTokenRejected).with("host", self.service())
+            Problem::new(ProblemId::StaticTokenRejected).with("host", self.settings.service_name())
         }
     }
 
@@ -248,12 +248,21 @@ impl Authorizer {
         if !has(&problem, "redirect_url") && self.settings.static_token.is_none() {
             problem = problem.with("redirect_url", self.settings.oauth.callback.redirect_url());
         }
-        problem
+        match problem.id {
+            ProblemId::StoreDamaged | ProblemId::FileStoreUnsafe if !has(&problem, "logout_command") => {
+                problem.with("logout_command", self.settings.command("logout"))
+            }
+            ProblemId::InvalidScope if !has(&problem, "scope") => match &self.settings.oauth.scope {
+                Some(scope) => problem.with("scope", scope),
+                None => problem,
+            },
+            _ => problem,
+        }
     }
 
     /// "Somebody has to sign in", with the link where there is one.
     pub(super) fn sign_in_needed(&self) -> Problem {
-        let problem = Problem::new(ProblemId::SignInNeeded).with("service", self.service());
+        let problem = Problem::new(ProblemId::SignInNeeded).with("service", self.settings.service_name());
         self.explain(match self.sign_in_link() {
             Some(link) => problem.with("link", link),
             None => problem,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use url::Url;
 
 use super::authorize::{Rejection, Request};
 use super::authorizer::Authorizer;
@@ -14,15 +15,15 @@ use super::page::Page;
 use super::pending::{self, Pending, Told};
 use super::record::{Grant, GrantSummary};
 use super::token::{self, Endpoint, Presented, Refusal};
-use super::{Challenge, browser, registration};
+use super::{Challenge, browser, client, registration};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
-use crate::store::ProcessLock;
+use crate::store::{LockError, ProcessLock};
 
+/// How long others may be looking whether a sign-in is under way, which holds the lock for a moment.
+const LOOKED_AT: Duration = Duration::from_millis(500);
 /// How long the MCP endpoint may take to say what it asks for.
 const PROBE: Duration = Duration::from_secs(10);
-/// How often a code is presented again when the token endpoint did not take it for a passing reason.
-const EXCHANGES: u32 = 3;
 
 /// How a sign-in is made.
 #[derive(Debug)]
@@ -88,12 +89,15 @@ impl Authorizer {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
-        let Some(_lock) = ProcessLock::try_acquire(&self.files.login_lock())? else {
-            let problem = Problem::new(ProblemId::SignInPending);
-            return Err(self.explain(match self.sign_in_link() {
-                Some(link) => problem.with("link", link),
-                None => problem,
-            }));
+        let _lock = match ProcessLock::acquire(&self.files.login_lock(), "a sign-in", LOOKED_AT).await {
+            Err(LockError::Held { .. }) => {
+                let problem = Problem::new(ProblemId::SignInPending);
+                return Err(self.explain(match self.sign_in_link() {
+                    Some(link) => problem.with("link", link),
+                    None => problem,
+                }));
+            }
+            lock => lock?,
         };
         let note = pending::note(&self.files);
         let mut record = Pending { started: self.clock.unix_seconds(), link: None, failure: None };
@@ -133,7 +137,7 @@ impl Authorizer {
         // Bound before anybody is sent there.
         let listener = Callback::bind(callback)?;
         let request = Request::new(&self.settings, &challenge, &found, &client)?;
-        let (serving, arrivals) = listener.serve(request.expected.clone())?;
+        let (serving, arrivals) = listener.serve(request.expected.clone(), self.settings.command("login"))?;
         record.link = Some(request.link.to_string());
         pending::note(&self.files).write(record)?;
         self.tell(super::AuthState::SigningIn { link: record.link.clone() });
@@ -141,7 +145,7 @@ impl Authorizer {
         if options.open_browser {
             match open_browser(&request).await {
                 Ok(()) => ui.event(LoginEvent::BrowserOpened),
-                Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&problem)),
+                Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&self.explain(problem))),
             }
         }
         let result = match self.answer(&request, arrivals, options.paste.take(), deadline, ui).await {
@@ -150,11 +154,12 @@ impl Authorizer {
                 let finished = match answer.outcome {
                     Ok(code) => self.finish(&found, &client, &request, &code, &redirect_url).await,
                     Err(problem) => Err(problem),
-                };
+                }
+                .map_err(|problem| self.explain(problem));
                 if let Some(browser) = answer.browser {
                     // Only now is it true.
                     browser.show(match &finished {
-                        Ok(_) => Page::signed_in(&self.service()),
+                        Ok(_) => Page::signed_in(&self.settings.service_name()),
                         Err(problem) => Page::failed(problem),
                     });
                 }
@@ -182,7 +187,7 @@ impl Authorizer {
                 }
                 line = pasted(&mut paste) => match self.read_paste(&line, request) {
                     Ok(outcome) => return Some(Answer { outcome, browser: None }),
-                    Err(problem) => ui.event(LoginEvent::PasteRejected(&problem)),
+                    Err(problem) => ui.event(LoginEvent::PasteRejected(&self.explain(problem))),
                 },
                 () = tokio::time::sleep_until(deadline) => return None,
             }
@@ -215,10 +220,12 @@ impl Authorizer {
             resource: &found.resource,
         };
         let presented = Presented::Code { code, verifier: &request.verifier, redirect_url };
-        let issued = self.exchange(&endpoint, &presented).await.map_err(Refusal::problem)?;
+        let issued = token::present(&self.http, &endpoint, &presented).await.map_err(Refusal::problem)?;
         let now = self.clock.unix_seconds();
         let grant = Grant {
             id: oauth2::CsrfToken::new_random_len(16).into_secret(),
+            renewals: 0,
+            signed_in_at: now,
             issuer: found.server.issuer.clone(),
             client_id: client.id.clone(),
             resource: found.resource.clone(),
@@ -232,27 +239,15 @@ impl Authorizer {
         };
         let summary = GrantSummary::from(&grant);
         let lock = self.token_lock().await?;
+        if let Some(secret) = self.settings.oauth.client_secret.as_ref().filter(|secret| !secret.is_empty()) {
+            // Renewing needs it, also in runs that are not given it.
+            client::keep_secret(&self.settings, &self.store, &grant.client_id, secret).await?;
+        }
         self.save(&grant).await?;
         self.set_unsaved(None);
         drop(lock);
         self.adopt(Some(grant));
         Ok(summary)
-    }
-
-    /// A code is good for some minutes and a person has just typed a password: a hiccup is worth another try. Where the
-    /// first try was lost on the way back, the server refuses the second, and that is told.
-    async fn exchange(&self, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<token::Issued, Refusal> {
-        let mut tried = 1;
-        loop {
-            match token::present(&self.http, endpoint, presented).await {
-                Err(Refusal::NotNow(problem)) if tried < EXCHANGES => {
-                    tracing::debug!(%problem, tried, "the code is presented again");
-                    tokio::time::sleep(Duration::from_millis(500) * tried).await;
-                    tried += 1;
-                }
-                result => return result,
-            }
-        }
     }
 
     /// What the server asks for: as a request has met it, or else by asking without a token.
@@ -274,19 +269,27 @@ impl Authorizer {
         }
     }
 
-    /// The outcome that a pasted address holds, or why it is of no use.
+    /// The outcome that a pasted address (or its query) holds, or why it is of no use. Only a code or an error ends the
+    /// sign-in: the likeliest wrong paste of all, the link itself, holds the right `state` too.
     fn read_paste(&self, line: &str, request: &Request) -> Result<Result<Secret, Problem>, Problem> {
-        let unreadable = |detail: &str| {
-            Problem::new(ProblemId::PastedUrlInvalid)
-                .with("detail", detail)
-                .with("redirect_url", self.settings.oauth.callback.redirect_url())
+        let redirect_url = self.settings.oauth.callback.redirect_url();
+        let useless = |detail: &str| {
+            Problem::new(ProblemId::PastedUrlInvalid).with("detail", detail).with("redirect_url", &redirect_url)
         };
         let line = line.trim();
-        let query = match line.split_once('?') {
-            Some((_, query)) => query.split('#').next().unwrap_or(query),
-            None if line.contains("code=") || line.contains("error=") => line,
-            None => return Err(unreadable("it holds no answer of the server")),
-        };
+        let (address, query) = line.split_once('?').unwrap_or(("", line));
+        let query = query.split('#').next().unwrap_or(query);
+        if address.contains("://") && Url::parse(address).ok() != Url::parse(&redirect_url).ok() {
+            let page = request.link.as_str().split('?').next();
+            return Err(useless(if page == Some(address) {
+                "that is the link to open; the address on which the browser ends is wanted"
+            } else {
+                "it is an address of another page"
+            }));
+        }
+        if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "code" || name == "error") {
+            return Err(useless("it holds no answer of the server"));
+        }
         match request.expected.code(query) {
             Ok(code) => Ok(Ok(code)),
             Err(Rejection::Final(problem)) => Ok(Err(problem)),

@@ -18,6 +18,10 @@ const VERSION: u32 = 1;
 pub struct Grant {
     /// Which interactive sign-in this came from; stays the same through renewals.
     pub id: String,
+    /// How often it has been renewed since: tells the newer of two, whatever the clocks say.
+    pub renewals: u64,
+    /// When somebody signed in, in seconds since 1970.
+    pub signed_in_at: u64,
     /// The issuer that gave it.
     pub issuer: String,
     /// The client that it was given to.
@@ -45,6 +49,10 @@ pub struct Grant {
 struct Stored {
     version: u32,
     id: String,
+    #[serde(default)]
+    renewals: u64,
+    #[serde(default)]
+    signed_in_at: u64,
     issuer: String,
     client_id: String,
     resource: String,
@@ -72,6 +80,11 @@ impl Grant {
         (life / 10).min(60)
     }
 
+    /// Whether `other` is what this one was renewed from: its refresh token may be spent.
+    pub fn replaces(&self, other: &Grant) -> bool {
+        self.id == other.id && self.renewals > other.renewals
+    }
+
     /// Whether it is what these settings ask for: another client or resource needs a sign-in of its own.
     pub fn fits(&self, settings: &Settings) -> bool {
         let same_client = settings.oauth.client_id.as_ref().is_none_or(|id| *id == self.client_id);
@@ -88,6 +101,8 @@ impl Grant {
         let mut stored = Stored {
             version: VERSION,
             id: self.id.clone(),
+            renewals: self.renewals,
+            signed_in_at: self.signed_in_at,
             issuer: self.issuer.clone(),
             client_id: self.client_id.clone(),
             resource: self.resource.clone(),
@@ -120,6 +135,8 @@ impl Grant {
         let stored: Stored = serde_json::from_slice(record.expose()).map_err(damaged)?;
         Ok(Self {
             id: stored.id,
+            renewals: stored.renewals,
+            signed_in_at: stored.signed_in_at,
             issuer: stored.issuer,
             client_id: stored.client_id,
             resource: stored.resource,
@@ -160,7 +177,7 @@ fn name(settings: &Settings, kind: &str, parts: &[&str]) -> String {
         key.push(0);
     }
     let profile: String = settings.profile.chars().take(64).collect();
-    format!("{profile} {kind} {:016x}", crate::store::parts::checksum(&key))
+    format!("{profile} {kind} {:016x}", crate::hash::fnv1a(&key))
 }
 
 /// A sign-in as it may be shown.
@@ -206,6 +223,8 @@ mod tests {
     fn grant() -> Grant {
         Grant {
             id: "g".into(),
+            renewals: 3,
+            signed_in_at: 900,
             issuer: "https://as".into(),
             client_id: "pk_1".into(),
             resource: "https://h/mcp".into(),
@@ -225,7 +244,7 @@ mod tests {
         assert_eq!(back.access_token, grant().access_token);
         assert_eq!(back.refresh_token, grant().refresh_token);
         assert_eq!(GrantSummary::from(&back), GrantSummary::from(&grant()));
-        assert_eq!(back.auth_method, AuthMethod::ClientSecretPost);
+        assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
         assert!(!format!("{back:?}").contains("canary"));
     }
 

@@ -7,6 +7,16 @@ use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
+/// Planhat registers nobody by itself, so without a client id there is nothing to begin.
+pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
+    let missing = settings.product.is_planhat() && settings.oauth.client_id.as_ref().is_none_or(String::is_empty);
+    missing.then(|| {
+        Problem::new(ProblemId::PlanhatClientIdMissing)
+            .with("redirect_url", settings.oauth.callback.redirect_url())
+            .with("config_file", settings.paths.config_file.display())
+    })
+}
+
 /// The client to sign in as.
 pub async fn client(settings: &Settings, store: &Store, server: &ServerMetadata) -> Result<Client, AuthError> {
     let Some(id) = settings.oauth.client_id.clone().filter(|id| !id.is_empty()) else {

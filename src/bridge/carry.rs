@@ -29,7 +29,7 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 /// How often a request is sent again because its session was lost.
 const MOST_SESSIONS: u32 = 1;
 /// How often one request may ask for a sign-in.
-const MOST_SIGN_INS: u32 = 2;
+const MOST_SIGN_INS: u32 = 1;
 /// How often a request is repeated whose first fate is unknown.
 const MOST_REPEATS: u32 = 3;
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
@@ -249,11 +249,13 @@ impl Bridge {
         let mut stray = None;
         let mut unreadable = None;
         let mut last_heard = Instant::now();
+        let mut has_begun = false;
         loop {
             let end = match exchange.next().await {
                 Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
                     last_heard = Instant::now();
+                    has_begun = true;
                     match self.hear_with(message, Some(&wire.key), id, &mut room).await {
                         Ok(Heard { answer: Some(answer), .. }) => {
                             return Ok(Answered { answer, exchange: Some(exchange), room });
@@ -267,7 +269,10 @@ impl Bridge {
                 Ok(None) => match (unreadable.take(), &stray) {
                     (Some(problem), _) => Failure::Explained(problem),
                     (None, Some(id)) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
-                    (None, None) => Failure::Unclear { problem: Problem::new(ProblemId::NoAnswer), wait: None },
+                    (None, None) => {
+                        let id = if has_begun { ProblemId::StreamCut } else { ProblemId::NoAnswer };
+                        Failure::Unclear { problem: id.into(), wait: None }
+                    }
                 },
                 Err(failure) => failure,
             };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::message::peek::{Params, peek_object};
-use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
+use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
@@ -134,9 +134,7 @@ impl Bridge {
             }
             // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
-            Err(PeekError::NotJson(detail) | PeekError::NotJsonRpc { reason: detail, .. }) => {
-                return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", detail));
-            }
+            Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
         let mut heard = Heard::default();
         for member in members {

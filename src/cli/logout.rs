@@ -27,7 +27,7 @@ pub fn done(settings: &Settings, was_signed_in: bool) -> String {
     }
     let mut out = format!("Signed out of {name}: the tokens of the profile {} are deleted here.\n", settings.profile);
     if settings.oauth.client_id.is_some() {
-        out.push_str("A client secret that was stored stays for the next sign-in.\n");
+        out.push_str("So is its client secret, if one was stored; the next sign-in needs it again.\n");
     }
     if settings.product.is_planhat() {
         let text = "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the \

@@ -15,5 +15,6 @@ pub mod settings;
 mod tests;
 
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
+pub use paths::own_dir;
 pub use resolve::{Loaded, REDACTED, Row, load};
 pub use settings::*;

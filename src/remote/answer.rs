@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::config::{Product, Settings};
-use crate::http::{Http, NetError, host_of};
+use crate::http::{Http, NetError, Step, host_of};
 use crate::message::peek;
 use crate::problem::{Problem, ProblemId};
 
@@ -219,7 +219,7 @@ impl Stream {
             let Some(piece) = self.patience.wait(self.response.chunk()).await else {
                 return Err(NetError::timed_out(&self.url, self.patience.idle.unwrap_or_default()).into());
             };
-            match piece.map_err(|e| self.http.explain(&self.url, &e))? {
+            match piece.map_err(|e| broken(self.http.explain(&self.url, &e)))? {
                 None => {
                     self.ended = true;
                     return Ok(None);
@@ -260,6 +260,17 @@ impl Stream {
     /// How long the server asks to wait before that.
     pub fn retry(&self) -> Option<Duration> {
         self.decoder.retry()
+    }
+}
+
+/// A stream that had begun and was cut.
+fn broken(error: NetError) -> Failure {
+    match error {
+        NetError::Failed { host, step: Step::Sent | Step::Body, detail, .. } => {
+            let problem = Problem::new(ProblemId::StreamCut).with("host", host).because(detail);
+            Failure::Unclear { problem, wait: None }
+        }
+        error => error.into(),
     }
 }
 

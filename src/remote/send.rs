@@ -143,6 +143,9 @@ impl Remote {
                     };
                 }
                 status if status.is_success() => {
+                    if let Some(bearer) = &bearer {
+                        self.auth.accepted(bearer);
+                    }
                     let mut exchange = self.accept(response, out);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
                     return Ok(exchange);
@@ -216,6 +219,9 @@ impl Remote {
                     return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
                 }
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
+                    if let Some(bearer) = &bearer {
+                        self.auth.accepted(bearer);
+                    }
                     let url = response.url().clone();
                     let patience = Patience { idle, owed: Arc::clone(&self.owed) };
                     return Ok(Some(Stream::new(
@@ -264,9 +270,7 @@ impl Remote {
     async fn renew(&self, tried: u32, rejected: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
         let challenge = Challenge::from_headers(headers);
         if tried > MOST_RENEWALS {
-            self.auth.note_challenge(challenge);
-            let problem = Problem::new(ProblemId::TokenRejected);
-            return Err(Failure::SignIn(problem.with("host", host_of(&self.settings.url))));
+            return Err(self.auth.refused_again(rejected, challenge).into());
         }
         self.auth.unauthorized(rejected, challenge).await?;
         Ok(())
