@@ -304,8 +304,9 @@ impl Bridge {
             }
             Err(failure) => return Err(failure),
         }
-        self.connection.state.send_replace(State::Open);
+        // Listening begins before anything else goes out, so that nothing that is said meanwhile is missed.
         self.start_standing();
+        self.connection.state.send_replace(State::Open);
         self.settle_owed().await;
         Ok(())
     }

@@ -240,8 +240,8 @@ fn mark(schema: &Value, value: &Value, path: &[String]) -> Result<Option<Mark>, 
     let header = HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes())
         .map_err(|_| format!("{MARK} {name:?} is no header name"))?;
     match schema.get("type").and_then(Value::as_str) {
-        Some("string" | "integer" | "number" | "boolean") => Ok(Some(Mark { path: path.to_vec(), header })),
-        _ => Err(format!("the argument marked {name:?} is no string, number or boolean")),
+        Some("string" | "integer" | "boolean") => Ok(Some(Mark { path: path.to_vec(), header })),
+        _ => Err(format!("the argument marked {name:?} is no string, integer or boolean")),
     }
 }
 
@@ -322,6 +322,7 @@ mod tests {
             json!({"properties": {"a": {"type": "string", "x-mcp-header": "no token"}}}),
             json!({"properties": {"a": {"type": "string", "x-mcp-header": 1}}}),
             json!({"properties": {"a": {"type": "array", "x-mcp-header": "A"}}}),
+            json!({"properties": {"a": {"type": "number", "x-mcp-header": "A"}}}),
             json!({"properties": {"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}}}),
             json!({"properties": {"a": {"type": "array", "items": {"type": "string", "x-mcp-header": "A"}}}}),
             json!({"anyOf": [{"properties": {"a": {"type": "string", "x-mcp-header": "A"}}}]}),

@@ -131,8 +131,10 @@ def converse(client):
         schema = tools["json_schema_2020_12_tool"]["inputSchema"]
         client.ask("tools/call", {"name": "json_schema_echo", "arguments": {"schema": schema}})
         return
-    calls = [(name, GIVEN.get("toolArguments", {}).get(name) or arguments(tool)) for name, tool in tools.items()]
-    calls += [(call["name"], call.get("arguments", {})) for call in GIVEN.get("toolCalls", [])]
+    told = [(call["name"], call.get("arguments", {})) for call in GIVEN.get("toolCalls", [])]
+    # A tool whose calls the scenario spells out is called in no other way.
+    rest = {name: tool for name, tool in tools.items() if name not in dict(told)}
+    calls = [(name, GIVEN.get("toolArguments", {}).get(name) or arguments(tool)) for name, tool in rest.items()] + told
     for name, given in calls:
         client.ask("tools/call", {"name": name, "arguments": given})
 
