@@ -17,7 +17,7 @@ use crate::store::Store;
 
 use super::args::LoginArgs;
 use super::grant::Grant;
-use super::{authorizer, block_on, server_name, table, terminal};
+use super::{authorizer, block_on, table, terminal};
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
@@ -91,7 +91,7 @@ pub fn introduction(settings: &Settings) -> String {
         rows.push(("client", client_id.clone()));
     }
     rows.push(("redirect", settings.oauth.callback.redirect_url()));
-    format!("Signing in to {}.\n{}", server_name(settings), table(&rows))
+    format!("Signing in to {}.\n{}", settings.service_name(), table(&rows))
 }
 
 /// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
@@ -131,7 +131,7 @@ fn page_errors(settings: &Settings) -> String {
 pub fn done(settings: &Settings, grant: &Grant, now: u64) -> String {
     format!(
         "\nSigned in to {}.\n{}\nYour MCP client can use it now. `{}` shows this again.\n",
-        server_name(settings),
+        settings.service_name(),
         table(&grant.rows(settings, now)),
         settings.command("status")
     )

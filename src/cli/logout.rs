@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::problem::render::wrap;
 use crate::store::Store;
 
-use super::{authorizer, block_on, server_name, terminal};
+use super::{authorizer, block_on, terminal};
 
 /// Signs out.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -21,7 +21,7 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
 
 /// What was done, and what a program cannot do.
 pub fn done(settings: &Settings, was_signed_in: bool) -> String {
-    let name = server_name(settings);
+    let name = settings.service_name();
     if !was_signed_in {
         return format!("You were not signed in to {name} with the profile {}.\n", settings.profile);
     }

@@ -10,7 +10,7 @@ use crate::problem::catalogue::exit;
 use crate::store::Store;
 
 use super::grant::{self, Grant};
-use super::{authorizer, block_on, server_name, table, terminal};
+use super::{authorizer, block_on, table, terminal};
 
 /// Shows the state of this profile; the exit code says it to scripts.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -49,7 +49,7 @@ pub fn text(settings: &Settings, grant: Option<&Grant>, kept: &str, link: Option
             rows.push(("tokens", format!("would be kept {kept}")));
         }
     }
-    let mut out = format!("{}\n{}", server_name(settings), table(&rows));
+    let mut out = format!("{}\n{}", settings.service_name(), table(&rows));
     match (grant, link) {
         (None, Some(link)) => {
             out.push_str(&format!("\nA sign-in waits in the browser. This link opens its page again:\n\n{link}\n"));
@@ -66,7 +66,7 @@ fn with_static_token(settings: &Settings) -> String {
         ("profile", settings.profile.clone()),
         ("signed in", "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is".to_owned()),
     ];
-    format!("{}\n{}", server_name(settings), table(&rows))
+    format!("{}\n{}", settings.service_name(), table(&rows))
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
 //! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -13,16 +11,16 @@ use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Duration, Instant};
 use url::Url;
 
-use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
+use crate::auth::{Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::{Gate, Http, NetError, Step, host_of, retry_after};
-use crate::message::{IdKey, Kind, Peek, peek};
+use crate::http::{Gate, Http, NetError, host_of, retry_after};
+use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 
-use super::answer::{Exchange, Media, Patience, Stream, explain_refusal, read_whole};
+use super::answer::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
 use super::session::OwedAnswers;
-use super::{Session, request};
+use super::{Failure, Outgoing, Session, request};
 
 /// How often a throttled request is sent again before its client is told.
 const MOST_THROTTLED: u32 = 8;
@@ -36,139 +34,6 @@ const REFUSAL_BODY: usize = 1024 * 1024;
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How long the goodbye at the end may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// One message on its way to the server.
-#[derive(Clone)]
-pub struct Outgoing {
-    /// As the client wrote it.
-    pub body: Bytes,
-    /// Whether an answer is expected, and under which id.
-    pub expects: Option<IdKey>,
-    /// Where it is, for whoever may take it back.
-    pub whereabouts: Arc<Whereabouts>,
-    /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
-    pub mirrored: Option<HeaderMap>,
-    /// Whether it opens a stream that is silent by nature.
-    pub listens: bool,
-    /// Is told how long the message has to wait, each time it has to.
-    pub on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
-}
-
-impl fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing")
-            .field("bytes", &self.body.len())
-            .field("expects", &self.expects)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Outgoing {
-    /// A message that expects no answer.
-    pub fn unanswered(body: Bytes) -> Self {
-        Self { body, expects: None, whereabouts: Arc::default(), mirrored: None, listens: false, on_wait: None }
-    }
-}
-
-/// Where a message is, shared by those who send it and those who may take it back.
-#[derive(Debug, Default)]
-pub struct Whereabouts {
-    at_server: AtomicBool,
-    withdrawn: AtomicBool,
-}
-
-impl Whereabouts {
-    /// Whether the server may have it. Not while it waits here, nor after a refusal that says "not executed".
-    pub fn is_at_server(&self) -> bool {
-        self.at_server.load(Ordering::Relaxed)
-    }
-
-    /// Nobody wants it any more: wherever it is, it is not sent again.
-    pub fn withdraw(&self) {
-        self.withdrawn.store(true, Ordering::Relaxed);
-    }
-
-    /// It is about to be sent. What was withdrawn stays here, until its task is stopped.
-    pub async fn leave(&self) {
-        if self.withdrawn.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-        self.at_server.store(true, Ordering::Relaxed);
-    }
-
-    /// It surely was not executed.
-    fn came_back(&self) {
-        self.at_server.store(false, Ordering::Relaxed);
-    }
-}
-
-/// Why a message did not get through, sorted by what the server may have done.
-#[derive(Debug, Clone)]
-pub enum Failure {
-    /// Somebody has to sign in; nothing was executed.
-    SignIn(Problem),
-    /// The session of this epoch is gone, as far as a 404 says so; nothing was executed.
-    SessionLost {
-        /// Which one.
-        epoch: u64,
-        /// What the 404 means if a new session does not help.
-        otherwise: Box<Problem>,
-    },
-    /// The server surely did not get it.
-    NotSent(Problem),
-    /// The server may have executed it, and may be able to answer later.
-    Unclear {
-        /// What happened.
-        problem: Problem,
-        /// How long the server asks to wait.
-        wait: Option<Duration>,
-    },
-    /// Anything else; trying again cannot help.
-    Explained(Problem),
-}
-
-impl Failure {
-    /// The problem, whatever else there is to say.
-    pub fn into_problem(self) -> Problem {
-        match self {
-            Self::SignIn(problem)
-            | Self::NotSent(problem)
-            | Self::Unclear { problem, .. }
-            | Self::Explained(problem) => problem,
-            Self::SessionLost { otherwise, .. } => *otherwise,
-        }
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Explained(problem)
-    }
-}
-
-impl From<NetError> for Failure {
-    fn from(error: NetError) -> Self {
-        let (final_, never_sent) = match &error {
-            NetError::Unusable(_) => (true, true),
-            NetError::Failed { step, .. } => (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent()),
-        };
-        let problem = Problem::from(error);
-        match (final_, never_sent) {
-            (true, _) => Self::Explained(problem),
-            (false, true) => Self::NotSent(problem),
-            (false, false) => Self::Unclear { problem, wait: None },
-        }
-    }
-}
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::SignInNeeded(problem) => Self::SignIn(problem),
-            AuthError::NotNow(problem) | AuthError::Failed(problem) => Self::Explained(problem),
-        }
-    }
-}
 
 /// The remote MCP server, as this process sees it.
 #[derive(Debug)]
@@ -258,7 +123,7 @@ impl Remote {
                     // What was asked counts, not what it was capped to: waiting in vain helps nobody.
                     let until = Instant::now().checked_add(asked.unwrap_or(wait));
                     if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
-                        let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                        let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                         let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
                             .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
@@ -266,7 +131,7 @@ impl Remote {
                     tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
-                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                     out.whereabouts.came_back();
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
@@ -278,13 +143,13 @@ impl Remote {
                     };
                 }
                 status if status.is_success() => {
-                    let mut exchange = self.accept(response, out).await?;
+                    let mut exchange = self.accept(response, out);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
                     return Ok(exchange);
                 }
                 status => {
                     let bound = self.refusal_bound(response.headers());
-                    let body = read_whole(&url, &mut response, bound).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, bound).await.unwrap_or_default();
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
@@ -353,7 +218,13 @@ impl Remote {
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
                     let url = response.url().clone();
                     let patience = Patience { idle, owed: Arc::clone(&self.owed) };
-                    return Ok(Some(Stream::new(url, response, self.settings.limits.max_message_bytes, patience)));
+                    return Ok(Some(Stream::new(
+                        self.http.clone(),
+                        url,
+                        response,
+                        self.settings.limits.max_message_bytes,
+                        patience,
+                    )));
                 }
                 status => {
                     let url = response.url().clone();
@@ -362,7 +233,7 @@ impl Remote {
                     {
                         self.gate.close_for(retry_after::wait(Some(asked), 1, retry_after::noise()));
                     }
-                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                     return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
                 }
             }
@@ -412,7 +283,7 @@ impl Remote {
             let Some(sent) = patience.wait(client.execute(message)).await else {
                 return Err(NetError::timed_out(&url, idle).into());
             };
-            let response = sent.map_err(|e| NetError::of(&url, &e))?;
+            let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             let status = response.status();
             let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
             match again {
@@ -431,31 +302,25 @@ impl Remote {
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 
-    async fn accept(&self, mut response: Response, out: &Outgoing) -> Result<Exchange, Failure> {
+    /// An answer with a good status; its body is left for when somebody has room for it.
+    fn accept(&self, mut response: Response, out: &Outgoing) -> Exchange {
         let url = response.url().clone();
         let limits = &self.settings.limits;
         let media = Media::of(response.headers());
         if response.status() == StatusCode::ACCEPTED && media != Media::Events {
-            return Ok(Exchange::accepted(std::mem::take(response.headers_mut())));
+            return Exchange::accepted(std::mem::take(response.headers_mut()));
         }
         if media == Media::Events {
             let headers = std::mem::take(response.headers_mut());
             let idle = (!out.listens).then_some(limits.idle);
             let patience = Patience { idle, owed: Arc::clone(&self.owed) };
-            let stream = Stream::new(url, response, limits.max_message_bytes, patience);
-            return Ok(Exchange::stream(headers, stream));
+            let stream = Stream::new(self.http.clone(), url, response, limits.max_message_bytes, patience);
+            return Exchange::stream(headers, stream);
         }
-        let reading = read_whole(&url, &mut response, limits.max_message_bytes);
-        let body =
-            tokio::time::timeout(limits.idle, reading).await.map_err(|_| NetError::timed_out(&url, limits.idle))??;
         let headers = std::mem::take(response.headers_mut());
-        if body.trim_ascii().is_empty() {
-            return Ok(Exchange::accepted(headers));
-        }
-        if media == Media::Other && out.expects.is_some() && peek(&body).is_err() {
-            return Err(explain_refusal(&self.settings, &url, response.status(), &headers, &body).into());
-        }
-        Ok(Exchange::whole(headers, body))
+        let settings = Arc::clone(&self.settings);
+        let expects = out.expects.is_some();
+        Exchange::unread(headers, Unread { settings, response, expects, http: self.http.clone() })
     }
 
     /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.
@@ -502,6 +367,7 @@ fn same_origin(a: &Url, b: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::IdKey;
 
     #[test]
     fn a_bearer_stays_within_the_origin_it_was_made_for() {
