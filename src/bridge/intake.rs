@@ -165,6 +165,10 @@ impl Bridge {
             && let Ok(looked_at) = Params::of(params)
         {
             item.mirrored = self.mirrors.headers_without_request(method, &looked_at);
+            if item.mirrored.is_some() && method == "notifications/cancelled" {
+                // Closing a stream is what cancels in the stateless era; of one that is closed there is nothing to say.
+                return;
+            }
         }
         tracing::debug!(method, "notification");
         self.lane.push(item);

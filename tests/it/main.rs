@@ -15,5 +15,6 @@ mod packaging;
 mod proxy;
 mod sessions;
 mod signing_in;
+mod stateless;
 mod support;
 mod throttle;
