@@ -65,6 +65,9 @@ impl Authorizer {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
+        if self.is_machine() {
+            return Err(Problem::new(ProblemId::TokenRejected).with("host", self.service()));
+        }
         if self.sign_in_is_under_way() {
             self.tell_link();
             self.follow();
@@ -72,7 +75,10 @@ impl Authorizer {
         }
         self.may_start(reason)?;
         tracing::info!(?reason, "sign-in started");
-        self.tell(AuthState::SigningIn { link: None });
+        // With a token that is good for other things, somebody stays signed in while a wider scope is asked for.
+        if self.newer_than(None).is_none() {
+            self.tell(AuthState::SigningIn { link: None });
+        }
         let started = if self.settings.token_store == TokenStoreKind::Memory {
             self.sign_in_here();
             Ok(())
@@ -107,12 +113,17 @@ impl Authorizer {
     /// `Failed` with the reason when the sign-in ended without success, `SignInNeeded` (with the link, where there is one)
     /// when none is under way or the time is over, `NotNow` when the store cannot be asked.
     pub async fn wait_signed_in(self: &Arc<Self>, within: Duration) -> Result<(), AuthError> {
+        self.wait_newer(None, within).await
+    }
+
+    /// The same, when the token with this serial is not enough.
+    pub async fn wait_newer(self: &Arc<Self>, than: Option<u64>, within: Duration) -> Result<(), AuthError> {
         let deadline = Instant::now() + within;
         let mut state = self.watch();
         let mut was_under_way = false;
         let mut looked = self.look_again().await;
         loop {
-            if self.newer_than(None).is_some() {
+            if self.newer_than(than).is_some() {
                 return Ok(());
             }
             if self.sign_in_is_under_way() {
@@ -200,7 +211,7 @@ impl Authorizer {
     fn sign_in_here(self: &Arc<Self>) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let options = LoginOptions { open_browser: true, paste: None };
+            let options = LoginOptions { open_browser: true, ..LoginOptions::default() };
             let result = this.login(options, &mut Silent).await;
             this.sign_in_ended(result.err());
         });
@@ -212,12 +223,14 @@ impl Authorizer {
         // What an earlier one left behind must not be taken for the end of this one.
         pending::note(&self.files).remove();
         let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge())?;
+        // A token that is there already is no sign of success.
+        let than = self.newer_than(None).map(|bearer| bearer.serial);
         let end = end_of(child)?;
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let status = end.await.ok().flatten();
             let looked = this.look_again().await;
-            let failure = match (looked, this.newer_than(None)) {
+            let failure = match (looked, this.newer_than(than)) {
                 (_, Some(_)) => None,
                 (Err(error), None) => Some(error.into()),
                 // It left the field to another process, which is followed instead.

@@ -14,7 +14,7 @@ use super::layers::{Inputs, Layers};
 use super::origin::Origin;
 use super::paths::expand;
 use super::server::{self, UrlRefused};
-use super::settings::{CallbackHost, LogLevel, Product, Settings, TokenStoreKind};
+use super::settings::{CallbackHost, KeyAlgorithm, KeySettings, LogLevel, Product, Settings, TokenStoreKind};
 
 /// The settings, and how they came about.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
         report.default(Key::Profile, Some(settings.profile.clone()));
     }
     oauth(&mut settings, &mut report, inputs)?;
+    special(&mut settings, &mut report)?;
     rest(&mut settings, &mut report)?;
     let rows = report.rows;
     settings.told = told(&layers);
@@ -149,9 +150,69 @@ fn oauth(settings: &mut Settings, report: &mut Report<'_>, inputs: &Inputs) -> R
     callback.host = report.take(Key::CallbackHost, host)?.unwrap_or(callback.host);
     report.default(Key::CallbackHost, Some(callback.host.as_str().to_owned()));
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
-    callback.port = report.take(Key::CallbackPort, port)?.unwrap_or(callback.port);
+    if let Some(port) = report.take(Key::CallbackPort, port)? {
+        callback.port = port;
+        callback.free = false;
+    }
     report.default(Key::CallbackPort, Some(callback.port.to_string()));
     Ok(())
+}
+
+/// What only some servers, and clients without a person, need.
+fn special(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem> {
+    let oauth = &mut settings.oauth;
+    oauth.metadata_url = report.take(Key::ClientMetadataUrl, metadata_url)?;
+    report.default(Key::ClientMetadataUrl, None);
+    oauth.token_endpoint = report.take(Key::TokenEndpoint, |text| server::parse_url(text).ok())?;
+    report.default(Key::TokenEndpoint, None);
+    oauth.authorize_params = report.take(Key::AuthorizeParam, authorize_params)?.unwrap_or_default();
+    report.default(Key::AuthorizeParam, None);
+    for (key, value) in [
+        (Key::ClientCredentials, &mut oauth.client_credentials),
+        (Key::NoResource, &mut oauth.no_resource),
+        (Key::IdToken, &mut oauth.id_token),
+    ] {
+        *value = report.take(key, |text: &str| text.parse().ok())?.unwrap_or(*value);
+        report.default(key, Some(value.to_string()));
+    }
+    let file = report.take_path(Key::ClientKey)?;
+    report.default(Key::ClientKey, None);
+    let named = |text: &str| KeyAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == text);
+    let algorithm = report.take(Key::ClientKeyAlg, named)?;
+    report.default(Key::ClientKeyAlg, file.is_some().then(|| KeyAlgorithm::Es256.as_str().to_owned()));
+    oauth.key = file.map(|file| KeySettings { file, algorithm: algorithm.unwrap_or(KeyAlgorithm::Es256) });
+    Ok(())
+}
+
+/// The rules of the draft for such a client id: https, a path, no fragment, no user name.
+fn metadata_url(text: &str) -> Option<Url> {
+    let url = server::parse_url(text).ok()?;
+    (url.scheme() == "https" && url.path() != "/").then_some(url)
+}
+
+/// Parameters that this program sets itself, or whose meaning it would not keep to.
+const PROTOCOL_PARAMS: [&str; 12] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "request",
+    "request_uri",
+];
+
+fn authorize_params(text: &str) -> Option<Vec<(String, String)>> {
+    let each = text.split('&').map(|pair| {
+        let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
+        let own = PROTOCOL_PARAMS.iter().any(|own| name.eq_ignore_ascii_case(own));
+        (pair.contains('=') && !name.is_empty() && !own).then(|| (name.into_owned(), value.into_owned()))
+    });
+    each.collect()
 }
 
 fn client_secret(given: &Given, inputs: &Inputs) -> Result<Secret, Problem> {
@@ -183,7 +244,9 @@ fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem>
         let all = [TokenStoreKind::Keychain, TokenStoreKind::File, TokenStoreKind::Memory];
         all.into_iter().find(|kind| kind.as_str() == text)
     };
-    settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(settings.token_store);
+    // A token that can be had at any moment need not be kept, and a machine without people often has no keychain.
+    let usual = if settings.oauth.client_credentials { TokenStoreKind::Memory } else { settings.token_store };
+    settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(usual);
     report.default(Key::TokenStore, Some(settings.token_store.as_str().to_owned()));
 
     let bytes = |text: &str| text.parse::<u32>().ok().filter(|bytes| *bytes >= 1024);
@@ -315,7 +378,7 @@ fn told(layers: &Layers) -> Vec<String> {
             Key::MaxMessageBytes | Key::LogLevel | Key::LogFile | Key::KeepWithoutParent => continue,
             Key::ConnectWait | Key::IdleTimeout | Key::TotalTimeout | Key::MaxInFlight => continue,
             Key::ClientSecretFile if text == "-" => continue,
-            Key::ClientSecretFile | Key::CaFile => absolute(&expand(text, None)),
+            Key::ClientSecretFile | Key::CaFile | Key::ClientKey => absolute(&expand(text, None)),
             Key::Proxy if text.contains('@') => continue,
             _ => text.clone(),
         };

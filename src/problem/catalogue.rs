@@ -75,7 +75,7 @@ pub mod exit {
 pub const FACTS: &[&str] = &[
     "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
     "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "host", "id", "issuer", "key", "limit", "line", "link", "location", "member", "method", "minutes", "origin",
+    "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout", "member", "method", "minutes", "origin",
     "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
     "suggestion", "tool", "url",
@@ -266,6 +266,15 @@ catalogue! {
         InvalidClient,
         /// The authorization server does not know the redirect URL; fact `redirect_url`.
         RedirectUrlNotRegistered,
+        /// The server does not register this program; facts `issuer`, `status`, `error`, `error_description`.
+        RegistrationRefused,
+        /// A client id that was given out for one server is asked for by another; facts `client_id`, `expected`, `found`,
+        /// `logout`.
+        IssuerMoved,
+        /// The server offers no sign-in on another device; fact `issuer`.
+        DeviceNotOffered,
+        /// The code for another device is too old, or was refused.
+        DeviceCodeExpired,
         /// The client id belongs to the other environment; facts `client_id`, `url`, `other_url`.
         WrongEnvironment,
         /// There is no authorization server to be found; facts `url`, `detail`.
@@ -326,6 +335,10 @@ catalogue! {
         SecretInArguments,
         /// The file with the client secret cannot be used; facts `file`, `detail`.
         SecretFileUnusable,
+        /// The access token that was typed cannot be used; fact `detail`.
+        TokenUnusable,
+        /// The client's private key cannot be used; facts `file`, `detail`.
+        ClientKeyUnusable,
         /// No home directory is known.
         NoHome,
         /// The log file cannot be written; fact `file`.
