@@ -32,8 +32,24 @@ pub fn start(level: Level, file: Option<&Path>) -> Result<(), Problem> {
 }
 
 /// Sends panics through the log, and so through redaction, instead of straight to stderr.
+///
+/// A panic in a library's own thread (the callback listener's, when a browser resets at the wrong moment) is contained
+/// there and is nobody's concern; one in our code is a fault to report.
 pub fn report_panics() {
-    std::panic::set_hook(Box::new(|panic| tracing::error!("internal fault: {panic}")));
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| (at.file(), at.line()));
+        let payload = panic.payload();
+        let text =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let what = text.unwrap_or("no message");
+        match place {
+            // Files of ours are named from the crate's folder; libraries lie in a folder of this machine.
+            Some((file, line)) if std::path::Path::new(file).is_relative() => {
+                tracing::error!("internal fault at {file}:{line}: {what}");
+            }
+            _ => tracing::debug!("a library's fault, contained: {what}"),
+        }
+    }));
 }
 
 fn targets(level: Level) -> Targets {

@@ -4,13 +4,12 @@
 //! stream that can be taken up again. A request whose effect is unknown is only tried again when [`super::safety`] allows
 //! it, and then under an id of ours, because the server may still hold the first.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
 
 use crate::http::retry_after;
@@ -19,13 +18,11 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::{Exchange, Failure, Outgoing};
 
 use super::Bridge;
-use super::batch::Seat;
-use super::connection::Need;
-use super::hello::Hello;
+use super::answering::{InFlight, LastResort, Work};
 use super::lane::Item;
-use super::pending::Ticket;
 use super::server_side::Heard;
 use super::sign_in::Meanwhile;
+use super::stdio::Reserved;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
 const AFTERWARDS: Duration = Duration::from_secs(1);
@@ -37,53 +34,6 @@ const MOST_SIGN_INS: u32 = 2;
 const MOST_REPEATS: u32 = 3;
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
 const PROBE: Duration = Duration::from_secs(5);
-
-/// A request that has no answer yet.
-#[derive(Debug)]
-pub struct InFlight {
-    /// As the client wrote it.
-    pub body: Bytes,
-    /// Its id, as it was written.
-    pub id: Box<RawValue>,
-    /// Its id, comparable.
-    pub key: IdKey,
-    /// The method.
-    pub method: String,
-    /// The tool of a `tools/call`.
-    pub tool: Option<String>,
-    /// Where the client wants to hear of progress.
-    pub progress: Option<Box<RawValue>>,
-    /// How far the session must be.
-    pub need: Need,
-    /// For a request of the stateless era: the headers that repeat parts of it.
-    pub mirrored: Option<HeaderMap>,
-    /// The right to answer it.
-    pub ticket: Ticket,
-    /// Its place in a batch, if it came in one.
-    pub seat: Mutex<Option<Seat>>,
-}
-
-/// What a request asks for.
-#[derive(Debug)]
-pub enum Work {
-    /// Asking the server.
-    Carry,
-    /// Opening the session; the server's answer comes through the channel.
-    Initialize(Arc<Hello>, oneshot::Receiver<Bytes>),
-    /// Whether the server speaks the stateless era.
-    Discover,
-    /// The sign-in tool.
-    SignIn,
-    /// Whether this process lives.
-    Pong,
-}
-
-impl InFlight {
-    /// Whether it opens a stream that stays open.
-    pub fn listens(&self) -> bool {
-        self.method == "subscriptions/listen"
-    }
-}
 
 /// How a request goes over the wire this time.
 #[derive(Debug)]
@@ -107,6 +57,16 @@ impl Wire {
             again: false,
         }
     }
+}
+
+/// An answer, as far as the server has sent it.
+#[derive(Debug)]
+struct Answered {
+    answer: Bytes,
+    /// What may follow the answer on its stream.
+    exchange: Option<Exchange>,
+    /// Room for it in the output, when it was taken before.
+    room: Option<Reserved>,
 }
 
 /// How often what has been tried.
@@ -161,7 +121,7 @@ impl Bridge {
         let mut tries = Tries::default();
         loop {
             match self.attempt(request, &wire).await {
-                Ok((answer, exchange)) => {
+                Ok(Answered { answer, exchange, room }) => {
                     if tries.headers == 0
                         && let Some(fresh) = self.fresh_headers(request, wire.mirrored.as_ref(), &answer).await
                     {
@@ -171,7 +131,7 @@ impl Bridge {
                         continue;
                     }
                     let answer = if wire.renamed { with_own_id(&answer, &request.id) } else { answer };
-                    self.answer(request, self.learn(request, answer)).await;
+                    self.answer_in(request, self.learn(request, answer), room).await;
                     return self.read_rest(exchange).await;
                 }
                 Err(failure) => match self.next_try(request, &mut wire, &mut tries, failure).await {
@@ -196,6 +156,14 @@ impl Bridge {
                 tries.sessions += 1;
                 self.session_lost(epoch);
                 Next::Again
+            }
+            Failure::Scope { problem, narrow } if tries.sign_ins < MOST_SIGN_INS => {
+                tries.sign_ins += 1;
+                match self.widen(request, problem, narrow).await {
+                    Meanwhile::TryAgain => Next::Again,
+                    Meanwhile::Result(result) => Next::Result(result),
+                    Meanwhile::Problem(problem) => Next::GiveUp(problem),
+                }
             }
             Failure::SignIn(problem) if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
@@ -265,10 +233,10 @@ impl Bridge {
     }
 
     /// Sends the request once and reads until its answer.
-    async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &Wire) -> Result<(Bytes, Option<Exchange>), Failure> {
+    async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &Wire) -> Result<Answered, Failure> {
         self.ready(request.need).await?;
         if let Some(answer) = self.not_offered(request) {
-            return Ok((answer, None));
+            return Ok(Answered { answer, exchange: None, room: None });
         }
         let out = Outgoing {
             body: wire.body.clone(),
@@ -280,14 +248,21 @@ impl Bridge {
         };
         let mut exchange = self.remote.exchange(&out).await?;
         let id = if wire.renamed { None } else { Some(&*request.id) };
+        // Before the body is read: a client that does not read keeps answers at the server, not here.
+        let mut room = match exchange.to_read() {
+            Some(bytes) => self.output.reserve(bytes).await,
+            None => None,
+        };
         let mut stray = None;
         let mut unreadable = None;
         loop {
             let end = match exchange.next().await {
                 Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
-                    match self.hear(message, Some(&wire.key), id).await {
-                        Ok(Heard { answer: Some(answer), .. }) => return Ok((answer, Some(exchange))),
+                    match self.hear_with(message, Some(&wire.key), id, &mut room).await {
+                        Ok(Heard { answer: Some(answer), .. }) => {
+                            return Ok(Answered { answer, exchange: Some(exchange), room });
+                        }
                         Ok(heard) => stray = heard.stray.or(stray),
                         // On a stream the answer may still come.
                         Err(problem) => unreadable = Some(problem),
@@ -311,26 +286,6 @@ impl Bridge {
         }
     }
 
-    /// Tells the client's progress token that its request waits. Only before the server has begun: its own progress must
-    /// go on rising from where ours ends, so ours stays close to nothing.
-    fn progress_teller(&self, request: &InFlight) -> Option<Arc<dyn Fn(Duration) + Send + Sync>> {
-        let token = request.progress.clone()?;
-        let output = self.output.clone();
-        let told = std::sync::atomic::AtomicU32::new(0);
-        Some(Arc::new(move |wait: Duration| {
-            let n = told.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            let params = json!({
-                "progress": f64::from(n) * 1e-6,
-                "message": format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)),
-            });
-            // The token goes back as it was written.
-            let params = params.to_string().replacen('{', &format!("{{\"progressToken\":{token},"), 1);
-            output.push(Bytes::from(format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#
-            )));
-        }))
-    }
-
     /// `server/discover`: the server's own answer, or "there is no such method" where it has none, so that clients which
     /// probe with it fall back to `initialize` at once.
     async fn discover(self: &Arc<Self>, request: &InFlight) {
@@ -341,7 +296,7 @@ impl Bridge {
             answer = tokio::time::timeout(PROBE, self.attempt(request, &wire)) => answer,
         };
         match answer {
-            Ok(Ok((answer, _))) => self.answer(request, answer).await,
+            Ok(Ok(Answered { answer, room, .. })) => self.answer_in(request, answer, room).await,
             _ => {
                 let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
                 self.answer(request, write::error(Some(&request.id), &problem.to_json_rpc_error())).await;
@@ -359,68 +314,6 @@ impl Bridge {
             self.lane.push(Item::new(Bytes::from(body), request.need));
         }
         self.answer_problem(request, problem).await;
-    }
-
-    /// Gives the one answer, unless the client has cancelled meanwhile.
-    pub(super) async fn answer(&self, request: &InFlight, line: Bytes) {
-        let Some(_answering) = self.pending.answer(&request.key, &request.ticket) else { return };
-        let seat = request.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match seat {
-            Some(seat) => seat.fill(line),
-            None => self.output.send(line).await,
-        }
-    }
-
-    /// Gives a result of the bridge's own, with what results of the stateless era must have.
-    pub(super) async fn answer_result(&self, request: &InFlight, result: &Value) {
-        if request.mirrored.is_none() {
-            return self.answer(request, write::result(&request.id, result)).await;
-        }
-        let mut result = result.clone();
-        result["resultType"] = json!("complete");
-        if request.method.ends_with("/list") {
-            result["ttlMs"] = json!(0);
-            result["cacheScope"] = json!("private");
-        }
-        self.answer(request, write::result(&request.id, &result)).await;
-    }
-
-    /// A failed tool call is a result that the model reads; anything else is an error that the client reads.
-    pub(super) async fn answer_problem(&self, request: &InFlight, problem: &Problem) {
-        let problem = &match problem.fact("command") {
-            Some(_) => problem.clone(),
-            // Many texts name it, and only the settings know it.
-            None => problem.clone().with("command", self.settings.command("login")),
-        };
-        tracing::info!(method = request.method, %problem, "answered with a problem");
-        if request.method == "tools/call" {
-            self.answer_result(request, &problem.to_tool_result()).await;
-        } else {
-            self.answer(request, write::error(Some(&request.id), &problem.to_json_rpc_error())).await;
-        }
-    }
-
-    /// The client was told that there are tools, prompts and resources before the server could be asked. Where it turns
-    /// out to have none of a kind, its lists are empty.
-    fn not_offered(&self, request: &InFlight) -> Option<Bytes> {
-        let offers = self.connection.corrected()?;
-        let (family, _) = request.method.split_once('/')?;
-        let offered = match family {
-            "tools" => offers.tools,
-            "prompts" => offers.prompts,
-            "resources" => offers.resources,
-            _ => true,
-        };
-        if offered {
-            return None;
-        }
-        Some(match empty_list(&request.method) {
-            Some(list) => write::result(&request.id, &list),
-            None => {
-                let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
-                write::error(Some(&request.id), &problem.to_json_rpc_error())
-            }
-        })
     }
 
     /// Reads what follows the answer on its stream: usually nothing but the end.
@@ -458,35 +351,4 @@ fn with_own_id(answer: &Bytes, id: &RawValue) -> Bytes {
         Ok(text) => write::with_id(text, id),
         Err(_) => answer.clone(),
     }
-}
-
-/// Answers a request whose task ended without an answer: a fault of this program, which the client must not wait for.
-struct LastResort<'a> {
-    bridge: &'a Bridge,
-    request: &'a InFlight,
-}
-
-impl Drop for LastResort<'_> {
-    fn drop(&mut self) {
-        if let Some(_answering) = self.bridge.pending.answer(&self.request.key, &self.request.ticket) {
-            let problem = Problem::new(ProblemId::InternalError).with("detail", "a request was dropped");
-            let line = write::error(Some(&self.request.id), &problem.to_json_rpc_error());
-            match self.request.seat.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(seat) => seat.fill(line),
-                None => self.bridge.output.push(line),
-            }
-        }
-    }
-}
-
-/// The empty answer to a list method.
-pub fn empty_list(method: &str) -> Option<Value> {
-    let member = match method {
-        "tools/list" => "tools",
-        "prompts/list" => "prompts",
-        "resources/list" => "resources",
-        "resources/templates/list" => "resourceTemplates",
-        _ => return None,
-    };
-    Some(json!({ member: [] }))
 }

@@ -21,7 +21,7 @@ use crate::remote::standing::{Over, Standing};
 use crate::remote::{Failure, Outgoing, Session};
 
 use super::Bridge;
-use super::carry::{InFlight, Work};
+use super::answering::{InFlight, Work};
 use super::hello::{Hello, Offers, Welcome};
 
 /// How far the session must be before a message may go.
@@ -194,7 +194,7 @@ impl Bridge {
         }
         inner.waiting = None;
         inner.stood_in = true;
-        inner.told = Some(hello.revision_without_server().to_owned());
+        inner.told = Some(hello.revision_without_server().as_str().to_owned());
         Some(write::result(&hello.id, &hello.minimal_result(&self.settings)))
     }
 
@@ -330,8 +330,8 @@ impl Bridge {
         }
         let id = self.own_ids.next();
         let key = IdKey::Text(id.trim_matches('"').to_owned());
-        let told = inner.told.as_deref().unwrap_or_else(|| hello.revision_without_server());
-        let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(hello.again(&id, told)) };
+        let told = inner.told.clone().unwrap_or_else(|| hello.revision_without_server().as_str().to_owned());
+        let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(hello.again(&id, &told)) };
         Some(Opening { out, key, id: None })
     }
 

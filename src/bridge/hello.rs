@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::config::{Product, Settings};
+use crate::config::Settings;
 use crate::message::IdKey;
 
 /// What the client said in `initialize`, kept for every session that is opened on its behalf.
@@ -55,7 +55,7 @@ impl Hello {
 
     /// The revision to answer without the server: what the client asked for if it is known here, and never a newer one
     /// (clients disconnect when they are answered one that they do not know).
-    pub fn revision_without_server(&self) -> &'static str {
+    pub fn revision_without_server(&self) -> ProtocolVersion {
         const KNOWN: [ProtocolVersion; 4] = [
             ProtocolVersion::V_2025_11_25,
             ProtocolVersion::V_2025_06_18,
@@ -64,23 +64,11 @@ impl Hello {
         ];
         // Revisions are dates, so their order is the order of their texts.
         let asked = self.asked.as_deref().unwrap_or_default();
-        let version = KNOWN.into_iter().find(|known| known.as_str() <= asked);
-        match version.as_ref().map(ProtocolVersion::as_str) {
-            Some("2025-11-25") => "2025-11-25",
-            Some("2025-06-18") => "2025-06-18",
-            Some("2025-03-26") => "2025-03-26",
-            _ => "2024-11-05",
-        }
+        KNOWN.into_iter().find(|known| known.as_str() <= asked).unwrap_or(ProtocolVersion::V_2024_11_05)
     }
 
     /// The result that stands in for the server's own.
     pub fn minimal_result(&self, settings: &Settings) -> Value {
-        let revision = match self.revision_without_server() {
-            "2025-11-25" => ProtocolVersion::V_2025_11_25,
-            "2025-06-18" => ProtocolVersion::V_2025_06_18,
-            "2025-03-26" => ProtocolVersion::V_2025_03_26,
-            _ => ProtocolVersion::V_2024_11_05,
-        };
         let mut tools = ToolsCapability::default();
         tools.list_changed = Some(true);
         let mut prompts = PromptsCapability::default();
@@ -91,16 +79,13 @@ impl Hello {
         capabilities.tools = Some(tools);
         capabilities.prompts = Some(prompts);
         capabilities.resources = Some(resources);
-        let name = match settings.product {
-            Product::Planhat | Product::PlanhatDemo => "Planhat".to_owned(),
-            Product::Other => settings.url.host_str().unwrap_or("remote").to_owned(),
-        };
+        let name = settings.service_name();
         let instructions = format!(
             "The connection to {name} is not ready yet: it may need a sign-in in the user's browser, or the server may \
              be out of reach. List the tools, and use what is offered."
         );
         let result = InitializeResult::new(capabilities)
-            .with_protocol_version(revision)
+            .with_protocol_version(self.revision_without_server())
             .with_server_info(Implementation::new("planhat-mcp", env!("CARGO_PKG_VERSION")))
             .with_instructions(instructions);
         serde_json::to_value(result).unwrap_or_default()
@@ -192,7 +177,7 @@ mod tests {
             ("2099-01-01", "2025-11-25"),
             ("2020-01-01", "2024-11-05"),
         ] {
-            assert_eq!(hello(&format!(r#"{{"protocolVersion":"{asked}"}}"#)).revision_without_server(), told);
+            assert_eq!(hello(&format!(r#"{{"protocolVersion":"{asked}"}}"#)).revision_without_server().as_str(), told);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Every line of stdin, in order: what it is, and what it starts.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -10,8 +10,8 @@ use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::{Problem, ProblemId};
 
 use super::Bridge;
+use super::answering::{InFlight, Work};
 use super::batch::{self, Seat};
-use super::carry::{InFlight, Work};
 use super::connection::Need;
 use super::hello::Hello;
 use super::lane::Item;
@@ -32,8 +32,17 @@ fn cancellation_of(body: &Bytes, params: Option<&RawValue>, id: &RawValue) -> By
 }
 
 impl Bridge {
-    /// Takes the next line.
-    pub(super) fn take(self: &Arc<Self>, line: Line) {
+    /// Takes the next line; returns when there is room for the next one. A client that sends nonsense and does not read
+    /// what is said about it has to wait.
+    pub(super) async fn take(self: &Arc<Self>, line: Line) {
+        self.sort_line(line);
+        let refused = std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner));
+        for line in refused {
+            self.output.send(line).await;
+        }
+    }
+
+    fn sort_line(self: &Arc<Self>, line: Line) {
         let text = match line {
             Line::Text(text) => text,
             Line::TooLong(id) => {
@@ -178,7 +187,7 @@ impl Bridge {
         let line = write::error(id, &problem.to_json_rpc_error());
         match seat {
             Some(seat) => seat.clone().fill(line),
-            None => self.output.push(line),
+            None => self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(line),
         }
     }
 }

@@ -4,9 +4,10 @@
 //! is carried by a task of its own ([`carry`]), notifications and responses go through one lane that keeps their order
 //! ([`lane`]). [`connection`] opens the session with the server, [`sign_in`] says what happens while nobody is signed in.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
 
 use crate::auth::Authorizer;
@@ -14,6 +15,7 @@ use crate::config::Settings;
 use crate::remote::Remote;
 use crate::remote::mirror::Mirrors;
 
+pub mod answering;
 pub mod batch;
 pub mod carry;
 pub mod connection;
@@ -44,6 +46,8 @@ pub struct Bridge {
     auth: Arc<Authorizer>,
     remote: Arc<Remote>,
     output: Output,
+    /// What is to be said about the line of stdin that was just read.
+    refused: Mutex<Vec<Bytes>>,
     pending: Pending,
     connection: Connection,
     lane: Lane,

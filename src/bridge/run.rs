@@ -1,7 +1,7 @@
 //! The life of the bridge: start, lines, and the several ways to end.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -64,6 +64,7 @@ pub async fn run(
         settings,
         auth,
         output,
+        refused: Mutex::default(),
         pending: Pending::default(),
         connection: Connection::default(),
         lane: Lane::default(),
@@ -94,7 +95,7 @@ pub async fn run(
 /// Takes lines until their end, then waits until everything is answered.
 async fn serve(bridge: &Arc<Bridge>, lines: &mut mpsc::Receiver<Line>) {
     while let Some(line) = lines.recv().await {
-        bridge.take(line);
+        bridge.take(line).await;
     }
     bridge.closing.send_replace(true);
     bridge.pending.drained().await;
@@ -106,6 +107,8 @@ async fn wind_up(bridge: Arc<Bridge>, written: Written, background: JoinSet<()>)
     bridge.closing.send_replace(true);
     bridge.remote.goodbye().await;
     drop(background);
+    // Tasks that were told to stop let go of their places in batches now, so that these are written.
+    tokio::task::yield_now().await;
     bridge.output.finish();
     let _ = tokio::time::timeout(LAST_LINES, written.wait()).await;
 }

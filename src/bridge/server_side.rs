@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
 use super::Bridge;
-use super::stdio::Output;
+use super::stdio::{Output, Reserved};
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]
@@ -109,10 +109,21 @@ impl Bridge {
         awaited: Option<&IdKey>,
         id: Option<&RawValue>,
     ) -> Result<Heard, Problem> {
+        self.hear_with(body, awaited, id, &mut None).await
+    }
+
+    /// The same, while room for the answer is held; it is given back when something else has to be written first.
+    pub(super) async fn hear_with(
+        &self,
+        body: Bytes,
+        awaited: Option<&IdKey>,
+        id: Option<&RawValue>,
+        room: &mut Option<Reserved>,
+    ) -> Result<Heard, Problem> {
         let members: Vec<Bytes> = match peek(&body) {
             Ok(Peek::One(kind)) => {
                 let step = self.sort(&kind, &body, awaited, id);
-                return Ok(self.act(step, body).await);
+                return Ok(self.act(step, body, room).await);
             }
             // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
@@ -126,7 +137,7 @@ impl Bridge {
             match peek_object(text) {
                 Ok(kind) => {
                     let step = self.sort(&kind, &member, awaited, id);
-                    heard = heard.and(self.act(step, member).await);
+                    heard = heard.and(self.act(step, member, room).await);
                 }
                 Err(error) => tracing::warn!(%error, "a member of a server's batch was dropped"),
             }
@@ -151,7 +162,11 @@ impl Bridge {
         }
     }
 
-    async fn act(&self, step: Step, body: Bytes) -> Heard {
+    async fn act(&self, step: Step, body: Bytes, room: &mut Option<Reserved>) -> Heard {
+        if !matches!(step, Step::Answer(_)) {
+            // Who waits for room while holding some could wait for ever.
+            *room = None;
+        }
         match step {
             Step::Answer(line) => return Heard { answer: Some(write::one_line(line)), stray: None },
             Step::Pass => self.output.send(write::one_line(body)).await,

@@ -4,7 +4,6 @@
 //! sign-in tool is called. Never at start-up, never for a stream, never on reconnect. A client is not kept waiting longer
 //! than it is likely to bear: it gets the sign-in tool as its list, and a `list_changed` when there is a real one.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{CallToolResult, ContentBlock, ListToolsResult, Tool, ToolAnnotations};
@@ -12,11 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::Duration;
 
 use crate::auth::{AuthError, AuthState, SignInReason};
-use crate::config::Product;
 use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 
-use super::carry::{InFlight, empty_list};
+use super::answering::{InFlight, empty_list};
 use super::{Bridge, Flag};
 
 /// The tool that stands in for the server's while nobody is signed in. Never forwarded.
@@ -51,7 +49,9 @@ impl Bridge {
                 let first = !self.owed.listed_before.is_raised();
                 self.owed.listed_before.raise();
                 let started = if first { self.auth.start_sign_in(SignInReason::FirstList) } else { Ok(()) };
-                if started.is_ok() && self.is_signing_in() && self.wait_signed_in(limits.list_wait).await.is_ok() {
+                // Held once: a client that lists at every turn must not stall each time.
+                let held = first && started.is_ok() && self.is_signing_in();
+                if held && self.wait_signed_in(limits.list_wait).await.is_ok() {
                     return Meanwhile::TryAgain;
                 }
                 self.owed.tools.raise();
@@ -86,9 +86,40 @@ impl Bridge {
         }
     }
 
+    /// Decides what a request gets for which the sign-in does not reach; `narrow` is the token that it was sent with.
+    pub(super) async fn widen(&self, request: &InFlight, needed: Problem, narrow: Option<u64>) -> Meanwhile {
+        let limits = &self.settings.limits;
+        let (starts, wait) = match request.method.as_str() {
+            "tools/call" => (true, limits.call_wait),
+            "tools/list" => {
+                let first = !self.owed.listed_before.is_raised();
+                self.owed.listed_before.raise();
+                (first, limits.list_wait)
+            }
+            _ => (false, limits.call_wait),
+        };
+        if starts && let Err(problem) = self.auth.start_sign_in(SignInReason::Call) {
+            return Meanwhile::Problem(problem);
+        }
+        let mut closing = self.closing.subscribe();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.auth.wait_newer(narrow, wait) => outcome,
+            _ = closing.wait_for(|closing| *closing) => Err(AuthError::SignInNeeded(needed.clone())),
+        };
+        match outcome {
+            Ok(()) => Meanwhile::TryAgain,
+            Err(AuthError::SignInNeeded(_)) => Meanwhile::Problem(match self.auth.sign_in_link() {
+                Some(link) => needed.with("link", link),
+                None => needed,
+            }),
+            Err(AuthError::NotNow(problem) | AuthError::Failed(problem)) => Meanwhile::Problem(problem),
+        }
+    }
+
     /// The call of the sign-in tool.
     pub(super) async fn call_sign_in_tool(self: &Arc<Self>, request: &InFlight) {
-        let name = self.service_name();
+        let name = self.settings.service_name();
         if matches!(*self.auth.watch().borrow(), AuthState::SignedIn { .. }) {
             let text = format!("Already signed in to {name}. List the tools again to see what it offers.");
             return self.answer_result(request, &text_result(&text)).await;
@@ -155,15 +186,8 @@ impl Bridge {
         }
     }
 
-    fn service_name(&self) -> Cow<'_, str> {
-        match self.settings.product {
-            Product::Planhat | Product::PlanhatDemo => Cow::Borrowed("Planhat"),
-            Product::Other => Cow::Owned(crate::http::host_of(&self.settings.url)),
-        }
-    }
-
     fn sign_in_tool_list(&self) -> Value {
-        let name = self.service_name();
+        let name = self.settings.service_name();
         let description = format!(
             "Signs the user in to {name} in their browser. Nobody is signed in yet, so this is the only tool for now. Call \
              it when the user wants to use {name}: a browser page opens, the user signs in there, and the real tools \

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use memchr::memchr;
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::message::oversize::IdFinder;
 
@@ -19,6 +19,8 @@ const LINES_AHEAD: usize = 64;
 const OUTPUT_ROOM: usize = 8 * 1024 * 1024;
 /// Small lines that wait together are written together, up to about this many bytes.
 const COALESCE: usize = 64 * 1024;
+/// The room that is taken for an answer whose length the server does not say.
+const UNKNOWN_LENGTH: usize = 256 * 1024;
 const READ_SIZE: usize = 64 * 1024;
 
 /// What stdin brought.
@@ -139,6 +141,10 @@ pub struct Output {
     closed: watch::Receiver<bool>,
 }
 
+/// Room for one line; given back when it is dropped.
+#[derive(Debug)]
+pub struct Reserved(OwnedSemaphorePermit);
+
 #[derive(Debug)]
 enum Item {
     /// A line, and how much room it took.
@@ -183,6 +189,22 @@ impl Output {
             permit.forget();
             let _ = self.lines.send(Item::Line(line, permits));
         }
+    }
+
+    /// Takes room for a line that is still to be read, of `bytes` as far as that is known; waits while the client does
+    /// not read. So answers pile up at the server and not here.
+    pub async fn reserve(&self, bytes: Option<u64>) -> Option<Reserved> {
+        let bytes =
+            bytes.map_or(UNKNOWN_LENGTH, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM)).min(OUTPUT_ROOM);
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).acquire_many_owned(permits).await.ok().map(Reserved)
+    }
+
+    /// Writes a line that room was taken for.
+    pub fn send_reserved(&self, line: Bytes, reserved: Reserved) {
+        let permits = u32::try_from(reserved.0.num_permits()).unwrap_or(u32::MAX);
+        reserved.0.forget();
+        let _ = self.lines.send(Item::Line(line, permits));
     }
 
     /// Writes a short line of the bridge's own at once.

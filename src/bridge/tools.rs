@@ -10,7 +10,7 @@ use crate::message::{Kind, Peek, peek};
 use crate::remote::{Outgoing, mirror};
 
 use super::Bridge;
-use super::carry::InFlight;
+use super::answering::InFlight;
 
 impl Bridge {
     /// Learns from an answer to `tools/list`, and takes out of it what must not be used.

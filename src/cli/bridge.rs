@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 use crate::{bridge, clock};
 
-use super::{block_on, signals};
+use super::{block_on, signals, terminal};
 
 /// How long the end may wait for a renewed sign-in to be saved.
 const LAST_SAVE: Duration = Duration::from_secs(1);
@@ -22,6 +22,14 @@ const LAST_SAVE: Duration = Duration::from_secs(1);
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     let output = unbuffered_stdout()
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
+    if terminal::is_interactive() {
+        // Somebody tries it by hand, and would wait for a prompt.
+        terminal::tell(&format!(
+            "planhat-mcp is started by MCP clients and speaks JSON-RPC here, one message a line, to {}.\n\
+             Ctrl-D ends it; `planhat-mcp --help` says what else there is.\n",
+            settings.service_name()
+        ));
+    }
     block_on(async {
         let http = Http::new(settings.network.clone());
         let store = Store::open(&settings, Store::UNATTENDED);

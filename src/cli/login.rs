@@ -19,7 +19,7 @@ use crate::store::Store;
 
 use super::args::LoginArgs;
 use super::grant::{Grant, in_words};
-use super::{authorizer, block_on, server_name, table, terminal};
+use super::{authorizer, block_on, table, terminal};
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
@@ -68,7 +68,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&format!(
             "The access token for {} is kept {}, and is sent as it is. `{}` removes it.\n",
-            server_name(settings),
+            settings.service_name(),
             grant.kept,
             settings.command("logout")
         ));
@@ -146,7 +146,7 @@ pub fn introduction(settings: &Settings, device: bool) -> String {
     if !device && settings.oauth.client_id.is_some() {
         rows.push(("redirect", settings.oauth.callback.redirect_url()));
     }
-    format!("Signing in to {}.\n{}", server_name(settings), table(&rows))
+    format!("Signing in to {}.\n{}", settings.service_name(), table(&rows))
 }
 
 /// The code, where to type it, and how long that is possible.
@@ -196,7 +196,7 @@ fn page_errors(settings: &Settings) -> String {
 pub fn done(settings: &Settings, grant: &Grant, now: u64) -> String {
     format!(
         "\nSigned in to {}.\n{}\nYour MCP client can use it now. `{}` shows this again.\n",
-        server_name(settings),
+        settings.service_name(),
         table(&grant.rows(settings, now)),
         settings.command("status")
     )

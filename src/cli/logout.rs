@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::problem::render::wrap;
 use crate::store::Store;
 
-use super::{authorizer, block_on, server_name, terminal};
+use super::{authorizer, block_on, terminal};
 
 /// Signs out.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -22,7 +22,7 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
 
 /// What was done, and what a program cannot do; `None`: nobody was signed in.
 pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
-    let name = server_name(settings);
+    let name = settings.service_name();
     let Some(revoked) = revoked else {
         return format!("You were not signed in to {name} with the profile {}.\n", settings.profile);
     };

@@ -93,15 +93,6 @@ fn authorizer(settings: &Arc<Settings>, patience: Duration) -> Arc<Authorizer> {
     Authorizer::new(Arc::clone(settings), http, store, clock::system())
 }
 
-/// The server as a person calls it: `Planhat`, `Planhat (demo)`, or the host.
-fn server_name(settings: &Settings) -> String {
-    match settings.product {
-        config::Product::Planhat => "Planhat".to_owned(),
-        config::Product::PlanhatDemo => "Planhat (demo)".to_owned(),
-        config::Product::Other => settings.url.host_str().unwrap_or_default().to_owned(),
-    }
-}
-
 /// Rows of a label and a text, the texts in one column, wrapped at 80.
 fn table(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 4;

@@ -10,7 +10,7 @@ use crate::problem::catalogue::exit;
 use crate::store::Store;
 
 use super::grant::{self, Grant};
-use super::{authorizer, block_on, server_name, table, terminal};
+use super::{authorizer, block_on, table, terminal};
 
 /// Shows the state of this profile; the exit code says it to scripts.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -49,7 +49,7 @@ pub fn text(settings: &Settings, grant: Option<&Grant>, kept: &str, link: Option
             rows.push(("tokens", format!("would be kept {kept}")));
         }
     }
-    let mut out = format!("{}\n{}", server_name(settings), table(&rows));
+    let mut out = format!("{}\n{}", settings.service_name(), table(&rows));
     match (grant, link) {
         (None, Some(link)) => {
             out.push_str(&format!("\nA sign-in waits in the browser. This link opens its page again:\n\n{link}\n"));
@@ -68,7 +68,7 @@ fn without_sign_in(settings: &Settings) -> String {
     };
     let rows =
         [("server", settings.url.to_string()), ("profile", settings.profile.clone()), ("signed in", why.to_owned())];
-    format!("{}\n{}", server_name(settings), table(&rows))
+    format!("{}\n{}", settings.service_name(), table(&rows))
 }
 
 #[cfg(test)]

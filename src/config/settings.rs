@@ -72,6 +72,18 @@ impl Settings {
         }
     }
 
+    /// The service as a person calls it: `Planhat`, `Planhat (demo)`, or the host.
+    pub fn service_name(&self) -> String {
+        match self.product {
+            Product::Planhat => "Planhat".to_owned(),
+            Product::PlanhatDemo => "Planhat (demo)".to_owned(),
+            Product::Other => {
+                let host = self.url.host_str().unwrap_or_default();
+                self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+            }
+        }
+    }
+
     /// A command line for a terminal, such as `planhat-mcp login --tenant demo`, that meets the same server, profile
     /// and client as this run.
     pub fn command(&self, command: &str) -> String {

@@ -118,6 +118,27 @@ impl Http {
         by_wall.saturating_sub(monotonic.saturating_duration_since(last.monotonic)) > CLOCK_JUMP
     }
 
+    /// What a failed exchange with `url` is called.
+    pub fn explain(&self, url: &Url, error: &reqwest::Error) -> NetError {
+        NetError::of(url, error, self.proxy_for(url).as_deref())
+    }
+
+    /// The proxy that requests to `url` go through, as far as the settings and the environment say, without user name and
+    /// password.
+    fn proxy_for(&self, url: &Url) -> Option<String> {
+        if url.scheme() != "https" {
+            return None;
+        }
+        let set = self.inner.network.proxy.as_ref().map(|proxy| proxy.expose().clone());
+        let from_environment = || {
+            ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].iter().find_map(|name| std::env::var(name).ok())
+        };
+        let proxy = set.or_else(from_environment).filter(|proxy| !proxy.is_empty())?;
+        let proxy = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
+        let proxy = Url::parse(&proxy).ok()?;
+        Some(super::host_of(&proxy))
+    }
+
     /// One bounded exchange: no redirect is followed, the whole body is read.
     ///
     /// # Errors
@@ -126,9 +147,9 @@ impl Http {
         let url = request.url().clone();
         let client = self.client(&url).map_err(NetError::Unusable)?;
         let whole = async {
-            let mut response = client.execute(request).await.map_err(|e| NetError::of(&url, &e))?;
+            let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
             let mut body = Vec::new();
-            while let Some(piece) = response.chunk().await.map_err(|e| NetError::of(&url, &e))? {
+            while let Some(piece) = response.chunk().await.map_err(|e| self.explain(&url, &e))? {
                 if body.len() + piece.len() > bounds.max_body {
                     return Err(NetError::too_large(&url, bounds.max_body));
                 }

@@ -25,6 +25,8 @@ pub enum NetError {
         step: Step,
         /// The library's words, without the URL.
         detail: String,
+        /// The proxy that stands at fault.
+        proxy: Option<String>,
     },
 }
 
@@ -64,7 +66,9 @@ pub enum TlsTrouble {
 
 impl NetError {
     /// Sorts the library's error.
-    pub fn of(url: &Url, error: &reqwest::Error) -> Self {
+    ///
+    /// `proxy` is the proxy that requests to `url` go through, without user name and password.
+    pub fn of(url: &Url, error: &reqwest::Error, proxy: Option<&str>) -> Self {
         let step = if error.is_connect() {
             if error.is_dns() {
                 Step::Dns
@@ -80,21 +84,27 @@ impl NetError {
         } else {
             Step::Sent
         };
+        // Behind a proxy it is the proxy that was connected to, or that refused to connect further.
+        let step = match (step, proxy) {
+            (Step::Dns | Step::Connect | Step::ConnectTimeout, Some(_)) => Step::Proxy,
+            (step, _) => step,
+        };
         // The library's first line repeats the URL; its causes do not.
         let detail = error.source().map_or_else(|| "no detail".to_owned(), error_chain);
-        Self::Failed { host: host_of(url), step, detail }
+        let proxy = proxy.filter(|_| step == Step::Proxy).map(str::to_owned);
+        Self::Failed { host: host_of(url), step, detail, proxy }
     }
 
     /// No end of the answer within `limit`.
     pub fn timed_out(url: &Url, limit: Duration) -> Self {
         let detail = format!("no answer within {} s", limit.as_secs_f32());
-        Self::Failed { host: host_of(url), step: Step::Timeout(limit), detail }
+        Self::Failed { host: host_of(url), step: Step::Timeout(limit), detail, proxy: None }
     }
 
     /// More bytes than `limit`.
     pub fn too_large(url: &Url, limit: usize) -> Self {
         let detail = format!("more than {limit} bytes");
-        Self::Failed { host: host_of(url), step: Step::TooLarge(limit), detail }
+        Self::Failed { host: host_of(url), step: Step::TooLarge(limit), detail, proxy: None }
     }
 
     /// Whether the server surely did not get the request, so that sending it again cannot repeat an effect.
@@ -110,9 +120,9 @@ impl NetError {
 
 impl From<NetError> for Problem {
     fn from(error: NetError) -> Self {
-        let (host, step, detail) = match error {
+        let (host, step, detail, proxy) = match error {
             NetError::Unusable(problem) => return problem,
-            NetError::Failed { host, step, detail } => (host, step, detail),
+            NetError::Failed { host, step, detail, proxy } => (host, step, detail, proxy),
         };
         let id = match step {
             Step::Dns => ProblemId::DnsFailed,
@@ -132,6 +142,10 @@ impl From<NetError> for Problem {
             Step::Timeout(limit) => problem.with("seconds", limit.as_secs()),
             Step::TooLarge(limit) => problem.with("limit", limit),
             _ => problem,
+        };
+        let problem = match proxy {
+            Some(proxy) => problem.with("proxy", proxy),
+            None => problem,
         };
         problem.with("host", host).because(detail)
     }

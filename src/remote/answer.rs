@@ -1,5 +1,6 @@
 //! What comes back from a request: nothing, one JSON body, or a stream of events; each yields whole messages.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::config::{Product, Settings};
-use crate::http::{NetError, host_of};
+use crate::http::{Http, NetError, host_of};
+use crate::message::peek;
 use crate::problem::{Problem, ProblemId};
 
 use super::Failure;
@@ -30,13 +32,46 @@ pub struct Exchange {
 #[derive(Debug)]
 enum Body {
     Nothing,
+    Unread(Box<Unread>),
     Whole(Option<Bytes>),
     Stream(Box<Stream>),
+}
+
+/// A body that is read when somebody has room for it.
+#[derive(Debug)]
+pub struct Unread {
+    /// For its bounds, and to explain what is no answer.
+    pub settings: Arc<Settings>,
+    /// The answer, of which only the head was read.
+    pub response: Response,
+    /// Whether an answer is expected in it.
+    pub expects: bool,
+    /// How connection errors are told.
+    pub http: Http,
+}
+
+impl Unread {
+    /// The one message in it; `None` when it is empty.
+    async fn read(mut self, headers: &HeaderMap) -> Result<Option<Bytes>, Failure> {
+        let limits = &self.settings.limits;
+        let url = self.response.url().clone();
+        let reading = read_whole(&self.http, &url, &mut self.response, limits.max_message_bytes);
+        let body =
+            tokio::time::timeout(limits.idle, reading).await.map_err(|_| NetError::timed_out(&url, limits.idle))??;
+        if body.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        if self.expects && Media::of(headers) == Media::Other && peek(&body).is_err() {
+            return Err(explain_refusal(&self.settings, &url, self.response.status(), headers, &body).into());
+        }
+        Ok(Some(body))
+    }
 }
 
 /// A stream of events that is being read.
 #[derive(Debug)]
 pub struct Stream {
+    http: Http,
     url: Url,
     response: Response,
     decoder: Decoder,
@@ -105,6 +140,20 @@ impl Exchange {
         Self { headers, grant: None, body: Body::Whole(Some(message)) }
     }
 
+    /// An answer whose body is still to be read.
+    pub fn unread(headers: HeaderMap, unread: Unread) -> Self {
+        Self { headers, grant: None, body: Body::Unread(Box::new(unread)) }
+    }
+
+    /// How long the body is that [`Exchange::next`] will read as a whole, as far as the server says; `None` when nothing
+    /// is left to be read in that way.
+    pub fn to_read(&self) -> Option<Option<u64>> {
+        match &self.body {
+            Body::Unread(unread) => Some(unread.response.content_length()),
+            _ => None,
+        }
+    }
+
     /// An answer that is a stream.
     pub fn stream(headers: HeaderMap, stream: Stream) -> Self {
         Self { headers, grant: None, body: Body::Stream(Box::new(stream)) }
@@ -119,6 +168,10 @@ impl Exchange {
             Body::Nothing => Ok(None),
             Body::Whole(message) => Ok(message.take()),
             Body::Stream(stream) => stream.next().await,
+            Body::Unread(_) => match std::mem::replace(&mut self.body, Body::Nothing) {
+                Body::Unread(unread) => unread.read(&self.headers).await,
+                _ => Ok(None),
+            },
         }
     }
 }
@@ -128,15 +181,15 @@ impl Exchange {
     pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
         match &self.body {
             Body::Stream(stream) => stream.last_event_id().map(|id| (id, stream.retry())),
-            Body::Nothing | Body::Whole(_) => None,
+            Body::Nothing | Body::Whole(_) | Body::Unread(_) => None,
         }
     }
 }
 
 impl Stream {
     /// Reads `response` as events of at most `max` bytes.
-    pub fn new(url: Url, response: Response, max: usize, patience: Patience) -> Self {
-        Self { url, response, decoder: Decoder::new(max), max, patience }
+    pub fn new(http: Http, url: Url, response: Response, max: usize, patience: Patience) -> Self {
+        Self { http, url, response, decoder: Decoder::new(max), max, patience }
     }
 
     /// The next whole message; `None` when the server closed the stream.
@@ -151,7 +204,7 @@ impl Stream {
             let Some(piece) = self.patience.wait(self.response.chunk()).await else {
                 return Err(NetError::timed_out(&self.url, self.patience.idle.unwrap_or_default()).into());
             };
-            match piece.map_err(|e| NetError::of(&self.url, &e))? {
+            match piece.map_err(|e| self.http.explain(&self.url, &e))? {
                 None => return Ok(None),
                 Some(piece) => {
                     if self.decoder.push(piece).is_err() {
@@ -188,8 +241,8 @@ impl Stream {
 ///
 /// # Errors
 /// A [`NetError`] when it is cut or larger.
-pub async fn read_whole(url: &Url, response: &mut Response, max: usize) -> Result<Bytes, NetError> {
-    let next = |e: reqwest::Error| NetError::of(url, &e);
+pub async fn read_whole(http: &Http, url: &Url, response: &mut Response, max: usize) -> Result<Bytes, NetError> {
+    let next = |e: reqwest::Error| http.explain(url, &e);
     let announced = response.content_length().unwrap_or(0);
     if announced > max as u64 {
         return Err(NetError::too_large(url, max));

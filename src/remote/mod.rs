@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod mirror;
+pub mod outgoing;
 pub mod request;
 pub mod send;
 pub mod session;
@@ -13,5 +14,6 @@ pub mod sse;
 pub mod standing;
 
 pub use answer::Exchange;
-pub use send::{Failure, Outgoing, Remote};
+pub use outgoing::{Failure, Outgoing};
+pub use send::Remote;
 pub use session::Session;

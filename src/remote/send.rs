@@ -3,8 +3,7 @@
 //! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
 //! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,13 +15,13 @@ use url::Url;
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::{Gate, Http, NetError, Step, host_of, retry_after};
-use crate::message::{IdKey, Kind, Peek, peek};
+use crate::http::{Gate, Http, NetError, host_of, retry_after};
+use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 
-use super::answer::{Exchange, Media, Patience, Stream, explain_refusal, read_whole};
+use super::answer::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
 use super::session::OwedAnswers;
-use super::{Session, request};
+use super::{Failure, Outgoing, Session, request};
 
 /// How often a throttled request is sent again before its client is told.
 const MOST_THROTTLED: u32 = 8;
@@ -36,107 +35,6 @@ const REFUSAL_BODY: usize = 1024 * 1024;
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How long the goodbye at the end may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// One message on its way to the server.
-#[derive(Clone)]
-pub struct Outgoing {
-    /// As the client wrote it.
-    pub body: Bytes,
-    /// Whether an answer is expected, and under which id.
-    pub expects: Option<IdKey>,
-    /// Raised while the server may have it, lowered when a refusal says that it was not executed.
-    pub at_server: Arc<AtomicBool>,
-    /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
-    pub mirrored: Option<HeaderMap>,
-    /// Whether it opens a stream that is silent by nature.
-    pub listens: bool,
-    /// Is told how long the message has to wait, each time it has to.
-    pub on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
-}
-
-impl fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing")
-            .field("bytes", &self.body.len())
-            .field("expects", &self.expects)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Outgoing {
-    /// A message that expects no answer.
-    pub fn unanswered(body: Bytes) -> Self {
-        Self { body, expects: None, at_server: Arc::default(), mirrored: None, listens: false, on_wait: None }
-    }
-}
-
-/// Why a message did not get through, sorted by what the server may have done.
-#[derive(Debug, Clone)]
-pub enum Failure {
-    /// Somebody has to sign in; nothing was executed.
-    SignIn(Problem),
-    /// The session of this epoch is gone, as far as a 404 says so; nothing was executed.
-    SessionLost {
-        /// Which one.
-        epoch: u64,
-        /// What the 404 means if a new session does not help.
-        otherwise: Box<Problem>,
-    },
-    /// The server surely did not get it.
-    NotSent(Problem),
-    /// The server may have executed it, and may be able to answer later.
-    Unclear {
-        /// What happened.
-        problem: Problem,
-        /// How long the server asks to wait.
-        wait: Option<Duration>,
-    },
-    /// Anything else; trying again cannot help.
-    Explained(Problem),
-}
-
-impl Failure {
-    /// The problem, whatever else there is to say.
-    pub fn into_problem(self) -> Problem {
-        match self {
-            Self::SignIn(problem)
-            | Self::NotSent(problem)
-            | Self::Unclear { problem, .. }
-            | Self::Explained(problem) => problem,
-            Self::SessionLost { otherwise, .. } => *otherwise,
-        }
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Explained(problem)
-    }
-}
-
-impl From<NetError> for Failure {
-    fn from(error: NetError) -> Self {
-        let (final_, never_sent) = match &error {
-            NetError::Unusable(_) => (true, true),
-            NetError::Failed { step, .. } => (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent()),
-        };
-        let problem = Problem::from(error);
-        match (final_, never_sent) {
-            (true, _) => Self::Explained(problem),
-            (false, true) => Self::NotSent(problem),
-            (false, false) => Self::Unclear { problem, wait: None },
-        }
-    }
-}
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::SignInNeeded(problem) => Self::SignIn(problem),
-            AuthError::NotNow(problem) | AuthError::Failed(problem) => Self::Explained(problem),
-        }
-    }
-}
 
 /// The remote MCP server, as this process sees it.
 #[derive(Debug)]
@@ -222,7 +120,7 @@ impl Remote {
                     // What was asked counts, not what it was capped to: waiting in vain helps nobody.
                     let until = Instant::now().checked_add(asked.unwrap_or(wait));
                     if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
-                        let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                        let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                         let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
                             .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
@@ -230,7 +128,7 @@ impl Remote {
                     tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
-                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                     out.at_server.store(false, Ordering::Relaxed);
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
@@ -241,14 +139,19 @@ impl Remote {
                         }
                     };
                 }
+                StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
+                    out.at_server.store(false, Ordering::Relaxed);
+                    renewals += 1;
+                    self.widen(renewals, bearer.as_ref(), response.headers()).await?;
+                }
                 status if status.is_success() => {
-                    let mut exchange = self.accept(response, out).await?;
+                    let mut exchange = self.accept(response, out);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
                     return Ok(exchange);
                 }
                 status => {
                     let bound = self.refusal_bound(response.headers());
-                    let body = read_whole(&url, &mut response, bound).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, bound).await.unwrap_or_default();
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
@@ -317,7 +220,13 @@ impl Remote {
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
                     let url = response.url().clone();
                     let patience = Patience { idle, owed: Arc::clone(&self.owed) };
-                    return Ok(Some(Stream::new(url, response, self.settings.limits.max_message_bytes, patience)));
+                    return Ok(Some(Stream::new(
+                        self.http.clone(),
+                        url,
+                        response,
+                        self.settings.limits.max_message_bytes,
+                        patience,
+                    )));
                 }
                 status => {
                     let url = response.url().clone();
@@ -326,7 +235,7 @@ impl Remote {
                     {
                         self.gate.close_for(retry_after::wait(Some(asked), 1, retry_after::noise()));
                     }
-                    let body = read_whole(&url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
                     return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
                 }
             }
@@ -353,11 +262,33 @@ impl Remote {
         self.set_session(session.successor());
     }
 
+    /// Gets a token with a wider scope after a 403 that wants one, or says why there is none.
+    async fn widen(&self, tried: u32, narrow: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
+        let challenge = Challenge::from_headers(headers);
+        if tried > MOST_RENEWALS {
+            let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
+            return Err(Failure::Explained(match challenge.scope {
+                Some(scope) => problem.with("scope", scope),
+                None => problem,
+            }));
+        }
+        match self.auth.step_up(narrow, challenge).await {
+            Ok(_) => Ok(()),
+            Err(AuthError::SignInNeeded(problem)) => {
+                Err(Failure::Scope { problem, narrow: narrow.map(|bearer| bearer.serial) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Gets another token after a 401, or says why there is none.
     async fn renew(&self, tried: u32, rejected: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
         let challenge = Challenge::from_headers(headers);
         if tried > MOST_RENEWALS {
             self.auth.note_challenge(challenge);
+            if let Some(rejected) = rejected {
+                self.auth.give_up_on(rejected);
+            }
             let problem = Problem::new(ProblemId::TokenRejected);
             return Err(Failure::SignIn(problem.with("host", host_of(&self.settings.url))));
         }
@@ -376,7 +307,7 @@ impl Remote {
             let Some(sent) = patience.wait(client.execute(message)).await else {
                 return Err(NetError::timed_out(&url, idle).into());
             };
-            let response = sent.map_err(|e| NetError::of(&url, &e))?;
+            let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             let status = response.status();
             let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
             match again {
@@ -395,31 +326,25 @@ impl Remote {
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 
-    async fn accept(&self, mut response: Response, out: &Outgoing) -> Result<Exchange, Failure> {
+    /// An answer with a good status; its body is left for when somebody has room for it.
+    fn accept(&self, mut response: Response, out: &Outgoing) -> Exchange {
         let url = response.url().clone();
         let limits = &self.settings.limits;
         let media = Media::of(response.headers());
         if response.status() == StatusCode::ACCEPTED && media != Media::Events {
-            return Ok(Exchange::accepted(std::mem::take(response.headers_mut())));
+            return Exchange::accepted(std::mem::take(response.headers_mut()));
         }
         if media == Media::Events {
             let headers = std::mem::take(response.headers_mut());
             let idle = (!out.listens).then_some(limits.idle);
             let patience = Patience { idle, owed: Arc::clone(&self.owed) };
-            let stream = Stream::new(url, response, limits.max_message_bytes, patience);
-            return Ok(Exchange::stream(headers, stream));
+            let stream = Stream::new(self.http.clone(), url, response, limits.max_message_bytes, patience);
+            return Exchange::stream(headers, stream);
         }
-        let reading = read_whole(&url, &mut response, limits.max_message_bytes);
-        let body =
-            tokio::time::timeout(limits.idle, reading).await.map_err(|_| NetError::timed_out(&url, limits.idle))??;
         let headers = std::mem::take(response.headers_mut());
-        if body.trim_ascii().is_empty() {
-            return Ok(Exchange::accepted(headers));
-        }
-        if media == Media::Other && out.expects.is_some() && peek(&body).is_err() {
-            return Err(explain_refusal(&self.settings, &url, response.status(), &headers, &body).into());
-        }
-        Ok(Exchange::whole(headers, body))
+        let settings = Arc::clone(&self.settings);
+        let expects = out.expects.is_some();
+        Exchange::unread(headers, Unread { settings, response, expects, http: self.http.clone() })
     }
 
     /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.
@@ -466,6 +391,7 @@ fn same_origin(a: &Url, b: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::IdKey;
 
     #[test]
     fn a_bearer_stays_within_the_origin_it_was_made_for() {

@@ -147,7 +147,8 @@ impl Decoder {
 
     fn end_of_event(&mut self) {
         if let Some(id) = self.id.take() {
-            self.last_id = Some(id);
+            // An empty id forgets the last one (HTML standard).
+            self.last_id = (!id.is_empty()).then_some(id);
         }
         if std::mem::take(&mut self.other_type) {
             self.data.clear();
@@ -211,6 +212,12 @@ mod tests {
     fn an_id_counts_only_once_its_event_is_complete() {
         let (_, id, _) = decode(&[b"id: 1\ndata: a\n\nid: 2\ndata: b\n"]);
         assert_eq!(id.as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn an_empty_id_forgets_the_last_one() {
+        let (_, id, _) = decode(&[b"id: 1\ndata: a\n\nid\ndata: b\n\n"]);
+        assert_eq!(id, None);
     }
 
     #[test]

@@ -85,7 +85,8 @@ def main():
     expect(not clear, f"missed clearly, twice: {', '.join(clear)}")
 
 
-try:
-    main()
-except parts.Failed as error:
-    sys.exit(f"bench: {error}")
+if __name__ == "__main__":
+    try:
+        main()
+    except parts.Failed as error:
+        sys.exit(f"bench: {error}")

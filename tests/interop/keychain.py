@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The bridge and a real keychain: gnome-keyring on a message bus of its own, unlocked, locked and absent.
+"""The whole program and a real keychain: gnome-keyring on a message bus of its own, unlocked, locked and absent.
 
 Needs the programs dbus-daemon, gdbus, gnome-keyring-daemon and secret-tool. Nothing of the user's own keychain is touched.
 """
@@ -168,7 +168,10 @@ def locked():
             expect(status.returncode == 5 and "locked" in status.stderr, f"status: {status}")
             logout = command(home, "logout", environment=alone)
             expect(logout.returncode == 5 and "locked" in logout.stderr, f"logout: {logout}")
-            step("locked: status and logout say so")
+            login = command(home, "login", environment=with_browser)
+            expect(login.returncode == 5 and "locked" in login.stderr, f"login: {login}")
+            expect(tenant.counted("authorize_hits") == 1, "login lets somebody sign in, and only then finds it locked")
+            step("locked: status, logout and login say so, and no tab opens")
             keyring.unlock()
             expect(keyring.items() == items, f"{items} items before, {keyring.items()} after")
             # A keychain that said no is left alone for a moment, so that nobody is asked for the password ten times.

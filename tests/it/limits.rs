@@ -180,7 +180,7 @@ fn a_large_message_costs_less_than_two_and_a_half_times_its_size() {
     let setup = Setup::with_token(Config { max_body: 128 << 20, ..Config::default() });
     setup.sandbox.on_method("vendor/large", RawReply::json(r#"{"jsonrpc":"2.0","id":{id},"result":{}}"#));
     let bridge = setup.open();
-    let size = 60 << 20;
+    let size = 24 << 20;
     let peak = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", bridge.pid())).expect("Linux");
         let kb =

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longer than anything here takes; a test that waits this long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The token of a Private App, for tests that are not about signing in.
 pub const STATIC_TOKEN: &str = "sa_canary_static_0f1e2d3c";

@@ -47,7 +47,6 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
          \x20 export PLANHAT_MCP_CLIENT_SECRET={CLIENT_SECRET}\n\
          \x20 export PLANHAT_MCP_SCOPE=inclusive\n\
          \x20 export PLANHAT_MCP_CALLBACK_PORT={}\n\
-         \x20 export PLANHAT_MCP_SCOPE=inclusive\n\
          \x20 planhat-mcp login --token-store file\n\
          \x20 planhat-mcp status --token-store file\n\n\
          {COMMANDS}\n",

@@ -1,0 +1,123 @@
+//! A message on its way, and the ways in which it may not get through.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use tokio::time::Duration;
+
+use crate::auth::AuthError;
+use crate::http::{NetError, Step};
+use crate::message::IdKey;
+use crate::problem::Problem;
+
+/// One message on its way to the server.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// As the client wrote it.
+    pub body: Bytes,
+    /// Whether an answer is expected, and under which id.
+    pub expects: Option<IdKey>,
+    /// Raised while the server may have it, lowered when a refusal says that it was not executed.
+    pub at_server: Arc<AtomicBool>,
+    /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
+    pub mirrored: Option<HeaderMap>,
+    /// Whether it opens a stream that is silent by nature.
+    pub listens: bool,
+    /// Is told how long the message has to wait, each time it has to.
+    pub on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("bytes", &self.body.len())
+            .field("expects", &self.expects)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outgoing {
+    /// A message that expects no answer.
+    pub fn unanswered(body: Bytes) -> Self {
+        Self { body, expects: None, at_server: Arc::default(), mirrored: None, listens: false, on_wait: None }
+    }
+}
+
+/// Why a message did not get through, sorted by what the server may have done.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// Somebody has to sign in; nothing was executed.
+    SignIn(Problem),
+    /// Somebody has to agree to a wider scope; nothing was executed.
+    Scope {
+        /// What is missing.
+        problem: Problem,
+        /// The token that is too narrow, as in [`Bearer::serial`](crate::auth::Bearer::serial).
+        narrow: Option<u64>,
+    },
+    /// The session of this epoch is gone, as far as a 404 says so; nothing was executed.
+    SessionLost {
+        /// Which one.
+        epoch: u64,
+        /// What the 404 means if a new session does not help.
+        otherwise: Box<Problem>,
+    },
+    /// The server surely did not get it.
+    NotSent(Problem),
+    /// The server may have executed it, and may be able to answer later.
+    Unclear {
+        /// What happened.
+        problem: Problem,
+        /// How long the server asks to wait.
+        wait: Option<Duration>,
+    },
+    /// Anything else; trying again cannot help.
+    Explained(Problem),
+}
+
+impl Failure {
+    /// The problem, whatever else there is to say.
+    pub fn into_problem(self) -> Problem {
+        match self {
+            Self::SignIn(problem)
+            | Self::Scope { problem, .. }
+            | Self::NotSent(problem)
+            | Self::Unclear { problem, .. }
+            | Self::Explained(problem) => problem,
+            Self::SessionLost { otherwise, .. } => *otherwise,
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Explained(problem)
+    }
+}
+
+impl From<NetError> for Failure {
+    fn from(error: NetError) -> Self {
+        let (final_, never_sent) = match &error {
+            NetError::Unusable(_) => (true, true),
+            NetError::Failed { step, .. } => (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent()),
+        };
+        let problem = Problem::from(error);
+        match (final_, never_sent) {
+            (true, _) => Self::Explained(problem),
+            (false, true) => Self::NotSent(problem),
+            (false, false) => Self::Unclear { problem, wait: None },
+        }
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::SignInNeeded(problem) => Self::SignIn(problem),
+            AuthError::NotNow(problem) | AuthError::Failed(problem) => Self::Explained(problem),
+        }
+    }
+}
