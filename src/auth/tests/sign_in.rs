@@ -178,7 +178,7 @@ async fn a_pasted_address_is_as_good_as_the_callback() {
         }
         lines.send(answer(&link, "code=pasted").remove(0) + "\n").unwrap();
     });
-    let options = LoginOptions { open_browser: false, paste: Some(paste) };
+    let options = LoginOptions { paste: Some(paste), ..LoginOptions::default() };
     process.login(options, &mut Links(links)).await.unwrap();
     assert_eq!(rig.fake.token_requests()[0].form()["code"], "pasted");
 }
