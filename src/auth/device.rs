@@ -60,15 +60,10 @@ impl Authorizer {
                 return Err(Refusal::Other(Problem::new(ProblemId::DeviceCodeExpired)));
             }
             tokio::time::sleep(interval).await;
-            match token::present(&self.http, &endpoint, &Presented::Device(&begun.device_code)).await {
-                Err(Refusal::Pending { slower: false }) => {}
-                Err(Refusal::Pending { slower: true }) => interval += SLOWER,
-                // RFC 8628, 3.5: after a time-out, ask less often.
-                Err(Refusal::NotNow(problem)) => {
-                    tracing::debug!(%problem, "asking less often");
-                    interval = (interval * 2).min(BETWEEN.1);
-                }
-                result => return result,
+            let result = token::present(&self.http, &endpoint, &Presented::Device(&begun.device_code)).await;
+            match result.as_ref().err().and_then(|refusal| next(interval, refusal)) {
+                Some(next) => interval = next,
+                None => return result,
             }
         }
     }
@@ -91,6 +86,17 @@ impl Authorizer {
             error => Refusal::NotNow(error.into()),
         })?;
         read(answer.status.as_u16(), &answer.body, &client.id)
+    }
+}
+
+/// How long to wait before asking again; `None`: not at all.
+fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
+    match refusal {
+        Refusal::Pending { slower: false } => Some(interval),
+        Refusal::Pending { slower: true } => Some(interval + SLOWER),
+        // RFC 8628, 3.5: after a time-out, less often.
+        Refusal::NotNow(_) => Some((interval * 2).min(BETWEEN.1.max(interval))),
+        Refusal::Spent(_) | Refusal::Client(_) | Refusal::Other(_) => None,
     }
 }
 
@@ -170,6 +176,15 @@ mod tests {
             assert_eq!(begun.interval, Duration::from_secs(expected), "{interval}");
             assert!(!format!("{begun:?}").contains("canary"));
         }
+    }
+
+    #[test]
+    fn slow_down_adds_five_seconds_for_good_and_a_final_refusal_ends_it() {
+        let (five, problem) = (Duration::from_secs(5), || Problem::new(ProblemId::TokenEndpointUnavailable));
+        assert_eq!(next(five, &Refusal::Pending { slower: false }), Some(five));
+        assert_eq!(next(five, &Refusal::Pending { slower: true }), Some(five * 2));
+        assert_eq!(next(five, &Refusal::NotNow(problem())), Some(five * 2));
+        assert_eq!(next(five, &Refusal::Other(problem())), None);
     }
 
     #[test]

@@ -121,11 +121,9 @@ fn wanted(settings: &Settings, server: &ServerMetadata, callback: &CallbackSetti
     let supported = server.token_endpoint_auth_methods_supported.as_deref();
     let lists = |name: &str| supported.is_some_and(|methods| methods.iter().any(|method| method == name));
     // A program on people's machines can keep no secret from them; a server that wants one all the same may give one.
-    let method = match ["none", "client_secret_basic", "client_secret_post"].into_iter().find(|name| lists(name)) {
-        Some(method) => method,
-        // Silence means this one (RFC 8414, 2).
-        None => "client_secret_basic",
-    };
+    // Silence means Basic (RFC 8414, 2).
+    let method = ["none", "client_secret_basic", "client_secret_post"].into_iter().find(|name| lists(name));
+    let method = method.unwrap_or("client_secret_basic");
     let mut grants = vec!["authorization_code", "refresh_token"];
     // A server that does not know the grant might refuse the whole registration.
     if server.lists_grant(DEVICE_GRANT) {

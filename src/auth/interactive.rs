@@ -64,6 +64,7 @@ impl Authorizer {
                 ui.event(LoginEvent::Answered);
                 let finished = match answer.outcome {
                     Ok(code) => self.finish(asked, &client, &request, &code, &redirect_url).await,
+                    Err(problem) if is_about_the_client(&problem) => Err(End::UnknownClient(problem)),
                     Err(problem) => Err(problem.into()),
                 };
                 if let Some(browser) = answer.browser {
@@ -173,6 +174,11 @@ impl Authorizer {
             Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
         }
     }
+}
+
+/// Whether the server says that it does not know the client (RFC 6749, 4.1.2.1), or not for this.
+fn is_about_the_client(problem: &Problem) -> bool {
+    matches!(problem.fact("error"), Some("invalid_client" | "unauthorized_client"))
 }
 
 /// Starting a browser may take a moment, which the listener's thread does not notice.

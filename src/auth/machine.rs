@@ -55,6 +55,7 @@ impl Authorizer {
             Refusal::NotNow(problem) => AuthError::NotNow(problem),
             refusal => AuthError::Failed(refusal.problem()),
         })?;
+        self.bind_to_issuer(&client, &found.server.issuer);
         // The same for each token: it is always the same user, namely none.
         let id = format!("client {}", client.id);
         Ok(Grant { id, kind: GrantKind::Client, ..self.granted(&found, &client, issued, scope) })

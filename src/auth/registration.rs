@@ -23,7 +23,10 @@ impl Authorizer {
         let key = read_key(&self.settings)?;
         let oauth = &self.settings.oauth;
         if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
-            self.stays_with_its_issuer(&id, &found.server.issuer)?;
+            // A token endpoint that the user has named is where they want it to be used.
+            if oauth.token_endpoint.is_none() {
+                self.stays_with_its_issuer(&id, &found.server.issuer)?;
+            }
             let secret = client::secret(&self.settings, &self.store, &id).await?;
             return Ok(Some(Client { id, secret, key, method: None, origin: ClientOrigin::Given }));
         }
@@ -88,7 +91,7 @@ impl Authorizer {
 
     /// Remembers the server at which a client that was given out has signed in.
     pub(super) fn bind_to_issuer(&self, client: &Client, issuer: &str) {
-        if client.origin != ClientOrigin::Given {
+        if client.origin != ClientOrigin::Given || self.settings.oauth.token_endpoint.is_some() {
             return;
         }
         let note = self.issuers();

@@ -118,8 +118,11 @@ impl LoginUi for Ui<'_> {
         match event {
             LoginEvent::BrowserOpened => {}
             LoginEvent::Found { issuer, client_id } => {
-                let lines = table(&[("sign-in at", printable(issuer)), ("as", printable(client_id))]);
-                terminal::say(&lines);
+                let mut rows = vec![("sign-in at", printable(issuer))];
+                if self.settings.oauth.client_id.is_none() {
+                    rows.push(("client", printable(client_id)));
+                }
+                terminal::say(&table(&rows));
             }
             LoginEvent::Code { code, page, page_with_code, within } => {
                 terminal::say(&waiting_for_code(code, page, page_with_code, within));
