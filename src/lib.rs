@@ -14,7 +14,7 @@
 //! A module may use only what stands to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! secret, clock | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
+//! hash, secret, clock | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
 //! ```
 
 pub mod auth;
@@ -22,6 +22,7 @@ pub mod bridge;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod hash;
 pub mod http;
 pub mod logging;
 pub mod message;

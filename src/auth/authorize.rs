@@ -110,6 +110,7 @@ impl Expected {
             [error, ..] => {
                 let problem = match error.expose().as_str() {
                     "access_denied" => Problem::new(ProblemId::AccessDenied),
+                    "invalid_scope" => Problem::new(ProblemId::InvalidScope),
                     _ => Problem::new(ProblemId::AuthorizationFailed),
                 };
                 let problem = problem.with("error", error.expose());
@@ -181,6 +182,7 @@ mod tests {
     #[test]
     fn an_error_counts_only_with_the_right_state() {
         assert_eq!(problem("error=access_denied&state=s3cret"), ProblemId::AccessDenied);
+        assert_eq!(problem("error=invalid_scope&state=s3cret"), ProblemId::InvalidScope);
         assert_eq!(problem("error=server_error&error_description=x&state=s3cret"), ProblemId::AuthorizationFailed);
         assert_eq!(expected(false).code("error=access_denied&state=wrong"), Err(Rejection::Foreign));
         assert_eq!(expected(false).code("error=access_denied"), Err(Rejection::Foreign));

@@ -17,7 +17,7 @@ use super::sign_in::SignIns;
 use super::spawn::Program;
 use super::{AuthError, Bearer, client, pending};
 use crate::clock::SharedClock;
-use crate::config::{Product, Settings};
+use crate::config::Settings;
 use crate::http::Http;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -174,16 +174,14 @@ impl Authorizer {
         record.link.filter(|_| under_way)
     }
 
-    /// A token that was renewed again and again is still refused: it is no sign-in.
-    pub fn give_up_on(&self, bearer: &Bearer) {
-        self.bury(bearer.serial);
-    }
-
     /// Keeps an access token that is sent as it is, in place of a sign-in.
     pub async fn keep_token(&self, token: Secret) -> Result<GrantSummary, Problem> {
+        let now = self.clock.unix_seconds();
         let grant = Grant {
             id: oauth2::CsrfToken::new_random_len(16).into_secret(),
             kind: GrantKind::Static,
+            renewals: 0,
+            signed_in_at: now,
             issuer: String::new(),
             client_id: String::new(),
             resource: super::discovery::canonical(&self.settings.url),
@@ -192,17 +190,22 @@ impl Authorizer {
             auth_method: client::AuthMethod::None,
             access_token: token,
             refresh_token: None,
-            obtained_at: self.clock.unix_seconds(),
+            obtained_at: now,
             expires_at: None,
             scope: None,
         };
-        self.keep_grant(grant).await
+        self.keep_grant(grant).await.map_err(|problem| self.explain(problem))
     }
 
     /// Stores what a sign-in has brought, and uses it from now on.
     pub(super) async fn keep_grant(&self, grant: Grant) -> Result<GrantSummary, Problem> {
         let summary = GrantSummary::from(&grant);
         let lock = self.token_lock().await?;
+        let given = self.settings.oauth.client_id.as_ref() == Some(&grant.client_id);
+        if let Some(secret) = self.settings.oauth.client_secret.as_ref().filter(|secret| given && !secret.is_empty()) {
+            // Renewing needs it, also in runs that are not given it.
+            client::keep_secret(&self.settings, &self.store, &grant.client_id, secret).await?;
+        }
         self.save(&grant).await?;
         self.set_unsaved(None);
         drop(lock);
@@ -213,14 +216,26 @@ impl Authorizer {
     /// Withdraws the sign-in at the server, where that is possible, and forgets it, here and in the store. `None`: there
     /// was none.
     pub async fn logout(&self) -> Result<Option<Revoked>, Problem> {
+        self.logout_in_turn().await.map_err(|problem| self.explain(problem))
+    }
+
+    async fn logout_in_turn(&self) -> Result<Option<Revoked>, Problem> {
         let _lock = self.token_lock().await?;
         // A record that cannot be read any more can still be removed.
-        let revoked = match self.read_grant().await {
-            Ok(Some(grant)) => self.revoke(&grant).await,
-            _ => Revoked::NotOffered,
+        let grant = self.read_grant().await.ok().flatten();
+        let revoked = match &grant {
+            Some(grant) => self.revoke(grant).await,
+            None => Revoked::NotOffered,
         };
         self.issuers().remove();
-        let removed = self.store.delete(&self.account).await?;
+        // Nothing secret stays behind; the next sign-in is given it again, or registers anew.
+        let mut removed = self.store.delete(&self.account).await?;
+        if let Some(client_id) = &self.settings.oauth.client_id {
+            removed |= self.store.delete(&Accounts::client_secret(&self.settings, client_id)).await?;
+        }
+        if let Some(grant) = grant.filter(|grant| grant.kind == GrantKind::Person) {
+            self.store.delete(&Accounts::registration(&self.settings, &grant.issuer)).await?;
+        }
         pending::kept(&self.files).remove();
         pending::note(&self.files).remove();
         self.files.generation().bump()?;
@@ -237,7 +252,7 @@ impl Authorizer {
             static_token: self.settings.static_token.is_some(),
             signing_in: self.files.login_is_under_way().unwrap_or(false),
             backend: self.store.backend().clone(),
-            store_problem: looked.err().map(Problem::from),
+            store_problem: looked.err().map(|error| self.explain(error.into())),
         }
     }
 
@@ -265,14 +280,6 @@ impl Authorizer {
         self.store.backend()
     }
 
-    /// What people call the service.
-    pub(super) fn service(&self) -> String {
-        match self.settings.product {
-            Product::Planhat | Product::PlanhatDemo => "Planhat".into(),
-            Product::Other => self.settings.url.host_str().unwrap_or("the server").to_owned(),
-        }
-    }
-
     pub(super) fn program(&self) -> Option<&Program> {
         self.program.as_ref()
     }
@@ -286,7 +293,7 @@ impl Authorizer {
         let problem = if self.settings.product.is_planhat() {
             Problem::new(ProblemId::PlanhatStaticTokenRejected)
         } else {
-            Problem::new(ProblemId::StaticTokenRejected).with("host", self.service())
+            Problem::new(ProblemId::StaticTokenRejected).with("host", self.settings.service_name())
         };
         match kept {
             Some(kept) => problem.with("place", &kept.place).with("command", self.settings.command(TOKEN_COMMAND)),
@@ -304,12 +311,21 @@ impl Authorizer {
         if !has(&problem, "redirect_url") && self.settings.static_token.is_none() {
             problem = problem.with("redirect_url", self.settings.oauth.callback.redirect_url());
         }
-        problem
+        match problem.id {
+            ProblemId::StoreDamaged | ProblemId::FileStoreUnsafe if !has(&problem, "logout_command") => {
+                problem.with("logout_command", self.settings.command("logout"))
+            }
+            ProblemId::InvalidScope if !has(&problem, "scope") => match &self.settings.oauth.scope {
+                Some(scope) => problem.with("scope", scope),
+                None => problem,
+            },
+            _ => problem,
+        }
     }
 
     /// "Somebody has to sign in", with the link where there is one.
     pub(super) fn sign_in_needed(&self) -> Problem {
-        let problem = Problem::new(ProblemId::SignInNeeded).with("service", self.service());
+        let problem = Problem::new(ProblemId::SignInNeeded).with("service", self.settings.service_name());
         self.explain(match self.sign_in_link() {
             Some(link) => problem.with("link", link),
             None => problem,

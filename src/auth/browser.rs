@@ -3,9 +3,9 @@
 use std::io;
 use std::process::{Command, Stdio};
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::config::VARIABLE_PREFIX;
+use crate::config::{VARIABLE_PREFIX, server};
 use crate::problem::{Problem, ProblemId};
 
 /// The URL in its parsed form, when it may be opened or sent secrets to: https, or http to this machine; a host, no user
@@ -19,7 +19,7 @@ pub fn checked(text: &str) -> Result<Url, String> {
     let Some(host) = url.host() else { return Err(format!("it is a {} address", url.scheme())) };
     match url.scheme() {
         "https" => {}
-        "http" if is_this_machine(&host) => {}
+        "http" if server::is_loopback(&url) => {}
         scheme => return Err(format!("it is a {scheme} address of {host}")),
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -101,15 +101,6 @@ fn start(command: &mut Command) -> io::Result<()> {
         Ok(Ok(status)) if !status.success() => Err(io::Error::other(format!("it ended with {status}"))),
         Ok(Err(error)) => Err(error),
         Ok(Ok(_)) | Err(_) => Ok(()),
-    }
-}
-
-/// `localhost` counts: it is what people write, and browsers resolve it without asking anybody.
-fn is_this_machine(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

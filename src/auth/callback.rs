@@ -51,11 +51,16 @@ pub struct Arrival {
 }
 
 /// A browser that waits for its page.
-pub struct Browser(Option<Request>);
+pub struct Browser {
+    request: Option<Request>,
+    command: String,
+}
 
 struct Shared {
     expected: Expected,
     authority: String,
+    /// The command that starts over, for the pages.
+    command: String,
     /// Set by the one answer that counts.
     arrived: AtomicBool,
     arrivals: mpsc::UnboundedSender<Arrival>,
@@ -106,11 +111,17 @@ impl Callback {
     }
 
     /// Begins to answer; the receiver gets the one answer that belongs to the sign-in.
-    pub fn serve(self, expected: Expected) -> Result<(Serving, mpsc::UnboundedReceiver<Arrival>), Problem> {
+    /// `command` is what starts a sign-in over.
+    pub fn serve(
+        self,
+        expected: Expected,
+        command: String,
+    ) -> Result<(Serving, mpsc::UnboundedReceiver<Arrival>), Problem> {
         let (arrivals, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             expected,
             authority: self.authority.clone(),
+            command,
             arrived: AtomicBool::new(false),
             arrivals,
             closing: AtomicBool::new(false),
@@ -178,7 +189,8 @@ impl Shared {
             return show(request, &Page::already());
         }
         // When nobody listens any more the browser's `Drop` answers.
-        let _ = self.arrivals.send(Arrival { outcome, browser: Browser(Some(request)) });
+        let browser = Browser { request: Some(request), command: self.command.clone() };
+        let _ = self.arrivals.send(Arrival { outcome, browser });
     }
 
     /// The outcome when the request is the answer to the sign-in, else the page that it gets.
@@ -208,7 +220,9 @@ impl Shared {
             Ok(code) => Ok(Ok(code)),
             Err(Rejection::Final(problem)) => Ok(Err(problem)),
             Err(Rejection::Foreign) if self.arrived.load(Ordering::SeqCst) => Err(Page::already()),
-            Err(Rejection::Foreign) => Err(Page::foreign(&Problem::new(ProblemId::StateMismatch))),
+            Err(Rejection::Foreign) => {
+                Err(Page::foreign(&Problem::new(ProblemId::StateMismatch).with("command", &self.command)))
+            }
         }
     }
 }
@@ -216,7 +230,7 @@ impl Shared {
 impl Browser {
     /// Shows the page.
     pub fn show(mut self, page: Page) {
-        if let Some(request) = self.0.take() {
+        if let Some(request) = self.request.take() {
             show(request, &page);
         }
     }
@@ -225,8 +239,9 @@ impl Browser {
 impl Drop for Browser {
     /// The sign-in went away while the browser waited.
     fn drop(&mut self) {
-        if let Some(request) = self.0.take() {
-            show(request, &Page::failed(&Problem::new(ProblemId::SignInProcessFailed)));
+        if let Some(request) = self.request.take() {
+            let problem = Problem::new(ProblemId::SignInProcessFailed).with("command", &self.command);
+            show(request, &Page::failed(&problem));
         }
     }
 }

@@ -49,6 +49,11 @@ impl Client {
         }
     }
 
+    /// Whether it may be one that an administrator gave a secret, which is not known here.
+    pub fn lacks_secret(&self) -> bool {
+        self.origin == ClientOrigin::Given && self.secret.is_none() && self.key.is_none()
+    }
+
     /// Whether this program registered it by itself.
     pub fn is_registered(&self) -> bool {
         matches!(self.origin, ClientOrigin::Registered { .. })

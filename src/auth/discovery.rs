@@ -12,6 +12,7 @@ use url::Url;
 
 use super::challenge::Challenge;
 use super::metadata::{self, Flow, ResourceMetadata, ServerMetadata};
+use super::token::unreached;
 use super::{AuthError, browser};
 use crate::config::{Product, Settings};
 use crate::http::{Bounds, Http};
@@ -183,7 +184,7 @@ async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Probe<T> {
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         let answer = match http.exchange(request, BOUNDS).await {
             Ok(answer) => answer,
-            Err(error) => return Probe::NotNow(error.into()),
+            Err(error) => return Probe::NotNow(unreached(error, url.as_str())),
         };
         if answer.status.is_redirection()
             && let Some(next) =

@@ -1,9 +1,8 @@
 //! The authorization code flow (RFC 6749, 4.1, with PKCE) with a person at the browser: the link, the way back, the code.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use url::Url;
 
 use super::authorize::{Rejection, Request};
 use super::authorizer::{AuthState, Authorizer};
@@ -15,12 +14,9 @@ use super::login::{Asked, End, LoginEvent, LoginOptions, LoginUi, Place};
 use super::page::Page;
 use super::pending::{self, Pending};
 use super::record::GrantSummary;
-use super::token::{self, Endpoint, Presented, Refusal};
+use super::token::{self, Presented};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
-
-/// How often a code is presented again when the token endpoint did not take it for a passing reason.
-const EXCHANGES: u32 = 3;
 
 /// The answer of the user, from whichever way it came.
 struct Answer {
@@ -45,7 +41,7 @@ impl Authorizer {
             return Err(Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).into());
         };
         let request = Request::new(&self.settings, &asked.found, &client, &redirect_url, asked.scope.as_deref())?;
-        let (serving, arrivals) = listener.serve(request.expected.clone())?;
+        let (serving, arrivals) = listener.serve(request.expected.clone(), self.settings.command("login"))?;
         record.link = Some(request.link.to_string());
         pending::note(&self.files).write(record)?;
         if self.newer_than(None).is_none() {
@@ -56,7 +52,7 @@ impl Authorizer {
         if options.open_browser {
             match open_browser(&request).await {
                 Ok(()) => ui.event(LoginEvent::BrowserOpened),
-                Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&problem)),
+                Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&self.explain(problem))),
             }
         }
         let result = match self.answer(&request, arrivals, &mut options.paste, (deadline, &redirect_url), ui).await {
@@ -70,8 +66,10 @@ impl Authorizer {
                 if let Some(browser) = answer.browser {
                     // Only now is it true.
                     browser.show(match &finished {
-                        Ok(_) => Page::signed_in(&self.service()),
-                        Err(End::UnknownClient(problem) | End::Problem(problem)) => Page::failed(problem),
+                        Ok(_) => Page::signed_in(&self.settings.service_name()),
+                        Err(End::UnknownClient(problem) | End::Problem(problem)) => {
+                            Page::failed(&self.explain(problem.clone()))
+                        }
                     });
                 }
                 finished
@@ -104,7 +102,7 @@ impl Authorizer {
                 }
                 line = pasted(paste) => match self.read_paste(&line, request, redirect_url) {
                     Ok(outcome) => return Some(Answer { outcome, browser: None }),
-                    Err(problem) => ui.event(LoginEvent::PasteRejected(&problem)),
+                    Err(problem) => ui.event(LoginEvent::PasteRejected(&self.explain(problem))),
                 },
                 () = tokio::time::sleep_until(deadline) => return None,
             }
@@ -132,42 +130,35 @@ impl Authorizer {
     ) -> Result<GrantSummary, End> {
         let endpoint = self.endpoint(&asked.found, client);
         let presented = Presented::Code { code, verifier: &request.verifier, redirect_url };
-        let issued = self.exchange(&endpoint, &presented).await?;
+        let issued = token::present(&self.http, &endpoint, &presented).await?;
         Ok(self.keep_issued(asked, client, issued).await?)
     }
 
-    /// A code is good for some minutes and a person has just typed a password: a hiccup is worth another try. Where the
-    /// first try was lost on the way back, the server refuses the second, and that is told.
-    async fn exchange(&self, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<token::Issued, Refusal> {
-        let mut tried = 1;
-        loop {
-            match token::present(&self.http, endpoint, presented).await {
-                Err(Refusal::NotNow(problem)) if tried < EXCHANGES => {
-                    tracing::debug!(%problem, tried, "the code is presented again");
-                    tokio::time::sleep(Duration::from_millis(500) * tried).await;
-                    tried += 1;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// The outcome that a pasted address holds, or why it is of no use.
+    /// The outcome that a pasted address (or its query) holds, or why it is of no use. Only a code or an error ends the
+    /// sign-in: the likeliest wrong paste of all, the link itself, holds the right `state` too.
     fn read_paste(
         &self,
         line: &str,
         request: &Request,
         redirect_url: &str,
     ) -> Result<Result<Secret, Problem>, Problem> {
-        let unreadable = |detail: &str| {
+        let useless = |detail: &str| {
             Problem::new(ProblemId::PastedUrlInvalid).with("detail", detail).with("redirect_url", redirect_url)
         };
         let line = line.trim();
-        let query = match line.split_once('?') {
-            Some((_, query)) => query.split('#').next().unwrap_or(query),
-            None if line.contains("code=") || line.contains("error=") => line,
-            None => return Err(unreadable("it holds no answer of the server")),
-        };
+        let (address, query) = line.split_once('?').unwrap_or(("", line));
+        let query = query.split('#').next().unwrap_or(query);
+        if address.contains("://") && Url::parse(address).ok() != Url::parse(redirect_url).ok() {
+            let page = request.link.as_str().split('?').next();
+            return Err(useless(if page == Some(address) {
+                "that is the link to open; the address on which the browser ends is wanted"
+            } else {
+                "it is an address of another page"
+            }));
+        }
+        if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "code" || name == "error") {
+            return Err(useless("it holds no answer of the server"));
+        }
         match request.expected.code(query) {
             Ok(code) => Ok(Ok(code)),
             Err(Rejection::Final(problem)) => Ok(Err(problem)),

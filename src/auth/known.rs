@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const WITH_TOKEN: Duration = Duration::from_millis(250);
 /// How long a store that failed is left alone: a locked keychain may show a question each time.
 const LEAVE_ALONE: Duration = Duration::from_secs(3);
+/// How long after a sign-in a refusal of its tokens is laid to the server and not to time.
+const AFRESH: Duration = Duration::from_secs(300);
 /// How long the token lock is waited for.
 const TOKEN_LOCK: Duration = Duration::from_secs(20);
 
@@ -37,6 +39,8 @@ pub(super) struct Memory {
     serial: u64,
     grants: u64,
     last_grant: String,
+    /// The newest grant and token that the server has taken, by their numbers.
+    accepted: (u64, u64),
     /// Holds the token lock for a rotated token that could not be saved yet.
     pub(super) unsaved: Option<Arc<ProcessLock>>,
 }
@@ -117,6 +121,12 @@ impl Authorizer {
             }
         }
         match self.read_grant().await {
+            // The store went back: a copy from before was put in its place. The next renewal puts that right.
+            Ok(Some(stored)) if self.is_older(&stored) => {
+                tracing::warn!("the stored token is older than the one in use, which is kept");
+                self.memory().generation = Some(generation);
+                Ok(())
+            }
             Ok(grant) => {
                 self.adopt_at(grant, Some(generation));
                 Ok(())
@@ -128,6 +138,34 @@ impl Authorizer {
                 if memory.current.is_some() { Ok(()) } else { Err(error) }
             }
         }
+    }
+
+    /// Whether the token in use was renewed from this stored one, which is therefore spent.
+    pub(super) fn is_older(&self, stored: &Grant) -> bool {
+        self.current().is_some_and(|current| current.grant.replaces(stored))
+    }
+
+    /// The server has taken this token.
+    pub fn accepted(&self, bearer: &Bearer) {
+        let this = (bearer.grant, bearer.serial);
+        {
+            let mut memory = self.memory();
+            if memory.accepted >= this {
+                return;
+            }
+            memory.accepted = this;
+        }
+        self.sign_in_was_good();
+        self.renewal_was_good();
+    }
+
+    /// Whether somebody signed in for this grant a moment ago, and the server has taken none of its tokens since: another
+    /// sign-in would end in the same way.
+    pub(super) fn is_refused_afresh(&self, current: &Current) -> bool {
+        let now = self.clock.unix_seconds();
+        let is_fresh = now.saturating_sub(current.grant.signed_in_at) <= AFRESH.as_secs();
+        let has_ended = current.grant.refresh_token.is_none() && current.grant.ends_within(now, 0);
+        is_fresh && !has_ended && self.memory().accepted.0 != current.bearer.grant
     }
 
     /// Looks now, whenever the last look was.

@@ -18,8 +18,10 @@ use super::token::{Endpoint, Issued, Refusal};
 use super::{Challenge, dynamic, scope};
 use crate::config::CallbackSettings;
 use crate::problem::{Problem, ProblemId};
-use crate::store::ProcessLock;
+use crate::store::{LockError, ProcessLock};
 
+/// How long others may be looking whether a sign-in is under way, which holds the lock for a moment.
+const LOOKED_AT: Duration = Duration::from_millis(500);
 /// How long the MCP endpoint may take to say what it asks for.
 const PROBE: Duration = Duration::from_secs(10);
 
@@ -142,12 +144,15 @@ impl Authorizer {
             let summary = self.current().map(|current| GrantSummary::from(&*current.grant));
             return summary.ok_or_else(|| self.sign_in_needed());
         }
-        let Some(_lock) = ProcessLock::try_acquire(&self.files.login_lock())? else {
-            let problem = Problem::new(ProblemId::SignInPending);
-            return Err(self.explain(match self.sign_in_link() {
-                Some(link) => problem.with("link", link),
-                None => problem,
-            }));
+        let _lock = match ProcessLock::acquire(&self.files.login_lock(), "a sign-in", LOOKED_AT).await {
+            Err(LockError::Held { .. }) => {
+                let problem = Problem::new(ProblemId::SignInPending);
+                return Err(self.explain(match self.sign_in_link() {
+                    Some(link) => problem.with("link", link),
+                    None => problem,
+                }));
+            }
+            lock => lock?,
         };
         let note = pending::note(&self.files);
         let mut record = Pending { started: self.clock.unix_seconds(), link: None, failure: None };
@@ -270,6 +275,8 @@ impl Authorizer {
         Grant {
             id: oauth2::CsrfToken::new_random_len(16).into_secret(),
             kind: GrantKind::Person,
+            renewals: 0,
+            signed_in_at: now,
             issuer: found.server.issuer.clone(),
             client_id: client.id.clone(),
             resource: found.resource.clone(),

@@ -30,7 +30,7 @@ impl Authorizer {
                 return Ok(current.bearer);
             }
             if !current.grant.ends_within(now, current.grant.margin()) && !self.may_renew_again() {
-                let problem = Problem::new(ProblemId::TokenRejected).with("host", self.service());
+                let problem = Problem::new(ProblemId::TokenRejected).with("host", self.settings.service_name());
                 return Err(AuthError::Failed(problem));
             }
         }

@@ -128,7 +128,7 @@ impl From<LockError> for AuthError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Held { .. } => AuthError::NotNow(error.into()),
-            LockError::Unusable { .. } => AuthError::Failed(error.into()),
+            LockError::NoFolder { .. } | LockError::Unusable { .. } => AuthError::Failed(error.into()),
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct Grant {
     pub id: String,
     /// How it came about.
     pub kind: GrantKind,
+    /// How often it has been renewed since: tells the newer of two, whatever the clocks say.
+    pub renewals: u64,
+    /// When somebody signed in, in seconds since 1970.
+    pub signed_in_at: u64,
     /// The issuer that gave it.
     pub issuer: String,
     /// The client that it was given to.
@@ -64,6 +68,10 @@ struct Stored {
     id: String,
     #[serde(default)]
     kind: GrantKind,
+    #[serde(default)]
+    renewals: u64,
+    #[serde(default)]
+    signed_in_at: u64,
     issuer: String,
     client_id: String,
     resource: String,
@@ -93,6 +101,11 @@ impl Grant {
         (life / 10).min(60)
     }
 
+    /// Whether `other` is what this one was renewed from: its refresh token may be spent.
+    pub fn replaces(&self, other: &Grant) -> bool {
+        self.id == other.id && self.renewals > other.renewals
+    }
+
     /// Whether it is what these settings ask for: another client or resource needs a sign-in of its own.
     pub fn fits(&self, settings: &Settings) -> bool {
         let same_client =
@@ -111,6 +124,8 @@ impl Grant {
             version: VERSION,
             id: self.id.clone(),
             kind: self.kind,
+            renewals: self.renewals,
+            signed_in_at: self.signed_in_at,
             issuer: self.issuer.clone(),
             client_id: self.client_id.clone(),
             resource: self.resource.clone(),
@@ -145,6 +160,8 @@ impl Grant {
         Ok(Self {
             id: stored.id,
             kind: stored.kind,
+            renewals: stored.renewals,
+            signed_in_at: stored.signed_in_at,
             issuer: stored.issuer,
             client_id: stored.client_id,
             resource: stored.resource,
@@ -191,7 +208,7 @@ fn name(settings: &Settings, kind: &str, parts: &[&str]) -> String {
         key.push(0);
     }
     let profile: String = settings.profile.chars().take(64).collect();
-    format!("{profile} {kind} {:016x}", crate::store::parts::checksum(&key))
+    format!("{profile} {kind} {:016x}", crate::hash::fnv1a(&key))
 }
 
 /// A sign-in as it may be shown.
@@ -241,6 +258,8 @@ mod tests {
         Grant {
             id: "g".into(),
             kind: GrantKind::Person,
+            renewals: 3,
+            signed_in_at: 900,
             issuer: "https://as".into(),
             client_id: "pk_1".into(),
             resource: "https://h/mcp".into(),
@@ -261,7 +280,7 @@ mod tests {
         assert_eq!(back.access_token, grant().access_token);
         assert_eq!(back.refresh_token, grant().refresh_token);
         assert_eq!(GrantSummary::from(&back), GrantSummary::from(&grant()));
-        assert_eq!(back.auth_method, AuthMethod::ClientSecretPost);
+        assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
         assert!(!format!("{back:?}").contains("canary"));
     }
 

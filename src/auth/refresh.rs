@@ -14,6 +14,7 @@ pub async fn refresh(http: &Http, grant: &Grant, token: &Secret, endpoint: &Endp
 /// What was not said again stays as it was (RFC 6749, 6).
 fn renewed(old: &Grant, issued: Issued, now: u64) -> Grant {
     Grant {
+        renewals: old.renewals + 1,
         auth_method: issued.method,
         access_token: issued.access_token,
         refresh_token: issued.refresh_token.or_else(|| old.refresh_token.clone()),

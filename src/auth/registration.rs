@@ -17,6 +17,16 @@ use crate::store::Note;
 /// Which server each client id that was given out belongs to.
 const ISSUERS: &str = "issuers.json";
 
+/// Planhat registers nobody by itself, so without a client id there is nothing to begin.
+pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
+    let missing = settings.product.is_planhat() && settings.oauth.client_id.as_ref().is_none_or(String::is_empty);
+    missing.then(|| {
+        Problem::new(ProblemId::PlanhatClientIdMissing)
+            .with("redirect_url", settings.oauth.callback.redirect_url())
+            .with("config_file", settings.paths.config_file.display())
+    })
+}
+
 impl Authorizer {
     /// The client to sign in as, unless it has to be registered first.
     pub(super) async fn known_client(&self, found: &Discovered) -> Result<Option<Client>, AuthError> {
@@ -40,15 +50,11 @@ impl Authorizer {
 
     /// "There is no client id", as a question that can be answered.
     pub(super) fn client_id_missing(&self, found: &Discovered) -> Problem {
-        let id = if self.settings.product.is_planhat() {
-            ProblemId::PlanhatClientIdMissing
-        } else {
-            ProblemId::ClientIdMissing
-        };
-        Problem::new(id)
-            .with("issuer", &found.server.issuer)
-            .with("redirect_url", self.settings.oauth.callback.redirect_url())
-            .with("config_file", self.settings.paths.config_file.display())
+        planhat_id_missing(&self.settings).unwrap_or_else(|| {
+            Problem::new(ProblemId::ClientIdMissing)
+                .with("issuer", &found.server.issuer)
+                .with("redirect_url", self.settings.oauth.callback.redirect_url())
+        })
     }
 
     /// The client that a sign-in was given to, with what it proves itself with.
@@ -83,7 +89,7 @@ impl Authorizer {
                     .with("client_id", client_id)
                     .with("expected", known)
                     .with("found", issuer)
-                    .with("logout", self.settings.command("logout")),
+                    .with("logout_command", self.settings.command("logout")),
             )),
             _ => Ok(()),
         }

@@ -14,7 +14,8 @@ use super::client::Client;
 use super::known::Current;
 use super::record::{Grant, GrantKind};
 use super::token::{Endpoint, Refusal};
-use super::{AuthError, Bearer, dynamic, refresh};
+use super::{AuthError, Bearer, Challenge, dynamic, refresh};
+use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;
 
@@ -67,10 +68,11 @@ impl Authorizer {
         let this = Arc::clone(self);
         let task = tokio::spawn(async move { this.renew_in_turn(rejected, seen).await });
         let renewed = task.await.unwrap_or_else(|_| {
-            let problem = Problem::new(ProblemId::StoreFailed).with("detail", "the renewal was interrupted");
+            let problem = Problem::new(ProblemId::InternalError).with("detail", "the renewal broke down");
             Err(AuthError::NotNow(problem))
         });
-        if let Err(AuthError::SignInNeeded(_)) = &renewed {
+        if self.current().is_none_or(|current| current.dead) {
+            // Somebody may sign in elsewhere.
             self.follow();
         }
         renewed.map_err(|error| error.map(|problem| self.explain(problem)))
@@ -119,8 +121,16 @@ impl Authorizer {
         let lock = self.token_lock().await?;
         if !self.is_unsaved() {
             // Another process may have renewed it, or signed in anew, while this one waited.
-            let stored = self.read_grant().await?;
-            self.adopt(stored);
+            match self.read_grant().await? {
+                Some(stored) if self.is_older(&stored) => {
+                    // Never to be presented again, by nobody: a server with reuse detection would revoke the newer one too.
+                    if let Some(current) = self.current() {
+                        tracing::warn!("the stored token is older than the one in use, which is stored again");
+                        self.save(&current.grant).await?;
+                    }
+                }
+                stored => _ = self.adopt(stored),
+            }
         }
         if self.is_machine() {
             return self.renew_as_client(rejected, lock).await;
@@ -204,21 +214,61 @@ impl Authorizer {
             }
             Refusal::Spent(problem) => {
                 // Never presented again, by nobody: a server with reuse detection would revoke more than this.
-                let spent = Grant { refresh_token: None, ..(*current.grant).clone() };
+                // And it was withdrawn, not refused from the start: signing in again helps.
+                let spent = Grant { refresh_token: None, signed_in_at: 0, ..(*current.grant).clone() };
                 if let Err(error) = self.save(&spent).await {
                     tracing::debug!(%error, "a spent refresh token stays in the store");
                 }
                 self.adopt(Some(spent));
                 self.bury(current.bearer.serial);
-                AuthError::SignInNeeded(problem.with("service", self.service()))
+                AuthError::SignInNeeded(problem.with("service", self.settings.service_name()))
             }
         }
     }
 
     fn ended(&self, current: &Current, why: &str) -> AuthError {
+        if self.is_refused_afresh(current) {
+            return self.refused_afresh(current.bearer.serial);
+        }
         self.bury(current.bearer.serial);
-        let problem = Problem::new(ProblemId::GrantExpired).with("service", self.service()).with("detail", why);
+        let problem =
+            Problem::new(ProblemId::GrantExpired).with("service", self.settings.service_name()).with("detail", why);
         AuthError::SignInNeeded(problem)
+    }
+}
+
+impl Authorizer {
+    /// What to do about a token that was renewed for this very request and is refused again.
+    pub fn refused_again(self: &Arc<Self>, rejected: Option<&Bearer>, challenge: Challenge) -> AuthError {
+        self.note_challenge(challenge);
+        let current = self.current().filter(|current| rejected.is_none_or(|r| r.serial <= current.bearer.serial));
+        match current {
+            Some(current) if self.is_refused_afresh(&current) => self.refused_afresh(current.bearer.serial),
+            current => {
+                // Else it would be taken for what the next sign-in brings.
+                if let Some(current) = current {
+                    self.bury(current.bearer.serial);
+                }
+                AuthError::SignInNeeded(self.token_rejected())
+            }
+        }
+    }
+
+    /// The server takes the renewed token: it may reject it later.
+    pub(super) fn renewal_was_good(&self) {
+        self.renewals.shared().rejections.clear();
+    }
+
+    /// A sign-in would bring another such token, and a tab each time: only the user starts the next one.
+    fn refused_afresh(&self, serial: u64) -> AuthError {
+        self.bury(serial);
+        let problem = self.token_rejected();
+        self.sign_in_was_in_vain(problem.clone());
+        AuthError::Failed(problem)
+    }
+
+    fn token_rejected(&self) -> Problem {
+        self.explain(Problem::new(ProblemId::TokenRejected).with("host", host_of(&self.settings.url)))
     }
 }
 

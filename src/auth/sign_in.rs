@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::authorizer::{AuthState, Authorizer};
 use super::login::{LoginOptions, Silent};
 use super::pending::{self, Pending};
-use super::{AuthError, browser};
+use super::{AuthError, browser, registration};
 use crate::config::TokenStoreKind;
 use crate::problem::{Problem, ProblemId};
 
@@ -47,6 +47,8 @@ struct Shared {
     following: bool,
     failure: Option<Problem>,
     paused_until: Option<Instant>,
+    /// Why the last sign-in was of no use although it succeeded: the server refuses what came of it.
+    in_vain: Option<Problem>,
 }
 
 impl SignIns {
@@ -66,12 +68,15 @@ impl Authorizer {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
         if self.is_machine() {
-            return Err(Problem::new(ProblemId::TokenRejected).with("host", self.service()));
+            return Err(Problem::new(ProblemId::TokenRejected).with("host", self.settings.service_name()));
         }
         if self.sign_in_is_under_way() {
             self.tell_link();
             self.follow();
             return Ok(());
+        }
+        if let Some(problem) = registration::planhat_id_missing(&self.settings) {
+            return Err(problem);
         }
         self.may_start(reason)?;
         tracing::info!(?reason, "sign-in started");
@@ -92,11 +97,13 @@ impl Authorizer {
     fn may_start(&self, reason: SignInReason) -> Result<(), Problem> {
         let mut shared = self.sign_ins.shared();
         let now = Instant::now();
-        if let Some(until) = shared.paused_until.filter(|until| *until > now)
-            && reason != SignInReason::UserAsked
-        {
-            let seconds = until.duration_since(now).as_secs() + 1;
-            return Err(Problem::new(ProblemId::SignInCoolDown).with("seconds", seconds));
+        if reason != SignInReason::UserAsked {
+            if let Some(problem) = &shared.in_vain {
+                return Err(problem.clone());
+            }
+            if let Some(until) = shared.paused_until.filter(|until| *until > now) {
+                return Err(cool_down(until.duration_since(now), shared.failure.as_ref()));
+            }
         }
         if !browser::is_expected() {
             let command = self.settings.command("login --no-browser");
@@ -104,6 +111,7 @@ impl Authorizer {
         }
         shared.running = true;
         shared.failure = None;
+        shared.in_vain = None;
         Ok(())
     }
 
@@ -230,12 +238,14 @@ impl Authorizer {
         tokio::spawn(async move {
             let status = end.await.ok().flatten();
             let looked = this.look_again().await;
-            let failure = match (looked, this.newer_than(than)) {
-                (_, Some(_)) => None,
-                (Err(error), None) => Some(error.into()),
-                // It left the field to another process, which is followed instead.
-                (Ok(()), None) if this.files.login_is_under_way().unwrap_or(false) => None,
-                (Ok(()), None) => Some(this.told_failure().unwrap_or_else(|| ended_silently(status))),
+            // What the process says counts: a good token may have been used, refused and buried by now.
+            let good = status.is_some_and(|status| status.success()) || this.newer_than(than).is_some();
+            // Or it left the field to another process, which is followed instead.
+            let failure = if good || this.files.login_is_under_way().unwrap_or(false) {
+                None
+            } else {
+                let told = this.told_failure().or_else(|| looked.err().map(Problem::from));
+                Some(told.unwrap_or_else(|| ended_silently(status)))
             };
             this.sign_in_ended(failure);
         });
@@ -248,7 +258,17 @@ impl Authorizer {
         record.failure.map(Problem::from)
     }
 
-    fn sign_in_ended(&self, failure: Option<Problem>) {
+    /// The server refuses the tokens of the last sign-in.
+    pub(super) fn sign_in_was_in_vain(&self, why: Problem) {
+        self.sign_ins.shared().in_vain = Some(why);
+    }
+
+    /// The server takes the tokens of the last sign-in.
+    pub(super) fn sign_in_was_good(&self) {
+        self.sign_ins.shared().in_vain = None;
+    }
+
+    pub(super) fn sign_in_ended(&self, failure: Option<Problem>) {
         {
             let mut shared = self.sign_ins.shared();
             shared.running = false;
@@ -261,6 +281,16 @@ impl Authorizer {
                 self.tell(AuthState::SignedOut);
             }
         }
+    }
+}
+
+/// Why no sign-in starts by itself for now, and what was wrong with the last one: else nobody would ever mend that.
+fn cool_down(left: Duration, failure: Option<&Problem>) -> Problem {
+    let problem = Problem::new(ProblemId::SignInCoolDown).with("minutes", left.as_secs().div_ceil(60).max(1));
+    match failure {
+        Some(failure) if failure.id.is_mended_by_settings() => failure.clone(),
+        Some(failure) => problem.with("detail", failure.what()).with("advice", failure.model_line()),
+        None => problem,
     }
 }
 

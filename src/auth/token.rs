@@ -22,12 +22,16 @@ use super::answer::plain;
 use super::client::{AuthMethod, Client};
 use super::form::{self, Sender};
 use super::metadata;
-use crate::http::{Bounds, Http};
+use crate::http::{Bounds, Http, NetError, Step};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 /// Token answers are a few kilobytes.
 pub const BOUNDS: Bounds = Bounds { max_body: 1024 * 1024, timeout: Duration::from_secs(30) };
+/// The pause before the second try; it grows from try to try.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How many further tries a fault of the server is worth, or a connection that was never made.
+const AGAIN: u32 = 2;
 
 /// The grant of RFC 8628 (3.4).
 pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -123,14 +127,44 @@ impl Refusal {
     }
 }
 
-/// Presents a code or a refresh token; when the server refuses how the client proves itself, tries the other way once.
+/// Presents a code or a refresh token, and once more or twice when the endpoint is only stumbling: a person has just typed
+/// a password, or a call waits for it.
 pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<Issued, Refusal> {
+    let mut tried = 0;
+    loop {
+        let (refusal, tries) = match present_once(http, endpoint, presented).await {
+            Ok(issued) => return Ok(issued),
+            Err(Setback { refusal, tries }) => (refusal, tries),
+        };
+        if tried >= tries {
+            return Err(refusal);
+        }
+        tried += 1;
+        tracing::debug!(tried, "the token endpoint is asked again");
+        tokio::time::sleep(PAUSE * tried).await;
+    }
+}
+
+/// A refusal, and how many further tries are worth it.
+struct Setback {
+    refusal: Refusal,
+    tries: u32,
+}
+
+impl From<Refusal> for Setback {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, tries: 0 }
+    }
+}
+
+/// When the server refuses how the client proves itself, tries the other way once.
+async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<Issued, Setback> {
     let first = attempt(http, endpoint, endpoint.method, presented).await;
     match (first, endpoint.method.other()) {
-        (Err(Refusal::Client(problem)), Some(other)) => {
+        (Err(Setback { refusal: Refusal::Client(problem), .. }), Some(other)) => {
             // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
             match attempt(http, endpoint, other, presented).await {
-                Err(Refusal::Client(_)) => Err(Refusal::Client(problem)),
+                Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
                 second => second,
             }
         }
@@ -168,7 +202,7 @@ async fn attempt(
     endpoint: &Endpoint<'_>,
     method: AuthMethod,
     presented: &Presented<'_>,
-) -> Result<Issued, Refusal> {
+) -> Result<Issued, Setback> {
     metadata::endpoint(endpoint.url, "token endpoint").map_err(Refusal::Other)?;
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
@@ -202,7 +236,9 @@ async fn attempt(
     };
     let seen = exchange.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match answer {
-        Ok(token) => issued(&token, method, endpoint.id_token).map_err(|why| unreadable(endpoint, seen.status, &why)),
+        Ok(token) => {
+            issued(&token, method, endpoint.id_token).map_err(|why| unreadable(endpoint, seen.status, &why).into())
+        }
         Err(error) => Err(refusal(endpoint, presented, &seen, error)),
     }
 }
@@ -232,7 +268,8 @@ async fn device(
     let mut fields = vec![("grant_type", DEVICE_GRANT), ("device_code", code.expose().as_str())];
     fields.extend(endpoint.resource.map(|resource| ("resource", resource)));
     let request = endpoint.sender(method).post(endpoint.url, "token endpoint", &fields);
-    let request = request.map_err(|problem| RequestTokenError::Request(SendError::Network(problem)))?;
+    let request =
+        request.map_err(|problem| RequestTokenError::Request(SendError::Network(NetError::Unusable(problem))))?;
     let answer = exchange.call(request).await.map_err(RequestTokenError::Request)?;
     let unreadable = |error: serde_json::Error| RequestTokenError::Other(error.to_string());
     if answer.status().is_success() {
@@ -268,13 +305,13 @@ impl<'c> AsyncHttpClient<'c> for Exchange {
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error("{0}")]
-    Network(Problem),
+    Network(NetError),
     #[error("no token answer")]
     NoTokenAnswer(String),
 }
 
 async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<HttpResponse, SendError> {
-    let answer = form::exchange(http, request, BOUNDS).await.map_err(|error| SendError::Network(error.into()))?;
+    let answer = form::exchange(http, request, BOUNDS).await.map_err(SendError::Network)?;
     let plain = plain(answer.status.as_u16(), &answer.body);
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.status = answer.status.as_u16();
@@ -322,7 +359,7 @@ fn life(token: &str) -> Option<Duration> {
 
 type ExchangeError = RequestTokenError<SendError, Refused>;
 
-fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, error: ExchangeError) -> Refusal {
+fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, error: ExchangeError) -> Setback {
     let said = |problem: Problem| {
         let problem = match &seen.error {
             Some(error) => problem.with("error", error).with("detail", error),
@@ -341,17 +378,34 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
     };
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);
     let response = match error {
-        RequestTokenError::Request(SendError::Network(problem)) => return Refusal::NotNow(problem),
-        _ if passing_status => return unavailable(),
-        RequestTokenError::Request(SendError::NoTokenAnswer(why)) => return unreadable(endpoint, seen.status, &why),
+        RequestTokenError::Request(SendError::Network(NetError::Unusable(problem))) => {
+            return Refusal::Other(problem).into();
+        }
+        RequestTokenError::Request(SendError::Network(error)) => {
+            let tries = match &error {
+                error if error.never_sent() => AGAIN,
+                // It may have been taken. Servers that rotate refresh tokens bear the same one once more for a while; and
+                // without this the next call would present it.
+                NetError::Failed { step: Step::Sent | Step::Body, .. } => 1,
+                _ => 0,
+            };
+            return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries };
+        }
+        _ if passing_status => {
+            let tries = if seen.status >= 500 { AGAIN } else { 0 };
+            return Setback { refusal: unavailable(), tries };
+        }
+        RequestTokenError::Request(SendError::NoTokenAnswer(why)) => {
+            return unreadable(endpoint, seen.status, &why).into();
+        }
         RequestTokenError::Parse(error, _) => {
             let place = error.path().to_string();
-            return unreadable(endpoint, seen.status, &format!("its field {place} cannot be read"));
+            return unreadable(endpoint, seen.status, &format!("its field {place} cannot be read")).into();
         }
-        RequestTokenError::Other(why) => return unreadable(endpoint, seen.status, &why),
+        RequestTokenError::Other(why) => return unreadable(endpoint, seen.status, &why).into(),
         RequestTokenError::ServerResponse(response) => response,
     };
-    match response.error() {
+    let refusal = match response.error() {
         BasicErrorResponseType::InvalidGrant => Refusal::Spent(said(match presented {
             Presented::Code { redirect_url, .. } => {
                 Problem::new(ProblemId::CodeRejected).with("redirect_url", redirect_url)
@@ -359,6 +413,12 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
             Presented::Device(_) => Problem::new(ProblemId::DeviceCodeExpired),
             Presented::Refresh(_) | Presented::Client { .. } => Problem::new(ProblemId::GrantExpired),
         })),
+        // The code came for this client id, so it is known; what is missing is its secret.
+        BasicErrorResponseType::InvalidClient
+            if endpoint.client.lacks_secret() && matches!(presented, Presented::Code { .. }) =>
+        {
+            Refusal::Client(said(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &endpoint.client.id)))
+        }
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
             Refusal::Client(said(Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id)))
         }
@@ -375,7 +435,21 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
         {
             unavailable()
         }
+        BasicErrorResponseType::InvalidScope => Refusal::Other(said(Problem::new(ProblemId::InvalidScope))),
         _ => Refusal::Other(said(Problem::new(ProblemId::TokenEndpointError))),
+    };
+    refusal.into()
+}
+
+/// A place of the authorization server that could not be asked. The texts about the MCP server would mislead here: nothing
+/// was executed, and `--url` is not what is wrong. Certificates and proxies are explained by what they say themselves.
+pub(super) fn unreached(error: NetError, place: &str) -> Problem {
+    match &error {
+        NetError::Unusable(_) | NetError::Failed { step: Step::Tls(_) | Step::Proxy, .. } => error.into(),
+        NetError::Failed { .. } => {
+            let problem = Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", place);
+            problem.because(Problem::from(error))
+        }
     }
 }
 

@@ -29,7 +29,7 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 /// How often a request is sent again because its session was lost.
 const MOST_SESSIONS: u32 = 1;
 /// How often one request may ask for a sign-in.
-const MOST_SIGN_INS: u32 = 2;
+const MOST_SIGN_INS: u32 = 1;
 /// How often a request is repeated whose first fate is unknown.
 const MOST_REPEATS: u32 = 3;
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
@@ -116,7 +116,7 @@ impl Bridge {
     async fn carry_to_end(self: &Arc<Self>, request: &InFlight) {
         // The first thing that is waited for, so that places are taken in the order of stdin. Streams that only listen
         // would keep theirs for ever. The semaphore is never closed.
-        let _place = if request.listens() { None } else { self.places.acquire().await.ok() };
+        let place = if request.listens() { None } else { self.places.acquire().await.ok() };
         let mut wire = Wire::as_it_came(request);
         let mut tries = Tries::default();
         loop {
@@ -132,6 +132,7 @@ impl Bridge {
                     }
                     let answer = if wire.renamed { with_own_id(&answer, &request.id) } else { answer };
                     self.answer_in(request, self.learn(request, answer), room).await;
+                    drop(place);
                     return self.read_rest(exchange).await;
                 }
                 Err(failure) => match self.next_try(request, &mut wire, &mut tries, failure).await {
@@ -241,7 +242,7 @@ impl Bridge {
         let out = Outgoing {
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
-            at_server: Arc::clone(&request.ticket.at_server),
+            whereabouts: Arc::clone(&request.ticket.whereabouts),
             mirrored: wire.mirrored.clone(),
             listens: request.listens(),
             on_wait: self.progress_teller(request),
@@ -255,10 +256,14 @@ impl Bridge {
         };
         let mut stray = None;
         let mut unreadable = None;
+        let mut last_heard = Instant::now();
+        let mut has_begun = false;
         loop {
             let end = match exchange.next().await {
                 Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
+                    last_heard = Instant::now();
+                    has_begun = true;
                     match self.hear_with(message, Some(&wire.key), id, &mut room).await {
                         Ok(Heard { answer: Some(answer), .. }) => {
                             return Ok(Answered { answer, exchange: Some(exchange), room });
@@ -272,16 +277,42 @@ impl Bridge {
                 Ok(None) => match (unreadable.take(), &stray) {
                     (Some(problem), _) => Failure::Explained(problem),
                     (None, Some(id)) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
-                    (None, None) => Failure::Unclear { problem: Problem::new(ProblemId::NoAnswer), wait: None },
+                    (None, None) => {
+                        let id = if has_begun { ProblemId::StreamCut } else { ProblemId::NoAnswer };
+                        Failure::Unclear { problem: id.into(), wait: None }
+                    }
                 },
                 Err(failure) => failure,
             };
             match end {
                 // The stateless era has no resumption.
                 Failure::Unclear { .. } if wire.mirrored.is_none() => {
-                    exchange = self.remote.resume(&exchange).await?.ok_or(end)?;
+                    if exchange.was_heard() {
+                        last_heard = Instant::now();
+                    }
+                    let Some(next) = self.take_up(&exchange, last_heard).await else { return Err(end) };
+                    exchange = next;
                 }
                 end => return Err(end),
+            }
+        }
+    }
+
+    /// Takes up a stream that ended before its answer. `None` when that cannot be, for whatever reason: the request was
+    /// sent, and a session or a sign-in that is lost since then does not undo that.
+    async fn take_up(&self, broken: &Exchange, last_heard: Instant) -> Option<Exchange> {
+        let end = last_heard + self.settings.limits.idle;
+        if Instant::now() >= end {
+            return None;
+        }
+        match self.remote.resume(broken, end).await {
+            Ok(next) => next,
+            Err(failure) => {
+                tracing::debug!(?failure, "the stream cannot be taken up");
+                if let Failure::SessionLost { epoch, .. } = failure {
+                    self.session_lost(epoch);
+                }
+                None
             }
         }
     }

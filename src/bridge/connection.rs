@@ -216,7 +216,7 @@ impl Bridge {
             })
             .await;
         match reached.as_deref() {
-            Ok(State::Down(failure)) => Err(failure.clone()),
+            Ok(State::Down(failure)) => Err(unopened(failure.clone())),
             Ok(_) => Ok(()),
             Err(_) => Err(Problem::new(ProblemId::ShuttingDown).into()),
         }
@@ -410,6 +410,22 @@ struct Opening {
     key: IdKey,
     /// For the client's own `initialize`: its id, as it was written.
     id: Option<Box<RawValue>>,
+}
+
+/// What it means for a message that its session could not be opened: whatever became of `initialize`, the message itself
+/// was not sent.
+fn unopened(failure: Failure) -> Failure {
+    let offline = |problem: &Problem| {
+        let offline = Problem::new(ProblemId::ServerOffline).with("detail", problem.what().trim_end_matches('.'));
+        problem.fact("host").map(str::to_owned).into_iter().fold(offline, |offline, host| offline.with("host", host))
+    };
+    match failure {
+        Failure::Unclear { problem, .. } => Failure::NotSent(offline(&problem)),
+        Failure::Explained(problem) if matches!(problem.id, ProblemId::AnswerTimedOut | ProblemId::NoAnswer) => {
+            Failure::Explained(offline(&problem))
+        }
+        failure => failure,
+    }
 }
 
 /// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.

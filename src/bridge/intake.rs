@@ -100,8 +100,8 @@ impl Bridge {
     ) {
         let looked_at = match Params::of(params) {
             Ok(looked_at) => looked_at,
-            Err(detail) => {
-                return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
+            Err(member) => {
+                return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateMember).with("member", member), seat);
             }
         };
         if method == "initialize" && seat.is_some() {
@@ -177,6 +177,10 @@ impl Bridge {
             }
             PeekError::NotJsonRpc { id, reason } => {
                 self.refuse(id.as_deref(), &Problem::new(ProblemId::NotJsonRpc).with("detail", reason), seat);
+            }
+            PeekError::EmptyBatch => self.refuse(None, &Problem::new(ProblemId::EmptyBatch), seat),
+            PeekError::Duplicate { id, member } => {
+                self.refuse(id.as_deref(), &Problem::new(ProblemId::DuplicateMember).with("member", member), seat);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Who waits for what: the requests that the client has in flight.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 
 use crate::message::IdKey;
+use crate::remote::Whereabouts;
 
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Drop for Answering<'_> {
 pub struct Ticket {
     /// Comes when nobody waits for the answer any more.
     pub stop: Arc<Notify>,
-    /// Whether the server may have the request. Not while it waits here, nor after a refusal that says "not executed".
-    pub at_server: Arc<AtomicBool>,
+    /// Whether the server may have the request.
+    pub whereabouts: Arc<Whereabouts>,
     /// The id under which the server has it, when that is not the client's own.
     pub sent_as: Arc<Mutex<Option<Box<RawValue>>>>,
     /// Whether it is of the stateless era, where closing its connection is what cancels it.
@@ -76,7 +76,7 @@ impl Pending {
         if requests.contains_key(&key) {
             return None;
         }
-        let ticket = Ticket { stop: Arc::default(), at_server: Arc::default(), sent_as: Arc::default(), stateless };
+        let ticket = Ticket { stop: Arc::default(), whereabouts: Arc::default(), sent_as: Arc::default(), stateless };
         requests.insert(key, ticket.clone());
         self.count.send_modify(|count| *count += 1);
         Some(ticket)
@@ -101,10 +101,13 @@ impl Pending {
     /// Nobody waits for it any more.
     pub fn cancel(&self, key: &IdKey) -> Cancelled {
         let removed = self.lock().remove(key);
-        drop(removed.as_ref().map(|_| Answering(&self.count)));
+        if let Some(entry) = &removed {
+            entry.whereabouts.withdraw();
+            drop(Answering(&self.count));
+        }
         match removed {
             None => Cancelled::Unknown,
-            Some(entry) if entry.at_server.load(Ordering::Relaxed) && !entry.stateless => Cancelled::Sent(entry),
+            Some(entry) if entry.whereabouts.is_at_server() && !entry.stateless => Cancelled::Sent(entry),
             Some(entry) => {
                 entry.stop.notify_one();
                 Cancelled::Unsent
@@ -151,12 +154,12 @@ mod tests {
         assert!(pending.answer(&key(0), &second).is_some());
     }
 
-    #[test]
-    fn a_cancelled_request_is_told_to_the_server_only_when_the_server_has_it() {
+    #[tokio::test]
+    async fn a_cancelled_request_is_told_to_the_server_only_when_the_server_has_it() {
         let pending = Pending::default();
         pending.add(key(1), false);
         let sent = pending.add(key(2), false).expect("free");
-        sent.at_server.store(true, Ordering::Relaxed);
+        sent.whereabouts.leave().await;
         assert!(matches!(pending.cancel(&key(1)), Cancelled::Unsent));
         assert!(matches!(pending.cancel(&key(2)), Cancelled::Sent(_)));
         assert!(matches!(pending.cancel(&key(3)), Cancelled::Unknown));

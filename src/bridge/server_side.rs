@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::message::peek::peek_object;
-use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
+use crate::message::peek::{Params, peek_object};
+use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
@@ -53,6 +53,13 @@ impl ServerRequests {
         asked.open.remove(key);
         self.owed.store(asked.open.len(), Ordering::Relaxed);
         !asked.void.remove(key)
+    }
+
+    /// The server has taken a question back: no answer is owed, and none should come (MCP, "Cancellation").
+    fn taken_back(&self, key: &IdKey) {
+        let mut asked = self.lock();
+        asked.open.remove(key);
+        self.owed.store(asked.open.len(), Ordering::Relaxed);
     }
 
     /// The session is gone: what it had asked is cancelled at the client.
@@ -127,9 +134,7 @@ impl Bridge {
             }
             // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
-            Err(PeekError::NotJson(detail) | PeekError::NotJsonRpc { reason: detail, .. }) => {
-                return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", detail));
-            }
+            Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
         let mut heard = Heard::default();
         for member in members {
@@ -147,7 +152,14 @@ impl Bridge {
 
     fn sort(&self, kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Step {
         match kind {
-            Kind::Notification { .. } => Step::Pass,
+            Kind::Notification { method, params } => {
+                if method == "notifications/cancelled"
+                    && let Some(key) = Params::of(*params).ok().and_then(|params| IdKey::parse(params.request_id?))
+                {
+                    self.server_requests.taken_back(&key);
+                }
+                Step::Pass
+            }
             Kind::Request { key, id, .. } => {
                 self.server_requests.asked(key.clone(), id);
                 Step::Pass

@@ -1,6 +1,6 @@
 //! `planhat-mcp login`: signs in while the person watches, or carries out the order of a bridge.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,10 +44,6 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         let mut ui = Ui { settings: &settings, opened: !how.no_browser, can_paste: paste.is_some() };
         let options = LoginOptions { open_browser: !how.no_browser, paste, device: how.device };
         let granted = auth.login(options, &mut ui).await?;
-        if let Some(secret) = &settings.oauth.client_secret {
-            // Renewing needs it, also in runs that are not given it.
-            auth.keep_client_secret(secret).await?;
-        }
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&done(&settings, &grant, clock::system().unix_seconds()));
         Ok(ExitCode::SUCCESS)
@@ -207,27 +203,31 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64) -> String {
 
 /// The lines that somebody pastes. The thread ends with stdin, or with the process.
 pub fn pasted_lines() -> mpsc::UnboundedReceiver<String> {
-    /// The longest line that can be a redirect URL.
-    const LONGEST: u64 = 64 * 1024;
     let (send, receive) = mpsc::unbounded_channel();
-    let read = move || {
-        let mut input = std::io::BufReader::new(std::io::Read::take(std::io::stdin(), 16 * LONGEST));
-        loop {
-            let mut line = String::new();
-            match input.read_line(&mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) if line.trim().is_empty() => {}
-                Ok(_) => {
-                    if send.send(line.trim().to_owned()).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    };
+    let read = move || read_lines(std::io::stdin().lock(), &send);
     // Without the thread nothing can be pasted; the browser's own way back remains.
     let _ = std::thread::Builder::new().name("paste".to_owned()).spawn(read);
     receive
+}
+
+/// Passes on what is not blank. No line ends it: a wrong paste may be anything, and the right one follows it.
+fn read_lines(mut input: impl BufRead, lines: &mpsc::UnboundedSender<String>) {
+    /// The longest line that can be a redirect URL; of a longer one this much is looked at.
+    const LONGEST: u64 = 64 * 1024;
+    loop {
+        let mut line = Vec::new();
+        match input.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
+        }
+        if !line.ends_with(b"\n") && input.skip_until(b'\n').is_err() {
+            return;
+        }
+        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        if !line.is_empty() && lines.send(line).is_err() {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -256,6 +256,26 @@ mod tests {
             assert!(text.contains(words), "{words} in {text}");
         }
         assert!(text.lines().all(|line| line == link || line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn no_pasted_line_keeps_the_next_one_from_being_read() {
+        let mut typed = b"\n  \ncaf\xe9 \xff\n".to_vec();
+        for _ in 0..40 {
+            typed.extend(std::iter::repeat_n(b'x', 100 * 1024));
+            typed.push(b'\n');
+        }
+        typed.extend_from_slice(b"the last one");
+        let (send, mut lines) = mpsc::unbounded_channel();
+        read_lines(&typed[..], &send);
+        drop(send);
+        let mut read = Vec::new();
+        while let Ok(line) = lines.try_recv() {
+            read.push(line);
+        }
+        assert_eq!(read.len(), 42);
+        assert!(read[0].starts_with("caf"), "{}", read[0]);
+        assert_eq!(read[41], "the last one");
     }
 
     #[test]

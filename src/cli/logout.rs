@@ -28,7 +28,7 @@ pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     };
     let mut out = format!("Signed out of {name}: the tokens of the profile {} are deleted here.\n", settings.profile);
     if settings.oauth.client_id.is_some() {
-        out.push_str("A client secret that was stored stays for the next sign-in.\n");
+        out.push_str("So is its client secret, if one was stored; the next sign-in needs it again.\n");
     }
     match revoked {
         Revoked::Yes => out.push_str("The server has withdrawn the access as well.\n"),

@@ -65,7 +65,9 @@ pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, Problem> {
                         return Err(place.wrong(profile, "a table, such as [profiles.demo]"));
                     };
                     if let Some((name, _)) = keys.iter().find(|(name, _)| name.get_ref() == Key::Profile.info().name) {
-                        return Err(place.wrong(name, "no such key here; the name of the table is the profile"));
+                        return Err(Problem::new(ProblemId::ConfigUnknownKey)
+                            .with("origin", place.origin(Some(name.span())))
+                            .with("key", "profile (the name of the table is the profile)"));
                     }
                     let keys = keys.iter().map(|(name, value)| place.given(name, value)).collect::<Result<_, _>>()?;
                     file.profiles.push((profile.get_ref().to_string(), keys));

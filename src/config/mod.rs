@@ -16,5 +16,6 @@ mod signing_in;
 mod tests;
 
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
+pub use paths::own_dir;
 pub use resolve::{Loaded, REDACTED, Row, load};
 pub use settings::*;

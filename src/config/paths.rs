@@ -1,5 +1,6 @@
 //! Where the program keeps its files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
@@ -25,12 +26,10 @@ impl Paths {
     /// Makes sure that the state directory is there and is the user's alone (0700).
     pub fn prepare_state_dir(&self) -> Result<&Path, Problem> {
         let dir = self.state_dir.as_path();
-        let problem = |detail: &dyn std::fmt::Display| {
-            Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", detail)
-        };
-        create_private(dir).map_err(|error| problem(&error))?;
-        let is_ours = owned_and_closed(dir).map_err(|error| problem(&error))?;
-        if is_ours { Ok(dir) } else { Err(problem(&"it belongs to another user")) }
+        let problem =
+            |error| Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", error);
+        own_dir(dir).map_err(problem)?;
+        Ok(dir)
     }
 }
 
@@ -43,34 +42,27 @@ pub(super) fn expand(text: &str, base: Option<&Path>) -> PathBuf {
     base.map_or_else(|| PathBuf::from(text), |base| base.join(text))
 }
 
+/// Makes sure that a folder is there and is the user's alone: an open one is closed, another user's refused.
 #[cfg(unix)]
-fn create_private(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-#[cfg(not(unix))]
-fn create_private(dir: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).create(dir)
-}
-
-#[cfg(unix)]
-fn owned_and_closed(dir: &Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+pub fn own_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let me = rustix::process::geteuid().as_raw();
+    // Also as it is named: a link that somebody else owns can be pointed elsewhere at any time.
     let found = std::fs::metadata(dir)?;
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return Ok(false);
+    if found.uid() != me || std::fs::symlink_metadata(dir)?.uid() != me {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
     if found.mode() & 0o077 != 0 {
         std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
     }
-    Ok(true)
+    Ok(())
 }
 
-/// The profile directory of a Windows user is theirs alone by inheritance.
+/// Makes sure that a folder is there; the profile directory of a Windows user is theirs alone by inheritance.
 #[cfg(not(unix))]
-fn owned_and_closed(_dir: &Path) -> std::io::Result<bool> {
-    Ok(true)
+pub fn own_dir(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)
 }
 
 #[cfg(test)]

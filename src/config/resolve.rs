@@ -88,7 +88,7 @@ fn built_in(product: Product) -> Url {
 fn parse_server(given: &Given) -> Result<Url, Problem> {
     let text = given.text.expose().as_str();
     if given.key == Key::Tenant {
-        return match text {
+        return match text.to_ascii_lowercase().as_str() {
             "production" => Ok(built_in(Product::Planhat)),
             "demo" => Ok(built_in(Product::PlanhatDemo)),
             _ => Err(bad_value(given)),

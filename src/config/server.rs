@@ -89,7 +89,7 @@ pub fn profile_of(url: &Url) -> String {
     name.truncate(46);
     // The path, the query and what else the name leaves out count through a hash.
     if url.path() != "/mcp" || url.query().is_some() || url.scheme() != "https" || !is_short {
-        name.push_str(&format!("-{:08x}", fnv1a(url.as_str())));
+        name.push_str(&format!("-{:08x}", folded(url.as_str())));
     }
     name
 }
@@ -100,11 +100,9 @@ pub fn is_profile_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(allowed)
 }
 
-/// FNV-1a, folded to 32 bits: unlike the standard library's hash, it stays the same across releases.
-fn fnv1a(text: &str) -> u32 {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+/// The hash of an address, folded to 32 bits.
+fn folded(text: &str) -> u32 {
+    let hash = crate::hash::fnv1a(text.as_bytes());
     ((hash >> 32) ^ (hash & 0xffff_ffff)) as u32
 }
 

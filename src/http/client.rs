@@ -12,7 +12,7 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::config::NetworkSettings;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, error_chain};
 
 use super::NetError;
 
@@ -213,21 +213,6 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
     }
     builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
-}
-
-/// An error and what caused it, in one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, error_chain};
 
-use super::client::{CONNECT_TIMEOUT, error_chain};
+use super::client::CONNECT_TIMEOUT;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -60,6 +60,17 @@ pub enum PeekError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A batch without a message in it.
+    #[error("the batch is empty")]
+    EmptyBatch,
+    /// A member that is looked at stands twice in one object: two readers could take a different one of them.
+    #[error("`{member}` stands twice")]
+    Duplicate {
+        /// As with [`PeekError::NotJsonRpc`].
+        id: Option<Box<RawValue>>,
+        /// Which one.
+        member: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -88,8 +99,7 @@ pub(super) fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
 /// Looks at one line or body.
 ///
 /// # Errors
-/// [`PeekError::NotJson`] and [`PeekError::NotJsonRpc`], JSON-RPC's -32700 and -32600. A member that stands twice among
-/// those that are looked at is an error too: two readers could take a different one of them.
+/// [`PeekError::NotJson`], JSON-RPC's -32700, and for the others its -32600.
 pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| PeekError::NotJson(format!("invalid UTF-8 at byte {}", e.valid_up_to() + 1)))?;
@@ -98,7 +108,7 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
         Some(b'[') => {
             let members: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| PeekError::NotJson(e.to_string()))?;
             if members.is_empty() {
-                return Err(PeekError::NotJsonRpc { id: None, reason: "the batch is empty".to_owned() });
+                return Err(PeekError::EmptyBatch);
             }
             Ok(Peek::Batch(members))
         }
@@ -163,10 +173,18 @@ fn explain(text: &str, error: &serde_json::Error) -> PeekError {
         return PeekError::NotJson(error.to_string());
     }
     let id = serde_json::from_str::<JustId<'_>>(text).ok().and_then(|just| just.id);
-    PeekError::NotJsonRpc {
-        id: id.filter(|id| IdKey::parse(id).is_some()).map(ToOwned::to_owned),
-        reason: error.to_string(),
+    let id = id.filter(|id| IdKey::parse(id).is_some()).map(ToOwned::to_owned);
+    let reason = error.to_string();
+    match duplicate_in(&reason) {
+        Some(member) => PeekError::Duplicate { id, member },
+        None => PeekError::NotJsonRpc { id, reason },
     }
+}
+
+/// The member that stands twice, if that is what the decoder says; it has no other way of saying it.
+fn duplicate_in(reason: &str) -> Option<String> {
+    let (member, _) = reason.strip_prefix("duplicate field `")?.split_once('`')?;
+    Some(member.to_owned())
 }
 
 /// Members of `params` that the bridge acts on, each as it was written; everything else in there is none of its business.
@@ -201,10 +219,14 @@ impl<'a> Params<'a> {
     /// Looks into `params`.
     ///
     /// # Errors
-    /// A description, when one of these members stands twice: two readers could take a different one.
+    /// The name of a member that stands twice: two readers could take a different one. Nothing else can be wrong here,
+    /// because each is taken as it was written.
     pub fn of(params: Option<&'a RawValue>) -> Result<Self, String> {
         match params {
-            Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()).map_err(|e| e.to_string()),
+            Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()).map_err(|e| {
+                let reason = e.to_string();
+                duplicate_in(&reason).unwrap_or(reason)
+            }),
             _ => Ok(Self::default()),
         }
     }
@@ -242,13 +264,6 @@ fn text(raw: Option<&RawValue>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn reason(text: &str) -> String {
-        match peek(text.as_bytes()) {
-            Err(PeekError::NotJsonRpc { reason, .. }) => reason,
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn tells_requests_notifications_and_answers_apart() {
         let of = |text: &'static str| match peek(text.as_bytes()) {
@@ -273,21 +288,24 @@ mod tests {
             assert!(matches!(peek(text.as_bytes()), Err(PeekError::NotJson(_))), "{text}");
         }
         assert!(matches!(peek(b"{\"a\":\"\xff\"}"), Err(PeekError::NotJson(_))));
-        for text in ["1", "null", "\"x\"", "[]", "{}", r#"{"jsonrpc":"1.0","id":1,"method":"x"}"#] {
+        for text in ["1", "null", "\"x\"", "{}", r#"{"jsonrpc":"1.0","id":1,"method":"x"}"#] {
             assert!(matches!(peek(text.as_bytes()), Err(PeekError::NotJsonRpc { .. })), "{text}");
         }
+        assert!(matches!(peek(b" [ ] "), Err(PeekError::EmptyBatch)));
     }
 
     #[test]
     fn a_member_that_stands_twice_is_refused_and_the_id_still_found() {
-        assert!(reason(r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#).contains("duplicate"));
-        assert!(reason(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"b"}"#).contains("duplicate"));
         match peek(br#"{"jsonrpc":"2.0","id":7,"method":"a","method":"b"}"#) {
-            Err(PeekError::NotJsonRpc { id: Some(id), .. }) => assert_eq!(id.get(), "7"),
+            Err(PeekError::Duplicate { id: Some(id), member }) => assert_eq!((id.get(), &*member), ("7", "method")),
+            other => panic!("{other:?}"),
+        }
+        match peek(br#"{"jsonrpc":"2.0","id":1,"id":2,"method":"b"}"#) {
+            Err(PeekError::Duplicate { id: None, member }) => assert_eq!(member, "id"),
             other => panic!("{other:?}"),
         }
         let params: &RawValue = serde_json::from_str(r#"{"name":"a","name":"b"}"#).expect("JSON");
-        assert!(Params::of(Some(params)).is_err());
+        assert_eq!(Params::of(Some(params)).unwrap_err(), "name");
     }
 
     #[test]

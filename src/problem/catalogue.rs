@@ -73,9 +73,9 @@ pub mod exit {
 /// The facts that problems carry and texts may name.
 #[rustfmt::skip]
 pub const FACTS: &[&str] = &[
-    "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
+    "advice", "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
     "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout", "member", "method", "minutes", "origin",
+    "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "origin",
     "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
     "suggestion", "tool", "url",
@@ -269,7 +269,7 @@ catalogue! {
         /// The server does not register this program; facts `issuer`, `status`, `error`, `error_description`.
         RegistrationRefused,
         /// A client id that was given out for one server is asked for by another; facts `client_id`, `expected`, `found`,
-        /// `logout`.
+        /// `logout_command`.
         IssuerMoved,
         /// The server offers no sign-in on another device; fact `issuer`.
         DeviceNotOffered,
@@ -279,8 +279,6 @@ catalogue! {
         WrongEnvironment,
         /// There is no authorization server to be found; facts `url`, `detail`.
         NoAuthorizationServer,
-        /// The authorization server's metadata cannot be used; facts `place`, `detail`.
-        MetadataInvalid,
         /// The metadata belongs to another issuer; facts `expected`, `found`.
         IssuerMismatch,
         /// The metadata is for another resource; facts `expected`, `found`.
@@ -299,8 +297,6 @@ catalogue! {
         GrantExpired,
         /// A fresh access token is refused all the same; fact `host`.
         TokenRejected,
-        /// The clocks differ; fact `seconds`.
-        ClockSkew,
         /// The static token was refused by Planhat.
         PlanhatStaticTokenRejected,
         /// The static token was refused by another server; fact `host`.
@@ -351,8 +347,6 @@ catalogue! {
         KeychainLocked,
         /// The keychain did not answer in time; fact `seconds`.
         KeychainSlow,
-        /// The system or the user refused access to the keychain.
-        KeychainDenied,
         /// A record is not what this program wrote; fact `detail`.
         StoreDamaged,
         /// Any other failure of the store; fact `detail`.
@@ -365,8 +359,6 @@ catalogue! {
         StateDirUnusable,
         /// A file in the state directory cannot be read or written; facts `path`, `detail`.
         StateFileFailed,
-        /// A renewed sign-in could not be saved.
-        TokenNotSaved,
     }
 }
 
@@ -388,6 +380,32 @@ impl ProblemId {
             (500..=599, false) => Self::ServerError,
             _ => Self::HttpStatus,
         }
+    }
+
+    /// Whether a sign-in that failed like this fails again until somebody changes the configuration, here or at the server.
+    pub const fn is_mended_by_settings(self) -> bool {
+        matches!(
+            self,
+            Self::PlanhatClientIdMissing
+                | Self::ClientIdMissing
+                | Self::SecretWithoutClientId
+                | Self::ClientSecretMissing
+                | Self::InvalidClient
+                | Self::ClientKeyUnusable
+                | Self::RegistrationRefused
+                | Self::IssuerMoved
+                | Self::InvalidScope
+                | Self::PortInUse
+                | Self::ListenFailed
+                | Self::NoAuthorizationServer
+                | Self::IssuerMismatch
+                | Self::ResourceMismatch
+                | Self::NoS256
+                | Self::UnsafeEndpoint
+                | Self::TlsUntrusted
+                | Self::KeychainAbsent
+                | Self::FileStoreUnsafe
+        )
     }
 }
 

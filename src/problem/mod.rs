@@ -2,7 +2,7 @@
 //!
 //! An error type beside the code says what failed; it turns into a [`Problem`]: the id of an entry in the
 //! [`catalogue`], the facts of this case, and the underlying cause. The texts live in the catalogue alone; [`render`]
-//! turns a problem into terminal text, a JSON-RPC error, a tool result or a page.
+//! turns a problem into terminal text, a JSON-RPC error, a tool result.
 
 use std::fmt;
 
@@ -61,6 +61,21 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+/// An error and what caused it, in one line, each text once.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
 
 /// `text` without control characters and bidirectional overrides, and no longer than 2,000 characters: what a server
 /// sent must not be able to drive a terminal or flood a log.

@@ -1,4 +1,4 @@
-//! Turns a problem into words for a terminal, a JSON-RPC error, a tool result, a browser page.
+//! Turns a problem into words for a terminal, a JSON-RPC error, a tool result.
 
 use std::process::ExitCode;
 
@@ -9,15 +9,6 @@ use super::{Problem, ProblemId};
 
 /// Facts that are numbers in `data`.
 const NUMBERS: &[&str] = &["column", "limit", "line", "minutes", "port", "retry_after_seconds", "seconds", "status"];
-
-/// The pieces of a browser page, each escaped and ready to stand between tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageText {
-    /// What happened.
-    pub heading: String,
-    /// Cause and way out; never empty.
-    pub paragraphs: Vec<String>,
-}
 
 impl Problem {
     /// What happened.
@@ -93,15 +84,6 @@ impl Problem {
         json!({ "content": [{ "type": "text", "text": text }], "isError": true })
     }
 
-    /// For a page in the browser.
-    pub fn to_page(&self) -> PageText {
-        let paragraphs = [self.cause(), self.fix()];
-        PageText {
-            heading: escape_html(&self.what()),
-            paragraphs: paragraphs.iter().filter(|text| !text.is_empty()).map(|text| escape_html(text)).collect(),
-        }
-    }
-
     fn fill(&self, template: &str) -> String {
         fill(template, &|key| self.fact(key))
     }
@@ -111,22 +93,6 @@ impl From<ProblemId> for Problem {
     fn from(id: ProblemId) -> Self {
         Self::new(id)
     }
-}
-
-/// `text` as it may stand in HTML, between tags or in a quoted attribute.
-pub fn escape_html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// `text` with line breaks at white space so that lines end before `width`; lines after the first are indented. A word
@@ -212,12 +178,5 @@ mod tests {
         assert_eq!(text.matches(link).count(), 1, "{text}");
         let result = Problem::new(ProblemId::AccessDenied).with("link", link).to_tool_result();
         assert!(result["content"][0]["text"].as_str().unwrap_or_default().contains(link));
-    }
-
-    #[test]
-    fn what_a_server_said_is_escaped_on_a_page() {
-        let page = Problem::new(ProblemId::AuthorizationFailed).with("error", "<script>'\"&").to_page();
-        assert!(page.heading.contains("&lt;script&gt;&#39;&quot;&amp;"), "{page:?}");
-        assert!(!page.paragraphs.is_empty());
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::config::{Product, Settings};
-use crate::http::{Http, NetError, host_of};
+use crate::http::{Http, NetError, Step, host_of};
 use crate::message::peek;
 use crate::problem::{Problem, ProblemId};
 
@@ -77,6 +77,12 @@ pub struct Stream {
     decoder: Decoder,
     max: usize,
     patience: Patience,
+    /// Whether it continues a stream that broke.
+    resumed: bool,
+    /// Whether it has brought anything at all.
+    heard: bool,
+    /// Whether the server has closed it.
+    ended: bool,
 }
 
 /// How long silence is borne.
@@ -180,8 +186,16 @@ impl Exchange {
     /// Where the answer would be taken up again, if it is a stream that broke and the server has said so.
     pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
         match &self.body {
-            Body::Stream(stream) => stream.last_event_id().map(|id| (id, stream.retry())),
-            Body::Nothing | Body::Whole(_) | Body::Unread(_) => None,
+            Body::Stream(stream) if !stream.is_spent() => stream.last_event_id().map(|id| (id, stream.retry())),
+            Body::Stream(_) | Body::Nothing | Body::Whole(_) | Body::Unread(_) => None,
+        }
+    }
+
+    /// Whether the server has sent anything after the headers.
+    pub fn was_heard(&self) -> bool {
+        match &self.body {
+            Body::Stream(stream) => stream.heard,
+            Body::Nothing | Body::Whole(_) | Body::Unread(_) => false,
         }
     }
 }
@@ -189,7 +203,8 @@ impl Exchange {
 impl Stream {
     /// Reads `response` as events of at most `max` bytes.
     pub fn new(http: Http, url: Url, response: Response, max: usize, patience: Patience) -> Self {
-        Self { http, url, response, decoder: Decoder::new(max), max, patience }
+        let decoder = Decoder::new(max);
+        Self { http, url, response, decoder, max, patience, resumed: false, heard: false, ended: false }
     }
 
     /// The next whole message; `None` when the server closed the stream.
@@ -204,9 +219,13 @@ impl Stream {
             let Some(piece) = self.patience.wait(self.response.chunk()).await else {
                 return Err(NetError::timed_out(&self.url, self.patience.idle.unwrap_or_default()).into());
             };
-            match piece.map_err(|e| self.http.explain(&self.url, &e))? {
-                None => return Ok(None),
+            match piece.map_err(|e| broken(self.http.explain(&self.url, &e)))? {
+                None => {
+                    self.ended = true;
+                    return Ok(None);
+                }
                 Some(piece) => {
+                    self.heard = true;
                     if self.decoder.push(piece).is_err() {
                         // What was complete before it is still delivered; then the stream is over.
                         if let Some(event) = self.decoder.next_event() {
@@ -223,7 +242,14 @@ impl Stream {
     #[must_use]
     pub fn after(mut self, id: &str, retry: Option<Duration>) -> Self {
         self.decoder.continue_after(id, retry);
+        self.resumed = true;
         self
+    }
+
+    /// Whether there is nothing to be had after its last event: servers that have forgotten a stream close it at once
+    /// and without a word when it is taken up again, while those that make clients poll send an event first.
+    fn is_spent(&self) -> bool {
+        self.resumed && self.ended && !self.heard
     }
 
     /// Where the stream would be taken up again.
@@ -234,6 +260,17 @@ impl Stream {
     /// How long the server asks to wait before that.
     pub fn retry(&self) -> Option<Duration> {
         self.decoder.retry()
+    }
+}
+
+/// A stream that had begun and was cut.
+fn broken(error: NetError) -> Failure {
+    match error {
+        NetError::Failed { host, step: Step::Sent | Step::Body, detail, .. } => {
+            let problem = Problem::new(ProblemId::StreamCut).with("host", host).because(detail);
+            Failure::Unclear { problem, wait: None }
+        }
+        error => error.into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
@@ -20,8 +20,8 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whether an answer is expected, and under which id.
     pub expects: Option<IdKey>,
-    /// Raised while the server may have it, lowered when a refusal says that it was not executed.
-    pub at_server: Arc<AtomicBool>,
+    /// Where it is, for whoever may take it back.
+    pub whereabouts: Arc<Whereabouts>,
     /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
     pub mirrored: Option<HeaderMap>,
     /// Whether it opens a stream that is silent by nature.
@@ -42,7 +42,39 @@ impl fmt::Debug for Outgoing {
 impl Outgoing {
     /// A message that expects no answer.
     pub fn unanswered(body: Bytes) -> Self {
-        Self { body, expects: None, at_server: Arc::default(), mirrored: None, listens: false, on_wait: None }
+        Self { body, expects: None, whereabouts: Arc::default(), mirrored: None, listens: false, on_wait: None }
+    }
+}
+
+/// Where a message is, shared by those who send it and those who may take it back.
+#[derive(Debug, Default)]
+pub struct Whereabouts {
+    at_server: AtomicBool,
+    withdrawn: AtomicBool,
+}
+
+impl Whereabouts {
+    /// Whether the server may have it. Not while it waits here, nor after a refusal that says "not executed".
+    pub fn is_at_server(&self) -> bool {
+        self.at_server.load(Ordering::Relaxed)
+    }
+
+    /// Nobody wants it any more: wherever it is, it is not sent again.
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Relaxed);
+    }
+
+    /// It is about to be sent. What was withdrawn stays here, until its task is stopped.
+    pub async fn leave(&self) {
+        if self.withdrawn.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.at_server.store(true, Ordering::Relaxed);
+    }
+
+    /// It surely was not executed.
+    pub(super) fn came_back(&self) {
+        self.at_server.store(false, Ordering::Relaxed);
     }
 }
 

@@ -3,7 +3,6 @@
 //! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
 //! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -100,11 +99,15 @@ impl Remote {
             if let Some(mirrored) = &out.mirrored {
                 message.headers_mut().extend(mirrored.clone());
             }
-            out.at_server.store(true, Ordering::Relaxed);
-            let mut response = self.execute(message).await?;
+            out.whereabouts.leave().await;
+            let mut response = self.execute(message).await.inspect_err(|failure| {
+                if matches!(failure, Failure::NotSent(_)) {
+                    out.whereabouts.came_back();
+                }
+            })?;
             let status = response.status();
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
-                out.at_server.store(false, Ordering::Relaxed);
+                out.whereabouts.came_back();
             }
             let url = response.url().clone();
             match status {
@@ -129,7 +132,7 @@ impl Remote {
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
                     let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
-                    out.at_server.store(false, Ordering::Relaxed);
+                    out.whereabouts.came_back();
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
@@ -140,11 +143,14 @@ impl Remote {
                     };
                 }
                 StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
-                    out.at_server.store(false, Ordering::Relaxed);
+                    out.whereabouts.came_back();
                     renewals += 1;
                     self.widen(renewals, bearer.as_ref(), response.headers()).await?;
                 }
                 status if status.is_success() => {
+                    if let Some(bearer) = &bearer {
+                        self.auth.accepted(bearer);
+                    }
                     let mut exchange = self.accept(response, out);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
                     return Ok(exchange);
@@ -218,6 +224,9 @@ impl Remote {
                     return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
                 }
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
+                    if let Some(bearer) = &bearer {
+                        self.auth.accepted(bearer);
+                    }
                     let url = response.url().clone();
                     let patience = Patience { idle, owed: Arc::clone(&self.owed) };
                     return Ok(Some(Stream::new(
@@ -285,12 +294,7 @@ impl Remote {
     async fn renew(&self, tried: u32, rejected: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
         let challenge = Challenge::from_headers(headers);
         if tried > MOST_RENEWALS {
-            self.auth.note_challenge(challenge);
-            if let Some(rejected) = rejected {
-                self.auth.give_up_on(rejected);
-            }
-            let problem = Problem::new(ProblemId::TokenRejected);
-            return Err(Failure::SignIn(problem.with("host", host_of(&self.settings.url))));
+            return Err(self.auth.refused_again(rejected, challenge).into());
         }
         self.auth.unauthorized(rejected, challenge).await?;
         Ok(())

@@ -1,9 +1,10 @@
 //! The standing GET stream: messages that the server sends on its own, taken up again when it breaks.
 
 use bytes::Bytes;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 use crate::http::retry_after;
+use crate::problem::Problem;
 
 use super::answer::{Exchange, Stream};
 use super::{Failure, Remote};
@@ -110,14 +111,14 @@ impl Remote {
     /// Takes up the stream of a POST that ended before its answer, after the last event that was received. `None` when the
     /// server gave no place to take it up at, or does not offer it.
     ///
-    /// The wait is what the server asked for with `retry:`; a clean end is how servers make clients poll.
+    /// The wait is what the server asked for with `retry:`; a clean end is how servers make clients poll. A connection that
+    /// cannot be made or breaks is tried again until `end`.
     ///
     /// # Errors
-    /// A [`Failure`] when the server cannot be asked.
-    pub async fn resume(&self, broken: &Exchange) -> Result<Option<Exchange>, Failure> {
+    /// A [`Failure`] when the server cannot be asked. It is about asking: whether the request was executed is as unclear as
+    /// before.
+    pub async fn resume(&self, broken: &Exchange, end: Instant) -> Result<Option<Exchange>, Failure> {
         let Some((id, retry)) = broken.resume_from() else { return Ok(None) };
-        let idle = self.idle();
-        let end = tokio::time::Instant::now() + idle;
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -126,13 +127,15 @@ impl Remote {
                 _ => retry_after::wait(None, attempt, retry_after::noise()),
             };
             tokio::time::sleep(wait).await;
-            match self.listen(Some(id), Some(idle)).await {
+            match self.listen(Some(id), Some(self.idle())).await {
                 Ok(Some(stream)) => return Ok(Some(Exchange::stream(broken.headers.clone(), stream.after(id, retry)))),
                 Ok(None) => return Ok(None),
-                Err(Failure::NotSent(problem)) if tokio::time::Instant::now() < end => {
+                Err(Failure::NotSent(problem) | Failure::Unclear { problem, .. }) if Instant::now() < end => {
                     tracing::debug!(%problem, "the stream could not be taken up yet");
                 }
-                // A refusal says nothing about the request itself: its fate is as unclear as before.
+                Err(Failure::Explained(problem)) if is_passing(&problem) && Instant::now() < end => {
+                    tracing::debug!(%problem, "the stream could not be taken up yet");
+                }
                 Err(Failure::Explained(problem) | Failure::Unclear { problem, .. }) => {
                     tracing::debug!(%problem, "the stream cannot be taken up");
                     return Ok(None);
@@ -141,4 +144,9 @@ impl Remote {
             }
         }
     }
+}
+
+/// Whether a refusal is likely to be over soon: a limit, or a server that is being restarted.
+fn is_passing(problem: &Problem) -> bool {
+    problem.fact("status").is_some_and(|status| matches!(status, "429" | "502" | "503" | "504"))
 }

@@ -1,16 +1,26 @@
 //! The token file: all records in one JSON file of mode 0600, only when the user asked for it.
+//!
+//! All profiles share it, and their own locks keep only the processes of one profile apart. So each change takes a lock of
+//! the file's own, and reads it again inside.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use super::{CredentialStore, StoreError, private};
+use super::{CredentialStore, PROBE, StoreError, private};
+use crate::config::own_dir;
 use crate::secret::Secret;
 
 /// The file's form; a newer program may write a higher one.
 const VERSION: u32 = 1;
+/// How long another process may take for its change; it is a matter of milliseconds.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
+/// How often it is looked whether that is over.
+const LOCK_LOOK: Duration = Duration::from_millis(5);
 
 /// A file that only this user can read; refused when that is not so.
 #[derive(Debug)]
@@ -22,6 +32,12 @@ pub struct TokenFile {
 struct Content {
     version: u32,
     records: BTreeMap<String, String>,
+}
+
+impl Content {
+    fn empty() -> Self {
+        Self { version: VERSION, records: BTreeMap::new() }
+    }
 }
 
 impl Drop for Content {
@@ -37,15 +53,14 @@ impl TokenFile {
     }
 
     fn load(&self) -> Result<Content, StoreError> {
-        let empty = Content { version: VERSION, records: BTreeMap::new() };
         let dir = self.path.parent().unwrap_or(&self.path);
         if !dir.exists() {
-            return Ok(empty);
+            return Ok(Content::empty());
         }
         if let Some(why) = private::exposure(dir, &self.path).map_err(|e| self.failed(&e))? {
             return Err(StoreError::Exposed(why));
         }
-        let Some(bytes) = private::read(&self.path).map_err(|e| self.failed(&e))? else { return Ok(empty) };
+        let Some(bytes) = private::read(&self.path).map_err(|e| self.failed(&e))? else { return Ok(Content::empty()) };
         let bytes = Secret::new(bytes);
         let content: Content = serde_json::from_slice(bytes.expose()).map_err(|e| {
             StoreError::Corrupt(format!("{} is not what it should be ({:?})", self.path.display(), e.classify()))
@@ -59,12 +74,38 @@ impl TokenFile {
         Ok(content)
     }
 
-    fn save(&self, content: &Content) -> Result<(), StoreError> {
+    /// The content to be changed, and the lock to hold meanwhile.
+    fn load_to_change(&self) -> Result<(Result<Content, StoreError>, File), StoreError> {
         if let Some(dir) = self.path.parent() {
-            private::make_dir(dir).map_err(|e| self.failed(&e))?;
-            if let Some(why) = private::exposure(dir, &self.path).map_err(|e| self.failed(&e))? {
-                return Err(StoreError::Exposed(why));
+            own_dir(dir).map_err(|e| self.failed(&e))?;
+        }
+        let path = self.path.with_extension("lock");
+        let lock = private::open_lock(&path).map_err(|e| self.failed(&e))?;
+        let end = Instant::now() + LOCK_WAIT;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok((self.load(), lock)),
+                // Not for ever: whoever waits for this thread has given up by then, and a late write could put an old
+                // token over a new one.
+                Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(LOCK_LOOK),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Failed(format!("another process keeps {} locked", path.display())));
+                }
+                Err(TryLockError::Error(error)) => return Err(self.failed(&error)),
             }
+        }
+    }
+
+    /// Where a damaged file is kept when its place is needed.
+    fn set_aside(&self) -> PathBuf {
+        self.path.with_extension("json.damaged")
+    }
+
+    fn save(&self, content: &Content) -> Result<(), StoreError> {
+        if let Some(dir) = self.path.parent()
+            && let Some(why) = private::exposure(dir, &self.path).map_err(|e| self.failed(&e))?
+        {
+            return Err(StoreError::Exposed(why));
         }
         let bytes = Secret::new(serde_json::to_vec(content).map_err(|e| StoreError::Failed(e.to_string()))?);
         private::replace(&self.path, bytes.expose()).map_err(|e| self.failed(&e))
@@ -83,13 +124,34 @@ impl CredentialStore for TokenFile {
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
         let text =
             std::str::from_utf8(record.expose()).map_err(|_| StoreError::Failed("a record is not text".into()))?;
-        let mut content = self.load()?;
+        let (content, _lock) = self.load_to_change()?;
+        let mut content = match content {
+            // Nobody can use it any more, and it must not keep anybody from signing in.
+            Err(StoreError::Corrupt(why)) => {
+                let aside = self.set_aside();
+                tracing::warn!(%why, kept = %aside.display(), "the damaged token file is replaced");
+                std::fs::rename(&self.path, aside).map_err(|e| self.failed(&e))?;
+                Content::empty()
+            }
+            content => content?,
+        };
         content.records.insert(account.to_owned(), text.to_owned());
         self.save(&content)
     }
 
     fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
-        let mut content = self.load()?;
+        if !self.path.exists() && !self.set_aside().exists() {
+            return Ok(false);
+        }
+        let (content, _lock) = self.load_to_change()?;
+        if account != PROBE {
+            // Whoever signs out leaves no token behind.
+            private::remove(&self.set_aside()).map_err(|e| self.failed(&e))?;
+        }
+        let mut content = match content {
+            Err(StoreError::Corrupt(_)) => return private::remove(&self.path).map_err(|e| self.failed(&e)),
+            content => content?,
+        };
         let Some(mut record) = content.records.remove(account) else { return Ok(false) };
         record.zeroize();
         if content.records.is_empty() {
@@ -148,5 +210,41 @@ mod tests {
         let error = TokenFile::new(path).read("a").unwrap_err();
         assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
         assert!(!error.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn damage_is_in_the_way_neither_of_a_sign_in_nor_of_a_sign_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens.json");
+        let aside = dir.path().join("tokens.json.damaged");
+        let mut file = TokenFile::new(path.clone());
+        private::replace(&path, b"{broken").unwrap();
+        file.write("a", &secret("1")).unwrap();
+        assert_eq!(file.read("a").unwrap().unwrap().expose(), b"1");
+        assert_eq!(std::fs::read(&aside).unwrap(), b"{broken", "kept, in case somebody can read it");
+        assert!(file.delete("a").unwrap());
+        assert!(!aside.exists(), "it may hold tokens");
+        private::replace(&path, b"{broken").unwrap();
+        assert!(file.delete("a").unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn changes_by_several_processes_at_once_are_all_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens.json");
+        std::thread::scope(|scope| {
+            for profile in 0..8 {
+                // Each with a lock of its own, as a process has.
+                let mut file = TokenFile::new(path.clone());
+                scope.spawn(move || {
+                    for round in 0..10 {
+                        file.write(&format!("{profile} {round}"), &secret("x")).unwrap();
+                    }
+                    assert!(file.delete(&format!("{profile} 0")).unwrap());
+                });
+            }
+        });
+        assert_eq!(TokenFile::new(path).load().unwrap().records.len(), 8 * 9);
     }
 }

@@ -11,7 +11,7 @@ use super::file::TokenFile;
 use super::keychain::Keychain;
 use super::memory::Memory;
 use super::parts::{LARGEST_ITEM, Parts};
-use super::{CredentialStore, StoreError};
+use super::{CredentialStore, PROBE, StoreError};
 use crate::config::{Settings, TokenStoreKind};
 use crate::secret::Secret;
 
@@ -138,7 +138,6 @@ impl Store {
 
     /// Finds out whether records can be kept: a locked keychain may say that a record is not there, but it takes none.
     pub async fn check(&self) -> Result<(), StoreError> {
-        const PROBE: &str = "planhat-mcp check";
         self.write(PROBE, Secret::new(b"can be removed".to_vec())).await?;
         self.delete(PROBE).await.map(|_| ())
     }

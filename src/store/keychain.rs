@@ -6,6 +6,7 @@
 use keyring::{Entry, Error};
 
 use super::{CredentialStore, StoreError};
+use crate::problem::error_chain;
 use crate::secret::Secret;
 
 /// Under which all items of this program stand.
@@ -29,7 +30,7 @@ impl Keychain {
 
     /// Connects to it.
     pub fn open() -> Result<Self, StoreError> {
-        Ok(Self { connection: platform::connect().map_err(|error| StoreError::Absent(detail(&error)))? })
+        Ok(Self { connection: platform::connect().map_err(|error| StoreError::Absent(error_chain(&error)))? })
     }
 
     /// Does it, and once more on a new connection when this one turns out to be broken: each of these calls leads to the
@@ -118,23 +119,8 @@ fn failure(error: Error) -> StoreError {
         // Their texts would show the stored bytes.
         Error::BadEncoding(_) | Error::BadDataFormat(..) => StoreError::Corrupt("the keychain cannot decode it".into()),
         Error::Ambiguous(items) => StoreError::Corrupt(format!("{} items have its name", items.len())),
-        other => StoreError::Failed(detail(&other)),
+        other => StoreError::Failed(error_chain(&other)),
     }
-}
-
-/// The error and what is behind it, once each.
-fn detail(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        source = inner.source();
-    }
-    text
 }
 
 /// Against the Secret Service of a session that `tests/interop/keychain.sh` sets up in each of these states; none is run

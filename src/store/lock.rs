@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::private;
+use crate::config::own_dir;
 use crate::problem::{Problem, ProblemId};
 
 /// A lock that is held until this is dropped.
@@ -30,6 +31,14 @@ pub enum LockError {
         purpose: &'static str,
         /// How long was waited.
         after: Duration,
+    },
+    /// The folder of the lock file cannot be used.
+    #[error("{}: {detail}", dir.display())]
+    NoFolder {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong with it.
+        detail: String,
     },
     /// The lock file itself cannot be used.
     #[error("{}: {detail}", path.display())]
@@ -67,6 +76,22 @@ impl ProcessLock {
     }
 }
 
+impl ProcessLock {
+    /// Whether somebody, this process included, holds it now. Those who look do not get in each other's way.
+    pub fn is_held(path: &Path) -> Result<bool, LockError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(unusable(path, &error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(unusable(path, &error)),
+        }
+    }
+}
+
 impl From<LockError> for Problem {
     fn from(error: LockError) -> Self {
         match error {
@@ -74,6 +99,9 @@ impl From<LockError> for Problem {
                 .with("purpose", purpose)
                 .with("seconds", after.as_secs())
                 .with("path", path.display()),
+            LockError::NoFolder { dir, detail } => {
+                Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", detail)
+            }
             LockError::Unusable { path, detail } => {
                 Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", detail)
             }
@@ -82,13 +110,10 @@ impl From<LockError> for Problem {
 }
 
 fn open(path: &Path) -> Result<File, LockError> {
-    let opened = match private::open_lock(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), private::make_dir).and_then(|()| private::open_lock(path))
-        }
-        other => other,
-    };
-    opened.map_err(|error| unusable(path, &error))
+    if let Some(dir) = path.parent() {
+        own_dir(dir).map_err(|error| LockError::NoFolder { dir: dir.to_owned(), detail: error.to_string() })?;
+    }
+    private::open_lock(path).map_err(|error| unusable(path, &error))
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
@@ -113,11 +138,25 @@ mod tests {
         let path = dir.path().join("new/folder/x.lock");
         let held = ProcessLock::acquire(&path, "a test", Duration::ZERO).await.unwrap();
         assert!(ProcessLock::try_acquire(&path).unwrap().is_none());
+        assert!(ProcessLock::is_held(&path).unwrap());
         let error = ProcessLock::acquire(&path, "a test", Duration::from_secs(3)).await.unwrap_err();
         let problem = Problem::from(error);
         assert_eq!(problem.fact("path"), path.to_str());
         assert_eq!(problem.fact("seconds"), Some("3"));
         drop(held);
+        assert!(!ProcessLock::is_held(&path).unwrap());
         assert!(ProcessLock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_who_looks_is_not_taken_for_a_holder_by_another_who_looks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        assert!(!ProcessLock::is_held(&path).unwrap());
+        drop(ProcessLock::try_acquire(&path).unwrap());
+        // In the middle of a look.
+        let looking = File::open(&path).unwrap();
+        looking.try_lock_shared().unwrap();
+        assert!(!ProcessLock::is_held(&path).unwrap());
     }
 }

@@ -24,6 +24,9 @@ pub use front::{Backend, Store};
 pub use lock::{LockError, ProcessLock};
 pub use state::{Generation, Note, StateDir};
 
+/// The record that a store is tried out with.
+const PROBE: &str = "planhat-mcp check";
+
 /// Why a store could not do what was asked. None of these means that the record is absent.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {

@@ -6,6 +6,8 @@
 //! the old record, or none, never a mixture.
 
 use super::{CredentialStore, StoreError};
+// Tells a torn record from a whole one; it is no defence against somebody who can write to the keychain.
+use crate::hash::fnv1a as checksum;
 use crate::secret::Secret;
 
 /// The largest item that is given to the platform's store, in bytes.
@@ -155,11 +157,6 @@ fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
         return Err(damaged());
     }
     Ok((header, item[end + 1..].to_vec()))
-}
-
-/// FNV-1a: tells a torn record from a whole one; it is no defence against somebody who can write to the keychain.
-pub(crate) fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

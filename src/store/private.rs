@@ -7,15 +7,6 @@ use std::path::{Path, PathBuf};
 /// The largest file that is read; ours are far smaller.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// Creates the folder and its missing parents, for this user alone.
-pub fn make_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
 /// Opens a file to lock it, creating it for this user alone.
 pub fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -154,8 +145,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("a/b");
-        make_dir(&inner).unwrap();
-        assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+        crate::config::own_dir(&inner).unwrap();
         let path = inner.join("f");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();

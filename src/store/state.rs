@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::parts::checksum;
 use super::{LockError, ProcessLock, private};
+use crate::config::own_dir;
+use crate::hash::fnv1a;
 use crate::problem::{Problem, ProblemId};
 
 /// The files of one profile in the state directory.
@@ -40,7 +41,7 @@ impl StateDir {
 
     /// Whether some process, this one included, is signing in.
     pub fn login_is_under_way(&self) -> Result<bool, LockError> {
-        Ok(self.login_lock().exists() && ProcessLock::try_acquire(&self.login_lock())?.is_none())
+        ProcessLock::is_held(&self.login_lock())
     }
 
     /// The number that changes with the store.
@@ -105,13 +106,12 @@ impl Note {
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), Problem> {
-    let written = match private::replace(path, content) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), private::make_dir).and_then(|()| private::replace(path, content))
-        }
-        other => other,
-    };
-    written.map_err(|error| failed(path, &error))
+    if let Some(dir) = path.parent() {
+        own_dir(dir).map_err(|error| {
+            Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", error)
+        })?;
+    }
+    private::replace(path, content).map_err(|error| failed(path, &error))
 }
 
 fn failed(path: &Path, error: &io::Error) -> Problem {
@@ -127,7 +127,7 @@ fn stem(profile: &str) -> String {
     if !profile.is_empty() && profile.len() <= 64 && profile.chars().all(harmless) {
         name
     } else {
-        format!("{name}-{:016x}", checksum(profile.as_bytes()))
+        format!("{name}-{:016x}", fnv1a(profile.as_bytes()))
     }
 }
 
@@ -142,6 +142,22 @@ mod tests {
         assert_eq!(stems.len(), names.len());
         assert!(stems.iter().all(|s| !s.contains(['/', ':', '\\'])));
         assert_eq!(stem("planhat"), "planhat");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_others_can_look_into_is_closed_by_whatever_is_put_there() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path(), "p");
+        let open = || std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mode = || std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777;
+        open();
+        state.note("x").write(&"a link").unwrap();
+        assert_eq!(mode(), 0o700);
+        open();
+        ProcessLock::try_acquire(&state.login_lock()).unwrap().unwrap();
+        assert_eq!(mode(), 0o700);
     }
 
     #[test]

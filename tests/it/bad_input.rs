@@ -13,31 +13,33 @@ fn parse(line: &str) -> Value {
 fn each_kind_of_bad_line_gets_its_error_and_the_next_good_line_works() {
     let setup = Setup::with_token(Config::default());
     let bridge = setup.open();
-    let cases: [(&[u8], i64, Value); 12] = [
-        (b"not json", -32700, Value::Null),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":1,", -32700, Value::Null),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\xff\"}", -32700, Value::Null),
-        (b"[]", -32600, Value::Null),
-        (b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]", -32600, Value::Null), // no batches in 2025-11-25
-        (b"42", -32600, Value::Null),
-        (b"{\"id\":7,\"method\":\"ping\"}", -32600, json!(7)),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"ping\"}", -32600, Value::Null),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}", -32600, Value::Null),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"a\",\"method\":\"b\"}", -32600, json!(8)),
+    let cases: [(&[u8], i64, Value, &str); 12] = [
+        (b"not json", -32700, Value::Null, "not-json"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1,", -32700, Value::Null, "not-json"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\xff\"}", -32700, Value::Null, "not-json"),
+        (b"[]", -32600, Value::Null, "empty-batch"),
+        (b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]", -32600, Value::Null, "batch-not-allowed"), // no batches in 2025-11-25
+        (b"42", -32600, Value::Null, "not-json-rpc"),
+        (b"{\"id\":7,\"method\":\"ping\"}", -32600, json!(7), "not-json-rpc"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"ping\"}", -32600, Value::Null, "not-json-rpc"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}", -32600, Value::Null, "not-json-rpc"),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"a\",\"method\":\"b\"}", -32600, json!(8), "duplicate-member"),
         (
             b"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"name\":\"b\"}}",
             -32600,
             json!(9),
+            "duplicate-member",
         ),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":10}", -32600, json!(10)),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":10}", -32600, json!(10), "not-json-rpc"),
     ];
-    for (n, (line, code, id)) in cases.into_iter().enumerate() {
+    for (n, (line, code, id, problem)) in cases.into_iter().enumerate() {
         bridge.send_bytes(line);
         bridge.send_bytes(b"\n");
         let answer = parse(&bridge.next_line());
         let shown = String::from_utf8_lossy(line);
         assert_eq!(answer["error"]["code"], code, "{shown}: {answer}");
         assert_eq!(answer["id"], id, "{shown}: {answer}");
+        assert_eq!(answer["error"]["data"]["problem"], problem, "{shown}: {answer}");
         let good = bridge.call(100 + n as u64, "echo", r#"{"still":"works"}"#);
         assert!(good["result"].is_object(), "after {shown}: {good}");
     }
@@ -124,8 +126,8 @@ fn answers_that_are_no_answers_are_explained_and_the_next_call_works() {
         (RawReply::status(200).header("content-type", "text/html").bytes(html), "not-mcp"),
         (RawReply::accepted(), "no-answer"),
         (RawReply::sse(), "no-answer"),
-        (RawReply::sse().event(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#), "no-answer"),
-        (RawReply::sse().bytes("data: {\"jsonrpc\"").cut(), "connection-lost"),
+        (RawReply::sse().event(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#), "stream-cut"),
+        (RawReply::sse().bytes("data: {\"jsonrpc\"").cut(), "stream-cut"),
         (RawReply::status(404).header("content-type", "text/html").bytes(html), "not-found"),
         (RawReply::status(418).bytes("short and stout"), "http-status"),
     ];

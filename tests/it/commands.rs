@@ -94,6 +94,33 @@ fn config_shows_values_and_origins_and_no_secret() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_damaged_token_file_is_mended_by_the_command_that_the_error_names() {
+    let home = home();
+    let url = ["--url", "http://127.0.0.1:9/mcp", "--token-store", "file"];
+    let state = home.path().join(".local/state/planhat-mcp");
+    std::fs::create_dir_all(&state).expect("writable");
+    std::fs::write(state.join("tokens.json"), "{broken").expect("writable");
+    for (path, mode) in [(state.clone(), 0o700), (state.join("tokens.json"), 0o600)] {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+    }
+    let output = run(&home, &[&["status"], &url[..]].concat(), &[]);
+    let shown = text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("planhat-mcp logout --url http://127.0.0.1:9/mcp --token-store file"), "{shown}");
+    let output = run(&home, &[&["logout"], &url[..]].concat(), &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = run(&home, &[&["status"], &url[..]].concat(), &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_name_of_a_tenant_counts_however_it_is_written() {
+    let output = run(&home(), &["config"], &[("PLANHAT_MCP_TENANT", "Demo")]);
+    assert!(output.status.success() && text(&output.stdout).contains("planhatdemo"), "{}", text(&output.stderr));
+}
+
 /// Clients are killed, and another process may hold the pipe: then stdin never ends.
 #[cfg(unix)]
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom to the top; modules of one row may not use each other.
 const ROWS: &[&[&str]] = &[
-    &["secret", "clock"],
+    &["hash", "secret", "clock"],
     &["problem"],
     &["config"],
     &["logging"],

@@ -237,3 +237,43 @@ fn a_missing_keychain_is_an_error_that_names_the_way_out() {
     let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
     assert!(text.contains("--token-store file"), "{text}");
 }
+
+#[test]
+fn a_server_that_refuses_every_token_opens_one_tab_and_says_why() {
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+    setup.sandbox.fault(Fault::status(401).at(Place::Mcp).always());
+    let bridge = setup.open();
+    for id in 1..6 {
+        let answer = bridge.call(id, "echo", "{}");
+        let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        assert!(text.contains("refuses a fresh token"), "{id}: {text}");
+    }
+    assert_eq!(setup.sandbox.counters().consents_granted, 1);
+    assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1);
+}
+
+#[test]
+fn profiles_that_share_a_token_file_renew_at_the_same_time_without_losing_a_token() {
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+    let profiles: Vec<_> = (0..4)
+        .map(|n| {
+            let mut command = setup.command();
+            command.args(["--profile", &format!("p{n}")]);
+            let bridge = crate::support::Bridge::start(command);
+            bridge.open();
+            assert!(bridge.call(0, "echo", "{}")["result"]["isError"] != true, "{}", bridge.stderr());
+            bridge
+        })
+        .collect();
+    for round in 1..5 {
+        setup.sandbox.expire_access_tokens();
+        for bridge in &profiles {
+            bridge.send(&call(round, "echo", "{}"));
+        }
+        for bridge in &profiles {
+            assert!(!bridge.answer_to(&json!(round)).contains("isError\":true"));
+        }
+    }
+    let counters = setup.sandbox.counters();
+    assert_eq!((counters.consents_granted, counters.refresh_reuse), (4, 0));
+}

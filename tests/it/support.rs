@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use planhat_sandbox::browser::Choice;
@@ -93,7 +93,7 @@ pub struct Bridge {
     lines: Receiver<String>,
     /// Lines that came while another one was waited for.
     passed: Mutex<Vec<String>>,
-    errors: Arc<Mutex<String>>,
+    errors: Arc<(Mutex<String>, Condvar)>,
 }
 
 impl Bridge {
@@ -113,12 +113,13 @@ impl Bridge {
                 }
             }
         });
-        let errors = Arc::new(Mutex::new(String::new()));
+        let errors = Arc::new((Mutex::new(String::new()), Condvar::new()));
         let sink = Arc::clone(&errors);
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(n @ 1..) = error.read(&mut piece) {
-                sink.lock().expect("no panic while held").push_str(&String::from_utf8_lossy(&piece[..n]));
+                sink.0.lock().expect("no panic while held").push_str(&String::from_utf8_lossy(&piece[..n]));
+                sink.1.notify_all();
             }
         });
         Self { child, input: Mutex::new(Some(input)), lines, passed: Mutex::default(), errors }
@@ -208,7 +209,15 @@ impl Bridge {
     }
 
     pub fn stderr(&self) -> String {
-        self.errors.lock().expect("no panic while held").clone()
+        self.errors.0.lock().expect("no panic while held").clone()
+    }
+
+    /// Blocks until the log says this.
+    pub fn wait_stderr(&self, text: &str) {
+        let seen = self.errors.0.lock().expect("no panic while held");
+        let waited = self.errors.1.wait_timeout_while(seen, PATIENCE, |seen| !seen.contains(text));
+        let (seen, waited) = waited.expect("no panic while held");
+        assert!(!waited.timed_out(), "{text:?} is not in the log: {seen}");
     }
 
     pub fn pid(&self) -> u32 {

@@ -22,7 +22,8 @@ impl Listening {
         let port = free_port();
         let settings = CallbackSettings { host: CallbackHost::Ipv4, port, free: false };
         let expected = Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required: false };
-        let (serving, arrivals) = Callback::bind(&settings).unwrap().serve(expected).unwrap();
+        let (serving, arrivals) =
+            Callback::bind(&settings).unwrap().serve(expected, "planhat-mcp login".into()).unwrap();
         Self { port, serving, arrivals }
     }
 

@@ -43,6 +43,8 @@ pub struct Script {
     pub challenge: Option<String>,
     /// Answers of the token endpoint that come before its own.
     pub token_faults: VecDeque<(u16, String)>,
+    /// How many requests to the token endpoint end without an answer.
+    pub hang_ups: u32,
     /// How a client has to prove itself: `basic`, `post` or nothing.
     pub require: Option<&'static str>,
     /// The life of an access token in seconds, when it is told.
@@ -160,6 +162,9 @@ impl Fake {
             bytes.extend_from_slice(&chunk[..n]);
         }
         seen.body = String::from_utf8_lossy(&bytes[head + 4..]).into_owned();
+        if seen.target == "/token" && self.script().hangs_up() {
+            return Ok(());
+        }
         let (status, headers, body) = self.answer(&seen);
         let answer = format!(
             "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nContent-Type: application/json;charset=UTF-8\r\nConnection: close\r\n{headers}\r\n{body}",
@@ -192,6 +197,12 @@ impl Fake {
 }
 
 impl Script {
+    fn hangs_up(&mut self) -> bool {
+        let hangs_up = self.hang_ups > 0;
+        self.hang_ups -= u32::from(hangs_up);
+        hangs_up
+    }
+
     fn token(&mut self, seen: &Seen) -> (u16, String) {
         let form = seen.form();
         let shown = match (seen.headers.contains_key("authorization"), form.contains_key("client_secret")) {

@@ -63,8 +63,6 @@ async fn a_cancelled_call_does_not_lose_the_rotated_token() {
 #[tokio::test]
 async fn passing_failures_keep_the_sign_in_and_the_next_try_succeeds() {
     for fault in [
-        (503, "{}"),
-        (500, r#"{"error":"invalid_grant"}"#),
         (429, ""),
         (200, "<html>portal</html>"),
         (403, "blocked"),
@@ -117,7 +115,7 @@ async fn a_token_is_renewed_ahead_of_its_end_without_holding_anybody_up() {
     rig.clock.advance(Duration::from_secs(3601));
     assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-3");
     rig.clock.advance(Duration::from_secs(3601));
-    rig.fake.script().token_faults.push_back((503, "{}".into()));
+    rig.fake.script().token_faults.push_back((429, "{}".into()));
     assert!(matches!(process.bearer().await, Err(AuthError::NotNow(_))));
     assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-4");
 }
@@ -143,9 +141,117 @@ async fn a_server_that_rejects_all_it_gives_out_is_not_asked_for_ever() {
         let bearer = process.bearer().await.unwrap().unwrap();
         match process.unauthorized(Some(&bearer), Challenge::default()).await {
             Ok(_) => renewed += 1,
-            Err(error) => break assert!(matches!(error, AuthError::SignInNeeded(_))),
+            Err(error) => break assert_eq!(error.problem().id, ProblemId::TokenRejected),
         }
         assert!(renewed < 10);
     }
     assert_eq!(renewed, 3);
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_stumbles_is_asked_twice_more_before_a_call_hears_of_it() {
+    for (status, body) in [(503, "{}"), (500, r#"{"error":"invalid_grant"}"#)] {
+        let rig = Rig::new().await;
+        let process = rig.signed_in().await;
+        let bearer = process.bearer().await.unwrap().unwrap();
+        for faults in [2, 3] {
+            for _ in 0..faults {
+                rig.fake.script().token_faults.push_back((status, body.into()));
+            }
+            let result = process.unauthorized(Some(&bearer), Challenge::default()).await;
+            if faults == 2 {
+                assert!(result.is_ok(), "{status}: {result:?}");
+            }
+        }
+    }
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    for _ in 0..3 {
+        rig.fake.script().token_faults.push_back((503, "{}".into()));
+    }
+    let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+    assert!(matches!(error, AuthError::NotNow(_)), "{error:?}");
+    assert!(rig.stored().await.unwrap().refresh_token.is_some());
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_hangs_up_is_asked_once_more_and_no_call_is_said_to_have_been_executed() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    rig.fake.script().hang_ups = 1;
+    let renewed = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    rig.fake.script().hang_ups = 2;
+    let error = process.unauthorized(Some(&renewed), Challenge::default()).await.unwrap_err();
+    assert!(matches!(error, AuthError::NotNow(_)), "{error:?}");
+    let problem = error.problem();
+    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
+    assert!(problem.source.is_some());
+    assert!(problem.model_line().contains("nothing was executed"), "{}", problem.model_line());
+}
+
+#[tokio::test]
+async fn a_store_that_goes_back_to_an_older_token_is_not_followed_and_is_put_right() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let account = Accounts::grant(&rig.settings);
+    let old = rig.ring.store().read(&account).await.unwrap().unwrap();
+    let first = process.bearer().await.unwrap().unwrap();
+    let second = process.unauthorized(Some(&first), Challenge::default()).await.unwrap();
+    rig.ring.store().write(&account, old).await.unwrap();
+    process.files.generation().bump().unwrap();
+    process.memory().looked = None;
+    assert_eq!(process.bearer().await.unwrap().unwrap().serial, second.serial);
+    let third = process.unauthorized(Some(&second), Challenge::default()).await.unwrap();
+    assert_eq!(third.token.expose(), "canary-access-3");
+    assert_eq!(rig.stored().await.unwrap().access_token, third.token);
+    assert_eq!(rig.fake.counts(), (2, 0));
+}
+
+#[tokio::test]
+async fn tokens_that_were_refused_from_the_start_start_no_further_sign_in_by_themselves() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let error = loop {
+        let bearer = process.bearer().await.unwrap();
+        if let Err(error) = process.unauthorized(bearer.as_ref(), Challenge::default()).await {
+            break error;
+        }
+    };
+    assert!(matches!(&error, AuthError::Failed(problem) if problem.id == ProblemId::TokenRejected), "{error:?}");
+    // Neither the next call nor, when the sign-in is no longer fresh, a later one.
+    for later in [0, 3600] {
+        rig.clock.advance(Duration::from_secs(later));
+        assert!(process.bearer().await.unwrap().is_none());
+        assert!(process.unauthorized(None, Challenge::default()).await.is_err());
+        assert_eq!(process.start_sign_in(SignInReason::Call).unwrap_err().id, ProblemId::TokenRejected);
+    }
+    assert_eq!(rig.fake.script().refreshes, 3, "what is known to be refused is not renewed for ever");
+}
+
+#[tokio::test]
+async fn tokens_that_are_taken_for_a_while_may_be_rejected_ever_so_often() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    for _ in 0..10 {
+        let bearer = process.bearer().await.unwrap().unwrap();
+        process.accepted(&bearer);
+        process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    }
+    assert_eq!(rig.fake.counts(), (10, 0));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_good_once_may_be_followed_by_another() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    process.accepted(&process.bearer().await.unwrap().unwrap());
+    let error = loop {
+        let bearer = process.bearer().await.unwrap();
+        if let Err(error) = process.unauthorized(bearer.as_ref(), Challenge::default()).await {
+            break error;
+        }
+    };
+    assert!(matches!(error, AuthError::SignInNeeded(_)), "{error:?}");
 }

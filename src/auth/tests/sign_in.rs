@@ -173,14 +173,76 @@ async fn a_pasted_address_is_as_good_as_the_callback() {
     let (lines, paste) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let link: String = link.recv().await.unwrap();
-        for line in ["", "hello", "http://127.0.0.1/callback?code=x&state=wrong"] {
+        let state = param(&link, "state");
+        let consent = format!("http://127.0.0.1:1/consent?state={state}&code=x");
+        for line in ["", "hello", "http://127.0.0.1/callback?code=x&state=wrong", "\u{fffd}", &link, &consent] {
             lines.send(line.to_owned()).unwrap();
         }
+        lines.send(format!("{}?state={state}", redirect(&link))).unwrap();
         lines.send(answer(&link, "code=pasted").remove(0) + "\n").unwrap();
     });
     let options = LoginOptions { paste: Some(paste), ..LoginOptions::default() };
-    process.login(options, &mut Links(links)).await.unwrap();
+    let mut ui = Refusals { links: Links(links), refused: Vec::new() };
+    process.login(options, &mut ui).await.unwrap();
     assert_eq!(rig.fake.token_requests()[0].form()["code"], "pasted");
+    assert_eq!(ui.refused.len(), 6);
+    assert!(ui.refused[3].contains("that is the link to open"), "{:?}", ui.refused);
+}
+
+/// Collects what is said about pasted lines.
+struct Refusals {
+    links: Links,
+    refused: Vec<String>,
+}
+
+impl LoginUi for Refusals {
+    fn event(&mut self, event: LoginEvent<'_>) {
+        match event {
+            LoginEvent::PasteRejected(problem) => self.refused.push(problem.what()),
+            event => self.links.event(event),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_pages_and_the_log_of_a_sign_in_name_the_command_with_this_run_s_settings() {
+    let rig = Rig::with(|settings| settings.told = vec!["--tenant".into(), "demo".into()]).await;
+    let (result, pages) = login(&rig.process(), |link| {
+        let to = redirect(link);
+        vec![format!("{to}?code=x&state=wrong"), answer(link, "error=access_denied").remove(0)]
+    })
+    .await;
+    result.unwrap_err();
+    for (status, page) in pages {
+        assert!(status == 400 && page.contains("planhat-mcp login --tenant demo"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn the_next_call_after_a_failed_sign_in_hears_what_was_wrong() {
+    for (failure, said) in [
+        (Problem::new(ProblemId::PortInUse).with("port", 7526), ["7526", "--callback-port"]),
+        (Problem::new(ProblemId::AccessDenied), ["refused the access", "planhat_sign_in"]),
+    ] {
+        let rig = Rig::new().await;
+        let process = rig.process();
+        process.sign_in_ended(Some(failure));
+        let problem = process.start_sign_in(SignInReason::Call).unwrap_err();
+        for words in said {
+            assert!(problem.model_line().contains(words), "{words} in {}", problem.model_line());
+        }
+        assert!(!problem.what().contains(".."), "{}", problem.what());
+    }
+}
+
+#[tokio::test]
+async fn without_a_client_id_planhat_is_not_even_asked() {
+    let rig = Rig::with(|settings| settings.oauth.client_id = None).await;
+    let process = rig.process();
+    for reason in [SignInReason::FirstList, SignInReason::Call, SignInReason::UserAsked] {
+        assert_eq!(process.start_sign_in(reason).unwrap_err().id, ProblemId::PlanhatClientIdMissing);
+    }
+    assert!(rig.fake.script().seen.is_empty());
 }
 
 #[tokio::test]
@@ -244,4 +306,40 @@ async fn a_kept_client_secret_serves_later_runs() {
     rig.process().keep_client_secret(&"sk_kept".into()).await.unwrap();
     rig.fake.script().require = Some("basic");
     rig.signed_in().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_one_run_was_given_renews_in_runs_that_are_not() {
+    let rig = Rig::with(|settings| settings.oauth.client_secret = Some("sk_given".into())).await;
+    rig.fake.script().require = Some("basic");
+    rig.signed_in().await;
+    let mut settings = (*rig.settings).clone();
+    settings.oauth.client_secret = None;
+    let http = Http::new(NetworkSettings::default());
+    let other = Authorizer::new(Arc::new(settings), http, rig.ring.store(), rig.clock.clone());
+    let bearer = other.bearer().await.unwrap().unwrap();
+    other.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    // Signing out takes it along.
+    assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered));
+    assert!(rig.ring.store().read(&Accounts::client_secret(&rig.settings, "pk_test")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_missing_secret_and_an_unknown_scope_are_called_that() {
+    let rig = Rig::new().await;
+    rig.fake.script().require = Some("basic");
+    let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    assert_eq!(result.unwrap_err().id, ProblemId::ClientSecretMissing);
+    let rig = Rig::new().await;
+    let (result, _) = login(&rig.process(), |link| answer(link, "error=invalid_scope")).await;
+    let problem = result.unwrap_err();
+    assert_eq!((problem.id, problem.fact("scope")), (ProblemId::InvalidScope, Some("inclusive")));
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_explained_with_the_command_that_mends_it() {
+    let rig = Rig::with(|settings| settings.told = vec!["--token-store".into(), "file".into()]).await;
+    rig.ring.fail(Some(StoreError::Corrupt("x".into())));
+    let problem = rig.process().status().await.store_problem.unwrap();
+    assert!(problem.fix().contains("`planhat-mcp logout --token-store file`"), "{}", problem.fix());
 }

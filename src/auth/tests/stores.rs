@@ -77,7 +77,7 @@ async fn a_rotated_token_that_cannot_be_saved_is_used_and_saved_later_and_the_lo
     let rejected = process.bearer().await.unwrap().unwrap();
     let ring = rig.ring.clone();
     // Locked between reading and writing: the token endpoint is asked in between.
-    rig.fake.script().token_faults.push_back((503, "{}".into()));
+    rig.fake.script().token_faults.push_back((429, "{}".into()));
     assert!(process.unauthorized(Some(&rejected), Challenge::default()).await.is_err());
     let locker = tokio::spawn({
         let fake = rig.fake.clone();

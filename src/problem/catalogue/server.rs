@@ -2,7 +2,7 @@
 
 super::entries! {
     RateLimited = "rate-limited", code RATE_LIMITED, exit REMOTE,
-        what "The server limits the rate of calls[ (HTTP {status})].",
+        what "The server limits the rate of calls[ (HTTP {status})].[ It said: {server_said}.]",
         cause "Too many calls were made in a short time. Planhat allows about 200 a minute.",
         fix "Try again later. The server asks to wait {retry_after_seconds} s.",
         model "Too many calls; this one was not carried out. Wait[ {retry_after_seconds} s] before calling again, and ask for more at a time.";
@@ -45,12 +45,12 @@ super::entries! {
         what "The server does not accept MCP messages at this address[ (HTTP {status})].",
         cause "The path is not the MCP endpoint, or the server only offers the older HTTP+SSE transport of 2024.",
         fix "Compare --url[ ({url})] with the address in the server's documentation; look for \"Streamable HTTP\".",
-        model "The configured address is no MCP endpoint. Tell the user to check the URL; repeating does not help.";
+        model "The configured address is no MCP endpoint.[ The server said: {server_said}.] Tell the user to check the URL; repeating does not help.";
     RequestTooLarge = "request-too-large", code REFUSED, exit REMOTE,
-        what "The server refused the request as too large (HTTP 413).",
+        what "The server refused the request as too large (HTTP 413).[ It said: {server_said}.]",
         cause "The arguments exceed the server's own bound; Planhat takes 32 MB.",
         fix "Send less at a time.",
-        model "The request is too large for the server. Split it into smaller ones.";
+        model "The request is too large for the server.[ It said: {server_said}.] Split it into smaller ones.";
     ServerError = "server-error", code REMOTE, exit REMOTE,
         what "The server failed while it worked on the request[ (HTTP {status})].[ It said: {server_said}.]",
         cause "The fault is on the server's side. Whether the request took effect is unknown.",
@@ -88,7 +88,7 @@ super::entries! {
         model "The server gave no answer. The call may have been carried out; check before repeating a change.";
     StreamCut = "stream-cut", code REMOTE, exit REMOTE,
         what "The server's answer broke off before it was complete.",
-        cause "The connection broke in the middle of the stream. Whether the request took effect is unknown.",
+        cause "The connection broke in the middle of the stream, or the server ended it there. Whether the request took effect is unknown.",
         fix "If the request changes data, check whether it took effect before you repeat it.",
         model "The answer broke off. The call may have been carried out; check before repeating a change.";
     SessionLost = "session-lost", code REMOTE, exit REMOTE,

@@ -22,10 +22,10 @@ super::entries! {
         fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
         model "The user did not complete the sign-in in time. Ask whether the page showed an error; otherwise they can simply sign in again.[ Link: {link} .]";
     SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN,
-        what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].",
+        what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].[ What went wrong: {detail}.]",
         cause "A tab that opens again and again would be a nuisance.",
         fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
-        model "The last sign-in did not succeed. Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
+        model "The last sign-in did not succeed.[ {advice}.] Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
     AccessDenied = "access-denied", code SIGN_IN, exit SIGN_IN,
         what "Access was not granted.[ The server said: {error_description}.]",
         cause "Somebody chose to cancel on the consent page, or the server does not allow this user to use the app.",
@@ -119,7 +119,7 @@ super::entries! {
     IssuerMoved = "issuer-moved", code SIGN_IN, exit SIGN_IN,
         what "The server now names another authorization server than the one that the client id[ {client_id}] was used with, so nothing was sent there.",
         cause "So far it was {expected}, and now it is {found}. The server may have moved; or somebody is after the client's secret and the sign-in.",
-        fix "Ask the server's operator. If it has really moved, register the app at the new authorization server, set its client id, and run `[{logout}|planhat-mcp logout]` before you sign in again.",
+        fix "Ask the server's operator. If it has really moved, register the app at the new authorization server, set its client id, and run `[{logout_command}|planhat-mcp logout]` before you sign in again.",
         model "The server names another authorization server than before, and the configured client was not used there, for safety. Tell the user to ask the server's operator.";
     DeviceNotOffered = "device-not-offered", code SIGN_IN, exit SIGN_IN,
         what "The authorization server[ {issuer}] offers no sign-in with a code on another device.",
@@ -141,11 +141,6 @@ super::entries! {
         cause "None of the places that the MCP specification names holds a description of an authorization server. The last one said: {detail}.",
         fix "Check --url. If it is right, the server may want a fixed token: set it as PLANHAT_MCP_TOKEN.",
         model "The server wants a sign-in but does not say where. Tell the user to check the configured URL.";
-    MetadataInvalid = "metadata-invalid", code SIGN_IN, exit SIGN_IN,
-        what "The server's description of its sign-in cannot be used[: {detail}].",
-        cause "The document[ at {place}] is incomplete or damaged, or something in between answers in the server's place.",
-        fix "Try again later. If it goes on, report it to the server's operator.",
-        model "The server's sign-in description cannot be used. Tell the user; repeating does not help.";
     IssuerMismatch = "issuer-mismatch", code SIGN_IN, exit SIGN_IN,
         what "The server's description of its sign-in belongs to another server, so it was not used.",
         cause "Expected the issuer {expected}, but the document names {found}. The two must be identical (RFC 8414, section 3.3).",
@@ -191,11 +186,6 @@ super::entries! {
         cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled.",
         fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
         model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
-    ClockSkew = "clock-skew", code SIGN_IN, exit SIGN_IN,
-        what "This machine's clock and the server's differ[ by {seconds} s].",
-        cause "One of the two is set wrongly, so tokens look expired or not yet valid.",
-        fix "Set the machine's date and time automatically, then try again.",
-        model "The machine's clock is wrong, which breaks the sign-in. Tell the user to correct date and time.";
     PlanhatStaticTokenRejected = "planhat-static-token-rejected", code SIGN_IN, exit SIGN_IN,
         what "Planhat does not accept the access token from [{place}|PLANHAT_MCP_TOKEN] (HTTP 401).",
         cause "The Private App token was revoked or is not active, or it belongs to the other environment.",
@@ -213,9 +203,9 @@ super::entries! {
         model "A fixed access token is configured, so there is no sign-in. Go on without it.";
     TokenEndpointUnavailable = "token-endpoint-unavailable", code REMOTE, exit REMOTE,
         what "The authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
-        cause "It is overloaded or under maintenance.",
-        fix "Try again shortly. You stay signed in.",
-        model "The authorization server is unavailable for the moment. Try again shortly; no new sign-in is needed.";
+        cause "It is overloaded, under maintenance, or out of reach. It was asked at {endpoint} .",
+        fix "Try again shortly. Nothing was executed, and an earlier sign-in is kept.",
+        model "The authorization server is unavailable for the moment, so nothing was executed. Try again shortly; no new sign-in is needed.";
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN,
         what "The browser could not be opened[: {detail}].",
         cause "No browser is set as the default, or BROWSER names one that does not start.",

@@ -16,16 +16,11 @@ super::entries! {
         cause "It probably shows a dialog that waits for you, perhaps behind another window.",
         fix "Answer the keychain's dialog, then try again. Nothing is lost.",
         model "The keychain did not answer, probably because a dialog waits for the user. Ask them to look for it, then call again.";
-    KeychainDenied = "keychain-denied", code INTERNAL_ERROR, exit STORAGE,
-        what "Access to the keychain was refused.",
-        cause "Somebody chose to deny it in the keychain's dialog, or a policy forbids it.",
-        fix "Try again and allow the access. Where a policy forbids it, use --token-store file.",
-        model "Access to the keychain was refused. Ask the user to allow it, then call again.";
     StoreDamaged = "store-damaged", code INTERNAL_ERROR, exit STORAGE,
         what "The stored sign-in is damaged[: {detail}].",
         cause "Another program changed it, or a write was cut off.",
-        fix "Remove it with `planhat-mcp logout`, then sign in again with `[{command}|planhat-mcp login]`.",
-        model "The stored sign-in is damaged. Ask the user to run `planhat-mcp logout`, then `planhat-mcp login`.";
+        fix "Remove it with `[{logout_command}|planhat-mcp logout]`, then sign in again with `[{command}|planhat-mcp login]`.",
+        model "The stored sign-in is damaged. Ask the user to run `[{logout_command}|planhat-mcp logout]`, then `[{command}|planhat-mcp login]`.";
     StoreFailed = "store-failed", code INTERNAL_ERROR, exit STORAGE,
         what "The stored sign-in cannot be read or written[: {detail}].",
         cause "The keychain has a problem of its own, or the disk is full or read-only.",
@@ -34,7 +29,7 @@ super::entries! {
     FileStoreUnsafe = "file-store-unsafe", code INTERNAL_ERROR, exit STORAGE,
         what "The token file[ {file}] is not protected from others, so it is not used[: {detail}].",
         cause "Its permissions, or those of its folder, let other users of this machine in.",
-        fix "Make the file readable by you alone (chmod 600) and its folder too (chmod 700). If others had access, run `planhat-mcp logout` and sign in again.",
+        fix "Make the file readable by you alone (chmod 600) and its folder too (chmod 700). If others had access, run `[{logout_command}|planhat-mcp logout]` and sign in again.",
         model "The token file is open to other users and was refused. Tell the user to correct its permissions.";
     LockTimedOut = "lock-timed-out", code INTERNAL_ERROR, exit STORAGE,
         what "Another planhat-mcp process has been busy[ with {purpose}] for too long[ ({seconds} s)].",
@@ -51,9 +46,4 @@ super::entries! {
         cause "The disk is full or read-only, or the permissions do not allow it.",
         fix "Check that its folder exists, belongs to you and has room.",
         model "The program cannot use its own files. Tell the user to check the disk and the permissions.";
-    TokenNotSaved = "token-not-saved", code INTERNAL_ERROR, exit STORAGE,
-        what "The renewed sign-in could not be saved[: {detail}].",
-        cause "The credential store does not take it at the moment. Until it does, this process goes on with what it has.",
-        fix "Unlock or repair the store; saving is tried again. If the process ends before, sign in again with `[{command}|planhat-mcp login]`.",
-        model "The renewed sign-in could not be saved yet. Calls go on; tell the user to check the keychain.";
 }
