@@ -64,7 +64,7 @@ fn form(body: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// Whole seconds, from a number or a string, with or without a fraction; nonsense counts as silence.
-fn seconds(value: &Value) -> Option<u64> {
+pub fn seconds(value: &Value) -> Option<u64> {
     /// Ten years: enough for anybody, and safe to add to a date.
     const LONGEST: f64 = 315_360_000.0;
     let number = match value {

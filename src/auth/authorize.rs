@@ -5,9 +5,9 @@ use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope
 use url::{Url, form_urlencoded};
 
 use super::browser;
-use super::challenge::Challenge;
 use super::client::Client;
 use super::discovery::Discovered;
+use super::scope;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -44,18 +44,20 @@ pub enum Rejection {
 }
 
 impl Request {
-    /// Makes a request for this client.
+    /// Makes a request for this client, redirect URL and scope.
     pub fn new(
         settings: &Settings,
-        challenge: &Challenge,
         found: &Discovered,
         client: &Client,
+        redirect_url: &str,
+        scope: Option<&str>,
     ) -> Result<Self, Problem> {
         let endpoint = |detail: &dyn std::fmt::Display| {
             Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization endpoint").with("detail", detail)
         };
-        let page = browser::checked(&found.server.authorization_endpoint).map_err(|why| endpoint(&why))?;
-        let redirect = RedirectUrl::new(settings.oauth.callback.redirect_url()).map_err(|e| endpoint(&e))?;
+        let page = browser::checked(found.server.authorization_endpoint.as_deref().unwrap_or_default())
+            .map_err(|why| endpoint(&why))?;
+        let redirect = RedirectUrl::new(redirect_url.to_owned()).map_err(|e| endpoint(&e))?;
         let (pkce, verifier) = PkceCodeChallenge::new_random_sha256_len(64);
         let oauth = BasicClient::new(ClientId::new(client.id.clone()))
             .set_auth_uri(AuthUrl::from_url(page))
@@ -63,9 +65,17 @@ impl Request {
         let mut request = oauth
             .authorize_url(|| CsrfToken::new_random_len(32))
             .set_pkce_challenge(pkce)
-            .add_extra_param("resource", found.resource.clone());
-        if let Some(scope) = scope(settings, challenge, found) {
-            request = request.add_scope(Scope::new(scope));
+            .add_scopes(scope.map(|scope| Scope::new(scope.to_owned())));
+        if !settings.oauth.no_resource {
+            request = request.add_extra_param("resource", found.resource.clone());
+        }
+        for (name, value) in &settings.oauth.authorize_params {
+            request = request.add_extra_param(name, value);
+        }
+        let asks = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE));
+        if asks && settings.oauth.authorize_params.iter().all(|(name, _)| name != "prompt") {
+            // Without it, OpenID providers ignore the wish for a refresh token (OpenID Connect Core, 11).
+            request = request.add_extra_param("prompt", "consent");
         }
         let (link, state) = request.url();
         Ok(Self {
@@ -78,13 +88,6 @@ impl Request {
             },
         })
     }
-}
-
-/// The scope to ask for: what is configured, else what the challenge names, else what the resource lists, else none.
-fn scope(settings: &Settings, challenge: &Challenge, found: &Discovered) -> Option<String> {
-    let listed = || found.resource_scopes.as_ref().map(|scopes| scopes.join(" "));
-    let chosen = settings.oauth.scope.clone().or_else(|| challenge.scope.clone()).or_else(listed);
-    chosen.map(|scope| scope.trim().to_owned()).filter(|scope| !scope.is_empty())
 }
 
 impl Expected {

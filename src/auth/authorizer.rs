@@ -10,8 +10,9 @@ use tokio::sync::watch;
 
 use super::challenge::Challenge;
 use super::known::Memory;
-use super::record::{Accounts, GrantSummary};
+use super::record::{Accounts, Grant, GrantKind, GrantSummary};
 use super::renewal::Renewals;
+use super::revocation::Revoked;
 use super::sign_in::SignIns;
 use super::spawn::Program;
 use super::{AuthError, Bearer, client, pending};
@@ -38,6 +39,9 @@ pub enum AuthState {
         grant: u64,
     },
 }
+
+/// The command that keeps another token of this kind.
+const TOKEN_COMMAND: &str = "login --token-from-stdin";
 
 /// What `status` shows.
 #[derive(Debug, Clone)]
@@ -109,11 +113,15 @@ impl Authorizer {
         }
         self.keep_up().await?;
         let Some(current) = self.current().filter(|current| !current.dead) else {
-            self.follow();
+            // What is had without a person comes with the challenge.
+            if !self.is_machine() {
+                self.follow();
+            }
             return Ok(None);
         };
         let now = self.clock.unix_seconds();
-        if current.grant.refresh_token.is_none() || !current.grant.ends_within(now, current.grant.margin()) {
+        let renews = current.grant.refresh_token.is_some() || self.is_machine();
+        if !renews || !current.grant.ends_within(now, current.grant.margin()) {
             // Without a refresh token the server decides whether it is still good; our clock may be wrong.
             return Ok(Some(current.bearer));
         }
@@ -132,7 +140,7 @@ impl Authorizer {
         challenge: Challenge,
     ) -> Result<Bearer, AuthError> {
         if self.settings.static_token.is_some() {
-            return Err(AuthError::Failed(self.explain(self.static_token_rejected())));
+            return Err(AuthError::Failed(self.explain(self.static_token_rejected(None))));
         }
         self.note_challenge(challenge);
         self.renew(rejected.map(|bearer| bearer.serial)).await
@@ -158,32 +166,82 @@ impl Authorizer {
     pub fn sign_in_link(&self) -> Option<String> {
         match &*self.state.borrow() {
             AuthState::SigningIn { link: Some(link) } => return Some(link.clone()),
-            AuthState::SignedIn { .. } => return None,
-            AuthState::SigningIn { link: None } | AuthState::SignedOut => {}
+            // Somebody who is signed in may be asked for a wider scope.
+            AuthState::SigningIn { link: None } | AuthState::SignedOut | AuthState::SignedIn { .. } => {}
         }
         let record: pending::Pending = pending::note(&self.files).read()?;
         let under_way = record.failure.is_none() && self.files.login_is_under_way().unwrap_or(false);
         record.link.filter(|_| under_way)
     }
 
-    /// Forgets the sign-in, here and in the store.
-    pub async fn logout(&self) -> Result<bool, Problem> {
+    /// Keeps an access token that is sent as it is, in place of a sign-in.
+    pub async fn keep_token(&self, token: Secret) -> Result<GrantSummary, Problem> {
+        let now = self.clock.unix_seconds();
+        let grant = Grant {
+            id: oauth2::CsrfToken::new_random_len(16).into_secret(),
+            kind: GrantKind::Static,
+            renewals: 0,
+            signed_in_at: now,
+            issuer: String::new(),
+            client_id: String::new(),
+            resource: super::discovery::canonical(&self.settings.url),
+            token_endpoint: String::new(),
+            revocation_endpoint: None,
+            auth_method: client::AuthMethod::None,
+            access_token: token,
+            refresh_token: None,
+            obtained_at: now,
+            expires_at: None,
+            scope: None,
+        };
+        self.keep_grant(grant).await.map_err(|problem| self.explain(problem))
+    }
+
+    /// Stores what a sign-in has brought, and uses it from now on.
+    pub(super) async fn keep_grant(&self, grant: Grant) -> Result<GrantSummary, Problem> {
+        let summary = GrantSummary::from(&grant);
+        let lock = self.token_lock().await?;
+        let given = self.settings.oauth.client_id.as_ref() == Some(&grant.client_id);
+        if let Some(secret) = self.settings.oauth.client_secret.as_ref().filter(|secret| given && !secret.is_empty()) {
+            // Renewing needs it, also in runs that are not given it.
+            client::keep_secret(&self.settings, &self.store, &grant.client_id, secret).await?;
+        }
+        self.save(&grant).await?;
+        self.set_unsaved(None);
+        drop(lock);
+        self.adopt(Some(grant));
+        Ok(summary)
+    }
+
+    /// Withdraws the sign-in at the server, where that is possible, and forgets it, here and in the store. `None`: there
+    /// was none.
+    pub async fn logout(&self) -> Result<Option<Revoked>, Problem> {
         self.logout_in_turn().await.map_err(|problem| self.explain(problem))
     }
 
-    async fn logout_in_turn(&self) -> Result<bool, Problem> {
+    async fn logout_in_turn(&self) -> Result<Option<Revoked>, Problem> {
         let _lock = self.token_lock().await?;
+        // A record that cannot be read any more can still be removed.
+        let grant = self.read_grant().await.ok().flatten();
+        let revoked = match &grant {
+            Some(grant) => self.revoke(grant).await,
+            None => Revoked::NotOffered,
+        };
+        self.issuers().remove();
+        // Nothing secret stays behind; the next sign-in is given it again, or registers anew.
         let mut removed = self.store.delete(&self.account).await?;
         if let Some(client_id) = &self.settings.oauth.client_id {
-            // Nothing secret stays behind; the next sign-in is given it again.
             removed |= self.store.delete(&Accounts::client_secret(&self.settings, client_id)).await?;
+        }
+        if let Some(grant) = grant.filter(|grant| grant.kind == GrantKind::Person) {
+            self.store.delete(&Accounts::registration(&self.settings, &grant.issuer)).await?;
         }
         pending::kept(&self.files).remove();
         pending::note(&self.files).remove();
         self.files.generation().bump()?;
         self.memory().unsaved = None;
         self.adopt(None);
-        Ok(removed)
+        Ok(removed.then_some(revoked))
     }
 
     /// What there is to show.
@@ -230,11 +288,16 @@ impl Authorizer {
         self.memory().challenge.clone()
     }
 
-    fn static_token_rejected(&self) -> Problem {
-        if self.settings.product.is_planhat() {
+    /// `kept` is where the token lies, unless it came from the environment.
+    pub(super) fn static_token_rejected(&self, kept: Option<&Backend>) -> Problem {
+        let problem = if self.settings.product.is_planhat() {
             Problem::new(ProblemId::PlanhatStaticTokenRejected)
         } else {
             Problem::new(ProblemId::StaticTokenRejected).with("host", self.settings.service_name())
+        };
+        match kept {
+            Some(kept) => problem.with("place", &kept.place).with("command", self.settings.command(TOKEN_COMMAND)),
+            None => problem,
         }
     }
 

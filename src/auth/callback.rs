@@ -24,6 +24,9 @@ const LONGEST_TARGET: usize = 16 * 1024;
 /// How long the end of a sign-in waits for the browser to take its page.
 const LAST_PAGE: Duration = Duration::from_secs(3);
 
+/// How often a free port is looked for that is free on both loopback addresses.
+const TRIES: u32 = 8;
+
 /// A bound port: from here on the redirect URL is ours.
 #[derive(Debug)]
 pub struct Callback {
@@ -68,15 +71,43 @@ impl Callback {
     /// Binds exactly the configured port; another one would not be registered.
     pub fn bind(settings: &CallbackSettings) -> Result<Self, Problem> {
         let mut listeners = vec![listen(settings.host.address(), settings)?];
-        if settings.host == CallbackHost::Localhost {
-            // Browsers may try ::1 first. Held by somebody else, it would get the code; absent, nobody can.
-            match listen(IpAddr::V6(Ipv6Addr::LOCALHOST), settings) {
-                Ok(listener) => listeners.push(listener),
-                Err(problem) if problem.id == ProblemId::PortInUse => return Err(problem),
-                Err(problem) => tracing::debug!(%problem, "no IPv6 loopback"),
+        listeners.extend(Self::bind_ipv6(settings)?);
+        Ok(Self::on(listeners, settings))
+    }
+
+    /// Binds any port that is free, and says which; for a client that is registered with it afterwards.
+    pub fn bind_any(settings: &CallbackSettings) -> Result<(Self, CallbackSettings), Problem> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let first = listen(settings.host.address(), &CallbackSettings { port: 0, ..settings.clone() })?;
+            let port =
+                first.local_addr().map_err(|error| Problem::new(ProblemId::ListenFailed).with("detail", error))?;
+            let chosen = CallbackSettings { port: port.port(), ..settings.clone() };
+            match Self::bind_ipv6(&chosen) {
+                Ok(second) => return Ok((Self::on([first].into_iter().chain(second).collect(), &chosen), chosen)),
+                Err(problem) => last = Some(problem),
             }
         }
-        Ok(Self { listeners, authority: format!("{}:{}", settings.host.as_str(), settings.port) })
+        Err(last.unwrap_or_else(|| Problem::new(ProblemId::ListenFailed)))
+    }
+
+    /// Browsers may try ::1 first for `localhost`. Held by somebody else, it would get the code; absent, nobody can.
+    fn bind_ipv6(settings: &CallbackSettings) -> Result<Option<TcpListener>, Problem> {
+        if settings.host != CallbackHost::Localhost {
+            return Ok(None);
+        }
+        match listen(IpAddr::V6(Ipv6Addr::LOCALHOST), settings) {
+            Ok(listener) => Ok(Some(listener)),
+            Err(problem) if problem.id == ProblemId::PortInUse => Err(problem),
+            Err(problem) => {
+                tracing::debug!(%problem, "no IPv6 loopback");
+                Ok(None)
+            }
+        }
+    }
+
+    fn on(listeners: Vec<TcpListener>, settings: &CallbackSettings) -> Self {
+        Self { listeners, authority: format!("{}:{}", settings.host.as_str(), settings.port) }
     }
 
     /// Begins to answer; the receiver gets the one answer that belongs to the sign-in.

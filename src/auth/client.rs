@@ -1,7 +1,10 @@
 //! Who this program is to the authorization server: client id, secret, and how the secret is shown at the token endpoint.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::key::ClientKey;
 use super::record::Accounts;
 use crate::config::Settings;
 use crate::secret::Secret;
@@ -14,6 +17,47 @@ pub struct Client {
     pub id: String,
     /// The secret of a confidential client.
     pub secret: Option<Secret>,
+    /// The private key that it proves itself with instead.
+    pub key: Option<Arc<ClientKey>>,
+    /// How it proves itself, where its registration says so.
+    pub method: Option<AuthMethod>,
+    /// How it came to its id.
+    pub origin: ClientOrigin,
+}
+
+/// How a client came to its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientOrigin {
+    /// An administrator gave it out.
+    Given,
+    /// It is the address of a document that describes the client.
+    Document,
+    /// The server gave it when this program registered itself (RFC 7591), for a redirect URL with this port.
+    Registered {
+        /// The port.
+        port: u16,
+    },
+}
+
+impl Client {
+    /// How to prove itself to a server that supports these methods.
+    pub fn auth_method(&self, supported: Option<&[String]>) -> AuthMethod {
+        match (self.method, &self.key) {
+            (Some(method), _) => method,
+            (None, Some(_)) => AuthMethod::PrivateKeyJwt,
+            (None, None) => AuthMethod::choose(self.secret.is_some(), supported),
+        }
+    }
+
+    /// Whether it may be one that an administrator gave a secret, which is not known here.
+    pub fn lacks_secret(&self) -> bool {
+        self.origin == ClientOrigin::Given && self.secret.is_none() && self.key.is_none()
+    }
+
+    /// Whether this program registered it by itself.
+    pub fn is_registered(&self) -> bool {
+        matches!(self.origin, ClientOrigin::Registered { .. })
+    }
 }
 
 /// How the client shows its secret at the token endpoint (RFC 6749, 2.3.1).
@@ -26,6 +70,8 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// In the form.
     ClientSecretPost,
+    /// An assertion that its private key signed (RFC 7523, 2.2).
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
@@ -42,10 +88,15 @@ impl AuthMethod {
         }
     }
 
+    /// Whether the secret is what is shown.
+    pub fn shows_secret(self) -> bool {
+        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+    }
+
     /// What to try once after the server refused this one as such.
     pub fn other(self) -> Option<Self> {
         match self {
-            AuthMethod::None => None,
+            AuthMethod::None | AuthMethod::PrivateKeyJwt => None,
             AuthMethod::ClientSecretBasic => Some(AuthMethod::ClientSecretPost),
             AuthMethod::ClientSecretPost => Some(AuthMethod::ClientSecretBasic),
         }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::challenge::Challenge;
-use super::metadata::{self, ResourceMetadata, ServerMetadata};
+use super::metadata::{self, Flow, ResourceMetadata, ServerMetadata};
 use super::token::unreached;
 use super::{AuthError, browser};
 use crate::config::{Product, Settings};
@@ -46,7 +46,26 @@ enum Probe<T> {
 }
 
 /// Finds the authorization server.
-pub async fn discover(http: &Http, settings: &Settings, challenge: &Challenge) -> Result<Discovered, AuthError> {
+pub async fn discover(
+    http: &Http,
+    settings: &Settings,
+    challenge: &Challenge,
+    flow: Flow,
+) -> Result<Discovered, AuthError> {
+    let configured = settings.oauth.token_endpoint.as_ref().map(Url::to_string);
+    if let (Flow::Client, Some(endpoint)) = (flow, &configured) {
+        // All that is needed is known; servers that want this often publish nothing.
+        let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
+        return Ok(Discovered { resource: canonical(&settings.url), server, resource_scopes: None });
+    }
+    let mut found = search(http, settings, challenge, flow).await?;
+    if let Some(endpoint) = configured {
+        found.server.token_endpoint = endpoint;
+    }
+    Ok(found)
+}
+
+async fn search(http: &Http, settings: &Settings, challenge: &Challenge, flow: Flow) -> Result<Discovered, AuthError> {
     let mut search = Search { http, last: "nothing".into(), not_now: None, refused: None };
     let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
@@ -58,7 +77,10 @@ pub async fn discover(http: &Http, settings: &Settings, challenge: &Challenge) -
         None => (canonical(&settings.url), vec![origin.clone()], None),
     };
     for issuer in issuers.iter().take(SERVERS) {
-        if let Some(server) = search.server(issuer).await {
+        if let Some(server) = search.server(issuer, flow).await {
+            if issuers.len() > 1 {
+                tracing::info!(%issuer, of = issuers.len(), "the first authorization server that can be used is chosen");
+            }
             return Ok(Discovered { resource: identifier, server, resource_scopes });
         }
     }
@@ -117,7 +139,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    async fn server(&mut self, issuer: &str) -> Option<ServerMetadata> {
+    async fn server(&mut self, issuer: &str, flow: Flow) -> Option<ServerMetadata> {
         let url = match browser::checked(issuer) {
             Ok(url) => url,
             Err(why) => {
@@ -128,7 +150,7 @@ impl Search<'_> {
         };
         for place in metadata::server_places(&url) {
             let Some(found) = self.probe::<ServerMetadata>(&place).await else { continue };
-            match found.check(issuer, &place) {
+            match found.check(issuer, &place, flow) {
                 Ok(()) => return Some(found),
                 Err(problem) => {
                     self.refused.get_or_insert(problem);

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::authorizer::{AuthState, Authorizer};
 use super::challenge::Challenge;
 use super::record::Grant;
+use super::step_up::StepUps;
 use super::{AuthError, Bearer, pending};
 use crate::store::{LockError, ProcessLock};
 
@@ -34,6 +35,7 @@ pub(super) struct Memory {
     pub(super) looked: Option<Instant>,
     failed: Option<(Instant, AuthError)>,
     pub(super) challenge: Challenge,
+    pub(super) step_ups: StepUps,
     serial: u64,
     grants: u64,
     last_grant: String,

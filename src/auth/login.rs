@@ -1,23 +1,23 @@
-//! The sign-in itself (RFC 6749, 4.1, with PKCE): discovery, the client, the port, the browser, the answer, the tokens.
+//! The sign-in itself: discovery, the client, the place that the browser comes back to, the tokens. What happens in
+//! the browser is [`super::interactive`]'s, and the code for another device [`super::device`]'s.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use url::Url;
 
-use super::authorize::{Rejection, Request};
 use super::authorizer::Authorizer;
-use super::callback::{Arrival, Browser, Callback};
-use super::client::{AuthMethod, Client};
+use super::callback::Callback;
+use super::client::{Client, ClientOrigin};
 use super::discovery::{self, Discovered};
-use super::page::Page;
+use super::metadata::Flow;
 use super::pending::{self, Pending, Told};
-use super::record::{Grant, GrantSummary};
-use super::token::{self, Endpoint, Presented, Refusal};
-use super::{Challenge, browser, client, registration};
+use super::record::{Grant, GrantKind, GrantSummary};
+use super::token::{Endpoint, Issued, Refusal};
+use super::{Challenge, dynamic, scope};
+use crate::config::CallbackSettings;
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
 use crate::store::{LockError, ProcessLock};
 
 /// How long others may be looking whether a sign-in is under way, which holds the lock for a moment.
@@ -26,12 +26,14 @@ const LOOKED_AT: Duration = Duration::from_millis(500);
 const PROBE: Duration = Duration::from_secs(10);
 
 /// How a sign-in is made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LoginOptions {
     /// Whether to open a browser; the link is told in any case.
     pub open_browser: bool,
     /// Lines that the user pastes: the address of the last page. Races the listener.
     pub paste: Option<mpsc::UnboundedReceiver<String>>,
+    /// Whether to sign in with a code on another device (RFC 8628), where the server offers it.
+    pub device: bool,
 }
 
 /// What happens during a sign-in, to be shown.
@@ -50,6 +52,17 @@ pub enum LoginEvent<'a> {
         link: &'a str,
         /// Where the browser is sent back to, as it has to be registered.
         redirect_url: &'a str,
+        /// How long this waits.
+        within: Duration,
+    },
+    /// A code is to be typed on another device.
+    Code {
+        /// The code.
+        code: &'a str,
+        /// The page to type it at.
+        page: &'a str,
+        /// The page that needs no typing, where there is one.
+        page_with_code: Option<&'a str>,
         /// How long this waits.
         within: Duration,
     },
@@ -77,17 +90,59 @@ impl LoginUi for Silent {
     fn event(&mut self, _: LoginEvent<'_>) {}
 }
 
-/// The answer of the user, from whichever way it came.
-struct Answer {
-    outcome: Result<Secret, Problem>,
-    browser: Option<Browser>,
+/// What a sign-in asks for, and of whom.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) found: Discovered,
+    pub(super) scope: Option<String>,
+}
+
+/// Who signs in, and where the browser comes back to.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) client: Client,
+    pub(super) callback: CallbackSettings,
+    /// Bound before anybody is sent there; with a code on another device nobody comes back.
+    pub(super) listener: Option<Callback>,
+    /// Profiles that share a port take turns.
+    pub(super) _turn: Option<ProcessLock>,
+}
+
+/// Why a sign-in ended without a token.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The server does not know the client.
+    UnknownClient(Problem),
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl From<Problem> for End {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Client(problem) => Self::UnknownClient(problem),
+            refusal => Self::Problem(refusal.problem()),
+        }
+    }
 }
 
 impl Authorizer {
     /// Signs in, with a person at it, and stores the tokens.
-    pub async fn login(&self, options: LoginOptions, ui: &mut dyn LoginUi) -> Result<GrantSummary, Problem> {
+    pub async fn login(self: &Arc<Self>, options: LoginOptions, ui: &mut dyn LoginUi) -> Result<GrantSummary, Problem> {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
+        }
+        if self.is_machine() {
+            // No person is needed; this only shows whether it works.
+            self.renew(None).await?;
+            let summary = self.current().map(|current| GrantSummary::from(&*current.grant));
+            return summary.ok_or_else(|| self.sign_in_needed());
         }
         let _lock = match ProcessLock::acquire(&self.files.login_lock(), "a sign-in", LOOKED_AT).await {
             Err(LockError::Held { .. }) => {
@@ -121,137 +176,142 @@ impl Authorizer {
         ui: &mut dyn LoginUi,
         record: &mut Pending,
     ) -> Result<GrantSummary, Problem> {
-        let within = self.settings.limits.sign_in;
-        let deadline = Instant::now() + within;
-        let callback = &self.settings.oauth.callback;
-        let redirect_url = callback.redirect_url();
+        let deadline = Instant::now() + self.settings.limits.sign_in;
         // Nobody should type a password for a sign-in that cannot be kept.
         self.store.check().await?;
         let challenge = self.learn_challenge().await;
-        let found = discovery::discover(&self.http, &self.settings, &challenge).await?;
-        let client = registration::client(&self.settings, &self.store, &found.server).await?;
-        ui.event(LoginEvent::Found { issuer: &found.server.issuer, client_id: &client.id });
-        // Two profiles of this program that share a port take turns; a foreign holder is an error.
-        let port_lock = self.files.port_lock(callback.port);
-        let _port = ProcessLock::acquire(&port_lock, "another sign-in on the same port", within).await?;
-        // Bound before anybody is sent there.
-        let listener = Callback::bind(callback)?;
-        let request = Request::new(&self.settings, &challenge, &found, &client)?;
-        let (serving, arrivals) = listener.serve(request.expected.clone(), self.settings.command("login"))?;
-        record.link = Some(request.link.to_string());
-        pending::note(&self.files).write(record)?;
-        self.tell(super::AuthState::SigningIn { link: record.link.clone() });
-        ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
-        if options.open_browser {
-            match open_browser(&request).await {
-                Ok(()) => ui.event(LoginEvent::BrowserOpened),
-                Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&self.explain(problem))),
-            }
-        }
-        let result = match self.answer(&request, arrivals, options.paste.take(), deadline, ui).await {
-            Some(answer) => {
-                ui.event(LoginEvent::Answered);
-                let finished = match answer.outcome {
-                    Ok(code) => self.finish(&found, &client, &request, &code, &redirect_url).await,
-                    Err(problem) => Err(problem),
-                }
-                .map_err(|problem| self.explain(problem));
-                if let Some(browser) = answer.browser {
-                    // Only now is it true.
-                    browser.show(match &finished {
-                        Ok(_) => Page::signed_in(&self.settings.service_name()),
-                        Err(problem) => Page::failed(problem),
-                    });
-                }
-                finished
-            }
-            None => Err(self.timed_out(within, &client)),
-        };
-        serving.finish().await;
-        result
-    }
-
-    /// The user's answer, from the browser or pasted; `None` when the time is over.
-    async fn answer(
-        &self,
-        request: &Request,
-        mut arrivals: mpsc::UnboundedReceiver<Arrival>,
-        mut paste: Option<mpsc::UnboundedReceiver<String>>,
-        deadline: Instant,
-        ui: &mut dyn LoginUi,
-    ) -> Option<Answer> {
+        let flow = if options.device { Flow::Device } else { Flow::Code };
+        let found = discovery::discover(&self.http, &self.settings, &challenge, flow).await?;
+        let scope = scope::choose(&self.settings, &challenge, &found, flow);
+        let asked = Asked { found, scope };
+        let mut again = true;
         loop {
-            tokio::select! {
-                Some(Arrival { outcome, browser }) = arrivals.recv() => {
-                    return Some(Answer { outcome, browser: Some(browser) });
+            let place = self.place(&asked.found, flow, deadline).await?;
+            let client = place.client.clone();
+            ui.event(LoginEvent::Found { issuer: &asked.found.server.issuer, client_id: &client.id });
+            let result = match flow {
+                Flow::Device => self.by_code(&asked, &client, ui).await,
+                Flow::Code | Flow::Client => self.by_browser(&asked, place, &mut options, deadline, ui, record).await,
+            };
+            match result {
+                Err(End::UnknownClient(problem)) if client.is_registered() => {
+                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
+                    if !std::mem::take(&mut again) {
+                        return Err(problem);
+                    }
+                    tracing::info!("the server does not know this client any more; it is registered anew");
                 }
-                line = pasted(&mut paste) => match self.read_paste(&line, request) {
-                    Ok(outcome) => return Some(Answer { outcome, browser: None }),
-                    Err(problem) => ui.event(LoginEvent::PasteRejected(&self.explain(problem))),
-                },
-                () = tokio::time::sleep_until(deadline) => return None,
+                Err(End::UnknownClient(problem) | End::Problem(problem)) => return Err(problem),
+                Ok(summary) => return Ok(summary),
             }
         }
     }
 
-    fn timed_out(&self, within: Duration, client: &Client) -> Problem {
-        let id = if self.settings.product.is_planhat() {
-            ProblemId::PlanhatSignInTimedOut
+    /// The client, registered if need be, and the port of its redirect URL.
+    async fn place(&self, found: &Discovered, flow: Flow, deadline: Instant) -> Result<Place, Problem> {
+        let callback = &self.settings.oauth.callback;
+        if let Some(client) = self.known_client(found).await? {
+            let port = match client.origin {
+                ClientOrigin::Registered { port } => port,
+                ClientOrigin::Given | ClientOrigin::Document => callback.port,
+            };
+            let callback = CallbackSettings { port, ..callback.clone() };
+            if flow == Flow::Device {
+                return Ok(Place { client, callback, listener: None, _turn: None });
+            }
+            match self.bind(&callback, deadline).await {
+                Ok((listener, turn)) => {
+                    return Ok(Place { client, callback, listener: Some(listener), _turn: Some(turn) });
+                }
+                // Another port can be registered just as well.
+                Err(problem) if problem.id == ProblemId::PortInUse && client.is_registered() && callback.free => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        if found.server.registration_endpoint.is_none() {
+            return Err(self.client_id_missing(found));
+        }
+        let (listener, callback, turn) = if callback.free {
+            let (listener, callback) = Callback::bind_any(callback)?;
+            (listener, callback, None)
         } else {
-            ProblemId::SignInTimedOut
+            let (listener, turn) = self.bind(callback, deadline).await?;
+            (listener, callback.clone(), Some(turn))
         };
-        Problem::new(id).with("minutes", within.as_secs().div_ceil(60)).with("client_id", &client.id)
+        let registered = dynamic::register(&self.http, &self.settings, &self.store, &found.server, &callback).await?;
+        let client = registered.ok_or_else(|| self.client_id_missing(found))?;
+        let listener = (flow != Flow::Device).then_some(listener);
+        Ok(Place { client, callback, listener, _turn: turn })
     }
 
-    /// Exchanges the code and stores what comes of it.
-    async fn finish(
+    /// The port, when its turn has come; a foreign holder is an error.
+    async fn bind(&self, callback: &CallbackSettings, deadline: Instant) -> Result<(Callback, ProcessLock), Problem> {
+        let lock = self.files.port_lock(callback.port);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let turn = ProcessLock::acquire(&lock, "another sign-in on the same port", left).await?;
+        Ok((Callback::bind(callback)?, turn))
+    }
+
+    async fn by_code(&self, asked: &Asked, client: &Client, ui: &mut dyn LoginUi) -> Result<GrantSummary, End> {
+        let issued = self.sign_in_by_code(&asked.found, client, asked.scope.as_deref(), ui).await?;
+        Ok(self.keep_issued(asked, client, issued).await?)
+    }
+
+    /// Stores what a sign-in has brought.
+    pub(super) async fn keep_issued(
         &self,
-        found: &Discovered,
+        asked: &Asked,
         client: &Client,
-        request: &Request,
-        code: &Secret,
-        redirect_url: &str,
+        issued: Issued,
     ) -> Result<GrantSummary, Problem> {
-        let supported = found.server.token_endpoint_auth_methods_supported.as_deref();
-        let endpoint = Endpoint {
-            url: &found.server.token_endpoint,
-            client,
-            method: AuthMethod::choose(client.secret.is_some(), supported),
-            resource: &found.resource,
-        };
-        let presented = Presented::Code { code, verifier: &request.verifier, redirect_url };
-        let issued = token::present(&self.http, &endpoint, &presented).await.map_err(Refusal::problem)?;
+        let grant = self.granted(&asked.found, client, issued, asked.scope.clone());
+        self.bind_to_issuer(client, &grant.issuer);
+        self.keep_grant(grant).await
+    }
+
+    /// What was issued, as it is kept.
+    pub(super) fn granted(&self, found: &Discovered, client: &Client, issued: Issued, asked: Option<String>) -> Grant {
         let now = self.clock.unix_seconds();
-        let grant = Grant {
+        Grant {
             id: oauth2::CsrfToken::new_random_len(16).into_secret(),
+            kind: GrantKind::Person,
             renewals: 0,
             signed_in_at: now,
             issuer: found.server.issuer.clone(),
             client_id: client.id.clone(),
             resource: found.resource.clone(),
             token_endpoint: found.server.token_endpoint.clone(),
+            revocation_endpoint: found.server.revocation_endpoint.clone(),
             auth_method: issued.method,
             access_token: issued.access_token,
             refresh_token: issued.refresh_token,
             obtained_at: now,
             expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
-            scope: issued.scope.or_else(|| self.settings.oauth.scope.clone()),
-        };
-        let summary = GrantSummary::from(&grant);
-        let lock = self.token_lock().await?;
-        if let Some(secret) = self.settings.oauth.client_secret.as_ref().filter(|secret| !secret.is_empty()) {
-            // Renewing needs it, also in runs that are not given it.
-            client::keep_secret(&self.settings, &self.store, &grant.client_id, secret).await?;
+            // Silence means that it is what was asked for (RFC 6749, 5.1).
+            scope: issued.scope.or(asked),
         }
-        self.save(&grant).await?;
-        self.set_unsaved(None);
-        drop(lock);
-        self.adopt(Some(grant));
-        Ok(summary)
+    }
+
+    /// Where and as whom something is presented.
+    pub(super) fn endpoint<'a>(&self, found: &'a Discovered, client: &'a Client) -> Endpoint<'a> {
+        Endpoint {
+            url: &found.server.token_endpoint,
+            client,
+            method: client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref()),
+            issuer: &found.server.issuer,
+            resource: self.resource(found),
+            id_token: self.settings.oauth.id_token,
+            now: self.clock.unix_seconds(),
+        }
+    }
+
+    /// The `resource` of every request, unless it is to be left out.
+    pub(super) fn resource<'a>(&self, found: &'a Discovered) -> Option<&'a str> {
+        (!self.settings.oauth.no_resource).then_some(found.resource.as_str())
     }
 
     /// What the server asks for: as a request has met it, or else by asking without a token.
-    async fn learn_challenge(&self) -> Challenge {
+    pub(super) async fn learn_challenge(&self) -> Challenge {
         let known = self.challenge();
         if known != Challenge::default() {
             return known;
@@ -266,57 +326,6 @@ impl Authorizer {
                 Challenge::from_headers(answer.headers())
             }
             _ => known,
-        }
-    }
-
-    /// The outcome that a pasted address (or its query) holds, or why it is of no use. Only a code or an error ends the
-    /// sign-in: the likeliest wrong paste of all, the link itself, holds the right `state` too.
-    fn read_paste(&self, line: &str, request: &Request) -> Result<Result<Secret, Problem>, Problem> {
-        let redirect_url = self.settings.oauth.callback.redirect_url();
-        let useless = |detail: &str| {
-            Problem::new(ProblemId::PastedUrlInvalid).with("detail", detail).with("redirect_url", &redirect_url)
-        };
-        let line = line.trim();
-        let (address, query) = line.split_once('?').unwrap_or(("", line));
-        let query = query.split('#').next().unwrap_or(query);
-        if address.contains("://") && Url::parse(address).ok() != Url::parse(&redirect_url).ok() {
-            let page = request.link.as_str().split('?').next();
-            return Err(useless(if page == Some(address) {
-                "that is the link to open; the address on which the browser ends is wanted"
-            } else {
-                "it is an address of another page"
-            }));
-        }
-        if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "code" || name == "error") {
-            return Err(useless("it holds no answer of the server"));
-        }
-        match request.expected.code(query) {
-            Ok(code) => Ok(Ok(code)),
-            Err(Rejection::Final(problem)) => Ok(Err(problem)),
-            Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
-        }
-    }
-}
-
-/// Starting a browser may take a moment, which the listener's thread does not notice.
-async fn open_browser(request: &Request) -> Result<(), Problem> {
-    let link = request.link.clone();
-    let opened = tokio::task::spawn_blocking(move || browser::open(&link)).await;
-    opened.unwrap_or_else(|_| {
-        Err(Problem::new(ProblemId::BrowserFailed).with("link", &request.link).with("detail", "it broke down"))
-    })
-}
-
-/// The next pasted line; never, when nothing can be pasted (any more).
-async fn pasted(paste: &mut Option<mpsc::UnboundedReceiver<String>>) -> String {
-    loop {
-        match paste {
-            None => return std::future::pending().await,
-            Some(lines) => match lines.recv().await {
-                Some(line) if line.trim().is_empty() => {}
-                Some(line) => return line,
-                None => *paste = None,
-            },
         }
     }
 }

@@ -24,8 +24,8 @@ pub struct ResourceMetadata {
 pub struct ServerMetadata {
     /// Its identifier.
     pub issuer: String,
-    /// Where a person signs in.
-    pub authorization_endpoint: String,
+    /// Where a person signs in; a server without people has none.
+    pub authorization_endpoint: Option<String>,
     /// Where codes and refresh tokens become access tokens.
     pub token_endpoint: String,
     /// How a client proves itself there; silence means client_secret_basic (RFC 8414, 2).
@@ -38,9 +38,27 @@ pub struct ServerMetadata {
     pub registration_endpoint: Option<String>,
     /// Where tokens are revoked (RFC 7009).
     pub revocation_endpoint: Option<String>,
+    /// Where a sign-in on another device begins (RFC 8628, 4).
+    pub device_authorization_endpoint: Option<String>,
+    /// What may be presented at the token endpoint.
+    pub grant_types_supported: Option<Vec<String>>,
+    /// Whether a client id may be the address of a document that describes the client.
+    #[serde(default)]
+    pub client_id_metadata_document_supported: bool,
     /// Whether its answers carry `iss` (RFC 9207, 3).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
+}
+
+/// How a token is had, as far as it decides what a server must offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// A person in a browser of this machine (RFC 6749, 4.1).
+    Code,
+    /// A person on another device (RFC 8628).
+    Device,
+    /// Nobody: the client for itself (RFC 6749, 4.4).
+    Client,
 }
 
 impl ResourceMetadata {
@@ -60,27 +78,54 @@ impl ServerMetadata {
     pub fn assumed(origin: &str) -> Self {
         Self {
             issuer: origin.to_owned(),
-            authorization_endpoint: format!("{origin}/authorize"),
-            token_endpoint: format!("{origin}/token"),
+            authorization_endpoint: Some(format!("{origin}/authorize")),
+            registration_endpoint: Some(format!("{origin}/register")),
+            // That revision wants clients on people's machines to be public ones.
+            token_endpoint_auth_methods_supported: Some(vec!["none".to_owned()]),
+            ..Self::with_token_endpoint(origin, format!("{origin}/token"))
+        }
+    }
+
+    /// A server of which only its token endpoint is known.
+    pub fn with_token_endpoint(issuer: &str, token_endpoint: String) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            authorization_endpoint: None,
+            token_endpoint,
             token_endpoint_auth_methods_supported: None,
             code_challenge_methods_supported: None,
             scopes_supported: None,
-            registration_endpoint: Some(format!("{origin}/register")),
+            registration_endpoint: None,
             revocation_endpoint: None,
+            device_authorization_endpoint: None,
+            grant_types_supported: None,
+            client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: false,
         }
     }
 
+    /// Whether it says that `grant` may be presented.
+    pub fn lists_grant(&self, grant: &str) -> bool {
+        self.grant_types_supported.as_ref().is_some_and(|listed| listed.iter().any(|one| one == grant))
+    }
+
     /// Refuses what must not be used: a foreign issuer, unsafe endpoints, no PKCE.
-    pub fn check(&self, issuer: &str, place: &Url) -> Result<(), Problem> {
+    pub fn check(&self, issuer: &str, place: &Url, flow: Flow) -> Result<(), Problem> {
         if !same_issuer(issuer, &self.issuer) {
             return Err(Problem::new(ProblemId::IssuerMismatch)
                 .with("place", place)
                 .with("expected", issuer)
                 .with("found", &self.issuer));
         }
-        browser::checked(&self.authorization_endpoint).map_err(|why| refused("authorization endpoint", &why))?;
         endpoint(&self.token_endpoint, "token endpoint")?;
+        match (&self.authorization_endpoint, flow) {
+            (Some(page), _) => _ = endpoint(page, "authorization endpoint")?,
+            (None, Flow::Code) => return Err(refused("authorization endpoint", "there is none")),
+            (None, Flow::Device | Flow::Client) => {}
+        }
+        if flow != Flow::Code {
+            return Ok(());
+        }
         let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
         if !methods.iter().any(|method| method == "S256") {
             return Err(Problem::new(ProblemId::NoS256).with("issuer", issuer));
@@ -193,8 +238,8 @@ mod tests {
     #[test]
     fn the_issuer_must_be_the_one_that_was_asked() {
         let place = url("https://as.example/x");
-        assert!(metadata(serde_json::json!({})).check("https://as.example", &place).is_ok());
-        assert!(metadata(serde_json::json!({})).check("https://as.example/", &place).is_ok());
+        assert!(metadata(serde_json::json!({})).check("https://as.example", &place, Flow::Code).is_ok());
+        assert!(metadata(serde_json::json!({})).check("https://as.example/", &place, Flow::Code).is_ok());
         for asked in [
             "https://as.example/t",
             "https://AS.example",
@@ -202,10 +247,10 @@ mod tests {
             "https://as.example.evil",
             "https://as.example//",
         ] {
-            assert!(metadata(serde_json::json!({})).check(asked, &place).is_err(), "{asked}");
+            assert!(metadata(serde_json::json!({})).check(asked, &place, Flow::Code).is_err(), "{asked}");
         }
         let with_path = metadata(serde_json::json!({"issuer": "https://as.example/t"}));
-        assert!(with_path.check("https://as.example/t/", &place).is_err());
+        assert!(with_path.check("https://as.example/t/", &place, Flow::Code).is_err());
     }
 
     #[test]
@@ -213,7 +258,7 @@ mod tests {
         let place = url("https://as.example/x");
         for methods in [serde_json::json!(null), serde_json::json!([]), serde_json::json!(["plain"])] {
             let problem = metadata(serde_json::json!({"code_challenge_methods_supported": methods}))
-                .check("https://as.example", &place)
+                .check("https://as.example", &place, Flow::Code)
                 .unwrap_err();
             assert_eq!(problem.id, ProblemId::NoS256);
         }
@@ -231,14 +276,15 @@ mod tests {
             "\\\\host\\share",
         ] {
             for field in ["authorization_endpoint", "token_endpoint"] {
-                let problem =
-                    metadata(serde_json::json!({field: bad})).check("https://as.example", &place).unwrap_err();
+                let problem = metadata(serde_json::json!({field: bad}))
+                    .check("https://as.example", &place, Flow::Code)
+                    .unwrap_err();
                 assert_eq!(problem.id, ProblemId::UnsafeEndpoint, "{field} {bad}");
             }
         }
         assert!(
             metadata(serde_json::json!({"token_endpoint": "http://127.0.0.1:1/t"}))
-                .check("https://as.example", &place)
+                .check("https://as.example", &place, Flow::Code)
                 .is_ok()
         );
     }

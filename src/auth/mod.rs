@@ -1,10 +1,12 @@
 //! Owns signing in: from a 401 to an `Authorization` header, and keeping it fresh.
 //!
 //! The stations, in the order in which a token passes them: [`challenge`] (what a 401 says), [`discovery`] and
-//! [`metadata`] (where to sign in), [`registration`] and [`client`] (as whom), [`authorize`] (the request to the user),
-//! [`login`] with [`browser`], [`callback`] behind its [`door`], and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what
-//! is stored), [`refresh`] (its renewal). [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
-//! [`pending`] let a sign-in live in a process of its own.
+//! [`metadata`] (where to sign in), [`registration`] with [`dynamic`] and [`client`] with [`key`] (as whom), [`scope`] (for
+//! what), [`authorize`] (the request to the user), [`login`] with [`browser`], [`callback`] behind its [`door`], and
+//! [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what is stored), [`refresh`] (its renewal),
+//! [`revocation`] (its end). Other ways lead through [`device`] and [`machine`], and [`step_up`] widens what was granted.
+//! [`Authorizer`] owns the state and decides what happens when; [`spawn`] and [`pending`] let a sign-in live in a process
+//! of its own.
 
 use crate::http::NetError;
 use crate::problem::Problem;
@@ -18,20 +20,29 @@ pub mod browser;
 pub mod callback;
 pub mod challenge;
 pub mod client;
+pub mod device;
 pub mod discovery;
 pub mod door;
+pub mod dynamic;
+pub mod form;
 mod inside;
+mod interactive;
+pub mod key;
 mod known;
 pub mod login;
+mod machine;
 pub mod metadata;
 pub mod page;
 pub mod pending;
 pub mod record;
 pub mod refresh;
-pub mod registration;
+mod registration;
 mod renewal;
+pub mod revocation;
+pub mod scope;
 mod sign_in;
 pub mod spawn;
+mod step_up;
 pub mod token;
 
 #[cfg(test)]
@@ -40,7 +51,8 @@ mod tests;
 pub use authorizer::{AuthState, Authorizer, Status};
 pub use challenge::Challenge;
 pub use login::{LoginEvent, LoginOptions, LoginUi, Silent};
-pub use record::GrantSummary;
+pub use record::{GrantKind, GrantSummary};
+pub use revocation::Revoked;
 pub use sign_in::SignInReason;
 
 /// An access token as it goes on the wire, and which one it is.

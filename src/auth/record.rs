@@ -13,11 +13,26 @@ use crate::store::StoreError;
 /// The record's form; a newer program may write a higher one.
 const VERSION: u32 = 1;
 
+/// How a sign-in came about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantKind {
+    /// A person agreed to it.
+    #[default]
+    Person,
+    /// The client got it for itself.
+    Client,
+    /// An access token that the user typed: sent as it is, and never renewed.
+    Static,
+}
+
 /// A sign-in: tokens, and all that is needed to renew them without asking anybody again.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// Which interactive sign-in this came from; stays the same through renewals.
     pub id: String,
+    /// How it came about.
+    pub kind: GrantKind,
     /// How often it has been renewed since: tells the newer of two, whatever the clocks say.
     pub renewals: u64,
     /// When somebody signed in, in seconds since 1970.
@@ -30,6 +45,8 @@ pub struct Grant {
     pub resource: String,
     /// Where it is renewed.
     pub token_endpoint: String,
+    /// Where it is withdrawn, if the server has such a place (RFC 7009).
+    pub revocation_endpoint: Option<String>,
     /// How the client proved itself there.
     pub auth_method: AuthMethod,
     /// The access token.
@@ -50,6 +67,8 @@ struct Stored {
     version: u32,
     id: String,
     #[serde(default)]
+    kind: GrantKind,
+    #[serde(default)]
     renewals: u64,
     #[serde(default)]
     signed_in_at: u64,
@@ -57,6 +76,8 @@ struct Stored {
     client_id: String,
     resource: String,
     token_endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revocation_endpoint: Option<String>,
     auth_method: AuthMethod,
     access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +108,8 @@ impl Grant {
 
     /// Whether it is what these settings ask for: another client or resource needs a sign-in of its own.
     pub fn fits(&self, settings: &Settings) -> bool {
-        let same_client = settings.oauth.client_id.as_ref().is_none_or(|id| *id == self.client_id);
+        let same_client =
+            self.kind == GrantKind::Static || settings.oauth.client_id.as_ref().is_none_or(|id| *id == self.client_id);
         let covers = super::metadata::ResourceMetadata {
             resource: self.resource.clone(),
             authorization_servers: Vec::new(),
@@ -101,12 +123,14 @@ impl Grant {
         let mut stored = Stored {
             version: VERSION,
             id: self.id.clone(),
+            kind: self.kind,
             renewals: self.renewals,
             signed_in_at: self.signed_in_at,
             issuer: self.issuer.clone(),
             client_id: self.client_id.clone(),
             resource: self.resource.clone(),
             token_endpoint: self.token_endpoint.clone(),
+            revocation_endpoint: self.revocation_endpoint.clone(),
             auth_method: self.auth_method,
             access_token: self.access_token.expose().clone(),
             refresh_token: self.refresh_token.as_ref().map(|token| token.expose().clone()),
@@ -135,12 +159,14 @@ impl Grant {
         let stored: Stored = serde_json::from_slice(record.expose()).map_err(damaged)?;
         Ok(Self {
             id: stored.id,
+            kind: stored.kind,
             renewals: stored.renewals,
             signed_in_at: stored.signed_in_at,
             issuer: stored.issuer,
             client_id: stored.client_id,
             resource: stored.resource,
             token_endpoint: stored.token_endpoint,
+            revocation_endpoint: stored.revocation_endpoint,
             auth_method: stored.auth_method,
             access_token: Secret::new(stored.access_token),
             refresh_token: stored.refresh_token.map(Secret::new),
@@ -161,6 +187,11 @@ impl Accounts {
     pub fn grant(settings: &Settings) -> String {
         let client = settings.oauth.client_id.as_deref().unwrap_or("-");
         name(settings, "sign-in", &[client, &discovery::canonical(&settings.url)])
+    }
+
+    /// Where the registration with a server lies: one for each profile and issuer.
+    pub fn registration(settings: &Settings, issuer: &str) -> String {
+        name(settings, "registration", &[issuer, &settings.url.origin().ascii_serialization()])
     }
 
     /// Where the secret of a client lies.
@@ -195,6 +226,8 @@ pub struct GrantSummary {
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
     pub renews: bool,
+    /// How it came about.
+    pub kind: GrantKind,
 }
 
 impl From<&Grant> for GrantSummary {
@@ -205,7 +238,8 @@ impl From<&Grant> for GrantSummary {
             resource: grant.resource.clone(),
             scope: grant.scope.clone(),
             expires_at: grant.expires_at,
-            renews: grant.refresh_token.is_some(),
+            renews: grant.refresh_token.is_some() || grant.kind == GrantKind::Client,
+            kind: grant.kind,
         }
     }
 }
@@ -223,12 +257,14 @@ mod tests {
     fn grant() -> Grant {
         Grant {
             id: "g".into(),
+            kind: GrantKind::Person,
             renewals: 3,
             signed_in_at: 900,
             issuer: "https://as".into(),
             client_id: "pk_1".into(),
             resource: "https://h/mcp".into(),
             token_endpoint: "https://as/token".into(),
+            revocation_endpoint: Some("https://as/revoke".into()),
             auth_method: AuthMethod::ClientSecretPost,
             access_token: "canary-access".into(),
             refresh_token: Some("canary-refresh".into()),

@@ -1,17 +1,14 @@
 //! Renewing a token: an old grant in, a new one out. Who may do so and when is the [`super::authorizer`]'s business.
 
-use super::client::Client;
 use super::record::Grant;
 use super::token::{self, Endpoint, Issued, Presented, Refusal};
 use crate::http::Http;
 use crate::secret::Secret;
 
-/// Presents the refresh token of `grant`; `now` is in seconds since 1970.
-pub async fn refresh(http: &Http, grant: &Grant, token: &Secret, client: &Client, now: u64) -> Result<Grant, Refusal> {
-    let endpoint =
-        Endpoint { url: &grant.token_endpoint, client, method: grant.auth_method, resource: &grant.resource };
-    let issued = token::present(http, &endpoint, &Presented::Refresh(token)).await?;
-    Ok(renewed(grant, issued, now))
+/// Presents the refresh token of `grant` at the endpoint that gave it.
+pub async fn refresh(http: &Http, grant: &Grant, token: &Secret, endpoint: &Endpoint<'_>) -> Result<Grant, Refusal> {
+    let issued = token::present(http, endpoint, &Presented::Refresh(token)).await?;
+    Ok(renewed(grant, issued, endpoint.now))
 }
 
 /// What was not said again stays as it was (RFC 6749, 6).

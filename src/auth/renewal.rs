@@ -10,14 +10,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::authorizer::Authorizer;
-use super::client::{AuthMethod, Client};
+use super::client::Client;
 use super::known::Current;
-use super::record::Grant;
-use super::token::Refusal;
-use super::{AuthError, Bearer, Challenge, client, refresh};
+use super::record::{Grant, GrantKind};
+use super::token::{Endpoint, Refusal};
+use super::{AuthError, Bearer, Challenge, dynamic, refresh};
 use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
 use crate::store::ProcessLock;
 
 /// A server that rejects what it has just given out is not asked more often than this many times in [`REPEATS_WITHIN`].
@@ -45,8 +44,8 @@ struct Shared {
     ahead_running: bool,
     /// When tokens were renewed because the server rejected one.
     rejections: VecDeque<Instant>,
-    /// The client's secret, and whose it is.
-    secret: Option<(String, Secret)>,
+    /// The client of the sign-in, with what it proves itself with.
+    client: Option<Client>,
 }
 
 impl Renewals {
@@ -133,42 +132,59 @@ impl Authorizer {
                 stored => _ = self.adopt(stored),
             }
         }
+        if self.is_machine() {
+            return self.renew_as_client(rejected, lock).await;
+        }
         let Some(current) = self.current() else { return Err(AuthError::SignInNeeded(self.sign_in_needed())) };
         let now = self.clock.unix_seconds();
         let newer = !current.dead && rejected.is_none_or(|serial| current.bearer.serial > serial);
         if newer && !current.grant.ends_within(now, 0) {
             return Ok(current.bearer);
         }
+        if current.grant.kind == GrantKind::Static {
+            return Err(AuthError::Failed(self.static_token_rejected(Some(self.backend()))));
+        }
         let Some(token) = current.grant.refresh_token.clone().filter(|_| !current.dead) else {
             return Err(self.ended(&current, "it gave no refresh token"));
         };
-        if !current.grant.ends_within(now, current.grant.margin()) && !self.renewals.shared().may_repeat() {
+        if !current.grant.ends_within(now, current.grant.margin()) && !self.may_renew_again() {
             return Err(self.ended(&current, "it rejects the tokens that it gives out"));
         }
-        let client = Client { id: current.grant.client_id.clone(), secret: self.client_secret(&current.grant).await? };
-        match refresh::refresh(&self.http, &current.grant, &token, &client, now).await {
+        let client = self.client_once(&current.grant).await?;
+        let oauth = &self.settings.oauth;
+        let endpoint = Endpoint {
+            url: oauth.token_endpoint.as_ref().map_or(current.grant.token_endpoint.as_str(), |url| url.as_str()),
+            client: &client,
+            method: current.grant.auth_method,
+            issuer: &current.grant.issuer,
+            resource: (!oauth.no_resource).then_some(current.grant.resource.as_str()),
+            id_token: oauth.id_token,
+            now,
+        };
+        match refresh::refresh(&self.http, &current.grant, &token, &endpoint).await {
             Ok(grant) => Ok(self.keep(grant, lock).await),
-            Err(refusal) => Err(self.refused(&current, refusal).await),
+            Err(refusal) => Err(self.refused(&current, &client, refusal).await),
         }
     }
 
-    /// The secret that this grant's client shows, read once: a keychain that is locked later must not stop renewing.
-    async fn client_secret(&self, grant: &Grant) -> Result<Option<Secret>, AuthError> {
-        if grant.auth_method == AuthMethod::None {
-            return Ok(None);
+    /// Whether a token that the server rejected may be renewed once more; counts.
+    pub(super) fn may_renew_again(&self) -> bool {
+        self.renewals.shared().may_repeat()
+    }
+
+    /// The client of this grant, read once: a keychain that is locked later must not stop renewing.
+    async fn client_once(&self, grant: &Grant) -> Result<Client, AuthError> {
+        let known = self.renewals.shared().client.clone().filter(|client| client.id == grant.client_id);
+        if let Some(client) = known {
+            return Ok(client);
         }
-        if let Some((id, secret)) = self.renewals.shared().secret.clone()
-            && id == grant.client_id
-        {
-            return Ok(Some(secret));
-        }
-        let secret = client::secret(&self.settings, &self.store, &grant.client_id).await?;
-        self.renewals.shared().secret = secret.clone().map(|secret| (grant.client_id.clone(), secret));
-        Ok(secret)
+        let client = self.client_of(grant).await?;
+        self.renewals.shared().client = Some(client.clone());
+        Ok(client)
     }
 
     /// Saves a renewed grant before it is used; when that fails, uses it all the same and goes on trying.
-    async fn keep(self: &Arc<Self>, grant: Grant, lock: Arc<ProcessLock>) -> Bearer {
+    pub(super) async fn keep(self: &Arc<Self>, grant: Grant, lock: Arc<ProcessLock>) -> Bearer {
         tracing::debug!("token renewed");
         match self.save(&grant).await {
             Ok(()) => self.set_unsaved(None),
@@ -184,10 +200,18 @@ impl Authorizer {
         self.adopt(Some(grant)).unwrap_or(bearer)
     }
 
-    async fn refused(&self, current: &Current, refusal: Refusal) -> AuthError {
+    async fn refused(&self, current: &Current, client: &Client, refusal: Refusal) -> AuthError {
         match refusal {
             Refusal::NotNow(problem) => AuthError::NotNow(problem),
-            Refusal::Client(problem) | Refusal::Other(problem) => AuthError::Failed(problem),
+            Refusal::Client(problem) if client.is_registered() => {
+                // The server has forgotten the client; the next sign-in registers another.
+                dynamic::forget(&self.settings, &self.store, &current.grant.issuer).await;
+                self.bury(current.bearer.serial);
+                AuthError::SignInNeeded(problem)
+            }
+            refusal @ (Refusal::Client(_) | Refusal::Other(_) | Refusal::Pending { .. }) => {
+                AuthError::Failed(refusal.problem())
+            }
             Refusal::Spent(problem) => {
                 // Never presented again, by nobody: a server with reuse detection would revoke more than this.
                 // And it was withdrawn, not refused from the start: signing in again helps.
@@ -220,7 +244,13 @@ impl Authorizer {
         let current = self.current().filter(|current| rejected.is_none_or(|r| r.serial <= current.bearer.serial));
         match current {
             Some(current) if self.is_refused_afresh(&current) => self.refused_afresh(current.bearer.serial),
-            _ => AuthError::SignInNeeded(self.token_rejected()),
+            current => {
+                // Else it would be taken for what the next sign-in brings.
+                if let Some(current) = current {
+                    self.bury(current.bearer.serial);
+                }
+                AuthError::SignInNeeded(self.token_rejected())
+            }
         }
     }
 

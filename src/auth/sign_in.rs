@@ -67,6 +67,9 @@ impl Authorizer {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
+        if self.is_machine() {
+            return Err(Problem::new(ProblemId::TokenRejected).with("host", self.settings.service_name()));
+        }
         if self.sign_in_is_under_way() {
             self.tell_link();
             self.follow();
@@ -77,7 +80,10 @@ impl Authorizer {
         }
         self.may_start(reason)?;
         tracing::info!(?reason, "sign-in started");
-        self.tell(AuthState::SigningIn { link: None });
+        // With a token that is good for other things, somebody stays signed in while a wider scope is asked for.
+        if self.newer_than(None).is_none() {
+            self.tell(AuthState::SigningIn { link: None });
+        }
         let started = if self.settings.token_store == TokenStoreKind::Memory {
             self.sign_in_here();
             Ok(())
@@ -115,12 +121,17 @@ impl Authorizer {
     /// `Failed` with the reason when the sign-in ended without success, `SignInNeeded` (with the link, where there is one)
     /// when none is under way or the time is over, `NotNow` when the store cannot be asked.
     pub async fn wait_signed_in(self: &Arc<Self>, within: Duration) -> Result<(), AuthError> {
+        self.wait_newer(None, within).await
+    }
+
+    /// The same, when the token with this serial is not enough.
+    pub async fn wait_newer(self: &Arc<Self>, than: Option<u64>, within: Duration) -> Result<(), AuthError> {
         let deadline = Instant::now() + within;
         let mut state = self.watch();
         let mut was_under_way = false;
         let mut looked = self.look_again().await;
         loop {
-            if self.newer_than(None).is_some() {
+            if self.newer_than(than).is_some() {
                 return Ok(());
             }
             if self.sign_in_is_under_way() {
@@ -208,7 +219,7 @@ impl Authorizer {
     fn sign_in_here(self: &Arc<Self>) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let options = LoginOptions { open_browser: true, paste: None };
+            let options = LoginOptions { open_browser: true, ..LoginOptions::default() };
             let result = this.login(options, &mut Silent).await;
             this.sign_in_ended(result.err());
         });
@@ -220,13 +231,15 @@ impl Authorizer {
         // What an earlier one left behind must not be taken for the end of this one.
         pending::note(&self.files).remove();
         let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge())?;
+        // A token that is there already is no sign of success.
+        let than = self.newer_than(None).map(|bearer| bearer.serial);
         let end = end_of(child)?;
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let status = end.await.ok().flatten();
             let looked = this.look_again().await;
             // What the process says counts: a good token may have been used, refused and buried by now.
-            let good = status.is_some_and(|status| status.success()) || this.newer_than(None).is_some();
+            let good = status.is_some_and(|status| status.success()) || this.newer_than(than).is_some();
             // Or it left the field to another process, which is followed instead.
             let failure = if good || this.files.login_is_under_way().unwrap_or(false) {
                 None

@@ -12,8 +12,8 @@ use url::Url;
 
 use super::challenge::Challenge;
 use crate::config::{
-    CallbackHost, CallbackSettings, Limits, LogLevel, LogSettings, NetworkSettings, OAuthSettings, Paths, Product,
-    Settings, TokenStoreKind, VARIABLE_PREFIX,
+    CallbackHost, CallbackSettings, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings, NetworkSettings,
+    OAuthSettings, Paths, Product, Settings, TokenStoreKind, VARIABLE_PREFIX,
 };
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -31,7 +31,14 @@ struct Order {
     url: Url,
     client_id: Option<String>,
     client_secret: Option<String>,
+    metadata_url: Option<Url>,
+    key: Option<(PathBuf, String)>,
+    token_endpoint: Option<Url>,
     scope: Option<String>,
+    authorize_params: Vec<(String, String)>,
+    no_resource: bool,
+    id_token: bool,
+    callback_free: bool,
     callback_localhost: bool,
     callback_port: u16,
     token_file: bool,
@@ -142,7 +149,14 @@ fn order(settings: &Settings, challenge: &Challenge) -> Order {
         url: settings.url.clone(),
         client_id: settings.oauth.client_id.clone(),
         client_secret: settings.oauth.client_secret.as_ref().map(|secret| secret.expose().clone()),
+        metadata_url: settings.oauth.metadata_url.clone(),
+        key: settings.oauth.key.as_ref().map(|key| (key.file.clone(), key.algorithm.as_str().to_owned())),
+        token_endpoint: settings.oauth.token_endpoint.clone(),
         scope: settings.oauth.scope.clone(),
+        authorize_params: settings.oauth.authorize_params.clone(),
+        no_resource: settings.oauth.no_resource,
+        id_token: settings.oauth.id_token,
+        callback_free: settings.oauth.callback.free,
         callback_localhost: settings.oauth.callback.host == CallbackHost::Localhost,
         callback_port: settings.oauth.callback.port,
         token_file: settings.token_store == TokenStoreKind::File,
@@ -172,10 +186,22 @@ fn settings(order: Order) -> (Settings, Challenge) {
         oauth: OAuthSettings {
             client_id: order.client_id,
             client_secret: order.client_secret.map(Secret::new),
+            metadata_url: order.metadata_url,
+            // A process for a person's sign-in.
+            client_credentials: false,
+            key: order.key.and_then(|(file, name)| {
+                let algorithm = KeyAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)?;
+                Some(KeySettings { file, algorithm })
+            }),
+            token_endpoint: order.token_endpoint,
             scope: order.scope,
+            authorize_params: order.authorize_params,
+            no_resource: order.no_resource,
+            id_token: order.id_token,
             callback: CallbackSettings {
                 host: if order.callback_localhost { CallbackHost::Localhost } else { CallbackHost::Ipv4 },
                 port: order.callback_port,
+                free: order.callback_free,
             },
         },
         static_token: None,

@@ -7,27 +7,34 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::basic::{BasicErrorResponseType, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthorizationCode, Client as OAuthClient, ClientId, ClientSecret, EmptyExtraTokenFields,
-    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, StandardErrorResponse, StandardTokenResponse, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, Client as OAuthClient, ClientId, ClientSecret, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse, TokenUrl,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::plain;
 use super::client::{AuthMethod, Client};
+use super::form::{self, Sender};
 use super::metadata;
 use crate::http::{Bounds, Http, NetError, Step};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 /// Token answers are a few kilobytes.
-const BOUNDS: Bounds = Bounds { max_body: 1024 * 1024, timeout: Duration::from_secs(30) };
+pub const BOUNDS: Bounds = Bounds { max_body: 1024 * 1024, timeout: Duration::from_secs(30) };
 /// The pause before the second try; it grows from try to try.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How many further tries a fault of the server is worth, or a connection that was never made.
 const AGAIN: u32 = 2;
+
+/// The grant of RFC 8628 (3.4).
+pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What is presented to the endpoint.
 #[derive(Debug)]
@@ -43,6 +50,13 @@ pub enum Presented<'a> {
     },
     /// A refresh token.
     Refresh(&'a Secret),
+    /// Nothing but who the client is (RFC 6749, 4.4).
+    Client {
+        /// What is asked for.
+        scope: Option<&'a str>,
+    },
+    /// The code of a sign-in on another device (RFC 8628, 3.4).
+    Device(&'a Secret),
 }
 
 /// Where and as whom.
@@ -54,8 +68,20 @@ pub struct Endpoint<'a> {
     pub client: &'a Client,
     /// How the secret is shown.
     pub method: AuthMethod,
-    /// What the token is to be for (RFC 8707).
-    pub resource: &'a str,
+    /// The issuer it belongs to.
+    pub issuer: &'a str,
+    /// What the token is to be for (RFC 8707), unless that is to be left out.
+    pub resource: Option<&'a str>,
+    /// Whether the ID token is what counts.
+    pub id_token: bool,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+impl Endpoint<'_> {
+    fn sender(&self, method: AuthMethod) -> Sender<'_> {
+        Sender { client: self.client, method, audience: self.issuer, now: self.now }
+    }
 }
 
 /// A token as it was given.
@@ -82,6 +108,11 @@ pub enum Refusal {
     Client(Problem),
     /// A passing reason: the same may succeed later.
     NotNow(Problem),
+    /// The person on the other device is not done (RFC 8628, 3.5).
+    Pending {
+        /// Whether to ask less often from now on.
+        slower: bool,
+    },
     /// Anything else that does not pass by itself.
     Other(Problem),
 }
@@ -91,6 +122,7 @@ impl Refusal {
     pub fn problem(self) -> Problem {
         match self {
             Refusal::Spent(p) | Refusal::Client(p) | Refusal::NotNow(p) | Refusal::Other(p) => p,
+            Refusal::Pending { .. } => Problem::new(ProblemId::SignInPending),
         }
     }
 }
@@ -140,9 +172,21 @@ async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &Presente
     }
 }
 
+/// What an OpenID provider adds.
+#[derive(Debug, Serialize, Deserialize)]
+struct IdToken {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+}
+
+impl ExtraTokenFields for IdToken {}
+
+type Answered = StandardTokenResponse<IdToken, BasicTokenType>;
+type Refused = StandardErrorResponse<BasicErrorResponseType>;
+
 type Basic = OAuthClient<
-    StandardErrorResponse<BasicErrorResponseType>,
-    StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>,
+    Refused,
+    Answered,
     oauth2::basic::BasicTokenIntrospectionResponse,
     oauth2::StandardRevocableToken,
     oauth2::basic::BasicRevocationErrorResponse,
@@ -161,6 +205,14 @@ async fn attempt(
 ) -> Result<Issued, Setback> {
     metadata::endpoint(endpoint.url, "token endpoint").map_err(Refusal::Other)?;
     let client = client(endpoint, method).map_err(Refusal::Other)?;
+    let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
+    extra.extend(endpoint.resource.map(|resource| ("resource", resource.into())));
+    // Two kinds of builders with the same method.
+    macro_rules! with_extra {
+        ($request:expr) => {
+            extra.iter().fold($request, |request, (name, value)| request.add_extra_param(*name, value.expose().clone()))
+        };
+    }
     let exchange = Exchange { http: http.clone(), seen: Arc::default() };
     let answer = match presented {
         Presented::Code { code, verifier, redirect_url } => {
@@ -169,21 +221,24 @@ async fn attempt(
             let client = client.set_redirect_uri(redirect);
             let request = client
                 .exchange_code(AuthorizationCode::new(code.expose().clone()))
-                .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().clone()))
-                .add_extra_param("resource", endpoint.resource);
-            request.request_async(&exchange).await
+                .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().clone()));
+            with_extra!(request).request_async(&exchange).await
         }
         Presented::Refresh(token) => {
             let token = RefreshToken::new(token.expose().clone());
-            let request = client.exchange_refresh_token(&token).add_extra_param("resource", endpoint.resource);
-            request.request_async(&exchange).await
+            with_extra!(client.exchange_refresh_token(&token)).request_async(&exchange).await
         }
+        Presented::Client { scope } => {
+            let scopes = scope.map(|scope| Scope::new(scope.to_owned()));
+            with_extra!(client.exchange_client_credentials().add_scopes(scopes)).request_async(&exchange).await
+        }
+        Presented::Device(code) => device(endpoint, method, code, &exchange).await,
     };
     let seen = exchange.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match answer {
-        Ok(token) => issued(&token, method).ok_or_else(|| {
-            unreadable(endpoint, seen.status, &format!("its token type is {}", token.token_type().as_ref())).into()
-        }),
+        Ok(token) => {
+            issued(&token, method, endpoint.id_token).map_err(|why| unreadable(endpoint, seen.status, &why).into())
+        }
         Err(error) => Err(refusal(endpoint, presented, &seen, error)),
     }
 }
@@ -193,14 +248,34 @@ fn client(endpoint: &Endpoint<'_>, method: AuthMethod) -> Result<Basic, Problem>
         .map_err(|e| Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "token endpoint").with("detail", e))?;
     let auth_type = match method {
         AuthMethod::ClientSecretBasic => AuthType::BasicAuth,
-        AuthMethod::None | AuthMethod::ClientSecretPost => AuthType::RequestBody,
+        AuthMethod::None | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => AuthType::RequestBody,
     };
     let client =
         OAuthClient::new(ClientId::new(endpoint.client.id.clone())).set_auth_type(auth_type).set_token_uri(url);
     Ok(match (&endpoint.client.secret, method) {
-        (None, _) | (_, AuthMethod::None) => client,
+        (None, _) | (_, AuthMethod::None | AuthMethod::PrivateKeyJwt) => client,
         (Some(secret), _) => client.set_client_secret(ClientSecret::new(secret.expose().clone())),
     })
+}
+
+/// The library would ask again and again by itself, and could not be told to stop.
+async fn device(
+    endpoint: &Endpoint<'_>,
+    method: AuthMethod,
+    code: &Secret,
+    exchange: &Exchange,
+) -> Result<Answered, ExchangeError> {
+    let mut fields = vec![("grant_type", DEVICE_GRANT), ("device_code", code.expose().as_str())];
+    fields.extend(endpoint.resource.map(|resource| ("resource", resource)));
+    let request = endpoint.sender(method).post(endpoint.url, "token endpoint", &fields);
+    let request =
+        request.map_err(|problem| RequestTokenError::Request(SendError::Network(NetError::Unusable(problem))))?;
+    let answer = exchange.call(request).await.map_err(RequestTokenError::Request)?;
+    let unreadable = |error: serde_json::Error| RequestTokenError::Other(error.to_string());
+    if answer.status().is_success() {
+        return serde_json::from_slice(answer.body()).map_err(unreadable);
+    }
+    Err(RequestTokenError::ServerResponse(serde_json::from_slice(answer.body()).map_err(unreadable)?))
 }
 
 /// What the server really said, for the explanation.
@@ -236,13 +311,7 @@ enum SendError {
 }
 
 async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<HttpResponse, SendError> {
-    let (parts, body) = request.into_parts();
-    let unsendable = |e: &dyn std::fmt::Display| SendError::NoTokenAnswer(e.to_string());
-    let url = parts.uri.to_string().parse().map_err(|e| unsendable(&e))?;
-    let mut outgoing = reqwest::Request::new(parts.method, url);
-    *outgoing.headers_mut() = parts.headers;
-    *outgoing.body_mut() = Some(body.into());
-    let answer = http.exchange(outgoing, BOUNDS).await.map_err(SendError::Network)?;
+    let answer = form::exchange(http, request, BOUNDS).await.map_err(SendError::Network)?;
     let plain = plain(answer.status.as_u16(), &answer.body);
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.status = answer.status.as_u16();
@@ -251,26 +320,44 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
     seen.error = word("error");
     seen.description = word("error_description");
     let mut response = HttpResponse::new(Value::Object(fields).to_string().into_bytes());
-    *response.status_mut() = oauth2::http::StatusCode::from_u16(status).map_err(|e| unsendable(&e))?;
+    *response.status_mut() =
+        oauth2::http::StatusCode::from_u16(status).map_err(|e| SendError::NoTokenAnswer(e.to_string()))?;
     Ok(response)
 }
 
-fn issued(token: &StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>, method: AuthMethod) -> Option<Issued> {
-    let bearer = match token.token_type() {
-        BasicTokenType::Bearer => true,
-        other => other.as_ref().eq_ignore_ascii_case("bearer"),
-    };
+fn issued(token: &Answered, method: AuthMethod, id_token: bool) -> Result<Issued, String> {
+    let (mut access_token, mut expires_in) = (token.access_token().secret(), token.expires_in());
+    if id_token {
+        access_token = token.extra_fields().id_token.as_ref().ok_or("it holds no ID token")?;
+        expires_in = life(access_token).or(expires_in);
+    } else if !matches!(token.token_type(), BasicTokenType::Bearer)
+        && !token.token_type().as_ref().eq_ignore_ascii_case("bearer")
+    {
+        return Err(format!("its token type is {}", token.token_type().as_ref()));
+    }
     let scope = token.scopes().map(|scopes| scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "));
-    bearer.then(|| Issued {
-        access_token: Secret::new(token.access_token().secret().clone()),
+    Ok(Issued {
+        access_token: Secret::new(access_token.clone()),
         refresh_token: token.refresh_token().map(|token| Secret::new(token.secret().clone())),
-        expires_in: token.expires_in(),
+        expires_in,
         scope: scope.filter(|scope| !scope.is_empty()),
         method,
     })
 }
 
-type ExchangeError = RequestTokenError<SendError, StandardErrorResponse<BasicErrorResponseType>>;
+/// From the making of a JWT to its end, as it says itself; whether it is genuine is its reader's business.
+fn life(token: &str) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: f64,
+        iat: f64,
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    Duration::try_from_secs_f64(claims.exp - claims.iat).ok()
+}
+
+type ExchangeError = RequestTokenError<SendError, Refused>;
 
 fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, error: ExchangeError) -> Setback {
     let said = |problem: Problem| {
@@ -323,17 +410,26 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
             Presented::Code { redirect_url, .. } => {
                 Problem::new(ProblemId::CodeRejected).with("redirect_url", redirect_url)
             }
-            Presented::Refresh(_) => Problem::new(ProblemId::GrantExpired),
+            Presented::Device(_) => Problem::new(ProblemId::DeviceCodeExpired),
+            Presented::Refresh(_) | Presented::Client { .. } => Problem::new(ProblemId::GrantExpired),
         })),
         // The code came for this client id, so it is known; what is missing is its secret.
         BasicErrorResponseType::InvalidClient
-            if endpoint.client.secret.is_none() && matches!(presented, Presented::Code { .. }) =>
+            if endpoint.client.lacks_secret() && matches!(presented, Presented::Code { .. }) =>
         {
             Refusal::Client(said(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &endpoint.client.id)))
         }
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
             Refusal::Client(said(Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id)))
         }
+        BasicErrorResponseType::Extension(code) if matches!(presented, Presented::Device(_)) => match code.as_str() {
+            "authorization_pending" => Refusal::Pending { slower: false },
+            "slow_down" => Refusal::Pending { slower: true },
+            "expired_token" => Refusal::Spent(Problem::new(ProblemId::DeviceCodeExpired)),
+            "access_denied" => Refusal::Other(said(Problem::new(ProblemId::AccessDenied))),
+            "temporarily_unavailable" | "server_error" => unavailable(),
+            _ => Refusal::Other(said(Problem::new(ProblemId::TokenEndpointError))),
+        },
         BasicErrorResponseType::Extension(code)
             if matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down") =>
         {

@@ -158,6 +158,14 @@ impl Bridge {
                 self.session_lost(epoch);
                 Next::Again
             }
+            Failure::Scope { problem, narrow } if tries.sign_ins < MOST_SIGN_INS => {
+                tries.sign_ins += 1;
+                match self.widen(request, problem, narrow).await {
+                    Meanwhile::TryAgain => Next::Again,
+                    Meanwhile::Result(result) => Next::Result(result),
+                    Meanwhile::Problem(problem) => Next::GiveUp(problem),
+                }
+            }
             Failure::SignIn(problem) if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
                 match self.meanwhile(request, problem).await {

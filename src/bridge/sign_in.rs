@@ -86,6 +86,37 @@ impl Bridge {
         }
     }
 
+    /// Decides what a request gets for which the sign-in does not reach; `narrow` is the token that it was sent with.
+    pub(super) async fn widen(&self, request: &InFlight, needed: Problem, narrow: Option<u64>) -> Meanwhile {
+        let limits = &self.settings.limits;
+        let (starts, wait) = match request.method.as_str() {
+            "tools/call" => (true, limits.call_wait),
+            "tools/list" => {
+                let first = !self.owed.listed_before.is_raised();
+                self.owed.listed_before.raise();
+                (first, limits.list_wait)
+            }
+            _ => (false, limits.call_wait),
+        };
+        if starts && let Err(problem) = self.auth.start_sign_in(SignInReason::Call) {
+            return Meanwhile::Problem(problem);
+        }
+        let mut closing = self.closing.subscribe();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.auth.wait_newer(narrow, wait) => outcome,
+            _ = closing.wait_for(|closing| *closing) => Err(AuthError::SignInNeeded(needed.clone())),
+        };
+        match outcome {
+            Ok(()) => Meanwhile::TryAgain,
+            Err(AuthError::SignInNeeded(_)) => Meanwhile::Problem(match self.auth.sign_in_link() {
+                Some(link) => needed.with("link", link),
+                None => needed,
+            }),
+            Err(AuthError::NotNow(problem) | AuthError::Failed(problem)) => Meanwhile::Problem(problem),
+        }
+    }
+
     /// The call of the sign-in tool.
     pub(super) async fn call_sign_in_tool(self: &Arc<Self>, request: &InFlight) {
         let name = self.settings.service_name();

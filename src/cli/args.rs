@@ -79,6 +79,12 @@ pub struct LoginArgs {
     /// Print the link instead of opening a browser
     #[arg(long)]
     pub no_browser: bool,
+    /// Sign in with a code on another device
+    #[arg(long, conflicts_with = "no_browser")]
+    pub device: bool,
+    /// Keep an access token that is typed here
+    #[arg(long, conflicts_with_all = ["no_browser", "device"])]
+    pub token_from_stdin: bool,
     /// The bridge starts its sign-in this way; the order holds what must not stand in argv.
     #[arg(long, hide = true)]
     pub order_from_stdin: bool,
@@ -103,9 +109,33 @@ pub struct Options {
     /// File with the client secret; - to type it
     #[arg(long, global = true, value_name = "FILE", help_heading = "Signing in", allow_hyphen_values = true)]
     client_secret_file: Option<String>,
+    /// Client ID metadata document
+    #[arg(long, global = true, value_name = "URL", help_heading = "Signing in")]
+    client_metadata_url: Option<String>,
+    /// Sign in as the client, without a person
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Signing in")]
+    client_credentials: Option<String>,
+    /// Client's private key (PEM)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Signing in")]
+    client_key: Option<String>,
+    /// How it signs (default: ES256)
+    #[arg(long, global = true, value_name = "ALG", help_heading = "Signing in")]
+    client_key_alg: Option<String>,
+    /// Token endpoint, if not the server's own
+    #[arg(long, global = true, value_name = "URL", help_heading = "Signing in")]
+    token_endpoint: Option<String>,
     /// Scope to ask for (Planhat: inclusive)
     #[arg(long, global = true, value_name = "SCOPE", help_heading = "Signing in")]
     scope: Option<String>,
+    /// Add to the authorize request
+    #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "Signing in")]
+    authorize_param: Vec<String>,
+    /// Leave out the resource parameter
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Signing in")]
+    no_resource: Option<String>,
+    /// Send the ID token as the bearer
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Signing in")]
+    id_token: Option<String>,
     /// 127.0.0.1 (default) or localhost
     #[arg(long, global = true, value_name = "HOST", help_heading = "Signing in")]
     callback_host: Option<String>,
@@ -190,13 +220,23 @@ impl Options {
         if let Some((flag, _)) = traps.into_iter().find(|(_, value)| value.is_some()) {
             return Err(Problem::new(ProblemId::SecretInArguments).with("flag", flag));
         }
+        // One setting, in the form that variables and the file have.
+        let authorize_param = (!self.authorize_param.is_empty()).then(|| self.authorize_param.join("&"));
         let all = [
             (Key::Tenant, &self.tenant),
             (Key::Url, &self.url),
             (Key::Profile, &self.profile),
             (Key::ClientId, &self.client_id),
             (Key::ClientSecretFile, &self.client_secret_file),
+            (Key::ClientMetadataUrl, &self.client_metadata_url),
+            (Key::ClientCredentials, &self.client_credentials),
+            (Key::ClientKey, &self.client_key),
+            (Key::ClientKeyAlg, &self.client_key_alg),
+            (Key::TokenEndpoint, &self.token_endpoint),
             (Key::Scope, &self.scope),
+            (Key::AuthorizeParam, &authorize_param),
+            (Key::NoResource, &self.no_resource),
+            (Key::IdToken, &self.id_token),
             (Key::CallbackHost, &self.callback_host),
             (Key::CallbackPort, &self.callback_port),
             (Key::TokenStore, &self.token_store),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::auth::GrantSummary;
+use crate::auth::{GrantKind, GrantSummary};
 use crate::config::{Settings, TokenStoreKind};
 use crate::store::Backend;
 
@@ -34,7 +34,7 @@ impl Grant {
     /// What is shown of a sign-in that lies in this store.
     pub fn new(granted: GrantSummary, backend: &Backend) -> Self {
         Self {
-            client_id: Some(granted.client_id),
+            client_id: (granted.kind != GrantKind::Static).then_some(granted.client_id),
             scope: granted.scope,
             expires_at: granted.expires_at,
             renewable: granted.renews,

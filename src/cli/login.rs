@@ -3,6 +3,7 @@
 use std::io::{BufRead, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -10,13 +11,14 @@ use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, spawn};
 use crate::clock;
 use crate::config::Settings;
 use crate::logging;
-use crate::problem::Problem;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::render::wrap;
+use crate::problem::{Problem, ProblemId, printable};
+use crate::secret::Secret;
 use crate::store::Store;
 
 use super::args::LoginArgs;
-use super::grant::Grant;
+use super::grant::{Grant, in_words};
 use super::{authorizer, block_on, table, terminal};
 
 /// Signs in.
@@ -27,15 +29,58 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         );
         return Ok(ExitCode::SUCCESS);
     }
+    if how.token_from_stdin {
+        return keep_token(&settings);
+    }
+    if settings.oauth.client_credentials {
+        return try_client_credentials(&settings);
+    }
     block_on(async {
-        terminal::say(&introduction(&settings));
+        terminal::say(&introduction(&settings, how.device));
         // A person can paste; a script that wants to has to say so with --no-browser.
-        let paste = (how.no_browser || terminal::is_interactive()).then(pasted_lines);
+        let can_paste = !how.device && (how.no_browser || terminal::is_interactive());
+        let paste = can_paste.then(pasted_lines);
         let auth = authorizer(&settings, Store::ATTENDED);
         let mut ui = Ui { settings: &settings, opened: !how.no_browser, can_paste: paste.is_some() };
-        let granted = auth.login(LoginOptions { open_browser: !how.no_browser, paste }, &mut ui).await?;
+        let options = LoginOptions { open_browser: !how.no_browser, paste, device: how.device };
+        let granted = auth.login(options, &mut ui).await?;
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&done(&settings, &grant, clock::system().unix_seconds()));
+        Ok(ExitCode::SUCCESS)
+    })?
+}
+
+/// Keeps an access token that is typed or piped in, such as that of a Private App.
+fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
+    let unusable = |detail: &dyn std::fmt::Display| Problem::new(ProblemId::TokenUnusable).with("detail", detail);
+    let typed = terminal::ask_secret("Access token: ").map_err(|error| unusable(&error))?;
+    let token = Secret::from(typed.expose().trim());
+    if token.is_empty() || !token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+        return Err(unusable(&"it is empty, or not one word"));
+    }
+    block_on(async {
+        let auth = authorizer(settings, Store::ATTENDED);
+        let granted = auth.keep_token(token).await?;
+        let grant = Grant::new(granted, auth.backend());
+        terminal::say(&format!(
+            "The access token for {} is kept {}, and is sent as it is. `{}` removes it.\n",
+            settings.service_name(),
+            grant.kept,
+            settings.command("logout")
+        ));
+        Ok(ExitCode::SUCCESS)
+    })?
+}
+
+/// With client credentials there is no person to wait for; this shows whether they are good.
+fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
+    block_on(async {
+        let auth = authorizer(settings, Store::ATTENDED);
+        let granted = auth.login(LoginOptions::default(), &mut Silent).await?;
+        terminal::say(&format!(
+            "{} gives tokens to the client {} without a sign-in. Nothing else is to be done.\n",
+            granted.issuer, granted.client_id
+        ));
         Ok(ExitCode::SUCCESS)
     })?
 }
@@ -52,7 +97,7 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED);
         auth.note_challenge(challenge);
-        auth.login(LoginOptions { open_browser: true, paste: None }, &mut Silent).await?;
+        auth.login(LoginOptions { open_browser: true, ..LoginOptions::default() }, &mut Silent).await?;
         Ok(ExitCode::SUCCESS)
     })?
 }
@@ -67,7 +112,17 @@ struct Ui<'a> {
 impl LoginUi for Ui<'_> {
     fn event(&mut self, event: LoginEvent<'_>) {
         match event {
-            LoginEvent::Found { .. } | LoginEvent::BrowserOpened => {}
+            LoginEvent::BrowserOpened => {}
+            LoginEvent::Found { issuer, client_id } => {
+                let mut rows = vec![("sign-in at", printable(issuer))];
+                if self.settings.oauth.client_id.is_none() {
+                    rows.push(("client", printable(client_id)));
+                }
+                terminal::say(&table(&rows));
+            }
+            LoginEvent::Code { code, page, page_with_code, within } => {
+                terminal::say(&waiting_for_code(code, page, page_with_code, within));
+            }
             LoginEvent::Waiting { link, .. } => {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste));
             }
@@ -80,14 +135,27 @@ impl LoginUi for Ui<'_> {
     }
 }
 
-/// What is about to happen, and where.
-pub fn introduction(settings: &Settings) -> String {
+/// What is about to happen, and where; on another device nobody is sent back.
+pub fn introduction(settings: &Settings, device: bool) -> String {
     let mut rows = vec![("server", settings.url.to_string()), ("profile", settings.profile.clone())];
     if let Some(client_id) = &settings.oauth.client_id {
         rows.push(("client", client_id.clone()));
     }
-    rows.push(("redirect", settings.oauth.callback.redirect_url()));
+    // A client that registers itself chooses its port then.
+    if !device && settings.oauth.client_id.is_some() {
+        rows.push(("redirect", settings.oauth.callback.redirect_url()));
+    }
     format!("Signing in to {}.\n{}", settings.service_name(), table(&rows))
+}
+
+/// The code, where to type it, and how long that is possible.
+pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, within: Duration) -> String {
+    let mut out = format!("\nOpen this page on any device:\n\n{page}\n\nand type this code there:\n\n    {code}\n\n");
+    if let Some(page) = page_with_code {
+        out.push_str(&format!("This link needs no typing; check that the page shows the same code:\n\n{page}\n\n"));
+    }
+    out.push_str(&format!("Waiting for up to {}. Ctrl-C ends it.\n", in_words(within.as_secs())));
+    out
 }
 
 /// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
@@ -213,7 +281,7 @@ mod tests {
     #[test]
     fn another_server_is_not_explained_with_planhats_words() {
         let settings = settings("https://mcp.example.com/mcp");
-        let text = introduction(&settings) + &waiting(&settings, "https://as.example.com/a", false, false);
+        let text = introduction(&settings, false) + &waiting(&settings, "https://as.example.com/a", false, false);
         assert!(!text.contains("Planhat") && text.contains("mcp.example.com"), "{text}");
     }
 }

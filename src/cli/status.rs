@@ -14,8 +14,8 @@ use super::{authorizer, block_on, table, terminal};
 
 /// Shows the state of this profile; the exit code says it to scripts.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
-    if settings.static_token.is_some() {
-        terminal::say(&with_static_token(&settings));
+    if settings.static_token.is_some() || settings.oauth.client_credentials {
+        terminal::say(&without_sign_in(&settings));
         return Ok(ExitCode::SUCCESS);
     }
     block_on(async {
@@ -60,12 +60,14 @@ pub fn text(settings: &Settings, grant: Option<&Grant>, kept: &str, link: Option
     out
 }
 
-fn with_static_token(settings: &Settings) -> String {
-    let rows = [
-        ("server", settings.url.to_string()),
-        ("profile", settings.profile.clone()),
-        ("signed in", "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is".to_owned()),
-    ];
+fn without_sign_in(settings: &Settings) -> String {
+    let why = if settings.static_token.is_some() {
+        "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is"
+    } else {
+        "not needed: the client gets its tokens by itself, with --client-credentials"
+    };
+    let rows =
+        [("server", settings.url.to_string()), ("profile", settings.profile.clone()), ("signed in", why.to_owned())];
     format!("{}\n{}", settings.service_name(), table(&rows))
 }
 

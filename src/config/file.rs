@@ -112,6 +112,7 @@ impl Place<'_> {
         let origin = self.origin(Some(value.span()));
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
+            DeValue::Boolean(value) => value.to_string(),
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
             other => {
                 return Err(Problem::new(ProblemId::BadValue)

@@ -17,8 +17,24 @@ pub enum Key {
     ClientSecretFile,
     /// A static bearer token, from the environment alone.
     Token,
+    /// The client ID metadata document.
+    ClientMetadataUrl,
+    /// Whether the client signs in for itself, without a person.
+    ClientCredentials,
+    /// A file with the client's private key.
+    ClientKey,
+    /// How that key signs.
+    ClientKeyAlg,
+    /// The token endpoint, over what the server says.
+    TokenEndpoint,
     /// The scope to ask for.
     Scope,
+    /// More parameters of the authorization request.
+    AuthorizeParam,
+    /// Whether `resource` is left out.
+    NoResource,
+    /// Whether the ID token is sent in place of the access token.
+    IdToken,
     /// How the loopback host is written in the redirect URL.
     CallbackHost,
     /// The port of the redirect URL.
@@ -92,7 +108,21 @@ keys! {
     ClientSecretFile: "client_secret_file", Some("--client-secret-file"), "PLANHAT_MCP_CLIENT_SECRET_FILE", true,
         "the path of a file that holds the client secret alone";
     Token: "token", None, "PLANHAT_MCP_TOKEN", false, "an access token: visible characters without spaces";
+    ClientMetadataUrl: "client_metadata_url", Some("--client-metadata-url"), "PLANHAT_MCP_CLIENT_METADATA_URL", true,
+        "the https address of a client ID metadata document, with a path and without #";
+    ClientCredentials: "client_credentials", Some("--client-credentials"), "PLANHAT_MCP_CLIENT_CREDENTIALS", true,
+        "true or false";
+    ClientKey: "client_key", Some("--client-key"), "PLANHAT_MCP_CLIENT_KEY", true,
+        "the path of a PEM file that holds a private key";
+    ClientKeyAlg: "client_key_alg", Some("--client-key-alg"), "PLANHAT_MCP_CLIENT_KEY_ALG", true,
+        "ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512 or EdDSA";
+    TokenEndpoint: "token_endpoint", Some("--token-endpoint"), "PLANHAT_MCP_TOKEN_ENDPOINT", true,
+        "an https address, without user name and without #";
     Scope: "scope", Some("--scope"), "PLANHAT_MCP_SCOPE", true, "scope names with single spaces between";
+    AuthorizeParam: "authorize_param", Some("--authorize-param"), "PLANHAT_MCP_AUTHORIZE_PARAM", true,
+        "NAME=VALUE, several joined by & and encoded as in an address, and none of the protocol's own";
+    NoResource: "no_resource", Some("--no-resource"), "PLANHAT_MCP_NO_RESOURCE", true, "true or false";
+    IdToken: "id_token", Some("--id-token"), "PLANHAT_MCP_ID_TOKEN", true, "true or false";
     CallbackHost: "callback_host", Some("--callback-host"), "PLANHAT_MCP_CALLBACK_HOST", true, "127.0.0.1 or localhost";
     CallbackPort: "callback_port", Some("--callback-port"), "PLANHAT_MCP_CALLBACK_PORT", true, "a port from 1 to 65535";
     TokenStore: "token_store", Some("--token-store"), "PLANHAT_MCP_TOKEN_STORE", true, "keychain, file or memory";
@@ -125,7 +155,22 @@ impl Key {
 
     /// Whether it is meant for one server: given for one, it must not reach another.
     pub const fn belongs_to_a_server(self) -> bool {
-        matches!(self, Key::ClientId | Key::ClientSecret | Key::ClientSecretFile | Key::Token | Key::Scope)
+        matches!(
+            self,
+            Key::ClientId
+                | Key::ClientSecret
+                | Key::ClientSecretFile
+                | Key::Token
+                | Key::ClientMetadataUrl
+                | Key::ClientCredentials
+                | Key::ClientKey
+                | Key::ClientKeyAlg
+                | Key::TokenEndpoint
+                | Key::Scope
+                | Key::AuthorizeParam
+                | Key::NoResource
+                | Key::IdToken
+        )
     }
 }
 

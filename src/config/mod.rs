@@ -11,6 +11,7 @@ mod paths;
 mod resolve;
 pub mod server;
 pub mod settings;
+mod signing_in;
 #[cfg(test)]
 mod tests;
 

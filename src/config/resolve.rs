@@ -14,7 +14,8 @@ use super::layers::{Inputs, Layers};
 use super::origin::Origin;
 use super::paths::expand;
 use super::server::{self, UrlRefused};
-use super::settings::{CallbackHost, LogLevel, Product, Settings, TokenStoreKind};
+use super::settings::{LogLevel, Product, Settings, TokenStoreKind};
+use super::signing_in;
 
 /// The settings, and how they came about.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     } else {
         report.default(Key::Profile, Some(settings.profile.clone()));
     }
-    oauth(&mut settings, &mut report, inputs)?;
+    signing_in::read(&mut settings, &mut report, inputs)?;
     rest(&mut settings, &mut report)?;
     let rows = report.rows;
     settings.told = told(&layers);
@@ -101,89 +102,14 @@ fn parse_server(given: &Given) -> Result<Url, Problem> {
     })
 }
 
-fn oauth(settings: &mut Settings, report: &mut Report<'_>, inputs: &Inputs) -> Result<(), Problem> {
-    let planhat = settings.product.is_planhat();
-    if let Some(given) = report.layers.winner(Key::ClientId).filter(|given| given.text.expose().starts_with("sk_")) {
-        return Err(match given.origin {
-            Origin::Flag(_) => Problem::new(ProblemId::SecretInArguments).with("flag", "--client-id"),
-            _ => bad_value_unseen(given, "what looks like the client secret (sk_...)"),
-        });
-    }
-    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-    settings.oauth.client_id = report.take(Key::ClientId, |text| visible(text).then(|| text.to_owned()))?;
-    report.default(Key::ClientId, None);
-
-    let secret = report.layers.either(Key::ClientSecret, Key::ClientSecretFile)?.cloned();
-    if let Some(given) = secret {
-        let secret = client_secret(&given, inputs)?;
-        if planhat && secret.expose().starts_with("pk_") {
-            return Err(bad_value_unseen(&given, "what looks like the client id (pk_...)"));
-        }
-        if settings.oauth.client_id.is_none() {
-            return Err(Problem::new(ProblemId::SecretWithoutClientId).with("origin", &given.origin));
-        }
-        let shown = if given.key == Key::ClientSecret { REDACTED } else { given.text.expose() };
-        report.row(given.key, Some(shown.to_owned()), given.origin.clone());
-        settings.oauth.client_secret = Some(secret);
-    }
-    report.default(Key::ClientSecret, None);
-    report.default(Key::ClientSecretFile, None);
-
-    let token_char = |byte: u8| (0x21..=0x7e).contains(&byte);
-    settings.static_token = report
-        .take(Key::Token, |text| (!text.is_empty() && text.bytes().all(token_char)).then(|| text.to_owned()))?
-        .map(Secret::new);
-    report.default(Key::Token, None);
-
-    // An empty scope leaves the choice to the server (RFC 6749, 3.3 has the characters).
-    let scope_char = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let scope = report.take(Key::Scope, |text| text.bytes().all(scope_char).then(|| text.trim().to_owned()))?;
-    match scope {
-        Some(scope) => settings.oauth.scope = Some(scope).filter(|scope| !scope.is_empty()),
-        None if planhat => report.row(Key::Scope, settings.oauth.scope.clone(), Origin::BuiltIn),
-        None => report.default(Key::Scope, None),
-    }
-
-    let host = |text: &str| [CallbackHost::Ipv4, CallbackHost::Localhost].into_iter().find(|h| h.as_str() == text);
-    let callback = &mut settings.oauth.callback;
-    callback.host = report.take(Key::CallbackHost, host)?.unwrap_or(callback.host);
-    report.default(Key::CallbackHost, Some(callback.host.as_str().to_owned()));
-    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
-    callback.port = report.take(Key::CallbackPort, port)?.unwrap_or(callback.port);
-    report.default(Key::CallbackPort, Some(callback.port.to_string()));
-    Ok(())
-}
-
-fn client_secret(given: &Given, inputs: &Inputs) -> Result<Secret, Problem> {
-    let text = given.text.expose();
-    let refused = |detail: &dyn std::fmt::Display| {
-        Problem::new(ProblemId::SecretFileUnusable).with("file", text).with("detail", detail)
-    };
-    let secret = match (given.key, text.as_str()) {
-        (Key::ClientSecret, _) => return Ok(given.text.clone()),
-        (_, "-") => inputs
-            .secret_from_stdin
-            .clone()
-            .ok_or_else(|| refused(&"only the command login can read it from standard input"))?,
-        (_, path) => {
-            let path = expand(path, folder_of(&given.origin));
-            Secret::new(std::fs::read_to_string(path).map_err(|error| refused(&error))?)
-        }
-    };
-    let trimmed = Secret::from(secret.expose().trim());
-    match trimmed.expose() {
-        text if text.is_empty() => Err(refused(&"it is empty")),
-        text if text.contains(char::is_whitespace) => Err(refused(&"it holds more than one word")),
-        _ => Ok(trimmed),
-    }
-}
-
 fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem> {
     let store = |text: &str| {
         let all = [TokenStoreKind::Keychain, TokenStoreKind::File, TokenStoreKind::Memory];
         all.into_iter().find(|kind| kind.as_str() == text)
     };
-    settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(settings.token_store);
+    // A token that can be had at any moment need not be kept, and a machine without people often has no keychain.
+    let usual = if settings.oauth.client_credentials { TokenStoreKind::Memory } else { settings.token_store };
+    settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(usual);
     report.default(Key::TokenStore, Some(settings.token_store.as_str().to_owned()));
 
     let bytes = |text: &str| text.parse::<u32>().ok().filter(|bytes| *bytes >= 1024);
@@ -254,18 +180,18 @@ fn without_userinfo(url: &Url) -> String {
 }
 
 /// Collects the rows while the settings are made.
-struct Report<'a> {
-    layers: &'a Layers,
-    rows: Vec<Row>,
+pub(super) struct Report<'a> {
+    pub(super) layers: &'a Layers,
+    pub(super) rows: Vec<Row>,
 }
 
 impl Report<'_> {
-    fn row(&mut self, key: Key, value: Option<String>, origin: Origin) {
+    pub(super) fn row(&mut self, key: Key, value: Option<String>, origin: Origin) {
         self.rows.push(Row { key, value, origin });
     }
 
     /// The row of a value that nobody gave; nothing when there is a row already.
-    fn default(&mut self, key: Key, value: Option<String>) {
+    pub(super) fn default(&mut self, key: Key, value: Option<String>) {
         if !self.rows.iter().any(|row| row.key == key) {
             self.row(key, value, Origin::Default);
         }
@@ -282,7 +208,7 @@ impl Report<'_> {
     }
 
     /// The winner for `key`, understood by `parse`.
-    fn take<T>(&mut self, key: Key, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    pub(super) fn take<T>(&mut self, key: Key, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         let Some(given) = self.layers.winner(key).cloned() else { return Ok(None) };
         let value = parse(given.text.expose()).ok_or_else(|| bad_value(&given))?;
         let shown = if key.is_secret() { REDACTED.to_owned() } else { given.text.expose().clone() };
@@ -290,7 +216,7 @@ impl Report<'_> {
         Ok(Some(value))
     }
 
-    fn take_path(&mut self, key: Key) -> Result<Option<PathBuf>, Problem> {
+    pub(super) fn take_path(&mut self, key: Key) -> Result<Option<PathBuf>, Problem> {
         let origin = self.layers.winner(key).map(|given| given.origin.clone());
         let base = origin.as_ref().and_then(folder_of);
         self.take(key, |text| (!text.trim().is_empty()).then(|| expand(text, base)))
@@ -298,7 +224,7 @@ impl Report<'_> {
 }
 
 /// A relative path in the configuration file counts from the file's folder.
-fn folder_of(origin: &Origin) -> Option<&Path> {
+pub(super) fn folder_of(origin: &Origin) -> Option<&Path> {
     if let Origin::File { path, .. } = origin { path.parent() } else { None }
 }
 
@@ -315,7 +241,7 @@ fn told(layers: &Layers) -> Vec<String> {
             Key::MaxMessageBytes | Key::LogLevel | Key::LogFile | Key::KeepWithoutParent => continue,
             Key::ConnectWait | Key::IdleTimeout | Key::TotalTimeout | Key::MaxInFlight => continue,
             Key::ClientSecretFile if text == "-" => continue,
-            Key::ClientSecretFile | Key::CaFile => absolute(&expand(text, None)),
+            Key::ClientSecretFile | Key::CaFile | Key::ClientKey => absolute(&expand(text, None)),
             Key::Proxy if text.contains('@') => continue,
             _ => text.clone(),
         };
@@ -333,12 +259,12 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-fn bad_value(given: &Given) -> Problem {
+pub(super) fn bad_value(given: &Given) -> Problem {
     let found = if given.key.is_secret() { "a value that is not shown" } else { given.text.expose().as_str() };
     bad_value_unseen(given, if found.is_empty() { "nothing" } else { found })
 }
 
-fn bad_value_unseen(given: &Given, found: &str) -> Problem {
+pub(super) fn bad_value_unseen(given: &Given, found: &str) -> Problem {
     Problem::new(ProblemId::BadValue)
         .with("setting", given.key.info().name)
         .with("origin", &given.origin)

@@ -51,8 +51,15 @@ impl Settings {
             oauth: OAuthSettings {
                 client_id: None,
                 client_secret: None,
+                metadata_url: None,
+                client_credentials: false,
+                key: None,
+                token_endpoint: None,
                 scope: product.is_planhat().then(|| PLANHAT_SCOPE.to_owned()),
-                callback: CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT },
+                authorize_params: Vec::new(),
+                no_resource: false,
+                id_token: false,
+                callback: CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT, free: true },
             },
             static_token: None,
             token_store: TokenStoreKind::Keychain,
@@ -130,8 +137,22 @@ pub struct OAuthSettings {
     /// The pre-registered client's secret, when it was given for this run (environment or file). A secret that `login`
     /// put into the credential store is found there.
     pub client_secret: Option<Secret>,
+    /// The client ID metadata document, which is the client id of servers that support it.
+    pub metadata_url: Option<Url>,
+    /// Whether the client signs in for itself, without a person (RFC 6749, 4.4).
+    pub client_credentials: bool,
+    /// The private key that the client proves itself with (RFC 7523, 2.2).
+    pub key: Option<KeySettings>,
+    /// The token endpoint, over what the server says.
+    pub token_endpoint: Option<Url>,
     /// The scope to ask for; `None` leaves the choice to what the server says.
     pub scope: Option<String>,
+    /// More parameters of the authorization request; none of the protocol's own.
+    pub authorize_params: Vec<(String, String)>,
+    /// Whether `resource` (RFC 8707) is left out everywhere, for servers that reject it.
+    pub no_resource: bool,
+    /// Whether the ID token is sent in place of the access token, for servers that want that.
+    pub id_token: bool,
     /// Where the browser is sent back to.
     pub callback: CallbackSettings,
 }
@@ -143,6 +164,70 @@ pub struct CallbackSettings {
     pub host: CallbackHost,
     /// The fixed port, because Planhat compares redirect URLs exactly.
     pub port: u16,
+    /// Whether nobody chose the port, so that a client that registers itself may take any that is free.
+    pub free: bool,
+}
+
+/// A private key of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySettings {
+    /// The PEM file that holds it.
+    pub file: PathBuf,
+    /// How it signs.
+    pub algorithm: KeyAlgorithm,
+}
+
+/// How a client's key signs (RFC 7518, 3.1; RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAlgorithm {
+    /// ECDSA with P-256 and SHA-256.
+    Es256,
+    /// ECDSA with P-384 and SHA-384.
+    Es384,
+    /// RSA PKCS #1 v1.5 with SHA-256.
+    Rs256,
+    /// RSA PKCS #1 v1.5 with SHA-384.
+    Rs384,
+    /// RSA PKCS #1 v1.5 with SHA-512.
+    Rs512,
+    /// RSA-PSS with SHA-256.
+    Ps256,
+    /// RSA-PSS with SHA-384.
+    Ps384,
+    /// RSA-PSS with SHA-512.
+    Ps512,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl KeyAlgorithm {
+    /// All of them.
+    pub const ALL: [KeyAlgorithm; 9] = [
+        KeyAlgorithm::Es256,
+        KeyAlgorithm::Es384,
+        KeyAlgorithm::Rs256,
+        KeyAlgorithm::Rs384,
+        KeyAlgorithm::Rs512,
+        KeyAlgorithm::Ps256,
+        KeyAlgorithm::Ps384,
+        KeyAlgorithm::Ps512,
+        KeyAlgorithm::EdDsa,
+    ];
+
+    /// As it stands in a JWT's header and in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            KeyAlgorithm::Es256 => "ES256",
+            KeyAlgorithm::Es384 => "ES384",
+            KeyAlgorithm::Rs256 => "RS256",
+            KeyAlgorithm::Rs384 => "RS384",
+            KeyAlgorithm::Rs512 => "RS512",
+            KeyAlgorithm::Ps256 => "PS256",
+            KeyAlgorithm::Ps384 => "PS384",
+            KeyAlgorithm::Ps512 => "PS512",
+            KeyAlgorithm::EdDsa => "EdDSA",
+        }
+    }
 }
 
 /// The port of the redirect URL unless told otherwise: 7526 spells PLAN on a telephone's keys. IANA has given it to
@@ -332,7 +417,7 @@ mod tests {
 
     #[test]
     fn the_redirect_url_is_exactly_what_an_admin_registers() {
-        let callback = CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT };
+        let callback = CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT, free: true };
         assert_eq!(callback.redirect_url(), "http://127.0.0.1:7526/callback");
     }
 }

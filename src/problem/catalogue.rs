@@ -266,6 +266,15 @@ catalogue! {
         InvalidClient,
         /// The authorization server does not know the redirect URL; fact `redirect_url`.
         RedirectUrlNotRegistered,
+        /// The server does not register this program; facts `issuer`, `status`, `error`, `error_description`.
+        RegistrationRefused,
+        /// A client id that was given out for one server is asked for by another; facts `client_id`, `expected`, `found`,
+        /// `logout_command`.
+        IssuerMoved,
+        /// The server offers no sign-in on another device; fact `issuer`.
+        DeviceNotOffered,
+        /// The code for another device is too old, or was refused.
+        DeviceCodeExpired,
         /// The client id belongs to the other environment; facts `client_id`, `url`, `other_url`.
         WrongEnvironment,
         /// There is no authorization server to be found; facts `url`, `detail`.
@@ -322,6 +331,10 @@ catalogue! {
         SecretInArguments,
         /// The file with the client secret cannot be used; facts `file`, `detail`.
         SecretFileUnusable,
+        /// The access token that was typed cannot be used; fact `detail`.
+        TokenUnusable,
+        /// The client's private key cannot be used; facts `file`, `detail`.
+        ClientKeyUnusable,
         /// No home directory is known.
         NoHome,
         /// The log file cannot be written; fact `file`.
@@ -378,6 +391,9 @@ impl ProblemId {
                 | Self::SecretWithoutClientId
                 | Self::ClientSecretMissing
                 | Self::InvalidClient
+                | Self::ClientKeyUnusable
+                | Self::RegistrationRefused
+                | Self::IssuerMoved
                 | Self::InvalidScope
                 | Self::PortInUse
                 | Self::ListenFailed

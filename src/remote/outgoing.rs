@@ -83,6 +83,13 @@ impl Whereabouts {
 pub enum Failure {
     /// Somebody has to sign in; nothing was executed.
     SignIn(Problem),
+    /// Somebody has to agree to a wider scope; nothing was executed.
+    Scope {
+        /// What is missing.
+        problem: Problem,
+        /// The token that is too narrow, as in [`Bearer::serial`](crate::auth::Bearer::serial).
+        narrow: Option<u64>,
+    },
     /// The session of this epoch is gone, as far as a 404 says so; nothing was executed.
     SessionLost {
         /// Which one.
@@ -108,6 +115,7 @@ impl Failure {
     pub fn into_problem(self) -> Problem {
         match self {
             Self::SignIn(problem)
+            | Self::Scope { problem, .. }
             | Self::NotSent(problem)
             | Self::Unclear { problem, .. }
             | Self::Explained(problem) => problem,

@@ -11,7 +11,7 @@ use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Duration, Instant};
 use url::Url;
 
-use crate::auth::{Authorizer, Bearer, Challenge};
+use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Gate, Http, NetError, host_of, retry_after};
@@ -142,6 +142,11 @@ impl Remote {
                         }
                     };
                 }
+                StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
+                    out.whereabouts.came_back();
+                    renewals += 1;
+                    self.widen(renewals, bearer.as_ref(), response.headers()).await?;
+                }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
                         self.auth.accepted(bearer);
@@ -264,6 +269,25 @@ impl Remote {
             tracing::debug!("the server took too long to end the session");
         }
         self.set_session(session.successor());
+    }
+
+    /// Gets a token with a wider scope after a 403 that wants one, or says why there is none.
+    async fn widen(&self, tried: u32, narrow: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
+        let challenge = Challenge::from_headers(headers);
+        if tried > MOST_RENEWALS {
+            let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
+            return Err(Failure::Explained(match challenge.scope {
+                Some(scope) => problem.with("scope", scope),
+                None => problem,
+            }));
+        }
+        match self.auth.step_up(narrow, challenge).await {
+            Ok(_) => Ok(()),
+            Err(AuthError::SignInNeeded(problem)) => {
+                Err(Failure::Scope { problem, narrow: narrow.map(|bearer| bearer.serial) })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Gets another token after a 401, or says why there is none.

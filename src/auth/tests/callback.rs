@@ -20,7 +20,7 @@ struct Listening {
 impl Listening {
     fn start() -> Self {
         let port = free_port();
-        let settings = CallbackSettings { host: CallbackHost::Ipv4, port };
+        let settings = CallbackSettings { host: CallbackHost::Ipv4, port, free: false };
         let expected = Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required: false };
         let (serving, arrivals) =
             Callback::bind(&settings).unwrap().serve(expected, "planhat-mcp login".into()).unwrap();

@@ -94,6 +94,7 @@ impl Rig {
         settings.oauth.client_id = Some("pk_test".into());
         settings.oauth.scope = Some("inclusive".into());
         settings.oauth.callback.port = free_port();
+        settings.oauth.callback.free = false;
         settings.token_store = TokenStoreKind::Memory;
         settings.limits.sign_in = Duration::from_secs(30);
         change(&mut settings);
@@ -143,7 +144,7 @@ pub async fn login(
         tokio::task::spawn_blocking(browse).await.unwrap()
     });
     let mut ui = Links(links);
-    let result = process.login(LoginOptions { open_browser: false, paste: None }, &mut ui).await;
+    let result = process.login(LoginOptions::default(), &mut ui).await;
     drop(ui);
     (result, browser.await.unwrap())
 }

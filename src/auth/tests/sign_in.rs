@@ -181,7 +181,7 @@ async fn a_pasted_address_is_as_good_as_the_callback() {
         lines.send(format!("{}?state={state}", redirect(&link))).unwrap();
         lines.send(answer(&link, "code=pasted").remove(0) + "\n").unwrap();
     });
-    let options = LoginOptions { open_browser: false, paste: Some(paste) };
+    let options = LoginOptions { paste: Some(paste), ..LoginOptions::default() };
     let mut ui = Refusals { links: Links(links), refused: Vec::new() };
     process.login(options, &mut ui).await.unwrap();
     assert_eq!(rig.fake.token_requests()[0].form()["code"], "pasted");
@@ -320,7 +320,7 @@ async fn a_secret_that_one_run_was_given_renews_in_runs_that_are_not() {
     let bearer = other.bearer().await.unwrap().unwrap();
     other.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
     // Signing out takes it along.
-    assert!(other.logout().await.unwrap());
+    assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered));
     assert!(rig.ring.store().read(&Accounts::client_secret(&rig.settings, "pk_test")).await.unwrap().is_none());
 }
 

@@ -64,7 +64,7 @@ super::entries! {
     InsufficientScope = "insufficient-scope", code REFUSED, exit REMOTE,
         what "The server wants a wider scope for this request[: {scope}].",
         cause "The sign-in did not ask for enough.",
-        fix "Sign in again with the scope that is named: `[{command}|planhat-mcp login]`.",
+        fix "Sign in again and allow it: `[{command}|planhat-mcp login]`[, or open this link in a browser: {link} ]. If a scope is set with --scope, add what is named, or remove the setting.",
         model "The current sign-in does not cover this[; needed: {scope}]. Tell the user to sign in again with a wider scope.";
     NotMcp = "not-mcp", code REMOTE, exit REMOTE,
         what "What answers[ at {url}] is no MCP server[: it sent {content_type}].",

@@ -46,6 +46,16 @@ super::entries! {
         cause "It is missing, empty, or may not be read.",
         fix "Give a file that holds the secret alone, readable by you only, or - to type it.",
         model "The file with the client secret cannot be used. Tell the user to check it.";
+    TokenUnusable = "token-unusable", code INTERNAL_ERROR, exit USAGE,
+        what "The access token that was given cannot be kept[: {detail}].",
+        cause "It was empty, or more than the token came with it.",
+        fix "Run `planhat-mcp login --token-from-stdin` and paste the token alone, or pipe it in.",
+        model "The access token could not be kept. Ask the user to run planhat-mcp login --token-from-stdin again.";
+    ClientKeyUnusable = "client-key-unusable", code INTERNAL_ERROR, exit USAGE,
+        what "The client's private key cannot be used[: {detail}].",
+        cause "[The file is {file}|No file is set with --client-key].",
+        fix "Give a PEM file with --client-key that holds a private key without a password, readable by you only, and with --client-key-alg what it signs with.",
+        model "The client's private key cannot be used. Tell the user to check --client-key and --client-key-alg.";
     NoHome = "no-home", code INTERNAL_ERROR, exit USAGE,
         what "This account has no home directory, so there is no place for configuration and state.",
         cause "HOME is not set, and the system knows no home directory for the user.",

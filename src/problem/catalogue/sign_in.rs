@@ -111,6 +111,26 @@ super::entries! {
         cause "The server compares it letter by letter with the registered ones: 127.0.0.1 and localhost differ, and so do ports.",
         fix "A Planhat admin adds exactly [{redirect_url}|the redirect URL that planhat-mcp config shows] to the OAuth Client's Redirect URLs in the App Center. Or use --callback-host and --callback-port to match one that is registered.",
         model "The redirect URL is not registered. Tell the user that a Planhat admin must add exactly [{redirect_url}|the URL that planhat-mcp config shows] to the OAuth Client's Redirect URLs.";
+    RegistrationRefused = "registration-refused", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server[ {issuer}] does not register this program[: {error}][ ({error_description})][ (HTTP {status})].",
+        cause "It may register only programs that it knows, or want an administrator to do it.",
+        fix "Ask its administrator for a client id, and give it with --client-id or PLANHAT_MCP_CLIENT_ID.",
+        model "The authorization server does not register this program by itself. Tell the user to get a client id from its administrator and to set --client-id.";
+    IssuerMoved = "issuer-moved", code SIGN_IN, exit SIGN_IN,
+        what "The server now names another authorization server than the one that the client id[ {client_id}] was used with, so nothing was sent there.",
+        cause "So far it was {expected}, and now it is {found}. The server may have moved; or somebody is after the client's secret and the sign-in.",
+        fix "Ask the server's operator. If it has really moved, register the app at the new authorization server, set its client id, and run `[{logout_command}|planhat-mcp logout]` before you sign in again.",
+        model "The server names another authorization server than before, and the configured client was not used there, for safety. Tell the user to ask the server's operator.";
+    DeviceNotOffered = "device-not-offered", code SIGN_IN, exit SIGN_IN,
+        what "The authorization server[ {issuer}] offers no sign-in with a code on another device.",
+        cause "It does not support the device authorization grant (RFC 8628), or does not say so.",
+        fix "Sign in with `planhat-mcp login --no-browser`: open its link on any device, and paste the address on which the browser ends.",
+        model "The server offers no sign-in with a code. Ask the user to run planhat-mcp login --no-browser in a terminal.";
+    DeviceCodeExpired = "device-code-expired", code SIGN_IN, exit SIGN_IN,
+        what "The code was not used in time.",
+        cause "Nobody typed it at the page, or the access was not allowed there before it ended.",
+        fix "Start over with `planhat-mcp login --device`, and type the new code soon.",
+        model "The sign-in code expired. Ask the user to run planhat-mcp login --device again.";
     WrongEnvironment = "wrong-environment", code SIGN_IN, exit SIGN_IN,
         what "The authorization server does not know the client id[ {client_id}].",
         cause "Usually this is the wrong environment: production and demo tenants have different hosts, and an OAuth Client exists in one of them.",
@@ -167,14 +187,14 @@ super::entries! {
         fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
         model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
     PlanhatStaticTokenRejected = "planhat-static-token-rejected", code SIGN_IN, exit SIGN_IN,
-        what "Planhat does not accept the access token from PLANHAT_MCP_TOKEN (HTTP 401).",
+        what "Planhat does not accept the access token from [{place}|PLANHAT_MCP_TOKEN] (HTTP 401).",
         cause "The Private App token was revoked or is not active, or it belongs to the other environment.",
-        fix "Check in Planhat's App Center that the Private App is active, and set its token anew. Or remove PLANHAT_MCP_TOKEN to sign in with a browser.",
+        fix "Check in Planhat's App Center that the Private App is active, and set its token anew[ with `{command}`]. Or remove it to sign in with a browser: unset PLANHAT_MCP_TOKEN, or run `planhat-mcp logout` for one that was stored.",
         model "The configured Private App token is not accepted. Tell the user to check in Planhat's App Center that it is active; repeating does not help.";
     StaticTokenRejected = "static-token-rejected", code SIGN_IN, exit SIGN_IN,
-        what "[{host}|The server] does not accept the access token from PLANHAT_MCP_TOKEN (HTTP 401).",
+        what "[{host}|The server] does not accept the access token from [{place}|PLANHAT_MCP_TOKEN] (HTTP 401).",
         cause "The token has expired, was revoked, or belongs to another server.",
-        fix "Set a valid token, or remove PLANHAT_MCP_TOKEN to sign in with a browser.",
+        fix "Set a valid token[ with `{command}`]. Or remove it to sign in with a browser: unset PLANHAT_MCP_TOKEN, or run `planhat-mcp logout` for one that was stored.",
         model "The configured access token is not accepted. Tell the user to replace it; repeating does not help.";
     StaticTokenSet = "static-token-set", code SIGN_IN, exit USAGE,
         what "There is nothing to sign in to, because PLANHAT_MCP_TOKEN is set.",
