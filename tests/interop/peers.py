@@ -4,6 +4,7 @@ INTEROP_PEERS names a folder to keep them in, so that several scripts share one 
 """
 
 import atexit
+import contextlib
 import os
 import pathlib
 import shutil
@@ -17,6 +18,9 @@ INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 PYTHON_SDK = "mcp==2.3.0"
 CONFORMANCE = "@modelcontextprotocol/conformance"
 MCP_REMOTE = "mcp-remote@0.15.1"
+OIDC_PROVIDER = "oidc-provider@9.13.3"
+SERVER_SDK = ["@modelcontextprotocol/server@2.4.0", "@modelcontextprotocol/node@2.1.2", "zod@4.6.7", "jose@6.2.18"]
+PLAYWRIGHT = "playwright-core@1.65.1"
 
 
 def folder():
@@ -30,13 +34,29 @@ def folder():
 
 def npm(package, program):
     """A program of an npm package, which is given as name@version."""
-    prefix = folder() / package.replace("/", "-").lstrip("@")
+    return str(packages(package) / ".bin" / program)
+
+
+def packages(first, *more):
+    """The `node_modules` that holds these npm packages."""
+    prefix = folder() / first.replace("/", "-").lstrip("@")
     if not (prefix / "installed").is_file():
         prefix.mkdir(parents=True, exist_ok=True)
         (prefix / "package.json").write_text('{"private": true}\n')
-        install(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", package], prefix)
+        install(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", first, *more], prefix)
         (prefix / "installed").touch()
-    return str(prefix / "node_modules" / ".bin" / program)
+    return prefix / "node_modules"
+
+
+@contextlib.contextmanager
+def beside(modules, *scripts):
+    """A folder with copies of the scripts, where they find these modules."""
+    with tempfile.TemporaryDirectory(prefix="interop-scripts-") as name:
+        place = pathlib.Path(name)
+        (place / "node_modules").symlink_to(modules)
+        for script in scripts:
+            shutil.copy(script, place)
+        yield place
 
 
 def node():
