@@ -46,10 +46,10 @@ class Opener:
         """All links so far."""
         return self.log.read_text().split()
 
-    def link(self, within=30):
-        """The first link, as soon as there is one."""
+    def link(self, number=1, within=30):
+        """The first link, or a later one, as soon as it is there."""
         deadline = time.monotonic() + within
-        while not self.opened():
-            expect(time.monotonic() < deadline, f"no browser was opened within {within} s")
+        while len(self.opened()) < number:
+            expect(time.monotonic() < deadline, f"{len(self.opened())} tabs were opened within {within} s, not {number}")
             time.sleep(0.05)
-        return self.opened()[0]
+        return self.opened()[number - 1]

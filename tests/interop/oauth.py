@@ -133,7 +133,7 @@ class Login:
             argv, env=environment or home.environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
-        self.lines, self.said = queue.Queue(), ""
+        self.lines, self.said, self.page = queue.Queue(), "", None
         threading.Thread(target=self._read, daemon=True).start()
 
     def __enter__(self):
@@ -158,7 +158,8 @@ class Login:
 
     def link(self):
         """The link to open."""
-        return self.line(r"^(https?://\S+)$")
+        self.page = self.page or self.line(r"^(https?://\S+)$")
+        return self.page
 
     def end(self):
         """The exit code and all that was said."""
@@ -425,33 +426,72 @@ def refusal():
         step("Cancel on the consent page ends it, with its reason")
 
 
+class Asking(threading.Thread):
+    """A request that waits for a person: asked now, answered when `answer` is called."""
+
+    def __init__(self, bridge, method, params=None):
+        super().__init__(daemon=True)
+        self.bridge, self.method, self.params, self.reply = bridge, method, params, None
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(parts.Failed):
+            self.reply = self.bridge.ask(self.method, self.params, within=60)
+
+    def answer(self):
+        """The whole answer."""
+        self.join(60)
+        expect(self.reply, f"no answer to {self.method}: {self.bridge.log[-9:]}")
+        return self.reply
+
+
+def step_up():
+    """A call that needs one more scope: the person is asked for both, and the call goes through."""
+    with scene(PUBLIC, settings=given("public")) as (servers, home):
+        opener, person = chromium.Opener(home), forms.Browser()
+        with Bridge([], home.environment(**opener.environment)) as bridge:
+            bridge.open()
+            listing = Asking(bridge, "tools/list")
+            person.walk(opener.link(), login="ada")
+            listing.answer()
+            changing = Asking(bridge, "tools/call", {"name": "change", "arguments": {"to": "blue"}})
+            page = person.walk(opener.link(2), login="ada")
+            expect(page.status == 200, f"the last page: {page.text}")
+            answer = changing.answer()
+            expect("changed to blue" in str(answer), f"the call: {answer}")
+            me = told(bridge.call("whoami", {}))
+            expect(set(me["scopes"]) == {"records:read", "records:write"}, f"whoami says {me}")
+        expect(len(opener.opened()) == 2, f"{len(opener.opened())} tabs")
+        servers.expect_peace()
+        step("a wider scope is asked for when a call needs it, and nothing is lost")
+
+
 def real_browser():
-    """The whole of it in a real browser: the bridge's first call opens it, and goes on when the person is done."""
+    """The whole of it in a real browser: the bridge's first list opens it, and goes on when the person is done."""
     with scene(PUBLIC, settings=given("public")) as (servers, home):
         opener = chromium.Opener(home)
         with Bridge([], home.environment(**opener.environment)) as bridge:
             bridge.open()
-            asking = threading.Thread(target=bridge.ask, args=("tools/list",), daemon=True)
-            asking.start()
+            listing = Asking(bridge, "tools/list")
             seen = chromium.visit(opener.link(), [
                 {"fill": {"[name=login]": "ada", "[name=password]": "x"}, "press": "Sign-in"},
                 {"press": "Continue"},
             ])
-            expect(seen["title"] == seen["heading"] and "signed in" in seen["heading"], f"the last page: {seen}")
-            asking.join(30)
+            expect(seen["heading"] == "You are signed in" and seen["status"] == 200, f"the last page: {seen}")
+            listing.answer()
             me = told(bridge.call("whoami", {}))
             expect(me["sub"] == "ada", f"whoami says {me}")
             expect("whoami" in bridge.tools(), "the list is not the server's")
         expect(len(opener.opened()) == 1, f"{len(opener.opened())} tabs")
         servers.expect_peace()
-        step("Chromium: one tab, login and consent, the last page, and the call that waited")
+        step("Chromium: one tab, login and consent, the last page, and the list that waited")
 
 
 CASES = [
     ("given clients", given_clients), ("wrong client secret", wrong_secret), ("client credentials", machine),
     ("dynamic registration", registration), ("client id metadata document", metadata_document),
     ("rotation with reuse detection", rotation), ("a token from a backup", reuse), ("logout", logout),
-    ("device flow", device), ("refusal", refusal), ("real browser", real_browser),
+    ("device flow", device), ("refusal", refusal), ("a wider scope", step_up), ("real browser", real_browser),
 ]
 
 if __name__ == "__main__":

@@ -92,20 +92,26 @@ class Stateless:
 
     def open(self):
         """What the server is. Nobody need ask; and before somebody has signed in, there may be nobody to say."""
-        reply = self.child.ask("server/discover", {"_meta": self.meta})
+        reply = self.reply("server/discover", {})
         unknown = reply.get("error", {}).get("code") == -32601
         parts.expect(unknown or "result" in reply, f"server/discover was refused: {reply}")
+
+    def reply(self, method, params):
+        """The answer to a request, in a revision that the server supports."""
+        for _ in range(MOST_ROUNDS):
+            reply = self.child.ask(method, {**params, "_meta": self.meta})
+            refused = reply.get("error", {})
+            supported = (refused.get("data") or {}).get("supported")
+            if refused.get("code") != -32022 or not supported:
+                return reply
+            self.meta["io.modelcontextprotocol/protocolVersion"] = supported[0]
+        raise parts.Failed(f"{method}: the server supports none of the revisions that it names")
 
     def ask(self, method, params=None):
         """The result of a request, after all questions are answered."""
         asked = dict(params or {})
         for _ in range(MOST_ROUNDS):
-            reply = self.child.ask(method, {**asked, "_meta": self.meta})
-            refused = reply.get("error", {})
-            if refused.get("code") == -32022 and (refused.get("data") or {}).get("supported"):
-                self.meta["io.modelcontextprotocol/protocolVersion"] = refused["data"]["supported"][0]
-                continue
-            found = result(reply, method)
+            found = result(self.reply(method, asked), method)
             if found.get("resultType") != "input_required":
                 return found
             asked = dict(params or {})
@@ -130,6 +136,10 @@ def converse(client):
         client.ask("tools/call", {"name": "test_reconnection", "arguments": {}})
         return
     tools = {tool["name"]: tool for tool in client.ask("tools/list")["tools"]}
+    if list(tools) == ["planhat_sign_in"]:
+        # A slow machine: the sign-in takes longer than a list is held for it.
+        client.child.wait(lambda m: m.get("method") == "notifications/tools/list_changed", "the real list", within=20)
+        tools = {tool["name"]: tool for tool in client.ask("tools/list")["tools"]}
     if SCENARIO == "json-schema-ref-no-deref":
         return
     if SCENARIO == "json-schema-2020-12-preservation":
