@@ -71,6 +71,7 @@ impl Authorizer {
             return Err(Problem::new(ProblemId::TokenRejected).with("host", self.settings.service_name()));
         }
         if self.sign_in_is_under_way() {
+            tracing::debug!(?reason, "a sign-in is under way already");
             self.tell_link();
             self.follow();
             return Ok(());

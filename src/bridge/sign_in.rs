@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rmcp::model::{CallToolResult, ContentBlock, ListToolsResult, Tool, ToolAnnotations};
 use serde_json::{Value, json};
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 use crate::auth::{AuthError, AuthState, SignInReason};
 use crate::message::write;
@@ -98,14 +98,24 @@ impl Bridge {
             }
             _ => (false, limits.call_wait),
         };
-        if starts && let Err(problem) = self.auth.start_sign_in(SignInReason::Call) {
-            return Meanwhile::Problem(problem);
-        }
+        let deadline = Instant::now() + wait;
         let mut closing = self.closing.subscribe();
-        let outcome = tokio::select! {
-            biased;
-            outcome = self.auth.wait_newer(narrow, wait) => outcome,
-            _ = closing.wait_for(|closing| *closing) => Err(AuthError::SignInNeeded(needed.clone())),
+        let mut again = starts;
+        let outcome = loop {
+            if starts && let Err(problem) = self.auth.start_sign_in(SignInReason::Call) {
+                return Meanwhile::Problem(problem);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let outcome = tokio::select! {
+                biased;
+                outcome = self.auth.wait_newer(narrow, left) => outcome,
+                _ = closing.wait_for(|closing| *closing) => break Err(AuthError::SignInNeeded(needed.clone())),
+            };
+            // The one that was under way was the last one, still on its way out. Only now can a wider one begin.
+            let missed = matches!(outcome, Err(AuthError::SignInNeeded(_))) && Instant::now() < deadline;
+            if !(missed && std::mem::take(&mut again)) {
+                break outcome;
+            }
         };
         match outcome {
             Ok(()) => Meanwhile::TryAgain,

@@ -16,5 +16,6 @@ mod proxy;
 mod sessions;
 mod signing_in;
 mod stateless;
+mod step_up;
 mod support;
 mod throttle;
