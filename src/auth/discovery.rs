@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::challenge::Challenge;
-use super::metadata::{self, Flow, ResourceMetadata, ServerMetadata};
+use super::metadata::{self, Flow, ResourceMetadata, ServerMetadata, Sought};
 use super::token::unreached;
 use super::{AuthError, browser};
 use crate::config::{Product, Settings};
@@ -70,15 +70,17 @@ async fn search(http: &Http, settings: &Settings, challenge: &Challenge, flow: F
     let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
     let (identifier, issuers, resource_scopes) = match resource {
-        Some(found) if !found.authorization_servers.is_empty() => {
-            (found.resource, found.authorization_servers, found.scopes_supported)
-        }
-        Some(found) => (found.resource, vec![origin.clone()], found.scopes_supported),
-        None => (canonical(&settings.url), vec![origin.clone()], None),
+        Some(found) => (found.resource, found.authorization_servers, found.scopes_supported),
+        None => (canonical(&settings.url), Vec::new(), None),
     };
-    for issuer in issuers.iter().take(SERVERS) {
-        if let Some(server) = search.server(issuer, flow).await {
+    let mut all: Vec<Sought<'_>> = issuers.iter().take(SERVERS).map(|issuer| Sought::Issuer(issuer)).collect();
+    if all.is_empty() {
+        all.push(Sought::Origin(&origin));
+    }
+    for sought in &all {
+        if let Some(server) = search.server(*sought, flow).await {
             if issuers.len() > 1 {
+                let issuer = &server.issuer;
                 tracing::info!(%issuer, of = issuers.len(), "the first authorization server that can be used is chosen");
             }
             return Ok(Discovered { resource: identifier, server, resource_scopes });
@@ -92,7 +94,7 @@ async fn search(http: &Http, settings: &Settings, challenge: &Challenge, flow: F
     }
     // MCP 2025-03-26: without any metadata, the default endpoints of the origin. A product that is known to publish
     // metadata is rather misconfigured than old.
-    if settings.product == Product::Other && issuers == [origin.clone()] {
+    if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
         return Ok(Discovered { resource: identifier, server: ServerMetadata::assumed(&origin), resource_scopes });
     }
     Err(AuthError::Failed(
@@ -139,8 +141,8 @@ impl Search<'_> {
         Ok(None)
     }
 
-    async fn server(&mut self, issuer: &str, flow: Flow) -> Option<ServerMetadata> {
-        let url = match browser::checked(issuer) {
+    async fn server(&mut self, sought: Sought<'_>, flow: Flow) -> Option<ServerMetadata> {
+        let url = match browser::checked(sought.place()) {
             Ok(url) => url,
             Err(why) => {
                 let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization server");
@@ -150,7 +152,7 @@ impl Search<'_> {
         };
         for place in metadata::server_places(&url) {
             let Some(found) = self.probe::<ServerMetadata>(&place).await else { continue };
-            match found.check(issuer, &place, flow) {
+            match found.check(sought, &place, flow) {
                 Ok(()) => return Some(found),
                 Err(problem) => {
                     self.refused.get_or_insert(problem);

@@ -61,6 +61,36 @@ pub enum Flow {
     Client,
 }
 
+/// Which authorization server is looked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Sought<'a> {
+    /// The one that the protected resource names, by its issuer.
+    Issuer(&'a str),
+    /// The one of the MCP server's own origin (MCP 2025-03-26). Nobody has named it, so it may have a path.
+    Origin(&'a str),
+}
+
+impl<'a> Sought<'a> {
+    /// Where its metadata is looked for.
+    pub fn place(self) -> &'a str {
+        match self {
+            Sought::Issuer(issuer) => issuer,
+            Sought::Origin(origin) => origin,
+        }
+    }
+
+    /// Whether a document that names this issuer speaks for it.
+    fn is(self, found: &str) -> bool {
+        match self {
+            Sought::Issuer(issuer) => same_issuer(issuer, found),
+            Sought::Origin(origin) => {
+                let url = Url::parse(found).ok().filter(|url| url.query().is_none() && url.fragment().is_none());
+                url.is_some_and(|url| url.origin().ascii_serialization() == origin)
+            }
+        }
+    }
+}
+
 impl ResourceMetadata {
     /// Whether it speaks for `url`: the same origin, and a path that `url` lies under.
     pub fn covers(&self, url: &Url) -> bool {
@@ -110,11 +140,11 @@ impl ServerMetadata {
     }
 
     /// Refuses what must not be used: a foreign issuer, unsafe endpoints, no PKCE.
-    pub fn check(&self, issuer: &str, place: &Url, flow: Flow) -> Result<(), Problem> {
-        if !same_issuer(issuer, &self.issuer) {
+    pub fn check(&self, sought: Sought<'_>, place: &Url, flow: Flow) -> Result<(), Problem> {
+        if !sought.is(&self.issuer) {
             return Err(Problem::new(ProblemId::IssuerMismatch)
                 .with("place", place)
-                .with("expected", issuer)
+                .with("expected", sought.place())
                 .with("found", &self.issuer));
         }
         endpoint(&self.token_endpoint, "token endpoint")?;
@@ -128,7 +158,7 @@ impl ServerMetadata {
         }
         let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
         if !methods.iter().any(|method| method == "S256") {
-            return Err(Problem::new(ProblemId::NoS256).with("issuer", issuer));
+            return Err(Problem::new(ProblemId::NoS256).with("issuer", &self.issuer));
         }
         Ok(())
     }
@@ -238,8 +268,12 @@ mod tests {
     #[test]
     fn the_issuer_must_be_the_one_that_was_asked() {
         let place = url("https://as.example/x");
-        assert!(metadata(serde_json::json!({})).check("https://as.example", &place, Flow::Code).is_ok());
-        assert!(metadata(serde_json::json!({})).check("https://as.example/", &place, Flow::Code).is_ok());
+        assert!(
+            metadata(serde_json::json!({})).check(Sought::Issuer("https://as.example"), &place, Flow::Code).is_ok()
+        );
+        assert!(
+            metadata(serde_json::json!({})).check(Sought::Issuer("https://as.example/"), &place, Flow::Code).is_ok()
+        );
         for asked in [
             "https://as.example/t",
             "https://AS.example",
@@ -247,10 +281,13 @@ mod tests {
             "https://as.example.evil",
             "https://as.example//",
         ] {
-            assert!(metadata(serde_json::json!({})).check(asked, &place, Flow::Code).is_err(), "{asked}");
+            assert!(
+                metadata(serde_json::json!({})).check(Sought::Issuer(asked), &place, Flow::Code).is_err(),
+                "{asked}"
+            );
         }
         let with_path = metadata(serde_json::json!({"issuer": "https://as.example/t"}));
-        assert!(with_path.check("https://as.example/t/", &place, Flow::Code).is_err());
+        assert!(with_path.check(Sought::Issuer("https://as.example/t/"), &place, Flow::Code).is_err());
     }
 
     #[test]
@@ -258,7 +295,7 @@ mod tests {
         let place = url("https://as.example/x");
         for methods in [serde_json::json!(null), serde_json::json!([]), serde_json::json!(["plain"])] {
             let problem = metadata(serde_json::json!({"code_challenge_methods_supported": methods}))
-                .check("https://as.example", &place, Flow::Code)
+                .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
                 .unwrap_err();
             assert_eq!(problem.id, ProblemId::NoS256);
         }
@@ -277,15 +314,33 @@ mod tests {
         ] {
             for field in ["authorization_endpoint", "token_endpoint"] {
                 let problem = metadata(serde_json::json!({field: bad}))
-                    .check("https://as.example", &place, Flow::Code)
+                    .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
                     .unwrap_err();
                 assert_eq!(problem.id, ProblemId::UnsafeEndpoint, "{field} {bad}");
             }
         }
         assert!(
             metadata(serde_json::json!({"token_endpoint": "http://127.0.0.1:1/t"}))
-                .check("https://as.example", &place, Flow::Code)
+                .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
                 .is_ok()
+        );
+    }
+
+    #[test]
+    fn where_nobody_names_an_issuer_any_of_the_same_origin_will_do() {
+        let place = url("https://as.example/.well-known/oauth-authorization-server");
+        let with_issuer = |issuer: &str| metadata(serde_json::json!({ "issuer": issuer }));
+        let sought = Sought::Origin("https://as.example");
+        for good in ["https://as.example", "https://as.example/", "https://as.example/oauth"] {
+            assert!(with_issuer(good).check(sought, &place, Flow::Code).is_ok(), "{good}");
+        }
+        for bad in ["https://as.example.evil.example", "http://as.example", "https://as.example/?t=1", "as.example"] {
+            assert!(with_issuer(bad).check(sought, &place, Flow::Code).is_err(), "{bad}");
+        }
+        assert!(
+            with_issuer("https://as.example/oauth")
+                .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
+                .is_err()
         );
     }
 
