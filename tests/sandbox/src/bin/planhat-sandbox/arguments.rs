@@ -15,9 +15,11 @@ Usage: planhat-sandbox <command>
         Starts a tenant, runs the bridge against it as an MCP client would, and tells what happens. Signs in by itself;
         with --open in your browser, where you press Allow.
 
-  serve [--callback-port N] [--api-port N] [--ws-port N] [--open-consent] [--token-lifetime SECONDS] [--test-tools]
+  serve [--callback-port N] [--api-port N] [--ws-port N] [--open-consent] [--no-permissions]
+        [--token-lifetime SECONDS] [--test-tools]
         Runs a tenant until Ctrl-C or the end of input, and prints how to point the bridge at it. The client's redirect
-        URL is http://127.0.0.1:N/callback, where N is 7526 unless given. --open-consent grants without asking.
+        URL is http://127.0.0.1:N/callback, where N is 7526 unless given. --open-consent grants without asking;
+        --no-permissions leaves the client's Permissions tab empty.
 
   browse URL
         Opens a sign-in link and presses Allow, without a browser. BROWSER may name this program: a link alone is enough.";
@@ -36,6 +38,7 @@ pub(crate) struct ServeOptions {
     pub(crate) api_port: u16,
     pub(crate) ws_port: u16,
     pub(crate) open_consent: bool,
+    pub(crate) no_permissions: bool,
     pub(crate) token_lifetime: Option<u64>,
     pub(crate) test_tools: bool,
 }
@@ -78,6 +81,7 @@ fn serve(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
         api_port: 0,
         ws_port: 0,
         open_consent: false,
+        no_permissions: false,
         token_lifetime: None,
         test_tools: false,
     };
@@ -88,6 +92,7 @@ fn serve(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
             "--ws-port" => options.ws_port = value(&argument, arguments.next())?,
             "--token-lifetime" => options.token_lifetime = Some(value(&argument, arguments.next())?),
             "--open-consent" => options.open_consent = true,
+            "--no-permissions" => options.no_permissions = true,
             "--test-tools" => options.test_tools = true,
             "-h" | "--help" => return Ok(Command::Help),
             other => return Err(unknown(other)),

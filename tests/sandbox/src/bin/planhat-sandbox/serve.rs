@@ -21,6 +21,9 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
     if options.open_consent {
         config.consent = Consent::Automatic;
     }
+    if options.no_permissions {
+        config.clients.iter_mut().for_each(|client| client.permissions.clear());
+    }
     if let Some(seconds) = options.token_lifetime {
         config.access_token_lifetime = Duration::from_secs(seconds);
     }
