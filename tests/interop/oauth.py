@@ -7,20 +7,18 @@ Needs the programs chromium and openssl.
 """
 
 import contextlib
-import http.server
 import json
 import queue
-import re
-import subprocess
 import threading
 import time
 
 import chromium
 import forms
 import parts
-import peers
+from foreign import Servers, document
 from network import Authority
 from parts import Bridge, Home, command, expect, step
+from person import Asking, Login
 
 REDIRECT = "http://127.0.0.1/callback"
 CODE = ["authorization_code", "refresh_token"]
@@ -42,75 +40,6 @@ MACHINE = {
 }
 
 
-class Servers:
-    """The two servers, as one process."""
-
-    def __init__(self, *clients, environment=None, **order):
-        self.stack = contextlib.ExitStack()
-        modules = peers.packages(peers.OIDC_PROVIDER, *peers.SERVER_SDK)
-        scripts = [parts.HERE / "authorization_server.mjs", parts.HERE / "resource_server.mjs"]
-        place = self.stack.enter_context(peers.beside(modules, *scripts))
-        self.process = subprocess.Popen(
-            [peers.node(), str(place / scripts[0].name), json.dumps({"clients": clients, **order})],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-        )
-        self.events, self.arrived, self.ended = [], threading.Condition(), False
-        threading.Thread(target=self._read, daemon=True).start()
-        self.complaints = []
-        threading.Thread(target=lambda: self.complaints.extend(self.process.stderr), daemon=True).start()
-        ready = self.wait("ready")
-        self.issuer, self.resource, self.keys = ready["issuer"], ready["resource"], ready["keys"]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(5)
-        self.process.kill()
-        self.process.wait()
-        self.stack.close()
-
-    def _read(self):
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                with self.arrived:
-                    self.events.append(json.loads(line))
-                    self.arrived.notify_all()
-        with self.arrived:
-            self.ended = True
-            self.arrived.notify_all()
-
-    def wait(self, event, after=0, within=30):
-        """The first event of this kind after so many others."""
-        with self.arrived:
-            found = self.arrived.wait_for(lambda: self.ended or self.all(event, after), within)
-            expect(found and self.all(event, after), f"no {event!r}: {self.events[-8:]}\n{''.join(getattr(self, 'complaints', [])[-20:])}")
-            return self.all(event, after)[0]
-
-    def all(self, event, after=0):
-        """All events of this kind so far."""
-        return [one for one in self.events[after:] if one["event"] == event]
-
-    def say(self, line):
-        """A word that the servers obey; when this returns, they have."""
-        before = len(self.events)
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        self.wait("obeyed", before)
-
-    def tokens(self, grant_type, after=0):
-        """The tokens that were issued for this kind of grant."""
-        return [one for one in self.all("token", after) if one["grant_type"] == grant_type]
-
-    def expect_peace(self, after=0):
-        """Nothing was refused, revoked or broken."""
-        trouble = [one for one in self.events[after:] if re.search("refused|revoked|destroyed|broken", one["event"])]
-        expect(not trouble, f"the authorization server had to say: {trouble}")
-
-
 @contextlib.contextmanager
 def scene(*clients, settings=None, **order):
     """The servers, and a home whose configuration points at them."""
@@ -122,50 +51,6 @@ def scene(*clients, settings=None, **order):
 def given(client_id):
     """The settings of a client that an administrator gave out."""
     return {"client_id": client_id, "callback_port": parts.free_port()}
-
-
-class Login:
-    """`login --no-browser` (or another way) as a process, of which a person reads the link."""
-
-    def __init__(self, home, *arguments, environment=None):
-        argv = [parts.program("planhat-mcp"), "login", *(arguments or ["--no-browser"])]
-        self.process = subprocess.Popen(
-            argv, env=environment or home.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        self.lines, self.said, self.page = queue.Queue(), "", None
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(line)
-        self.lines.put(None)
-
-    def line(self, pattern):
-        """What the pattern's first group matches, in the first line that it matches."""
-        while (line := self.lines.get(timeout=30)) is not None:
-            self.said += line
-            if found := re.search(pattern, line):
-                return found[1]
-        raise parts.Failed(f"login ended without {pattern}: {self.said}")
-
-    def link(self):
-        """The link to open."""
-        self.page = self.page or self.line(r"^(https?://\S+)$")
-        return self.page
-
-    def end(self):
-        """The exit code and all that was said."""
-        while (line := self.lines.get(timeout=60)) is not None:
-            self.said += line
-        return self.process.wait(10), self.said
 
 
 def sign_in(home, *, environment=None, arguments=("--no-browser",)):
@@ -261,35 +146,6 @@ def registration():
         expect(len(servers.all("registered")) == 1, f"{len(servers.all('registered'))} registrations")
         servers.expect_peace()
         step("registers itself as a native public client, once; the next sign-in uses that registration")
-
-
-@contextlib.contextmanager
-def document(authority, **metadata):
-    """Serves a Client ID Metadata Document over https; the address and the paths that were asked for."""
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            body = json.dumps({"client_id": url, **metadata}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = authority.context("document").wrap_socket(server.socket, server_side=True)
-    url = f"https://127.0.0.1:{server.server_port}/client.json"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield url, asked
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def metadata_document():
@@ -424,25 +280,6 @@ def refusal():
         expect(not servers.all("token"), f"{servers.events}")
         expect(command(home, "status").returncode == 3, "signed in all the same")
         step("Cancel on the consent page ends it, with its reason")
-
-
-class Asking(threading.Thread):
-    """A request that waits for a person: asked now, answered when `answer` is called."""
-
-    def __init__(self, bridge, method, params=None):
-        super().__init__(daemon=True)
-        self.bridge, self.method, self.params, self.reply = bridge, method, params, None
-        self.start()
-
-    def run(self):
-        with contextlib.suppress(parts.Failed):
-            self.reply = self.bridge.ask(self.method, self.params, within=60)
-
-    def answer(self):
-        """The whole answer."""
-        self.join(60)
-        expect(self.reply, f"no answer to {self.method}: {self.bridge.log[-9:]}")
-        return self.reply
 
 
 def step_up():

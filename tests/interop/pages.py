@@ -11,8 +11,8 @@ import sys
 
 import chromium
 import parts
-from oauth import Login
 from parts import Home, Tenant, expect, step
+from person import Login
 
 SHOTS = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 ALLOW, CANCEL = [{"press": "Allow"}], [{"press": "Cancel"}]

@@ -60,6 +60,26 @@ async fn metadata_that_speaks_for_another_resource_or_issuer_ends_it() {
 }
 
 #[tokio::test]
+async fn an_issuer_with_a_path_is_taken_from_the_origin_only_where_nobody_names_one() {
+    for named in [false, true] {
+        let rig = Rig::new().await;
+        let origin = rig.fake.origin.clone();
+        let with_path =
+            rig.fake.metadata().replacen(&format!("\"issuer\":\"{origin}\""), &format!("\"issuer\":\"{origin}/t\""), 1);
+        rig.fake.page("/.well-known/oauth-authorization-server", 200, with_path);
+        if named {
+            let resource = format!(r#"{{"resource":"{origin}/mcp","authorization_servers":["{origin}"]}}"#);
+            rig.fake.page("/.well-known/oauth-protected-resource/mcp", 200, resource);
+        }
+        let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+        match named {
+            false => assert_eq!(result.unwrap().issuer, format!("{origin}/t")),
+            true => assert_eq!(result.unwrap_err().id, ProblemId::IssuerMismatch),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_server_in_trouble_is_not_taken_for_one_without_metadata() {
     let rig = Rig::with(|settings| settings.product = Product::Other).await;
     rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
