@@ -14,6 +14,9 @@ pub struct Pending {
     pub started: u64,
     /// The page to sign in at, once it is known.
     pub link: Option<String>,
+    /// Whether no browser was opened, so that only the link leads to the page.
+    #[serde(default)]
+    pub by_link: bool,
     /// Why it failed; `None` while it goes on.
     pub failure: Option<Told>,
 }
