@@ -54,18 +54,35 @@ impl Authorizer {
     }
 
     /// Opens the browser after all, for a sign-in that was to do without.
+    ///
+    /// # Errors
+    /// `NoDesktop` with the link where there is none to open, `BrowserFailed` where that fails.
     pub async fn open_page(&self, link: &str) -> Result<(), Problem> {
-        let failed = |detail: &dyn std::fmt::Display| {
-            self.explain(Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", link))
-        };
         if !browser::is_expected() {
-            return Err(self.explain(Problem::new(ProblemId::NoDesktop).with("link", link)));
+            let command = self.settings.command("login --no-browser");
+            return Err(Problem::new(ProblemId::NoDesktop).with("link", link).with("command", command));
         }
-        let page = browser::checked(link).map_err(|detail| failed(&detail))?;
+        let failed = |detail: &dyn std::fmt::Display| {
+            Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", link)
+        };
+        let page = browser::checked(link).map_err(|detail| self.explain(failed(&detail)))?;
         // Starting a browser takes a moment.
         let opened = tokio::task::spawn_blocking(move || browser::open(&page)).await;
-        opened.map_err(|error| failed(&error))?.map_err(|problem| self.explain(problem))?;
-        self.sign_ins.set_own_way(Way::Browser);
+        let opened = opened.unwrap_or_else(|error| Err(failed(&error)));
+        opened.map_err(|problem| self.explain(problem))?;
+        self.has_opened(link);
         Ok(())
+    }
+
+    /// Lets nobody open the page a second time.
+    fn has_opened(&self, link: &str) {
+        self.sign_ins.set_own_way(Way::Browser);
+        let note = pending::note(&self.files);
+        let record = note.read::<Pending>().filter(|record| record.link.as_deref() == Some(link));
+        if let Some(record) = record.filter(|record| record.failure.is_none())
+            && let Err(problem) = note.write(&Pending { by_link: false, ..record })
+        {
+            tracing::debug!(%problem, "other processes are not told that the page is open");
+        }
     }
 }

@@ -39,13 +39,15 @@ pub enum Shown {
     Declined,
 }
 
-/// What the client says about a link that it was asked to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of a link that the client was asked to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     Accepted,
     Declined,
-    /// It cannot show it after all.
+    /// The client cannot show it after all.
     Unable,
+    /// Nor could a browser be opened.
+    Nowhere(Problem),
     /// The sign-in has ended, well or not, or is of no interest any more.
     Over,
 }
@@ -56,6 +58,8 @@ pub struct Conversation {
     asked: Mutex<HashMap<IdKey, oneshot::Sender<Said>>>,
     /// The link that is being shown, for all calls that wait for it.
     shown: Mutex<Option<Arc<watch::Sender<Option<Said>>>>>,
+    /// The link that the user has agreed to open.
+    accepted: Mutex<Option<String>>,
     declined: Mutex<Option<Instant>>,
 }
 
@@ -99,6 +103,11 @@ impl Conversation {
     fn note_declined(&self) {
         *lock(&self.declined) = Some(Instant::now());
     }
+
+    /// Whether the user is on the way to this page already.
+    fn was_accepted(&self, link: &str) -> bool {
+        lock(&self.accepted).as_deref() == Some(link)
+    }
 }
 
 impl Bridge {
@@ -124,23 +133,22 @@ impl Bridge {
         if let Err(problem) = self.auth.start_sign_in_by_link(reason) {
             return Meanwhile::Problem(problem);
         }
-        let link = match self.auth.wait_link(than, self.settings.limits.call_wait).await {
-            Ok(Some(link)) => link,
-            Ok(None) => return Meanwhile::TryAgain,
-            Err(error) => return Meanwhile::Problem(error.into()),
+        let link = match self.link(request, than, needed).await {
+            Ok(link) => link,
+            Err(meanwhile) => return meanwhile,
         };
+        if reason != SignInReason::UserAsked && self.conversation.was_accepted(&link) {
+            return self.wait_for_sign_in(request, than, needed).await;
+        }
         if request.revision.is_some() {
             return Meanwhile::Result(self.input_required(request, &link));
         }
         let mut outcome = self.show_link(&link, than);
-        let said = async { outcome.wait_for(Option::is_some).await.ok().and_then(|said| *said) };
+        let said = async { outcome.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) };
         match self.while_waiting(request, "Waiting for the user to open the sign-in page.", said).await {
             Some(Some(Said::Declined)) => Meanwhile::Problem(self.declined()),
-            Some(Some(Said::Unable)) => match self.auth.open_page(&link).await {
-                Ok(()) => self.wait_for_sign_in(request, than, needed).await,
-                Err(problem) => Meanwhile::Problem(problem),
-            },
-            Some(Some(Said::Accepted | Said::Over) | None) => self.wait_for_sign_in(request, than, needed).await,
+            Some(Some(Said::Nowhere(problem))) => Meanwhile::Problem(problem),
+            Some(_) => self.wait_for_sign_in(request, than, needed).await,
             None => Meanwhile::Problem(needed.clone().with("link", link)),
         }
     }
@@ -154,7 +162,10 @@ impl Bridge {
         needed: &Problem,
     ) -> Meanwhile {
         match shown {
-            Shown::Accepted => self.wait_for_sign_in(request, than, needed).await,
+            Shown::Accepted => {
+                *lock(&self.conversation.accepted) = self.auth.sign_in_link();
+                self.wait_for_sign_in(request, than, needed).await
+            }
             Shown::Declined => {
                 self.conversation.note_declined();
                 Meanwhile::Problem(self.declined())
@@ -204,7 +215,7 @@ impl Bridge {
         let ended = self.auth.wait_newer(than, 2 * self.settings.limits.sign_in);
         tokio::pin!(ended);
         let mut has_ended = None;
-        let said = tokio::select! {
+        let mut said = tokio::select! {
             biased;
             said = answer => said.unwrap_or(Said::Unable),
             end = &mut ended => {
@@ -215,13 +226,22 @@ impl Bridge {
             () = publish.closed() => Said::Over,
             _ = closing.wait_for(|closing| *closing) => Said::Over,
         };
-        if said == Said::Declined {
-            self.conversation.note_declined();
+        match said {
+            Said::Accepted => *lock(&self.conversation.accepted) = Some(link),
+            Said::Declined => self.conversation.note_declined(),
+            // Here and not by those who wait: it is one page for all of them.
+            Said::Unable => {
+                if let Err(problem) = self.auth.open_page(&link).await {
+                    said = Said::Nowhere(problem);
+                }
+            }
+            Said::Nowhere(_) | Said::Over => {}
         }
         let unanswered = lock(&self.conversation.asked).remove(&key).is_some();
         *lock(&self.conversation.shown) = None;
+        let goes_on = matches!(said, Said::Accepted | Said::Unable);
         publish.send_replace(Some(said));
-        if said == Said::Accepted {
+        if goes_on {
             has_ended = Some(ended.await.is_ok());
         }
         if has_ended == Some(true) {
@@ -269,7 +289,7 @@ pub fn taken_up(body: &Bytes, params: &Params<'_>) -> Option<(Bytes, Option<Show
         match Said::of(Some(serde_json::from_str(responses.get(SIGN_IN_TOOL)?).ok()?)) {
             Said::Accepted => Some(Shown::Accepted),
             Said::Declined => Some(Shown::Declined),
-            Said::Unable | Said::Over => None,
+            Said::Unable | Said::Nowhere(_) | Said::Over => None,
         }
     });
     let mut message = Members::of(std::str::from_utf8(body).ok()?)?;

@@ -108,6 +108,13 @@ impl Given {
         self.stands().insert(method.to_owned(), Stand::OurOwn);
     }
 
+    /// The client has an empty list.
+    pub fn empty(&self, method: &str, result: &Value) {
+        if let Ok(result) = RawValue::from_string(result.to_string()) {
+            self.list(method, &result);
+        }
+    }
+
     /// The client has this.
     pub fn list(&self, method: &str, result: &RawValue) {
         self.stands().insert(method.to_owned(), Stand::List(result.to_owned()));

@@ -75,7 +75,7 @@ impl Bridge {
                 }
                 match list {
                     Some(list) => {
-                        self.given.our_own(method);
+                        self.given.empty(method, &list);
                         Meanwhile::Result(list)
                     }
                     None => Meanwhile::Problem(needed),
@@ -121,14 +121,29 @@ impl Bridge {
         if self.auth.way() != Some(Way::Link) {
             return self.wait_for_sign_in(request, than, needed).await;
         }
-        // Nobody sees the link before this call is answered.
-        match self.auth.wait_link(than, LINK).await {
-            Ok(Some(link)) => {
-                let command = self.settings.command("login --no-browser");
-                Meanwhile::Problem(Problem::new(ProblemId::NoDesktop).with("link", link).with("command", command))
-            }
-            Ok(None) => Meanwhile::TryAgain,
-            Err(error) => Meanwhile::Problem(error.into()),
+        match self.link(request, than, needed).await {
+            // Where no browser can be opened, nobody sees the link before this call is answered.
+            Ok(link) => match self.auth.open_page(&link).await {
+                Ok(()) => self.wait_for_sign_in(request, than, needed).await,
+                Err(problem) => Meanwhile::Problem(problem),
+            },
+            Err(meanwhile) => meanwhile,
+        }
+    }
+
+    /// The link of the sign-in that is under way, or what there is instead.
+    pub(super) async fn link(
+        &self,
+        request: &InFlight,
+        than: Option<u64>,
+        needed: &Problem,
+    ) -> Result<String, Meanwhile> {
+        match self.while_waiting(request, "Asking the server where to sign in.", self.auth.wait_link(than, LINK)).await
+        {
+            Some(Ok(Some(link))) => Ok(link),
+            Some(Ok(None)) => Err(Meanwhile::TryAgain),
+            Some(Err(error)) => Err(Meanwhile::Problem(error.into())),
+            None => Err(Meanwhile::Problem(needed.clone())),
         }
     }
 
@@ -213,12 +228,20 @@ impl Bridge {
         }
     }
 
-    /// Opens the session as soon as somebody has signed in, whether or not a request waits for it.
+    /// Opens a session as soon as somebody has signed in, whether or not a request waits for it: the client may be owed a
+    /// `list_changed`.
     pub(super) async fn follow_sign_ins(self: Arc<Self>) {
         let mut state = self.auth.watch();
         while state.changed().await.is_ok() {
-            if matches!(*state.borrow_and_update(), AuthState::SignedIn { .. }) {
+            let signed_in = match &*state.borrow_and_update() {
+                AuthState::SignedIn { grant } => Some(*grant),
+                AuthState::SignedOut | AuthState::SigningIn { .. } => None,
+            };
+            if let Some(grant) = signed_in {
                 tracing::info!("signed in");
+                if let Some(epoch) = self.remote.outlived_by(grant) {
+                    self.session_lost(epoch);
+                }
                 self.begin_opening();
             }
         }

@@ -96,12 +96,46 @@ fn a_sign_in_that_the_user_declines_ends_the_call_and_is_not_proposed_again_by_i
 fn a_client_that_cannot_show_the_link_after_all_gets_a_browser() {
     let setup = setup(Choice::Allow);
     let bridge = shows_links(&setup);
-    bridge.send(&call(1, "echo", "{}"));
+    for id in 1..4 {
+        bridge.send(&call(id, "echo", "{}"));
+    }
     let question = asked(&bridge);
     let error = json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -32602, "message": "no"}});
     bridge.send(&error.to_string());
-    assert_eq!(text(&parse(&bridge.answer_to(&json!(1)))), "{}");
-    assert_eq!(opened(&setup), 1);
+    for id in 1..4 {
+        assert_eq!(text(&parse(&bridge.answer_to(&json!(id)))), "{}");
+    }
+    assert_eq!(opened(&setup), 1, "one for all calls");
+}
+
+#[test]
+fn a_user_who_is_on_the_way_to_the_page_is_not_asked_again() {
+    let setup = setup(Choice::Leave);
+    let bridge = shows_links(&setup);
+    bridge.send(&call(1, "echo", "{}"));
+    let question = asked(&bridge);
+    reply(&bridge, &question, &json!({"action": "accept"}));
+    bridge.send(&call(2, "echo", "{}").replace(r#""arguments""#, r#""_meta":{"progressToken":2},"arguments""#));
+    let waits = |line: &str| line.contains("Waiting for the sign-in") || line.contains("elicitation/create");
+    let line = bridge.wait_line("what the second call waits for", waits);
+    assert!(line.contains("progress"), "{line}");
+    walk(question["params"]["url"].as_str().expect("a link"), Choice::Allow).expect("the person signs in");
+    for id in 1..3 {
+        assert_eq!(text(&parse(&bridge.answer_to(&json!(id)))), "{}");
+    }
+}
+
+#[test]
+fn a_sign_in_by_link_opens_a_browser_for_another_client_that_shows_none() {
+    let setup = setup(Choice::Allow);
+    let first = shows_links(&setup);
+    first.send(&call(1, "echo", "{}"));
+    let question = asked(&first);
+    let second = setup.open();
+    assert_eq!(text(&second.call(1, "echo", "{}")), "{}");
+    assert_eq!(text(&parse(&first.answer_to(&json!(1)))), "{}");
+    let link = question["params"]["url"].as_str().expect("a link");
+    assert_eq!(setup.browser.as_ref().expect("it has one").opened(), [link]);
 }
 
 #[test]
@@ -169,6 +203,23 @@ fn in_the_stateless_era_a_call_says_what_it_needs_and_goes_on_when_it_comes_agai
     assert!(seen.text().contains(r#""inputResponses":{"q":{"x":1.0}}"#), "{}", seen.text());
     assert!(setup.sandbox.requests().iter().all(|request| !request.text().contains("planhat-mcp/")));
     assert_eq!((opened(&setup), setup.sandbox.counters().tool("echo")), (0, 1));
+}
+
+#[test]
+fn in_the_stateless_era_the_sign_in_tool_goes_the_same_way() {
+    let setup = setup(Choice::Leave);
+    let bridge = setup.bridge();
+    let tool = |id, more: &str| parse(&bridge.ask(&stateless(id, more).replace("echo", "planhat_sign_in")));
+    let answer = tool(1, "");
+    let result = &answer["result"];
+    assert_eq!(result["resultType"], "input_required", "{answer}");
+    let link = result["inputRequests"]["planhat_sign_in"]["params"]["url"].as_str().expect("a link");
+    walk(link, Choice::Allow).expect("the person signs in");
+    let state = result["requestState"].as_str().expect("a state");
+    let again = format!(r#","requestState":"{state}","inputResponses":{{"planhat_sign_in":{{"action":"accept"}}}}"#);
+    let answer = tool(2, &again);
+    assert!(text(&answer).contains("igned in to 127.0.0.1"), "{answer}");
+    assert_eq!(setup.sandbox.counters().method("tools/call"), 0, "the tool is never forwarded");
 }
 
 #[test]

@@ -107,6 +107,17 @@ fn while_signed_out_the_remembered_tools_are_listed_to_the_byte_and_their_calls_
 }
 
 #[test]
+fn a_sign_in_in_the_middle_of_a_session_announces_the_real_tools_unasked() {
+    let setup = known(TOOLS);
+    let bridge = setup.open();
+    assert!(!bridge.ask(LIST).contains("planhat_sign_in"));
+    setup.sandbox.revoke_grants();
+    assert!(bridge.ask(&LIST.replace(":1,", ":2,")).contains("planhat_sign_in"));
+    assert!(bridge.call(3, "planhat_sign_in", "{}")["result"]["isError"] != true);
+    bridge.wait_line("the sign-in tool is gone", |line| line.contains(CHANGED));
+}
+
+#[test]
 fn another_revision_of_the_same_era_has_the_list_but_not_the_greeting() {
     let setup = known(TOOLS);
     setup.sandbox.revoke_grants();
