@@ -32,7 +32,7 @@ impl Authorizer {
             return Some(way);
         }
         let record: Option<Pending> = pending::note(&self.files).read();
-        Some(if record.is_some_and(|record| record.by_link) { Way::Link } else { Way::Browser })
+        Some(if record.is_none_or(|record| record.opens) { Way::Browser } else { Way::Link })
     }
 
     /// The link of the sign-in that is under way, as soon as it is known; `None` when somebody has signed in meanwhile.
@@ -57,7 +57,7 @@ impl Authorizer {
     ///
     /// # Errors
     /// `NoDesktop` with the link where there is none to open, `BrowserFailed` where that fails.
-    pub async fn open_page(&self, link: &str) -> Result<(), Problem> {
+    pub async fn open_link(&self, link: &str) -> Result<(), Problem> {
         if !browser::is_expected() {
             let command = self.settings.command("login --no-browser");
             return Err(Problem::new(ProblemId::NoDesktop).with("link", link).with("command", command));
@@ -80,7 +80,7 @@ impl Authorizer {
         let note = pending::note(&self.files);
         let record = note.read::<Pending>().filter(|record| record.link.as_deref() == Some(link));
         if let Some(record) = record.filter(|record| record.failure.is_none())
-            && let Err(problem) = note.write(&Pending { by_link: false, ..record })
+            && let Err(problem) = note.write(&Pending { opens: true, ..record })
         {
             tracing::debug!(%problem, "other processes are not told that the page is open");
         }

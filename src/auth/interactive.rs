@@ -53,7 +53,7 @@ impl Authorizer {
             match open_browser(&request).await {
                 Ok(()) => ui.event(LoginEvent::BrowserOpened),
                 Err(problem) => {
-                    record.by_link = true;
+                    record.opens = false;
                     pending::note(&self.files).write(record)?;
                     ui.event(LoginEvent::BrowserNotOpened(&self.explain(problem)));
                 }

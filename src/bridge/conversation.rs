@@ -231,7 +231,7 @@ impl Bridge {
             Said::Declined => self.conversation.note_declined(),
             // Here and not by those who wait: it is one page for all of them.
             Said::Unable => {
-                if let Err(problem) = self.auth.open_page(&link).await {
+                if let Err(problem) = self.auth.open_link(&link).await {
                     said = Said::Nowhere(problem);
                 }
             }

@@ -123,7 +123,7 @@ impl Bridge {
         }
         match self.link(request, than, needed).await {
             // Where no browser can be opened, nobody sees the link before this call is answered.
-            Ok(link) => match self.auth.open_page(&link).await {
+            Ok(link) => match self.auth.open_link(&link).await {
                 Ok(()) => self.wait_for_sign_in(request, than, needed).await,
                 Err(problem) => Meanwhile::Problem(problem),
             },
