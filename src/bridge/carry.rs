@@ -164,7 +164,7 @@ impl Bridge {
         let is_repeated = matches!(failure, Failure::Unclear { .. }) && tries.repeats < MOST_REPEATS;
         if !is_repeated
             && is_out_of_reach(&failure)
-            && let Some(line) = self.from_memory(request)
+            && let Some(line) = self.recall(request)
         {
             return Next::Line(line);
         }

@@ -147,7 +147,7 @@ impl Bridge {
     }
 
     /// The answer to a list that the server cannot give now, from memory.
-    pub(super) fn from_memory(&self, request: &InFlight) -> Option<Bytes> {
+    pub(super) fn recall(&self, request: &InFlight) -> Option<Bytes> {
         let list = self.remembered_list(request)?;
         tracing::info!(method = request.method, "answered from memory");
         self.given.list(&request.method, &list);

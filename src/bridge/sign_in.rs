@@ -65,7 +65,7 @@ impl Bridge {
             "tools/call" => self.sign_in_for(request, SignInReason::Call, None, &needed).await,
             "ping" => Meanwhile::Result(json!({})),
             method => {
-                if let Some(line) = self.from_memory(request) {
+                if let Some(line) = self.recall(request) {
                     return Meanwhile::Line(line);
                 }
                 let list = empty_list(method);
