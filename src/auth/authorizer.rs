@@ -206,6 +206,8 @@ impl Authorizer {
             // Renewing needs it, also in runs that are not given it.
             client::keep_secret(&self.settings, &self.store, &grant.client_id, secret).await?;
         }
+        // Before the token can be used: what it is answered is kept under its name.
+        self.begin_answers(&grant);
         self.save(&grant).await?;
         self.set_unsaved(None);
         drop(lock);
@@ -238,6 +240,7 @@ impl Authorizer {
         }
         pending::kept(&self.files).remove();
         pending::note(&self.files).remove();
+        self.end_answers();
         self.files.generation().bump()?;
         self.memory().unsaved = None;
         self.adopt(None);
@@ -324,7 +327,7 @@ impl Authorizer {
     }
 
     /// "Somebody has to sign in", with the link where there is one.
-    pub(super) fn sign_in_needed(&self) -> Problem {
+    pub fn sign_in_needed(&self) -> Problem {
         let problem = Problem::new(ProblemId::SignInNeeded).with("service", self.settings.service_name());
         self.explain(match self.sign_in_link() {
             Some(link) => problem.with("link", link),

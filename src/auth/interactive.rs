@@ -52,7 +52,11 @@ impl Authorizer {
         if options.open_browser {
             match open_browser(&request).await {
                 Ok(()) => ui.event(LoginEvent::BrowserOpened),
-                Err(problem) => ui.event(LoginEvent::BrowserNotOpened(&self.explain(problem))),
+                Err(problem) => {
+                    record.opens = false;
+                    pending::note(&self.files).write(record)?;
+                    ui.event(LoginEvent::BrowserNotOpened(&self.explain(problem)));
+                }
             }
         }
         let result = match self.answer(&request, arrivals, &mut options.paste, (deadline, &redirect_url), ui).await {

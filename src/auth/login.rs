@@ -155,7 +155,8 @@ impl Authorizer {
             lock => lock?,
         };
         let note = pending::note(&self.files);
-        let mut record = Pending { started: self.clock.unix_seconds(), link: None, failure: None };
+        let opens = options.open_browser;
+        let mut record = Pending { started: self.clock.unix_seconds(), opens, ..Pending::default() };
         note.write(&record)?;
         let result = self.login_in_turn(options, ui, &mut record).await.map_err(|problem| self.explain(problem));
         match &result {

@@ -6,7 +6,8 @@
 //! [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what is stored), [`refresh`] (its renewal),
 //! [`revocation`] (its end). Other ways lead through [`device`] and [`machine`], and [`step_up`] widens what was granted.
 //! [`Authorizer`] owns the state and decides what happens when; [`spawn`] and [`pending`] let a sign-in live in a process
-//! of its own.
+//! of its own, whose page a person may also open by its link ([`by_link`]). [`memory`] keeps what the server answered with
+//! the sign-in that it answered to.
 
 use crate::http::NetError;
 use crate::problem::Problem;
@@ -17,6 +18,7 @@ pub mod answer;
 pub mod authorize;
 pub mod authorizer;
 pub mod browser;
+mod by_link;
 pub mod callback;
 pub mod challenge;
 pub mod client;
@@ -31,6 +33,7 @@ pub mod key;
 mod known;
 pub mod login;
 mod machine;
+mod memory;
 pub mod metadata;
 pub mod page;
 pub mod pending;
@@ -49,6 +52,7 @@ pub mod token;
 mod tests;
 
 pub use authorizer::{AuthState, Authorizer, Status};
+pub use by_link::Way;
 pub use challenge::Challenge;
 pub use login::{LoginEvent, LoginOptions, LoginUi, Silent};
 pub use record::{GrantKind, GrantSummary};

@@ -14,6 +14,9 @@ pub struct Pending {
     pub started: u64,
     /// The page to sign in at, once it is known.
     pub link: Option<String>,
+    /// Whether the page opens by itself; otherwise only the link leads there.
+    #[serde(default)]
+    pub opens: bool,
     /// Why it failed; `None` while it goes on.
     pub failure: Option<Told>,
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::authorizer::{AuthState, Authorizer};
+use super::by_link::Way;
 use super::login::{LoginOptions, Silent};
 use super::pending::{self, Pending};
 use super::{AuthError, browser, registration};
@@ -43,6 +44,8 @@ pub(super) struct SignIns {
 struct Shared {
     /// One that this process has started is under way.
     running: bool,
+    /// How the person gets to its page.
+    way: Option<Way>,
     /// The state directory is being looked at.
     following: bool,
     failure: Option<Problem>,
@@ -55,15 +58,32 @@ impl SignIns {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How the person gets to the page of the sign-in that this process has started, while that is under way.
+    pub(super) fn own_way(&self) -> Option<Way> {
+        let shared = self.shared();
+        shared.way.filter(|_| shared.running)
+    }
+
+    pub(super) fn set_own_way(&self, way: Way) {
+        self.shared().way = Some(way);
+    }
 }
 
 impl Authorizer {
-    /// Starts a sign-in, unless one is under way already in some process.
+    /// Starts a sign-in, unless one is under way already in some process. Without a desktop it is one by link, except for a
+    /// list, which cannot pass a link on.
     pub fn start_sign_in(self: &Arc<Self>, reason: SignInReason) -> Result<(), Problem> {
-        self.start_in_turn(reason).map_err(|problem| self.explain(problem))
+        let way = if browser::is_expected() || reason == SignInReason::FirstList { Way::Browser } else { Way::Link };
+        self.start_in_turn(reason, way).map_err(|problem| self.explain(problem))
     }
 
-    fn start_in_turn(self: &Arc<Self>, reason: SignInReason) -> Result<(), Problem> {
+    /// The same, but no browser opens by itself: the client shows the link.
+    pub fn start_sign_in_by_link(self: &Arc<Self>, reason: SignInReason) -> Result<(), Problem> {
+        self.start_in_turn(reason, Way::Link).map_err(|problem| self.explain(problem))
+    }
+
+    fn start_in_turn(self: &Arc<Self>, reason: SignInReason, way: Way) -> Result<(), Problem> {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
@@ -79,23 +99,23 @@ impl Authorizer {
         if let Some(problem) = registration::planhat_id_missing(&self.settings) {
             return Err(problem);
         }
-        self.may_start(reason)?;
-        tracing::info!(?reason, "sign-in started");
+        self.may_start(reason, way)?;
+        tracing::info!(?reason, ?way, "sign-in started");
         // With a token that is good for other things, somebody stays signed in while a wider scope is asked for.
         if self.newer_than(None).is_none() {
             self.tell(AuthState::SigningIn { link: None });
         }
         let started = if self.settings.token_store == TokenStoreKind::Memory {
-            self.sign_in_here();
+            self.sign_in_here(way);
             Ok(())
         } else {
-            self.sign_in_elsewhere()
+            self.sign_in_elsewhere(way)
         };
         self.follow();
         started.inspect_err(|problem| self.sign_in_ended(Some(problem.clone())))
     }
 
-    fn may_start(&self, reason: SignInReason) -> Result<(), Problem> {
+    fn may_start(&self, reason: SignInReason, way: Way) -> Result<(), Problem> {
         let mut shared = self.sign_ins.shared();
         let now = Instant::now();
         if reason != SignInReason::UserAsked {
@@ -106,11 +126,12 @@ impl Authorizer {
                 return Err(cool_down(until.duration_since(now), shared.failure.as_ref()));
             }
         }
-        if !browser::is_expected() {
+        if way == Way::Browser && !browser::is_expected() {
             let command = self.settings.command("login --no-browser");
             return Err(Problem::new(ProblemId::NoDesktop).with("command", command));
         }
         shared.running = true;
+        shared.way = Some(way);
         shared.failure = None;
         shared.in_vain = None;
         Ok(())
@@ -203,7 +224,7 @@ impl Authorizer {
         LOOK_IDLE
     }
 
-    fn sign_in_is_under_way(&self) -> bool {
+    pub(super) fn sign_in_is_under_way(&self) -> bool {
         self.sign_ins.shared().running || self.files.login_is_under_way().unwrap_or(false)
     }
 
@@ -217,21 +238,21 @@ impl Authorizer {
     }
 
     /// With the memory store nobody else could keep the tokens.
-    fn sign_in_here(self: &Arc<Self>) {
+    fn sign_in_here(self: &Arc<Self>, way: Way) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let options = LoginOptions { open_browser: true, ..LoginOptions::default() };
+            let options = LoginOptions { open_browser: way == Way::Browser, ..LoginOptions::default() };
             let result = this.login(options, &mut Silent).await;
             this.sign_in_ended(result.err());
         });
     }
 
-    fn sign_in_elsewhere(self: &Arc<Self>) -> Result<(), Problem> {
+    fn sign_in_elsewhere(self: &Arc<Self>, way: Way) -> Result<(), Problem> {
         let missing =
             || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
         // What an earlier one left behind must not be taken for the end of this one.
         pending::note(&self.files).remove();
-        let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge())?;
+        let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge(), way)?;
         // A token that is there already is no sign of success.
         let than = self.newer_than(None).map(|bearer| bearer.serial);
         let end = end_of(child)?;

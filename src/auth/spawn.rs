@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::by_link::Way;
 use super::challenge::Challenge;
 use crate::config::{
     CallbackHost, CallbackSettings, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings, NetworkSettings,
@@ -52,6 +53,7 @@ struct Order {
     log_file: Option<PathBuf>,
     told: Vec<String>,
     challenge: Challenge,
+    by_link: bool,
 }
 
 /// The program to start for a sign-in.
@@ -74,13 +76,13 @@ impl Program {
     }
 
     /// Starts `login` with its order and lets go of it.
-    pub fn start_login(&self, settings: &Settings, challenge: &Challenge) -> Result<Child, Problem> {
-        self.spawn(settings, challenge)
+    pub fn start_login(&self, settings: &Settings, challenge: &Challenge, way: Way) -> Result<Child, Problem> {
+        self.spawn(settings, challenge, way)
             .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
     }
 
-    fn spawn(&self, settings: &Settings, challenge: &Challenge) -> io::Result<Child> {
-        let order = Secret::new(serde_json::to_vec(&order(settings, challenge)).map_err(io::Error::other)?);
+    fn spawn(&self, settings: &Settings, challenge: &Challenge, way: Way) -> io::Result<Child> {
+        let order = Secret::new(serde_json::to_vec(&order(settings, challenge, way)).map_err(io::Error::other)?);
         let mut child = self.detached()?;
         let Some(mut input) = child.stdin.take() else { return Err(io::Error::other("no pipe to it")) };
         input.write_all(order.expose())?;
@@ -127,7 +129,7 @@ pub fn detach() {
 }
 
 /// Reads the order that a bridge wrote to standard input.
-pub fn read_order(input: impl Read) -> Result<(Settings, Challenge), Problem> {
+pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Way), Problem> {
     let wrong = |detail: String| Problem::new(ProblemId::SignInProcessFailed).with("detail", detail);
     let mut bytes = Vec::new();
     let read = input.take(LARGEST_ORDER).read_to_end(&mut bytes);
@@ -135,10 +137,12 @@ pub fn read_order(input: impl Read) -> Result<(Settings, Challenge), Problem> {
     read.map_err(|error| wrong(error.to_string()))?;
     let order: Order = serde_json::from_slice(bytes.expose())
         .map_err(|error| wrong(format!("the order cannot be read ({:?})", error.classify())))?;
-    Ok(settings(order))
+    let way = if order.by_link { Way::Link } else { Way::Browser };
+    let (settings, challenge) = settings(order);
+    Ok((settings, challenge, way))
 }
 
-fn order(settings: &Settings, challenge: &Challenge) -> Order {
+fn order(settings: &Settings, challenge: &Challenge, way: Way) -> Order {
     Order {
         profile: settings.profile.clone(),
         product: match settings.product {
@@ -170,6 +174,7 @@ fn order(settings: &Settings, challenge: &Challenge) -> Order {
         log_file: settings.log.file.clone(),
         told: settings.told.clone(),
         challenge: challenge.clone(),
+        by_link: way == Way::Link,
     }
 }
 

@@ -1,6 +1,5 @@
 //! Requests of the client that wait for their one answer, and what the answer may be when it is the bridge's own.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -15,9 +14,12 @@ use crate::problem::{Problem, ProblemId};
 
 use super::Bridge;
 use super::batch::Seat;
+use super::caller::Caller;
 use super::connection::Need;
+use super::conversation::Shown;
 use super::hello::Hello;
 use super::pending::Ticket;
+use super::progress::Progress;
 use super::stdio::Reserved;
 
 /// A request that has no answer yet.
@@ -34,7 +36,15 @@ pub struct InFlight {
     /// The tool of a `tools/call`.
     pub tool: Option<String>,
     /// Where the client wants to hear of progress.
-    pub progress: Option<Box<RawValue>>,
+    pub progress: Option<Arc<Progress>>,
+    /// In the stateless era: the revision.
+    pub revision: Option<String>,
+    /// In the stateless era: who sent it.
+    pub caller: Caller,
+    /// For a list: where the page begins that it asks for, as it was written.
+    pub cursor: Option<Box<RawValue>>,
+    /// In the stateless era: what became of the link that the client was asked to show for this very request.
+    pub shown: Option<Shown>,
     /// How far the session must be.
     pub need: Need,
     /// For a request of the stateless era: the headers that repeat parts of it.
@@ -65,6 +75,11 @@ impl InFlight {
     pub fn listens(&self) -> bool {
         self.method == "subscriptions/listen"
     }
+
+    /// Whether it asks for a list from its beginning.
+    pub fn lists(&self) -> bool {
+        self.cursor.is_none() && list_member(&self.method).is_some()
+    }
 }
 
 impl Bridge {
@@ -90,7 +105,9 @@ impl Bridge {
             return self.answer(request, write::result(&request.id, result)).await;
         }
         let mut result = result.clone();
-        result["resultType"] = json!("complete");
+        if result.get("resultType").is_none() {
+            result["resultType"] = json!("complete");
+        }
         if request.method.ends_with("/list") {
             result["ttlMs"] = json!(0);
             result["cacheScope"] = json!("private");
@@ -116,44 +133,32 @@ impl Bridge {
     /// The client was told that there are tools, prompts and resources before the server could be asked. Where it turns
     /// out to have none of a kind, its lists are empty.
     pub(super) fn not_offered(&self, request: &InFlight) -> Option<Bytes> {
+        Some(match self.offers_none(&request.method)? {
+            Value::Null => {
+                let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
+                write::error(Some(&request.id), &problem.to_json_rpc_error())
+            }
+            list => write::result(&request.id, &list),
+        })
+    }
+
+    /// The empty list that a method has whose family the server turned out not to offer; `null` for another such method.
+    pub(super) fn offers_none(&self, method: &str) -> Option<Value> {
         let offers = self.connection.corrected()?;
-        let (family, _) = request.method.split_once('/')?;
+        let (family, _) = method.split_once('/')?;
         let offered = match family {
             "tools" => offers.tools,
             "prompts" => offers.prompts,
             "resources" => offers.resources,
             _ => true,
         };
-        if offered {
-            return None;
-        }
-        Some(match empty_list(&request.method) {
-            Some(list) => write::result(&request.id, &list),
-            None => {
-                let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
-                write::error(Some(&request.id), &problem.to_json_rpc_error())
-            }
-        })
+        (!offered).then(|| empty_list(method).unwrap_or_default())
     }
 
-    /// Tells the client's progress token that its request waits. Only before the server has begun: its own progress must
-    /// go on rising from where ours ends, so ours stays close to nothing.
-    pub(super) fn progress_teller(&self, request: &InFlight) -> Option<Arc<dyn Fn(Duration) + Send + Sync>> {
-        let token = request.progress.clone()?;
-        let output = self.output.clone();
-        let told = AtomicU32::new(0);
-        Some(Arc::new(move |wait: Duration| {
-            let n = told.fetch_add(1, Ordering::Relaxed) + 1;
-            let params = json!({
-                "progress": f64::from(n) * 1e-6,
-                "message": format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)),
-            });
-            // The token goes back as it was written.
-            let params = params.to_string().replacen('{', &format!("{{\"progressToken\":{token},"), 1);
-            output.push(Bytes::from(format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#
-            )));
-        }))
+    /// What tells the client's progress token that the server limits the rate of calls.
+    pub(super) fn throttle_teller(request: &InFlight) -> Option<Arc<dyn Fn(Duration) + Send + Sync>> {
+        let progress = request.progress.clone()?;
+        Some(Arc::new(move |wait| progress.tell_throttled(wait)))
     }
 }
 
@@ -178,12 +183,16 @@ impl Drop for LastResort<'_> {
 
 /// The empty answer to a list method.
 pub fn empty_list(method: &str) -> Option<Value> {
-    let member = match method {
+    Some(json!({ list_member(method)?: [] }))
+}
+
+/// The member of a list's result that holds the list.
+pub fn list_member(method: &str) -> Option<&'static str> {
+    Some(match method {
         "tools/list" => "tools",
         "prompts/list" => "prompts",
         "resources/list" => "resources",
         "resources/templates/list" => "resourceTemplates",
         _ => return None,
-    };
-    Some(json!({ member: [] }))
+    })
 }

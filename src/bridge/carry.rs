@@ -22,6 +22,7 @@ use super::answering::{InFlight, LastResort, Work};
 use super::lane::Item;
 use super::server_side::Heard;
 use super::sign_in::Meanwhile;
+use super::start::is_out_of_reach;
 use super::stdio::Reserved;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
@@ -120,7 +121,11 @@ impl Bridge {
         let mut wire = Wire::as_it_came(request);
         let mut tries = Tries::default();
         loop {
-            match self.attempt(request, &wire).await {
+            let attempted = match self.sign_in_comes_first(request).await.filter(|_| tries.sign_ins == 0) {
+                Some(failure) => Err(failure),
+                None => self.attempt(request, &wire).await,
+            };
+            match attempted {
                 Ok(Answered { answer, exchange, room }) => {
                     if tries.headers == 0
                         && let Some(fresh) = self.fresh_headers(request, wire.mirrored.as_ref(), &answer).await
@@ -131,6 +136,9 @@ impl Bridge {
                         continue;
                     }
                     let answer = if wire.renamed { with_own_id(&answer, &request.id) } else { answer };
+                    if let Some(exchange) = &exchange {
+                        self.keep_in_mind(request, &answer, exchange.grant);
+                    }
                     self.answer_in(request, self.learn(request, answer), room).await;
                     drop(place);
                     return self.read_rest(exchange).await;
@@ -138,6 +146,7 @@ impl Bridge {
                 Err(failure) => match self.next_try(request, &mut wire, &mut tries, failure).await {
                     Next::Again => {}
                     Next::Result(result) => return self.answer_result(request, &result).await,
+                    Next::Line(line) => return self.answer(request, self.learn(request, line)).await,
                     Next::GiveUp(problem) => return self.give_up(request, &problem).await,
                 },
             }
@@ -152,6 +161,13 @@ impl Bridge {
         tries: &mut Tries,
         failure: Failure,
     ) -> Next {
+        let is_repeated = matches!(failure, Failure::Unclear { .. }) && tries.repeats < MOST_REPEATS;
+        if !is_repeated
+            && is_out_of_reach(&failure)
+            && let Some(line) = self.recall(request)
+        {
+            return Next::Line(line);
+        }
         match failure {
             Failure::SessionLost { epoch, .. } if tries.sessions < MOST_SESSIONS => {
                 tries.sessions += 1;
@@ -160,19 +176,11 @@ impl Bridge {
             }
             Failure::Scope { problem, narrow } if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
-                match self.widen(request, problem, narrow).await {
-                    Meanwhile::TryAgain => Next::Again,
-                    Meanwhile::Result(result) => Next::Result(result),
-                    Meanwhile::Problem(problem) => Next::GiveUp(problem),
-                }
+                self.widen(request, problem, narrow).await.into()
             }
             Failure::SignIn(problem) if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
-                match self.meanwhile(request, problem).await {
-                    Meanwhile::TryAgain => Next::Again,
-                    Meanwhile::Result(result) => Next::Result(result),
-                    Meanwhile::Problem(problem) => Next::GiveUp(problem),
-                }
+                self.meanwhile(request, problem).await.into()
             }
             Failure::NotSent(problem) => {
                 let since = *tries.unsent_since.get_or_insert_with(Instant::now);
@@ -235,7 +243,7 @@ impl Bridge {
 
     /// Sends the request once and reads until its answer.
     async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &Wire) -> Result<Answered, Failure> {
-        self.ready(request.need).await?;
+        self.ready_for(request).await?;
         if let Some(answer) = self.not_offered(request) {
             return Ok(Answered { answer, exchange: None, room: None });
         }
@@ -245,7 +253,7 @@ impl Bridge {
             whereabouts: Arc::clone(&request.ticket.whereabouts),
             mirrored: wire.mirrored.clone(),
             listens: request.listens(),
-            on_wait: self.progress_teller(request),
+            on_wait: Self::throttle_teller(request),
         };
         let mut exchange = self.remote.exchange(&out).await?;
         let id = if wire.renamed { None } else { Some(&*request.id) };
@@ -373,7 +381,19 @@ fn is_acknowledgement(message: &[u8]) -> bool {
 enum Next {
     Again,
     Result(Value),
+    Line(Bytes),
     GiveUp(Problem),
+}
+
+impl From<Meanwhile> for Next {
+    fn from(meanwhile: Meanwhile) -> Self {
+        match meanwhile {
+            Meanwhile::TryAgain => Self::Again,
+            Meanwhile::Result(result) => Self::Result(result),
+            Meanwhile::Line(line) => Self::Line(line),
+            Meanwhile::Problem(problem) => Self::GiveUp(problem),
+        }
+    }
 }
 
 /// The answer to a renamed request, under the client's id.

@@ -14,14 +14,15 @@ use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
-use crate::message::{IdKey, Kind, Peek, peek, write};
+use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::SESSION_ID;
 use crate::remote::standing::{Over, Standing};
 use crate::remote::{Failure, Outgoing, Session};
 
 use super::Bridge;
-use super::answering::{InFlight, Work};
+use super::answering::Work;
+use super::caller::Caller;
 use super::hello::{Hello, Offers, Welcome};
 
 /// How far the session must be before a message may go.
@@ -35,8 +36,9 @@ pub enum Need {
     Open,
 }
 
+/// Where the session stands.
 #[derive(Debug, Clone)]
-enum State {
+pub(super) enum State {
     /// No `initialize` yet.
     Idle,
     /// Under way.
@@ -52,7 +54,7 @@ enum State {
 /// The session as the bridge sees it.
 #[derive(Debug)]
 pub struct Connection {
-    state: watch::Sender<State>,
+    pub(super) state: watch::Sender<State>,
     /// The client's `notifications/initialized`, once it came.
     initialized: watch::Sender<Option<Bytes>>,
     /// Counts the attempts to open a session.
@@ -61,15 +63,16 @@ pub struct Connection {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+pub(super) struct Inner {
     hello: Option<Arc<Hello>>,
     /// Where the server's answer goes while the client still waits for it.
-    waiting: Option<oneshot::Sender<Bytes>>,
+    pub(super) waiting: Option<oneshot::Sender<Bytes>>,
     /// The revision that the client was told.
-    told: Option<String>,
+    pub(super) told: Option<String>,
     /// What the server really offers, when the client was answered without it.
     corrected: Option<Offers>,
-    stood_in: bool,
+    /// The client was answered in the server's place.
+    pub(super) stood_in: bool,
     standing: Option<AbortHandle>,
     attempt: Option<AbortHandle>,
 }
@@ -86,7 +89,7 @@ impl Default for Connection {
 }
 
 impl Connection {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,6 +108,11 @@ impl Connection {
     pub fn told_or_asked(&self) -> Option<String> {
         let inner = self.lock();
         inner.told.clone().or_else(|| inner.hello.as_ref()?.asked.clone())
+    }
+
+    /// Who the client is.
+    pub fn caller(&self) -> Caller {
+        self.lock().hello.as_ref().map(|hello| hello.caller.clone()).unwrap_or_default()
     }
 
     /// What the server really offers, where the client was told something else.
@@ -152,50 +160,6 @@ impl Bridge {
         self.connection.state.send_replace(State::Opening);
         self.spawn_open();
         Work::Initialize(hello, answered)
-    }
-
-    /// Answers the client's `initialize`: from the server if it answers in time, else from here.
-    pub(super) async fn answer_initialize(
-        self: &Arc<Self>,
-        request: &InFlight,
-        hello: Arc<Hello>,
-        mut answered: oneshot::Receiver<Bytes>,
-    ) {
-        let mut state = self.connection.state.subscribe();
-        let from_server = tokio::select! {
-            biased;
-            answer = &mut answered => answer.ok(),
-            down = state.wait_for(|state| matches!(state, State::Down(_))) => {
-                let failure = down.ok().and_then(|state| match &*state {
-                    State::Down(failure) => Some(failure.clone()),
-                    _ => None,
-                });
-                // A failure that no waiting will mend is the client's to know now; its answer may also have come.
-                answered.try_recv().ok().or_else(|| match failure {
-                    Some(Failure::Explained(problem)) if is_final(&problem) => {
-                        Some(write::error(Some(&request.id), &problem.to_json_rpc_error()))
-                    }
-                    _ => None,
-                })
-            }
-            () = tokio::time::sleep(self.settings.limits.initialize_wait) => None,
-        };
-        let answer = from_server.or_else(|| self.stand_in(&hello, &mut answered));
-        if let Some(answer) = answer {
-            self.answer(request, answer).await;
-        }
-    }
-
-    /// Answers in the server's place, unless its answer has come after all.
-    fn stand_in(&self, hello: &Hello, answered: &mut oneshot::Receiver<Bytes>) -> Option<Bytes> {
-        let mut inner = self.connection.lock();
-        if let Ok(answer) = answered.try_recv() {
-            return Some(answer);
-        }
-        inner.waiting = None;
-        inner.stood_in = true;
-        inner.told = Some(hello.revision_without_server().as_str().to_owned());
-        Some(write::result(&hello.id, &hello.minimal_result(&self.settings)))
     }
 
     /// Returns when a message with this need may go; tries to open the session when the last attempt failed.
@@ -277,7 +241,13 @@ impl Bridge {
             }
         };
         let welcome = match peek(&answer) {
-            Ok(Peek::One(Kind::Response { result: Some(result), .. })) => Welcome::of(result),
+            Ok(Peek::One(Kind::Response { result: Some(result), .. })) => {
+                let welcome = Welcome::of(result);
+                if let (Some(_), Some(asked)) = (&welcome, &opening.asked) {
+                    self.auth.remember(grant, asked, "initialize", result);
+                }
+                welcome
+            }
             _ => None,
         };
         let Some(welcome) = welcome else {
@@ -307,7 +277,7 @@ impl Bridge {
         // Listening begins before anything else goes out, so that nothing that is said meanwhile is missed.
         self.start_standing();
         self.connection.state.send_replace(State::Open);
-        self.settle_owed().await;
+        self.settle_given();
         Ok(())
     }
 
@@ -327,13 +297,14 @@ impl Bridge {
         let hello = inner.hello.as_ref()?;
         if inner.waiting.is_some() {
             let out = Outgoing { expects: Some(hello.key.clone()), ..Outgoing::unanswered(hello.body.clone()) };
-            return Some(Opening { out, key: hello.key.clone(), id: Some(hello.id.clone()) });
+            let asked = hello.asked.clone();
+            return Some(Opening { out, key: hello.key.clone(), id: Some(hello.id.clone()), asked });
         }
         let id = self.own_ids.next();
         let key = IdKey::Text(id.trim_matches('"').to_owned());
         let told = inner.told.clone().unwrap_or_else(|| hello.revision_without_server().as_str().to_owned());
         let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(hello.again(&id, &told)) };
-        Some(Opening { out, key, id: None })
+        Some(Opening { out, key, id: None, asked: Some(told) })
     }
 
     /// Gives the server's answer to the client, if it still waits for it, and remembers what was said.
@@ -411,6 +382,8 @@ struct Opening {
     key: IdKey,
     /// For the client's own `initialize`: its id, as it was written.
     id: Option<Box<RawValue>>,
+    /// The revision that it asks for.
+    asked: Option<String>,
 }
 
 /// What it means for a message that its session could not be opened: whatever became of `initialize`, the message itself
@@ -430,7 +403,7 @@ fn unopened(failure: Failure) -> Failure {
 }
 
 /// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.
-fn is_final(problem: &Problem) -> bool {
+pub(super) fn is_final(problem: &Problem) -> bool {
     use ProblemId as Id;
     matches!(
         problem.id,

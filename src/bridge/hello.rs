@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 use crate::config::Settings;
 use crate::message::IdKey;
 
+use super::caller::Caller;
+
 /// What the client said in `initialize`, kept for every session that is opened on its behalf.
 #[derive(Debug, Clone)]
 pub struct Hello {
@@ -25,21 +27,27 @@ pub struct Hello {
     params: Option<Box<RawValue>>,
     /// The revision that it asks for, if it says one.
     pub asked: Option<String>,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 #[derive(Deserialize)]
 struct HelloParams<'a> {
     #[serde(borrow, rename = "protocolVersion")]
     protocol_version: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "clientInfo")]
+    client_info: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    capabilities: Option<&'a RawValue>,
 }
 
 impl Hello {
     /// Keeps the request.
     pub fn new(body: Bytes, id: Box<RawValue>, key: IdKey, params: Option<&RawValue>) -> Self {
-        let asked = params
-            .and_then(|raw| serde_json::from_str::<HelloParams<'_>>(raw.get()).ok())
-            .and_then(|params| serde_json::from_str(params.protocol_version?.get()).ok());
-        Self { body, id, key, params: params.map(ToOwned::to_owned), asked }
+        let said = params.and_then(|raw| serde_json::from_str::<HelloParams<'_>>(raw.get()).ok());
+        let asked = said.as_ref().and_then(|said| serde_json::from_str::<String>(said.protocol_version?.get()).ok());
+        let caller = said.map(|said| Caller::new(said.client_info, said.capabilities)).unwrap_or_default();
+        Self { body, id, key, params: params.map(ToOwned::to_owned), asked, caller }
     }
 
     /// The same request under an id of ours, for a session that the client need not know of; with the client's own

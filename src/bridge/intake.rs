@@ -12,15 +12,18 @@ use crate::problem::{Problem, ProblemId};
 use super::Bridge;
 use super::answering::{InFlight, Work};
 use super::batch::{self, Seat};
+use super::caller::Caller;
 use super::connection::Need;
+use super::conversation;
 use super::hello::Hello;
 use super::lane::Item;
 use super::pending::Cancelled;
+use super::progress::Progress;
 use super::sign_in::SIGN_IN_TOOL;
 use super::stdio::Line;
 
 /// The first revision without `initialize` and sessions.
-const STATELESS: &str = "2026-07-28";
+pub(super) const STATELESS: &str = "2026-07-28";
 
 /// A cancellation as the client wrote it, of the id under which the server has the request.
 fn cancellation_of(body: &Bytes, params: Option<&RawValue>, id: &RawValue) -> Bytes {
@@ -82,6 +85,7 @@ impl Bridge {
             Kind::Notification { method, params } => self.take_notification(body, &method, params),
             // Without an id it can only be an error about something unreadable; the server may know what it is about. An
             // answer is never answered.
+            Kind::Response { id: Some((_, key)), result } if self.conversation.answered(&key, result) => {}
             Kind::Response { id, .. } => {
                 let answers = id.map(|(_, key)| key);
                 self.lane.push(Item { answers, ..Item::new(body.clone(), self.connection.need()) });
@@ -112,14 +116,22 @@ impl Bridge {
         let Some(ticket) = self.pending.add(key.clone(), revision.is_some()) else {
             return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()), seat);
         };
+        let (body, shown) = match conversation::taken_up(body, &looked_at).filter(|_| revision.is_some()) {
+            Some(taken_up) => taken_up,
+            None => (body.clone(), None),
+        };
         let request = InFlight {
-            body: body.clone(),
+            body,
             id: id.to_owned(),
             key,
             method: method.to_owned(),
-            progress: looked_at.progress_token().map(ToOwned::to_owned),
+            progress: looked_at.progress_token().map(|token| Arc::new(Progress::new(token, &self.output))),
+            caller: Caller::new(looked_at.client_info(), looked_at.client_capabilities()),
+            cursor: looked_at.cursor.map(ToOwned::to_owned),
+            shown,
             need: if revision.is_some() { Need::Nothing } else { self.connection.need() },
-            mirrored: revision.map(|revision| self.mirrors.headers(method, &looked_at, &revision)),
+            mirrored: revision.as_ref().map(|revision| self.mirrors.headers(method, &looked_at, revision)),
+            revision,
             tool: if method == "tools/call" { looked_at.name() } else { None },
             ticket,
             seat: Mutex::new(seat.cloned()),

@@ -2,7 +2,9 @@
 //!
 //! [`run()`] is the bridge. [`Bridge::take`] looks at each line of stdin in order and starts what it asks for; each request
 //! is carried by a task of its own ([`carry`]), notifications and responses go through one lane that keeps their order
-//! ([`lane`]). [`connection`] opens the session with the server, [`sign_in`] says what happens while nobody is signed in.
+//! ([`lane`]). [`connection`] opens the session with the server, [`start`] answers until it is there, [`sign_in`] says what
+//! happens while nobody is signed in, [`conversation`] has the client show a link, and [`given`] knows what the client has
+//! in the place of the server's lists.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,22 +19,29 @@ use crate::remote::mirror::Mirrors;
 
 pub mod answering;
 pub mod batch;
+pub mod caller;
 pub mod carry;
 pub mod connection;
+pub mod conversation;
+pub mod given;
 pub mod hello;
 pub mod intake;
 pub mod lane;
 pub mod pending;
+pub mod progress;
 pub mod run;
 pub mod safety;
 pub mod server_side;
 pub mod sign_in;
+pub mod start;
 pub mod stdio;
 pub mod tools;
 
 pub use run::{End, run};
 
 use connection::Connection;
+use conversation::Conversation;
+use given::Given;
 use lane::Lane;
 use pending::Pending;
 use safety::Safety;
@@ -57,8 +66,10 @@ pub struct Bridge {
     mirrors: Mirrors,
     /// As many requests as the server takes at once.
     places: Semaphore,
-    /// Lists that were answered here and not by the server: the client is owed a `list_changed`.
-    owed: sign_in::Owed,
+    /// Lists that were answered here and not by the server: the client may be owed a `list_changed`.
+    given: Given,
+    /// What the client's user is asked.
+    conversation: Conversation,
     /// Set when stdin has ended: nobody waits for a person any more.
     closing: watch::Sender<bool>,
 }
@@ -89,11 +100,6 @@ struct Flag(AtomicBool);
 impl Flag {
     fn raise(&self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was raised; lowers it.
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
     }
 
     fn is_raised(&self) -> bool {

@@ -15,11 +15,12 @@ use crate::remote::Remote;
 use crate::remote::mirror::Mirrors;
 
 use super::connection::Connection;
+use super::conversation::Conversation;
+use super::given::Given;
 use super::lane::Lane;
 use super::pending::Pending;
 use super::safety::Safety;
 use super::server_side::ServerRequests;
-use super::sign_in::Owed;
 use super::stdio::{self, Line, Output, Written};
 use super::{Bridge, OwnIds};
 
@@ -70,7 +71,8 @@ pub async fn run(
         lane: Lane::default(),
         server_requests,
         own_ids: OwnIds::new(),
-        owed: Owed::default(),
+        given: Given::default(),
+        conversation: Conversation::default(),
         closing: watch::Sender::new(false),
     });
     let mut background = JoinSet::new();

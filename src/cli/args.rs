@@ -168,6 +168,9 @@ pub struct Options {
     /// Longest call (default: 3600 s)
     #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
     total_timeout: Option<String>,
+    /// How long a call waits for a sign-in (default: 50 s)
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
+    sign_in_wait: Option<String>,
 
     /// Calls at the server at once (Planhat: 50)
     #[arg(long, global = true, value_name = "N", help_heading = "Network")]
@@ -247,6 +250,7 @@ impl Options {
             (Key::ConnectWait, &self.connect_wait),
             (Key::IdleTimeout, &self.idle_timeout),
             (Key::TotalTimeout, &self.total_timeout),
+            (Key::SignInWait, &self.sign_in_wait),
             (Key::MaxInFlight, &self.max_in_flight),
             (Key::KeepWithoutParent, &self.keep_without_parent),
             (Key::LogLevel, &self.log_level),

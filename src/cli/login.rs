@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, spawn};
+use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, Way, spawn};
 use crate::clock;
 use crate::config::Settings;
 use crate::logging;
@@ -89,7 +89,7 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
 ///
 /// Its settings are in the order, not in this process's environment or arguments.
 pub fn run_order() -> Result<ExitCode, Problem> {
-    let (settings, challenge) = spawn::read_order(std::io::stdin())?;
+    let (settings, challenge, way) = spawn::read_order(std::io::stdin())?;
     spawn::detach();
     logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
     logging::report_panics();
@@ -97,7 +97,8 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED);
         auth.note_challenge(challenge);
-        auth.login(LoginOptions { open_browser: true, ..LoginOptions::default() }, &mut Silent).await?;
+        let options = LoginOptions { open_browser: way == Way::Browser, ..LoginOptions::default() };
+        auth.login(options, &mut Silent).await?;
         Ok(ExitCode::SUCCESS)
     })?
 }

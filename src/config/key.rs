@@ -55,6 +55,8 @@ pub enum Key {
     IdleTimeout,
     /// How long a request may take in all.
     TotalTimeout,
+    /// How long a call waits for a sign-in.
+    SignInWait,
     /// How many requests may be at the server at once.
     MaxInFlight,
     /// Whether the bridge outlives the process that started it.
@@ -135,6 +137,7 @@ keys! {
     ConnectWait: "connect_wait", Some("--connect-wait"), "PLANHAT_MCP_CONNECT_WAIT", true, "seconds, from 0 to 3600";
     IdleTimeout: "idle_timeout", Some("--idle-timeout"), "PLANHAT_MCP_IDLE_TIMEOUT", true, "seconds, from 1 to 86400";
     TotalTimeout: "total_timeout", Some("--total-timeout"), "PLANHAT_MCP_TOTAL_TIMEOUT", true, "seconds, from 1 to 86400";
+    SignInWait: "sign_in_wait", Some("--sign-in-wait"), "PLANHAT_MCP_SIGN_IN_WAIT", true, "seconds, from 0 to 3600";
     MaxInFlight: "max_in_flight", Some("--max-in-flight"), "PLANHAT_MCP_MAX_IN_FLIGHT", true, "a number from 1 to 10000";
     KeepWithoutParent: "keep_without_parent", Some("--keep-without-parent"), "PLANHAT_MCP_KEEP_WITHOUT_PARENT", true,
         "true or false";

@@ -126,6 +126,7 @@ fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem>
         (Key::ConnectWait, &mut limits.connecting, 0, 3_600),
         (Key::IdleTimeout, &mut limits.idle, 1, 86_400),
         (Key::TotalTimeout, &mut limits.total, 1, 86_400),
+        (Key::SignInWait, &mut limits.call_wait, 0, 3_600),
     ] {
         *value = report.take(key, seconds(least, most))?.unwrap_or(*value);
         report.default(key, Some(value.as_secs().to_string()));
@@ -239,7 +240,7 @@ fn told(layers: &Layers) -> Vec<String> {
         let text = given.text.expose();
         let value = match key {
             Key::MaxMessageBytes | Key::LogLevel | Key::LogFile | Key::KeepWithoutParent => continue,
-            Key::ConnectWait | Key::IdleTimeout | Key::TotalTimeout | Key::MaxInFlight => continue,
+            Key::ConnectWait | Key::IdleTimeout | Key::TotalTimeout | Key::SignInWait | Key::MaxInFlight => continue,
             Key::ClientSecretFile if text == "-" => continue,
             Key::ClientSecretFile | Key::CaFile | Key::ClientKey => absolute(&expand(text, None)),
             Key::Proxy if text.contains('@') => continue,

@@ -303,9 +303,10 @@ pub struct NetworkSettings {
 pub struct Limits {
     /// The largest message in either direction, in bytes.
     pub max_message_bytes: usize,
-    /// How long `initialize` waits for the server before the minimal answer.
+    /// How long `initialize` waits for the server before it is answered without it.
     pub initialize_wait: Duration,
-    /// How long `tools/list` waits for a sign-in before it offers the sign-in tool.
+    /// How long `tools/list` waits for a sign-in before it offers the sign-in tool, unless its client is known to wait
+    /// longer; never longer than a call waits.
     pub list_wait: Duration,
     /// How long a call waits for a sign-in.
     pub call_wait: Duration,

@@ -5,9 +5,11 @@
 //! both `remote` and `bridge`, because both have to recognise an answer.
 
 pub mod id;
+pub mod members;
 pub mod oversize;
 pub mod peek;
 pub mod write;
 
 pub use id::IdKey;
+pub use members::Members;
 pub use peek::{Kind, Peek, PeekError, peek};

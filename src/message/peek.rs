@@ -199,6 +199,15 @@ pub struct Params<'a> {
     /// The arguments of `tools/call`.
     #[serde(borrow, default)]
     pub arguments: Option<&'a RawValue>,
+    /// Where a page of a list begins that is not the first.
+    #[serde(borrow, default)]
+    pub cursor: Option<&'a RawValue>,
+    /// What the server is to be told again (stateless era).
+    #[serde(borrow, default, rename = "requestState")]
+    request_state: Option<&'a RawValue>,
+    /// The client's answers to what it was asked (stateless era).
+    #[serde(borrow, default, rename = "inputResponses")]
+    pub input_responses: Option<&'a RawValue>,
     /// The request that `notifications/cancelled` is about.
     #[serde(borrow, default, rename = "requestId")]
     pub request_id: Option<&'a RawValue>,
@@ -213,6 +222,10 @@ struct Meta<'a> {
     progress_token: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
     protocol_version: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientInfo")]
+    client_info: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities")]
+    client_capabilities: Option<&'a RawValue>,
 }
 
 impl<'a> Params<'a> {
@@ -249,6 +262,21 @@ impl<'a> Params<'a> {
     /// The revision that a request of the stateless era names.
     pub fn revision(&self) -> Option<String> {
         text(self.meta().protocol_version)
+    }
+
+    /// Who the client is, as a request of the stateless era says.
+    pub fn client_info(&self) -> Option<&'a RawValue> {
+        self.meta().client_info
+    }
+
+    /// What the client can do, as a request of the stateless era says.
+    pub fn client_capabilities(&self) -> Option<&'a RawValue> {
+        self.meta().client_capabilities
+    }
+
+    /// `requestState`, when it is a string.
+    pub fn request_state(&self) -> Option<String> {
+        text(self.request_state)
     }
 
     fn meta(&self) -> Meta<'a> {

@@ -10,6 +10,11 @@ pub fn result(id: &RawValue, result: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()))
 }
 
+/// The same with a result as the server wrote it before.
+pub fn raw_result(id: &RawValue, result: &RawValue) -> Bytes {
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#, id.get(), result.get()))
+}
+
 /// An error for the request `id`; `null` where the request could not be told.
 pub fn error(id: Option<&RawValue>, error: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, id.map_or("null", RawValue::get)))

@@ -226,6 +226,8 @@ catalogue! {
         SignInNeeded,
         /// A sign-in is under way; fact `link`.
         SignInPending,
+        /// The user does not want to sign in now; facts `service`, `link`.
+        SignInDeclined,
         /// Nobody completed the sign-in at Planhat's page; facts `minutes`, `redirect_url`, `client_id`, `other_url`.
         PlanhatSignInTimedOut,
         /// Nobody completed the sign-in elsewhere; facts `minutes`, `redirect_url`.

@@ -75,6 +75,15 @@ impl Remote {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
     }
 
+    /// The epoch of the session, if it was opened under another interactive grant than this one, which may be another
+    /// user's; what the server left here for it is forgotten.
+    pub fn outlived_by(&self, grant: u64) -> Option<u64> {
+        let session = self.session();
+        session.grant.filter(|opened| *opened != grant)?;
+        self.http.forget();
+        Some(session.epoch)
+    }
+
     /// Sends a message and returns its answer, as far as it has begun. Cancel-safe: dropping the future drops the
     /// exchange.
     ///
@@ -91,6 +100,7 @@ impl Remote {
             if let (Some(opened), Some(now)) = (session.grant, &bearer)
                 && opened != now.grant
             {
+                // As in `outlived_by`.
                 self.http.forget();
                 let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
                 return Err(Failure::SessionLost { epoch: session.epoch, otherwise });

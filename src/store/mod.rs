@@ -4,13 +4,15 @@
 //! own with a time-out. A store that is locked or does not answer means "not now", never "signed out".
 //!
 //! Beside the secrets, the state directory holds what processes tell each other without them: who does what
-//! ([`lock`]), that the store has changed ([`state::Generation`]) and which sign-in is under way ([`state::Note`]).
+//! ([`lock`]), that the store has changed ([`state::Generation`]), which sign-in is under way ([`state::Note`]), and what the
+//! server answered before ([`answers`]).
 
 use std::time::Duration;
 
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
+pub mod answers;
 pub mod file;
 pub mod front;
 pub mod keychain;
@@ -20,6 +22,7 @@ pub mod parts;
 pub mod private;
 pub mod state;
 
+pub use answers::{Answers, Owner};
 pub use front::{Backend, Store};
 pub use lock::{LockError, ProcessLock};
 pub use state::{Generation, Note, StateDir};

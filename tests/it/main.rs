@@ -3,6 +3,7 @@
 mod bad_input;
 mod canary;
 mod commands;
+mod conversation;
 mod docs;
 mod ends;
 mod faithful;
@@ -15,6 +16,7 @@ mod packaging;
 mod proxy;
 mod sessions;
 mod signing_in;
+mod start;
 mod stateless;
 mod step_up;
 mod support;

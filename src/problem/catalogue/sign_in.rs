@@ -11,6 +11,11 @@ super::entries! {
         cause "A browser tab was opened, and the sign-in there is not complete yet.",
         fix "Complete the sign-in in the browser, then try again. If the tab is closed, open this link: {link} .",
         model "A browser tab was opened for the user to sign in, and they have not finished. Ask them to complete it, then call again. If the tab is closed, this link opens it: {link} .";
+    SignInDeclined = "sign-in-declined", code SIGN_IN, exit SIGN_IN,
+        what "You are not signed in[ to {service}], because the sign-in page was not to be opened.",
+        cause "Your client asked whether to open it, and the answer was no.",
+        fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
+        model "The user declined to sign in[ to {service}], so nothing was executed. Do not ask again by yourself. When the user wants to sign in, call the tool planhat_sign_in[, or show them this link: {link} ].";
     PlanhatSignInTimedOut = "planhat-sign-in-timed-out", code SIGN_IN, exit SIGN_IN,
         what "The sign-in was not completed[ within {minutes} minutes].",
         cause "The browser tab was left or closed, or Planhat's page showed an error that it does not pass on to this program.",
@@ -214,8 +219,8 @@ super::entries! {
     NoDesktop = "no-desktop", code SIGN_IN, exit SIGN_IN,
         what "You are not signed in, and there is no display to open a browser on.",
         cause "The program runs on a server, over SSH, or in a client that passes no DISPLAY on.",
-        fix "Run `[{command}|planhat-mcp login --no-browser]` in a terminal, open the link that it prints on any device, and paste the address on which the browser ends.",
-        model "The user has to sign in, and no browser can be opened here. Ask them to run `[{command}|planhat-mcp login --no-browser]` in a terminal, then call again.";
+        fix "Run `[{command}|planhat-mcp login --no-browser]` in a terminal, open the link that it prints on any device, and paste the address on which the browser ends.[ In a browser on the same machine, this link is enough: {link} .]",
+        model "The user has to sign in, and no browser can be opened here.[ If they have a browser on this very machine, ask them to open this link: {link} .] On any other device, ask them to run `[{command}|planhat-mcp login --no-browser]` in a terminal, which takes the address on which the browser ends. Then call again.";
     SignInProcessFailed = "sign-in-process-failed", code SIGN_IN, exit SIGN_IN,
         what "The sign-in could not be started, or ended early[: {detail}].",
         cause "A security program may have stopped it.",

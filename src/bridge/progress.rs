@@ -1,0 +1,45 @@
+//! Telling a client that gave a progress token that its request waits, and for what.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::time::Duration;
+
+use super::stdio::Output;
+
+/// How often a client is told that its request still waits.
+pub const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Where the client wants to hear of a request's progress.
+#[derive(Debug)]
+pub struct Progress {
+    /// As it was written.
+    token: Box<RawValue>,
+    output: Output,
+    /// Our own progress must rise through all waits of the request, and the server's go on rising from where it ends; so
+    /// it stays close to nothing.
+    told: AtomicU32,
+}
+
+impl Progress {
+    /// For a request with this token.
+    pub fn new(token: &RawValue, output: &Output) -> Self {
+        Self { token: token.to_owned(), output: output.clone(), told: AtomicU32::new(0) }
+    }
+
+    /// Says what the request waits for.
+    pub fn tell(&self, message: &str) {
+        let n = self.told.fetch_add(1, Ordering::Relaxed) + 1;
+        let params = json!({ "progress": f64::from(n) * 1e-6, "message": message }).to_string();
+        let params = params.replacen('{', &format!("{{\"progressToken\":{},", self.token), 1);
+        self.output
+            .push(Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#)));
+    }
+
+    /// Says that the server limits the rate of calls.
+    pub fn tell_throttled(&self, wait: Duration) {
+        self.tell(&format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)));
+    }
+}
