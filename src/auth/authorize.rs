@@ -113,9 +113,11 @@ impl Expected {
                     "invalid_scope" => Problem::new(ProblemId::InvalidScope),
                     _ => Problem::new(ProblemId::AuthorizationFailed),
                 };
-                let problem = problem.with("error", error.expose());
                 let description =
                     all("error_description").first().map(|d| d.expose().clone()).filter(|d| !d.is_empty());
+                // Planhat's own words say more than the error code beside them.
+                let known = description.as_deref().and_then(ProblemId::in_words);
+                let problem = Problem { id: known.unwrap_or(problem.id), ..problem }.with("error", error.expose());
                 return Err(Rejection::Final(match description {
                     Some(text) => problem.with("error_description", text),
                     None => problem,
@@ -184,6 +186,9 @@ mod tests {
         assert_eq!(problem("error=access_denied&state=s3cret"), ProblemId::AccessDenied);
         assert_eq!(problem("error=invalid_scope&state=s3cret"), ProblemId::InvalidScope);
         assert_eq!(problem("error=server_error&error_description=x&state=s3cret"), ProblemId::AuthorizationFailed);
+        let words =
+            "error=access_denied&error_description=You+do+not+have+any+of+the+permissions+this+application+requests.";
+        assert_eq!(problem(&format!("{words}&state=s3cret")), ProblemId::NoPermissions);
         assert_eq!(expected(false).code("error=access_denied&state=wrong"), Err(Rejection::Foreign));
         assert_eq!(expected(false).code("error=access_denied"), Err(Rejection::Foreign));
     }

@@ -15,7 +15,7 @@ use super::renewal::Renewals;
 use super::revocation::Revoked;
 use super::sign_in::SignIns;
 use super::spawn::Program;
-use super::{AuthError, Bearer, client, pending};
+use super::{AuthError, Bearer, client, pending, profiles};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
@@ -193,6 +193,7 @@ impl Authorizer {
             obtained_at: now,
             expires_at: None,
             scope: None,
+            person: None,
         };
         self.keep_grant(grant).await.map_err(|problem| self.explain(problem))
     }
@@ -229,19 +230,26 @@ impl Authorizer {
             Some(grant) => self.revoke(grant).await,
             None => Revoked::NotOffered,
         };
-        self.issuers().remove();
         // Nothing secret stays behind; the next sign-in is given it again, or registers anew.
-        let mut removed = self.store.delete(&self.account).await?;
-        if let Some(client_id) = &self.settings.oauth.client_id {
-            removed |= self.store.delete(&Accounts::client_secret(&self.settings, client_id)).await?;
+        let (mut removed, mut failed) = (false, None);
+        for account in profiles::accounts(&self.files, &self.settings, grant.as_ref()) {
+            match self.store.delete(&account).await {
+                Ok(was_there) => removed |= was_there,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        if let Some(grant) = grant.filter(|grant| grant.kind == GrantKind::Person) {
-            self.store.delete(&Accounts::registration(&self.settings, &grant.issuer)).await?;
+        if let Some(error) = failed {
+            return Err(error.into());
         }
+        self.issuers().remove();
+        profiles::forget(&self.files);
         pending::kept(&self.files).remove();
         pending::note(&self.files).remove();
         self.end_answers();
-        self.files.generation().bump()?;
+        if let Err(problem) = self.files.generation().bump() {
+            // What counts is done.
+            tracing::warn!(%problem, "other processes are not told that the sign-in is gone");
+        }
         self.memory().unsaved = None;
         self.adopt(None);
         Ok(removed.then_some(revoked))

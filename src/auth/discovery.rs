@@ -36,6 +36,15 @@ pub struct Discovered {
     pub resource_scopes: Option<Vec<String>>,
 }
 
+/// One place that was asked on the way, and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The address.
+    pub place: String,
+    /// What it said, in words.
+    pub said: String,
+}
+
 /// What one place said.
 enum Probe<T> {
     Found(T),
@@ -52,21 +61,38 @@ pub async fn discover(
     challenge: &Challenge,
     flow: Flow,
 ) -> Result<Discovered, AuthError> {
+    discover_by_steps(http, settings, challenge, flow, &mut Vec::new()).await
+}
+
+/// The same, and each place that was asked.
+pub async fn discover_by_steps(
+    http: &Http,
+    settings: &Settings,
+    challenge: &Challenge,
+    flow: Flow,
+    steps: &mut Vec<Asked>,
+) -> Result<Discovered, AuthError> {
     let configured = settings.oauth.token_endpoint.as_ref().map(Url::to_string);
     if let (Flow::Client, Some(endpoint)) = (flow, &configured) {
         // All that is needed is known; servers that want this often publish nothing.
         let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
         return Ok(Discovered { resource: canonical(&settings.url), server, resource_scopes: None });
     }
-    let mut found = search(http, settings, challenge, flow).await?;
+    let mut found = search(http, settings, challenge, flow, steps).await?;
     if let Some(endpoint) = configured {
         found.server.token_endpoint = endpoint;
     }
     Ok(found)
 }
 
-async fn search(http: &Http, settings: &Settings, challenge: &Challenge, flow: Flow) -> Result<Discovered, AuthError> {
-    let mut search = Search { http, last: "nothing".into(), not_now: None, refused: None };
+async fn search(
+    http: &Http,
+    settings: &Settings,
+    challenge: &Challenge,
+    flow: Flow,
+    steps: &mut Vec<Asked>,
+) -> Result<Discovered, AuthError> {
+    let mut search = Search { http, last: "nothing".into(), not_now: None, refused: None, steps };
     let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
     let (identifier, issuers, resource_scopes) = match resource {
@@ -116,6 +142,7 @@ struct Search<'a> {
     last: String,
     not_now: Option<Problem>,
     refused: Option<Problem>,
+    steps: &'a mut Vec<Asked>,
 }
 
 impl Search<'_> {
@@ -163,7 +190,14 @@ impl Search<'_> {
     }
 
     async fn probe<T: DeserializeOwned>(&mut self, place: &Url) -> Option<T> {
-        match fetch(self.http, place).await {
+        let probe = fetch(self.http, place).await;
+        let said = match &probe {
+            Probe::Found(_) => "found".to_owned(),
+            Probe::NotThere(why) => why.clone(),
+            Probe::NotNow(problem) => problem.source.clone().unwrap_or_else(|| problem.what()),
+        };
+        self.steps.push(Asked { place: place.to_string(), said });
+        match probe {
             Probe::Found(found) => Some(found),
             Probe::NotThere(why) => {
                 tracing::debug!(%place, %why, "no metadata");

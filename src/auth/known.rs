@@ -12,7 +12,7 @@ use super::authorizer::{AuthState, Authorizer};
 use super::challenge::Challenge;
 use super::record::Grant;
 use super::step_up::StepUps;
-use super::{AuthError, Bearer, pending};
+use super::{AuthError, Bearer, pending, profiles};
 use crate::store::{LockError, ProcessLock};
 
 /// How often the generation number is looked at, at most.
@@ -198,6 +198,7 @@ impl Authorizer {
         {
             tracing::debug!(%problem, "it is not noted that a sign-in is stored");
         }
+        profiles::remember(&self.files, &self.settings, &grant.issuer);
         match self.files.generation().bump() {
             Ok(generation) => self.memory().generation = Some(generation),
             Err(problem) => tracing::warn!(%problem, "other processes are not told of the new token"),

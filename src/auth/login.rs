@@ -290,6 +290,7 @@ impl Authorizer {
             expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
             // Silence means that it is what was asked for (RFC 6749, 5.1).
             scope: issued.scope.or(asked),
+            person: issued.person,
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Grant {
     pub expires_at: Option<u64>,
     /// What it allows, as far as the server said.
     pub scope: Option<String>,
+    /// Who signed in, as far as the server said; only to be shown.
+    pub person: Option<String>,
 }
 
 /// The stored form, whose secrets are plain text: lives only between [`Grant`] and the store.
@@ -87,6 +89,8 @@ struct Stored {
     expires_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<String>,
 }
 
 impl Grant {
@@ -137,6 +141,7 @@ impl Grant {
             obtained_at: self.obtained_at,
             expires_at: self.expires_at,
             scope: self.scope.clone(),
+            person: self.person.clone(),
         };
         let bytes = serde_json::to_vec(&stored).expect("strings and numbers always serialize");
         zeroize::Zeroize::zeroize(&mut stored.access_token);
@@ -173,6 +178,7 @@ impl Grant {
             obtained_at: stored.obtained_at,
             expires_at: stored.expires_at,
             scope: stored.scope,
+            person: stored.person,
         })
     }
 }
@@ -228,6 +234,8 @@ pub struct GrantSummary {
     pub renews: bool,
     /// How it came about.
     pub kind: GrantKind,
+    /// Who signed in, as far as the server said.
+    pub person: Option<String>,
 }
 
 impl From<&Grant> for GrantSummary {
@@ -240,6 +248,7 @@ impl From<&Grant> for GrantSummary {
             expires_at: grant.expires_at,
             renews: grant.refresh_token.is_some() || grant.kind == GrantKind::Client,
             kind: grant.kind,
+            person: grant.person.clone(),
         }
     }
 }
@@ -271,6 +280,7 @@ mod tests {
             obtained_at: 1_000,
             expires_at: Some(4_600),
             scope: Some("inclusive".into()),
+            person: Some("Maja".into()),
         }
     }
 

@@ -5,10 +5,8 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::basic::{BasicErrorResponseType, BasicTokenType};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, Client as OAuthClient, ClientId, ClientSecret, EndpointNotSet,
@@ -21,8 +19,8 @@ use serde_json::Value;
 use super::answer::plain;
 use super::client::{AuthMethod, Client};
 use super::form::{self, Sender};
-use super::metadata;
-use crate::http::{Bounds, Http, NetError, Step};
+use super::{id_token, metadata};
+use crate::http::{Bounds, Http, NetError, Skew, Step};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
@@ -95,6 +93,8 @@ pub struct Issued {
     pub expires_in: Option<Duration>,
     /// What it allows, where that was said.
     pub scope: Option<String>,
+    /// Who signed in, where an ID token says so.
+    pub person: Option<String>,
     /// How the client proved itself in the end.
     pub method: AuthMethod,
 }
@@ -284,6 +284,8 @@ struct Seen {
     status: u16,
     error: Option<String>,
     description: Option<String>,
+    /// How far the clocks are apart, in words, when that matters.
+    clock: Option<String>,
 }
 
 /// How `oauth2` reaches the network.
@@ -315,6 +317,7 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
     let plain = plain(answer.status.as_u16(), &answer.body);
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.status = answer.status.as_u16();
+    seen.clock = Skew::of(&answer.headers, SystemTime::now()).map(|skew| skew.to_string());
     let (status, fields) = plain.map_err(SendError::NoTokenAnswer)?;
     let word = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
     seen.error = word("error");
@@ -325,11 +328,11 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
     Ok(response)
 }
 
-fn issued(token: &Answered, method: AuthMethod, id_token: bool) -> Result<Issued, String> {
+fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool) -> Result<Issued, String> {
     let (mut access_token, mut expires_in) = (token.access_token().secret(), token.expires_in());
-    if id_token {
+    if wants_id_token {
         access_token = token.extra_fields().id_token.as_ref().ok_or("it holds no ID token")?;
-        expires_in = life(access_token).or(expires_in);
+        expires_in = id_token::life(access_token).or(expires_in);
     } else if !matches!(token.token_type(), BasicTokenType::Bearer)
         && !token.token_type().as_ref().eq_ignore_ascii_case("bearer")
     {
@@ -341,26 +344,22 @@ fn issued(token: &Answered, method: AuthMethod, id_token: bool) -> Result<Issued
         refresh_token: token.refresh_token().map(|token| Secret::new(token.secret().clone())),
         expires_in,
         scope: scope.filter(|scope| !scope.is_empty()),
+        person: token.extra_fields().id_token.as_deref().and_then(id_token::person),
         method,
     })
-}
-
-/// From the making of a JWT to its end, as it says itself; whether it is genuine is its reader's business.
-fn life(token: &str) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: f64,
-        iat: f64,
-    }
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    Duration::try_from_secs_f64(claims.exp - claims.iat).ok()
 }
 
 type ExchangeError = RequestTokenError<SendError, Refused>;
 
 fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, error: ExchangeError) -> Setback {
     let said = |problem: Problem| {
+        // Planhat's own words say more than the error code beside them.
+        let known = seen.description.as_deref().and_then(ProblemId::in_words);
+        let problem = Problem { id: known.unwrap_or(problem.id), ..problem };
+        let problem = match &seen.clock {
+            Some(clock) => problem.with("clock", clock),
+            None => problem,
+        };
         let problem = match &seen.error {
             Some(error) => problem.with("error", error).with("detail", error),
             None => problem,

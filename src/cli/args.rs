@@ -26,7 +26,9 @@ Examples:
   planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
   planhat-mcp --url https://mcp.example.com/mcp  another server
   planhat-mcp login --no-browser                 on a machine without a browser
-  planhat-mcp config                             each setting and its origin
+  planhat-mcp doctor                             what is wrong, and what to do
+  planhat-mcp doctor --report                    a report to attach to a ticket
+  planhat-mcp status --profile acme              one of several sign-ins
 
 Environment:
   Each option can be given as a variable, for example PLANHAT_MCP_CLIENT_ID for
@@ -66,11 +68,53 @@ pub enum Command {
     /// Sign in, in the browser
     Login(LoginArgs),
     /// Delete the sign-in from this machine
-    Logout,
-    /// Show whether you are signed in
-    Status,
+    Logout(LogoutArgs),
+    /// Show whether you are signed in, as what, and for how long
+    Status(StatusArgs),
+    /// Check everything, step by step, and say what to do
+    Doctor(DoctorArgs),
     /// Show each setting and where it came from
     Config,
+    /// Remove all that is stored for a profile
+    Reset(ResetArgs),
+}
+
+/// Of whom to delete the sign-in.
+#[derive(Debug, Args)]
+pub struct LogoutArgs {
+    /// Every profile that has a sign-in
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What to show, and how.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Every profile that has a sign-in
+    #[arg(long)]
+    pub all: bool,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to show what was found.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+    /// Write a report without secrets, to attach to a ticket
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    pub report: Option<String>,
+}
+
+/// Whether to ask.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// How to sign in.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::config::Loaded;
 
+use super::style::{Style, WIDTH};
 use super::terminal;
 
 /// Widths of the first two columns.
@@ -12,16 +13,20 @@ const VALUE: usize = 36;
 
 /// Shows the settings of this run.
 pub fn run(loaded: &Loaded) -> ExitCode {
-    terminal::say(&text(loaded));
+    terminal::say(&text(loaded, terminal::style()));
     ExitCode::SUCCESS
 }
 
-fn text(loaded: &Loaded) -> String {
-    let mut out = row("setting", "value", "from");
+/// The settings in words.
+pub fn text(loaded: &Loaded, style: Style) -> String {
+    let mut out = style.strong(row("setting", "value", "from").trim_end()) + "\n";
     for entry in &loaded.rows {
         let value = entry.value.as_deref().unwrap_or("(not set)");
         let origin = if entry.value.is_some() { entry.origin.to_string() } else { String::new() };
-        out.push_str(&row(entry.key.info().name, value, &origin));
+        let line = row(entry.key.info().name, value, &origin);
+        // What somebody has set stands out.
+        let set = entry.value.is_some() && entry.origin.rank() > 1;
+        out.push_str(&if set { line } else { style.quiet(line.trim_end()) + "\n" });
     }
     let settings = &loaded.settings;
     let paths = &settings.paths;
@@ -36,14 +41,13 @@ fn text(loaded: &Loaded) -> String {
     out
 }
 
-/// One line; a value that is too wide pushes the origin to a line of its own.
+/// One line; an origin that finds no room in it gets a line of its own.
 fn row(name: &str, value: &str, origin: &str) -> String {
-    let line = if value.chars().count() > VALUE && !origin.is_empty() {
-        format!("{name:<NAME$}{value}\n{:indent$}{origin}", "", indent = NAME + VALUE + 1)
-    } else {
-        format!("{name:<NAME$}{value:<VALUE$} {origin}")
-    };
-    format!("{}\n", line.trim_end())
+    let line = format!("{name:<NAME$}{value:<VALUE$} {origin}");
+    if line.trim_end().chars().count() <= WIDTH {
+        return format!("{}\n", line.trim_end());
+    }
+    format!("{name:<NAME$}{value}\n{:NAME$}  {origin}\n", "")
 }
 
 #[cfg(test)]
@@ -56,7 +60,7 @@ mod tests {
         let paths = Paths { config_file: folder.path().join("c.toml"), state_dir: folder.path().join("s") };
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
         let inputs = Inputs { flags: Vec::new(), config_file: None, environment, secret_from_stdin: None, paths };
-        text(&load(&inputs).expect("valid"))
+        text(&load(&inputs).expect("valid"), Style::PLAIN)
     }
 
     #[test]

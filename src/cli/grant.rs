@@ -11,6 +11,8 @@ use crate::store::Backend;
 pub struct Grant {
     /// The client that signed in.
     pub client_id: Option<String>,
+    /// Who signed in, as the server says.
+    pub person: Option<String>,
     /// What was granted, as the server named it.
     pub scope: Option<String>,
     /// When the access token ends, in seconds since 1970.
@@ -35,6 +37,7 @@ impl Grant {
     pub fn new(granted: GrantSummary, backend: &Backend) -> Self {
         Self {
             client_id: (granted.kind != GrantKind::Static).then_some(granted.client_id),
+            person: granted.person,
             scope: granted.scope,
             expires_at: granted.expires_at,
             renewable: granted.renews,
@@ -48,6 +51,9 @@ impl Grant {
         if let Some(client_id) = &self.client_id {
             rows.push(("client", client_id.clone()));
         }
+        if let Some(person) = &self.person {
+            rows.push(("person", format!("{}, as the server says", crate::problem::printable(person))));
+        }
         if let Some(scope) = &self.scope {
             rows.push(("scope", scope_in_words(scope, settings)));
         }
@@ -56,7 +62,13 @@ impl Grant {
         rows
     }
 
-    fn validity(&self, now: u64) -> String {
+    /// Whether it is over and nothing but another sign-in helps.
+    pub fn has_ended(&self, now: u64) -> bool {
+        !self.renewable && self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// How long it is good, and whether somebody has to act then.
+    pub fn validity(&self, now: u64) -> String {
         let until = match self.expires_at {
             None => return "until the server ends it".to_owned(),
             Some(at) => at,
@@ -102,6 +114,7 @@ mod tests {
     fn grant(expires_at: Option<u64>, renewable: bool) -> Grant {
         Grant {
             client_id: Some("pk_1".to_owned()),
+            person: None,
             scope: Some("inclusive".to_owned()),
             expires_at,
             renewable,

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, Way, spawn};
+use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, Way, scope, spawn};
 use crate::clock;
-use crate::config::Settings;
+use crate::config::{Product, Settings};
 use crate::logging;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::render::wrap;
@@ -19,7 +19,8 @@ use crate::store::Store;
 
 use super::args::LoginArgs;
 use super::grant::{Grant, in_words};
-use super::{authorizer, block_on, table, terminal};
+use super::style::Style;
+use super::{authorizer, block_on, terminal};
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
@@ -36,7 +37,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         return try_client_credentials(&settings);
     }
     block_on(async {
-        terminal::say(&introduction(&settings, how.device));
+        terminal::say(&introduction(&settings, how.device, terminal::style()));
         // A person can paste; a script that wants to has to say so with --no-browser.
         let can_paste = !how.device && (how.no_browser || terminal::is_interactive());
         let paste = can_paste.then(pasted_lines);
@@ -45,7 +46,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         let options = LoginOptions { open_browser: !how.no_browser, paste, device: how.device };
         let granted = auth.login(options, &mut ui).await?;
         let grant = Grant::new(granted, auth.backend());
-        terminal::say(&done(&settings, &grant, clock::system().unix_seconds()));
+        terminal::say(&done(&settings, &grant, clock::system().unix_seconds(), terminal::style()));
         Ok(ExitCode::SUCCESS)
     })?
 }
@@ -119,13 +120,13 @@ impl LoginUi for Ui<'_> {
                 if self.settings.oauth.client_id.is_none() {
                     rows.push(("client", printable(client_id)));
                 }
-                terminal::say(&table(&rows));
+                terminal::say(&terminal::style().table(&rows));
             }
             LoginEvent::Code { code, page, page_with_code, within } => {
                 terminal::say(&waiting_for_code(code, page, page_with_code, within));
             }
             LoginEvent::Waiting { link, .. } => {
-                terminal::say(&waiting(self.settings, link, self.opened, self.can_paste));
+                terminal::say(&waiting(self.settings, link, self.opened, self.can_paste, terminal::style()));
             }
             LoginEvent::BrowserNotOpened(problem) => {
                 terminal::say(&format!("{} Open the link yourself.\n", problem.what()));
@@ -137,8 +138,11 @@ impl LoginUi for Ui<'_> {
 }
 
 /// What is about to happen, and where; on another device nobody is sent back.
-pub fn introduction(settings: &Settings, device: bool) -> String {
+pub fn introduction(settings: &Settings, device: bool, style: Style) -> String {
     let mut rows = vec![("server", settings.url.to_string()), ("profile", settings.profile.clone())];
+    if let Some(tenant) = tenant(settings) {
+        rows.insert(0, ("tenant", tenant.to_owned()));
+    }
     if let Some(client_id) = &settings.oauth.client_id {
         rows.push(("client", client_id.clone()));
     }
@@ -146,7 +150,8 @@ pub fn introduction(settings: &Settings, device: bool) -> String {
     if !device && settings.oauth.client_id.is_some() {
         rows.push(("redirect", settings.oauth.callback.redirect_url()));
     }
-    format!("Signing in to {}.\n{}", settings.service_name(), table(&rows))
+    let head = style.strong(&format!("Signing in to {}.", settings.service_name()));
+    format!("{head}\n{}", style.table(&rows))
 }
 
 /// The code, where to type it, and how long that is possible.
@@ -160,7 +165,7 @@ pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, wi
 }
 
 /// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
-pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool) -> String {
+pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool, style: Style) -> String {
     let lead = if opened {
         "Your browser opens. Allow the access there. If no page appears, open this link:"
     } else {
@@ -173,33 +178,50 @@ pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool) -
         out.push_str(&format!("{}\n\n", wrap(text, 0, 80)));
     }
     if settings.product.is_planhat() {
-        out.push_str(&page_errors(settings));
+        out.push_str(&page_errors(settings, style));
     }
     out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
     out
 }
 
 /// Planhat's page shows some errors to the person alone; this is what they mean.
-fn page_errors(settings: &Settings) -> String {
+fn page_errors(settings: &Settings, style: Style) -> String {
     let mut out = "If Planhat's page shows an error instead:\n".to_owned();
     for (text, id) in PLANHAT_PAGE_ERRORS {
         let problem = Problem::new(*id)
             .with("redirect_url", settings.oauth.callback.redirect_url())
             .with("command", settings.command("login"));
-        out.push_str(&format!("  \"{text}\"\n      {}\n", wrap(&problem.fix(), 6, 80)));
+        out.push_str(&format!("  {}\n      {}\n", style.strong(&format!("\"{text}\"")), wrap(&problem.fix(), 6, 80)));
     }
     out.push('\n');
     out
 }
 
+/// Which of Planhat's tenants, by the host that people know it by.
+fn tenant(settings: &Settings) -> Option<&'static str> {
+    match settings.product {
+        Product::Planhat => Some("production (ws.planhat.com)"),
+        Product::PlanhatDemo => Some("demo (ws.planhatdemo.com)"),
+        Product::Other => None,
+    }
+}
+
 /// What was achieved.
-pub fn done(settings: &Settings, grant: &Grant, now: u64) -> String {
-    format!(
-        "\nSigned in to {}.\n{}\nYour MCP client can use it now. `{}` shows this again.\n",
-        settings.service_name(),
-        table(&grant.rows(settings, now)),
-        settings.command("status")
-    )
+pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> String {
+    let mut out = format!(
+        "\n{}\n{}\n",
+        style.good(&format!("Signed in to {}.", settings.service_name())),
+        style.table(&grant.rows(settings, now)),
+    );
+    if let (Some(asked), Some(granted)) = (&settings.oauth.scope, &grant.scope)
+        && !scope::covers(granted, asked)
+    {
+        let text = format!("The server granted less than was asked for, which was: {}.", printable(asked));
+        out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, 80))));
+    }
+    let again = format!("Your MCP client can use it now. `{}` shows this again.", settings.command("status"));
+    out.push_str(&format!("{}\n", wrap(&again, 0, 80)));
+    out
 }
 
 /// The lines that somebody pastes. The thread ends with stdin, or with the process.
@@ -244,7 +266,7 @@ mod tests {
     #[test]
     fn the_waiting_text_shows_the_whole_link_and_what_planhats_page_cannot_tell_us() {
         let link = format!("https://ws.planhat.com/oauth/authorize?{}", "x".repeat(300));
-        let text = waiting(&settings(server::PRODUCTION_URL), &link, true, true);
+        let text = waiting(&settings(server::PRODUCTION_URL), &link, true, true, Style::PLAIN);
         assert!(text.contains(&format!("\n{link}\n")), "{text}");
         for words in [
             "Invalid client_id: OAuth client not found.",
@@ -257,6 +279,23 @@ mod tests {
             assert!(text.contains(words), "{words} in {text}");
         }
         assert!(text.lines().all(|line| line == link || line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_scope_that_is_narrower_than_what_was_asked_for_is_told() {
+        let mut settings = settings("https://mcp.example.com/mcp");
+        settings.oauth.scope = Some("read write".to_owned());
+        let grant = |scope: &str| Grant {
+            client_id: None,
+            person: None,
+            scope: Some(scope.to_owned()),
+            expires_at: None,
+            renewable: true,
+            kept: String::new(),
+        };
+        let shown = |scope: &str| done(&settings, &grant(scope), 0, Style::PLAIN);
+        assert!(shown("read").contains("granted less than was asked for, which was: read write."), "{}", shown("read"));
+        assert!(!shown("write read more").contains("less than"), "{}", shown("write read more"));
     }
 
     #[test]
@@ -282,7 +321,8 @@ mod tests {
     #[test]
     fn another_server_is_not_explained_with_planhats_words() {
         let settings = settings("https://mcp.example.com/mcp");
-        let text = introduction(&settings, false) + &waiting(&settings, "https://as.example.com/a", false, false);
+        let text = introduction(&settings, false, Style::PLAIN)
+            + &waiting(&settings, "https://as.example.com/a", false, false, Style::PLAIN);
         assert!(!text.contains("Planhat") && text.contains("mcp.example.com"), "{text}");
     }
 }

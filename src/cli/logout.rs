@@ -1,18 +1,23 @@
-//! `planhat-mcp logout`: deletes the sign-in of this profile from this machine.
+//! `planhat-mcp logout`: deletes the sign-in of this profile, or of all, from this machine.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::auth::Revoked;
+use crate::auth::{Revoked, profiles};
 use crate::config::Settings;
-use crate::problem::Problem;
 use crate::problem::render::wrap;
+use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
+use super::args::LogoutArgs;
+use super::style::WIDTH;
 use super::{authorizer, block_on, terminal};
 
 /// Signs out.
-pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
+pub fn run(settings: Arc<Settings>, how: &LogoutArgs) -> Result<ExitCode, Problem> {
+    if how.all {
+        return run_all(&settings);
+    }
     block_on(async {
         let revoked = authorizer(&settings, Store::ATTENDED).logout().await?;
         terminal::say(&done(&settings, revoked.as_ref()));
@@ -20,32 +25,61 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     })?
 }
 
+/// Signs out of each profile that has a sign-in; one that fails does not keep the others.
+fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
+    let profiles = profiles::list(&run.paths.state_dir);
+    if profiles.is_empty() {
+        terminal::say("No profile has a sign-in on this machine.\n");
+        return Ok(ExitCode::SUCCESS);
+    }
+    block_on(async {
+        let mut first = None;
+        for profile in &profiles {
+            let Some(settings) = profile.settings(run).map(Arc::new) else {
+                let problem = Problem::new(ProblemId::StoreDamaged);
+                let problem = problem.with("detail", format!("the profile {} names no usable server", profile.name));
+                first = first.or(Some(problem));
+                continue;
+            };
+            match authorizer(&settings, Store::ATTENDED).logout().await {
+                Ok(revoked) => terminal::say(&format!("{}\n", done(&settings, revoked.as_ref()))),
+                Err(problem) => {
+                    terminal::say(&format!("{}: {}\n\n", profile.name, problem.what()));
+                    first = first.or(Some(problem));
+                }
+            }
+        }
+        first.map_or(Ok(ExitCode::SUCCESS), Err)
+    })?
+}
+
 /// What was done, and what a program cannot do; `None`: nobody was signed in.
 pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     let name = settings.service_name();
+    let say = |text: &str| format!("{}\n", wrap(text, 0, WIDTH));
     let Some(revoked) = revoked else {
-        return format!("You were not signed in to {name} with the profile {}.\n", settings.profile);
+        return say(&format!("You were not signed in to {name} with the profile {}.", settings.profile));
     };
-    let mut out = format!("Signed out of {name}: the tokens of the profile {} are deleted here.\n", settings.profile);
+    let mut out =
+        say(&format!("Signed out of {name}: the tokens of the profile {} are deleted here.", settings.profile));
     if settings.oauth.client_id.is_some() {
-        out.push_str("So is its client secret, if one was stored; the next sign-in needs it again.\n");
+        out.push_str(&say("So is its client secret, if one was stored; the next sign-in needs it again."));
     }
     match revoked {
-        Revoked::Yes => out.push_str("The server has withdrawn the access as well.\n"),
+        Revoked::Yes => out.push_str(&say("The server has withdrawn the access as well.")),
         Revoked::Failed(problem) => {
-            let text = format!("The server could not be told to withdraw the access. {}", problem.what());
-            out.push_str(&format!("{}\n", wrap(&text, 0, 80)));
+            out.push_str(&say(&format!("The server could not be told to withdraw the access. {}", problem.what())));
         }
         Revoked::NotOffered => {}
     }
     if settings.product.is_planhat() && *revoked != Revoked::Yes {
-        let text = "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the \
-                    application under \"Applications\" in your User Profile in Planhat; an admin may have to add that \
-                    tab.";
-        out.push_str(&format!("{}\n", wrap(text, 0, 80)));
+        out.push_str(&say(
+            "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the application under \
+             \"Applications\" in your User Profile in Planhat; an admin may have to add that tab.",
+        ));
     }
     if settings.static_token.is_some() {
-        out.push_str("PLANHAT_MCP_TOKEN is still set, and is used as long as it is.\n");
+        out.push_str(&say("PLANHAT_MCP_TOKEN is still set, and is used as long as it is."));
     }
     out
 }

@@ -15,12 +15,15 @@ use crate::store::Store;
 
 pub mod args;
 mod bridge;
-mod config_command;
+pub mod config_command;
+pub mod doctor;
 pub mod grant;
 pub mod login;
 pub mod logout;
+pub mod reset;
 mod signals;
 pub mod status;
+pub mod style;
 pub mod terminal;
 
 pub use args::Cli;
@@ -33,15 +36,21 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     {
         return login::run_order();
     }
-    let loaded = load(cli)?;
+    let loaded = match (load(cli), &cli.command) {
+        // Settings that cannot be used are a finding, too.
+        (Err(problem), Some(Command::Doctor(how))) => return doctor::run(&Err(problem), how),
+        (loaded, _) => loaded?,
+    };
     start_log(cli, &loaded)?;
     let settings = Arc::new(loaded.settings.clone());
     match &cli.command {
         None => bridge::run(settings),
         Some(Command::Login(how)) => login::run(settings, how),
-        Some(Command::Logout) => logout::run(settings),
-        Some(Command::Status) => status::run(settings),
+        Some(Command::Logout(how)) => logout::run(settings, how),
+        Some(Command::Status(how)) => status::run(settings, how),
+        Some(Command::Doctor(how)) => doctor::run(&Ok(loaded), how),
         Some(Command::Config) => Ok(config_command::run(&loaded)),
+        Some(Command::Reset(how)) => reset::run(settings, how),
     }
 }
 
@@ -66,7 +75,7 @@ fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
     let level = if cli.command.is_some() && by_default { LogLevel::Warn } else { log.level };
     logging::start(level.into(), log.file.as_deref())?;
     logging::report_panics();
-    if !matches!(cli.command, Some(Command::Config)) {
+    if !matches!(cli.command, Some(Command::Config | Command::Doctor(_))) {
         for note in &loaded.notes {
             tracing::warn!("{note}");
         }
@@ -91,16 +100,4 @@ fn authorizer(settings: &Arc<Settings>, patience: Duration) -> Arc<Authorizer> {
     let http = Http::new(settings.network.clone());
     let store = Store::open(settings, patience);
     Authorizer::new(Arc::clone(settings), http, store, clock::system())
-}
-
-/// Rows of a label and a text, the texts in one column, wrapped at 80.
-fn table(rows: &[(&str, String)]) -> String {
-    let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 4;
-    let mut out = String::new();
-    for (label, text) in rows {
-        out.push_str(&format!("  {label:<0$}", width - 2));
-        out.push_str(&crate::problem::render::wrap(text, width, 80));
-        out.push('\n');
-    }
-    out
 }

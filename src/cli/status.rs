@@ -3,72 +3,159 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
+use crate::auth::{GrantSummary, profiles};
 use crate::clock;
 use crate::config::Settings;
 use crate::problem::Problem;
 use crate::problem::catalogue::exit;
 use crate::store::Store;
 
+use super::args::StatusArgs;
 use super::grant::{self, Grant};
-use super::{authorizer, block_on, table, terminal};
+use super::style::Style;
+use super::{authorizer, block_on, terminal};
 
-/// Shows the state of this profile; the exit code says it to scripts.
-pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
-    if settings.static_token.is_some() || settings.oauth.client_credentials {
-        terminal::say(&without_sign_in(&settings));
-        return Ok(ExitCode::SUCCESS);
+/// The state of one profile.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The sign-in, when there is one.
+    pub grant: Option<Grant>,
+    /// The issuer that gave it.
+    pub issuer: Option<String>,
+    /// Where tokens (would) lie.
+    pub kept: String,
+    /// The link of a sign-in under way.
+    pub link: Option<String>,
+    /// Why no sign-in is needed.
+    pub not_needed: Option<&'static str>,
+    /// Why the store could not be asked.
+    pub problem: Option<Problem>,
+}
+
+impl State {
+    /// Whether there is a sign-in that a call can be made with.
+    fn is_signed_in(&self, now: u64) -> bool {
+        self.grant.as_ref().is_some_and(|grant| !grant.has_ended(now))
+    }
+}
+
+/// Shows the state of this profile, or of all; the exit code says it to scripts.
+pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Problem> {
+    let all = if how.all {
+        let found = profiles::list(&settings.paths.state_dir);
+        found.iter().filter_map(|profile| profile.settings(&settings).map(Arc::new)).collect()
+    } else {
+        vec![settings]
+    };
+    if all.is_empty() && !how.json {
+        terminal::say("No profile has a sign-in on this machine.\n");
     }
     block_on(async {
-        let auth = authorizer(&settings, Store::ATTENDED);
-        let status = auth.status().await;
-        if let Some(problem) = status.store_problem {
+        let now = clock::system().unix_seconds();
+        let mut states = Vec::new();
+        for settings in &all {
+            states.push((settings, state(settings).await));
+        }
+        if how.json {
+            let each: Vec<Value> = states.iter().map(|(settings, state)| as_json(settings, state, now)).collect();
+            let value = if how.all { json!(each) } else { each.into_iter().next().unwrap_or_default() };
+            terminal::say(&(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"));
+        } else {
+            let texts: Vec<String> =
+                states.iter().map(|(settings, state)| text(settings, state, now, terminal::style())).collect();
+            terminal::say(&texts.join("\n"));
+        }
+        if let Some(problem) = states.iter().find_map(|(_, state)| state.problem.clone()) {
             return Err(problem);
         }
-        let kept = grant::kept(&status.backend);
-        let grant = status.grant.map(|granted| Grant::new(granted, &status.backend));
-        let link = auth.sign_in_link().filter(|_| status.signing_in);
-        let now = clock::system().unix_seconds();
-        terminal::say(&text(&settings, grant.as_ref(), &kept, link.as_deref(), now));
-        Ok(if grant.is_some() { ExitCode::SUCCESS } else { ExitCode::from(exit::SIGN_IN) })
+        let is_in = |state: &State| state.is_signed_in(now) || state.not_needed.is_some();
+        let good = !states.is_empty() && states.iter().all(|(_, state)| is_in(state));
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(exit::SIGN_IN) })
     })?
 }
 
-/// The state in words. `kept` says where tokens (would) lie; `link` is that of a sign-in under way.
-pub fn text(settings: &Settings, grant: Option<&Grant>, kept: &str, link: Option<&str>, now: u64) -> String {
-    let mut rows = vec![
-        ("server", settings.url.to_string()),
-        ("profile", settings.profile.clone()),
-        ("signed in", if grant.is_some() { "yes" } else { "no" }.to_owned()),
-    ];
-    match grant {
+async fn state(settings: &Arc<Settings>) -> State {
+    if settings.static_token.is_some() {
+        let why = "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is";
+        return State { not_needed: Some(why), ..State::default() };
+    }
+    if settings.oauth.client_credentials {
+        let why = "not needed: the client gets its tokens by itself, with --client-credentials";
+        return State { not_needed: Some(why), ..State::default() };
+    }
+    let auth = authorizer(settings, Store::ATTENDED);
+    let status = auth.status().await;
+    let issuer = status.grant.as_ref().map(|granted: &GrantSummary| granted.issuer.clone());
+    State {
+        grant: status.grant.map(|granted| Grant::new(granted, &status.backend)),
+        issuer: issuer.filter(|issuer| !issuer.is_empty()),
+        kept: grant::kept(&status.backend),
+        link: auth.sign_in_link().filter(|_| status.signing_in),
+        not_needed: None,
+        problem: status.store_problem,
+    }
+}
+
+/// The state in words.
+pub fn text(settings: &Settings, state: &State, now: u64, style: Style) -> String {
+    let signed_in = match (&state.grant, state.not_needed, &state.problem) {
+        (_, Some(why), _) => why.to_owned(),
+        (_, _, Some(_)) => style.attention("unknown: the store cannot be asked"),
+        (Some(grant), _, _) if grant.has_ended(now) => style.attention("no: it has ended"),
+        (Some(_), _, _) => style.good("yes"),
+        (None, _, _) => style.attention("no"),
+    };
+    let mut rows =
+        vec![("server", settings.url.to_string()), ("profile", settings.profile.clone()), ("signed in", signed_in)];
+    match &state.grant {
         Some(grant) => rows.extend(grant.rows(settings, now)),
-        None => {
+        None if state.not_needed.is_none() => {
             if let Some(client_id) = &settings.oauth.client_id {
                 rows.push(("client", client_id.clone()));
             }
-            rows.push(("tokens", format!("would be kept {kept}")));
+            rows.push(("tokens", format!("would be kept {}", state.kept)));
         }
+        None => {}
     }
-    let mut out = format!("{}\n{}", settings.service_name(), table(&rows));
-    match (grant, link) {
+    let mut out = format!("{}\n{}", style.strong(&settings.service_name()), style.table(&rows));
+    match (&state.grant, &state.link) {
         (None, Some(link)) => {
             out.push_str(&format!("\nA sign-in waits in the browser. This link opens its page again:\n\n{link}\n"));
         }
-        (None, None) => out.push_str(&format!("\nTo sign in: {}\n", settings.command("login"))),
+        (grant, None)
+            if grant.as_ref().is_none_or(|grant| grant.has_ended(now))
+                && state.not_needed.is_none()
+                && state.problem.is_none() =>
+        {
+            out.push_str(&format!("\nTo sign in: {}\n", settings.command("login")));
+        }
         _ => {}
     }
     out
 }
 
-fn without_sign_in(settings: &Settings) -> String {
-    let why = if settings.static_token.is_some() {
-        "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is"
-    } else {
-        "not needed: the client gets its tokens by itself, with --client-credentials"
-    };
-    let rows =
-        [("server", settings.url.to_string()), ("profile", settings.profile.clone()), ("signed in", why.to_owned())];
-    format!("{}\n{}", settings.service_name(), table(&rows))
+/// The state for programs; no secret, and no link.
+fn as_json(settings: &Settings, state: &State, now: u64) -> Value {
+    let grant = state.grant.as_ref();
+    json!({
+        "service": settings.service_name(),
+        "url": settings.url.as_str(),
+        "profile": settings.profile,
+        "signed_in": state.is_signed_in(now),
+        "sign_in_needed": !state.is_signed_in(now) && state.not_needed.is_none(),
+        "signing_in": state.link.is_some(),
+        "client_id": grant.and_then(|grant| grant.client_id.clone()).or_else(|| settings.oauth.client_id.clone()),
+        "issuer": state.issuer,
+        "person": grant.and_then(|grant| grant.person.clone()),
+        "scope": grant.and_then(|grant| grant.scope.clone()),
+        "expires_at": grant.and_then(|grant| grant.expires_at),
+        "expires_in": grant.and_then(|grant| grant.expires_at).map(|at| at.saturating_sub(now)),
+        "renews": grant.map(|grant| grant.renewable),
+        "token_store": settings.token_store.as_str(),
+        "problem": state.problem.as_ref().map(|problem| problem.id.entry().name),
+    })
 }
 
 #[cfg(test)]
@@ -83,31 +170,55 @@ mod tests {
         settings
     }
 
-    #[test]
-    fn signed_out_says_how_to_sign_in_with_the_settings_of_this_run() {
-        let text = text(&settings(), None, "in the keychain", None, 0);
-        assert!(text.contains("signed in  no\n"), "{text}");
-        assert!(text.ends_with("To sign in: planhat-mcp login --tenant demo\n"), "{text}");
-    }
-
-    #[test]
-    fn signed_in_shows_client_scope_validity_and_place() {
+    fn signed_in() -> State {
         let grant = Grant {
             client_id: Some("pk_1".to_owned()),
+            person: Some("Maja Lindqvist (maja@example.com)".to_owned()),
             scope: Some("inclusive".to_owned()),
             expires_at: Some(3_600),
             renewable: true,
             kept: "in the keychain (Secret Service)".to_owned(),
         };
-        let text = text(&settings(), Some(&grant), "", None, 0);
-        for words in ["signed in  yes", "pk_1", "inclusive", "for 60 minutes", "Secret Service", "Planhat (demo)"] {
-            assert!(text.contains(words), "{words} in {text}");
-        }
+        State { grant: Some(grant), ..State::default() }
     }
 
     #[test]
-    fn a_sign_in_under_way_shows_its_link() {
-        let text = text(&settings(), None, "in the keychain", Some("https://as.example.com/x"), 0);
+    fn signed_out_says_how_to_sign_in_with_the_settings_of_this_run() {
+        let state = State { kept: "in the keychain".to_owned(), ..State::default() };
+        let text = text(&settings(), &state, 0, Style::PLAIN);
+        assert!(text.contains("signed in  no\n"), "{text}");
+        assert!(text.ends_with("To sign in: planhat-mcp login --tenant demo\n"), "{text}");
+        assert_eq!(as_json(&settings(), &state, 0)["sign_in_needed"], true);
+    }
+
+    #[test]
+    fn signed_in_shows_client_person_scope_validity_and_place() {
+        let text = text(&settings(), &signed_in(), 0, Style::PLAIN);
+        for words in
+            ["signed in  yes", "pk_1", "Maja", "inclusive", "for 60 minutes", "Secret Service", "Planhat (demo)"]
+        {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+        let json = as_json(&settings(), &signed_in(), 600);
+        assert_eq!((&json["signed_in"], &json["expires_in"]), (&json!(true), &json!(3_000)));
+    }
+
+    #[test]
+    fn a_sign_in_that_has_ended_and_cannot_be_renewed_is_none() {
+        let mut state = signed_in();
+        state.grant = state.grant.map(|grant| Grant { renewable: false, ..grant });
+        let text = text(&settings(), &state, 3_601, Style::PLAIN);
+        assert!(text.contains("signed in  no: it has ended\n") && text.contains("To sign in: "), "{text}");
+        assert_eq!(as_json(&settings(), &state, 3_601)["signed_in"], false);
+        assert_eq!(as_json(&settings(), &signed_in(), 3_601)["signed_in"], true, "the next call renews it");
+    }
+
+    #[test]
+    fn a_sign_in_under_way_shows_its_link_to_people_alone() {
+        let state = State { link: Some("https://as.example.com/x".to_owned()), ..State::default() };
+        let text = text(&settings(), &state, 0, Style::PLAIN);
         assert!(text.ends_with("\n\nhttps://as.example.com/x\n"), "{text}");
+        let json = as_json(&settings(), &state, 0);
+        assert!(json["signing_in"] == true && !json.to_string().contains("as.example.com"), "{json}");
     }
 }

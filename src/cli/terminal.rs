@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::problem::Problem;
 
+use super::style::Style;
+
 /// Prints what a command was asked for.
 pub fn say(text: &str) {
     write(io::stdout().lock(), text);
@@ -30,6 +32,22 @@ pub fn clap(error: &clap::Error) {
     } else {
         say(&show(colors(&io::stdout())));
     }
+}
+
+/// How results are to be shown.
+pub fn style() -> Style {
+    Style::new(colors(&io::stdout()))
+}
+
+/// Asks whether to go on; nobody to be asked means no.
+pub fn confirm(question: &str) -> bool {
+    if !is_interactive() {
+        return false;
+    }
+    tell(question);
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// Whether somebody sits at stdin and can be asked.

@@ -123,9 +123,13 @@ impl Http {
         NetError::of(url, error, self.proxy_for(url).as_deref())
     }
 
+    pub(super) fn network(&self) -> &NetworkSettings {
+        &self.inner.network
+    }
+
     /// The proxy that requests to `url` go through, as far as the settings and the environment say, without user name and
     /// password.
-    fn proxy_for(&self, url: &Url) -> Option<String> {
+    pub fn proxy_for(&self, url: &Url) -> Option<String> {
         if url.scheme() != "https" {
             return None;
         }
@@ -164,6 +168,11 @@ impl Http {
 }
 
 fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Problem> {
+    builder(network, tls)?.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
+}
+
+/// How every connection is made.
+pub(super) fn builder(network: &NetworkSettings, tls: bool) -> Result<reqwest::ClientBuilder, Problem> {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -212,7 +221,7 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         })?;
         builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
     }
-    builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
+    Ok(builder)
 }
 
 #[cfg(test)]

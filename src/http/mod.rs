@@ -1,11 +1,16 @@
 //! Owns how the network is reached: the client (trust roots, proxy, time-outs), what a failed exchange is called, when
-//! a throttled request may go again, and the gate that a 429 closes.
+//! a throttled request may go again, the gate that a 429 closes, and a look at a connection for those who ask why there
+//! is none.
 
+pub mod certificate;
 pub mod client;
 pub mod error;
 pub mod gate;
+pub mod inspect;
 pub mod retry_after;
+pub mod skew;
 
 pub use client::{Answer, Bounds, Http};
 pub use error::{NetError, Step, host_of};
 pub use gate::Gate;
+pub use skew::Skew;

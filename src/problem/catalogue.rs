@@ -73,8 +73,8 @@ pub mod exit {
 /// The facts that problems carry and texts may name.
 #[rustfmt::skip]
 pub const FACTS: &[&str] = &[
-    "advice", "authorization_server", "callback_host", "client_id", "column", "command", "config_file", "content_type",
-    "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
+    "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
+    "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
     "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "origin",
     "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
@@ -164,6 +164,12 @@ catalogue! {
         CaFileUnusable,
         /// The system has no trusted certificate at all; fact `detail`.
         NoTrustRoots,
+        /// The certificate ends soon; facts `host`, `days`.
+        CertificateEndsSoon,
+        /// This machine's clock and the server's differ; facts `host`, `clock`.
+        ClockWrong,
+        /// The server's IPv6 addresses cannot be reached, its IPv4 addresses can; fact `host`.
+        Ipv6Unreachable,
         /// No answer within the budget; facts `host`, `seconds`. The effect is unknown.
         AnswerTimedOut,
         /// The connection broke after the request went out; fact `host`. The effect is unknown.
@@ -337,6 +343,20 @@ catalogue! {
         TokenUnusable,
         /// The client's private key cannot be used; facts `file`, `detail`.
         ClientKeyUnusable,
+        /// A client's configuration file names the bridge and cannot be read; facts `file`, `detail`.
+        ClientFileUnreadable,
+        /// A client's configuration file holds a secret; facts `file`, `place`.
+        SecretInClientFile,
+        /// A client starts a program that is not there; facts `file`, `path`.
+        ClientCommandMissing,
+        /// A client starts the bridge with settings that it refuses; facts `file`, `detail`.
+        ClientSettingsWrong,
+        /// No client starts the bridge as it is set here; facts `file`, `detail`.
+        ClientSettingsDiffer,
+        /// Something is to be removed, and nobody can be asked; facts `command`.
+        ConfirmationNeeded,
+        /// The report cannot be written; facts `file`, `detail`.
+        ReportFailed,
         /// No home directory is known.
         NoHome,
         /// The log file cannot be written; fact `file`.
@@ -384,6 +404,13 @@ impl ProblemId {
         }
     }
 
+    /// The problem that Planhat's authorization server has in mind, when these are its words.
+    pub fn in_words(text: &str) -> Option<Self> {
+        let text = text.to_lowercase();
+        let says = |words: &str| text.contains(words.trim_end_matches('.').to_lowercase().as_str());
+        PLANHAT_PAGE_ERRORS.iter().find(|(words, _)| says(words)).map(|(_, id)| *id)
+    }
+
     /// Whether a sign-in that failed like this fails again until somebody changes the configuration, here or at the server.
     pub const fn is_mended_by_settings(self) -> bool {
         matches!(
@@ -391,6 +418,10 @@ impl ProblemId {
             Self::PlanhatClientIdMissing
                 | Self::ClientIdMissing
                 | Self::SecretWithoutClientId
+                | Self::WrongEnvironment
+                | Self::RedirectUrlNotRegistered
+                | Self::NoPermissions
+                | Self::MissingPermissions
                 | Self::ClientSecretMissing
                 | Self::InvalidClient
                 | Self::ClientKeyUnusable

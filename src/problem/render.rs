@@ -8,7 +8,8 @@ use super::template::fill;
 use super::{Problem, ProblemId};
 
 /// Facts that are numbers in `data`.
-const NUMBERS: &[&str] = &["column", "limit", "line", "minutes", "port", "retry_after_seconds", "seconds", "status"];
+const NUMBERS: &[&str] =
+    &["column", "days", "limit", "line", "minutes", "port", "retry_after_seconds", "seconds", "status"];
 
 impl Problem {
     /// What happened.

@@ -54,9 +54,44 @@ impl StateDir {
         Note { path: self.file(name) }
     }
 
+    /// The notes called `name` of all profiles.
+    pub fn notes(dir: &Path, name: &str) -> Vec<Note> {
+        let end = format!(".{name}");
+        let is_one = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().ends_with(&end));
+        entries(dir).into_iter().filter(is_one).map(|path| Note { path }).collect()
+    }
+
+    /// Everything that lies here for this profile, locks included.
+    pub fn all(&self) -> Vec<PathBuf> {
+        let begin = format!("{}.", self.stem);
+        let is_ours = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // The gate is named after the profile itself, so that another profile's may begin in the same way.
+            name.starts_with(&begin) && !begins_with_longer_stem(&name, begin.len()) && !name.ends_with(".gate")
+        };
+        entries(&self.dir).into_iter().filter(is_ours).collect()
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{}.{name}", self.stem))
     }
+}
+
+/// Whether `name` begins with the stem of a profile whose name goes on after the first `from` bytes: `a.b-<hash>.x` is a
+/// file of `a.b`, not of `a`.
+fn begins_with_longer_stem(name: &str, from: usize) -> bool {
+    name.match_indices('-').filter(|(at, _)| *at >= from).any(|(at, _)| {
+        let Some(hash) = name.get(at + 1..at + 17).filter(|_| name[at + 17..].starts_with('.')) else { return false };
+        // A character that was replaced in the stem leaves no way to make sure; what is not surely ours stays.
+        name[from..at].contains('_') || hash == format!("{:016x}", fnv1a(&name.as_bytes()[..at]))
+    })
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    found.sort();
+    found
 }
 
 /// A number that every change of the store raises, so that nobody has to ask the keychain whether it changed.
@@ -158,6 +193,30 @@ mod tests {
         open();
         ProcessLock::try_acquire(&state.login_lock()).unwrap().unwrap();
         assert_eq!(mode(), 0o700);
+    }
+
+    #[test]
+    fn a_profile_has_its_own_files_and_not_those_of_one_with_a_longer_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for profile in ["a", "a.b", "a.B", "a-b", "ab"] {
+            let state = StateDir::new(dir.path(), profile);
+            state.generation().bump().unwrap();
+            state.note("list-0123456789abcdef.json").write(&1).unwrap();
+            drop(ProcessLock::try_acquire(&state.token_lock()).unwrap());
+            std::fs::write(dir.path().join(format!("{profile}.gate")), "1").unwrap();
+        }
+        for profile in ["a", "a.b", "a.B", "a-b", "ab"] {
+            let state = StateDir::new(dir.path(), profile);
+            let name = |name: &str| format!("{}.{name}", stem(profile));
+            let found: Vec<String> =
+                state.all().iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+            assert_eq!(
+                found,
+                [name("generation"), name("list-0123456789abcdef.json"), name("token.lock")],
+                "{profile}"
+            );
+        }
+        assert_eq!(StateDir::notes(dir.path(), "generation").len(), 5);
     }
 
     #[test]

@@ -6,6 +6,7 @@ Needs the program openssl. The tenant speaks plain HTTP, so a TLS front of Pytho
 
 import base64
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -157,6 +158,13 @@ def fails(home, problem, arguments, **environment):
         return error
 
 
+def checked(home, arguments, **environment):
+    """What `doctor` finds, by the names of its rows."""
+    done = parts.command(home, "doctor", "--json", *arguments, environment=home.environment(**environment))
+    expect(PASSWORD not in done.stdout + done.stderr, "doctor shows the proxy's password")
+    return {row["name"]: row for row in json.loads(done.stdout)["checks"]}
+
+
 def main():
     """Walks through all of it."""
     with Authority() as authority, Tenant() as tenant, Home() as home, Proxy() as proxy:
@@ -175,6 +183,14 @@ def main():
             step("without it the certificate is called untrusted, and the setting that helps is named")
             works(home, [*trusting, "--ipv4"], **token)
             step("--ipv4 works")
+            rows = checked(home, to, **token)
+            expect(rows["certificate"].get("problem") == "tls-untrusted", f"{rows['certificate']}")
+            expect("Interop CA" in str(rows["certificate"]["details"]), f"who issued it is not said: {rows['certificate']}")
+            expect(rows["tools"]["state"] == "skip", f"{rows['tools']}")
+            rows = checked(home, trusting, **token)
+            expect(rows["certificate"].get("problem") == "certificate-ends-soon", f"{rows['certificate']}")
+            expect(rows["tools"]["state"] == "ok", f"{rows['tools']}")
+            step("doctor names who issued a certificate that is not trusted, and one that ends soon")
 
             through = f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}"
             log = works(home, [*trusting, "--log-level", "trace"], **token, HTTPS_PROXY=through)
@@ -182,6 +198,10 @@ def main():
             expect(tenant.private_app_token.encode() not in proxy.seen, "the proxy sees no token")
             expect(PASSWORD not in log, "the password is in no log")
             step("a proxy with a password is taken from the environment, and sees no token")
+            rows = checked(home, trusting, **token, HTTPS_PROXY=through)
+            expect(f"127.0.0.1:{proxy.port}" in rows["proxy"]["text"], f"{rows['proxy']}")
+            expect(rows["tools"]["state"] == "ok", f"{rows['tools']}")
+            step("doctor goes through it, and names it without the password")
             home.configure(proxy=through, ca_file=str(authority.certificate))
             proxy.asked.clear()
             works(home, to, **token)
@@ -198,12 +218,17 @@ def main():
             step("a proxy that refuses is named, without the password")
             fails(home, "proxy-failed", trusting, **token, HTTPS_PROXY=f"http://127.0.0.1:{parts.free_port()}")
             step("a proxy that is not there is named")
+            rows = checked(home, trusting, **token, HTTPS_PROXY=f"http://127.0.0.1:{parts.free_port()}")
+            expect(rows["connection"].get("problem") == "proxy-failed", f"{rows['connection']}")
+            step("doctor says that it is the proxy")
             works(home, ["--url", tenant.url, "--token-store", "file"], **token, HTTP_PROXY=through, ALL_PROXY=through)
             expect(not proxy.asked, "plain http stays on this machine")
             step("plain http to this machine goes through no proxy")
         with TlsFront(authority.context("old", "-days", "-1"), tenant.url) as front:
             to = ["--url", front.url(), "--token-store", "file", "--ca-file", str(authority.certificate)]
             fails(home, "tls-expired", to, **token)
+            rows = checked(home, to, **token)
+            expect(rows["certificate"].get("problem") == "tls-expired", f"{rows['certificate']}")
             step("an expired certificate is called expired")
         fails(home, "ca-file-unusable", ["--url", "https://127.0.0.1:1/mcp", "--ca-file", os.devnull], **token)
         step("a CA file without a certificate is named")

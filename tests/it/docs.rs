@@ -1,11 +1,11 @@
-//! `docs/troubleshooting.md` is what the catalogue says. To write it anew after a change of the catalogue:
+//! The catalogue is used, and `docs/troubleshooting.md` is what it says. To write it anew after a change of the catalogue:
 //! `UPDATE_DOCS=1 cargo test --test it troubleshooting`.
 
 use std::fmt::Write;
 use std::path::Path;
 
-use planhat_mcp::problem::Problem;
 use planhat_mcp::problem::catalogue::{AREAS, PLANHAT_PAGE_ERRORS};
+use planhat_mcp::problem::{Problem, ProblemId};
 
 fn troubleshooting() -> String {
     let mut out = "# Troubleshooting\n\n\
@@ -42,4 +42,32 @@ fn troubleshooting_is_what_the_catalogue_says() {
     }
     let found = std::fs::read_to_string(&file).expect("docs/troubleshooting.md is there").replace("\r\n", "\n");
     assert!(found == wanted, "docs/troubleshooting.md is out of date; see the head of this file");
+}
+
+/// Raised when another user signs in while requests wait; that is not done yet.
+const NOT_YET: &[ProblemId] = &[ProblemId::NewSignIn];
+
+#[test]
+fn every_problem_of_the_catalogue_is_raised_somewhere() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut text = String::new();
+    for file in crate::layout::rust_files(&source) {
+        if !file.starts_with(source.join("problem")) {
+            let whole = std::fs::read_to_string(&file).expect("readable");
+            // What only a test raises is met by nobody.
+            text.push_str(whole.split("#[cfg(test)]\nmod tests").next().unwrap_or_default());
+        }
+    }
+    let by_status =
+        |id: ProblemId| (400..600).any(|s| ProblemId::of_status(s, true) == id || ProblemId::of_status(s, false) == id);
+    let by_words = |id: ProblemId| PLANHAT_PAGE_ERRORS.iter().any(|(_, one)| *one == id);
+    let named = |id: ProblemId| {
+        let name = format!("Id::{id:?}");
+        let ends = |at: usize| !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric());
+        text.match_indices(&name).any(|(at, _)| ends(at))
+    };
+    for id in ProblemId::ALL {
+        let raised = named(*id) || by_status(*id) || by_words(*id) || NOT_YET.contains(id);
+        assert!(raised, "nothing raises {id:?}: raise it where it belongs, or remove it");
+    }
 }

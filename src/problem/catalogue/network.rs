@@ -51,6 +51,21 @@ super::entries! {
         cause "The package with the certificates is missing, or SSL_CERT_FILE or SSL_CERT_DIR points to nothing.",
         fix "Install the ca-certificates package, correct SSL_CERT_FILE, or give a PEM file with --ca-file.",
         model "The system has no trusted certificates, so nothing can be sent. Tell the user.";
+    CertificateEndsSoon = "certificate-ends-soon", code REMOTE, exit REMOTE,
+        what "The certificate of [{host}|the server] is valid for [{days} days|a short time] more.",
+        cause "Certificates are usually renewed well before their end, so the renewal may have failed.",
+        fix "Tell the server's operator, unless it is renewed by itself.",
+        model "The server's certificate ends soon. Nothing needs to be done now.";
+    ClockWrong = "clock-wrong", code REMOTE, exit REMOTE,
+        what "This machine's clock and that of [{host}|the server] do not agree.[ {clock}.]",
+        cause "The date, the time or the time zone of this machine is wrong, or the server's is.",
+        fix "Let the system set date and time by itself (over the network), then try again. With a wrong clock certificates look expired, and signed requests and fresh tokens are refused.",
+        model "This machine's clock is wrong.[ {clock}.] Tell the user to correct date and time.";
+    Ipv6Unreachable = "ipv6-unreachable", code REMOTE, exit REMOTE,
+        what "The IPv6 addresses of [{host}|the server] cannot be reached, its IPv4 addresses can.",
+        cause "The network announces IPv6 and does not carry it, which some routers and VPNs do.",
+        fix "Connections work, some of them after a wait. To do without the wait, set --ipv4 (ipv4 = true in the configuration file).",
+        model "Connections are slow because IPv6 leads nowhere on this network. The user can set --ipv4.";
     AnswerTimedOut = "answer-timed-out", code REMOTE, exit REMOTE,
         what "[{host}|The server] did not answer in time[ ({seconds} s)].",
         cause "The request was sent, and may still be worked on.",

@@ -56,6 +56,41 @@ super::entries! {
         cause "[The file is {file}|No file is set with --client-key].",
         fix "Give a PEM file with --client-key that holds a private key without a password, readable by you only, and with --client-key-alg what it signs with.",
         model "The client's private key cannot be used. Tell the user to check --client-key and --client-key-alg.";
+    ClientFileUnreadable = "client-file-unreadable", code INTERNAL_ERROR, exit USAGE,
+        what "The client's configuration file[ {file}] names planhat-mcp, but cannot be understood[: {detail}].",
+        cause "A comma, a quote or a bracket is missing or too many, or the file is not readable by you.",
+        fix "Open the file in an editor that checks its form, and correct the place; until then the client starts no server from it.",
+        model "The client's configuration file is broken[: {detail}]. Tell the user to correct it.";
+    SecretInClientFile = "secret-in-client-file", code INTERNAL_ERROR, exit USAGE,
+        what "A secret stands in the client's configuration file[ {file}][, as {place}].",
+        cause "Whoever can read the file, a backup of it, or the repository that it is in can use the secret.",
+        fix "Remove it there. A client secret is stored once, in the keychain, by `planhat-mcp login --client-secret-file -`; an access token by `planhat-mcp login --token-from-stdin`. If others may have read the file, replace the secret.",
+        model "A secret stands in the client's configuration file. Tell the user to store it with planhat-mcp login and to remove it there.";
+    ClientCommandMissing = "client-command-missing", code INTERNAL_ERROR, exit USAGE,
+        what "The program that the client's configuration file[ {file}] starts is not there[: {path}].",
+        cause "It was moved or removed, or it lies in a folder in which the client does not look.",
+        fix "Write the whole path of planhat-mcp into the file as the command: `which planhat-mcp` shows it, on Windows `where planhat-mcp`. Then restart the client.",
+        model "The client starts a program that is not there. Tell the user to correct the path in the client's configuration.";
+    ClientSettingsWrong = "client-settings-wrong", code INTERNAL_ERROR, exit USAGE,
+        what "The client's configuration file[ {file}] starts planhat-mcp with settings that it refuses[: {detail}].",
+        cause "An option or a variable is misspelled, out of date, or has a value that is not possible.",
+        fix "Correct the arguments and variables in that file, then restart the client. `planhat-mcp --help` explains each option.",
+        model "The client starts planhat-mcp with settings that it refuses[: {detail}]. Tell the user to correct them.";
+    ClientSettingsDiffer = "client-settings-differ", code INTERNAL_ERROR, exit USAGE,
+        what "No client starts planhat-mcp with the settings of this check.[ {detail}.]",
+        cause "A sign-in counts for one server, profile and client id, so the clients would not share this one.",
+        fix "Check the clients as they are set: repeat this command with their options. Or give them the options that were given here, or put what all of them need into the configuration file.",
+        model "The client and this check use different settings. Tell the user to make them agree.";
+    ConfirmationNeeded = "confirmation-needed", code INTERNAL_ERROR, exit USAGE,
+        what "Nothing was removed.",
+        cause "Removing needs a confirmation, and there was none.",
+        fix "Run `[{command}|planhat-mcp reset]` in a terminal and answer y, or add --yes.",
+        model "Nothing was removed, because nobody confirmed it.";
+    ReportFailed = "report-failed", code INTERNAL_ERROR, exit STORAGE,
+        what "The report could not be written[ to {file}][: {detail}].",
+        cause "The folder does not exist, or you may not write there.",
+        fix "Name another file: `planhat-mcp doctor --report FILE`, or - to print it.",
+        model "The report could not be written. Tell the user to name another file.";
     NoHome = "no-home", code INTERNAL_ERROR, exit USAGE,
         what "This account has no home directory, so there is no place for configuration and state.",
         cause "HOME is not set, and the system knows no home directory for the user.",

@@ -108,14 +108,14 @@ super::entries! {
         model "The client secret is missing. Tell the user to store it with planhat-mcp login --client-secret-file, or to set PLANHAT_MCP_CLIENT_SECRET.";
     InvalidClient = "invalid-client", code SIGN_IN, exit SIGN_IN,
         what "The authorization server does not accept this client[ ({client_id})].[ It said: {error_description}.]",
-        cause "The client secret is wrong, was replaced, or belongs to another client id; or the client was removed.",
+        cause "The client id does not exist there, or its secret is wrong, was replaced, or belongs to another client id.[ {clock}.]",
         fix "Compare client id and secret with the OAuth Client (for Planhat in the App Center), set both anew, and sign in again with `[{command}|planhat-mcp login]`.",
         model "The server does not accept the configured client id and secret. Tell the user to check both; repeating does not help.";
     RedirectUrlNotRegistered = "redirect-url-not-registered", code SIGN_IN, exit SIGN_IN,
         what "The redirect URL[ {redirect_url}] is not registered for this client.",
         cause "The server compares it letter by letter with the registered ones: 127.0.0.1 and localhost differ, and so do ports.",
-        fix "A Planhat admin adds exactly [{redirect_url}|the redirect URL that planhat-mcp config shows] to the OAuth Client's Redirect URLs in the App Center. Or use --callback-host and --callback-port to match one that is registered.",
-        model "The redirect URL is not registered. Tell the user that a Planhat admin must add exactly [{redirect_url}|the URL that planhat-mcp config shows] to the OAuth Client's Redirect URLs.";
+        fix "Whoever administers the app (for Planhat: an admin, in the App Center, under Redirect URLs of the OAuth Client) adds exactly [{redirect_url}|the redirect URL that planhat-mcp config shows]. Or use --callback-host and --callback-port to match one that is registered.",
+        model "The redirect URL is not registered. Tell the user that whoever administers the app (for Planhat: an admin, in the App Center) must add exactly [{redirect_url}|the URL that planhat-mcp config shows] to its redirect URLs.";
     RegistrationRefused = "registration-refused", code SIGN_IN, exit SIGN_IN,
         what "The authorization server[ {issuer}] does not register this program[: {error}][ ({error_description})][ (HTTP {status})].",
         cause "It may register only programs that it knows, or want an administrator to do it.",
@@ -178,12 +178,12 @@ super::entries! {
         model "The authorization server's answer could not be used. Try again later; tell the user if it goes on.";
     CodeRejected = "code-rejected", code SIGN_IN, exit SIGN_IN,
         what "The authorization server did not accept the sign-in's code.[ It said: {error_description}.]",
-        cause "The code was used already or is too old, or this machine's clock is wrong.",
+        cause "The code was used already or is too old, or this machine's clock is wrong.[ {clock}.]",
         fix "Sign in again with `[{command}|planhat-mcp login]`, and complete it without a long pause.",
         model "The sign-in's code was not accepted. Ask the user to sign in again.";
     GrantExpired = "grant-expired", code SIGN_IN, exit SIGN_IN,
         what "The sign-in[ to {service}] is no longer valid.[ The server said: {detail}.]",
-        cause "It has expired, or the app was disconnected in the user's profile or by an admin.",
+        cause "It has expired, or the app was disconnected in the user's profile or by an admin.[ {clock}.]",
         fix "Sign in again: `[{command}|planhat-mcp login]`.",
         model "The user's sign-in has expired or was withdrawn. They have to sign in again.[ Link: {link} .]";
     TokenRejected = "token-rejected", code SIGN_IN, exit SIGN_IN,

@@ -57,3 +57,41 @@ fn a_refusal_by_status_is_explained_in_planhats_own_terms_when_it_is_planhat() {
     assert_eq!(ProblemId::of_status(503, true), ProblemId::PlanhatServerError);
     assert_eq!(ProblemId::of_status(418, true), ProblemId::HttpStatus);
 }
+
+/// What Planhat's help centre says of each error that people meet, in the terms that lead out of it.
+#[test]
+fn each_error_that_planhat_documents_has_its_cause_and_its_way_out() {
+    use ProblemId as Id;
+    for (id, person, model) in [
+        (
+            Id::WrongEnvironment,
+            &["ws.planhatdemo.com", "https://api.planhat.com/v1/mcp", "--tenant demo"][..],
+            "--tenant",
+        ),
+        (Id::RedirectUrlNotRegistered, &["Redirect URLs", "exactly", "letter by letter", "App Center"], "App Center"),
+        (Id::NoPermissions, &["Permissions tab", "Role", "admin", "App Center"], "App Center"),
+        (Id::MissingPermissions, &["\"default\"", "\"inclusive\""], "\"inclusive\""),
+        (Id::PlanhatForbidden, &["App Center", "Role", "authorized again", "sign in again"], "sign in again"),
+        (Id::PlanhatNotFound, &["get_model_actions", "get_model_action_parameters"], "get_model_action_parameters"),
+        (Id::PlanhatBadRequest, &["get_model_action_parameters", "required fields"], "get_model_action_parameters"),
+        (Id::RateLimited, &["Try again later"], "Wait"),
+        (Id::PlanhatServerError, &["report it to Planhat"], "check before repeating"),
+        (Id::PlanhatStaticTokenRejected, &["Private App", "revoked", "active"], "Private App"),
+    ] {
+        let entry = id.entry();
+        let text = format!("{} {} {}", entry.what, entry.cause, entry.fix);
+        for words in person {
+            assert!(text.contains(words), "{}: {words} in {text}", entry.name);
+        }
+        assert!(entry.model.contains(model), "{}: {model} in {}", entry.name, entry.model);
+    }
+}
+
+#[test]
+fn planhats_own_words_are_recognised_wherever_they_stand() {
+    for (words, id) in PLANHAT_PAGE_ERRORS {
+        assert_eq!(ProblemId::in_words(&format!("<p>{}</p>", words.to_uppercase())), Some(*id));
+        assert_eq!(ProblemId::in_words(words.trim_end_matches('.')), Some(*id));
+    }
+    assert_eq!(ProblemId::in_words("The user denied the request."), None);
+}

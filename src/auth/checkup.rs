@@ -1,0 +1,248 @@
+//! What `doctor` asks of signing in: each step of its own, with nothing started, stored or changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::authorize::Request;
+use super::authorizer::Authorizer;
+use super::callback::Callback;
+use super::client::{AuthMethod, Client, ClientOrigin};
+use super::discovery::{self, Asked, Discovered};
+use super::metadata::Flow;
+use super::scope;
+use crate::config::CallbackSettings;
+use crate::http::{Answer, Bounds};
+use crate::problem::{Problem, ProblemId};
+use crate::store::ProcessLock;
+
+/// Authorization pages are read for the words of a refusal.
+const PAGE: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(8) };
+
+/// The way to the authorization server.
+#[derive(Debug)]
+pub struct Way {
+    /// Each place that was asked, in order.
+    pub asked: Vec<Asked>,
+    /// What was found in the end.
+    pub found: Result<Discovered, Problem>,
+}
+
+/// As whom a sign-in would be made.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The client, where it is known already; `None`: the next sign-in registers one.
+    pub client: Option<Client>,
+    /// Where the browser would come back to.
+    pub callback: CallbackSettings,
+}
+
+/// What the authorization page says to somebody who is not signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageSays {
+    /// It refuses the client id, the redirect URL or what is asked for.
+    Refused(Problem),
+    /// It sends the person on to sign in: nothing is refused so far.
+    GoesOn,
+    /// It shows a page in which no known refusal stands.
+    Unknown(StatusCode),
+}
+
+impl Identity {
+    /// How the client came to its id, in words.
+    pub fn origin(&self) -> &'static str {
+        match self.client.as_ref().map(|client| client.origin) {
+            Some(ClientOrigin::Given) => "given by the settings",
+            Some(ClientOrigin::Document) => "a metadata document",
+            Some(ClientOrigin::Registered { .. }) => "registered by this program",
+            None => "the next sign-in registers one",
+        }
+    }
+
+    /// What it proves itself with, in words.
+    pub fn proof(&self) -> &'static str {
+        match &self.client {
+            Some(client) if client.key.is_some() => "with a private key",
+            Some(client) if client.secret.is_some() => "with a secret",
+            Some(client) if client.method == Some(AuthMethod::None) || !client.lacks_secret() => "a public client",
+            Some(_) => "without a secret",
+            None => "",
+        }
+    }
+}
+
+impl Authorizer {
+    /// Whether tokens are had without a person.
+    pub fn needs_no_person(&self) -> bool {
+        self.is_machine()
+    }
+
+    /// Looks for the authorization server, as a sign-in would.
+    pub async fn check_way(&self) -> Way {
+        let flow = if self.is_machine() { Flow::Client } else { Flow::Code };
+        let challenge = self.learn_challenge().await;
+        let mut asked = Vec::new();
+        let found = discovery::discover_by_steps(&self.http, &self.settings, &challenge, flow, &mut asked).await;
+        Way { asked, found: found.map_err(|error| self.explain(error.into())) }
+    }
+
+    /// As whom a sign-in at this server would be made.
+    pub async fn check_identity(&self, found: &Discovered) -> Result<Identity, Problem> {
+        let settings = &self.settings.oauth.callback;
+        let client = self.known_client(found).await.map_err(|error| self.explain(error.into()))?;
+        if client.is_none() && found.server.registration_endpoint.is_none() {
+            return Err(self.explain(self.client_id_missing(found)));
+        }
+        let port = match client.as_ref().map(|client| client.origin) {
+            Some(ClientOrigin::Registered { port }) => port,
+            _ => settings.port,
+        };
+        Ok(Identity { client, callback: CallbackSettings { port, ..settings.clone() } })
+    }
+
+    /// Whether the port of the redirect URL can be had now; `Ok(false)`: another sign-in of this program has it.
+    pub async fn check_port(&self, callback: &CallbackSettings) -> Result<bool, Problem> {
+        if ProcessLock::is_held(&self.files.port_lock(callback.port))? {
+            return Ok(false);
+        }
+        Callback::bind(callback).map(|_| true).map_err(|problem| self.explain(problem))
+    }
+
+    /// Asks the authorization page as a browser would that nobody is signed in with; no redirect is followed. What is sent
+    /// is a request that nobody could use the answer of: its verifier is thrown away.
+    pub async fn check_page(&self, found: &Discovered, identity: &Identity) -> Result<PageSays, Problem> {
+        let Some(client) = &identity.client else { return Ok(PageSays::GoesOn) };
+        let redirect_url = identity.callback.redirect_url();
+        let scope = scope::choose(&self.settings, &self.learn_challenge().await, found, Flow::Code);
+        let asked = Request::new(&self.settings, found, client, &redirect_url, scope.as_deref())?;
+        let mut request = reqwest::Request::new(Method::GET, asked.link.clone());
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
+        let answer = self.http.exchange(request, PAGE).await?;
+        let says = read_page(&asked.link, &redirect_url, &answer);
+        Ok(match says {
+            PageSays::Refused(problem) => PageSays::Refused(self.explain(problem.with("client_id", &client.id))),
+            says => says,
+        })
+    }
+
+    /// Whether records can be written to the store and read from it.
+    pub async fn check_store(&self) -> Result<(), Problem> {
+        self.store.check().await.map_err(|error| self.explain(error.into()))
+    }
+
+    /// The same authorizer's token, whether or not there is one; never starts a sign-in.
+    pub async fn has_token(self: &Arc<Self>) -> bool {
+        self.settings.static_token.is_some() || self.is_machine() || self.status().await.grant.is_some()
+    }
+}
+
+/// What an authorization page says, as far as it can be read.
+fn read_page(link: &Url, redirect_url: &str, answer: &Answer) -> PageSays {
+    if answer.status.is_redirection() {
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let Some(target) = location.and_then(|location| link.join(location).ok()) else {
+            return PageSays::Unknown(answer.status);
+        };
+        // Straight back with an error (RFC 6749, 4.1.2.1), or on to a page of the server's own, which may say it too.
+        let fields: Vec<(String, String)> = target.query_pairs().into_owned().collect();
+        let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        return match (field("error"), field("error_description")) {
+            (None, _) if target.as_str().starts_with(redirect_url) => PageSays::GoesOn,
+            (None, _) => known_words(target.query().unwrap_or_default()).map_or(PageSays::GoesOn, PageSays::Refused),
+            (Some(error), description) => PageSays::Refused(refusal(error, description)),
+        };
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    if let Some(problem) = known_words(&text) {
+        return PageSays::Refused(problem);
+    }
+    if answer.status.is_client_error()
+        && let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.body)
+        && let Some(error) = json["error"].as_str()
+    {
+        return PageSays::Refused(refusal(error, json["error_description"].as_str()));
+    }
+    match CODES.iter().find(|code| answer.status.is_client_error() && text.contains(**code)) {
+        Some(code) => PageSays::Refused(refusal(code, None)),
+        None => PageSays::Unknown(answer.status),
+    }
+}
+
+/// Error codes that stand on the pages of many servers, and are no words that a page would hold by chance.
+const CODES: [&str; 5] =
+    ["invalid_redirect_uri", "redirect_uri_mismatch", "invalid_client", "unauthorized_client", "invalid_scope"];
+
+fn known_words(text: &str) -> Option<Problem> {
+    ProblemId::in_words(text).map(Problem::new)
+}
+
+fn refusal(error: &str, description: Option<&str>) -> Problem {
+    let by_words = description.and_then(ProblemId::in_words);
+    let id = by_words.unwrap_or(match error {
+        "invalid_redirect_uri" | "redirect_uri_mismatch" => ProblemId::RedirectUrlNotRegistered,
+        "invalid_client" | "unauthorized_client" => ProblemId::InvalidClient,
+        "invalid_scope" => ProblemId::InvalidScope,
+        "access_denied" => ProblemId::AccessDenied,
+        _ => ProblemId::AuthorizationFailed,
+    });
+    let problem = Problem::new(id).with("error", error);
+    match description {
+        Some(text) => problem.with("error_description", text),
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    const BACK: &str = "http://127.0.0.1:7526/callback";
+
+    fn says(status: u16, location: Option<&str>, body: &str) -> PageSays {
+        let mut headers = HeaderMap::new();
+        if let Some(location) = location {
+            headers.insert(LOCATION, location.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        let link = Url::parse("https://ws.example/oauth/authorize?x=1").unwrap();
+        read_page(&link, BACK, &Answer { status, headers, body: body.as_bytes().to_vec() })
+    }
+
+    fn refused(status: u16, location: Option<&str>, body: &str) -> ProblemId {
+        match says(status, location, body) {
+            PageSays::Refused(problem) => problem.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_recognised_wherever_a_server_says_it() {
+        use ProblemId as Id;
+        let page = "<p role=alert>Invalid client_id: OAuth client not found.</p>";
+        assert_eq!(refused(400, None, page), Id::WrongEnvironment);
+        assert_eq!(refused(200, None, page), Id::WrongEnvironment);
+        let text = "Invalid redirect_uri: not registered for this client.";
+        assert_eq!(refused(400, None, text), Id::RedirectUrlNotRegistered);
+        let back = format!("{BACK}?error=invalid_scope&state=x");
+        assert_eq!(refused(303, Some(&back), ""), Id::InvalidScope);
+        assert_eq!(refused(302, Some("/error?error=invalid_client"), ""), Id::InvalidClient);
+        assert_eq!(refused(400, None, r#"{"error":"unauthorized_client"}"#), Id::InvalidClient);
+        assert_eq!(refused(400, None, "<pre>error: invalid_redirect_uri</pre>"), Id::RedirectUrlNotRegistered);
+        assert_eq!(refused(400, None, r#"{"error":"invalid_request"}"#), Id::AuthorizationFailed);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_neither_a_refusal_nor_a_consent() {
+        assert_eq!(says(200, None, "<div id=app></div>"), PageSays::Unknown(StatusCode::OK));
+        assert_eq!(says(200, None, "learn about invalid_scope here"), PageSays::Unknown(StatusCode::OK));
+        assert_eq!(says(503, None, ""), PageSays::Unknown(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(says(302, None, ""), PageSays::Unknown(StatusCode::FOUND));
+        assert_eq!(says(302, Some("/login?next=x"), ""), PageSays::GoesOn);
+        assert_eq!(says(303, Some(&format!("{BACK}?code=canary&state=x")), ""), PageSays::GoesOn);
+    }
+}

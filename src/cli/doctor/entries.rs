@@ -1,0 +1,179 @@
+//! Finds the bridge in a client's file. Files of other programs are read only, within bounds, and of an entry nothing is
+//! kept but what starts the bridge.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Larger files are not looked at; histories of clients grow.
+const LARGEST: u64 = 32 * 1024 * 1024;
+/// How deep the lists of servers may lie.
+const DEEPEST: usize = 6;
+/// What such lists are called.
+const LISTS: [&str; 3] = ["mcpServers", "servers", "mcp_servers"];
+/// The name of the program.
+const PROGRAM: &str = "planhat-mcp";
+
+/// How a client starts the bridge. May hold secrets, so there is no `Debug`.
+pub struct Entry {
+    /// What the client calls the server.
+    pub name: String,
+    /// The program.
+    pub command: String,
+    /// What follows the name of the bridge.
+    pub arguments: Vec<String>,
+    /// Variables that are added.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The entries of a file that start the bridge; none when the file is not there or does not name it.
+///
+/// # Errors
+/// What is wrong with a file that names the bridge and cannot be understood.
+pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
+    let Ok(file) = File::open(path) else { return Ok(Vec::new()) };
+    let mut bytes = Vec::new();
+    if file.take(LARGEST + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > LARGEST {
+        return Ok(Vec::new());
+    }
+    if memchr::memmem::find(&bytes, PROGRAM.as_bytes()).is_none() {
+        return Ok(Vec::new());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let is_toml = path.extension().is_some_and(|end| end == "toml");
+    let value: Value = if is_toml {
+        // The whole message would quote the line.
+        toml::from_str(text).map_err(|error| format!("{}{}", error.message().trim(), place(text, error.span())))?
+    } else {
+        serde_json::from_str(&plain_json(text))
+            .map_err(|error| format!("it is no JSON at line {}, column {}", error.line(), error.column()))?
+    };
+    let mut found = Vec::new();
+    collect(&value, 0, &mut found);
+    Ok(found)
+}
+
+fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
+    let before = span.and_then(|span| text.get(..span.start));
+    before.map_or_else(String::new, |before| format!(" at line {}", before.matches('\n').count() + 1))
+}
+
+fn collect(value: &Value, depth: usize, found: &mut Vec<Entry>) {
+    let Value::Object(members) = value else { return };
+    for (key, member) in members {
+        match member {
+            Value::Object(servers) if LISTS.contains(&key.as_str()) => {
+                found.extend(servers.iter().filter_map(|(name, server)| entry(name, server)));
+            }
+            Value::Object(_) if depth < DEEPEST => collect(member, depth + 1, found),
+            _ => {}
+        }
+    }
+}
+
+fn entry(name: &str, server: &Value) -> Option<Entry> {
+    let command = server["command"].as_str()?;
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut arguments = texts(&server["args"]);
+    if !is_bridge(command) {
+        // Started by another program: `env`, a shell, a sandbox.
+        let at = arguments.iter().position(|argument| is_bridge(argument))?;
+        arguments.drain(..=at);
+    }
+    let environment = server["env"].as_object().into_iter().flatten();
+    let environment = environment.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    Some(Entry { name: name.to_owned(), command: command.to_owned(), arguments, environment: environment.collect() })
+}
+
+fn is_bridge(word: &str) -> bool {
+    let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    name == PROGRAM || name.eq_ignore_ascii_case("planhat-mcp.exe")
+}
+
+/// JSON without the comments and trailing commas that some clients allow; places stay the same.
+fn plain_json(text: &str) -> String {
+    let mut out: Vec<char> = text.chars().collect();
+    let (mut at, mut comma) = (0, None);
+    while at < out.len() {
+        match (out[at], out.get(at + 1)) {
+            ('"', _) => {
+                comma = None;
+                at += 1;
+                while at < out.len() && out[at] != '"' {
+                    at += if out[at] == '\\' { 2 } else { 1 };
+                }
+            }
+            ('/', Some('/')) => {
+                while at < out.len() && out[at] != '\n' {
+                    out[at] = ' ';
+                    at += 1;
+                }
+            }
+            ('/', Some('*')) => {
+                let end = (at + 2..out.len()).find(|i| out[*i] == '/' && out[i - 1] == '*' && *i > at + 2);
+                let end = end.unwrap_or(out.len() - 1);
+                out[at..=end].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
+                at = end;
+            }
+            (',', _) => comma = Some(at),
+            ('}' | ']', _) => {
+                if let Some(comma) = comma.take() {
+                    out[comma] = ' ';
+                }
+            }
+            (c, _) if c.is_whitespace() => {}
+            _ => comma = None,
+        }
+        at += 1;
+    }
+    out.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_as(name: &str, text: &str) -> Result<Vec<Entry>, String> {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("writable");
+        read(&path)
+    }
+
+    fn names(name: &str, text: &str) -> Vec<String> {
+        let entries = read_as(name, text).unwrap_or_else(|why| panic!("{why}"));
+        entries.into_iter().map(|entry| format!("{}: {}", entry.name, entry.arguments.join(" "))).collect()
+    }
+
+    #[test]
+    fn the_bridge_is_found_in_the_file_of_each_client() {
+        let desktop = r#"{"mcpServers":{"other":{"command":"npx"},"planhat":{"command":"/opt/planhat-mcp","args":["--tenant","demo"]}}}"#;
+        assert_eq!(names("claude_desktop_config.json", desktop), ["planhat: --tenant demo"]);
+        let code = r#"{"projects":{"/work":{"mcpServers":{"p":{"command":"C:\\bin\\planhat-mcp.exe"}}}}}"#;
+        assert_eq!(names(".claude.json", code), ["p: "]);
+        let vscode = "{ // mine\n \"servers\": { \"p\": { \"command\": \"env\", /* odd, */ \"args\": [\"A=1\", \"planhat-mcp\", \"--url\", \"https://x/*,]*/\",], }, },\n}";
+        assert_eq!(names("mcp.json", vscode), ["p: --url https://x/*,]*/"]);
+        let codex = "[mcp_servers.planhat]\ncommand = \"planhat-mcp\"\nargs = [\"--ipv4\"]\n[mcp_servers.planhat.env]\nA = \"b\"\n";
+        assert_eq!(names("config.toml", codex), ["planhat: --ipv4"]);
+    }
+
+    #[test]
+    fn a_file_that_does_not_name_the_bridge_is_nobodys_business_even_when_it_is_broken() {
+        assert!(read_as("a.json", "{broken").is_ok_and(|found| found.is_empty()));
+        assert!(read(Path::new("/nonexistent/mcp.json")).is_ok_and(|found| found.is_empty()));
+        assert!(read_as("a.json", r#"{"history":["planhat-mcp"]}"#).is_ok_and(|found| found.is_empty()));
+    }
+
+    #[test]
+    fn a_broken_file_that_names_it_is_told_by_its_place_without_quoting_it() {
+        let why = read_as("a.json", "{\n \"x\": \"canary\" \"planhat-mcp\"").err().expect("broken");
+        assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
+        let why = read_as("a.toml", "a = 1\nplanhat-mcp = canary\n").err().expect("broken");
+        assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
+    }
+}

@@ -1,0 +1,169 @@
+//! `planhat-mcp doctor`: follows the way from the settings to a list of tools, and says of each step whether it works, and
+//! if not, what to do.
+//!
+//! A file for each group of checks: [`clients`] (with [`places`] and [`entries`]), [`network`], [`storage`], [`sign_in`],
+//! [`server`]; [`row`] shows them, [`report`] writes them down. Nothing is started or changed, except that the token store
+//! is tried out with a record of no worth.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::DoctorArgs;
+use super::style::Style;
+use super::{block_on, terminal};
+use crate::auth::{Authorizer, Challenge};
+use crate::clock;
+use crate::config::key::Key;
+use crate::config::{Loaded, Settings};
+use crate::http::Http;
+use crate::problem::Problem;
+use crate::store::Store;
+
+mod clients;
+mod entries;
+mod network;
+mod places;
+mod report;
+pub mod row;
+mod server;
+mod sign_in;
+mod storage;
+
+use places::Folders;
+use row::{Group, Row};
+
+/// How long the keychain may take; a person may have to answer its question.
+const STORE: Duration = Duration::from_secs(15);
+
+/// Checks, and shows what was found.
+pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCode, Problem> {
+    if !how.json && how.report.is_none() && terminal::is_interactive() {
+        terminal::tell("Checking; this takes a few seconds.\n");
+    }
+    let folders = Folders::of_this_user();
+    let home = folders.as_ref().map(|folders| folders.home.clone());
+    let mut groups = block_on(check(loaded.as_ref(), folders))?;
+    if let Some(home) = home.as_deref().and_then(Path::to_str).filter(|home| home.len() > 1) {
+        groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| row.shorten(home));
+    }
+    let loaded = loaded.as_ref().ok();
+    if let Some(file) = &how.report {
+        let facts =
+            report::Facts { loaded, groups: &groups, home: home.as_deref(), now: clock::system().unix_seconds() };
+        let text = if how.json { report::json(&facts) } else { report::text(&facts) };
+        let file = if file.is_empty() { report::DEFAULT_FILE } else { file };
+        if file == "-" {
+            terminal::say(&text);
+            return Ok(row::exit_code(&groups));
+        }
+        let path = PathBuf::from(file);
+        report::write(&path, &text)?;
+        terminal::tell(&format!(
+            "The report is in {}. It holds no secrets; have a look before you send it.\n",
+            path.display()
+        ));
+    }
+    if how.json {
+        terminal::say(&json(loaded, &groups));
+    } else {
+        let style = terminal::style();
+        terminal::say(&row::text(&head(loaded, style), &groups, style));
+    }
+    Ok(row::exit_code(&groups))
+}
+
+/// What is checked.
+fn head(loaded: Option<&Loaded>, style: Style) -> String {
+    let about = loaded.map(|loaded| {
+        let settings = &loaded.settings;
+        let line = format!("{}, with the profile {}", settings.service_name(), settings.profile);
+        format!("{}\n{}", style.strong(&line), settings.url)
+    });
+    about.unwrap_or_else(|| style.strong("planhat-mcp"))
+}
+
+fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
+    let settings = loaded.map(|loaded| &loaded.settings);
+    let value = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "service": settings.map(Settings::service_name),
+        "url": settings.map(|settings| settings.url.as_str()),
+        "profile": settings.map(|settings| settings.profile.as_str()),
+        "ok": groups.iter().flat_map(|group| &group.rows).all(|row| row.state != row::State::Fail),
+        "checks": row::json(groups),
+    });
+    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+}
+
+/// All checks; those that do not build on each other at the same time.
+async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> Vec<Group> {
+    let run = loaded.ok().map(|loaded| loaded.settings.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        folders.map(|folders| clients::check(&folders, run.as_ref())).unwrap_or_default()
+    });
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(problem) => {
+            let mut rows = vec![Row::fail("configuration", problem.clone())];
+            rows.extend(looked.await.unwrap_or_default());
+            let all = ["network", "token store", "discovery", "sign-in", "tools"];
+            let skipped = all.into_iter().map(|name| Row::skip(name, "it needs \"configuration\"")).collect();
+            return vec![Group { title: "Settings", rows }, Group { title: "All else", rows: skipped }];
+        }
+    };
+    let settings = Arc::new(loaded.settings.clone());
+    let http = Http::new(settings.network.clone());
+    let auth = Authorizer::new(Arc::clone(&settings), http.clone(), Store::open(&settings, STORE), clock::system());
+    let from = proxy_origin(loaded);
+    let (clients, network, storage) = tokio::join!(
+        looked,
+        network::check(&settings, &http, &from),
+        storage::check(&settings, &auth, clock::system().unix_seconds()),
+    );
+    let asks = network.sight.as_ref().map(|sight| sight.status.as_u16());
+    if let Some(sight) = &network.sight {
+        auth.note_challenge(Challenge::from_headers(&sight.headers));
+    }
+    let known = sign_in::Known { reached: asks.is_some(), signed_in: storage.signed_in };
+    let tools = async {
+        match asks {
+            None => Row::skip("tools", "the server cannot be reached"),
+            Some(401) if !storage.signed_in => Row::skip("tools", "it needs \"sign-in\""),
+            Some(_) => server::check(&settings, &http, &auth).await,
+        }
+    };
+    let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, known), tools);
+    let mut rows = vec![configuration(loaded)];
+    rows.extend(clients.unwrap_or_default());
+    vec![
+        Group { title: "Settings", rows },
+        network.group,
+        storage.group,
+        signing_in,
+        Group { title: "The server", rows: vec![tools] },
+    ]
+}
+
+/// Which file there is, and what was set where.
+fn configuration(loaded: &Loaded) -> Row {
+    let file = &loaded.settings.paths.config_file;
+    let there = if file.exists() { "" } else { " (not there)" };
+    let mut details: Vec<String> = loaded
+        .rows
+        .iter()
+        .filter(|row| row.origin.rank() > 1 && row.value.is_some())
+        .map(|row| format!("{} from {}", row.key.info().name, row.origin))
+        .collect();
+    details.extend(loaded.notes.iter().map(|note| format!("note: {note}")));
+    Row::ok("configuration", format!("{}{there}", file.display())).with_details(details)
+}
+
+/// Which setting names the proxy.
+fn proxy_origin(loaded: &Loaded) -> String {
+    let row = loaded.rows.iter().find(|row| row.key == Key::Proxy && row.value.is_some());
+    row.map_or_else(|| "the environment".to_owned(), |row| row.origin.to_string())
+}

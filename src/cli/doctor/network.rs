@@ -1,0 +1,228 @@
+//! The way to the server: proxy, name, connection, certificate, clock.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use url::Url;
+
+use super::row::{Group, Row, State};
+use crate::config::Settings;
+use crate::http::inspect::{self, Sight};
+use crate::http::{Http, NetError, Skew, Step, host_of};
+use crate::problem::{Problem, ProblemId};
+
+/// How long a name may take.
+const NAME: Duration = Duration::from_secs(5);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(4);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(8);
+/// A certificate that ends sooner is worth a word.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
+/// The most addresses of one name that are tried.
+const MOST: usize = 8;
+
+/// What was found, and what it means for the checks that follow.
+#[derive(Debug)]
+pub struct Network {
+    /// The rows.
+    pub group: Group,
+    /// What the server said to a request without a token; `None` when it cannot be reached.
+    pub sight: Option<Sight>,
+}
+
+/// Follows the way to the server. `proxy_from` says which setting names the proxy.
+pub async fn check(settings: &Settings, http: &Http, proxy_from: &str) -> Network {
+    let mut rows = Vec::new();
+    let sight = follow(settings, http, proxy_from, &mut rows).await;
+    for name in ["name", "connection", "certificate", "answer", "clock"] {
+        if rows.iter().all(|row| row.name != name) {
+            let failed = rows.iter().find(|row| row.state == State::Fail).map_or("connection", |row| row.name);
+            rows.push(Row::skip(name, &format!("it needs \"{failed}\"")));
+        }
+    }
+    Network { group: Group { title: "Network", rows }, sight }
+}
+
+async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut Vec<Row>) -> Option<Sight> {
+    let url = &settings.url;
+    let proxy = http.proxy_for(url);
+    rows.push(match &proxy {
+        Some(proxy) => Row::ok("proxy", format!("{proxy}, from {proxy_from}")),
+        None if url.scheme() == "http" => Row::ok("proxy", "none is used for this machine"),
+        None => Row::ok("proxy", "none is set"),
+    });
+    // Behind a proxy it is the proxy that is connected to; the server's name is the proxy's business.
+    let near = proxy.as_deref().and_then(|proxy| Url::parse(&format!("http://{proxy}")).ok());
+    let target = near.as_ref().unwrap_or(url);
+    let reached = reach(target, settings.network.ipv4_only, near.is_some(), rows).await;
+    if !reached {
+        return None;
+    }
+    let start = Instant::now();
+    let sight = match http.look_at(url, ANSWER).await {
+        Ok(sight) => sight,
+        Err(error) => {
+            rows.push(refused(http, url, error).await);
+            return None;
+        }
+    };
+    let took = start.elapsed();
+    rows.push(certificate(url, &sight, SystemTime::now()));
+    rows.push(Row::ok("answer", format!("HTTP {} after {} ms", sight.status.as_u16(), took.as_millis())));
+    rows.push(clock(url, &sight, SystemTime::now()));
+    Some(sight)
+}
+
+/// Name and connection; whether there is one.
+async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row>) -> bool {
+    let (host, port) =
+        (target.host_str().unwrap_or_default().to_owned(), target.port_or_known_default().unwrap_or(443));
+    let shown = host_of(target);
+    let asked = host.clone();
+    let looked = tokio::task::spawn_blocking(move || inspect::resolve(&asked, port));
+    let found = match tokio::time::timeout(NAME, looked).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) => Err("the look-up broke down".to_owned()),
+        Err(_) => Err(format!("no answer within {} s", NAME.as_secs())),
+    };
+    let problem = |id: ProblemId| match is_proxy {
+        true => Problem::new(ProblemId::ProxyFailed).with("proxy", &shown),
+        false => Problem::new(id).with("host", &host).with("port", port),
+    };
+    let mut addresses = match found {
+        Ok(addresses) => addresses,
+        Err(why) => {
+            rows.push(Row::fail("name", problem(ProblemId::DnsFailed).because(why)));
+            return false;
+        }
+    };
+    addresses.retain(|address| !ipv4_only || address.is_ipv4());
+    addresses.truncate(MOST);
+    rows.push(name(&host, &addresses));
+    let tried: Vec<_> = addresses
+        .into_iter()
+        .map(|address| {
+            let connected = tokio::task::spawn_blocking(move || inspect::connect(address, CONNECT));
+            async move { (address, connected.await.unwrap_or_else(|error| Err(error.to_string()))) }
+        })
+        .collect();
+    let mut results = Vec::new();
+    for one in tried {
+        // They were all started above, so the slowest alone counts.
+        results.push(one.await);
+    }
+    rows.push(connection(&results, problem(ProblemId::ConnectFailed), &shown));
+    results.iter().any(|(_, result)| result.is_ok())
+}
+
+fn name(host: &str, addresses: &[SocketAddr]) -> Row {
+    let texts: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    if texts.iter().any(|text| text == host.trim_matches(['[', ']'])) {
+        return Row::ok("name", format!("{host} is an address"));
+    }
+    Row::ok("name", format!("{host} is {}", texts.join(", ")))
+}
+
+fn connection(results: &[(SocketAddr, Result<Duration, String>)], failed: Problem, host: &str) -> Row {
+    let Some((address, took)) = results.iter().find_map(|(address, result)| Some((address, result.as_ref().ok()?)))
+    else {
+        let why = results.iter().find_map(|(_, result)| result.as_ref().err()).cloned().unwrap_or_default();
+        return Row::fail("connection", failed.because(why));
+    };
+    let all = |ipv6: bool, good: bool| {
+        let mut of_kind = results.iter().filter(|(address, _)| address.is_ipv6() == ipv6).peekable();
+        of_kind.peek().is_some() && of_kind.all(|(_, result)| result.is_ok() == good)
+    };
+    if all(true, false) && all(false, true) {
+        return Row::warn("connection", Problem::new(ProblemId::Ipv6Unreachable).with("host", host));
+    }
+    Row::ok("connection", format!("{address} answers within {} ms", took.as_millis().max(1)))
+}
+
+/// Why there is no answer; for a certificate that is not trusted, who issued it.
+async fn refused(http: &Http, url: &Url, error: NetError) -> Row {
+    let tls = matches!(error, NetError::Failed { step: Step::Tls(_), .. });
+    let problem = Problem::from(error);
+    let row = if tls { "certificate" } else { "answer" };
+    if problem.id != ProblemId::TlsUntrusted {
+        return Row::fail(row, problem);
+    }
+    let issuer = http.untrusted_certificate(url, ANSWER).await.and_then(|certificate| certificate.issuer);
+    let details = issuer.map(|issuer| format!("It was issued by: {}", crate::problem::printable(&issuer)));
+    Row::fail(row, problem).with_details(details.into_iter().collect())
+}
+
+fn certificate(url: &Url, sight: &Sight, now: SystemTime) -> Row {
+    if url.scheme() == "http" {
+        return Row::ok("certificate", "none: plain http, on this machine");
+    }
+    let Some(certificate) = &sight.certificate else { return Row::ok("certificate", "trusted") };
+    let left = certificate.not_after.duration_since(now).unwrap_or_default();
+    let days = left.as_secs() / 86_400;
+    if left < SOON {
+        let problem = Problem::new(ProblemId::CertificateEndsSoon);
+        return Row::warn("certificate", problem.with("host", host_of(url)).with("days", days));
+    }
+    let by = certificate.issuer.as_deref().map(|issuer| format!(", issued by {}", crate::problem::printable(issuer)));
+    Row::ok("certificate", format!("trusted, valid for {days} more days{}", by.unwrap_or_default()))
+}
+
+fn clock(url: &Url, sight: &Sight, now: SystemTime) -> Row {
+    let Some(there) = sight.date else { return Row::ok("clock", "the server does not say what time it is") };
+    match Skew::between(there, now) {
+        None => Row::ok("clock", "agrees with the server's"),
+        Some(skew) => {
+            let problem = Problem::new(ProblemId::ClockWrong).with("host", host_of(url)).with("clock", skew);
+            Row::warn("clock", problem)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+    use crate::http::certificate::Certificate;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn sight(ends_in: Duration, date: SystemTime, now: SystemTime) -> Sight {
+        let issuer = Some("Acme\u{1b}[2J".to_owned());
+        let certificate = Certificate { issuer, not_before: now - DAY, not_after: now + ends_in };
+        let headers = HeaderMap::new();
+        Sight { status: StatusCode::UNAUTHORIZED, headers, date: Some(date), certificate: Some(certificate) }
+    }
+
+    #[test]
+    fn a_certificate_that_ends_soon_and_a_clock_that_is_wrong_are_warnings() {
+        let url = Url::parse("https://api.planhat.com/v1/mcp").expect("valid");
+        let now = SystemTime::now();
+        let well = sight(DAY * 60, now, now);
+        assert!(certificate(&url, &well, now).text().starts_with("trusted, valid for 60 more days, issued by Acme"));
+        assert!(!certificate(&url, &well, now).text().contains('\u{1b}'));
+        assert_eq!(clock(&url, &well, now).state, State::Ok);
+        let bad = sight(DAY * 3 + DAY / 2, now - DAY * 2, now);
+        let row = certificate(&url, &bad, now);
+        assert_eq!((row.state, row.text().contains("3 days")), (State::Warn, true));
+        assert!(clock(&url, &bad, now).text().contains("2 days ahead"), "{:?}", clock(&url, &bad, now));
+    }
+
+    #[test]
+    fn ipv6_that_leads_nowhere_is_told_from_a_server_that_is_down() {
+        let (four, six) = ("192.0.2.1:443".parse().expect("valid"), "[2001:db8::1]:443".parse().expect("valid"));
+        let failed = || Problem::new(ProblemId::ConnectFailed);
+        let (good, bad) = (Ok(Duration::from_millis(7)), || Err("unreachable".to_owned()));
+        let row = connection(&[(six, bad()), (four, good.clone())], failed(), "h");
+        assert_eq!(row.problem.map(|problem| problem.id), Some(ProblemId::Ipv6Unreachable));
+        let row = connection(&[(six, bad()), (four, bad())], failed(), "h");
+        assert_eq!(
+            (row.state, row.problem.and_then(|problem| problem.source)),
+            (State::Fail, Some("unreachable".into()))
+        );
+        let row = connection(&[(four, good)], failed(), "h");
+        assert_eq!(row.text(), "192.0.2.1:443 answers within 7 ms");
+    }
+}

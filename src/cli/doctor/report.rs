@@ -1,0 +1,185 @@
+//! The report for a ticket: settings, checks, versions and the end of the log, safe to be shown to everybody.
+//!
+//! Each part is free of secrets by itself; redaction is the last guard, and the user's folders become `~`.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::row::{self, Group};
+use crate::cli::style::Style;
+use crate::config::Loaded;
+use crate::logging::redact;
+use crate::problem::{Problem, ProblemId};
+use crate::store::private;
+
+/// Where it goes when no file is named.
+pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
+/// How much of the log's end is read.
+const LOG_BYTES: u64 = 64 * 1024;
+/// How many lines of it are kept.
+const LOG_LINES: usize = 100;
+
+/// What is known of this run.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The settings, where they can be used.
+    pub loaded: Option<&'a Loaded>,
+    /// What the checks found.
+    pub groups: &'a [Group],
+    /// The user's home directory, which is nobody else's business.
+    pub home: Option<&'a Path>,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// The report as text.
+pub fn text(facts: &Facts<'_>) -> String {
+    let groups = public(facts.groups);
+    let mut out = format!("planhat-mcp {} on {}\n{}\n", env!("CARGO_PKG_VERSION"), system(), date(facts.now));
+    if let Some(loaded) = facts.loaded {
+        out.push_str("\n== Settings\n");
+        for (name, value, origin) in settings(loaded) {
+            out.push_str(&format!("{name} = {value} ({origin})\n"));
+        }
+        for note in &loaded.notes {
+            out.push_str(&format!("note: {note}\n"));
+        }
+    }
+    out.push_str("\n== Checks");
+    out.push_str(&row::text("", &groups, Style::PLAIN));
+    let log = log(facts.loaded);
+    if !log.is_empty() {
+        out.push_str("\n== End of the log\n");
+        out.push_str(&log);
+    }
+    guarded(&out, facts.home)
+}
+
+/// The report for programs.
+pub fn json(facts: &Facts<'_>) -> String {
+    let settings: Vec<Value> = facts
+        .loaded
+        .map(settings)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value, origin)| json!({ "name": name, "value": value, "origin": origin }))
+        .collect();
+    let report = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "system": system(),
+        "date": date(facts.now),
+        "settings": settings,
+        "checks": row::json(&public(facts.groups)),
+        "log": log(facts.loaded).lines().collect::<Vec<_>>(),
+    });
+    let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+    guarded(&text, facts.home) + "\n"
+}
+
+/// Writes it for this user alone.
+pub fn write(path: &Path, report: &str) -> Result<(), Problem> {
+    // A name without a folder counts from here.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    private::replace(&path, report.as_bytes())
+        .map_err(|error| Problem::new(ProblemId::ReportFailed).with("file", path.display()).with("detail", error))
+}
+
+/// The checks without the link of a sign-in under way: it is for this user alone.
+fn public(groups: &[Group]) -> Vec<Group> {
+    let mut groups = groups.to_vec();
+    for problem in groups.iter_mut().flat_map(|group| &mut group.rows).filter_map(|row| row.problem.as_mut()) {
+        problem.facts.retain(|(key, _)| *key != "link");
+    }
+    groups
+}
+
+fn settings(loaded: &Loaded) -> Vec<(&'static str, String, String)> {
+    let set = loaded.rows.iter().filter_map(|row| Some((row, row.value.clone()?)));
+    set.map(|(row, value)| (row.key.info().name, value, row.origin.to_string())).collect()
+}
+
+/// The last lines of the log file, if there is one.
+fn log(loaded: Option<&Loaded>) -> String {
+    let Some(path) = loaded.and_then(|loaded| loaded.settings.log.file.as_deref()) else { return String::new() };
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(LOG_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut out = String::new();
+    for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
+        out.push_str(&redact(&crate::problem::printable(line)));
+        out.push('\n');
+    }
+    out
+}
+
+/// The last guard.
+fn guarded(report: &str, home: Option<&Path>) -> String {
+    let mut out: String = report.split_inclusive('\n').map(|line| redact(line).into_owned()).collect();
+    if let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) {
+        out = out.replace(home, "~");
+        // As it stands in JSON on Windows.
+        out = out.replace(&home.replace('\\', "\\\\"), "~");
+    }
+    out
+}
+
+fn date(now: u64) -> String {
+    let at = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(now));
+    at.map(httpdate::fmt_http_date).unwrap_or_default()
+}
+
+/// The operating system, as far as it says.
+fn system() -> String {
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let named = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name =
+        named.map_or_else(String::new, |name| format!(" ({})", crate::problem::printable(name.trim_matches('"'))));
+    format!("{} {}{name}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Row;
+    use super::*;
+    use crate::config::{Inputs, Paths, load};
+
+    #[test]
+    fn a_report_holds_no_secret_no_link_and_no_home_directory() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let log = home.path().join("log.txt");
+        std::fs::write(&log, "INFO sent\nDEBUG Authorization: Bearer canary-1\nINFO refresh_token=canary-2&x=1\n")
+            .expect("writable");
+        let variables = [
+            ("PLANHAT_MCP_CLIENT_ID", "pk_1"),
+            ("PLANHAT_MCP_CLIENT_SECRET", "canary-3"),
+            ("PLANHAT_MCP_PROXY", "http://me:canary-4@proxy.example:8080"),
+            ("PLANHAT_MCP_LOG_FILE", log.to_str().expect("UTF-8")),
+        ];
+        let paths = Paths { config_file: home.path().join("c.toml"), state_dir: home.path().join("s") };
+        let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let inputs = Inputs { flags: Vec::new(), config_file: None, environment, secret_from_stdin: None, paths };
+        let loaded = load(&inputs).expect("valid");
+        let link = "https://ws.example/oauth/authorize?state=canary-5";
+        let pending = Problem::new(ProblemId::SignInPending).with("link", link);
+        let groups = [Group { title: "x", rows: vec![Row::warn("sign-in", pending)] }];
+        let facts = Facts { loaded: Some(&loaded), groups: &groups, home: Some(home.path()), now: 0 };
+        for report in [text(&facts), json(&facts)] {
+            assert!(!report.contains("canary"), "{report}");
+            assert!(!report.contains(home.path().to_str().expect("UTF-8")), "{report}");
+            for wanted in ["pk_1", "proxy.example", "(set, not shown)", "INFO sent", "x=1", "~/log.txt", "1970"] {
+                assert!(report.contains(wanted), "{wanted} in {report}");
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A real `tools/list`, on the way that the bridge's messages take: bearer, renewal, headers, streams.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rmcp::model::ProtocolVersion;
+use serde_json::{Value, json};
+
+use super::row::Row;
+use crate::auth::Authorizer;
+use crate::clock;
+use crate::config::Settings;
+use crate::http::Http;
+use crate::message::{IdKey, Kind, Peek, peek};
+use crate::problem::{Problem, ProblemId};
+use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
+use crate::remote::{Failure, Outgoing, Remote, Session};
+
+const NAME: &str = "tools";
+/// How long all of it may take.
+const WITHIN: Duration = Duration::from_secs(12);
+/// "This server speaks other revisions" (revision 2026-07-28).
+const UNSUPPORTED: i64 = -32022;
+/// As in the bridge's own requests.
+const META: &str = "io.modelcontextprotocol";
+
+/// Lists the tools.
+pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>) -> Row {
+    let remote = Remote::new(Arc::clone(settings), http.clone(), Arc::clone(auth), clock::system(), Arc::default());
+    let start = Instant::now();
+    let listed = tokio::time::timeout(WITHIN, list(&remote)).await;
+    let took = start.elapsed().as_millis();
+    let host = settings.service_name();
+    let row = match listed {
+        Ok(Ok(tools)) => Row::ok(NAME, format!("{tools} listed within {took} ms")),
+        Ok(Err(failure)) => {
+            let problem = failure.into_problem();
+            let has_command = problem.fact("command").is_some();
+            Row::fail(NAME, if has_command { problem } else { problem.with("command", settings.command("login")) })
+        }
+        // It is waited for that a rate limit is over.
+        Err(_) if remote.is_throttled() => Row::warn(NAME, Problem::new(ProblemId::RateLimited).with("status", 429)),
+        Err(_) => {
+            let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", host);
+            Row::fail(NAME, problem.with("seconds", WITHIN.as_secs()))
+        }
+    };
+    remote.goodbye().await;
+    row
+}
+
+/// How many tools there are, in words.
+async fn list(remote: &Remote) -> Result<String, Failure> {
+    let who = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
+    let hello = json!({
+        "protocolVersion": ProtocolVersion::V_2025_11_25.as_str(), "capabilities": {}, "clientInfo": who
+    });
+    let (headers, answer) = ask(remote, 1, "initialize", &hello, None).await?;
+    let mut params = json!({});
+    let mut mirrored = None;
+    if let Some(revision) = other_revision(&answer) {
+        params["_meta"] = json!({
+            format!("{META}/protocolVersion"): revision,
+            format!("{META}/clientInfo"): who,
+            format!("{META}/clientCapabilities"): {},
+        });
+        mirrored = Some(stateless_headers(&revision));
+    } else {
+        let version = result(&answer)?["protocolVersion"].as_str().and_then(|text| HeaderValue::from_str(text).ok());
+        let session = remote.session();
+        remote.set_session(Session { id: headers.get(SESSION_ID).cloned(), version, ..(*session).clone() });
+        let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        remote.exchange(&Outgoing::unanswered(Bytes::from_static(initialized.as_bytes()))).await?;
+    }
+    let (_, answer) = ask(remote, 2, "tools/list", &params, mirrored).await?;
+    let result = result(&answer)?;
+    let count = result["tools"].as_array().map_or(0, Vec::len);
+    let more = if result["nextCursor"].is_string() { " or more" } else { "" };
+    Ok(format!("{count}{more} tool{}", if count == 1 { "" } else { "s" }))
+}
+
+/// Sends a request and returns its answer, with the headers that came with it.
+async fn ask(
+    remote: &Remote,
+    number: u64,
+    method: &str,
+    params: &Value,
+    mirrored: Option<HeaderMap>,
+) -> Result<(HeaderMap, Value), Failure> {
+    let id = format!("planhat-mcp/doctor/{number}");
+    let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
+    let key = IdKey::Text(id);
+    let out = Outgoing { expects: Some(key.clone()), mirrored, ..Outgoing::unanswered(Bytes::from(body)) };
+    let mut exchange = remote.exchange(&out).await?;
+    while let Some(message) = exchange.next().await? {
+        let is_answer = match peek(&message) {
+            Ok(Peek::One(Kind::Response { id: Some((_, found)), .. })) => found == key,
+            Ok(Peek::One(Kind::Response { id: None, .. })) => true,
+            _ => false,
+        };
+        if is_answer {
+            let answer = serde_json::from_slice(&message)
+                .map_err(|error| Problem::new(ProblemId::InvalidAnswer).with("detail", error))?;
+            return Ok((exchange.headers, answer));
+        }
+    }
+    Err(Problem::new(ProblemId::NoAnswer).into())
+}
+
+/// The result in an answer, or what the server says instead.
+fn result(answer: &Value) -> Result<&Value, Failure> {
+    if let Some(error) = answer.get("error") {
+        let said = error["message"].as_str().unwrap_or("an error without words");
+        return Err(Problem::new(ProblemId::HttpStatus).with("server_said", said).into());
+    }
+    Ok(&answer["result"])
+}
+
+/// The revision to speak with a server that refuses this one: it has no handshake.
+fn other_revision(answer: &Value) -> Option<String> {
+    let error = answer.get("error").filter(|error| error["code"] == UNSUPPORTED)?;
+    let listed = error["data"]["supported"].as_array().into_iter().flatten().find_map(Value::as_str);
+    Some(listed.unwrap_or("2026-07-28").to_owned())
+}
+
+fn stateless_headers(revision: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_str(revision) {
+        headers.insert(PROTOCOL_VERSION, value);
+    }
+    headers.insert(HeaderName::from_static("mcp-method"), HeaderValue::from_static("tools/list"));
+    headers
+}

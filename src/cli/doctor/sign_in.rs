@@ -1,0 +1,138 @@
+//! Signing in, step by step: discovery, the client, the redirect URL, the page. Nothing is started.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::row::{Group, Row};
+use crate::auth::Authorizer;
+use crate::auth::checkup::{Identity, PageSays, Way};
+use crate::auth::discovery::{Asked, Discovered};
+use crate::config::Settings;
+use crate::problem::{Problem, ProblemId, printable};
+
+/// How long discovery may take in all.
+const DISCOVERY: Duration = Duration::from_secs(12);
+
+/// What the checks of this group build on.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Whether the server can be reached.
+    pub reached: bool,
+    /// Whether somebody is signed in: then a port that is taken matters only for the next time.
+    pub signed_in: bool,
+}
+
+/// Takes the steps that a sign-in would take, as far as they need no person.
+pub async fn check(settings: &Settings, auth: &Authorizer, known: Known) -> Group {
+    let mut rows = Vec::new();
+    if settings.static_token.is_some() {
+        rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
+    } else if known.reached {
+        steps(settings, auth, known, &mut rows).await;
+    } else {
+        skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
+    }
+    Group { title: "Signing in", rows }
+}
+
+fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
+    rows.extend(names.iter().map(|name| Row::skip(name, why)));
+}
+
+async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut Vec<Row>) {
+    let way = match tokio::time::timeout(DISCOVERY, auth.check_way()).await {
+        Ok(way) => way,
+        Err(_) => {
+            let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", settings.service_name());
+            Way { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY.as_secs())) }
+        }
+    };
+    let details: Vec<String> = way.asked.iter().map(|asked| said(asked, &settings.url)).collect();
+    let found = match way.found {
+        Ok(found) => found,
+        Err(problem) => {
+            rows.push(Row::fail("discovery", problem).with_details(details));
+            return skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
+        }
+    };
+    let issuer = printable(&found.server.issuer);
+    rows.push(Row::ok("discovery", format!("the authorization server is {issuer}")).with_details(details));
+    let identity = match auth.check_identity(&found).await {
+        Ok(identity) => identity,
+        Err(problem) => {
+            rows.push(Row::fail("client", problem));
+            return skip(&["redirect URL", "sign-in page"], "it needs \"client\"", rows);
+        }
+    };
+    rows.push(client(&identity));
+    if auth.needs_no_person() {
+        return;
+    }
+    rows.push(redirect(auth, &identity, known).await);
+    rows.push(page(auth, &found, &identity).await);
+}
+
+/// One place that was asked; the host is left out where it is the server's own.
+fn said(asked: &Asked, server: &Url) -> String {
+    let place = match Url::parse(&asked.place) {
+        Ok(place) if place.origin() == server.origin() => place.path().to_owned(),
+        _ => asked.place.clone(),
+    };
+    format!("{}: {}", printable(&asked.said), printable(&place))
+}
+
+fn client(identity: &Identity) -> Row {
+    let text = match &identity.client {
+        Some(client) => format!("{}: {}, {}", printable(&client.id), identity.origin(), identity.proof()),
+        None => identity.origin().to_owned(),
+    };
+    Row::ok("client", text)
+}
+
+async fn redirect(auth: &Authorizer, identity: &Identity, known: Known) -> Row {
+    const NAME: &str = "redirect URL";
+    let url = identity.callback.redirect_url();
+    match auth.check_port(&identity.callback).await {
+        Ok(true) => Row::ok(NAME, format!("{url}, and its port is free")),
+        Ok(false) => Row::ok(NAME, format!("{url}, and a sign-in that is under way has its port")),
+        // Another one is registered instead.
+        Err(_) if identity.client.is_none() && identity.callback.free => Row::ok(NAME, "any port that is free"),
+        Err(problem) if known.signed_in => Row::warn(NAME, problem),
+        Err(problem) => Row::fail(NAME, problem),
+    }
+}
+
+async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> Row {
+    const NAME: &str = "sign-in page";
+    if identity.client.is_none() {
+        return Row::skip(NAME, "there is no client yet");
+    }
+    match auth.check_page(found, identity).await {
+        Ok(PageSays::Refused(problem)) => Row::fail(NAME, problem),
+        Ok(PageSays::GoesOn) => {
+            Row::ok(NAME, "it refuses neither the client id nor the redirect URL before the sign-in")
+        }
+        Ok(PageSays::Unknown(status)) => Row::ok(
+            NAME,
+            format!(
+                "it answers (HTTP {}); whether it knows client id and redirect URL cannot be told from here",
+                status.as_u16()
+            ),
+        ),
+        Err(problem) => Row::warn(NAME, problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_shown_with_its_host_only_where_that_is_another() {
+        let server = Url::parse("https://api.planhat.com/v1/mcp").expect("valid");
+        let shown = |place: &str| said(&Asked { place: place.to_owned(), said: "status 401".to_owned() }, &server);
+        assert_eq!(shown("https://api.planhat.com/.well-known/x"), "status 401: /.well-known/x");
+        assert_eq!(shown("https://as.example/.well-known/x"), "status 401: https://as.example/.well-known/x");
+    }
+}

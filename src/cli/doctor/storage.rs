@@ -1,0 +1,75 @@
+//! Where the sign-in is kept, and the sign-in itself.
+
+use super::row::{Group, Row};
+use crate::auth::{Authorizer, Status};
+use crate::cli::grant::{Grant, kept};
+use crate::config::{Settings, TokenStoreKind};
+use crate::problem::{Problem, ProblemId};
+
+/// What was found, and what it means for the checks that follow.
+#[derive(Debug)]
+pub struct Storage {
+    /// The rows.
+    pub group: Group,
+    /// Whether there is a token to send.
+    pub signed_in: bool,
+}
+
+/// Tries the store out and looks at what is in it.
+pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage {
+    let mut rows = vec![state_dir(settings)];
+    let store = auth.check_store().await;
+    let place = kept(auth.backend());
+    rows.push(match &store {
+        Ok(()) if settings.token_store == TokenStoreKind::Memory => {
+            Row::ok("token store", "memory: each process signs in for itself")
+        }
+        Ok(()) => Row::ok("token store", format!("records can be kept and read {place}")),
+        // With a token from the environment nothing has to be kept.
+        Err(problem) if settings.static_token.is_some() => Row::warn("token store", problem.clone()),
+        Err(problem) => Row::fail("token store", problem.clone()),
+    });
+    let (row, signed_in) = if settings.static_token.is_some() {
+        (Row::ok("sign-in", "not needed: PLANHAT_MCP_TOKEN is sent as it is"), true)
+    } else if auth.needs_no_person() {
+        (Row::ok("sign-in", "not needed: the client gets its tokens by itself"), true)
+    } else if store.is_err() {
+        (Row::skip("sign-in", "it needs \"token store\""), false)
+    } else {
+        let status = auth.status().await;
+        let signed_in = status.grant.is_some();
+        (sign_in(settings, auth, status, now), signed_in)
+    };
+    rows.push(row);
+    Storage { group: Group { title: "This machine", rows }, signed_in }
+}
+
+/// Whether the folder can be used; it is made if it is not there, as every start does.
+fn state_dir(settings: &Settings) -> Row {
+    match settings.paths.prepare_state_dir() {
+        Ok(dir) => Row::ok("state folder", dir.display().to_string()),
+        Err(problem) => Row::fail("state folder", problem),
+    }
+}
+
+fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u64) -> Row {
+    const NAME: &str = "sign-in";
+    if let Some(problem) = status.store_problem {
+        return Row::fail(NAME, problem);
+    }
+    let Some(granted) = status.grant else {
+        let problem = Problem::new(if status.signing_in { ProblemId::SignInPending } else { ProblemId::SignInNeeded });
+        let problem = problem.with("service", settings.service_name()).with("command", settings.command("login"));
+        return match auth.sign_in_link().filter(|_| status.signing_in) {
+            Some(link) => Row::warn(NAME, problem.with("link", link)),
+            None => Row::fail(NAME, problem),
+        };
+    };
+    let grant = Grant::new(granted, &status.backend);
+    if grant.has_ended(now) {
+        let problem = Problem::new(ProblemId::GrantExpired).with("service", settings.service_name());
+        return Row::fail(NAME, problem.with("command", settings.command("login")));
+    }
+    let as_whom = grant.client_id.as_deref().map_or_else(String::new, |id| format!("as the client {id}, "));
+    Row::ok(NAME, format!("signed in {as_whom}{}", grant.validity(now)))
+}

@@ -1,0 +1,86 @@
+//! `planhat-mcp reset`: removes everything that this machine keeps for a profile, after saying what that is.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::auth::Revoked;
+use crate::auth::reset::Removed;
+use crate::config::Settings;
+use crate::problem::render::wrap;
+use crate::problem::{Problem, ProblemId};
+use crate::store::Store;
+
+use super::args::ResetArgs;
+use super::style::{Style, WIDTH};
+use super::{authorizer, block_on, grant, terminal};
+
+/// Says what will be removed, asks, and removes it.
+pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem> {
+    block_on(async {
+        let auth = authorizer(&settings, Store::ATTENDED);
+        let style = terminal::style();
+        terminal::say(&plan(&settings, &grant::kept(auth.backend()), &auth.state_files(), style));
+        if !how.yes && !terminal::confirm("Remove all this? [y/N] ") {
+            let command = settings.command("reset");
+            return Err(Problem::new(ProblemId::ConfirmationNeeded).with("command", command));
+        }
+        let removed = auth.reset().await?;
+        terminal::say(&done(&settings, &removed, style));
+        Ok(ExitCode::SUCCESS)
+    })?
+}
+
+/// What will be removed.
+pub fn plan(settings: &Settings, kept: &str, files: &[PathBuf], style: Style) -> String {
+    let head = format!("All that is stored here for {}, profile {}:", settings.service_name(), settings.profile);
+    let mut out = format!("{}\n\n", style.strong(&head));
+    let what = format!("the sign-in, a stored client secret, and a registration, {kept}");
+    out.push_str(&format!("  {}\n", wrap(&what, 2, WIDTH)));
+    match files {
+        [] => {}
+        files => {
+            let folder = settings.paths.state_dir.display();
+            out.push_str(&format!("  {}\n", wrap(&format!("{} in {folder}:", count(files.len())), 2, WIDTH)));
+            for file in files {
+                out.push_str(&format!("    {}\n", style.quiet(&name(file))));
+            }
+        }
+    }
+    let rest = "The configuration file stays, and so does what clients have in theirs.";
+    out.push_str(&format!("\n{rest}\n"));
+    out
+}
+
+/// What was removed.
+pub fn done(settings: &Settings, removed: &Removed, style: Style) -> String {
+    let files = count(removed.files.len());
+    let text = match removed.revoked {
+        Some(_) => format!("Removed: the sign-in, and {files}."),
+        None => format!("Removed: {files}. There was no sign-in."),
+    };
+    let mut out = format!("\n{}\n", style.good(&text));
+    match &removed.revoked {
+        Some(Revoked::Yes) => out.push_str("The server has withdrawn the access as well.\n"),
+        Some(Revoked::Failed(problem)) => {
+            let text = format!("The server could not be told to withdraw the access. {}", problem.what());
+            out.push_str(&format!("{}\n", wrap(&text, 0, WIDTH)));
+        }
+        Some(Revoked::NotOffered) | None => {}
+    }
+    if !removed.held.is_empty() {
+        let names: Vec<String> = removed.held.iter().map(|path| name(path)).collect();
+        let text = format!("Another process still uses {}; it ends with that process.", names.join(", "));
+        out.push_str(&format!("{}\n", wrap(&text, 0, WIDTH)));
+    }
+    out.push_str(&format!("To sign in anew: {}\n", settings.command("login")));
+    out
+}
+
+fn count(files: usize) -> String {
+    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,79 @@
+//! Colors and columns for results: calm, and the same text without them.
+
+use crate::problem::render::wrap;
+
+/// The width that everything fits into, whole addresses excepted.
+pub const WIDTH: usize = 80;
+
+/// Whether results are colored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    color: bool,
+}
+
+impl Style {
+    /// Without colors.
+    pub const PLAIN: Self = Self { color: false };
+    /// With colors.
+    pub const COLORED: Self = Self { color: true };
+
+    /// With colors or without.
+    pub const fn new(color: bool) -> Self {
+        Self { color }
+    }
+
+    /// What is well.
+    pub fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// What wants attention.
+    pub fn attention(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// What is wrong.
+    pub fn bad(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    /// A headline.
+    pub fn strong(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What is there for completeness.
+    pub fn quiet(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// Rows of a label and a text, the texts in one column.
+    pub fn table(self, rows: &[(&str, String)]) -> String {
+        let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 4;
+        let mut out = String::new();
+        for (label, text) in rows {
+            let space = " ".repeat(width - 2 - label.chars().count());
+            out.push_str(&format!("  {}{space}{}\n", self.quiet(label), wrap(text, width, WIDTH)));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colors_change_nothing_but_colors() {
+        let rows = [("server", "https://mcp.example.com/mcp".to_owned()), ("kept", "word ".repeat(40))];
+        let plain = Style::PLAIN.table(&rows);
+        let colored = Style::COLORED.table(&rows);
+        assert_eq!(colored.replace("\u{1b}[2m", "").replace("\u{1b}[0m", ""), plain);
+        assert!(colored.contains("\u{1b}[2mserver\u{1b}[0m  https"), "{colored:?}");
+        assert!(plain.lines().all(|line| line.chars().count() <= WIDTH), "{plain}");
+    }
+}

@@ -1,0 +1,77 @@
+//! How far this machine's clock is from a server's, as its `Date` header tells (RFC 9110, 6.6.1).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{DATE, HeaderMap};
+
+/// What may lie between the server's writing the header and our reading it, and what tokens bear.
+const TOLERATED: Duration = Duration::from_secs(90);
+
+/// A difference of the clocks that is worth telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skew {
+    /// How far they are apart.
+    pub by: Duration,
+    /// Whether ours is the later one.
+    pub ahead: bool,
+}
+
+impl Skew {
+    /// The difference that an answer shows, when it is more than a minute and a half.
+    pub fn of(headers: &HeaderMap, now: SystemTime) -> Option<Self> {
+        let there = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+        Self::between(there, now)
+    }
+
+    /// The difference between the server's time and ours, when it is more than a minute and a half.
+    pub fn between(there: SystemTime, now: SystemTime) -> Option<Self> {
+        let (by, ahead) = match now.duration_since(there) {
+            Ok(by) => (by, true),
+            Err(error) => (error.duration(), false),
+        };
+        (by > TOLERATED).then_some(Self { by, ahead })
+    }
+}
+
+impl fmt::Display for Skew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.by.as_secs();
+        let (count, unit) = match seconds {
+            0..7_200 => (seconds.div_ceil(60), "minutes"),
+            7_200..172_800 => (seconds / 3_600, "hours"),
+            _ => (seconds / 86_400, "days"),
+        };
+        let side = if self.ahead { "ahead of" } else { "behind" };
+        write!(f, "This machine's clock is {count} {unit} {side} the server's")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_that_matters_is_said_in_words() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let at = |seconds: i64| {
+            let distance = Duration::from_secs(seconds.unsigned_abs());
+            let there = if seconds < 0 { now - distance } else { now + distance };
+            Skew::between(there, now).map(|skew| skew.to_string())
+        };
+        assert_eq!(at(80), None);
+        assert_eq!(at(-80), None);
+        assert_eq!(at(-600).as_deref(), Some("This machine's clock is 10 minutes ahead of the server's"));
+        assert_eq!(at(3 * 86_400).as_deref(), Some("This machine's clock is 3 days behind the server's"));
+    }
+
+    #[test]
+    fn an_answer_without_a_date_says_nothing() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Skew::of(&headers, SystemTime::now()), None);
+        headers.insert(DATE, "yesterday".parse().unwrap());
+        assert_eq!(Skew::of(&headers, SystemTime::now()), None);
+        headers.insert(DATE, "Thu, 01 Jan 1970 00:00:00 GMT".parse().unwrap());
+        assert!(Skew::of(&headers, SystemTime::now()).is_some_and(|skew| skew.ahead));
+    }
+}
