@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::challenge::Challenge;
+use crate::config::origin::Origin;
 use crate::config::{
     CallbackHost, CallbackSettings, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings, NetworkSettings,
     OAuthSettings, Paths, Product, Settings, TokenStoreKind, VARIABLE_PREFIX,
@@ -208,6 +209,8 @@ fn settings(order: Order) -> (Settings, Challenge) {
         token_store: if order.token_file { TokenStoreKind::File } else { TokenStoreKind::Keychain },
         network: NetworkSettings {
             proxy: order.proxy.map(Secret::new),
+        // Told to nobody from there.
+        token_store_from: Origin::Default,
             ca_file: order.ca_file,
             ipv4_only: order.ipv4_only,
         },

@@ -15,7 +15,8 @@ use super::{authorizer, block_on, table, terminal};
 /// Shows the state of this profile; the exit code says it to scripts.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     if settings.static_token.is_some() || settings.oauth.client_credentials {
-        terminal::say(&without_sign_in(&settings));
+        let kept = grant::kept(authorizer(&settings, Store::ATTENDED).backend());
+        terminal::say(&without_sign_in(&settings, &kept));
         return Ok(ExitCode::SUCCESS);
     }
     block_on(async {
@@ -60,14 +61,14 @@ pub fn text(settings: &Settings, grant: Option<&Grant>, kept: &str, link: Option
     out
 }
 
-fn without_sign_in(settings: &Settings) -> String {
-    let why = if settings.static_token.is_some() {
-        "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is"
+fn without_sign_in(settings: &Settings, kept: &str) -> String {
+    let mut rows = vec![("server", settings.url.to_string()), ("profile", settings.profile.clone())];
+    if settings.static_token.is_some() {
+        rows.push(("signed in", "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is".to_owned()));
     } else {
-        "not needed: the client gets its tokens by itself, with --client-credentials"
-    };
-    let rows =
-        [("server", settings.url.to_string()), ("profile", settings.profile.clone()), ("signed in", why.to_owned())];
+        let why = "not needed: the client gets its tokens by itself, with --client-credentials";
+        rows.extend([("signed in", why.to_owned()), ("tokens", format!("kept {kept}"))]);
+    }
     format!("{}\n{}", settings.service_name(), table(&rows))
 }
 

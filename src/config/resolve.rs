@@ -111,6 +111,9 @@ fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem>
     let usual = if settings.oauth.client_credentials { TokenStoreKind::Memory } else { settings.token_store };
     settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(usual);
     report.default(Key::TokenStore, Some(settings.token_store.as_str().to_owned()));
+    if let Some(given) = report.layers.winner(Key::TokenStore) {
+        settings.token_store_from = given.origin.clone();
+    }
 
     let bytes = |text: &str| text.parse::<u32>().ok().filter(|bytes| *bytes >= 1024);
     if let Some(bytes) = report.take(Key::MaxMessageBytes, bytes)? {
