@@ -8,14 +8,14 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
-use url::Url;
+use url::{Origin, Url};
 
 use super::challenge::Challenge;
 use super::metadata::{self, Flow, ResourceMetadata, ServerMetadata};
 use super::token::unreached;
 use super::{AuthError, browser};
 use crate::config::{Product, Settings};
-use crate::http::{Bounds, Http};
+use crate::http::{Bounds, Http, NamedBy, NetError};
 use crate::problem::{Problem, ProblemId};
 
 /// Documents of this kind are a few kilobytes.
@@ -34,6 +34,8 @@ pub struct Discovered {
     pub server: ServerMetadata,
     /// The scopes that the protected resource lists.
     pub resource_scopes: Option<Vec<String>>,
+    /// Who has named all of this.
+    pub named_by: NamedBy,
 }
 
 /// What one place said.
@@ -43,6 +45,8 @@ enum Probe<T> {
     NotThere(String),
     /// It may be there, but cannot be had now.
     NotNow(Problem),
+    /// It must not be looked for there.
+    Refused(Problem),
 }
 
 /// Finds the authorization server.
@@ -56,7 +60,12 @@ pub async fn discover(
     if let (Flow::Client, Some(endpoint)) = (flow, &configured) {
         // All that is needed is known; servers that want this often publish nothing.
         let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
-        return Ok(Discovered { resource: canonical(&settings.url), server, resource_scopes: None });
+        return Ok(Discovered {
+            resource: canonical(&settings.url),
+            server,
+            resource_scopes: None,
+            named_by: NamedBy::Insider,
+        });
     }
     let mut found = search(http, settings, challenge, flow).await?;
     if let Some(endpoint) = configured {
@@ -66,7 +75,15 @@ pub async fn discover(
 }
 
 async fn search(http: &Http, settings: &Settings, challenge: &Challenge, flow: Flow) -> Result<Discovered, AuthError> {
-    let mut search = Search { http, last: "nothing".into(), not_now: None, refused: None };
+    let mut search = Search {
+        http,
+        own: settings.url.origin(),
+        by: challenge.from,
+        token_endpoint_given: settings.oauth.token_endpoint.is_some(),
+        last: "nothing".into(),
+        not_now: None,
+        refused: None,
+    };
     let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
     let (identifier, issuers, resource_scopes) = match resource {
@@ -81,7 +98,8 @@ async fn search(http: &Http, settings: &Settings, challenge: &Challenge, flow: F
             if issuers.len() > 1 {
                 tracing::info!(%issuer, of = issuers.len(), "the first authorization server that can be used is chosen");
             }
-            return Ok(Discovered { resource: identifier, server, resource_scopes });
+            let named_by = search.named_by();
+            return Ok(Discovered { resource: identifier, server, resource_scopes, named_by });
         }
     }
     if let Some(problem) = search.refused {
@@ -93,7 +111,8 @@ async fn search(http: &Http, settings: &Settings, challenge: &Challenge, flow: F
     // MCP 2025-03-26: without any metadata, the default endpoints of the origin. A product that is known to publish
     // metadata is rather misconfigured than old.
     if settings.product == Product::Other && issuers == [origin.clone()] {
-        return Ok(Discovered { resource: identifier, server: ServerMetadata::assumed(&origin), resource_scopes });
+        let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
+        return Ok(Discovered { resource: identifier, server, resource_scopes, named_by });
     }
     Err(AuthError::Failed(
         Problem::new(ProblemId::NoAuthorizationServer).with("url", &settings.url).with("detail", search.last),
@@ -111,6 +130,12 @@ pub fn canonical(url: &Url) -> String {
 /// The state of one search: what is worth telling when nothing is found.
 struct Search<'a> {
     http: &'a Http,
+    /// Where the MCP server itself is.
+    own: Origin,
+    /// Who it is, as soon as that is known.
+    by: Option<NamedBy>,
+    /// Whether the user has named another token endpoint than the server's.
+    token_endpoint_given: bool,
     last: String,
     not_now: Option<Problem>,
     refused: Option<Problem>,
@@ -126,7 +151,12 @@ impl Search<'_> {
         let mut places: Vec<Url> = named.into_iter().flatten().collect();
         places.extend(metadata::resource_places(url));
         for place in places {
-            let Some(found) = self.probe::<ResourceMetadata>(&place).await else { continue };
+            let Some(found) = self.probe::<ResourceMetadata>(&place).await else {
+                if let Some(problem) = self.refused.take() {
+                    return Err(problem);
+                }
+                continue;
+            };
             if found.covers(url) {
                 return Ok(Some(found));
             }
@@ -150,7 +180,11 @@ impl Search<'_> {
         };
         for place in metadata::server_places(&url) {
             let Some(found) = self.probe::<ServerMetadata>(&place).await else { continue };
-            match found.check(issuer, &place, flow) {
+            let checked = match found.check(issuer, &place, flow) {
+                Ok(()) => self.check_ways(&found, flow).await,
+                refused => refused,
+            };
+            match checked {
                 Ok(()) => return Some(found),
                 Err(problem) => {
                     self.refused.get_or_insert(problem);
@@ -160,8 +194,26 @@ impl Search<'_> {
         None
     }
 
+    /// Nobody should sign in on a page that lies inside, or for a code that cannot be exchanged. Where names lead is looked
+    /// at when they are connected to; a page is opened by a browser, which asks nobody here.
+    async fn check_ways(&self, found: &ServerMetadata, flow: Flow) -> Result<(), Problem> {
+        let http = self.http.named_by(self.named_by());
+        if !self.token_endpoint_given {
+            http.client(&metadata::endpoint(&found.token_endpoint, "token endpoint")?)?;
+        }
+        if let (Flow::Code, Some(page)) = (flow, &found.authorization_endpoint) {
+            http.check_page(&metadata::endpoint(page, "authorization endpoint")?).await?;
+        }
+        Ok(())
+    }
+
+    /// Who names what is found; as long as nobody has answered, only the user has named anything.
+    fn named_by(&self) -> NamedBy {
+        self.by.unwrap_or(NamedBy::Insider)
+    }
+
     async fn probe<T: DeserializeOwned>(&mut self, place: &Url) -> Option<T> {
-        match fetch(self.http, place).await {
+        match self.fetch(place).await {
             Probe::Found(found) => Some(found),
             Probe::NotThere(why) => {
                 tracing::debug!(%place, %why, "no metadata");
@@ -173,41 +225,54 @@ impl Search<'_> {
                 self.not_now.get_or_insert(problem);
                 None
             }
+            Probe::Refused(problem) => {
+                tracing::debug!(%place, %problem, "metadata not looked for");
+                self.refused.get_or_insert(problem);
+                None
+            }
         }
     }
-}
 
-async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Probe<T> {
-    let mut url = place.clone();
-    for _ in 0..=REDIRECTS {
-        let mut request = reqwest::Request::new(Method::GET, url.clone());
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = match http.exchange(request, BOUNDS).await {
-            Ok(answer) => answer,
-            Err(error) => return Probe::NotNow(unreached(error, url.as_str())),
-        };
-        if answer.status.is_redirection()
-            && let Some(next) =
-                answer.headers.get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| url.join(v).ok())
-            && next.origin() == url.origin()
-        {
-            url = next;
-            continue;
+    async fn fetch<T: DeserializeOwned>(&mut self, place: &Url) -> Probe<T> {
+        let mut url = place.clone();
+        for _ in 0..=REDIRECTS {
+            let mut request = reqwest::Request::new(Method::GET, url.clone());
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let own = url.origin() == self.own;
+            let by = self.by.unwrap_or(if own { NamedBy::Insider } else { NamedBy::Public });
+            let answer = match self.http.named_by(by).exchange(request, BOUNDS).await {
+                Ok(answer) => answer,
+                Err(NetError::Unusable(problem)) if problem.id == ProblemId::InwardAddress => {
+                    return Probe::Refused(problem);
+                }
+                Err(error) => return Probe::NotNow(unreached(error, url.as_str())),
+            };
+            if own {
+                self.by.get_or_insert(answer.namer);
+            }
+            if answer.status.is_redirection()
+                && let Some(next) =
+                    answer.headers.get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| url.join(v).ok())
+                && next.origin() == url.origin()
+            {
+                url = next;
+                continue;
+            }
+            return match answer.status {
+                StatusCode::OK => match serde_json::from_slice(&answer.body) {
+                    Ok(found) => Probe::Found(found),
+                    Err(error) => Probe::NotThere(format!("no such document ({})", short(&error))),
+                },
+                status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
+                    Problem::new(ProblemId::TokenEndpointUnavailable)
+                        .with("status", status.as_u16())
+                        .with("endpoint", &url),
+                ),
+                status => Probe::NotThere(format!("status {}", status.as_u16())),
+            };
         }
-        return match answer.status {
-            StatusCode::OK => match serde_json::from_slice(&answer.body) {
-                Ok(found) => Probe::Found(found),
-                Err(error) => Probe::NotThere(format!("no such document ({})", short(&error))),
-            },
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
-                Problem::new(ProblemId::TokenEndpointUnavailable)
-                    .with("status", status.as_u16())
-                    .with("endpoint", &url),
-            ),
-            status => Probe::NotThere(format!("status {}", status.as_u16())),
-        };
+        Probe::NotThere("too many redirects".into())
     }
-    Probe::NotThere("too many redirects".into())
 }
 
 fn short(error: &serde_json::Error) -> &'static str {

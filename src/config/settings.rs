@@ -301,6 +301,8 @@ pub struct NetworkSettings {
     pub ca_file: Option<PathBuf>,
     /// Whether to use IPv4 alone, for networks whose IPv6 leads nowhere.
     pub ipv4_only: bool,
+    /// Hosts that a public server may name although they lie inside.
+    pub allow_private: Vec<HostPattern>,
 }
 
 /// Bounds and budgets.

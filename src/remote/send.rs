@@ -113,7 +113,7 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                    self.renew(renewals, bearer.as_ref(), self.challenge(&response)).await?;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
                     throttled += 1;
@@ -145,7 +145,7 @@ impl Remote {
                 StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
                     out.whereabouts.came_back();
                     renewals += 1;
-                    self.widen(renewals, bearer.as_ref(), response.headers()).await?;
+                    self.widen(renewals, bearer.as_ref(), self.challenge(&response)).await?;
                 }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
@@ -216,7 +216,7 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                    self.renew(renewals, bearer.as_ref(), self.challenge(&response)).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
                 StatusCode::NOT_FOUND if session.id.is_some() => {
@@ -271,9 +271,13 @@ impl Remote {
         self.set_session(session.successor());
     }
 
+    /// What a refusal asks for, and who refuses.
+    fn challenge(&self, response: &Response) -> Challenge {
+        Challenge::from_headers(response.headers()).said_by(self.http.namer(response))
+    }
+
     /// Gets a token with a wider scope after a 403 that wants one, or says why there is none.
-    async fn widen(&self, tried: u32, narrow: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
-        let challenge = Challenge::from_headers(headers);
+    async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
         if tried > MOST_RENEWALS {
             let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
             return Err(Failure::Explained(match challenge.scope {
@@ -291,8 +295,7 @@ impl Remote {
     }
 
     /// Gets another token after a 401, or says why there is none.
-    async fn renew(&self, tried: u32, rejected: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
-        let challenge = Challenge::from_headers(headers);
+    async fn renew(&self, tried: u32, rejected: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
         if tried > MOST_RENEWALS {
             return Err(self.auth.refused_again(rejected, challenge).into());
         }

@@ -70,7 +70,11 @@ pub struct Fake {
 impl Fake {
     /// Starts one that publishes Planhat-like metadata: only RFC 8414, 401 elsewhere.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    pub async fn start_at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let fake = Self { origin: origin.clone(), script: Arc::default() };
         {

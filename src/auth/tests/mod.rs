@@ -4,6 +4,9 @@ mod callback;
 mod discovery;
 mod fake;
 mod renewal;
+#[cfg(target_os = "linux")]
+mod guard;
+mod hostile;
 mod sign_in;
 mod stores;
 
@@ -103,7 +106,11 @@ impl Rig {
 
     /// Another process of the same user.
     pub fn process(&self) -> Arc<Authorizer> {
-        let http = Http::new(NetworkSettings::default());
+        self.process_on(Http::new(NetworkSettings::default()))
+    }
+
+    /// One with another view of the network.
+    pub fn process_on(&self, http: Http) -> Arc<Authorizer> {
         Authorizer::new(Arc::clone(&self.settings), http, self.ring.store(), self.clock.clone())
     }
 
