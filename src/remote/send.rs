@@ -322,12 +322,7 @@ impl Remote {
                     *next.url_mut() = target;
                     message = next;
                 }
-                _ => {
-                    let insecure = url.scheme() == "https" && target.scheme() == "http";
-                    let id = if insecure { ProblemId::RedirectInsecure } else { ProblemId::RedirectElsewhere };
-                    let location = target.origin().ascii_serialization();
-                    return Err(Problem::new(id).with("host", host_of(&url)).with("location", location).into());
-                }
+                _ => return Err(refused_redirect(&url, &target).into()),
             }
         }
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
@@ -391,6 +386,13 @@ fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option
     url.join(headers.get(LOCATION)?.to_str().ok()?).ok()
 }
 
+/// Why a redirect was not followed.
+fn refused_redirect(url: &Url, target: &Url) -> Problem {
+    let insecure = url.scheme() == "https" && target.scheme() == "http";
+    let id = if insecure { ProblemId::RedirectInsecure } else { ProblemId::RedirectElsewhere };
+    Problem::new(id).with("host", host_of(url)).with("location", target.origin().ascii_serialization())
+}
+
 fn same_origin(a: &Url, b: &Url) -> bool {
     a.origin() == b.origin()
 }
@@ -406,6 +408,20 @@ mod tests {
         assert!(same_origin(&at("https://a.example/mcp"), &at("https://a.example/mcp/")));
         for other in ["http://a.example/mcp", "https://b.example/mcp", "https://a.example:8443/mcp"] {
             assert!(!same_origin(&at("https://a.example/mcp"), &at(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_to_plain_http_is_called_that() {
+        let at = |text: &str| Url::parse(text).expect("test URL");
+        let from = at("https://a.example/mcp");
+        for (to, id) in [
+            ("http://a.example/mcp", ProblemId::RedirectInsecure),
+            ("http://127.0.0.1/mcp", ProblemId::RedirectInsecure),
+            ("https://b.example/mcp", ProblemId::RedirectElsewhere),
+        ] {
+            assert!(!same_origin(&from, &at(to)), "{to}");
+            assert_eq!(refused_redirect(&from, &at(to)).id, id, "{to}");
         }
     }
 

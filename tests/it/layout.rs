@@ -74,7 +74,8 @@ fn uses(text: &str) -> Vec<String> {
     found
 }
 
-fn rust_files(directory: &Path) -> Vec<PathBuf> {
+/// All below this folder.
+pub fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).expect("readable") {
         let path = entry.expect("readable").path();

@@ -39,6 +39,8 @@ impl Seen {
 pub struct Script {
     /// Answers by target; what is not here is 404.
     pub pages: HashMap<String, (u16, String)>,
+    /// Redirects by target, whatever the method.
+    pub redirects: HashMap<String, (u16, String)>,
     /// Headers of the MCP endpoint's 401.
     pub challenge: Option<String>,
     /// Answers of the token endpoint that come before its own.
@@ -121,6 +123,10 @@ impl Fake {
         self.script().pages.insert(target.into(), (status, body.into()));
     }
 
+    pub fn redirect(&self, target: &str, status: u16, location: &str) {
+        self.script().redirects.insert(target.into(), (status, location.into()));
+    }
+
     /// Refreshes, and spent refresh tokens that were presented.
     pub fn counts(&self) -> (u32, u32) {
         let script = self.script();
@@ -180,6 +186,9 @@ impl Fake {
     fn answer(&self, seen: &Seen) -> (u16, String, String) {
         let mut script = self.script();
         script.seen.push(seen.clone());
+        if let Some((status, location)) = script.redirects.get(&seen.target) {
+            return (*status, format!("Location: {location}\r\n"), String::new());
+        }
         match (seen.method.as_str(), seen.target.as_str()) {
             ("POST", "/token") => {
                 let (status, body) = match script.token_faults.pop_front() {

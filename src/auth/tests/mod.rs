@@ -1,12 +1,13 @@
 //! The walk of a token against a local server: sign-in, renewal, and all that may go wrong.
 
+mod bound;
 mod callback;
 mod discovery;
 mod fake;
-mod renewal;
 #[cfg(target_os = "linux")]
 mod guard;
 mod hostile;
+mod renewal;
 mod sign_in;
 mod stores;
 
