@@ -18,7 +18,7 @@ use super::spawn::Program;
 use super::{AuthError, Bearer, client, pending, profiles};
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::Http;
+use crate::http::{Http, NamedBy};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::{Backend, StateDir, Store};
@@ -148,13 +148,8 @@ impl Authorizer {
 
     /// Remembers what the server asks for, so that the next sign-in goes to the right place.
     pub fn note_challenge(&self, challenge: Challenge) {
-        if challenge == Challenge::default() {
-            return;
-        }
         let known = &mut self.memory().challenge;
-        // A server need not repeat where its metadata lies each time.
-        let resource_metadata = challenge.resource_metadata.clone().or_else(|| known.resource_metadata.take());
-        *known = Challenge { resource_metadata, ..challenge };
+        *known = challenge.after(known);
     }
 
     /// Tells every change of the sign-in's state.
@@ -187,6 +182,7 @@ impl Authorizer {
             resource: super::discovery::canonical(&self.settings.url),
             token_endpoint: String::new(),
             revocation_endpoint: None,
+            named_by: NamedBy::Insider,
             auth_method: client::AuthMethod::None,
             access_token: token,
             refresh_token: None,
@@ -289,6 +285,12 @@ impl Authorizer {
     /// Where tokens lie.
     pub fn backend(&self) -> &Backend {
         self.store.backend()
+    }
+
+    /// The way to a token endpoint that `by` has named, unless the user has named another.
+    pub(super) fn to_token_endpoint(&self, by: NamedBy) -> Http {
+        let by = if self.settings.oauth.token_endpoint.is_some() { NamedBy::Insider } else { by };
+        self.http.named_by(by)
     }
 
     pub(super) fn program(&self) -> Option<&Program> {

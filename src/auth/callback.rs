@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::authorize::{Expected, Rejection};
 use super::door::Door;
+use super::holder;
 use super::inside;
 use super::page::Page;
 use crate::config::{CallbackHost, CallbackSettings};
@@ -144,7 +145,13 @@ impl Callback {
 fn listen(address: IpAddr, settings: &CallbackSettings) -> Result<TcpListener, Problem> {
     let address = SocketAddr::new(address, settings.port);
     TcpListener::bind(address).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => Problem::new(ProblemId::PortInUse).with("port", settings.port),
+        ErrorKind::AddrInUse => {
+            let problem = Problem::new(ProblemId::PortInUse).with("port", settings.port);
+            match holder::of(settings.port) {
+                Some(owner) => problem.with("owner", owner),
+                None => problem,
+            }
+        }
         _ => Problem::new(ProblemId::ListenFailed).with("place", address).with("detail", error),
     })
 }

@@ -3,6 +3,8 @@
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 
+use crate::http::NamedBy;
+
 /// The longest value that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
 
@@ -17,6 +19,8 @@ pub struct Challenge {
     pub error: Option<String>,
     /// The server's own words.
     pub error_description: Option<String>,
+    /// Who says so; `None` when nobody has been asked yet.
+    pub from: Option<NamedBy>,
 }
 
 impl Challenge {
@@ -40,6 +44,33 @@ impl Challenge {
         best.unwrap_or_default()
     }
 
+    /// The same from this server.
+    #[must_use]
+    pub fn said_by(self, from: NamedBy) -> Self {
+        Self { from: Some(from), ..self }
+    }
+
+    /// Whether it says nothing, whoever does not say it.
+    pub fn is_silent(&self) -> bool {
+        *self == Self { from: self.from, ..Self::default() }
+    }
+
+    /// Takes the place of what was said before. A server need not repeat where its metadata lies each time; what it said
+    /// then does not become more trustworthy by what another server says now, whom the same name leads to.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        if self.is_silent() {
+            return Self { from: before.from.max(self.from), ..before.clone() };
+        }
+        match &self.resource_metadata {
+            Some(_) => self,
+            None => {
+                let resource_metadata = before.resource_metadata.clone();
+                Self { resource_metadata, from: before.from.max(self.from), ..self }
+            }
+        }
+    }
+
     /// Whether the token would do if only it were allowed more (RFC 6750, 3.1).
     pub fn is_insufficient_scope(&self) -> bool {
         self.error.as_deref() == Some("insufficient_scope")
@@ -60,6 +91,7 @@ impl From<Raw> for Challenge {
             scope: get("scope"),
             error: get("error"),
             error_description: get("error_description"),
+            from: None,
         }
     }
 }
@@ -189,6 +221,17 @@ mod tests {
         ] {
             read(&[value]);
         }
+    }
+
+    #[test]
+    fn what_a_public_server_has_said_is_not_trusted_more_because_an_inner_one_answers_under_its_name() {
+        let named = read(&[r#"Bearer resource_metadata="https://h/m""#]);
+        let public = named.clone().said_by(NamedBy::Public);
+        for later in [Challenge::default(), read(&["Bearer scope=x"])] {
+            let both = later.said_by(NamedBy::Insider).after(&public);
+            assert_eq!((both.from, &both.resource_metadata), (Some(NamedBy::Public), &named.resource_metadata));
+        }
+        assert_eq!(named.said_by(NamedBy::Insider).after(&public).from, Some(NamedBy::Insider), "it says so itself");
     }
 
     #[test]

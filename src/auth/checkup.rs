@@ -120,7 +120,7 @@ impl Authorizer {
         let asked = Request::new(&self.settings, found, client, &redirect_url, scope.as_deref())?;
         let mut request = reqwest::Request::new(Method::GET, asked.link.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
-        let answer = self.http.exchange(request, PAGE).await?;
+        let answer = self.http.named_by(found.named_by).exchange(request, PAGE).await?;
         let says = read_page(&asked.link, &redirect_url, &answer);
         Ok(match says {
             PageSays::Refused(problem) => PageSays::Refused(self.explain(problem.with("client_id", &client.id))),
@@ -199,6 +199,8 @@ fn refusal(error: &str, description: Option<&str>) -> Problem {
 mod tests {
     use reqwest::header::HeaderMap;
 
+    use crate::http::NamedBy;
+
     use super::*;
 
     const BACK: &str = "http://127.0.0.1:7526/callback";
@@ -210,7 +212,7 @@ mod tests {
         }
         let status = StatusCode::from_u16(status).unwrap();
         let link = Url::parse("https://ws.example/oauth/authorize?x=1").unwrap();
-        read_page(&link, BACK, &Answer { status, headers, body: body.as_bytes().to_vec() })
+        read_page(&link, BACK, &Answer { status, headers, body: body.as_bytes().to_vec(), namer: NamedBy::Insider })
     }
 
     fn refused(status: u16, location: Option<&str>, body: &str) -> ProblemId {

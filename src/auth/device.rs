@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
+use url::Url;
 
 use super::authorizer::Authorizer;
 use super::client::Client;
@@ -28,8 +29,8 @@ const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 struct Begun {
     device_code: Secret,
     user_code: String,
-    page: String,
-    page_with_code: Option<String>,
+    page: Url,
+    page_with_code: Option<Url>,
     life: Option<Duration>,
     interval: Duration,
 }
@@ -44,12 +45,17 @@ impl Authorizer {
         ui: &mut dyn LoginUi,
     ) -> Result<Issued, Refusal> {
         let begun = self.begin(found, client, scope).await?;
+        let http = self.http.named_by(found.named_by);
+        for page in [Some(&begun.page), begun.page_with_code.as_ref()].into_iter().flatten() {
+            http.check_page(page).await.map_err(Refusal::Other)?;
+        }
+        let http = self.to_token_endpoint(found.named_by);
         let longest = self.settings.limits.sign_in;
         let within = begun.life.map_or(longest, |life| life.min(longest.max(Duration::from_secs(15 * 60))));
         ui.event(LoginEvent::Code {
             code: &begun.user_code,
-            page: &begun.page,
-            page_with_code: begun.page_with_code.as_deref(),
+            page: begun.page.as_str(),
+            page_with_code: begun.page_with_code.as_ref().map(Url::as_str),
             within,
         });
         let deadline = Instant::now() + within;
@@ -60,7 +66,7 @@ impl Authorizer {
                 return Err(Refusal::Other(Problem::new(ProblemId::DeviceCodeExpired)));
             }
             tokio::time::sleep(interval).await;
-            let result = token::present(&self.http, &endpoint, &Presented::Device(&begun.device_code)).await;
+            let result = token::present(&http, &endpoint, &Presented::Device(&begun.device_code)).await;
             match result.as_ref().err().and_then(|refusal| next(interval, refusal)) {
                 Some(next) => interval = next,
                 None => return result,
@@ -80,7 +86,8 @@ impl Authorizer {
         fields.extend(scope.map(|scope| ("scope", scope)));
         fields.extend(self.resource(found).map(|resource| ("resource", resource)));
         let request = sender.post(endpoint, "device authorization endpoint", &fields).map_err(Refusal::Other)?;
-        let answer = form::exchange(&self.http, request, token::BOUNDS).await;
+        let http = self.http.named_by(found.named_by);
+        let answer = form::exchange(&http, request, token::BOUNDS).await;
         let answer = answer.map_err(|error| match AuthError::from(error) {
             AuthError::Failed(problem) => Refusal::Other(problem),
             error => Refusal::NotNow(error.into()),
@@ -137,7 +144,7 @@ fn read(status: u16, body: &[u8], client_id: &str) -> Result<Begun, Refusal> {
         return Err(unreadable("it lacks the code or the page"));
     };
     let checked = |page: &str| {
-        browser::checked(page).map(|page| page.to_string()).map_err(|why| {
+        browser::checked(page).map_err(|why| {
             let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "page for the code");
             Refusal::Other(problem.with("detail", why))
         })

@@ -8,14 +8,14 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
-use url::Url;
+use url::{Origin, Url};
 
 use super::challenge::Challenge;
 use super::metadata::{self, Flow, ResourceMetadata, ServerMetadata, Sought};
 use super::token::unreached;
 use super::{AuthError, browser};
 use crate::config::{Product, Settings};
-use crate::http::{Bounds, Http};
+use crate::http::{Bounds, Http, NamedBy, NetError};
 use crate::problem::{Problem, ProblemId};
 
 /// Documents of this kind are a few kilobytes.
@@ -34,6 +34,8 @@ pub struct Discovered {
     pub server: ServerMetadata,
     /// The scopes that the protected resource lists.
     pub resource_scopes: Option<Vec<String>>,
+    /// Who has named all of this.
+    pub named_by: NamedBy,
 }
 
 /// One place that was asked on the way, and what it said.
@@ -52,6 +54,8 @@ enum Probe<T> {
     NotThere(String),
     /// It may be there, but cannot be had now.
     NotNow(Problem),
+    /// It must not be looked for there.
+    Refused(Problem),
 }
 
 /// Finds the authorization server.
@@ -76,7 +80,12 @@ pub async fn discover_by_steps(
     if let (Flow::Client, Some(endpoint)) = (flow, &configured) {
         // All that is needed is known; servers that want this often publish nothing.
         let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
-        return Ok(Discovered { resource: canonical(&settings.url), server, resource_scopes: None });
+        return Ok(Discovered {
+            resource: canonical(&settings.url),
+            server,
+            resource_scopes: None,
+            named_by: NamedBy::Insider,
+        });
     }
     let mut found = search(http, settings, challenge, flow, steps).await?;
     if let Some(endpoint) = configured {
@@ -92,7 +101,16 @@ async fn search(
     flow: Flow,
     steps: &mut Vec<Asked>,
 ) -> Result<Discovered, AuthError> {
-    let mut search = Search { http, last: "nothing".into(), not_now: None, refused: None, steps };
+    let mut search = Search {
+        http,
+        own: settings.url.origin(),
+        by: challenge.from,
+        token_endpoint_given: settings.oauth.token_endpoint.is_some(),
+        last: "nothing".into(),
+        not_now: None,
+        refused: None,
+        steps,
+    };
     let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
     let (identifier, issuers, resource_scopes) = match resource {
@@ -109,7 +127,8 @@ async fn search(
                 let issuer = &server.issuer;
                 tracing::info!(%issuer, of = issuers.len(), "the first authorization server that can be used is chosen");
             }
-            return Ok(Discovered { resource: identifier, server, resource_scopes });
+            let named_by = search.named_by();
+            return Ok(Discovered { resource: identifier, server, resource_scopes, named_by });
         }
     }
     if let Some(problem) = search.refused {
@@ -121,7 +140,8 @@ async fn search(
     // MCP 2025-03-26: without any metadata, the default endpoints of the origin. A product that is known to publish
     // metadata is rather misconfigured than old.
     if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
-        return Ok(Discovered { resource: identifier, server: ServerMetadata::assumed(&origin), resource_scopes });
+        let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
+        return Ok(Discovered { resource: identifier, server, resource_scopes, named_by });
     }
     Err(AuthError::Failed(
         Problem::new(ProblemId::NoAuthorizationServer).with("url", &settings.url).with("detail", search.last),
@@ -139,6 +159,12 @@ pub fn canonical(url: &Url) -> String {
 /// The state of one search: what is worth telling when nothing is found.
 struct Search<'a> {
     http: &'a Http,
+    /// Where the MCP server itself is.
+    own: Origin,
+    /// Who it is, as soon as that is known.
+    by: Option<NamedBy>,
+    /// Whether the user has named another token endpoint than the server's.
+    token_endpoint_given: bool,
     last: String,
     not_now: Option<Problem>,
     refused: Option<Problem>,
@@ -155,7 +181,12 @@ impl Search<'_> {
         let mut places: Vec<Url> = named.into_iter().flatten().collect();
         places.extend(metadata::resource_places(url));
         for place in places {
-            let Some(found) = self.probe::<ResourceMetadata>(&place).await else { continue };
+            let Some(found) = self.probe::<ResourceMetadata>(&place).await else {
+                if let Some(problem) = self.refused.take() {
+                    return Err(problem);
+                }
+                continue;
+            };
             if found.covers(url) {
                 return Ok(Some(found));
             }
@@ -179,7 +210,11 @@ impl Search<'_> {
         };
         for place in metadata::server_places(&url) {
             let Some(found) = self.probe::<ServerMetadata>(&place).await else { continue };
-            match found.check(sought, &place, flow) {
+            let checked = match found.check(sought, &place, flow) {
+                Ok(()) => self.check_ways(&found, flow).await,
+                refused => refused,
+            };
+            match checked {
                 Ok(()) => return Some(found),
                 Err(problem) => {
                     self.refused.get_or_insert(problem);
@@ -189,12 +224,32 @@ impl Search<'_> {
         None
     }
 
+    /// Nobody should sign in on a page that lies inside, or for a code that cannot be exchanged. Where names lead is looked
+    /// at when they are connected to; a page is opened by a browser, which asks nobody here.
+    async fn check_ways(&self, found: &ServerMetadata, flow: Flow) -> Result<(), Problem> {
+        let http = self.http.named_by(self.named_by());
+        if !self.token_endpoint_given {
+            http.client(&metadata::endpoint(&found.token_endpoint, "token endpoint")?)?;
+        }
+        if let (Flow::Code, Some(page)) = (flow, &found.authorization_endpoint) {
+            http.check_page(&metadata::endpoint(page, "authorization endpoint")?).await?;
+        }
+        Ok(())
+    }
+
+    /// Who names what is found; as long as nobody has answered, only the user has named anything.
+    fn named_by(&self) -> NamedBy {
+        self.by.unwrap_or(NamedBy::Insider)
+    }
+
     async fn probe<T: DeserializeOwned>(&mut self, place: &Url) -> Option<T> {
-        let probe = fetch(self.http, place).await;
+        let probe = self.fetch(place).await;
         let said = match &probe {
             Probe::Found(_) => "found".to_owned(),
             Probe::NotThere(why) => why.clone(),
-            Probe::NotNow(problem) => problem.source.clone().unwrap_or_else(|| problem.what()),
+            Probe::NotNow(problem) | Probe::Refused(problem) => {
+                problem.source.clone().unwrap_or_else(|| problem.what())
+            }
         };
         self.steps.push(Asked { place: place.to_string(), said });
         match probe {
@@ -209,41 +264,54 @@ impl Search<'_> {
                 self.not_now.get_or_insert(problem);
                 None
             }
+            Probe::Refused(problem) => {
+                tracing::debug!(%place, %problem, "metadata not looked for");
+                self.refused.get_or_insert(problem);
+                None
+            }
         }
     }
-}
 
-async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Probe<T> {
-    let mut url = place.clone();
-    for _ in 0..=REDIRECTS {
-        let mut request = reqwest::Request::new(Method::GET, url.clone());
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = match http.exchange(request, BOUNDS).await {
-            Ok(answer) => answer,
-            Err(error) => return Probe::NotNow(unreached(error, url.as_str())),
-        };
-        if answer.status.is_redirection()
-            && let Some(next) =
-                answer.headers.get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| url.join(v).ok())
-            && next.origin() == url.origin()
-        {
-            url = next;
-            continue;
+    async fn fetch<T: DeserializeOwned>(&mut self, place: &Url) -> Probe<T> {
+        let mut url = place.clone();
+        for _ in 0..=REDIRECTS {
+            let mut request = reqwest::Request::new(Method::GET, url.clone());
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let own = url.origin() == self.own;
+            let by = self.by.unwrap_or(if own { NamedBy::Insider } else { NamedBy::Public });
+            let answer = match self.http.named_by(by).exchange(request, BOUNDS).await {
+                Ok(answer) => answer,
+                Err(NetError::Unusable(problem)) if problem.id == ProblemId::InwardAddress => {
+                    return Probe::Refused(problem);
+                }
+                Err(error) => return Probe::NotNow(unreached(error, url.as_str())),
+            };
+            if own {
+                self.by.get_or_insert(answer.namer);
+            }
+            if answer.status.is_redirection()
+                && let Some(next) =
+                    answer.headers.get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|v| url.join(v).ok())
+                && next.origin() == url.origin()
+            {
+                url = next;
+                continue;
+            }
+            return match answer.status {
+                StatusCode::OK => match serde_json::from_slice(&answer.body) {
+                    Ok(found) => Probe::Found(found),
+                    Err(error) => Probe::NotThere(format!("no such document ({})", short(&error))),
+                },
+                status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
+                    Problem::new(ProblemId::TokenEndpointUnavailable)
+                        .with("status", status.as_u16())
+                        .with("endpoint", &url),
+                ),
+                status => Probe::NotThere(format!("status {}", status.as_u16())),
+            };
         }
-        return match answer.status {
-            StatusCode::OK => match serde_json::from_slice(&answer.body) {
-                Ok(found) => Probe::Found(found),
-                Err(error) => Probe::NotThere(format!("no such document ({})", short(&error))),
-            },
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
-                Problem::new(ProblemId::TokenEndpointUnavailable)
-                    .with("status", status.as_u16())
-                    .with("endpoint", &url),
-            ),
-            status => Probe::NotThere(format!("status {}", status.as_u16())),
-        };
+        Probe::NotThere("too many redirects".into())
     }
-    Probe::NotThere("too many redirects".into())
 }
 
 fn short(error: &serde_json::Error) -> &'static str {

@@ -282,7 +282,8 @@ fn is_http_1(head: &[u8]) -> bool {
 }
 
 fn refusal(status: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n")
+        .into_bytes()
 }
 
 /// Closes so that the peer can still read: with unread input, closing at once would reset the connection.

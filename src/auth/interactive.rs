@@ -134,7 +134,8 @@ impl Authorizer {
     ) -> Result<GrantSummary, End> {
         let endpoint = self.endpoint(&asked.found, client);
         let presented = Presented::Code { code, verifier: &request.verifier, redirect_url };
-        let issued = token::present(&self.http, &endpoint, &presented).await?;
+        let http = self.to_token_endpoint(asked.found.named_by);
+        let issued = token::present(&http, &endpoint, &presented).await?;
         Ok(self.keep_issued(asked, client, issued).await?)
     }
 

@@ -239,7 +239,8 @@ impl Authorizer {
             let (listener, turn) = self.bind(callback, deadline).await?;
             (listener, callback.clone(), Some(turn))
         };
-        let registered = dynamic::register(&self.http, &self.settings, &self.store, &found.server, &callback).await?;
+        let http = self.http.named_by(found.named_by);
+        let registered = dynamic::register(&http, &self.settings, &self.store, &found.server, &callback).await?;
         let client = registered.ok_or_else(|| self.client_id_missing(found))?;
         let listener = (flow != Flow::Device).then_some(listener);
         Ok(Place { client, callback, listener, _turn: turn })
@@ -283,6 +284,7 @@ impl Authorizer {
             resource: found.resource.clone(),
             token_endpoint: found.server.token_endpoint.clone(),
             revocation_endpoint: found.server.revocation_endpoint.clone(),
+            named_by: found.named_by,
             auth_method: issued.method,
             access_token: issued.access_token,
             refresh_token: issued.refresh_token,
@@ -315,7 +317,7 @@ impl Authorizer {
     /// What the server asks for: as a request has met it, or else by asking without a token.
     pub(super) async fn learn_challenge(&self) -> Challenge {
         let known = self.challenge();
-        if known != Challenge::default() {
+        if !known.is_silent() {
             return known;
         }
         let Ok(client) = self.http.client(&self.settings.url) else { return known };
@@ -324,10 +326,12 @@ impl Authorizer {
         request.headers_mut().insert(reqwest::header::ACCEPT, accept);
         // Only the head of the answer matters; a stream that opens is dropped.
         match tokio::time::timeout(PROBE, client.execute(request)).await {
-            Ok(Ok(answer)) if answer.status() == reqwest::StatusCode::UNAUTHORIZED => {
-                Challenge::from_headers(answer.headers())
+            Ok(Ok(answer)) => {
+                let refused = answer.status() == reqwest::StatusCode::UNAUTHORIZED;
+                let said = if refused { Challenge::from_headers(answer.headers()) } else { Challenge::default() };
+                said.said_by(self.http.namer(&answer)).after(&known)
             }
-            _ => known,
+            Ok(Err(_)) | Err(_) => known,
         }
     }
 }

@@ -51,7 +51,8 @@ impl Authorizer {
         }
         let scope = scope::choose(&self.settings, &challenge, &found, Flow::Client);
         let presented = Presented::Client { scope: scope.as_deref() };
-        let issued = token::present(&self.http, &endpoint, &presented).await.map_err(|refusal| match refusal {
+        let http = self.to_token_endpoint(found.named_by);
+        let issued = token::present(&http, &endpoint, &presented).await.map_err(|refusal| match refusal {
             Refusal::NotNow(problem) => AuthError::NotNow(problem),
             refusal => AuthError::Failed(refusal.problem()),
         })?;

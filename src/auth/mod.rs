@@ -2,12 +2,12 @@
 //!
 //! The stations, in the order in which a token passes them: [`challenge`] (what a 401 says), [`discovery`] and
 //! [`metadata`] (where to sign in), [`registration`] with [`dynamic`] and [`client`] with [`key`] (as whom), [`scope`] (for
-//! what), [`authorize`] (the request to the user), [`login`] with [`browser`], [`callback`] behind its [`door`], and
-//! [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what is stored), [`refresh`] (its renewal),
-//! [`revocation`] (its end). Other ways lead through [`device`] and [`machine`], and [`step_up`] widens what was granted.
-//! [`Authorizer`] owns the state and decides what happens when; [`spawn`] and [`pending`] let a sign-in live in a process
-//! of its own, whose page a person may also open by its link ([`by_link`]). [`memory`] keeps what the server answered with
-//! the sign-in that it answered to.
+//! what), [`authorize`] (the request to the user), [`login`] with [`browser`], [`callback`] behind its [`door`] (or with
+//! another [`holder`]), and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what is stored),
+//! [`refresh`] (its renewal), [`revocation`] (its end). Other ways lead through [`device`] and [`machine`], and
+//! [`step_up`] widens what was granted. [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
+//! [`pending`] let a sign-in live in a process of its own, whose page a person may also open by its link ([`by_link`]).
+//! [`memory`] keeps what the server answered with the sign-in that it answered to.
 
 use crate::http::NetError;
 use crate::problem::Problem;
@@ -28,6 +28,7 @@ pub mod discovery;
 pub mod door;
 pub mod dynamic;
 pub mod form;
+pub mod holder;
 mod id_token;
 mod inside;
 mod interactive;

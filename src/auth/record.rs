@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::client::AuthMethod;
 use super::discovery;
 use crate::config::Settings;
+use crate::http::NamedBy;
 use crate::secret::Secret;
 use crate::store::StoreError;
 
@@ -47,6 +48,8 @@ pub struct Grant {
     pub token_endpoint: String,
     /// Where it is withdrawn, if the server has such a place (RFC 7009).
     pub revocation_endpoint: Option<String>,
+    /// Who has named these endpoints.
+    pub named_by: NamedBy,
     /// How the client proved itself there.
     pub auth_method: AuthMethod,
     /// The access token.
@@ -80,6 +83,7 @@ struct Stored {
     token_endpoint: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revocation_endpoint: Option<String>,
+    named_by: NamedBy,
     auth_method: AuthMethod,
     access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +139,7 @@ impl Grant {
             resource: self.resource.clone(),
             token_endpoint: self.token_endpoint.clone(),
             revocation_endpoint: self.revocation_endpoint.clone(),
+            named_by: self.named_by,
             auth_method: self.auth_method,
             access_token: self.access_token.expose().clone(),
             refresh_token: self.refresh_token.as_ref().map(|token| token.expose().clone()),
@@ -172,6 +177,7 @@ impl Grant {
             resource: stored.resource,
             token_endpoint: stored.token_endpoint,
             revocation_endpoint: stored.revocation_endpoint,
+            named_by: stored.named_by,
             auth_method: stored.auth_method,
             access_token: Secret::new(stored.access_token),
             refresh_token: stored.refresh_token.map(Secret::new),
@@ -274,6 +280,7 @@ mod tests {
             resource: "https://h/mcp".into(),
             token_endpoint: "https://as/token".into(),
             revocation_endpoint: Some("https://as/revoke".into()),
+            named_by: NamedBy::Public,
             auth_method: AuthMethod::ClientSecretPost,
             access_token: "canary-access".into(),
             refresh_token: Some("canary-refresh".into()),
@@ -291,6 +298,7 @@ mod tests {
         assert_eq!(back.refresh_token, grant().refresh_token);
         assert_eq!(GrantSummary::from(&back), GrantSummary::from(&grant()));
         assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
+        assert_eq!(back.named_by, NamedBy::Public);
         assert!(!format!("{back:?}").contains("canary"));
     }
 

@@ -161,7 +161,8 @@ impl Authorizer {
             id_token: oauth.id_token,
             now,
         };
-        match refresh::refresh(&self.http, &current.grant, &token, &endpoint).await {
+        let http = self.to_token_endpoint(current.grant.named_by);
+        match refresh::refresh(&http, &current.grant, &token, &endpoint).await {
             Ok(grant) => Ok(self.keep(grant, lock).await),
             Err(refusal) => Err(self.refused(&current, &client, refusal).await),
         }

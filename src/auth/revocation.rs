@@ -43,7 +43,7 @@ impl Authorizer {
         let sender = Sender { client: &client, method, audience, now };
         let fields = [("token", token.expose().as_str()), ("token_type_hint", hint)];
         let request = sender.post(endpoint, "revocation endpoint", &fields)?;
-        let answer = form::exchange(&self.http, request, token::BOUNDS).await?;
+        let answer = form::exchange(&self.http.named_by(grant.named_by), request, token::BOUNDS).await?;
         // A token that is not known any more is no error (RFC 7009, 2.2).
         if answer.status.is_success() {
             return Ok(());

@@ -61,6 +61,7 @@ mod tests {
     use super::super::metadata::ServerMetadata;
     use super::*;
     use crate::config::Paths;
+    use crate::http::NamedBy;
 
     fn chosen(
         configured: Option<&str>,
@@ -75,8 +76,12 @@ mod tests {
         let challenge = Challenge { scope: challenged.map(str::to_owned), ..Challenge::default() };
         let mut metadata = ServerMetadata::assumed("https://h");
         metadata.scopes_supported = server.map(list);
-        let found =
-            Discovered { resource: "https://h/mcp".into(), server: metadata, resource_scopes: listed.map(list) };
+        let found = Discovered {
+            resource: "https://h/mcp".into(),
+            server: metadata,
+            resource_scopes: listed.map(list),
+            named_by: NamedBy::Insider,
+        };
         choose(&settings, &challenge, &found, Flow::Code).unwrap_or_default()
     }
 

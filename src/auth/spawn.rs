@@ -12,9 +12,10 @@ use url::Url;
 
 use super::by_link::Way;
 use super::challenge::Challenge;
+use crate::config::origin::Origin;
 use crate::config::{
-    CallbackHost, CallbackSettings, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings, NetworkSettings,
-    OAuthSettings, Paths, Product, Settings, TokenStoreKind, VARIABLE_PREFIX,
+    CallbackHost, CallbackSettings, HostPattern, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings,
+    NetworkSettings, OAuthSettings, Paths, Product, Settings, TokenStoreKind, VARIABLE_PREFIX,
 };
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -46,6 +47,7 @@ struct Order {
     proxy: Option<String>,
     ca_file: Option<PathBuf>,
     ipv4_only: bool,
+    allow_private: Vec<String>,
     sign_in_seconds: u64,
     config_file: PathBuf,
     state_dir: PathBuf,
@@ -167,6 +169,7 @@ fn order(settings: &Settings, challenge: &Challenge, way: Way) -> Order {
         proxy: settings.network.proxy.as_ref().map(|proxy| proxy.expose().clone()),
         ca_file: settings.network.ca_file.clone(),
         ipv4_only: settings.network.ipv4_only,
+        allow_private: settings.network.allow_private.iter().map(ToString::to_string).collect(),
         sign_in_seconds: settings.limits.sign_in.as_secs(),
         config_file: settings.paths.config_file.clone(),
         state_dir: settings.paths.state_dir.clone(),
@@ -211,10 +214,13 @@ fn settings(order: Order) -> (Settings, Challenge) {
         },
         static_token: None,
         token_store: if order.token_file { TokenStoreKind::File } else { TokenStoreKind::Keychain },
+        // Told to nobody from there.
+        token_store_from: Origin::Default,
         network: NetworkSettings {
             proxy: order.proxy.map(Secret::new),
             ca_file: order.ca_file,
             ipv4_only: order.ipv4_only,
+            allow_private: order.allow_private.iter().filter_map(|text| HostPattern::parse(text)).collect(),
         },
         limits: Limits { sign_in: Duration::from_secs(order.sign_in_seconds), ..Limits::default() },
         paths: Paths { config_file: order.config_file, state_dir: order.state_dir },
@@ -226,4 +232,22 @@ fn settings(order: Order) -> (Settings, Challenge) {
         told: order.told,
     };
     (settings, order.challenge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::NamedBy;
+
+    #[test]
+    fn a_sign_in_process_knows_whose_word_the_challenge_is_and_what_the_user_allows() {
+        let url = Url::parse("https://h/mcp").unwrap();
+        let mut before = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        before.network.allow_private = HostPattern::parse_all("*.corp.example,10.0.0.1").unwrap();
+        let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.said_by(NamedBy::Public);
+        let text = serde_json::to_vec(&order(&before, &challenge, Way::Link)).unwrap();
+        let (after, read, way) = read_order(text.as_slice()).unwrap();
+        assert_eq!(after.network.allow_private, before.network.allow_private);
+        assert_eq!((read, way), (challenge, Way::Link));
+    }
 }

@@ -203,6 +203,9 @@ pub struct Options {
     /// Use IPv4 alone
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Network")]
     ipv4: Option<String>,
+    /// Sign-in hosts that may be private
+    #[arg(long, global = true, value_name = "HOSTS", help_heading = "Network")]
+    allow_private: Option<String>,
     /// Keep trying to connect (default: 20 s)
     #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
     connect_wait: Option<String>,
@@ -291,6 +294,7 @@ impl Options {
             (Key::Proxy, &self.proxy),
             (Key::CaFile, &self.ca_file),
             (Key::Ipv4, &self.ipv4),
+            (Key::AllowPrivate, &self.allow_private),
             (Key::ConnectWait, &self.connect_wait),
             (Key::IdleTimeout, &self.idle_timeout),
             (Key::TotalTimeout, &self.total_timeout),

@@ -23,13 +23,14 @@ pub struct Grant {
     pub kept: String,
 }
 
-/// Where tokens lie (or would), in words.
+/// Where tokens lie (or would) and why there, in words.
 pub fn kept(backend: &Backend) -> String {
-    match backend.kind {
-        TokenStoreKind::Keychain => format!("in the keychain ({})", backend.place),
+    let place = match backend.kind {
+        TokenStoreKind::Keychain => format!("in {}", backend.place),
         TokenStoreKind::File => format!("in the file {}", backend.place),
         TokenStoreKind::Memory => "in memory, until the program ends".to_owned(),
-    }
+    };
+    format!("{place} ({})", backend.why)
 }
 
 impl Grant {

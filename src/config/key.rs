@@ -49,6 +49,8 @@ pub enum Key {
     CaFile,
     /// Whether to use IPv4 alone.
     Ipv4,
+    /// Hosts that a public server may name although they lie inside.
+    AllowPrivate,
     /// How long a connection that cannot be made is tried again.
     ConnectWait,
     /// How long a request may go without a byte.
@@ -134,6 +136,8 @@ keys! {
         "an address such as http://proxy.example:8080, or with https, socks5 or socks5h";
     CaFile: "ca_file", Some("--ca-file"), "PLANHAT_MCP_CA_FILE", true, "the path of a PEM file";
     Ipv4: "ipv4", Some("--ipv4"), "PLANHAT_MCP_IPV4", true, "true or false";
+    AllowPrivate: "allow_private", Some("--allow-private"), "PLANHAT_MCP_ALLOW_PRIVATE", true,
+        "host names, or patterns such as *.corp.example, separated by commas";
     ConnectWait: "connect_wait", Some("--connect-wait"), "PLANHAT_MCP_CONNECT_WAIT", true, "seconds, from 0 to 3600";
     IdleTimeout: "idle_timeout", Some("--idle-timeout"), "PLANHAT_MCP_IDLE_TIMEOUT", true, "seconds, from 1 to 86400";
     TotalTimeout: "total_timeout", Some("--total-timeout"), "PLANHAT_MCP_TOTAL_TIMEOUT", true, "seconds, from 1 to 86400";

@@ -4,6 +4,7 @@
 //! that an administrator distributes will stand between the user's file and what is built in.
 
 mod file;
+mod hosts;
 pub mod key;
 mod layers;
 pub mod origin;
@@ -15,6 +16,7 @@ mod signing_in;
 #[cfg(test)]
 mod tests;
 
+pub use hosts::HostPattern;
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
 pub use paths::own_dir;
 pub use resolve::{Loaded, REDACTED, Row, load};

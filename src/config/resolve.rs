@@ -9,6 +9,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 use super::file::Given;
+use super::hosts::HostPattern;
 use super::key::Key;
 use super::layers::{Inputs, Layers};
 use super::origin::Origin;
@@ -110,6 +111,9 @@ fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem>
     // A token that can be had at any moment need not be kept, and a machine without people often has no keychain.
     let usual = if settings.oauth.client_credentials { TokenStoreKind::Memory } else { settings.token_store };
     settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(usual);
+    if let Some(given) = report.layers.winner(Key::TokenStore) {
+        settings.token_store_from = given.origin.clone();
+    }
     report.default(Key::TokenStore, Some(settings.token_store.as_str().to_owned()));
 
     let bytes = |text: &str| text.parse::<u32>().ok().filter(|bytes| *bytes >= 1024);
@@ -150,6 +154,9 @@ fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem>
 
     settings.network.ca_file = report.take_path(Key::CaFile)?;
     report.default(Key::CaFile, None);
+
+    settings.network.allow_private = report.take(Key::AllowPrivate, HostPattern::parse_all)?.unwrap_or_default();
+    report.default(Key::AllowPrivate, None);
 
     let level = |text: &str| LogLevel::ALL.into_iter().find(|level| level.as_str() == text);
     settings.log.level = report.take(Key::LogLevel, level)?.unwrap_or(settings.log.level);

@@ -8,6 +8,8 @@ use url::Url;
 
 use crate::secret::Secret;
 
+use super::hosts::HostPattern;
+use super::origin::Origin;
 use super::server::{PLANHAT_SCOPE, profile_of};
 
 /// Everything that a run of the program needs to know.
@@ -25,6 +27,8 @@ pub struct Settings {
     pub static_token: Option<Secret>,
     /// Where tokens are kept.
     pub token_store: TokenStoreKind,
+    /// Who chose that.
+    pub token_store_from: Origin,
     /// How to reach the network.
     pub network: NetworkSettings,
     /// Bounds and budgets.
@@ -63,6 +67,7 @@ impl Settings {
             },
             static_token: None,
             token_store: TokenStoreKind::Keychain,
+            token_store_from: Origin::Default,
             network: NetworkSettings::default(),
             limits: Limits { in_flight: product.in_flight(), ..Limits::default() },
             paths,
@@ -296,6 +301,8 @@ pub struct NetworkSettings {
     pub ca_file: Option<PathBuf>,
     /// Whether to use IPv4 alone, for networks whose IPv6 leads nowhere.
     pub ipv4_only: bool,
+    /// Hosts that a public server may name although they lie inside.
+    pub allow_private: Vec<HostPattern>,
 }
 
 /// Bounds and budgets.

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
@@ -15,6 +16,7 @@ use crate::config::NetworkSettings;
 use crate::problem::{Problem, ProblemId, error_chain};
 
 use super::NetError;
+use super::guard::{Guard, NamedBy, Surroundings};
 
 /// What every request says about who sends it.
 pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
@@ -32,19 +34,29 @@ const CLOCK_JUMP: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Http {
     inner: Arc<Inner>,
+    /// Whose word the addresses are that this goes to.
+    by: NamedBy,
 }
 
 #[derive(Debug)]
 struct Inner {
     network: NetworkSettings,
+    guard: Guard,
     clients: Mutex<Clients>,
     awake: Mutex<Awake>,
 }
 
 #[derive(Debug, Default)]
 struct Clients {
-    plain: Option<Result<reqwest::Client, Problem>>,
-    secure: Option<Result<reqwest::Client, Problem>>,
+    plain: Slots,
+    secure: Slots,
+}
+
+/// Connections that were made for one's own addresses are not at hand for those that a public server names.
+#[derive(Debug, Default)]
+struct Slots {
+    free: Option<Result<reqwest::Client, Problem>>,
+    guarded: Option<Result<reqwest::Client, Problem>>,
 }
 
 /// Two clocks side by side: one runs on while the machine sleeps, the other (on most systems) does not.
@@ -79,21 +91,61 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, within the bound.
     pub body: Vec<u8>,
+    /// Who has answered.
+    pub namer: NamedBy,
 }
 
 impl Http {
     /// Nothing is loaded or connected before the first request.
     pub fn new(network: NetworkSettings) -> Self {
+        Self::within(network, Surroundings::default())
+    }
+
+    /// The same in a network that looks as it is told.
+    pub fn within(network: NetworkSettings, surroundings: Surroundings) -> Self {
         let awake = Mutex::new(Awake { wall: SystemTime::now(), monotonic: Instant::now() });
-        Self { inner: Arc::new(Inner { network, clients: Mutex::default(), awake }) }
+        let guard = Guard::new(surroundings, &network.allow_private);
+        Self { inner: Arc::new(Inner { network, guard, clients: Mutex::default(), awake }), by: NamedBy::Insider }
+    }
+
+    /// The same for addresses that `by` has named.
+    #[must_use]
+    pub fn named_by(&self, by: NamedBy) -> Self {
+        Self { by, ..self.clone() }
+    }
+
+    /// Who has given this answer, read off the connection that brought it: another look-up could say something else. What
+    /// lies behind a proxy is outside, or the proxy would not be needed.
+    pub fn namer(&self, response: &reqwest::Response) -> NamedBy {
+        match response.remote_addr() {
+            Some(address) if self.proxy_for(response.url()).is_none() => self.inner.guard.namer(address.ip()),
+            _ => NamedBy::Public,
+        }
+    }
+
+    /// Refuses a page that must not be opened in a browser: one that a public server has named and that lies inside.
+    ///
+    /// # Errors
+    /// `InwardAddress`, with the host, the address and the setting that allows it.
+    pub async fn check_page(&self, url: &Url) -> Result<(), Problem> {
+        if self.guards(url) {
+            self.inner.guard.check_page(url).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the guard stands before `url`. A proxy connects by itself, from where it is.
+    fn guards(&self, url: &Url) -> bool {
+        self.by == NamedBy::Public && self.proxy_for(url).is_none()
     }
 
     /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only when the first https URL
     /// comes by, because reading them is most of what a start costs.
     ///
     /// # Errors
-    /// When the CA file or the proxy of the settings cannot be used.
+    /// When the CA file or the proxy of the settings cannot be used, or when the URL leads where it must not.
     pub fn client(&self, url: &Url) -> Result<reqwest::Client, Problem> {
+        let guard = self.guard_for(url)?;
         let tls = url.scheme() == "https";
         let mut clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if self.has_slept(SystemTime::now(), Instant::now()) {
@@ -101,8 +153,18 @@ impl Http {
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
             *clients = Clients::default();
         }
-        let slot = if tls { &mut clients.secure } else { &mut clients.plain };
-        slot.get_or_insert_with(|| build(&self.inner.network, tls)).clone()
+        let slots = if tls { &mut clients.secure } else { &mut clients.plain };
+        let slot = if guard.is_some() { &mut slots.guarded } else { &mut slots.free };
+        slot.get_or_insert_with(|| build(&self.inner.network, tls, guard)).clone()
+    }
+
+    /// The guard that stands before `url`, when it lets it through.
+    pub(super) fn guard_for(&self, url: &Url) -> Result<Option<&Guard>, Problem> {
+        let guard = self.guards(url).then_some(&self.inner.guard);
+        if let Some(guard) = guard {
+            guard.check(url)?;
+        }
+        Ok(guard)
     }
 
     /// Forgets cookies and connections: the next request may be another user's.
@@ -123,24 +185,26 @@ impl Http {
         NetError::of(url, error, self.proxy_for(url).as_deref())
     }
 
+    /// How this reaches the network.
     pub(super) fn network(&self) -> &NetworkSettings {
         &self.inner.network
     }
 
-    /// The proxy that requests to `url` go through, as far as the settings and the environment say, without user name and
-    /// password.
+    /// The proxy that requests to `url` go through, without user name and password. The rules are those of the client
+    /// itself, so that the two cannot disagree.
     pub fn proxy_for(&self, url: &Url) -> Option<String> {
         if url.scheme() != "https" {
             return None;
         }
-        let set = self.inner.network.proxy.as_ref().map(|proxy| proxy.expose().clone());
-        let from_environment = || {
-            ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].iter().find_map(|name| std::env::var(name).ok())
+        let matcher = match &self.inner.network.proxy {
+            Some(proxy) => {
+                let except = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
+                Matcher::builder().all(proxy.expose().clone()).no(except).build()
+            }
+            None => Matcher::from_system(),
         };
-        let proxy = set.or_else(from_environment).filter(|proxy| !proxy.is_empty())?;
-        let proxy = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
-        let proxy = Url::parse(&proxy).ok()?;
-        Some(super::host_of(&proxy))
+        let proxy = matcher.intercept(&url.as_str().parse().ok()?)?;
+        Some(super::host_of(&Url::parse(&proxy.uri().to_string()).ok()?))
     }
 
     /// One bounded exchange: no redirect is followed, the whole body is read.
@@ -152,6 +216,7 @@ impl Http {
         let client = self.client(&url).map_err(NetError::Unusable)?;
         let whole = async {
             let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
+            let namer = self.namer(&response);
             let mut body = Vec::new();
             while let Some(piece) = response.chunk().await.map_err(|e| self.explain(&url, &e))? {
                 if body.len() + piece.len() > bounds.max_body {
@@ -159,7 +224,7 @@ impl Http {
                 }
                 body.extend_from_slice(&piece);
             }
-            Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+            Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body, namer })
         };
         tokio::time::timeout(bounds.timeout, whole)
             .await
@@ -167,12 +232,18 @@ impl Http {
     }
 }
 
-fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Problem> {
-    builder(network, tls)?.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
+fn build(network: &NetworkSettings, tls: bool, guard: Option<&Guard>) -> Result<reqwest::Client, Problem> {
+    let builder = builder(network, tls, guard)?;
+    builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
 }
 
-/// How every connection is made.
-pub(super) fn builder(network: &NetworkSettings, tls: bool) -> Result<reqwest::ClientBuilder, Problem> {
+/// How every connection is made. It goes where `guard` lets it, if there is one; it knows no proxy then, which could go
+/// further.
+pub(super) fn builder(
+    network: &NetworkSettings,
+    tls: bool,
+    guard: Option<&Guard>,
+) -> Result<reqwest::ClientBuilder, Problem> {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -212,7 +283,9 @@ pub(super) fn builder(network: &NetworkSettings, tls: bool) -> Result<reqwest::C
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    if let (true, Some(proxy)) = (tls, &network.proxy) {
+    if let Some(guard) = guard {
+        builder = builder.dns_resolver(guard.clone()).no_proxy();
+    } else if let (true, Some(proxy)) = (tls, &network.proxy) {
         // The library's error would repeat the URL, which may hold a password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
             Problem::new(ProblemId::ProxyInvalid)
@@ -227,6 +300,19 @@ pub(super) fn builder(network: &NetworkSettings, tls: bool) -> Result<reqwest::C
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_goes_through_a_proxy_is_not_judged_here() {
+        let proxy = Some("http://10.0.0.8:3128".into());
+        let http = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() }).named_by(NamedBy::Public);
+        let inner = Url::parse("https://10.0.0.1/token").unwrap();
+        assert!(http.client(&inner).is_ok(), "the proxy looks at it from where it is");
+        assert_eq!(http.proxy_for(&inner).as_deref(), Some("10.0.0.8:3128"));
+        // Plain http never goes there.
+        let local = Url::parse("http://127.0.0.1/token").unwrap();
+        assert_eq!(http.client(&local).unwrap_err().id, ProblemId::InwardAddress);
+        assert!(http.named_by(NamedBy::Insider).client(&local).is_ok());
+    }
 
     #[test]
     fn a_clock_that_jumped_while_the_machine_slept_is_noticed_once() {

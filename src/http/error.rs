@@ -9,11 +9,12 @@ use url::Url;
 use crate::problem::{Problem, ProblemId, error_chain};
 
 use super::client::CONNECT_TIMEOUT;
+use super::guard::Inward;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NetError {
-    /// The settings do not allow a client to be made.
+    /// Nothing may be sent: the settings do not allow a client to be made, or the address leads where it must not.
     #[error("{0}")]
     Unusable(Problem),
     /// The exchange with `host` failed at `step`.
@@ -69,6 +70,9 @@ impl NetError {
     ///
     /// `proxy` is the proxy that requests to `url` go through, without user name and password.
     pub fn of(url: &Url, error: &reqwest::Error, proxy: Option<&str>) -> Self {
+        if let Some(inward) = find_cause::<Inward>(error) {
+            return Self::Unusable(inward.clone().into());
+        }
         let step = if error.is_connect() {
             if error.is_dns() {
                 Step::Dns

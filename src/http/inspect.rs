@@ -30,14 +30,15 @@ impl Http {
     /// # Errors
     /// A [`NetError`] that says how far it got.
     pub async fn look_at(&self, url: &Url, within: Duration) -> Result<Sight, NetError> {
-        let client = builder(self.network(), url.scheme() == "https").map_err(NetError::Unusable)?;
+        let guard = self.guard_for(url).map_err(NetError::Unusable)?;
+        let client = builder(self.network(), url.scheme() == "https", guard).map_err(NetError::Unusable)?;
         let client = client.tls_info(true).build().map_err(|error| self.explain(url, &error))?;
         self.look_with(&client, url, within).await
     }
 
     /// The certificate that is not trusted; nothing that this connection brings may be believed otherwise.
     pub async fn untrusted_certificate(&self, url: &Url, within: Duration) -> Option<Certificate> {
-        let client = builder(self.network(), true).ok()?;
+        let client = builder(self.network(), true, self.guard_for(url).ok()?).ok()?;
         let client = client.tls_info(true).tls_danger_accept_invalid_certs(true).build().ok()?;
         // The root of the host, so that not even the path is told to whoever that is.
         self.look_with(&client, &url.join("/").ok()?, within).await.ok()?.certificate

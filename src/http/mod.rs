@@ -1,11 +1,12 @@
 //! Owns how the network is reached: the client (trust roots, proxy, time-outs), what a failed exchange is called, when
-//! a throttled request may go again, the gate that a 429 closes, and a look at a connection for those who ask why there
-//! is none.
+//! a throttled request may go again, the gate that a 429 closes, the guard against addresses that lead inwards, and a
+//! look at a connection for those who ask why there is none.
 
 pub mod certificate;
 pub mod client;
 pub mod error;
 pub mod gate;
+pub mod guard;
 pub mod inspect;
 pub mod retry_after;
 pub mod skew;
@@ -13,4 +14,5 @@ pub mod skew;
 pub use client::{Answer, Bounds, Http};
 pub use error::{NetError, Step, host_of};
 pub use gate::Gate;
+pub use guard::NamedBy;
 pub use skew::Skew;

@@ -73,7 +73,7 @@ pub mod exit {
 /// The facts that problems carry and texts may name.
 #[rustfmt::skip]
 pub const FACTS: &[&str] = &[
-    "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
+    "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
     "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "origin",
     "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
@@ -295,6 +295,8 @@ catalogue! {
         NoS256,
         /// An address of the server that must not be used; facts `purpose`, `detail`.
         UnsafeEndpoint,
+        /// An address that a public server has named and that leads inwards; facts `host`, `address`, `setting`.
+        InwardAddress,
         /// An error at the token endpoint; facts `error`, `error_description`.
         TokenEndpointError,
         /// An answer of the token endpoint that is none; facts `status`, `detail`.
@@ -435,6 +437,7 @@ impl ProblemId {
                 | Self::ResourceMismatch
                 | Self::NoS256
                 | Self::UnsafeEndpoint
+                | Self::InwardAddress
                 | Self::TlsUntrusted
                 | Self::KeychainAbsent
                 | Self::FileStoreUnsafe

@@ -123,7 +123,7 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                    self.renew(renewals, bearer.as_ref(), self.challenge(&response)).await?;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
                     throttled += 1;
@@ -155,7 +155,7 @@ impl Remote {
                 StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
                     out.whereabouts.came_back();
                     renewals += 1;
-                    self.widen(renewals, bearer.as_ref(), response.headers()).await?;
+                    self.widen(renewals, bearer.as_ref(), self.challenge(&response)).await?;
                 }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
@@ -226,7 +226,7 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                    self.renew(renewals, bearer.as_ref(), self.challenge(&response)).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
                 StatusCode::NOT_FOUND if session.id.is_some() => {
@@ -281,9 +281,13 @@ impl Remote {
         self.set_session(session.successor());
     }
 
+    /// What a refusal asks for, and who refuses.
+    fn challenge(&self, response: &Response) -> Challenge {
+        Challenge::from_headers(response.headers()).said_by(self.http.namer(response))
+    }
+
     /// Gets a token with a wider scope after a 403 that wants one, or says why there is none.
-    async fn widen(&self, tried: u32, narrow: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
-        let challenge = Challenge::from_headers(headers);
+    async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
         if tried > MOST_RENEWALS {
             let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
             return Err(Failure::Explained(match challenge.scope {
@@ -301,8 +305,7 @@ impl Remote {
     }
 
     /// Gets another token after a 401, or says why there is none.
-    async fn renew(&self, tried: u32, rejected: Option<&Bearer>, headers: &HeaderMap) -> Result<(), Failure> {
-        let challenge = Challenge::from_headers(headers);
+    async fn renew(&self, tried: u32, rejected: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
         if tried > MOST_RENEWALS {
             return Err(self.auth.refused_again(rejected, challenge).into());
         }
@@ -329,12 +332,7 @@ impl Remote {
                     *next.url_mut() = target;
                     message = next;
                 }
-                _ => {
-                    let insecure = url.scheme() == "https" && target.scheme() == "http";
-                    let id = if insecure { ProblemId::RedirectInsecure } else { ProblemId::RedirectElsewhere };
-                    let location = target.origin().ascii_serialization();
-                    return Err(Problem::new(id).with("host", host_of(&url)).with("location", location).into());
-                }
+                _ => return Err(refused_redirect(&url, &target).into()),
             }
         }
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
@@ -398,6 +396,13 @@ fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option
     url.join(headers.get(LOCATION)?.to_str().ok()?).ok()
 }
 
+/// Why a redirect was not followed.
+fn refused_redirect(url: &Url, target: &Url) -> Problem {
+    let insecure = url.scheme() == "https" && target.scheme() == "http";
+    let id = if insecure { ProblemId::RedirectInsecure } else { ProblemId::RedirectElsewhere };
+    Problem::new(id).with("host", host_of(url)).with("location", target.origin().ascii_serialization())
+}
+
 fn same_origin(a: &Url, b: &Url) -> bool {
     a.origin() == b.origin()
 }
@@ -413,6 +418,20 @@ mod tests {
         assert!(same_origin(&at("https://a.example/mcp"), &at("https://a.example/mcp/")));
         for other in ["http://a.example/mcp", "https://b.example/mcp", "https://a.example:8443/mcp"] {
             assert!(!same_origin(&at("https://a.example/mcp"), &at(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_to_plain_http_is_called_that() {
+        let at = |text: &str| Url::parse(text).expect("test URL");
+        let from = at("https://a.example/mcp");
+        for (to, id) in [
+            ("http://a.example/mcp", ProblemId::RedirectInsecure),
+            ("http://127.0.0.1/mcp", ProblemId::RedirectInsecure),
+            ("https://b.example/mcp", ProblemId::RedirectElsewhere),
+        ] {
+            assert!(!same_origin(&from, &at(to)), "{to}");
+            assert_eq!(refused_redirect(&from, &at(to)).id, id, "{to}");
         }
     }
 

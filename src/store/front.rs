@@ -12,6 +12,7 @@ use super::keychain::Keychain;
 use super::memory::Memory;
 use super::parts::{LARGEST_ITEM, Parts};
 use super::{CredentialStore, PROBE, StoreError};
+use crate::config::origin::Origin;
 use crate::config::{Settings, TokenStoreKind};
 use crate::secret::Secret;
 
@@ -27,7 +28,7 @@ pub struct Backend {
     /// Where it is, in words.
     pub place: String,
     /// Why it is this one, in words.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// A credential store that can be awaited. Cheap to clone; all clones share one thread.
@@ -73,30 +74,24 @@ impl Store {
     pub fn open(settings: &Settings, timeout: Duration) -> Self {
         let kind = settings.token_store;
         let path = settings.paths.state_dir.join("tokens.json");
-        let (place, why, opener): (String, &'static str, Opener) = match kind {
-            TokenStoreKind::Keychain => (
-                Keychain::NAME.to_owned(),
-                "the default",
-                Box::new(|| Ok(Box::new(Parts::new(Keychain::open()?, LARGEST_ITEM)))),
-            ),
-            TokenStoreKind::File => (
-                path.display().to_string(),
-                "as --token-store says",
-                Box::new(move || Ok(Box::new(TokenFile::new(path.clone())))),
-            ),
-            TokenStoreKind::Memory => (
-                "memory of this process".to_owned(),
-                "as --token-store says",
-                Box::new(|| Ok(Box::new(Memory::default()))),
-            ),
+        let (place, opener): (String, Opener) = match kind {
+            TokenStoreKind::Keychain => {
+                (Keychain::NAME.to_owned(), Box::new(|| Ok(Box::new(Parts::new(Keychain::open()?, LARGEST_ITEM)))))
+            }
+            TokenStoreKind::File => {
+                (path.display().to_string(), Box::new(move || Ok(Box::new(TokenFile::new(path.clone())))))
+            }
+            TokenStoreKind::Memory => {
+                ("memory of this process".to_owned(), Box::new(|| Ok(Box::new(Memory::default()))))
+            }
         };
-        Self::with_opener(Backend { kind, place, why }, timeout, opener)
+        Self::with_opener(Backend { kind, place, why: why(settings) }, timeout, opener)
     }
 
     /// A store on a backend of the caller's.
     pub fn with_backend(backend: Box<dyn CredentialStore>, timeout: Duration) -> Self {
         let backend = Arc::new(Mutex::new(backend));
-        let about = Backend { kind: TokenStoreKind::Memory, place: "memory".into(), why: "as the caller says" };
+        let about = Backend { kind: TokenStoreKind::Memory, place: "memory".into(), why: "as the caller says".into() };
         Self::with_opener(about, timeout, Box::new(move || Ok(Box::new(Shared(Arc::clone(&backend))))))
     }
 
@@ -177,6 +172,17 @@ impl Inner {
             Thread::Impossible(why) => Err(StoreError::Failed(format!("no thread for the store: {why}"))),
             Thread::NotStarted(_) => Err(mixed_up()),
         }
+    }
+}
+
+/// Who chose the store, in words.
+fn why(settings: &Settings) -> String {
+    match &settings.token_store_from {
+        Origin::Default | Origin::BuiltIn if settings.oauth.client_credentials => {
+            "the default with --client-credentials".to_owned()
+        }
+        Origin::Default | Origin::BuiltIn => "the default".to_owned(),
+        origin => format!("as {origin} says"),
     }
 }
 
@@ -319,7 +325,7 @@ mod tests {
                 Ok(false)
             }
         }
-        let about = Backend { kind: TokenStoreKind::Memory, place: String::new(), why: "" };
+        let about = Backend { kind: TokenStoreKind::Memory, place: String::new(), why: String::new() };
         let store = Store::with_opener(about, Duration::from_secs(5), Box::new(|| Ok(Box::new(Panics))));
         assert!(matches!(store.read("a").await, Err(StoreError::Failed(_))));
         assert!(store.write("a", secret("x")).await.is_ok());

@@ -25,7 +25,7 @@ impl Keychain {
     } else if cfg!(windows) {
         "the Windows Credential Manager"
     } else {
-        "the keychain (Secret Service)"
+        "the desktop's keychain (Secret Service)"
     };
 
     /// Connects to it.

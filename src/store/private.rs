@@ -55,9 +55,14 @@ pub fn remove(path: &Path) -> io::Result<bool> {
 /// Why the folder or the file must not be trusted with secrets, in words; `None` when it may be.
 #[cfg(unix)]
 pub fn exposure(dir: &Path, file: &Path) -> io::Result<Option<String>> {
+    exposure_to_others(rustix::process::geteuid().as_raw(), dir, file)
+}
+
+/// The same for the user with this number.
+#[cfg(unix)]
+fn exposure_to_others(me: u32, dir: &Path, file: &Path) -> io::Result<Option<String>> {
     use std::os::unix::fs::MetadataExt;
 
-    let me = rustix::process::geteuid().as_raw();
     // The folder as it is named: a link that somebody else owns can be pointed elsewhere at any time.
     let link = fs::symlink_metadata(dir)?;
     if link.file_type().is_symlink() && link.uid() != me {
@@ -167,5 +172,37 @@ mod tests {
         assert!(exposure(dir.path(), &link).unwrap().unwrap().contains("is a link"));
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(exposure(dir.path(), &target).unwrap().unwrap().contains("others can write"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_another_user_s_or_a_link_of_theirs_is_exposed() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, link) = (dir.path().join("folder"), dir.path().join("link"));
+        crate::config::own_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let me = fs::metadata(dir.path()).unwrap().uid();
+        // A link of one's own is one's own business.
+        assert_eq!(exposure_to_others(me, &link, &link.join("f")).unwrap(), None);
+        // To anybody else, both are another user's.
+        let why = |dir: &Path| exposure_to_others(me + 1, dir, &dir.join("f")).unwrap().unwrap();
+        assert!(why(&link).contains("is a link that belongs to another user"), "{}", why(&link));
+        assert!(why(&folder).contains("belongs to another user"), "{}", why(&folder));
+    }
+
+    #[test]
+    fn whoever_reads_while_it_is_replaced_sees_the_old_content_or_the_new_and_never_a_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let contents = [vec![b'a'; 64 * 1024], vec![b'b'; 64 * 1024]];
+        replace(&path, &contents[0]).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (0..40).for_each(|n| replace(&path, &contents[n % 2]).unwrap()));
+            while !writer.is_finished() {
+                let seen = read(&path).unwrap().unwrap();
+                assert!(contents.contains(&seen), "{} bytes", seen.len());
+            }
+        });
     }
 }

@@ -26,6 +26,8 @@ USER, PASSWORD = "proxy-user", "canary-proxy-password"
 class Authority:
     """A certificate authority that no system trusts, and server certificates of its."""
 
+    names = "IP:127.0.0.1,DNS:localhost"
+
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="interop-ca-"))
         self.certificate = self.folder / "ca.pem"
@@ -42,8 +44,8 @@ class Authority:
         subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True)
 
     def context(self, name, *validity):
-        """A TLS server's context for 127.0.0.1 and localhost."""
-        (self.folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        """A TLS server's context for those names."""
+        (self.folder / "names").write_text(f"subjectAltName={self.names}\n")
         self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
                       "-extfile", "names", "-out", f"{name}.pem", *(validity or ("-days", "2")))

@@ -116,6 +116,28 @@ fn a_damaged_token_file_is_mended_by_the_command_that_the_error_names() {
 }
 
 #[test]
+fn status_names_the_store_and_who_chose_it() {
+    let home = home();
+    std::fs::write(home.path().join("c.toml"), "token_store = \"file\"\n").expect("writable");
+    for (words, variables, place, why) in [
+        (&["--token-store", "file"][..], &[][..], "tokens.json", "(as --token-store says)"),
+        (&[], &[("PLANHAT_MCP_TOKEN_STORE", "file")], "tokens.json", "(as PLANHAT_MCP_TOKEN_STORE says)"),
+        (&["--config", "c.toml"], &[], "tokens.json", "c.toml:1:15 says)"),
+        (&["--token-store", "memory"], &[], "in memory", "(as --token-store says)"),
+        (
+            &["--client-credentials", "--client-id", "x"],
+            &[("PLANHAT_MCP_CLIENT_SECRET", "s")],
+            "in memory",
+            "(the default with --client-credentials)",
+        ),
+    ] {
+        let output = run(&home, &[&["status", "--url", "http://127.0.0.1:9/mcp"], words].concat(), variables);
+        let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(place) && shown.contains(why), "{words:?} {variables:?}: {shown}");
+    }
+}
+
+#[test]
 fn the_name_of_a_tenant_counts_however_it_is_written() {
     let output = run(&home(), &["config"], &[("PLANHAT_MCP_TENANT", "Demo")]);
     assert!(output.status.success() && text(&output.stdout).contains("planhatdemo"), "{}", text(&output.stderr));

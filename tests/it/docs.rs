@@ -1,11 +1,52 @@
-//! The catalogue is used, and `docs/troubleshooting.md` is what it says. To write it anew after a change of the catalogue:
+//! `docs/security.md` names tests that exist, the catalogue is used, and `docs/troubleshooting.md` is what it says. To
+//! write that anew after a change of the catalogue:
 //! `UPDATE_DOCS=1 cargo test --test it troubleshooting`.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
 
 use planhat_mcp::problem::catalogue::{AREAS, PLANHAT_PAGE_ERRORS};
 use planhat_mcp::problem::{Problem, ProblemId};
+
+/// The names of all tests in Rust below these folders.
+fn tests_below(folders: &[&str]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for folder in folders {
+        for file in crate::layout::rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
+            let text = std::fs::read_to_string(&file).expect("readable");
+            for (at, _) in text.match_indices("test") {
+                let attribute = text[..at].ends_with("#[") || text[..at].ends_with("#[tokio::");
+                let function = text[at..].split_once("fn ").map(|(_, rest)| rest);
+                if let (true, Some(function)) = (attribute, function) {
+                    names.extend(function.split('(').next().map(str::to_owned));
+                }
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_defence_in_the_security_table_names_tests_that_exist() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let text = std::fs::read_to_string(docs.join("security.md")).expect("docs/security.md is there");
+    let known = tests_below(&["src", "tests/it", "tests/sandbox"]);
+    let mut rows = 0;
+    for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        let named: Vec<&str> = cells[2].split('`').skip(1).step_by(2).collect();
+        let missing: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
+        assert!(missing.is_empty(), "no such tests: {missing:?}");
+        for link in cells[2].split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(docs.join(link).exists(), "{link} is not there");
+        }
+        assert!(!named.is_empty(), "nothing shows it: {row}");
+        rows += 1;
+    }
+    assert!(rows > 30, "the test has found only {rows} rows: it no longer reads what it should");
+}
 
 fn troubleshooting() -> String {
     let mut out = "# Troubleshooting\n\n\

@@ -39,6 +39,8 @@ impl Seen {
 pub struct Script {
     /// Answers by target; what is not here is 404.
     pub pages: HashMap<String, (u16, String)>,
+    /// Redirects by target, whatever the method.
+    pub redirects: HashMap<String, (u16, String)>,
     /// Headers of the MCP endpoint's 401.
     pub challenge: Option<String>,
     /// Answers of the token endpoint that come before its own.
@@ -70,7 +72,11 @@ pub struct Fake {
 impl Fake {
     /// Starts one that publishes Planhat-like metadata: only RFC 8414, 401 elsewhere.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    pub async fn start_at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let fake = Self { origin: origin.clone(), script: Arc::default() };
         {
@@ -115,6 +121,10 @@ impl Fake {
 
     pub fn page(&self, target: &str, status: u16, body: impl Into<String>) {
         self.script().pages.insert(target.into(), (status, body.into()));
+    }
+
+    pub fn redirect(&self, target: &str, status: u16, location: &str) {
+        self.script().redirects.insert(target.into(), (status, location.into()));
     }
 
     /// Refreshes, and spent refresh tokens that were presented.
@@ -176,6 +186,9 @@ impl Fake {
     fn answer(&self, seen: &Seen) -> (u16, String, String) {
         let mut script = self.script();
         script.seen.push(seen.clone());
+        if let Some((status, location)) = script.redirects.get(&seen.target) {
+            return (*status, format!("Location: {location}\r\n"), String::new());
+        }
         match (seen.method.as_str(), seen.target.as_str()) {
             ("POST", "/token") => {
                 let (status, body) = match script.token_faults.pop_front() {

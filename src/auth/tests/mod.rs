@@ -1,8 +1,12 @@
 //! The walk of a token against a local server: sign-in, renewal, and all that may go wrong.
 
+mod bound;
 mod callback;
 mod discovery;
 mod fake;
+#[cfg(target_os = "linux")]
+mod guard;
+mod hostile;
 mod renewal;
 mod sign_in;
 mod stores;
@@ -103,7 +107,11 @@ impl Rig {
 
     /// Another process of the same user.
     pub fn process(&self) -> Arc<Authorizer> {
-        let http = Http::new(NetworkSettings::default());
+        self.process_on(Http::new(NetworkSettings::default()))
+    }
+
+    /// One with another view of the network.
+    pub fn process_on(&self, http: Http) -> Arc<Authorizer> {
         Authorizer::new(Arc::clone(&self.settings), http, self.ring.store(), self.clock.clone())
     }
 

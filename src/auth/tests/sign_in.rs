@@ -153,6 +153,10 @@ async fn a_port_in_use_is_an_error_that_names_it_before_a_page_is_opened() {
     let problem = result.unwrap_err();
     assert_eq!(problem.id, ProblemId::PortInUse);
     assert_eq!(problem.fact("port"), Some(port.to_string().as_str()));
+    if cfg!(target_os = "linux") {
+        let process = format!("(process {})", std::process::id());
+        assert!(problem.fact("owner").unwrap().ends_with(&process), "{problem:?}");
+    }
     assert!(pages.is_empty());
 }
 

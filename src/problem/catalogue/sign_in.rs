@@ -166,6 +166,11 @@ super::entries! {
         cause "The server is set up wrongly, or is hostile. Such an address has to be https (or http to this machine), with a host and without a user name.",
         fix "Do not open it by hand. Check --url, and report this to the server's operator.",
         model "An address that the server names for the sign-in was refused for safety. Tell the user; do not pass the address on.";
+    InwardAddress = "inward-address", code SIGN_IN, exit SIGN_IN,
+        what "A public server names an address for the sign-in that leads into this machine or its network[: {host} ({address})]. It was not used.",
+        cause "The server is hostile or set up wrongly. Or the name belongs to your company, and leads to an inner address from here.",
+        fix "If you know that the sign-in belongs there, allow the host with [{setting}|--allow-private HOST], or with allow_private in the configuration file. Otherwise do not open it by hand, and report this to the server's operator.",
+        model "A public server names an address for the sign-in that leads into the user's own network[: {host}], and it was refused for safety. Tell the user; only they can allow it, with [{setting}|--allow-private HOST].";
     TokenEndpointError = "token-endpoint-error", code SIGN_IN, exit SIGN_IN,
         what "The authorization server did not give a token[: {error}][ ({error_description})].",
         cause "The request does not fit the way the app is registered, or the server has a problem of its own.",

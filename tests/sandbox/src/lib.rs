@@ -15,6 +15,7 @@
 //! wait for can be waited for ([`Sandbox::wait_until`], [`Sandbox::wait_request`], [`Gate`]) without sleeping.
 
 mod body;
+mod bomb;
 pub mod browser;
 mod config;
 mod counters;
@@ -33,6 +34,7 @@ mod state;
 mod tenant;
 pub mod wire;
 
+pub use bomb::gzip_bomb;
 pub use config::{
     AnswerMode, CLIENT_ID, CLIENT_SECRET, Challenge, ClientKind, ClientSpec, Config, Consent, ExpiresIn, Iss,
     PRIVATE_APP_TOKEN, ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,

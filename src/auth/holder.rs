@@ -1,0 +1,177 @@
+//! Who holds a port: where the system lets one look, the name of the program that an error can name.
+
+/// The program that listens where a callback would, in words.
+#[cfg(not(target_os = "linux"))]
+pub fn of(_port: u16) -> Option<String> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+pub use linux::of;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::io::Read;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    /// The tables of sockets are cut off here: some hundred thousand lines.
+    const LARGEST_TABLE: u64 = 32 * 1024 * 1024;
+    /// Finding out must not hold up an error for longer than this.
+    const WITHIN: Duration = Duration::from_millis(500);
+
+    /// A socket that listens, as `/proc/net/tcp` describes it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Listener {
+        user: u32,
+        inode: u64,
+    }
+
+    /// The program that listens where a callback would, in words; `None` when it cannot be found out.
+    pub fn of(port: u16) -> Option<String> {
+        let listener = ["/proc/net/tcp", "/proc/net/tcp6"]
+            .iter()
+            .find_map(|table| read(table).lines().skip(1).find_map(|line| listener(line, port)))?;
+        let program = program(listener.inode, Instant::now() + WITHIN);
+        let mine = listener.user == rustix::process::geteuid().as_raw();
+        Some(in_words(program, (!mine).then(|| user_name(&read("/etc/passwd"), listener.user))))
+    }
+
+    fn read(path: impl AsRef<Path>) -> String {
+        let mut bytes = Vec::new();
+        if let Ok(file) = fs::File::open(path) {
+            // What was read before an error still counts.
+            let _ = file.take(LARGEST_TABLE).read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn in_words(program: Option<(String, u32)>, other_user: Option<String>) -> String {
+        let what = match program {
+            Some((name, pid)) => format!("{name} (process {pid})"),
+            None => "a program".to_owned(),
+        };
+        match other_user {
+            Some(user) => format!("{what} of the user {user}"),
+            None => what,
+        }
+    }
+
+    /// The listener of this line, if it is one on this port, at an address that stands in the way of a loopback listener.
+    fn listener(line: &str, port: u16) -> Option<Listener> {
+        /// The state of a socket that listens.
+        const LISTEN: &str = "0A";
+        let words: Vec<&str> = line.split_ascii_whitespace().take(10).collect();
+        let (address, local_port) = words.get(1)?.split_once(':')?;
+        if u16::from_str_radix(local_port, 16) != Ok(port) || *words.get(3)? != LISTEN || !is_in_the_way(address) {
+            return None;
+        }
+        Some(Listener { user: words.get(7)?.parse().ok()?, inode: words.get(9)?.parse().ok()? })
+    }
+
+    /// Loopback, or all addresses; written as 32-bit words in the byte order of the machine.
+    fn is_in_the_way(address: &str) -> bool {
+        let words: Option<Vec<u32>> =
+            (0..address.len()).step_by(8).map(|at| u32::from_str_radix(address.get(at..at + 8)?, 16).ok()).collect();
+        let loopback = |word: u32| word == u32::from_ne_bytes([127, 0, 0, 1]);
+        match words.as_deref() {
+            Some([word]) => *word == 0 || loopback(*word),
+            Some([0, 0, 0, 0]) => true,
+            Some([0, 0, 0, one]) => *one == u32::from_ne_bytes([0, 0, 0, 1]),
+            // ::ffff:127.0.0.1
+            Some([0, 0, mapped, word]) => *mapped == u32::from_ne_bytes([0, 0, 0xff, 0xff]) && loopback(*word),
+            _ => false,
+        }
+    }
+
+    /// Name and number of the process that has this socket open, among those whose files this user may see.
+    fn program(inode: u64, deadline: Instant) -> Option<(String, u32)> {
+        let wanted = format!("socket:[{inode}]");
+        for process in fs::read_dir("/proc").ok()?.flatten() {
+            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Ok(files) = fs::read_dir(process.path().join("fd")) else { continue };
+            for file in files.flatten() {
+                if Instant::now() > deadline {
+                    return None;
+                }
+                if fs::read_link(file.path()).is_ok_and(|target| target.as_os_str() == wanted.as_str()) {
+                    let name = read(process.path().join("comm"));
+                    return Some((name.trim_end().to_owned(), pid));
+                }
+            }
+        }
+        None
+    }
+
+    /// The name of a user as the system's list has it, or else the number.
+    fn user_name(passwd: &str, user: u32) -> String {
+        let name = passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(user)).then_some(name)
+        });
+        name.map_or_else(|| user.to_string(), str::to_owned)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::net::TcpListener;
+
+        use super::*;
+
+        #[test]
+        fn the_holder_of_a_port_is_named_whatever_address_it_listens_on() {
+            let name = read("/proc/self/comm").trim_end().to_owned();
+            for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"] {
+                // A machine without IPv6 has nothing to show there.
+                let Ok(held) = TcpListener::bind(address) else { continue };
+                let port = held.local_addr().unwrap().port();
+                assert_eq!(of(port), Some(format!("{name} (process {})", std::process::id())), "{address}");
+                drop(held);
+                assert_eq!(of(port), None, "{address}");
+            }
+        }
+
+        #[test]
+        fn only_what_listens_there_is_the_holder() {
+            let line = |address: &str, state: &str| {
+                format!(
+                    "   1: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1001        0 4711 1 x"
+                )
+            };
+            let loopback = format!("{:08X}", u32::from_ne_bytes([127, 0, 0, 1]));
+            let found = Some(Listener { user: 1001, inode: 4711 });
+            assert_eq!(listener(&line(&format!("{loopback}:1D66"), "0A"), 7526), found);
+            assert_eq!(listener(&line("00000000:1D66", "0A"), 7526), found);
+            let other = format!("{:08X}", u32::from_ne_bytes([192, 168, 0, 1]));
+            for (address, state) in [
+                (format!("{loopback}:1D67"), "0A"),
+                (format!("{loopback}:1D66"), "01"),
+                (format!("{other}:1D66"), "0A"),
+                ("x".into(), "0A"),
+                ("é:1D66".into(), "0A"),
+                (":1D66".into(), "0A"),
+            ] {
+                assert_eq!(listener(&line(&address, state), 7526), None, "{address} {state}");
+            }
+            for nonsense in ["", " ", "1: 2", "1: :", "\u{0}"] {
+                assert_eq!(listener(nonsense, 7526), None);
+            }
+        }
+
+        #[test]
+        fn another_user_s_program_is_called_that() {
+            assert_eq!(user_name("root:x:0:0::/:/bin/sh\nalice:x:1001:100::/:/bin/sh\nbad\n", 1001), "alice");
+            assert_eq!(user_name("", 1002), "1002");
+            assert_eq!(in_words(None, Some("alice".into())), "a program of the user alice");
+            assert_eq!(in_words(Some(("nc".into(), 7)), Some("alice".into())), "nc (process 7) of the user alice");
+            assert_eq!(in_words(Some(("nc".into(), 7)), None), "nc (process 7)");
+        }
+
+        #[test]
+        fn a_look_that_takes_too_long_is_given_up() {
+            assert_eq!(program(u64::MAX, Instant::now() - Duration::from_secs(1)), None);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a client has is for the server that gave it, and a user is asked so often and no more.
+
+use super::*;
+
+/// An authorization server of its own, which the MCP server of `rig` names from now on.
+async fn moved(rig: &Rig) -> Fake {
+    let other = Fake::start().await;
+    let resource = format!(r#"{{"resource":"{}/mcp","authorization_servers":["{}"]}}"#, rig.fake.origin, other.origin);
+    rig.fake.page("/.well-known/oauth-protected-resource/mcp", 200, resource);
+    other
+}
+
+#[tokio::test]
+async fn a_client_that_was_given_out_is_not_shown_to_another_issuer() {
+    let rig = Rig::with(|settings| settings.oauth.client_secret = Some("canary-secret".into())).await;
+    rig.signed_in().await;
+    let other = moved(&rig).await;
+    let (result, pages) = login(&rig.process(), |_| panic!("no page may be opened")).await;
+    let problem = result.unwrap_err();
+    assert_eq!(problem.id, ProblemId::IssuerMoved);
+    assert_eq!(problem.fact("expected"), Some(rig.fake.origin.as_str()));
+    assert_eq!(problem.fact("found"), Some(other.origin.as_str()));
+    assert!(pages.is_empty() && other.token_requests().is_empty());
+    // Who signs out, and so says that it is meant, may go there.
+    rig.process().logout().await.unwrap();
+    let mut settings = (*rig.settings).clone();
+    settings.oauth.client_secret = Some("another-secret".into());
+    let rig = Rig { settings: Arc::new(settings), ..rig };
+    login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();
+    assert_eq!(other.token_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_registration_is_used_at_the_server_that_gave_it_and_nowhere_else() {
+    let rig = Rig::with(|settings| {
+        settings.product = Product::Other;
+        settings.oauth.client_id = None;
+        settings.oauth.callback.free = true;
+    })
+    .await;
+    let offer = |fake: &Fake, id: &str| {
+        let mut metadata: serde_json::Value = serde_json::from_str(&fake.metadata()).unwrap();
+        metadata["registration_endpoint"] = format!("{}/register", fake.origin).into();
+        fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+        fake.page("/register", 201, format!(r#"{{"client_id":"{id}","client_secret":"canary-{id}"}}"#));
+    };
+    offer(&rig.fake, "first");
+    let registrations = |fake: &Fake| fake.script().seen.iter().filter(|seen| seen.target == "/register").count();
+    for _ in 0..2 {
+        let (result, _) = login(&rig.process(), |link| {
+            assert_eq!(param(link, "client_id"), "first");
+            answer(link, "code=abc")
+        })
+        .await;
+        result.unwrap();
+    }
+    assert_eq!(registrations(&rig.fake), 1, "it is kept");
+    let other = moved(&rig).await;
+    offer(&other, "second");
+    let (result, _) = login(&rig.process(), |link| {
+        assert_eq!(param(link, "client_id"), "second");
+        answer(link, "code=abc")
+    })
+    .await;
+    result.unwrap();
+    let seen = other.script().seen.iter().map(|seen| format!("{seen:?}")).collect::<String>();
+    assert!(!seen.contains("first"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_never_content_is_not_asked_for_ever_wider_scopes() {
+    let rig = Rig::with(|settings| settings.oauth.scope = None).await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    let wants = |scope: &str| Challenge {
+        error: Some("insufficient_scope".into()),
+        scope: Some(scope.into()),
+        ..Challenge::default()
+    };
+    let mut asked = 0;
+    for n in 0..10 {
+        match process.step_up(Some(&bearer), wants(&format!("more-{n}"))).await.unwrap_err() {
+            AuthError::SignInNeeded(_) => asked += 1,
+            AuthError::Failed(problem) => assert_eq!(problem.id, ProblemId::InsufficientScope),
+            AuthError::NotNow(problem) => panic!("{problem}"),
+        }
+    }
+    assert_eq!(asked, 3);
+    // What the user has chosen is all there is.
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let error = process.step_up(None, wants("more")).await;
+    assert!(matches!(error, Ok(_) | Err(AuthError::Failed(_))), "{error:?}");
+}
