@@ -27,6 +27,8 @@ pub mod dynamic;
 pub mod form;
 mod inside;
 mod interactive;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod key;
 mod known;
 pub mod login;

@@ -4,6 +4,8 @@
 //! that an administrator distributes will stand between the user's file and what is built in.
 
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod key;
 mod layers;
 pub mod origin;

@@ -4,6 +4,8 @@
 pub mod client;
 pub mod error;
 pub mod gate;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod retry_after;
 
 pub use client::{Answer, Bounds, Http};
