@@ -76,15 +76,20 @@ fn tenant(as_events: bool) -> Sandbox {
         get_stream: false,
         ..Config::default()
     });
-    let answer = |text: &str| format!(r#"{{"jsonrpc":"2.0","id":{{id}},"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#);
-    let reply = |text: &str| if as_events { RawReply::sse().event(&answer(text)) } else { RawReply::json(answer(text)) };
+    let answer = |text: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{{id}},"result":{{"content":[{{"type":"text","text":"{text}"}}]}}}}"#)
+    };
+    let reply =
+        |text: &str| if as_events { RawReply::sse().event(&answer(text)) } else { RawReply::json(answer(text)) };
     sandbox.on_tool("echo", reply("5f1a2b3c4d5e6f7a8b9c0d1e"));
     sandbox.on_tool("blob", reply(&"x".repeat(LARGE)));
     sandbox
 }
 
 fn call(id: usize, tool: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"n":{id}}}}}}}"#)
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"n":{id}}}}}}}"#
+    )
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -28,7 +28,9 @@ fn answer(bytes: usize) -> String {
 
 fn peeking(c: &mut Criterion) {
     let mut group = c.benchmark_group("peek");
-    for (name, text) in [("call", CALL.to_owned()), ("answer of 10 kB", answer(10_000)), ("answer of 1 MB", answer(1_000_000))] {
+    for (name, text) in
+        [("call", CALL.to_owned()), ("answer of 10 kB", answer(10_000)), ("answer of 1 MB", answer(1_000_000))]
+    {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| b.iter(|| black_box(peek(black_box(text.as_bytes())).is_ok())));
     }
@@ -74,10 +76,9 @@ fn headers(c: &mut Criterion) {
 
 fn framing(c: &mut Criterion) {
     let mut group = c.benchmark_group("lines");
-    for (name, input) in [
-        ("1,000 calls", format!("{CALL}\n").repeat(1_000)),
-        ("one line of 10 MB", format!("{}\n", answer(10_000_000))),
-    ] {
+    for (name, input) in
+        [("1,000 calls", format!("{CALL}\n").repeat(1_000)), ("one line of 10 MB", format!("{}\n", answer(10_000_000)))]
+    {
         group.throughput(Throughput::Bytes(input.len() as u64));
         group.bench_function(name, |b| {
             // With the thread that reads, and the channel that it writes to.

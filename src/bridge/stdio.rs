@@ -1,7 +1,8 @@
 //! Framing: lines in from stdin, lines out to stdout. The only writer of stdout in bridge mode.
 //!
 //! Both sides run on threads of their own, because a pipe blocks. What waits for a client that does not read is bounded
-//! in bytes; what is read is bounded by the largest message.
+//! in bytes; what is read is bounded by the largest message. Answers that come together are handed to the writing thread
+//! together: waking it for each would cost more than writing them.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -158,9 +159,11 @@ enum Item {
 pub struct Written(oneshot::Receiver<()>);
 
 impl Output {
-    /// Starts the thread that writes to `output`.
+    /// Starts the thread that writes to `output`. Must be called inside the runtime.
     pub fn start(mut output: impl Write + Send + 'static) -> (Self, Written) {
-        let (lines, receiver) = mpsc::unbounded_channel();
+        let (lines, waiting) = mpsc::unbounded_channel();
+        let (batches, receiver) = mpsc::channel(1);
+        tokio::spawn(gather(waiting, batches));
         let room = Arc::new(Semaphore::new(OUTPUT_ROOM));
         let (closed, closed_receiver) = watch::channel(false);
         let (done, written) = oneshot::channel();
@@ -226,37 +229,52 @@ impl Output {
     }
 }
 
-fn write_lines(output: &mut impl Write, mut lines: mpsc::UnboundedReceiver<Item>, room: &Semaphore) -> io::Result<()> {
+/// Hands the lines that wait to the thread that writes, all that there are at a time.
+async fn gather(mut waiting: mpsc::UnboundedReceiver<Item>, batches: mpsc::Sender<Vec<Item>>) {
+    while let Some(first) = waiting.recv().await {
+        let Ok(place) = batches.reserve().await else { return };
+        let mut batch = vec![first];
+        while let Ok(item) = waiting.try_recv() {
+            batch.push(item);
+        }
+        place.send(batch);
+    }
+}
+
+fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item>>, room: &Semaphore) -> io::Result<()> {
     let mut together = Vec::new();
-    let mut next = lines.blocking_recv();
-    while let Some(Item::Line(line, permits)) = next.take() {
-        let mut taken = permits as usize;
-        let written = if line.len() >= COALESCE {
-            // Not copied: it may be most of what this process holds.
-            write_with_end(output, &line)
-        } else {
-            append(&mut together, &line);
-            loop {
-                next = lines.try_recv().ok();
-                match &next {
-                    Some(Item::Line(line, permits)) if together.len() + line.len() < COALESCE => {
-                        append(&mut together, line);
-                        taken += *permits as usize;
-                    }
-                    Some(Item::Line(..) | Item::End) | None => break,
+    while let Some(batch) = batches.blocking_recv() {
+        let mut items = batch.into_iter().peekable();
+        while let Some(item) = items.next() {
+            let Item::Line(line, permits) = item else { return Ok(()) };
+            let mut taken = permits as usize;
+            let written = if line.len() >= COALESCE {
+                // Not copied: it may be most of what this process holds.
+                write_with_end(output, &line)
+            } else {
+                append(&mut together, &line);
+                while let Some(Item::Line(line, permits)) =
+                    items.next_if(|item| item.fits(COALESCE.saturating_sub(together.len())))
+                {
+                    append(&mut together, &line);
+                    taken += permits as usize;
                 }
-            }
-            output.write_all(&together)
-        };
-        drop(line);
-        together.clear();
-        room.add_permits(taken);
-        written.and_then(|()| output.flush())?;
-        if next.is_none() {
-            next = lines.blocking_recv();
+                output.write_all(&together)
+            };
+            drop(line);
+            together.clear();
+            room.add_permits(taken);
+            written.and_then(|()| output.flush())?;
         }
     }
     Ok(())
+}
+
+impl Item {
+    /// Whether it is a line that goes into this many bytes, end included.
+    fn fits(&self, bytes: usize) -> bool {
+        matches!(self, Self::Line(line, _) if line.len() < bytes)
+    }
 }
 
 fn append(together: &mut Vec<u8>, line: &[u8]) {
@@ -362,8 +380,9 @@ mod tests {
     #[tokio::test]
     async fn lines_of_all_sizes_come_out_whole_and_in_order() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
-        let lines: Vec<String> =
-            [1, COALESCE - 1, 2, COALESCE, 3 * COALESCE + 1, 3, COALESCE / 2, COALESCE / 2].map(|n| "x".repeat(n)).into();
+        let lines: Vec<String> = [1, COALESCE - 1, 2, COALESCE, 3 * COALESCE + 1, 3, COALESCE / 2, COALESCE / 2]
+            .map(|n| "x".repeat(n))
+            .into();
         let (output, written) = Output::start(Sip(writer));
         for line in &lines {
             output.push(Bytes::from(line.clone()));

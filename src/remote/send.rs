@@ -113,7 +113,7 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                    Box::pin(self.renew(renewals, bearer.as_ref(), response.headers())).await?;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
                     throttled += 1;
@@ -145,7 +145,7 @@ impl Remote {
                 StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
                     out.whereabouts.came_back();
                     renewals += 1;
-                    self.widen(renewals, bearer.as_ref(), response.headers()).await?;
+                    Box::pin(self.widen(renewals, bearer.as_ref(), response.headers())).await?;
                 }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
@@ -216,7 +216,7 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), response.headers()).await?;
+                    Box::pin(self.renew(renewals, bearer.as_ref(), response.headers())).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
                 StatusCode::NOT_FOUND if session.id.is_some() => {
