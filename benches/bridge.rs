@@ -135,6 +135,7 @@ impl Direct {
 
 fn directly(sandbox: &Sandbox, effort: Effort) -> Figures {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    rustls::crypto::ring::default_provider().install_default().ok();
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
     let mut direct = Direct { client, url: sandbox.mcp_url(), session: None };
     direct.session = runtime.block_on(direct.post(INITIALIZE.to_owned())).0;

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// Panics when its invariant does not hold.
+type Check = fn(&[u8]);
+
+const TARGETS: &[(&str, Check)] = &[
     ("callback", crate::auth::invariants::callback),
     ("challenge", crate::auth::invariants::challenge),
     ("config", crate::config::invariants::config),
