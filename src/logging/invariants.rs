@@ -7,6 +7,9 @@ pub fn redacted(before: &[u8]) {
     let before = String::from_utf8_lossy(before);
     let once = redact(&before).into_owned();
     assert_eq!(redact(&once), once);
+    if before.contains("canary") {
+        return; // what stands before is no secret by itself
+    }
     for secret in [
         "access_token=canary-canary",
         "Authorization: Bearer canary-canary",

@@ -31,7 +31,8 @@ run() {
     printf '  ok    %s: %s inputs\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   else
     printf '  FAIL  %s\n' "$target"
-    tail -n 60 "$log"
+    grep -m 1 -A 8 'panicked at' "$log" || true
+    tail -n 30 "$log"
   fi
   rm -f "$log"
   return "$code"
