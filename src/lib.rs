@@ -29,4 +29,6 @@ pub mod message;
 pub mod problem;
 pub mod remote;
 pub mod secret;
+#[cfg(test)]
+mod seeds;
 pub mod store;

@@ -18,6 +18,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::problem::{Problem, ProblemId};
 
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 mod redact;
 
 pub use redact::redact;

@@ -29,7 +29,7 @@ impl Challenge {
         let mut best: Option<Self> = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let text = String::from_utf8_lossy(value.as_bytes());
-            for raw in parse(text.get(..LONGEST).unwrap_or(&text)) {
+            for raw in parse(shortened(&text)) {
                 if !raw.scheme.eq_ignore_ascii_case("bearer") {
                     continue;
                 }
@@ -94,6 +94,12 @@ impl From<Raw> for Challenge {
             from: None,
         }
     }
+}
+
+/// At most [`LONGEST`] bytes of it.
+fn shortened(text: &str) -> &str {
+    let end = (0..=LONGEST.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 /// One challenge: its scheme and parameters.

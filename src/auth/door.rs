@@ -236,16 +236,40 @@ impl Shared {
     }
 }
 
-enum Head {
+#[derive(Debug, PartialEq)]
+pub(super) enum Head {
     Whole(Vec<u8>),
     TooLarge,
     Nothing,
 }
 
+/// A head, as far as it has come.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(Vec<u8>);
+
+impl Gathered {
+    /// Adds what has come; what follows the empty line that ends a head is dropped. `None` while more is to come.
+    pub(super) fn add(&mut self, piece: &[u8]) -> Option<Head> {
+        let head = &mut self.0;
+        // The end may lie across two pieces.
+        let from = head.len().saturating_sub(3);
+        head.extend_from_slice(piece);
+        let end = memchr::memmem::find(&head[from..], b"\r\n\r\n").map(|at| from + at + 4);
+        match end {
+            Some(end) if end <= LARGEST_HEAD => {
+                head.truncate(end);
+                Some(Head::Whole(std::mem::take(head)))
+            }
+            None if head.len() < LARGEST_HEAD => None,
+            Some(_) | None => Some(Head::TooLarge),
+        }
+    }
+}
+
 /// Reads up to the empty line that ends a head.
 fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
     let deadline = Instant::now() + PATIENCE;
-    let mut head = Vec::new();
+    let mut gathered = Gathered::default();
     let mut chunk = [0; 4096];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -262,15 +286,8 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
             }
             Err(error) => return Err(error),
         };
-        // The end may lie across two chunks.
-        let from = head.len().saturating_sub(3);
-        head.extend_from_slice(&chunk[..n]);
-        if let Some(end) = memchr::memmem::find(&head[from..], b"\r\n\r\n") {
-            head.truncate(from + end + 4);
-            return Ok(Head::Whole(head));
-        }
-        if head.len() > LARGEST_HEAD {
-            return Ok(Head::TooLarge);
+        if let Some(head) = gathered.add(&chunk[..n]) {
+            return Ok(head);
         }
     }
 }

@@ -32,6 +32,8 @@ pub mod holder;
 mod id_token;
 mod inside;
 mod interactive;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod key;
 mod known;
 pub mod login;

@@ -87,9 +87,9 @@ impl Bridge {
         let _answered_in_any_case = LastResort { bridge: &self, request: &request };
         match work {
             Work::Carry => self.carry(&request).await,
-            Work::Initialize(hello, answered) => self.answer_initialize(&request, hello, answered).await,
-            Work::Discover => self.discover(&request).await,
-            Work::SignIn => self.call_sign_in_tool(&request).await,
+            Work::Initialize(hello, answered) => Box::pin(self.answer_initialize(&request, hello, answered)).await,
+            Work::Discover => Box::pin(self.discover(&request)).await,
+            Work::SignIn => Box::pin(self.call_sign_in_tool(&request)).await,
             Work::Pong => self.answer_result(&request, &json!({})).await,
         }
     }
@@ -128,7 +128,9 @@ impl Bridge {
             match attempted {
                 Ok(Answered { answer, exchange, room }) => {
                     if tries.headers == 0
-                        && let Some(fresh) = self.fresh_headers(request, wire.mirrored.as_ref(), &answer).await
+                        && wire.mirrored.is_some()
+                        && let Some(fresh) =
+                            Box::pin(self.fresh_headers(request, wire.mirrored.as_ref(), &answer)).await
                     {
                         // The server refused the headers and executed nothing.
                         tries.headers += 1;
@@ -143,7 +145,8 @@ impl Bridge {
                     drop(place);
                     return self.read_rest(exchange).await;
                 }
-                Err(failure) => match self.next_try(request, &mut wire, &mut tries, failure).await {
+                // What is rarely needed has a place of its own: each request has room for all that its future may hold.
+                Err(failure) => match Box::pin(self.next_try(request, &mut wire, &mut tries, failure)).await {
                     Next::Again => {}
                     Next::Result(result) => return self.answer_result(request, &result).await,
                     Next::Line(line) => return self.answer(request, self.learn(request, line)).await,
@@ -298,7 +301,7 @@ impl Bridge {
                     if exchange.was_heard() {
                         last_heard = Instant::now();
                     }
-                    let Some(next) = self.take_up(&exchange, last_heard).await else { return Err(end) };
+                    let Some(next) = Box::pin(self.take_up(&exchange, last_heard)).await else { return Err(end) };
                     exchange = next;
                 }
                 end => return Err(end),
@@ -401,5 +404,21 @@ fn with_own_id(answer: &Bytes, id: &RawValue) -> Bytes {
     match std::str::from_utf8(answer) {
         Ok(text) => write::with_id(text, id),
         Err(_) => answer.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much room the future takes that `_f` would return.
+    fn room_for<A, B, C, F: Future>(_f: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_request_in_flight_takes_little_room() {
+        let room = room_for(Bridge::work);
+        assert!(room <= 6 * 1024, "{room} bytes");
     }
 }

@@ -1,9 +1,10 @@
 //! Framing: lines in from stdin, lines out to stdout. The only writer of stdout in bridge mode.
 //!
 //! Both sides run on threads of their own, because a pipe blocks. What waits for a client that does not read is bounded
-//! in bytes; what is read is bounded by the largest message.
+//! in bytes; what is read is bounded by the largest message. Answers that come together are handed to the writing thread
+//! together: waking it for each would cost more than writing them.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +13,9 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::message::oversize::IdFinder;
+
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 
 /// How many lines may be read ahead of the bridge.
 const LINES_AHEAD: usize = 64;
@@ -44,7 +48,7 @@ pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Re
                 let piece = match input.read(&mut buffer) {
                     Ok(0) => break,
                     Ok(n) => &buffer[..n],
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                     Err(e) => {
                         tracing::warn!("standard input cannot be read: {e}");
                         break;
@@ -96,11 +100,8 @@ impl Framer {
     fn finish(&mut self, emit: &mut dyn FnMut(Line) -> bool) -> Result<(), Gone> {
         match self.skipping.take() {
             Some(finder) => {
-                if emit(Line::TooLong(finder.request_id())) {
-                    Ok(())
-                } else {
-                    Err(Gone)
-                }
+                self.at_start = false;
+                if emit(Line::TooLong(finder.request_id())) { Ok(()) } else { Err(Gone) }
             }
             None => {
                 let line = std::mem::take(&mut self.partial);
@@ -158,9 +159,11 @@ enum Item {
 pub struct Written(oneshot::Receiver<()>);
 
 impl Output {
-    /// Starts the thread that writes to `output`.
+    /// Starts the thread that writes to `output`. Must be called inside the runtime.
     pub fn start(mut output: impl Write + Send + 'static) -> (Self, Written) {
-        let (lines, receiver) = mpsc::unbounded_channel();
+        let (lines, waiting) = mpsc::unbounded_channel();
+        let (batches, receiver) = mpsc::channel(1);
+        tokio::spawn(gather(waiting, batches));
         let room = Arc::new(Semaphore::new(OUTPUT_ROOM));
         let (closed, closed_receiver) = watch::channel(false);
         let (done, written) = oneshot::channel();
@@ -226,36 +229,70 @@ impl Output {
     }
 }
 
-fn write_lines(output: &mut impl Write, mut lines: mpsc::UnboundedReceiver<Item>, room: &Semaphore) -> io::Result<()> {
+/// Hands the lines that wait to the thread that writes, all that there are at a time.
+async fn gather(mut waiting: mpsc::UnboundedReceiver<Item>, batches: mpsc::Sender<Vec<Item>>) {
+    while let Some(first) = waiting.recv().await {
+        let Ok(place) = batches.reserve().await else { return };
+        let mut batch = vec![first];
+        while let Ok(item) = waiting.try_recv() {
+            batch.push(item);
+        }
+        place.send(batch);
+    }
+}
+
+fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item>>, room: &Semaphore) -> io::Result<()> {
     let mut together = Vec::new();
-    let mut ended = false;
-    while !ended {
-        let Some(Item::Line(line, permits)) = lines.blocking_recv() else { return Ok(()) };
-        let mut permits = permits as usize;
-        together.extend_from_slice(&line);
-        together.push(b'\n');
-        drop(line);
-        while together.len() < COALESCE {
-            match lines.try_recv() {
-                Ok(Item::Line(line, more)) => {
-                    together.extend_from_slice(&line);
-                    together.push(b'\n');
-                    permits += more as usize;
+    while let Some(batch) = batches.blocking_recv() {
+        let mut items = batch.into_iter().peekable();
+        while let Some(item) = items.next() {
+            let Item::Line(line, permits) = item else { return Ok(()) };
+            let mut taken = permits as usize;
+            let written = if line.len() >= COALESCE {
+                // Not copied: it may be most of what this process holds.
+                write_with_end(output, &line)
+            } else {
+                append(&mut together, &line);
+                while let Some(Item::Line(line, permits)) =
+                    items.next_if(|item| item.fits(COALESCE.saturating_sub(together.len())))
+                {
+                    append(&mut together, &line);
+                    taken += permits as usize;
                 }
-                Ok(Item::End) => {
-                    ended = true;
-                    break;
-                }
-                Err(_) => break,
-            }
+                output.write_all(&together)
+            };
+            drop(line);
+            together.clear();
+            room.add_permits(taken);
+            written.and_then(|()| output.flush())?;
         }
-        let result = output.write_all(&together).and_then(|()| output.flush());
-        room.add_permits(permits);
-        result?;
-        if together.capacity() > 4 * COALESCE {
-            together = Vec::new();
+    }
+    Ok(())
+}
+
+impl Item {
+    /// Whether it is a line that goes into this many bytes, end included.
+    fn fits(&self, bytes: usize) -> bool {
+        matches!(self, Self::Line(line, _) if line.len() < bytes)
+    }
+}
+
+fn append(together: &mut Vec<u8>, line: &[u8]) {
+    together.extend_from_slice(line);
+    together.push(b'\n');
+}
+
+/// A line and its end, in one piece as far as the output takes it.
+fn write_with_end(output: &mut impl Write, line: &[u8]) -> io::Result<()> {
+    let mut slices = [IoSlice::new(line), IoSlice::new(b"\n")];
+    let mut rest = &mut slices[..];
+    while !rest.is_empty() {
+        match output.write_vectored(rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => IoSlice::advance_slices(&mut rest, n),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
-        together.clear();
     }
     Ok(())
 }
@@ -325,6 +362,40 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).expect("readable");
         assert_eq!(text, "{\"a\":1}\n{\"b\":2}\n");
+    }
+
+    /// Takes a little at a time, as a pipe may.
+    struct Sip(std::io::PipeWriter);
+
+    impl Write for Sip {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(&bytes[..bytes.len().min(COALESCE - 1)])
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_of_all_sizes_come_out_whole_and_in_order() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let lines: Vec<String> = [1, COALESCE - 1, 2, COALESCE, 3 * COALESCE + 1, 3, COALESCE / 2, COALESCE / 2]
+            .map(|n| "x".repeat(n))
+            .into();
+        let (output, written) = Output::start(Sip(writer));
+        for line in &lines {
+            output.push(Bytes::from(line.clone()));
+        }
+        output.finish();
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        written.wait().await;
+        drop(output);
+        let text = reading.join().expect("no panic").expect("readable");
+        assert!(text.lines().eq(&lines));
     }
 
     #[tokio::test]

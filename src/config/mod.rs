@@ -5,6 +5,8 @@
 
 mod file;
 mod hosts;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod key;
 mod layers;
 pub mod origin;

@@ -8,6 +8,8 @@ pub mod error;
 pub mod gate;
 pub mod guard;
 pub mod inspect;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod retry_after;
 pub mod skew;
 

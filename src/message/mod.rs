@@ -5,6 +5,8 @@
 //! both `remote` and `bridge`, because both have to recognise an answer.
 
 pub mod id;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod members;
 pub mod oversize;
 pub mod peek;

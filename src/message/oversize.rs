@@ -1,5 +1,9 @@
 //! Finds the id in a message that is too large to keep, so that its sender still gets its answer.
 
+use serde_json::value::RawValue;
+
+use super::IdKey;
+
 /// Reads a message piece by piece and remembers only the top-level `id`. Tolerant: what is not JSON simply has no id.
 #[derive(Debug, Default)]
 pub struct IdFinder {
@@ -9,7 +13,8 @@ pub struct IdFinder {
     at: Place,
     /// The key or value that is being read at depth one; cut at [`IdFinder::LONGEST`].
     token: Vec<u8>,
-    id: Option<Vec<u8>>,
+    ids: u32,
+    id: Vec<u8>,
     method: bool,
 }
 
@@ -33,9 +38,17 @@ impl IdFinder {
     }
 
     /// The id as it was written, when the message had exactly one and was a request (an answer has no `method`).
-    pub fn request_id(&self) -> Option<Box<serde_json::value::RawValue>> {
-        let id = self.id.as_ref().filter(|_| self.method)?;
-        serde_json::from_slice(id).ok()
+    pub fn request_id(&self) -> Option<Box<RawValue>> {
+        if self.ids != 1 || !self.method {
+            return None;
+        }
+        let id: Box<RawValue> = serde_json::from_slice(&self.id).ok()?;
+        IdKey::parse(&id).is_some().then_some(id)
+    }
+
+    /// The token is a key; two spellings of it are one key.
+    fn key(&self) -> String {
+        serde_json::from_slice(&self.token).unwrap_or_default()
     }
 
     fn step(&mut self, byte: u8) {
@@ -62,8 +75,9 @@ impl IdFinder {
                 }
             }
             b':' if self.depth == 1 => {
-                self.method |= self.token == b"\"method\"";
-                self.at = if self.token == b"\"id\"" { Place::IdValue } else { Place::OtherValue };
+                let key = self.key();
+                self.method |= key == "method";
+                self.at = if key == "id" { Place::IdValue } else { Place::OtherValue };
                 self.token.clear();
             }
             b',' if self.depth == 1 => self.end_of_member(),
@@ -86,7 +100,8 @@ impl IdFinder {
 
     fn end_of_member(&mut self) {
         if self.at == Place::IdValue {
-            self.id = Some(std::mem::take(&mut self.token));
+            self.ids = self.ids.saturating_add(1);
+            self.id = std::mem::take(&mut self.token);
         }
         self.token.clear();
         self.at = Place::Key;
@@ -110,7 +125,11 @@ mod tests {
         let cases = [
             (r#"{"jsonrpc":"2.0","id":12,"method":"x","params":{"id":3,"a":"},\"id\":4"}}"#, Some("12")),
             (r#"{"method":"x","params":{"q":[1,{"id":9}]},"jsonrpc":"2.0","id":"a\"b"}"#, Some(r#""a\"b""#)),
+            (r#"{"\u0069d":5,"metho\u0064":"x"}"#, Some("5")),
             (r#"{"id":1,"result":{}}"#, None),
+            (r#"{"id":1,"id":2,"method":"x"}"#, None),
+            (r#"{"id":null,"method":"x"}"#, None),
+            (r#"["id",1,"method"]"#, None),
             (r#"{"method":"x","params":{"id":1}}"#, None),
             ("garbage , : } \"id\":1", None),
         ];

@@ -103,8 +103,10 @@ pub(super) fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
 pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| PeekError::NotJson(format!("invalid UTF-8 at byte {}", e.valid_up_to() + 1)))?;
-    match text.trim_ascii_start().as_bytes().first() {
-        Some(b'{') => peek_object(text.trim_ascii_start()).map(Peek::One),
+    // JSON's own white space; others have more of it.
+    let text = text.trim_start_matches([' ', '\t', '\n', '\r']);
+    match text.as_bytes().first() {
+        Some(b'{') => peek_object(text).map(Peek::One),
         Some(b'[') => {
             let members: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| PeekError::NotJson(e.to_string()))?;
             if members.is_empty() {

@@ -5,6 +5,8 @@
 //! stream alike. Which message answers whom is the bridge's business.
 
 pub mod answer;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod mirror;
 pub mod outgoing;
 pub mod request;

@@ -123,7 +123,8 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), self.challenge(&response)).await?;
+                    let challenge = self.challenge(&response);
+                    Box::pin(self.renew(renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
                     throttled += 1;
@@ -155,7 +156,8 @@ impl Remote {
                 StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
                     out.whereabouts.came_back();
                     renewals += 1;
-                    self.widen(renewals, bearer.as_ref(), self.challenge(&response)).await?;
+                    let challenge = self.challenge(&response);
+                    Box::pin(self.widen(renewals, bearer.as_ref(), challenge)).await?;
                 }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
@@ -226,7 +228,8 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    self.renew(renewals, bearer.as_ref(), self.challenge(&response)).await?;
+                    let challenge = self.challenge(&response);
+                    Box::pin(self.renew(renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
                 StatusCode::NOT_FOUND if session.id.is_some() => {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
 /// An event that grew over the bound of this many bytes; nothing after it can be told apart.
@@ -23,9 +23,7 @@ pub struct Decoder {
     /// The last chunk ended in CR; an LF at the start of the next belongs to it.
     after_cr: bool,
     first_line: bool,
-    /// The data lines of the event that is being read.
-    data: Vec<Bytes>,
-    data_len: usize,
+    data: Data,
     /// The event that is being read is of a type that is not for us.
     other_type: bool,
     /// The `id` line of the event that is being read.
@@ -33,6 +31,50 @@ pub struct Decoder {
     last_id: Option<String>,
     retry: Option<Duration>,
     ready: VecDeque<Bytes>,
+}
+
+/// The data lines of the event that is being read, joined by line feeds.
+#[derive(Debug, Default)]
+enum Data {
+    #[default]
+    None,
+    /// The usual case, which needs no copy.
+    One(Bytes),
+    Several(BytesMut),
+}
+
+impl Data {
+    /// Adds a line, when no more than `max` bytes come of it.
+    fn add(&mut self, line: Bytes, max: usize) -> Result<(), EventTooLarge> {
+        let before = match self {
+            Self::None => 0,
+            Self::One(first) => first.len() + 1,
+            Self::Several(lines) => lines.len() + 1,
+        };
+        if before + line.len() > max {
+            return Err(EventTooLarge(max));
+        }
+        let mut lines = match std::mem::take(self) {
+            Self::None => {
+                *self = Self::One(line);
+                return Ok(());
+            }
+            Self::One(first) => BytesMut::from(&first[..]),
+            Self::Several(lines) => lines,
+        };
+        lines.extend_from_slice(b"\n");
+        lines.extend_from_slice(&line);
+        *self = Self::Several(lines);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Bytes {
+        match std::mem::take(self) {
+            Self::None => Bytes::new(),
+            Self::One(line) => line,
+            Self::Several(lines) => lines.freeze(),
+        }
+    }
 }
 
 impl Decoder {
@@ -43,8 +85,7 @@ impl Decoder {
             partial: Vec::new(),
             after_cr: false,
             first_line: true,
-            data: Vec::new(),
-            data_len: 0,
+            data: Data::default(),
             other_type: false,
             id: None,
             last_id: None,
@@ -85,7 +126,12 @@ impl Decoder {
         if std::mem::take(&mut self.after_cr) && chunk[0] == b'\n' {
             chunk = chunk.slice(1..);
         }
+        // A data line of the largest event is not much longer than the event; no other line needs to be.
+        let longest = self.max_event + "data: ".len();
         while let Some(end) = memchr2(b'\n', b'\r', &chunk) {
+            if self.partial.len() + end > longest {
+                return Err(EventTooLarge(self.max_event));
+            }
             let line = if self.partial.is_empty() {
                 chunk.slice(..end)
             } else {
@@ -103,7 +149,7 @@ impl Decoder {
             chunk = chunk.slice(next..);
             self.line(line)?;
         }
-        if self.partial.len() + chunk.len() + self.data_len > self.max_event + "data: ".len() {
+        if self.partial.len() + chunk.len() > longest {
             return Err(EventTooLarge(self.max_event));
         }
         self.partial.extend_from_slice(&chunk);
@@ -126,19 +172,13 @@ impl Decoder {
             value = value.slice(1..);
         }
         match &name[..] {
-            b"data" => {
-                self.data_len += value.len();
-                if self.data_len > self.max_event {
-                    return Err(EventTooLarge(self.max_event));
-                }
-                self.data.push(value);
-            }
+            b"data" => self.data.add(value, self.max_event)?,
             // Messages come in events of the default type; servers send others to keep a connection alive.
             b"event" => self.other_type = !matches!(&value[..], b"" | b"message"),
-            b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok(),
+            b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok().or(self.id.take()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
-                self.retry =
-                    std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
+                let millis = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
+                self.retry = millis.map(Duration::from_millis).or(self.retry);
             }
             _ => {} // comments, and what the standard may add
         }
@@ -150,17 +190,10 @@ impl Decoder {
             // An empty id forgets the last one (HTML standard).
             self.last_id = (!id.is_empty()).then_some(id);
         }
+        let data = self.data.take();
         if std::mem::take(&mut self.other_type) {
-            self.data.clear();
-            self.data_len = 0;
+            return;
         }
-        let data = match self.data.len() {
-            0 => return,
-            1 => self.data.swap_remove(0),
-            _ => Bytes::from(self.data.join(&b'\n')),
-        };
-        self.data.clear();
-        self.data_len = 0;
         if !data.is_empty() {
             self.ready.push_back(data);
         }
@@ -228,5 +261,28 @@ mod tests {
         assert_eq!(decoder.push(Bytes::from_static(b"data: 0123456789a")), Err(EventTooLarge(10)));
         let mut decoder = Decoder::new(10);
         assert_eq!(decoder.push(Bytes::from_static(b"data: 01234\ndata: 012345\n")), Err(EventTooLarge(10)));
+    }
+
+    #[test]
+    fn lines_without_content_count_too() {
+        let mut decoder = Decoder::new(10);
+        assert_eq!(decoder.push(Bytes::from("data\n".repeat(11))), Ok(()), "ten line feeds");
+        assert_eq!(decoder.push(Bytes::from_static(b"data\n")), Err(EventTooLarge(10)));
+    }
+
+    #[test]
+    fn a_line_that_is_no_data_is_bounded_however_it_comes() {
+        let comment = format!(": {}\n\n", "x".repeat(100));
+        for step in [1, 50, comment.len()] {
+            let mut decoder = Decoder::new(10);
+            let mut pieces = comment.as_bytes().chunks(step);
+            assert!(pieces.any(|piece| decoder.push(Bytes::copy_from_slice(piece)).is_err()), "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_wait_that_is_no_number_of_ours_leaves_the_one_before() {
+        let (_, _, retry) = decode(&[b"retry: 7\nretry: 99999999999999999999\n\n"]);
+        assert_eq!(retry, Some(Duration::from_millis(7)));
     }
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The bridge beside mcp-remote in the lab (speed and footprint), in the same run: the promised ratios must hold.
+"""The bridge in the lab (speed and footprint) beside mcp-remote, beside `floor`, which forwards lines and does nothing
+else, and beside direct calls, in the same run: the promised ratios must hold.
 
     bench.py LAB      the lab's folder, which is copied and not written to
 
@@ -21,14 +22,25 @@ import peers
 from parts import expect
 
 NAME = "planhat-mcp"
-# Measure, in words, and how much of mcp-remote's the bridge may have; for calls a second, must have.
-MOST = {
-    "add_p50_us": ("added p50, us", 1 / 10),
-    "rss_init_mb": ("memory after initialize, MB", 1 / 5),
-    "rss_load_mb": ("memory after load, MB", 1 / 5),
-    "rss_peak_mb": ("peak memory, MB", 1 / 5),
-}
-LEAST = {"rps": ("64 in flight, calls a second", 10)}
+# Whose figure, which, in words, and how much of it the bridge may have at most.
+MOST = [
+    ("mcp-remote", "add_p50_us", "added p50, us", 1 / 10),
+    ("mcp-remote", "rss_init_mb", "memory after initialize, MB", 1 / 5),
+    ("mcp-remote", "rss_load_mb", "memory after load, MB", 1 / 5),
+    ("mcp-remote", "rss_peak_mb", "peak memory, MB", 1 / 5),
+    ("floor", "cold_ms", "cold start, ms", 4),
+    ("floor", "rss_init_mb", "memory after initialize, MB", 4),
+    ("floor", "rss_load_mb", "memory after load, MB", 3),
+    ("floor", "p50_us", "echo p50, us", 1.5),
+    ("floor", "blob_ms", "10 MB result, ms", 1.5),
+]
+# The same for what it must have at least.
+LEAST = [
+    ("mcp-remote", "rps", "64 in flight, calls a second", 10),
+    ("direct", "rps", "64 in flight, calls a second", 0.6),
+]
+# How the tenant answers, and who is measured then.
+RUNS = [("json", ["mcp-remote", "floor"]), ("sse", ["floor"])]
 TOLERANCE = 1.2
 ROUNDS = ["--rounds", "3", "--cold", "4"]
 
@@ -50,38 +62,42 @@ def prepare(lab, work):
     return environment
 
 
-def measure(work, environment):
-    """One run of the lab's benchmark; returns the ratios' table: (words, ours, theirs, by how much it is missed)."""
+def measure(work, environment, mode, others):
+    """One run of the lab's benchmark; returns the table of ratios: (words, ours, theirs, by how much it is missed)."""
     out = work / "bench.json"
-    argv = [sys.executable, "bench.py", "--quick", *ROUNDS, "--only", f"{NAME},mcp-remote", "--out", str(out)]
+    argv = [sys.executable, "bench.py", "--quick", *ROUNDS, "--mode", mode, "--only", ",".join([NAME, *others]), "--out", str(out)]
     done = subprocess.run(argv, cwd=work / "lab", env=environment, stdin=subprocess.DEVNULL, timeout=600)
     expect(done.returncode == 0, "the benchmark failed")
     metrics = json.loads(out.read_text())["metrics"]
     expect(metrics[NAME]["errors"] == 0, f"{metrics[NAME]['errors']} errors in the bridge's runs")
     rows = []
     for table, missed_by in ((MOST, lambda ours, bound: ours / bound), (LEAST, lambda ours, bound: bound / ours)):
-        for key, (words, factor) in table.items():
-            ours, theirs = metrics[NAME].get(key), metrics["mcp-remote"].get(key)
+        for whose, key, words, factor in table:
+            if whose not in [*others, "direct"]:
+                continue
+            ours, theirs = metrics[NAME].get(key), metrics[whose].get(key)
             expect(ours and theirs, f"{words} was not measured")
-            rows.append((words, ours, theirs, missed_by(ours, theirs * factor)))
+            rows.append((f"{mode}, {words}, {whose}", ours, theirs, missed_by(ours, theirs * factor)))
     return rows
 
 
 def main():
-    """Measures, once more when a ratio is missed."""
+    """Measures, and once more what has missed a ratio."""
     expect(len(sys.argv) == 2, __doc__)
     lab = pathlib.Path(sys.argv[1])
+    clear = []
     with tempfile.TemporaryDirectory(prefix="interop-bench-") as folder:
         work = pathlib.Path(folder)
         environment = prepare(lab, work)
-        for attempt in (1, 2):
-            rows = measure(work, environment)
-            for words, ours, theirs, missed in rows:
-                print(f"  {'ok  ' if missed <= 1 else 'MISS'}  {words}: {ours:.3g} against {theirs:.3g}, {ours / theirs:.3g} of it")
-            if all(missed <= 1 for *_, missed in rows):
-                return
-            print("once more" if attempt == 1 else "missed twice", flush=True)
-    clear = [words for words, _, _, missed in rows if missed > TOLERANCE]
+        for mode, others in RUNS:
+            for attempt in (1, 2):
+                rows = measure(work, environment, mode, others)
+                for words, ours, theirs, missed in rows:
+                    print(f"  {'ok  ' if missed <= 1 else 'MISS'}  {words}: {ours:.3g} against {theirs:.3g}, {ours / theirs:.3g} of it")
+                if all(missed <= 1 for *_, missed in rows):
+                    break
+                print("once more" if attempt == 1 else "missed twice", flush=True)
+            clear += [words for words, _, _, missed in rows if missed > TOLERANCE]
     expect(not clear, f"missed clearly, twice: {', '.join(clear)}")
 
 

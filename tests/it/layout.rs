@@ -14,6 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["remote"],
     &["bridge"],
     &["cli"],
+    &["seeds"],
 ];
 
 #[test]

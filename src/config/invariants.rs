@@ -1,0 +1,23 @@
+//! What holds for every configuration file; the fuzz target `config` looks for one for which it does not.
+
+use std::path::Path;
+
+use super::file;
+use super::origin::Origin;
+
+/// A file is understood or refused with a reason; each value is told to stand on a line that there is, and none is a secret
+/// that belongs elsewhere.
+pub fn config(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let lines = text.matches('\n').count() + 1;
+    match file::parse(Path::new("/config.toml"), text) {
+        Ok(file) => {
+            for given in file.common.iter().chain(file.profiles.iter().flat_map(|(_, keys)| keys)) {
+                assert!(given.key.info().in_file);
+                let Origin::File { line, column, .. } = given.origin else { panic!("{:?}", given.origin) };
+                assert!((1..=lines).contains(&line) && column > 0);
+            }
+        }
+        Err(problem) => assert!(!problem.to_string().is_empty()),
+    }
+}

@@ -1,0 +1,204 @@
+//! What holds for every text that may be a message; fuzz targets look for one for which it does not.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::oversize::IdFinder;
+use super::{IdKey, Kind, Peek, PeekError, peek, write};
+
+/// The members of an object in their order, also those that stand twice.
+#[derive(Debug, PartialEq)]
+struct Members<V>(Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for All<V> {
+            type Value = Members<V>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All(PhantomData))
+    }
+}
+
+impl Members<Value> {
+    /// `None` for what is no object, or is too deep for the model that serves as the reference here.
+    fn of(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.0.iter().filter(|(n, _)| n == name).count()
+    }
+
+    /// The value of a member; `null` counts as absent.
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(n, v)| n == name && !v.is_null()).map(|(_, v)| v)
+    }
+
+    fn without(&self, name: &str) -> Vec<&(String, Value)> {
+        self.0.iter().filter(|(n, _)| n != name).collect()
+    }
+}
+
+fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(text).is_ok()
+}
+
+/// [`peek()`] tells JSON from what is not, accepts only JSON-RPC, sees what a whole decoder sees, and refuses what two
+/// decoders could read differently; the edits of [`write`] change what they say and nothing else.
+pub fn message(text: &[u8]) {
+    let peeked = peek(text);
+    assert_eq!(is_json(text), !matches!(peeked, Err(PeekError::NotJson(_))), "{peeked:?}");
+    match &peeked {
+        Ok(Peek::One(kind)) => {
+            if let Some(members) = Members::<Value>::of(text) {
+                seen(kind, &members);
+            }
+            edits(text);
+        }
+        Ok(Peek::Batch(members)) => {
+            assert!(!members.is_empty());
+            members.iter().for_each(|member| message(member.get().as_bytes()));
+        }
+        Err(PeekError::Duplicate { member, .. }) => {
+            if let Some(members) = Members::<Value>::of(text) {
+                assert!(members.count(member) > 1, "{member} stands once");
+            }
+        }
+        Err(PeekError::EmptyBatch) => {
+            let nothing: Vec<IgnoredAny> = serde_json::from_slice(text).expect("a batch is an array");
+            assert!(nothing.is_empty());
+        }
+        Err(PeekError::NotJson(_) | PeekError::NotJsonRpc { .. }) => {}
+    }
+}
+
+/// What was seen is what stands there.
+fn seen(kind: &Kind<'_>, members: &Members<Value>) {
+    for name in ["jsonrpc", "id", "method", "params", "result", "error"] {
+        assert!(members.count(name) <= 1, "{name} stands twice");
+    }
+    assert_eq!(members.get("jsonrpc"), Some(&Value::from("2.0")));
+    let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).expect("a part of JSON");
+    let is_id = |value: &Value| value.is_string() || value.is_number();
+    match kind {
+        Kind::Request { id, method, params, .. } => {
+            assert!(is_id(&value(id)));
+            assert_eq!(members.get("id"), Some(&value(id)));
+            assert_eq!(members.get("method").and_then(Value::as_str), Some(&**method));
+            assert_eq!(members.get("params"), params.map(value).as_ref());
+        }
+        Kind::Notification { method, params } => {
+            assert_eq!(members.count("id"), 0);
+            assert_eq!(members.get("method").and_then(Value::as_str), Some(&**method));
+            assert_eq!(members.get("params"), params.map(value).as_ref());
+        }
+        Kind::Response { id, result } => {
+            assert_eq!(members.get("method"), None);
+            assert_eq!(members.get("id"), id.as_ref().map(|(id, _)| value(id)).as_ref());
+            assert_eq!(members.count("result") == 1, result.is_some());
+            assert!(result.is_some() != members.get("error").is_some());
+        }
+    }
+}
+
+fn edits(text: &[u8]) {
+    let line = write::one_line(Bytes::copy_from_slice(text));
+    assert!(is_json(&line) && !line.contains(&b'\n') && !line.contains(&b'\r'));
+    assert_eq!(Members::<Value>::of(text), Members::<Value>::of(&line));
+
+    let id: &RawValue = serde_json::from_str("\"ours\"").expect("JSON");
+    let text = std::str::from_utf8(text).expect("it was peeked at");
+    let renamed = write::with_id(text, id);
+    match peek(&renamed) {
+        Ok(Peek::One(Kind::Request { id, .. } | Kind::Response { id: Some((id, _)), .. })) => {
+            assert_eq!(id.get(), "\"ours\"");
+        }
+        other => panic!("{other:?}"),
+    }
+    if let (Some(before), Some(after)) = (Members::<Value>::of(text.as_bytes()), Members::<Value>::of(&renamed)) {
+        assert_eq!(before.without("id"), after.without("id"));
+    }
+}
+
+/// However the bytes are cut, [`IdFinder`] finds the id that a decoder finds, and none where a decoder finds none or two.
+pub fn oversize(text: &[u8]) {
+    let found = |step: usize| {
+        let mut finder = IdFinder::default();
+        text.chunks(step).for_each(|piece| finder.feed(piece));
+        finder.request_id().map(|id| id.get().to_owned())
+    };
+    let whole = found(text.len().max(1));
+    for step in [1, 2, 3, 7, 64] {
+        assert_eq!(found(step), whole, "in steps of {step}");
+    }
+    if !is_json(text) {
+        return;
+    }
+    let members = serde_json::from_slice(text).map_or_else(|_| Vec::new(), |Members::<&RawValue>(members)| members);
+    let long = |name: &str| name.len() > 500;
+    if members.iter().any(|(name, value)| long(name) || name == "id" && long(value.get())) {
+        return; // longer than what is kept
+    }
+    let ids: Vec<&RawValue> = members.iter().filter(|(name, _)| name == "id").map(|(_, id)| *id).collect();
+    let expected = match ids.as_slice() {
+        [id] if members.iter().any(|(name, _)| name == "method") && IdKey::parse(id).is_some() => Some(id.get()),
+        _ => None,
+    };
+    assert_eq!(whole.as_deref(), expected);
+}
+
+/// Ids on lines of their own are one id exactly when they mean the same.
+pub fn id(lines: &[u8]) {
+    let ids: Vec<&RawValue> =
+        lines.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).take(8).collect();
+    for one in &ids {
+        let Some(key) = IdKey::parse(one) else {
+            assert!(!one.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
+            continue;
+        };
+        for other in &ids {
+            let Some(other_key) = IdKey::parse(other) else { continue };
+            assert_eq!(key == other_key, means_the_same(one.get(), other.get()), "{one} and {other}");
+        }
+    }
+    // A key serves as a key.
+    let table: HashMap<IdKey, usize> =
+        ids.iter().enumerate().filter_map(|(n, id)| Some((IdKey::parse(id)?, n))).collect();
+    for one in &ids {
+        assert_eq!(IdKey::parse(one).is_some_and(|key| table.contains_key(&key)), IdKey::parse(one).is_some());
+    }
+}
+
+fn means_the_same(one: &str, other: &str) -> bool {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let string = |text: &str| serde_json::from_str::<String>(text).ok();
+    if let (Some(one), Some(other)) = (string(one), string(other)) {
+        return one == other;
+    }
+    if one.starts_with('"') || other.starts_with('"') {
+        return false;
+    }
+    let whole = |text: &str| text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && n.abs() < EXACT);
+    match (whole(one), whole(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => one == other,
+        _ => false,
+    }
+}
