@@ -6,7 +6,7 @@
 //! [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what is stored), [`refresh`] (its renewal),
 //! [`revocation`] (its end). Other ways lead through [`device`] and [`machine`], and [`step_up`] widens what was granted.
 //! [`Authorizer`] owns the state and decides what happens when; [`spawn`] and [`pending`] let a sign-in live in a process
-//! of its own.
+//! of its own, which others [`join`].
 
 use crate::http::NetError;
 use crate::problem::Problem;
@@ -27,6 +27,7 @@ pub mod dynamic;
 pub mod form;
 mod inside;
 mod interactive;
+mod join;
 pub mod key;
 mod known;
 pub mod login;
@@ -64,6 +65,8 @@ pub struct Bearer {
     pub serial: u64,
     /// Grows with every interactive grant, which may be another user's: a new one starts a new session.
     pub grant: u64,
+    /// When somebody agreed to that grant, in seconds since 1970.
+    pub signed_in_at: u64,
 }
 
 /// Why there is no token to send.

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::challenge::Challenge;
+use super::pending::Since;
 use crate::config::{
     CallbackHost, CallbackSettings, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings, NetworkSettings,
-    OAuthSettings, Paths, Product, Settings, TokenStoreKind, VARIABLE_PREFIX,
+    OAuthSettings, Paths, Product, Settings, SignInPolicy, TokenStoreKind, VARIABLE_PREFIX,
 };
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -52,6 +53,7 @@ struct Order {
     log_file: Option<PathBuf>,
     told: Vec<String>,
     challenge: Challenge,
+    since: Since,
 }
 
 /// The program to start for a sign-in.
@@ -74,13 +76,13 @@ impl Program {
     }
 
     /// Starts `login` with its order and lets go of it.
-    pub fn start_login(&self, settings: &Settings, challenge: &Challenge) -> Result<Child, Problem> {
-        self.spawn(settings, challenge)
+    pub fn start_login(&self, settings: &Settings, challenge: &Challenge, since: Since) -> Result<Child, Problem> {
+        self.spawn(settings, challenge, since)
             .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
     }
 
-    fn spawn(&self, settings: &Settings, challenge: &Challenge) -> io::Result<Child> {
-        let order = Secret::new(serde_json::to_vec(&order(settings, challenge)).map_err(io::Error::other)?);
+    fn spawn(&self, settings: &Settings, challenge: &Challenge, since: Since) -> io::Result<Child> {
+        let order = Secret::new(serde_json::to_vec(&order(settings, challenge, since)).map_err(io::Error::other)?);
         let mut child = self.detached()?;
         let Some(mut input) = child.stdin.take() else { return Err(io::Error::other("no pipe to it")) };
         input.write_all(order.expose())?;
@@ -127,7 +129,7 @@ pub fn detach() {
 }
 
 /// Reads the order that a bridge wrote to standard input.
-pub fn read_order(input: impl Read) -> Result<(Settings, Challenge), Problem> {
+pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since), Problem> {
     let wrong = |detail: String| Problem::new(ProblemId::SignInProcessFailed).with("detail", detail);
     let mut bytes = Vec::new();
     let read = input.take(LARGEST_ORDER).read_to_end(&mut bytes);
@@ -138,7 +140,7 @@ pub fn read_order(input: impl Read) -> Result<(Settings, Challenge), Problem> {
     Ok(settings(order))
 }
 
-fn order(settings: &Settings, challenge: &Challenge) -> Order {
+fn order(settings: &Settings, challenge: &Challenge, since: Since) -> Order {
     Order {
         profile: settings.profile.clone(),
         product: match settings.product {
@@ -170,10 +172,11 @@ fn order(settings: &Settings, challenge: &Challenge) -> Order {
         log_file: settings.log.file.clone(),
         told: settings.told.clone(),
         challenge: challenge.clone(),
+        since,
     }
 }
 
-fn settings(order: Order) -> (Settings, Challenge) {
+fn settings(order: Order) -> (Settings, Challenge, Since) {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
     let settings = Settings {
         profile: order.profile,
@@ -218,7 +221,9 @@ fn settings(order: Order) -> (Settings, Challenge) {
             file: order.log_file,
         },
         keep_without_parent: true,
+        // It was asked for.
+        sign_in: SignInPolicy::Auto,
         told: order.told,
     };
-    (settings, order.challenge)
+    (settings, order.challenge, order.since)
 }

@@ -161,7 +161,10 @@ impl Bridge {
             Failure::Scope { problem, narrow } if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
                 match self.widen(request, problem, narrow).await {
-                    Meanwhile::TryAgain => Next::Again,
+                    Meanwhile::TryAgain => {
+                        request.meant.anybody();
+                        Next::Again
+                    }
                     Meanwhile::Result(result) => Next::Result(result),
                     Meanwhile::Problem(problem) => Next::GiveUp(problem),
                 }
@@ -169,7 +172,10 @@ impl Bridge {
             Failure::SignIn(problem) if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
                 match self.meanwhile(request, problem).await {
-                    Meanwhile::TryAgain => Next::Again,
+                    Meanwhile::TryAgain => {
+                        request.meant.anybody();
+                        Next::Again
+                    }
                     Meanwhile::Result(result) => Next::Result(result),
                     Meanwhile::Problem(problem) => Next::GiveUp(problem),
                 }
@@ -242,6 +248,7 @@ impl Bridge {
         let out = Outgoing {
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
+            meant: Arc::clone(&request.meant),
             whereabouts: Arc::clone(&request.ticket.whereabouts),
             mirrored: wire.mirrored.clone(),
             listens: request.listens(),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::{Problem, ProblemId};
+use crate::remote::MeantFor;
 
 use super::Bridge;
 use super::answering::{InFlight, Work};
@@ -121,6 +122,7 @@ impl Bridge {
             need: if revision.is_some() { Need::Nothing } else { self.connection.need() },
             mirrored: revision.map(|revision| self.mirrors.headers(method, &looked_at, &revision)),
             tool: if method == "tools/call" { looked_at.name() } else { None },
+            meant: Arc::new(MeantFor::the_user_of(&self.auth)),
             ticket,
             seat: Mutex::new(seat.cloned()),
         };

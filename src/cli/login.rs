@@ -42,7 +42,13 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         let paste = can_paste.then(pasted_lines);
         let auth = authorizer(&settings, Store::ATTENDED);
         let mut ui = Ui { settings: &settings, opened: !how.no_browser, can_paste: paste.is_some() };
-        let options = LoginOptions { open_browser: !how.no_browser, paste, device: how.device };
+        let options = LoginOptions {
+            open_browser: !how.no_browser,
+            paste,
+            device: how.device,
+            since: None,
+            restart: how.restart,
+        };
         let granted = auth.login(options, &mut ui).await?;
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&done(&settings, &grant, clock::system().unix_seconds()));
@@ -89,7 +95,7 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
 ///
 /// Its settings are in the order, not in this process's environment or arguments.
 pub fn run_order() -> Result<ExitCode, Problem> {
-    let (settings, challenge) = spawn::read_order(std::io::stdin())?;
+    let (settings, challenge, since) = spawn::read_order(std::io::stdin())?;
     spawn::detach();
     logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
     logging::report_panics();
@@ -97,7 +103,8 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED);
         auth.note_challenge(challenge);
-        auth.login(LoginOptions { open_browser: true, ..LoginOptions::default() }, &mut Silent).await?;
+        let options = LoginOptions { open_browser: true, since: Some(since), ..LoginOptions::default() };
+        auth.login(options, &mut Silent).await?;
         Ok(ExitCode::SUCCESS)
     })?
 }
@@ -122,6 +129,9 @@ impl LoginUi for Ui<'_> {
             }
             LoginEvent::Code { code, page, page_with_code, within } => {
                 terminal::say(&waiting_for_code(code, page, page_with_code, within));
+            }
+            LoginEvent::Joined { link, within } => {
+                terminal::say(&joined(self.settings, link, self.opened, self.can_paste, within));
             }
             LoginEvent::Waiting { link, .. } => {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste));
@@ -160,6 +170,12 @@ pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, wi
 
 /// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
 pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool) -> String {
+    let mut out = waiting_at(settings, link, opened, can_paste);
+    out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
+    out
+}
+
+fn waiting_at(settings: &Settings, link: &str, opened: bool, can_paste: bool) -> String {
     let lead = if opened {
         "Your browser opens. Allow the access there. If no page appears, open this link:"
     } else {
@@ -174,7 +190,19 @@ pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool) -
     if settings.product.is_planhat() {
         out.push_str(&page_errors(settings));
     }
-    out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
+    out
+}
+
+/// That another process is at a sign-in, and how to take part in it.
+pub fn joined(settings: &Settings, link: Option<&str>, opened: bool, can_paste: bool, within: Duration) -> String {
+    let mut out = "\nA sign-in is under way already, started by another process; this waits for its end.\n".to_owned();
+    if let Some(link) = link {
+        out.push_str(&waiting_at(settings, link, opened, can_paste));
+    }
+    let restart = settings.command("login --restart");
+    let text =
+        format!("Waiting for up to {}. Ctrl-C ends the waiting; `{restart}` starts over.", in_words(within.as_secs()));
+    out.push_str(&format!("{}\n", wrap(&text, 0, 80)));
     out
 }
 

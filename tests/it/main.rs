@@ -11,6 +11,8 @@ mod fault_proxy;
 mod faults;
 mod layout;
 mod limits;
+#[cfg(target_os = "linux")]
+mod many;
 mod packaging;
 mod proxy;
 mod sessions;
