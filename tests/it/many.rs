@@ -111,9 +111,9 @@ impl Point {
         let gate = Gate::new();
         match self {
             Point::Started | Point::Opened => Hold::default(),
-            Point::Locked => Hold { lock: Some(setup.lock("tokens.lock")), ..Hold::default() },
+            Point::Locked => Hold { gate: None, lock: Some(setup.lock("tokens.lock")) },
             Point::Discovered => {
-                Hold { lock: Some(setup.lock(&format!("port-{}.lock", setup.callback_port))), ..Hold::default() }
+                Hold { gate: None, lock: Some(setup.lock(&format!("port-{}.lock", setup.callback_port))) }
             }
             Point::Discovering => {
                 setup.sandbox.fault(Fault::held(&gate).at(Place::Metadata).always());
@@ -204,7 +204,7 @@ fn an_order_that_does_not_arrive_whole_leaves_nothing_behind() {
     let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     for order in ["", r#"{"profile":"x","#] {
         let mut command = setup.command();
-        let mut login = command.args(["login", "--order-from-stdin"]).stdin(Stdio::piped()).stderr(Stdio::null());
+        let login = command.args(["login", "--order-from-stdin"]).stdin(Stdio::piped()).stderr(Stdio::null());
         let mut login = login.spawn().expect("it starts");
         login.stdin.take().expect("piped").write_all(order.as_bytes()).expect("it reads");
         assert!(!login.wait().expect("it ends").success());

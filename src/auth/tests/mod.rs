@@ -3,6 +3,7 @@
 mod callback;
 mod discovery;
 mod fake;
+mod join;
 mod renewal;
 mod sign_in;
 mod stores;
