@@ -38,14 +38,16 @@ impl Authorizer {
         let mut page = std::pin::pin!(self.open_page_again());
         let mut opens = options.open_browser;
         let mut shown = false;
-        let mut joined = 0;
+        // Its process may not have written its record yet.
+        let last = self.record().unwrap_or_default();
+        let mut awaited = if last.ended.is_some() { last.number + 1 } else { last.number };
         while self.files.login_is_under_way()? {
             if let Some(problem) = self.overdue() {
                 return Err(problem);
             }
             let record = self.record().filter(|record| record.ended.is_none());
             if let Some(record) = &record {
-                joined = record.number;
+                awaited = record.number;
                 // Its first steps take a moment; with a code on another device there is never a link.
                 let late = self.clock.unix_seconds().saturating_sub(record.started) > 2;
                 if !shown && (record.link.is_some() || late) {
@@ -71,8 +73,8 @@ impl Authorizer {
             }
         }
         match self.record() {
-            Some(Pending { failure: Some(failure), number, .. }) if number == joined => Err(failure.into()),
-            Some(Pending { ended: Some(_), .. }) => {
+            Some(Pending { failure: Some(failure), number, .. }) if number >= awaited => Err(failure.into()),
+            Some(Pending { ended: Some(_), number, .. }) if number >= awaited => {
                 self.look_again().await?;
                 let current = self.current().filter(|current| !current.dead);
                 Ok(current.map(|current| GrantSummary::from(&*current.grant)))

@@ -190,8 +190,9 @@ impl Authorizer {
         let spent: Option<Spent> = pending::spent(&self.files).read();
         if spent.is_some_and(|spent| spent.grant == grant.id && spent.renewals > grant.renewals) {
             // The process that had its successor has ended before it could save it. A server with reuse detection would
-            // take the spent one for stolen.
+            // take the spent one for stolen. That was not refused from the start: signing in again helps.
             grant.refresh_token = None;
+            grant.signed_in_at = 0;
         }
         Ok(Some(grant).filter(|grant| grant.fits(&self.settings)))
     }

@@ -204,6 +204,8 @@ impl Authorizer {
         let within = if options.device { sign_in.max(LONGEST_CODE) } else { sign_in };
         let opens = options.open_browser && !options.device;
         let mut record = Pending::after(before.as_ref(), self.clock.unix_seconds(), within, opens);
+        // What was left behind by somebody who wanted to end another one.
+        pending::stop(&self.files).remove();
         note.write(&record)?;
         let number = record.number;
         let result = tokio::select! {

@@ -78,9 +78,11 @@ enum Point {
     Exchanging,
     /// The tokens are here, and are to be saved.
     Saving,
+    /// They are saved.
+    Saved,
 }
 
-const POINTS: [Point; 7] = [
+const POINTS: [Point; 8] = [
     Point::Started,
     Point::Locked,
     Point::Discovering,
@@ -88,6 +90,7 @@ const POINTS: [Point; 7] = [
     Point::Opened,
     Point::Exchanging,
     Point::Saving,
+    Point::Saved,
 ];
 
 /// What holds a sign-in at its point; dropping it lets go.
@@ -110,7 +113,7 @@ impl Point {
     fn prepare(self, setup: &Setup) -> Hold {
         let gate = Gate::new();
         match self {
-            Point::Started | Point::Opened => Hold::default(),
+            Point::Started | Point::Opened | Point::Saved => Hold::default(),
             Point::Locked => Hold { gate: None, lock: Some(setup.lock("tokens.lock")) },
             Point::Discovered => {
                 Hold { gate: None, lock: Some(setup.lock(&format!("port-{}.lock", setup.callback_port))) }
@@ -138,6 +141,7 @@ impl Point {
                     .expect("it asks where to sign in");
             }
             Point::Opened => drop(desktop(setup).wait_walked(1, PATIENCE)),
+            Point::Saved => wait_for("the sign of a new token", || setup.file(".generation").map(drop)),
             Point::Discovering | Point::Exchanging | Point::Saving => {
                 let gate = hold.gate.as_ref().expect("it was prepared");
                 assert!(gate.wait_arrivals(1, PATIENCE), "{self:?}");
@@ -197,6 +201,26 @@ fn a_sign_in_process_that_is_killed_at_any_step_is_followed_by_another_at_the_ne
         let opened_before = matches!(point, Point::Opened | Point::Exchanging | Point::Saving);
         assert_eq!(tabs(&setup), 1 + usize::from(opened_before), "{point:?}");
     }
+}
+
+#[test]
+fn a_bridge_that_is_killed_while_it_renews_leaves_the_renewal_to_the_next() {
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+    let (first, second) = (setup.open(), setup.open());
+    for bridge in [&first, &second] {
+        assert!(!is_error(&bridge.call(1, "echo", "{}").to_string()));
+    }
+    setup.sandbox.expire_access_tokens();
+    let gate = Gate::new();
+    setup.sandbox.fault(Fault::held(&gate).at(Place::Token));
+    first.send(&call(2, "echo", "{}"));
+    assert!(gate.wait_arrivals(1, PATIENCE), "it renews, and holds the token lock");
+    second.send(&call(2, "echo", "{}"));
+    kill(first.pid());
+    let answer = second.answer_to(&json!(2));
+    assert!(!is_error(&answer), "{answer}; {}", second.stderr());
+    let counters = setup.sandbox.counters();
+    assert_eq!((counters.refreshes, counters.refresh_reuse, tabs(&setup)), (1, 0, 1));
 }
 
 #[test]
@@ -503,9 +527,13 @@ impl Setup {
 
     /// The record of the newest sign-in.
     fn record(&self) -> Option<Value> {
+        serde_json::from_slice(&self.file(".sign-in.json")?).ok()
+    }
+
+    /// What is in the file of the state directory whose name ends like this.
+    fn file(&self, end: &str) -> Option<Vec<u8>> {
         let mut files = std::fs::read_dir(self.state()).expect("readable").flatten().map(|entry| entry.path());
-        let path = files.find(|path| path.to_string_lossy().ends_with(".sign-in.json"))?;
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+        std::fs::read(files.find(|path| path.to_string_lossy().ends_with(end))?).ok()
     }
 }
 
