@@ -154,6 +154,7 @@ impl Authorizer {
         let deadline = Instant::now() + within;
         let mut state = self.watch();
         let mut was_under_way = false;
+        let mut may_restart = true;
         let mut looked = self.look_again().await;
         loop {
             if self.newer_than(than).is_some() {
@@ -165,6 +166,13 @@ impl Authorizer {
             } else {
                 // A silent store is no reason to stop waiting, but it is one to end with.
                 looked?;
+                // Its process was killed. What it was for is still wanted, so another one takes its place; once.
+                let died = was_under_way && self.record().is_some_and(|record| record.ended.is_none());
+                if died && std::mem::take(&mut may_restart) {
+                    self.start_in_turn(SignInReason::Call).map_err(|p| AuthError::Failed(self.explain(p)))?;
+                    looked = Ok(());
+                    continue;
+                }
                 let failure = self.sign_ins.shared().failure.clone();
                 return Err(match failure.or_else(|| self.told_failure().filter(|_| was_under_way)) {
                     Some(problem) => AuthError::Failed(self.explain(problem)),

@@ -287,6 +287,18 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_in_that_is_under_way_is_told_with_how_to_take_part_in_it_and_how_to_start_over() {
+        let link = format!("https://as.example.com/authorize?{}", "x".repeat(300));
+        let settings = settings("https://mcp.example.com/mcp");
+        let text = joined(&settings, Some(&link), true, true, Duration::from_secs(250));
+        for words in [link.as_str(), "under way already", "4 minutes", "login --restart", "paste"] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+        assert!(text.lines().all(|line| line == link || line.chars().count() <= 80), "{text}");
+        assert!(!joined(&settings, None, true, false, Duration::ZERO).contains("link"));
+    }
+
+    #[test]
     fn no_pasted_line_keeps_the_next_one_from_being_read() {
         let mut typed = b"\n  \ncaf\xe9 \xff\n".to_vec();
         for _ in 0..40 {
