@@ -38,9 +38,7 @@ impl Authorizer {
         let mut page = std::pin::pin!(self.open_page_again());
         let mut opens = options.open_browser;
         let mut shown = false;
-        // Its process may not have written its record yet.
-        let last = self.record().unwrap_or_default();
-        let mut awaited = if last.ended.is_some() { last.number + 1 } else { last.number };
+        let mut awaited = Pending::awaited(self.record().as_ref());
         while self.files.login_is_under_way()? {
             if let Some(problem) = self.overdue() {
                 return Err(problem);

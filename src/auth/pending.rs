@@ -122,6 +122,12 @@ impl Pending {
         }
     }
 
+    /// The number of the sign-in that is under way while `last` is the newest record: its process may not have written one
+    /// yet.
+    pub fn awaited(last: Option<&Pending>) -> u64 {
+        last.map_or(1, |last| if last.ended.is_some() { last.number + 1 } else { last.number })
+    }
+
     /// It is over.
     pub fn end(&mut self, now: u64, failure: Option<&Problem>) {
         self.ended = Some(now);

@@ -155,6 +155,7 @@ impl Authorizer {
         let mut state = self.watch();
         let mut was_under_way = false;
         let mut may_restart = true;
+        let awaited = Pending::awaited(self.record().as_ref());
         let mut looked = self.look_again().await;
         loop {
             if self.newer_than(than).is_some() {
@@ -167,8 +168,11 @@ impl Authorizer {
                 // A silent store is no reason to stop waiting, but it is one to end with.
                 looked?;
                 // Its process was killed. What it was for is still wanted, so another one takes its place; once.
-                let died = was_under_way && self.record().is_some_and(|record| record.ended.is_none());
-                if died && std::mem::take(&mut may_restart) {
+                let ended = |record: Pending| record.number >= awaited && record.ended.is_some();
+                let died = was_under_way && !self.record().is_some_and(ended);
+                let explained = self.sign_ins.shared().failure.as_ref().map(|failure| failure.id);
+                let unexplained = explained.is_none_or(|id| id == ProblemId::SignInProcessFailed);
+                if died && unexplained && std::mem::take(&mut may_restart) {
                     self.start_in_turn(SignInReason::Call).map_err(|p| AuthError::Failed(self.explain(p)))?;
                     looked = Ok(());
                     continue;
