@@ -195,7 +195,7 @@ fn waiting_at(settings: &Settings, link: &str, opened: bool, can_paste: bool) ->
 
 /// That another process is at a sign-in, and how to take part in it.
 pub fn joined(settings: &Settings, link: Option<&str>, opened: bool, can_paste: bool, within: Duration) -> String {
-    let mut out = "\nA sign-in is under way already, started by another process; this waits for its end.\n".to_owned();
+    let mut out = "\nA sign-in is under way already, in another process; this waits for its end.\n".to_owned();
     if let Some(link) = link {
         out.push_str(&waiting_at(settings, link, opened, can_paste));
     }
@@ -291,8 +291,10 @@ mod tests {
         let link = format!("https://as.example.com/authorize?{}", "x".repeat(300));
         let settings = settings("https://mcp.example.com/mcp");
         let text = joined(&settings, Some(&link), true, true, Duration::from_secs(250));
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let line = words.join(" ");
         for words in [link.as_str(), "under way already", "4 minutes", "login --restart", "paste"] {
-            assert!(text.contains(words), "{words} in {text}");
+            assert!(line.contains(words), "{words} in {text}");
         }
         assert!(text.lines().all(|line| line == link || line.chars().count() <= 80), "{text}");
         assert!(!joined(&settings, None, true, false, Duration::ZERO).contains("link"));
