@@ -99,12 +99,13 @@ impl Authorizer {
 
     /// Opens the page of a sign-in for the first time, or again.
     pub(super) async fn open_page(&self, number: u64, link: &Url) -> Result<(), Problem> {
-        let to_open = link.clone();
-        // Starting a browser may take a moment, which nothing else should notice.
-        let opened = tokio::task::spawn_blocking(move || browser::open(&to_open)).await;
+        // Beforehand: who asks from now on may have seen and closed this one.
         if let Err(problem) = pending::opened(&self.files).write(&Opened { number, at: self.milliseconds() }) {
             tracing::debug!(%problem, "other processes are not told that the page is open");
         }
+        let to_open = link.clone();
+        // Starting a browser may take a moment, which nothing else should notice.
+        let opened = tokio::task::spawn_blocking(move || browser::open(&to_open)).await;
         opened.unwrap_or_else(|_| {
             Err(Problem::new(ProblemId::BrowserFailed).with("link", link).with("detail", "it broke down"))
         })
