@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::challenge::Challenge;
 use super::known::Memory;
+use super::pending::Pending;
 use super::record::{Accounts, Grant, GrantKind, GrantSummary};
 use super::renewal::Renewals;
 use super::revocation::Revoked;
@@ -69,6 +70,8 @@ pub struct Authorizer {
     pub(super) account: String,
     pub(super) renewals: Renewals,
     pub(super) sign_ins: SignIns,
+    /// When this process began, in seconds since 1970.
+    pub(super) born: u64,
     memory: Mutex<Memory>,
     pub(super) loading: tokio::sync::Mutex<()>,
     state: watch::Sender<AuthState>,
@@ -95,9 +98,10 @@ impl Authorizer {
             settings,
             http,
             store,
-            clock,
             renewals: Renewals::default(),
             sign_ins: SignIns::default(),
+            born: clock.unix_seconds(),
+            clock,
             memory: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             state: watch::Sender::new(AuthState::SignedOut),
@@ -157,6 +161,15 @@ impl Authorizer {
         self.state.subscribe()
     }
 
+    /// Under which interactive grant requests go now, as far as it is known here, and when that is, in seconds since 1970.
+    pub fn signed_in_now(&self) -> (Option<u64>, u64) {
+        let grant = match *self.state.borrow() {
+            AuthState::SignedIn { grant } => Some(grant),
+            AuthState::SignedOut | AuthState::SigningIn { .. } => None,
+        };
+        (grant, self.clock.unix_seconds())
+    }
+
     /// The page of the sign-in that is under way in some process.
     pub fn sign_in_link(&self) -> Option<String> {
         match &*self.state.borrow() {
@@ -164,8 +177,8 @@ impl Authorizer {
             // Somebody who is signed in may be asked for a wider scope.
             AuthState::SigningIn { link: None } | AuthState::SignedOut | AuthState::SignedIn { .. } => {}
         }
-        let record: pending::Pending = pending::note(&self.files).read()?;
-        let under_way = record.failure.is_none() && self.files.login_is_under_way().unwrap_or(false);
+        let record = self.record()?;
+        let under_way = record.ended.is_none() && self.files.login_is_under_way().unwrap_or(false);
         record.link.filter(|_| under_way)
     }
 
@@ -219,6 +232,10 @@ impl Authorizer {
     }
 
     async fn logout_in_turn(&self) -> Result<Option<Revoked>, Problem> {
+        // Else its end would sign in again.
+        if let Err(problem) = self.stop_sign_in().await {
+            tracing::warn!(%problem, "a sign-in that is under way could not be ended");
+        }
         let _lock = self.token_lock().await?;
         // A record that cannot be read any more can still be removed.
         let grant = self.read_grant().await.ok().flatten();
@@ -240,7 +257,12 @@ impl Authorizer {
         self.issuers().remove();
         profiles::forget(&self.files);
         pending::kept(&self.files).remove();
-        pending::note(&self.files).remove();
+        pending::spent(&self.files).remove();
+        if let Some(record) = self.record().filter(|record| record.ended.is_some()) {
+            // What has failed before counts no more; the numbers go on.
+            let over = Pending { number: record.number, ended: record.ended, ..Pending::default() };
+            pending::note(&self.files).write(&over)?;
+        }
         self.end_answers();
         if let Err(problem) = self.files.generation().bump() {
             // What counts is done.
@@ -278,7 +300,10 @@ impl Authorizer {
             }
         };
         if tokio::time::timeout(within, quiet).await.is_err() {
-            tracing::warn!("a renewed sign-in may not have been saved");
+            tracing::error!(
+                "the renewed sign-in could not be saved before the end; the stored one is spent, so somebody may have to \
+                 sign in again"
+            );
         }
     }
 
@@ -359,5 +384,5 @@ impl Authorizer {
 }
 
 fn static_bearer(token: &Secret) -> Bearer {
-    Bearer { token: token.clone(), serial: 1, grant: 1 }
+    Bearer { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0 }
 }

@@ -66,10 +66,8 @@ impl Authorizer {
             Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", link)
         };
         let page = browser::checked(link).map_err(|detail| self.explain(failed(&detail)))?;
-        // Starting a browser takes a moment.
-        let opened = tokio::task::spawn_blocking(move || browser::open(&page)).await;
-        let opened = opened.unwrap_or_else(|error| Err(failed(&error)));
-        opened.map_err(|problem| self.explain(problem))?;
+        let number = self.record().map_or(0, |record| record.number);
+        self.open_page(number, &page).await.map_err(|problem| self.explain(problem))?;
         self.has_opened(link);
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::authorizer::Authorizer;
 use super::client::Client;
 use super::discovery::Discovered;
 use super::form::{self, Sender};
-use super::login::{LoginEvent, LoginUi};
+use super::login::{LONGEST_CODE, LoginEvent, LoginUi};
 use super::token::{self, Issued, Presented, Refusal};
 use super::{AuthError, browser};
 use crate::problem::{Problem, ProblemId, printable};
@@ -51,7 +51,7 @@ impl Authorizer {
         }
         let http = self.to_token_endpoint(found.named_by);
         let longest = self.settings.limits.sign_in;
-        let within = begun.life.map_or(longest, |life| life.min(longest.max(Duration::from_secs(15 * 60))));
+        let within = begun.life.map_or(longest, |life| life.min(longest.max(LONGEST_CODE)));
         ui.event(LoginEvent::Code {
             code: &begun.user_code,
             page: begun.page.as_str(),

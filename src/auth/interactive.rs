@@ -6,7 +6,6 @@ use url::Url;
 
 use super::authorize::{Rejection, Request};
 use super::authorizer::{AuthState, Authorizer};
-use super::browser;
 use super::callback::{Arrival, Browser};
 use super::client::Client;
 use super::dynamic;
@@ -42,6 +41,7 @@ impl Authorizer {
         };
         let request = Request::new(&self.settings, &asked.found, &client, &redirect_url, asked.scope.as_deref())?;
         let (serving, arrivals) = listener.serve(request.expected.clone(), self.settings.command("login"))?;
+        record.redirect_url = Some(redirect_url.clone());
         record.link = Some(request.link.to_string());
         pending::note(&self.files).write(record)?;
         if self.newer_than(None).is_none() {
@@ -50,7 +50,8 @@ impl Authorizer {
         let within = deadline.saturating_duration_since(Instant::now());
         ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
         if options.open_browser {
-            match open_browser(&request).await {
+            let opened = self.open_page(record.number, &request.link).await;
+            match opened {
                 Ok(()) => ui.event(LoginEvent::BrowserOpened),
                 Err(problem) => {
                     record.opens = false;
@@ -83,7 +84,7 @@ impl Authorizer {
                     // A server that has forgotten the client tells only the person; then a new registration helps.
                     dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
                 }
-                Err(self.timed_out(&client).into())
+                Err(self.timed_out(Some(&client)).into())
             }
         };
         serving.finish().await;
@@ -113,14 +114,15 @@ impl Authorizer {
         }
     }
 
-    fn timed_out(&self, client: &Client) -> Problem {
+    pub(super) fn timed_out(&self, client: Option<&Client>) -> Problem {
         let within = self.settings.limits.sign_in;
         let id = if self.settings.product.is_planhat() {
             ProblemId::PlanhatSignInTimedOut
         } else {
             ProblemId::SignInTimedOut
         };
-        Problem::new(id).with("minutes", within.as_secs().div_ceil(60)).with("client_id", &client.id)
+        let problem = Problem::new(id).with("minutes", within.as_secs().div_ceil(60));
+        client.iter().fold(problem, |problem, client| problem.with("client_id", &client.id))
     }
 
     /// Exchanges the code and stores what comes of it.
@@ -147,23 +149,7 @@ impl Authorizer {
         request: &Request,
         redirect_url: &str,
     ) -> Result<Result<Secret, Problem>, Problem> {
-        let useless = |detail: &str| {
-            Problem::new(ProblemId::PastedUrlInvalid).with("detail", detail).with("redirect_url", redirect_url)
-        };
-        let line = line.trim();
-        let (address, query) = line.split_once('?').unwrap_or(("", line));
-        let query = query.split('#').next().unwrap_or(query);
-        if address.contains("://") && Url::parse(address).ok() != Url::parse(redirect_url).ok() {
-            let page = request.link.as_str().split('?').next();
-            return Err(useless(if page == Some(address) {
-                "that is the link to open; the address on which the browser ends is wanted"
-            } else {
-                "it is an address of another page"
-            }));
-        }
-        if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "code" || name == "error") {
-            return Err(useless("it holds no answer of the server"));
-        }
+        let query = pasted_query(line, request.link.as_str(), redirect_url)?;
         match request.expected.code(query) {
             Ok(code) => Ok(Ok(code)),
             Err(Rejection::Final(problem)) => Ok(Err(problem)),
@@ -177,17 +163,30 @@ fn is_about_the_client(problem: &Problem) -> bool {
     matches!(problem.fact("error"), Some("invalid_client" | "unauthorized_client"))
 }
 
-/// Starting a browser may take a moment, which the listener's thread does not notice.
-async fn open_browser(request: &Request) -> Result<(), Problem> {
-    let link = request.link.clone();
-    let opened = tokio::task::spawn_blocking(move || browser::open(&link)).await;
-    opened.unwrap_or_else(|_| {
-        Err(Problem::new(ProblemId::BrowserFailed).with("link", &request.link).with("detail", "it broke down"))
-    })
+/// The query of a pasted address that may hold the answer, or why it is of no use.
+pub(super) fn pasted_query<'a>(line: &'a str, link: &str, redirect_url: &str) -> Result<&'a str, Problem> {
+    let useless = |detail: &str| {
+        Problem::new(ProblemId::PastedUrlInvalid).with("detail", detail).with("redirect_url", redirect_url)
+    };
+    let line = line.trim();
+    let (address, query) = line.split_once('?').unwrap_or(("", line));
+    let query = query.split('#').next().unwrap_or(query);
+    if address.contains("://") && Url::parse(address).ok() != Url::parse(redirect_url).ok() {
+        let page = link.split('?').next();
+        return Err(useless(if page == Some(address) {
+            "that is the link to open; the address on which the browser ends is wanted"
+        } else {
+            "it is an address of another page"
+        }));
+    }
+    if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "code" || name == "error") {
+        return Err(useless("it holds no answer of the server"));
+    }
+    Ok(query)
 }
 
 /// The next pasted line; never, when nothing can be pasted (any more).
-async fn pasted(paste: &mut Option<mpsc::UnboundedReceiver<String>>) -> String {
+pub(super) async fn pasted(paste: &mut Option<mpsc::UnboundedReceiver<String>>) -> String {
     loop {
         match paste {
             None => return std::future::pending().await,

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use super::authorizer::{AuthState, Authorizer};
 use super::challenge::Challenge;
+use super::pending::{self, Spent};
 use super::record::Grant;
 use super::step_up::StepUps;
-use super::{AuthError, Bearer, pending, profiles};
+use super::{AuthError, Bearer, profiles};
 use crate::store::{LockError, ProcessLock};
 
 /// How often the generation number is looked at, at most.
@@ -185,7 +186,14 @@ impl Authorizer {
             }
             return Ok(None);
         };
-        let grant = Grant::from_record(&record)?;
+        let mut grant = Grant::from_record(&record)?;
+        let spent: Option<Spent> = pending::spent(&self.files).read();
+        if spent.is_some_and(|spent| spent.grant == grant.id && spent.renewals > grant.renewals) {
+            // The process that had its successor has ended before it could save it. A server with reuse detection would
+            // take the spent one for stolen. That was not refused from the start: signing in again helps.
+            grant.refresh_token = None;
+            grant.signed_in_at = 0;
+        }
         Ok(Some(grant).filter(|grant| grant.fits(&self.settings)))
     }
 
@@ -199,6 +207,7 @@ impl Authorizer {
             tracing::debug!(%problem, "it is not noted that a sign-in is stored");
         }
         profiles::remember(&self.files, &self.settings, &grant.issuer);
+        pending::spent(&self.files).remove();
         match self.files.generation().bump() {
             Ok(generation) => self.memory().generation = Some(generation),
             Err(problem) => tracing::warn!(%problem, "other processes are not told of the new token"),
@@ -266,7 +275,8 @@ impl Memory {
                 (self.serial, false)
             }
         };
-        let bearer = Bearer { token: grant.access_token.clone(), serial, grant: self.grants };
+        let (token, signed_in_at) = (grant.access_token.clone(), grant.signed_in_at);
+        let bearer = Bearer { token, serial, grant: self.grants, signed_in_at };
         Current { grant: Arc::new(grant), bearer, dead }
     }
 }

@@ -12,7 +12,7 @@ use super::callback::Callback;
 use super::client::{Client, ClientOrigin};
 use super::discovery::{self, Discovered};
 use super::metadata::Flow;
-use super::pending::{self, Pending, Told};
+use super::pending::{self, Pending, Since};
 use super::record::{Grant, GrantKind, GrantSummary};
 use super::token::{Endpoint, Issued, Refusal};
 use super::{Challenge, dynamic, scope};
@@ -22,6 +22,12 @@ use crate::store::{LockError, ProcessLock};
 
 /// How long others may be looking whether a sign-in is under way, which holds the lock for a moment.
 const LOOKED_AT: Duration = Duration::from_millis(500);
+/// How long a sign-in with a code on another device may take, where the server allows that much.
+pub(super) const LONGEST_CODE: Duration = Duration::from_secs(15 * 60);
+/// The time that a sign-in has beyond that of its user: to find its way before, and to exchange and keep tokens after.
+const OWN_TIME: Duration = Duration::from_secs(120);
+/// How often it is looked whether somebody wants the sign-in to be given up.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long the MCP endpoint may take to say what it asks for.
 const PROBE: Duration = Duration::from_secs(10);
 
@@ -34,6 +40,11 @@ pub struct LoginOptions {
     pub paste: Option<mpsc::UnboundedReceiver<String>>,
     /// Whether to sign in with a code on another device (RFC 8628), where the server offers it.
     pub device: bool,
+    /// For a sign-in that a bridge has ordered: what it knew then. It leaves the field to one that is under way, and is
+    /// content with one that has come since; without this, the user who asks for it joins the one that is under way.
+    pub since: Option<Since>,
+    /// Whether one that is under way is ended first.
+    pub restart: bool,
 }
 
 /// What happens during a sign-in, to be shown.
@@ -53,6 +64,13 @@ pub enum LoginEvent<'a> {
         /// Where the browser is sent back to, as it has to be registered.
         redirect_url: &'a str,
         /// How long this waits.
+        within: Duration,
+    },
+    /// Another process is at a sign-in already, and this one waits for its end.
+    Joined {
+        /// The page to sign in at, where there is one.
+        link: Option<&'a str>,
+        /// How much longer it waits.
         within: Duration,
     },
     /// A code is to be typed on another device.
@@ -144,31 +162,85 @@ impl Authorizer {
             let summary = self.current().map(|current| GrantSummary::from(&*current.grant));
             return summary.ok_or_else(|| self.sign_in_needed());
         }
-        let _lock = match ProcessLock::acquire(&self.files.login_lock(), "a sign-in", LOOKED_AT).await {
-            Err(LockError::Held { .. }) => {
-                let problem = Problem::new(ProblemId::SignInPending);
-                return Err(self.explain(match self.sign_in_link() {
-                    Some(link) => problem.with("link", link),
-                    None => problem,
-                }));
+        let mut options = options;
+        loop {
+            if std::mem::take(&mut options.restart) {
+                self.stop_sign_in().await?;
             }
-            lock => lock?,
-        };
-        let note = pending::note(&self.files);
-        let opens = options.open_browser;
-        let mut record = Pending { started: self.clock.unix_seconds(), opens, ..Pending::default() };
-        note.write(&record)?;
-        let result = self.login_in_turn(options, ui, &mut record).await.map_err(|problem| self.explain(problem));
-        match &result {
-            Ok(_) => note.remove(),
-            Err(problem) => {
-                record.failure = Some(Told::from(problem));
-                if let Err(problem) = note.write(&record) {
-                    tracing::debug!(%problem, "nobody is told why the sign-in failed");
+            match ProcessLock::acquire(&self.files.login_lock(), "a sign-in", LOOKED_AT).await {
+                Ok(lock) => return self.login_alone(lock, options, ui).await,
+                Err(LockError::Held { .. }) if options.since.is_some() => {
+                    let problem = Problem::new(ProblemId::SignInPending);
+                    return Err(self.explain(match self.sign_in_link() {
+                        Some(link) => problem.with("link", link),
+                        None => problem,
+                    }));
                 }
+                Err(LockError::Held { .. }) => {
+                    if let Some(summary) = self.join(&mut options, ui).await.map_err(|p| self.explain(p))? {
+                        return Ok(summary);
+                    }
+                }
+                Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Signs in, now that nobody else of this profile does.
+    async fn login_alone(
+        &self,
+        _lock: ProcessLock,
+        options: LoginOptions,
+        ui: &mut dyn LoginUi,
+    ) -> Result<GrantSummary, Problem> {
+        let note = pending::note(&self.files);
+        let before: Option<Pending> = note.read();
+        if let Some(since) = &options.since
+            && let Some(come) = self.has_come(since, before.as_ref()).await
+        {
+            return come;
+        }
+        let sign_in = self.settings.limits.sign_in;
+        let within = if options.device { sign_in.max(LONGEST_CODE) } else { sign_in };
+        let opens = options.open_browser && !options.device;
+        let mut record = Pending::after(before.as_ref(), self.clock.unix_seconds(), within, opens);
+        // What was left behind by somebody who wanted to end another one.
+        pending::stop(&self.files).remove();
+        note.write(&record)?;
+        let number = record.number;
+        let result = tokio::select! {
+            result = self.login_in_turn(options, ui, &mut record) => result,
+            () = self.is_to_stop(number) => Err(Problem::new(ProblemId::SignInStopped)),
+            // Each step has its own bound; this one is for what nobody has thought of.
+            () = tokio::time::sleep(within + OWN_TIME) => Err(self.timed_out(None)),
+        };
+        let result = result.map_err(|problem| self.explain(problem));
+        record.end(self.clock.unix_seconds(), result.as_ref().err());
+        if let Err(problem) = note.write(&record) {
+            tracing::warn!(%problem, "other processes are not told how the sign-in ended");
+        }
         result
+    }
+
+    /// The outcome of a sign-in that has ended since this one was ordered.
+    async fn has_come(&self, since: &Since, last: Option<&Pending>) -> Option<Result<GrantSummary, Problem>> {
+        let stored = self.read_grant().await.ok().flatten();
+        if let Some(grant) = stored.filter(|grant| since.grant.as_ref() != Some(&grant.id)) {
+            tracing::debug!("somebody has signed in meanwhile");
+            return Some(Ok(GrantSummary::from(&grant)));
+        }
+        let failure = last.filter(|last| last.number > since.number)?.failure.clone()?;
+        Some(Err(Problem::from(failure)))
+    }
+
+    /// Returns when somebody wants the sign-in with this number to be given up.
+    async fn is_to_stop(&self, number: u64) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if pending::stop(&self.files).read() == Some(number) {
+                return;
+            }
+        }
     }
 
     async fn login_in_turn(

@@ -52,9 +52,9 @@ impl Authorizer {
         let had_one = || {
             self.answers().is_some_and(|answers| answers.has_had_an_owner()) || self.issuers().read::<Value>().is_some()
         };
-        // A store that is silent does not say that nobody is signed in.
-        let is_signed_out = self.keep_up().await.is_ok() && self.newer_than(None).is_none();
-        is_signed_out && (self.settings.product.is_planhat() || had_one())
+        // A store that is silent does not say that nobody is signed in. Another process may have signed in a moment ago.
+        let is_signed_out = self.newer_than(None).is_none() && self.look().await.is_ok();
+        is_signed_out && self.newer_than(None).is_none() && (self.settings.product.is_planhat() || had_one())
     }
 
     /// Somebody signed in: what the server told whoever did before is forgotten.

@@ -6,8 +6,8 @@
 //! another [`holder`]), and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what is stored),
 //! [`refresh`] (its renewal), [`revocation`] (its end). Other ways lead through [`device`] and [`machine`], and
 //! [`step_up`] widens what was granted. [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
-//! [`pending`] let a sign-in live in a process of its own, whose page a person may also open by its link ([`by_link`]).
-//! [`memory`] keeps what the server answered with the sign-in that it answered to.
+//! [`pending`] let a sign-in live in a process of its own, which others [`join`], and whose page a person may also open by
+//! its link ([`by_link`]). [`memory`] keeps what the server answered with the sign-in that it answered to.
 
 use crate::http::NetError;
 use crate::problem::Problem;
@@ -34,6 +34,7 @@ mod inside;
 mod interactive;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
+mod join;
 pub mod key;
 mod known;
 pub mod login;
@@ -75,6 +76,8 @@ pub struct Bearer {
     pub serial: u64,
     /// Grows with every interactive grant, which may be another user's: a new one starts a new session.
     pub grant: u64,
+    /// When somebody agreed to that grant, in seconds since 1970.
+    pub signed_in_at: u64,
 }
 
 /// Why there is no token to send.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::authorizer::Authorizer;
 use super::client::Client;
 use super::known::Current;
+use super::pending::{self, Spent};
 use super::record::{Grant, GrantKind};
 use super::token::{Endpoint, Refusal};
 use super::{AuthError, Bearer, Challenge, dynamic, refresh};
@@ -191,13 +192,17 @@ impl Authorizer {
             Ok(()) => self.set_unsaved(None),
             Err(error) => {
                 tracing::warn!(%error, "a renewed token could not be saved yet");
+                let spent = Spent { grant: grant.id.clone(), renewals: grant.renewals };
+                if let Err(problem) = pending::spent(&self.files).write(&spent) {
+                    tracing::debug!(%problem, "other processes are not told that the stored token is spent");
+                }
                 if !self.is_unsaved() {
                     tokio::spawn(save_until_it_works(Arc::downgrade(self)));
                 }
                 self.set_unsaved(Some(lock));
             }
         }
-        let bearer = Bearer { token: grant.access_token.clone(), serial: 0, grant: 0 };
+        let bearer = Bearer { token: grant.access_token.clone(), serial: 0, grant: 0, signed_in_at: 0 };
         self.adopt(Some(grant)).unwrap_or(bearer)
     }
 

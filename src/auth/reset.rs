@@ -29,14 +29,8 @@ impl Authorizer {
 
     /// Signs out and removes everything that is kept for this profile.
     pub async fn reset(&self) -> Result<Removed, Problem> {
-        if self.files.login_is_under_way().unwrap_or(false) {
-            // It would store tokens after all else is gone.
-            let problem = Problem::new(ProblemId::SignInPending);
-            return Err(self.explain(match self.sign_in_link() {
-                Some(link) => problem.with("link", link),
-                None => problem,
-            }));
-        }
+        // It would store tokens after all else is gone.
+        self.stop_sign_in().await?;
         let mut removed = Removed { revoked: self.logout().await?, files: Vec::new(), held: Vec::new() };
         for path in self.state_files() {
             let lock = if path.extension().is_some_and(|end| end == "lock") {

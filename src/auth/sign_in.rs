@@ -10,13 +10,12 @@ use tokio::time::Instant;
 use super::authorizer::{AuthState, Authorizer};
 use super::by_link::Way;
 use super::login::{LoginOptions, Silent};
-use super::pending::{self, Pending};
+use super::pending::{self, PAUSE, Pending, Since};
 use super::{AuthError, browser, registration};
-use crate::config::TokenStoreKind;
+use crate::config::{SignInPolicy, TokenStoreKind};
 use crate::problem::{Problem, ProblemId};
+use crate::store::ProcessLock;
 
-/// How long no new sign-in starts by itself after one that failed.
-const PAUSE: Duration = Duration::from_secs(120);
 /// How often the state directory is looked at while a sign-in is under way.
 const LOOK: Duration = Duration::from_millis(200);
 /// How often it is looked at while nobody is signed in and nothing is being done about it: somebody may sign in from a
@@ -52,6 +51,10 @@ struct Shared {
     paused_until: Option<Instant>,
     /// Why the last sign-in was of no use although it succeeded: the server refuses what came of it.
     in_vain: Option<Problem>,
+    /// How many sign-in processes of this one, in a row, ended without a word.
+    deaths: u32,
+    /// A page is being opened again.
+    reopening: bool,
 }
 
 impl SignIns {
@@ -92,35 +95,58 @@ impl Authorizer {
         }
         if self.sign_in_is_under_way() {
             tracing::debug!(?reason, "a sign-in is under way already");
+            if let Some(problem) = self.overdue() {
+                return Err(problem);
+            }
             self.tell_link();
+            // Where only the link leads to the page, whoever has the link opens it.
+            if reason == SignInReason::UserAsked && way == Way::Browser && self.way() == Some(Way::Browser) {
+                self.reopen();
+            }
             self.follow();
             return Ok(());
         }
+        // Read now: whatever has come by the time that the sign-in really starts will do.
+        let record = self.record();
         if let Some(problem) = registration::planhat_id_missing(&self.settings) {
             return Err(problem);
         }
-        self.may_start(reason, way)?;
+        self.may_start(reason, way, record.as_ref())?;
         tracing::info!(?reason, ?way, "sign-in started");
         // With a token that is good for other things, somebody stays signed in while a wider scope is asked for.
         if self.newer_than(None).is_none() {
             self.tell(AuthState::SigningIn { link: None });
         }
+        let since = Since {
+            number: record.map_or(0, |record| record.number),
+            grant: self.current().map(|current| current.grant.id.clone()),
+        };
         let started = if self.settings.token_store == TokenStoreKind::Memory {
-            self.sign_in_here(way);
+            self.sign_in_here(since, way);
             Ok(())
         } else {
-            self.sign_in_elsewhere(way)
+            self.sign_in_elsewhere(since, way)
         };
         self.follow();
         started.inspect_err(|problem| self.sign_in_ended(Some(problem.clone())))
     }
 
-    fn may_start(&self, reason: SignInReason, way: Way) -> Result<(), Problem> {
+    fn may_start(&self, reason: SignInReason, way: Way, last: Option<&Pending>) -> Result<(), Problem> {
         let mut shared = self.sign_ins.shared();
         let now = Instant::now();
         if reason != SignInReason::UserAsked {
+            if self.settings.sign_in == SignInPolicy::Manual {
+                return Err(Problem::new(ProblemId::SignInManual).with("service", self.settings.service_name()));
+            }
             if let Some(problem) = &shared.in_vain {
                 return Err(problem.clone());
+            }
+            // Whichever process it was in, and also before this one was started.
+            if let Some(last) = last
+                && let Some(left) = last.pause(self.clock.unix_seconds(), self.born)
+            {
+                let failure = last.failure.clone().map(Problem::from);
+                return Err(cool_down(left, failure.or_else(|| shared.failure.clone()).as_ref()));
             }
             if let Some(until) = shared.paused_until.filter(|until| *until > now) {
                 return Err(cool_down(until.duration_since(now), shared.failure.as_ref()));
@@ -151,6 +177,9 @@ impl Authorizer {
         let deadline = Instant::now() + within;
         let mut state = self.watch();
         let mut was_under_way = false;
+        let mut may_restart = true;
+        let mut way = if browser::is_expected() { Way::Browser } else { Way::Link };
+        let awaited = Pending::awaited(self.record().as_ref());
         let mut looked = self.look_again().await;
         loop {
             if self.newer_than(than).is_some() {
@@ -158,10 +187,21 @@ impl Authorizer {
             }
             if self.sign_in_is_under_way() {
                 was_under_way = true;
+                way = self.way().unwrap_or(way);
                 self.tell_link();
             } else {
                 // A silent store is no reason to stop waiting, but it is one to end with.
                 looked?;
+                // Its process was killed. What it was for is still wanted, so another one takes its place; once.
+                let ended = |record: Pending| record.number >= awaited && record.ended.is_some();
+                let died = was_under_way && !self.record().is_some_and(ended);
+                let explained = self.sign_ins.shared().failure.as_ref().map(|failure| failure.id);
+                let unexplained = explained.is_none_or(|id| id == ProblemId::SignInProcessFailed);
+                if died && unexplained && std::mem::take(&mut may_restart) {
+                    self.start_in_turn(SignInReason::Call, way).map_err(|p| AuthError::Failed(self.explain(p)))?;
+                    looked = Ok(());
+                    continue;
+                }
                 let failure = self.sign_ins.shared().failure.clone();
                 return Err(match failure.or_else(|| self.told_failure().filter(|_| was_under_way)) {
                     Some(problem) => AuthError::Failed(self.explain(problem)),
@@ -232,27 +272,40 @@ impl Authorizer {
         if self.newer_than(None).is_some() {
             return;
         }
-        let record: Option<Pending> = pending::note(&self.files).read();
-        let link = record.filter(|record| record.failure.is_none()).and_then(|record| record.link);
+        let link = self.record().filter(|record| record.ended.is_none()).and_then(|record| record.link);
         self.tell(AuthState::SigningIn { link });
     }
 
-    /// With the memory store nobody else could keep the tokens.
-    fn sign_in_here(self: &Arc<Self>, way: Way) {
+    /// Opens the page of the sign-in that is under way for a user who asks for it.
+    fn reopen(self: &Arc<Self>) {
+        if !browser::is_expected() || std::mem::replace(&mut self.sign_ins.shared().reopening, true) {
+            return;
+        }
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let options = LoginOptions { open_browser: way == Way::Browser, ..LoginOptions::default() };
+            if let Err(problem) = this.open_page_again().await {
+                tracing::warn!(%problem, "the page of the sign-in could not be opened again");
+            }
+            this.sign_ins.shared().reopening = false;
+        });
+    }
+
+    /// With the memory store nobody else could keep the tokens.
+    fn sign_in_here(self: &Arc<Self>, since: Since, way: Way) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let open_browser = way == Way::Browser;
+            let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
             let result = this.login(options, &mut Silent).await;
             this.sign_in_ended(result.err());
         });
     }
 
-    fn sign_in_elsewhere(self: &Arc<Self>, way: Way) -> Result<(), Problem> {
+    fn sign_in_elsewhere(self: &Arc<Self>, since: Since, way: Way) -> Result<(), Problem> {
         let missing =
             || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
-        // What an earlier one left behind must not be taken for the end of this one.
-        pending::note(&self.files).remove();
-        let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge(), way)?;
+        let number = since.number;
+        let child = self.program().ok_or_else(missing)?.start_login(&self.settings, &self.challenge(), since, way)?;
         // A token that is there already is no sign of success.
         let than = self.newer_than(None).map(|bearer| bearer.serial);
         let end = end_of(child)?;
@@ -266,8 +319,13 @@ impl Authorizer {
             let failure = if good || this.files.login_is_under_way().unwrap_or(false) {
                 None
             } else {
-                let told = this.told_failure().or_else(|| looked.err().map(Problem::from));
-                Some(told.unwrap_or_else(|| ended_silently(status)))
+                // What an earlier one has left behind is not the end of this one.
+                let told = this.told_failure().filter(|_| this.record().is_some_and(|last| last.number > number));
+                let told = told.or_else(|| looked.err().map(Problem::from));
+                if told.is_none() {
+                    return this.sign_in_died(ended_silently(status));
+                }
+                told
             };
             this.sign_in_ended(failure);
         });
@@ -276,24 +334,51 @@ impl Authorizer {
 
     /// Why the last sign-in of any process ended without a token, as far as it said.
     fn told_failure(&self) -> Option<Problem> {
-        let record: Pending = pending::note(&self.files).read()?;
-        record.failure.map(Problem::from)
+        self.record()?.failure.map(Problem::from)
     }
 
     /// The server refuses the tokens of the last sign-in.
     pub(super) fn sign_in_was_in_vain(&self, why: Problem) {
+        // Another process would find the same, with another tab. One that signs in at this moment knows better.
+        if let Some(mut record) = self.record().filter(|record| record.ended.is_some() && record.failure.is_none())
+            && let Ok(Some(_lock)) = ProcessLock::try_acquire(&self.files.login_lock())
+        {
+            record.end(self.clock.unix_seconds(), Some(&why));
+            if let Err(problem) = pending::note(&self.files).write(&record) {
+                tracing::debug!(%problem, "other processes are not told that the sign-in was in vain");
+            }
+        }
         self.sign_ins.shared().in_vain = Some(why);
     }
 
     /// The server takes the tokens of the last sign-in.
     pub(super) fn sign_in_was_good(&self) {
-        self.sign_ins.shared().in_vain = None;
+        let mut shared = self.sign_ins.shared();
+        shared.in_vain = None;
+        shared.paused_until = None;
+    }
+
+    /// The process that was to sign in is gone, and nobody knows why. The next call may start another; only when that one
+    /// goes the same way, there is a pause.
+    fn sign_in_died(&self, problem: Problem) {
+        let deaths = {
+            let mut shared = self.sign_ins.shared();
+            shared.deaths += 1;
+            shared.deaths
+        };
+        self.sign_in_ended(Some(problem));
+        let mut shared = self.sign_ins.shared();
+        shared.deaths = deaths;
+        if deaths < 2 {
+            shared.paused_until = None;
+        }
     }
 
     pub(super) fn sign_in_ended(&self, failure: Option<Problem>) {
         {
             let mut shared = self.sign_ins.shared();
             shared.running = false;
+            shared.deaths = 0;
             shared.paused_until = failure.is_some().then(|| Instant::now() + PAUSE);
             shared.failure.clone_from(&failure);
         }

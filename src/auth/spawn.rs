@@ -12,10 +12,11 @@ use url::Url;
 
 use super::by_link::Way;
 use super::challenge::Challenge;
+use super::pending::Since;
 use crate::config::origin::Origin;
 use crate::config::{
     CallbackHost, CallbackSettings, HostPattern, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings,
-    NetworkSettings, OAuthSettings, Paths, Product, Settings, TokenStoreKind, VARIABLE_PREFIX,
+    NetworkSettings, OAuthSettings, Paths, Product, Settings, SignInPolicy, TokenStoreKind, VARIABLE_PREFIX,
 };
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -56,6 +57,7 @@ struct Order {
     told: Vec<String>,
     challenge: Challenge,
     by_link: bool,
+    since: Since,
 }
 
 /// The program to start for a sign-in.
@@ -78,13 +80,19 @@ impl Program {
     }
 
     /// Starts `login` with its order and lets go of it.
-    pub fn start_login(&self, settings: &Settings, challenge: &Challenge, way: Way) -> Result<Child, Problem> {
-        self.spawn(settings, challenge, way)
+    pub fn start_login(
+        &self,
+        settings: &Settings,
+        challenge: &Challenge,
+        since: Since,
+        way: Way,
+    ) -> Result<Child, Problem> {
+        self.spawn(&order(settings, challenge, since, way))
             .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
     }
 
-    fn spawn(&self, settings: &Settings, challenge: &Challenge, way: Way) -> io::Result<Child> {
-        let order = Secret::new(serde_json::to_vec(&order(settings, challenge, way)).map_err(io::Error::other)?);
+    fn spawn(&self, order: &Order) -> io::Result<Child> {
+        let order = Secret::new(serde_json::to_vec(order).map_err(io::Error::other)?);
         let mut child = self.detached()?;
         let Some(mut input) = child.stdin.take() else { return Err(io::Error::other("no pipe to it")) };
         input.write_all(order.expose())?;
@@ -131,7 +139,7 @@ pub fn detach() {
 }
 
 /// Reads the order that a bridge wrote to standard input.
-pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Way), Problem> {
+pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, Way), Problem> {
     let wrong = |detail: String| Problem::new(ProblemId::SignInProcessFailed).with("detail", detail);
     let mut bytes = Vec::new();
     let read = input.take(LARGEST_ORDER).read_to_end(&mut bytes);
@@ -140,11 +148,11 @@ pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Way), Proble
     let order: Order = serde_json::from_slice(bytes.expose())
         .map_err(|error| wrong(format!("the order cannot be read ({:?})", error.classify())))?;
     let way = if order.by_link { Way::Link } else { Way::Browser };
-    let (settings, challenge) = settings(order);
-    Ok((settings, challenge, way))
+    let (settings, challenge, since) = settings(order);
+    Ok((settings, challenge, since, way))
 }
 
-fn order(settings: &Settings, challenge: &Challenge, way: Way) -> Order {
+fn order(settings: &Settings, challenge: &Challenge, since: Since, way: Way) -> Order {
     Order {
         profile: settings.profile.clone(),
         product: match settings.product {
@@ -178,10 +186,11 @@ fn order(settings: &Settings, challenge: &Challenge, way: Way) -> Order {
         told: settings.told.clone(),
         challenge: challenge.clone(),
         by_link: way == Way::Link,
+        since,
     }
 }
 
-fn settings(order: Order) -> (Settings, Challenge) {
+fn settings(order: Order) -> (Settings, Challenge, Since) {
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
     let settings = Settings {
         profile: order.profile,
@@ -229,9 +238,11 @@ fn settings(order: Order) -> (Settings, Challenge) {
             file: order.log_file,
         },
         keep_without_parent: true,
+        // It was asked for.
+        sign_in: SignInPolicy::Auto,
         told: order.told,
     };
-    (settings, order.challenge)
+    (settings, order.challenge, order.since)
 }
 
 #[cfg(test)]
@@ -245,9 +256,10 @@ mod tests {
         let mut before = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
         before.network.allow_private = HostPattern::parse_all("*.corp.example,10.0.0.1").unwrap();
         let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.said_by(NamedBy::Public);
-        let text = serde_json::to_vec(&order(&before, &challenge, Way::Link)).unwrap();
-        let (after, read, way) = read_order(text.as_slice()).unwrap();
+        let since = Since { number: 7, grant: Some("g".into()) };
+        let text = serde_json::to_vec(&order(&before, &challenge, since.clone(), Way::Link)).unwrap();
+        let (after, read, newest, way) = read_order(text.as_slice()).unwrap();
         assert_eq!(after.network.allow_private, before.network.allow_private);
-        assert_eq!((read, way), (challenge, Way::Link));
+        assert_eq!((read, newest, way), (challenge, since, Way::Link));
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Duration;
 
 use crate::message::{IdKey, write};
 use crate::problem::{Problem, ProblemId};
+use crate::remote::MeantFor;
 
 use super::Bridge;
 use super::batch::Seat;
@@ -49,6 +50,8 @@ pub struct InFlight {
     pub need: Need,
     /// For a request of the stateless era: the headers that repeat parts of it.
     pub mirrored: Option<HeaderMap>,
+    /// Who was signed in when it came.
+    pub meant: Arc<MeantFor>,
     /// The right to answer it.
     pub ticket: Ticket,
     /// Its place in a batch, if it came in one.

@@ -179,11 +179,11 @@ impl Bridge {
             }
             Failure::Scope { problem, narrow } if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
-                self.widen(request, problem, narrow).await.into()
+                Next::after(request, self.widen(request, problem, narrow).await)
             }
             Failure::SignIn(problem) if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
-                self.meanwhile(request, problem).await.into()
+                Next::after(request, self.meanwhile(request, problem).await)
             }
             Failure::NotSent(problem) => {
                 let since = *tries.unsent_since.get_or_insert_with(Instant::now);
@@ -253,6 +253,7 @@ impl Bridge {
         let out = Outgoing {
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
+            meant: Arc::clone(&request.meant),
             whereabouts: Arc::clone(&request.ticket.whereabouts),
             mirrored: wire.mirrored.clone(),
             listens: request.listens(),
@@ -388,10 +389,15 @@ enum Next {
     GiveUp(Problem),
 }
 
-impl From<Meanwhile> for Next {
-    fn from(meanwhile: Meanwhile) -> Self {
+impl Next {
+    /// What follows a wait for a sign-in.
+    fn after(request: &InFlight, meanwhile: Meanwhile) -> Self {
         match meanwhile {
-            Meanwhile::TryAgain => Self::Again,
+            Meanwhile::TryAgain => {
+                // It has waited for just this sign-in, whoever it is.
+                request.meant.anybody();
+                Self::Again
+            }
             Meanwhile::Result(result) => Self::Result(result),
             Meanwhile::Line(line) => Self::Line(line),
             Meanwhile::Problem(problem) => Self::GiveUp(problem),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::{Problem, ProblemId};
+use crate::remote::MeantFor;
 
 use super::Bridge;
 use super::answering::{InFlight, Work};
@@ -133,6 +134,7 @@ impl Bridge {
             mirrored: revision.as_ref().map(|revision| self.mirrors.headers(method, &looked_at, revision)),
             revision,
             tool: if method == "tools/call" { looked_at.name() } else { None },
+            meant: Arc::new(MeantFor::the_user_of(&self.auth)),
             ticket,
             seat: Mutex::new(seat.cloned()),
         };

@@ -126,8 +126,11 @@ pub struct LoginArgs {
     /// Sign in with a code on another device
     #[arg(long, conflicts_with = "no_browser")]
     pub device: bool,
+    /// End a sign-in that is under way, and start over
+    #[arg(long)]
+    pub restart: bool,
     /// Keep an access token that is typed here
-    #[arg(long, conflicts_with_all = ["no_browser", "device"])]
+    #[arg(long, conflicts_with_all = ["no_browser", "device", "restart"])]
     pub token_from_stdin: bool,
     /// The bridge starts its sign-in this way; the order holds what must not stand in argv.
     #[arg(long, hide = true)]
@@ -186,6 +189,9 @@ pub struct Options {
     /// Port of the redirect URL (default: 7526)
     #[arg(long, global = true, value_name = "PORT", help_heading = "Signing in")]
     callback_port: Option<String>,
+    /// When a browser opens: auto (default), manual
+    #[arg(long, global = true, value_name = "WHEN", help_heading = "Signing in")]
+    sign_in: Option<String>,
     /// keychain (default), file or memory
     #[arg(long, global = true, value_name = "WHERE", help_heading = "Signing in")]
     token_store: Option<String>,
@@ -289,6 +295,7 @@ impl Options {
             (Key::IdToken, &self.id_token),
             (Key::CallbackHost, &self.callback_host),
             (Key::CallbackPort, &self.callback_port),
+            (Key::SignIn, &self.sign_in),
             (Key::TokenStore, &self.token_store),
             (Key::MaxMessageBytes, &self.max_message_bytes),
             (Key::Proxy, &self.proxy),

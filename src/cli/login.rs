@@ -43,7 +43,13 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         let paste = can_paste.then(pasted_lines);
         let auth = authorizer(&settings, Store::ATTENDED);
         let mut ui = Ui { settings: &settings, opened: !how.no_browser, can_paste: paste.is_some() };
-        let options = LoginOptions { open_browser: !how.no_browser, paste, device: how.device };
+        let options = LoginOptions {
+            open_browser: !how.no_browser,
+            paste,
+            device: how.device,
+            since: None,
+            restart: how.restart,
+        };
         let granted = auth.login(options, &mut ui).await?;
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&done(&settings, &grant, clock::system().unix_seconds(), terminal::style()));
@@ -90,7 +96,7 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
 ///
 /// Its settings are in the order, not in this process's environment or arguments.
 pub fn run_order() -> Result<ExitCode, Problem> {
-    let (settings, challenge, way) = spawn::read_order(std::io::stdin())?;
+    let (settings, challenge, since, way) = spawn::read_order(std::io::stdin())?;
     spawn::detach();
     logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
     logging::report_panics();
@@ -98,7 +104,8 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED);
         auth.note_challenge(challenge);
-        let options = LoginOptions { open_browser: way == Way::Browser, ..LoginOptions::default() };
+        let open_browser = way == Way::Browser;
+        let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
         auth.login(options, &mut Silent).await?;
         Ok(ExitCode::SUCCESS)
     })?
@@ -124,6 +131,10 @@ impl LoginUi for Ui<'_> {
             }
             LoginEvent::Code { code, page, page_with_code, within } => {
                 terminal::say(&waiting_for_code(code, page, page_with_code, within));
+            }
+            LoginEvent::Joined { link, within } => {
+                let style = terminal::style();
+                terminal::say(&joined(self.settings, link, self.opened, self.can_paste, within, style));
             }
             LoginEvent::Waiting { link, .. } => {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste, terminal::style()));
@@ -166,6 +177,12 @@ pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, wi
 
 /// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
 pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool, style: Style) -> String {
+    let mut out = waiting_at(settings, link, opened, can_paste, style);
+    out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
+    out
+}
+
+fn waiting_at(settings: &Settings, link: &str, opened: bool, can_paste: bool, style: Style) -> String {
     let lead = if opened {
         "Your browser opens. Allow the access there. If no page appears, open this link:"
     } else {
@@ -180,7 +197,26 @@ pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool, s
     if settings.product.is_planhat() {
         out.push_str(&page_errors(settings, style));
     }
-    out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
+    out
+}
+
+/// That another process is at a sign-in, and how to take part in it.
+pub fn joined(
+    settings: &Settings,
+    link: Option<&str>,
+    opened: bool,
+    can_paste: bool,
+    within: Duration,
+    style: Style,
+) -> String {
+    let mut out = "\nA sign-in is under way already, in another process; this waits for its end.\n".to_owned();
+    if let Some(link) = link {
+        out.push_str(&waiting_at(settings, link, opened, can_paste, style));
+    }
+    let restart = settings.command("login --restart");
+    let text =
+        format!("Waiting for up to {}. Ctrl-C ends the waiting; `{restart}` starts over.", in_words(within.as_secs()));
+    out.push_str(&format!("{}\n", wrap(&text, 0, 80)));
     out
 }
 
@@ -296,6 +332,20 @@ mod tests {
         let shown = |scope: &str| done(&settings, &grant(scope), 0, Style::PLAIN);
         assert!(shown("read").contains("granted less than was asked for, which was: read write."), "{}", shown("read"));
         assert!(!shown("write read more").contains("less than"), "{}", shown("write read more"));
+    }
+
+    #[test]
+    fn a_sign_in_that_is_under_way_is_told_with_how_to_take_part_in_it_and_how_to_start_over() {
+        let link = format!("https://as.example.com/authorize?{}", "x".repeat(300));
+        let settings = settings("https://mcp.example.com/mcp");
+        let text = joined(&settings, Some(&link), true, true, Duration::from_secs(250), Style::PLAIN);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let line = words.join(" ");
+        for words in [link.as_str(), "under way already", "4 minutes", "login --restart", "paste"] {
+            assert!(line.contains(words), "{words} in {text}");
+        }
+        assert!(text.lines().all(|line| line == link || line.chars().count() <= 80), "{text}");
+        assert!(!joined(&settings, None, true, false, Duration::ZERO, Style::PLAIN).contains("link"));
     }
 
     #[test]

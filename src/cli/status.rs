@@ -83,7 +83,8 @@ async fn state(settings: &Arc<Settings>) -> State {
     }
     if settings.oauth.client_credentials {
         let why = "not needed: the client gets its tokens by itself, with --client-credentials";
-        return State { not_needed: Some(why), ..State::default() };
+        let kept = grant::kept(authorizer(settings, Store::ATTENDED).backend());
+        return State { not_needed: Some(why), kept, ..State::default() };
     }
     let auth = authorizer(settings, Store::ATTENDED);
     let status = auth.status().await;
@@ -117,6 +118,8 @@ pub fn text(settings: &Settings, state: &State, now: u64, style: Style) -> Strin
             }
             rows.push(("tokens", format!("would be kept {}", state.kept)));
         }
+        // A token from the environment is kept nowhere.
+        None if !state.kept.is_empty() => rows.push(("tokens", format!("kept {}", state.kept))),
         None => {}
     }
     let mut out = format!("{}\n{}", style.strong(&settings.service_name()), style.table(&rows));

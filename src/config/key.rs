@@ -39,6 +39,8 @@ pub enum Key {
     CallbackHost,
     /// The port of the redirect URL.
     CallbackPort,
+    /// When a browser opens for a sign-in.
+    SignIn,
     /// Where tokens are kept.
     TokenStore,
     /// The largest message.
@@ -129,6 +131,7 @@ keys! {
     IdToken: "id_token", Some("--id-token"), "PLANHAT_MCP_ID_TOKEN", true, "true or false";
     CallbackHost: "callback_host", Some("--callback-host"), "PLANHAT_MCP_CALLBACK_HOST", true, "127.0.0.1 or localhost";
     CallbackPort: "callback_port", Some("--callback-port"), "PLANHAT_MCP_CALLBACK_PORT", true, "a port from 1 to 65535";
+    SignIn: "sign_in", Some("--sign-in"), "PLANHAT_MCP_SIGN_IN", true, "auto or manual";
     TokenStore: "token_store", Some("--token-store"), "PLANHAT_MCP_TOKEN_STORE", true, "keychain, file or memory";
     MaxMessageBytes: "max_message_bytes", Some("--max-message-bytes"), "PLANHAT_MCP_MAX_MESSAGE_BYTES", true,
         "a number of bytes from 1024 to 4294967295";

@@ -246,7 +246,7 @@ fn told(layers: &Layers) -> Vec<String> {
         let Some(given) = layers.winner(*key).filter(|given| given.origin.is_of_this_run()) else { continue };
         let text = given.text.expose();
         let value = match key {
-            Key::MaxMessageBytes | Key::LogLevel | Key::LogFile | Key::KeepWithoutParent => continue,
+            Key::MaxMessageBytes | Key::LogLevel | Key::LogFile | Key::KeepWithoutParent | Key::SignIn => continue,
             Key::ConnectWait | Key::IdleTimeout | Key::TotalTimeout | Key::SignInWait | Key::MaxInFlight => continue,
             Key::ClientSecretFile if text == "-" => continue,
             Key::ClientSecretFile | Key::CaFile | Key::ClientKey => absolute(&expand(text, None)),

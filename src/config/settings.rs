@@ -25,6 +25,8 @@ pub struct Settings {
     pub oauth: OAuthSettings,
     /// A bearer token that is sent as it is; switches OAuth off.
     pub static_token: Option<Secret>,
+    /// When a browser opens for a sign-in.
+    pub sign_in: SignInPolicy,
     /// Where tokens are kept.
     pub token_store: TokenStoreKind,
     /// Who chose that.
@@ -66,6 +68,7 @@ impl Settings {
                 callback: CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT, free: true },
             },
             static_token: None,
+            sign_in: SignInPolicy::Auto,
             token_store: TokenStoreKind::Keychain,
             token_store_from: Origin::Default,
             network: NetworkSettings::default(),
@@ -267,6 +270,25 @@ impl CallbackSettings {
     /// The redirect URL, byte for byte as it must be registered.
     pub fn redirect_url(&self) -> String {
         format!("http://{}:{}/callback", self.host.as_str(), self.port)
+    }
+}
+
+/// When a browser opens for a sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInPolicy {
+    /// At the first list of tools or a call that needs it; with a pause after a sign-in that failed.
+    Auto,
+    /// Only when the user asks: with the sign-in tool, or with `login`.
+    Manual,
+}
+
+impl SignInPolicy {
+    /// As it is written in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SignInPolicy::Auto => "auto",
+            SignInPolicy::Manual => "manual",
+        }
     }
 }
 

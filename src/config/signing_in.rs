@@ -12,7 +12,7 @@ use super::origin::Origin;
 use super::paths::expand;
 use super::resolve::{REDACTED, Report, bad_value_unseen, folder_of};
 use super::server;
-use super::settings::{CallbackHost, KeyAlgorithm, KeySettings, Settings};
+use super::settings::{CallbackHost, KeyAlgorithm, KeySettings, Settings, SignInPolicy};
 
 /// Reads all that has to do with signing in.
 pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>, inputs: &Inputs) -> Result<(), Problem> {
@@ -67,6 +67,10 @@ fn flow(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem>
         None if settings.product.is_planhat() => report.row(Key::Scope, settings.oauth.scope.clone(), Origin::BuiltIn),
         None => report.default(Key::Scope, None),
     }
+
+    let policy = |text: &str| [SignInPolicy::Auto, SignInPolicy::Manual].into_iter().find(|p| p.as_str() == text);
+    settings.sign_in = report.take(Key::SignIn, policy)?.unwrap_or(settings.sign_in);
+    report.default(Key::SignIn, Some(settings.sign_in.as_str().to_owned()));
 
     let host = |text: &str| [CallbackHost::Ipv4, CallbackHost::Localhost].into_iter().find(|h| h.as_str() == text);
     let callback = &mut settings.oauth.callback;

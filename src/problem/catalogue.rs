@@ -76,7 +76,7 @@ pub const FACTS: &[&str] = &[
     "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
     "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "origin",
-    "other_url", "owner", "path", "place", "port", "proxy", "purpose", "redirect_url", "retry_after_seconds",
+    "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
     "suggestion", "tool", "url",
 ];
@@ -240,6 +240,10 @@ catalogue! {
         SignInTimedOut,
         /// A sign-in just failed, so no browser opens by itself; facts `link`, `minutes`, `command`.
         SignInCoolDown,
+        /// `--sign-in manual`, and nobody has asked for a sign-in; facts `service`, `command`.
+        SignInManual,
+        /// Somebody ended the sign-in that was under way.
+        SignInStopped,
         /// The user (or the server) said no: `error=access_denied`.
         AccessDenied,
         /// Any other error on the callback; facts `error`, `error_description`.
@@ -377,7 +381,7 @@ catalogue! {
         StoreFailed,
         /// The file store, or its folder, is open to others; facts `file`, `detail`.
         FileStoreUnsafe,
-        /// Another process holds a lock for too long; facts `purpose`, `path`, `seconds`.
+        /// Another process holds a lock for too long; facts `purpose`, `path`, `seconds`, `process`.
         LockTimedOut,
         /// The state directory cannot be used; facts `dir`, `detail`.
         StateDirUnusable,

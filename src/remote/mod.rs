@@ -16,6 +16,6 @@ pub mod sse;
 pub mod standing;
 
 pub use answer::Exchange;
-pub use outgoing::{Failure, Outgoing, Whereabouts};
+pub use outgoing::{Failure, MeantFor, Outgoing, Whereabouts};
 pub use send::Remote;
 pub use session::Session;

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use tokio::time::Duration;
 
-use crate::auth::AuthError;
+use crate::auth::{AuthError, Authorizer, Bearer};
 use crate::http::{NetError, Step};
 use crate::message::IdKey;
 use crate::problem::Problem;
@@ -20,6 +20,8 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whether an answer is expected, and under which id.
     pub expects: Option<IdKey>,
+    /// In whose name it is meant.
+    pub meant: Arc<MeantFor>,
     /// Where it is, for whoever may take it back.
     pub whereabouts: Arc<Whereabouts>,
     /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
@@ -42,7 +44,48 @@ impl fmt::Debug for Outgoing {
 impl Outgoing {
     /// A message that expects no answer.
     pub fn unanswered(body: Bytes) -> Self {
-        Self { body, expects: None, whereabouts: Arc::default(), mirrored: None, listens: false, on_wait: None }
+        Self {
+            body,
+            expects: None,
+            meant: Arc::default(),
+            whereabouts: Arc::default(),
+            mirrored: None,
+            listens: false,
+            on_wait: None,
+        }
+    }
+}
+
+/// In whose name a message is meant: not to be sent in that of another user, who has signed in while it waited.
+#[derive(Debug, Default)]
+pub struct MeantFor {
+    /// The interactive grant; 0: whoever is signed in when it is sent.
+    grant: AtomicU64,
+    /// When it came, in seconds since 1970.
+    came: u64,
+}
+
+impl MeantFor {
+    /// Whoever is signed in now; nobody in particular when nobody is.
+    pub fn the_user_of(auth: &Authorizer) -> Self {
+        let (grant, came) = auth.signed_in_now();
+        Self { grant: AtomicU64::new(grant.unwrap_or_default()), came }
+    }
+
+    /// Its sender was told to sign in, and is content with whoever does.
+    pub fn anybody(&self) {
+        self.grant.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether it may be sent with this token. A sign-in in another process is noticed late: only what came before it was
+    /// meant for the one before.
+    pub(super) fn allows(&self, bearer: &Bearer) -> bool {
+        let meant = self.grant.load(Ordering::Relaxed);
+        if meant != 0 && meant != bearer.grant && self.came < bearer.signed_in_at {
+            return false;
+        }
+        self.grant.store(bearer.grant, Ordering::Relaxed);
+        true
     }
 }
 

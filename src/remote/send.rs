@@ -3,6 +3,7 @@
 //! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
 //! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -45,6 +46,8 @@ pub struct Remote {
     gate: Gate,
     session: Mutex<Arc<Session>>,
     owed: OwedAnswers,
+    /// The interactive grant that was used last; 0 before the first.
+    last_grant: AtomicU64,
 }
 
 impl Remote {
@@ -57,7 +60,7 @@ impl Remote {
         owed: OwedAnswers,
     ) -> Self {
         let gate = Gate::shared(&settings.paths, &settings.profile);
-        Self { settings, http, auth, clock, gate, session: Mutex::default(), owed }
+        Self { settings, http, auth, clock, gate, session: Mutex::default(), owed, last_grant: AtomicU64::default() }
     }
 
     /// The session as it is now.
@@ -80,7 +83,7 @@ impl Remote {
     pub fn outlived_by(&self, grant: u64) -> Option<u64> {
         let session = self.session();
         session.grant.filter(|opened| *opened != grant)?;
-        self.http.forget();
+        self.follow_grant(grant);
         Some(session.epoch)
     }
 
@@ -96,15 +99,13 @@ impl Remote {
         loop {
             self.pass_gate(out).await;
             let bearer = self.auth.bearer().await?;
-            let session = if out.mirrored.is_some() { Arc::default() } else { self.session() };
-            if let (Some(opened), Some(now)) = (session.grant, &bearer)
-                && opened != now.grant
-            {
-                // As in `outlived_by`.
-                self.http.forget();
-                let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
-                return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
+            if let Some(bearer) = &bearer {
+                self.follow_grant(bearer.grant);
+                if !out.meant.allows(bearer) {
+                    return Err(Problem::new(ProblemId::NewSignIn).into());
+                }
             }
+            let session = if out.mirrored.is_some() { Arc::default() } else { self.session_of(bearer.as_ref())? };
             let mut message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
             if let Some(mirrored) = &out.mirrored {
                 message.headers_mut().extend(mirrored.clone());
@@ -123,6 +124,8 @@ impl Remote {
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
+                    // What was refused to one user is asked for whoever is signed in by now.
+                    out.meant.anybody();
                     let challenge = self.challenge(&response);
                     Box::pin(self.renew(renewals, bearer.as_ref(), challenge)).await?;
                 }
@@ -187,6 +190,27 @@ impl Remote {
         }
     }
 
+    /// Another interactive grant may be another user's, who has nothing to do with the cookies of the one before.
+    fn follow_grant(&self, grant: u64) {
+        let before = self.last_grant.swap(grant, Ordering::Relaxed);
+        if before != 0 && before != grant {
+            tracing::info!("somebody has signed in anew; the session and cookies of before are forgotten");
+            self.http.forget();
+        }
+    }
+
+    /// The session, unless another user's grant has opened it.
+    fn session_of(&self, bearer: Option<&Bearer>) -> Result<Arc<Session>, Failure> {
+        let session = self.session();
+        match (session.grant, bearer) {
+            (Some(opened), Some(now)) if opened != now.grant => {
+                let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                Err(Failure::SessionLost { epoch: session.epoch, otherwise })
+            }
+            _ => Ok(session),
+        }
+    }
+
     /// Whether a 429 holds requests back at the moment.
     pub fn is_throttled(&self) -> bool {
         !self.gate.remaining().is_zero()
@@ -221,7 +245,7 @@ impl Remote {
         loop {
             self.pass_gate(&Outgoing::unanswered(Bytes::new())).await;
             let bearer = self.auth.bearer().await?;
-            let session = self.session();
+            let session = self.session_of(bearer.as_ref())?;
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
             let mut response = self.execute(message).await?;
             let status = response.status();

@@ -34,6 +34,11 @@ impl StateDir {
         self.file("login.lock")
     }
 
+    /// The lock on opening the page of a sign-in again; held for a moment.
+    pub fn page_lock(&self) -> PathBuf {
+        self.file("page.lock")
+    }
+
     /// The lock on a callback port, shared by all profiles.
     pub fn port_lock(&self, port: u16) -> PathBuf {
         self.dir.join(format!("port-{port}.lock"))

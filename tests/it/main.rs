@@ -15,6 +15,8 @@ mod faults;
 mod hostile;
 mod layout;
 mod limits;
+#[cfg(target_os = "linux")]
+mod many;
 mod packaging;
 mod profiles;
 mod proxy;

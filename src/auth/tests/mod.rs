@@ -7,6 +7,7 @@ mod fake;
 #[cfg(target_os = "linux")]
 mod guard;
 mod hostile;
+mod join;
 mod renewal;
 mod sign_in;
 mod stores;

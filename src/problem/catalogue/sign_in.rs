@@ -31,6 +31,16 @@ super::entries! {
         cause "A tab that opens again and again would be a nuisance.",
         fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
         model "The last sign-in did not succeed.[ {advice}.] Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
+    SignInManual = "sign-in-manual", code SIGN_IN, exit SIGN_IN,
+        what "Somebody has to sign in[ to {service}], and no browser opens by itself.",
+        cause "The setting sign_in is manual.",
+        fix "Call the tool planhat_sign_in, or run `[{command}|planhat-mcp login]` in a terminal.",
+        model "The user has to sign in[ to {service}] first, and wants no browser to open by itself. Ask them whether to sign in now; the tool planhat_sign_in starts it. Then call again.";
+    SignInStopped = "sign-in-stopped", code SIGN_IN, exit SIGN_IN,
+        what "The sign-in was given up before it was complete.",
+        cause "Somebody signed out, or started over in another window.",
+        fix "Complete the newest sign-in, or run `[{command}|planhat-mcp login]` in a terminal.",
+        model "The user gave the sign-in up, or started over elsewhere. Ask them whether to sign in; the tool planhat_sign_in starts it.";
     AccessDenied = "access-denied", code SIGN_IN, exit SIGN_IN,
         what "Access was not granted.[ The server said: {error_description}.]",
         cause "Somebody chose to cancel on the consent page, or the server does not allow this user to use the app.",

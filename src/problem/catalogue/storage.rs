@@ -32,9 +32,9 @@ super::entries! {
         fix "Make the file readable by you alone (chmod 600) and its folder too (chmod 700). If others had access, run `[{logout_command}|planhat-mcp logout]` and sign in again.",
         model "The token file is open to other users and was refused. Tell the user to correct its permissions.";
     LockTimedOut = "lock-timed-out", code INTERNAL_ERROR, exit STORAGE,
-        what "Another planhat-mcp process has been busy[ with {purpose}] for too long[ ({seconds} s)].",
+        what "Another planhat-mcp process[ (number {process})] has been busy[ with {purpose}] for too long[ ({seconds} s)].",
         cause "It may wait for a slow server or a keychain dialog. The lock file is {path} .",
-        fix "Look for a waiting dialog, or end other planhat-mcp processes. The lock ends with the process that holds it; the file need not be removed.",
+        fix "Look for a waiting dialog, or end [process {process}|other planhat-mcp processes]. The lock ends with the process that holds it; the file need not be removed.",
         model "Another process of the bridge held a lock for too long. Try again in a moment; if it goes on, tell the user.";
     StateDirUnusable = "state-dir-unusable", code INTERNAL_ERROR, exit STORAGE,
         what "The folder for the program's state[, {dir},] cannot be used[: {detail}].",
