@@ -18,6 +18,7 @@ use super::spawn::Program;
 use super::{AuthError, Bearer, client, pending};
 use crate::clock::SharedClock;
 use crate::config::Settings;
+use crate::hash::fnv1a;
 use crate::http::Http;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -346,5 +347,5 @@ impl Authorizer {
 }
 
 fn static_bearer(token: &Secret) -> Bearer {
-    Bearer { token: token.clone(), serial: 1, grant: 1 }
+    Bearer { token: token.clone(), serial: 1, grant: 1, tag: fnv1a(token.expose().as_bytes()) }
 }

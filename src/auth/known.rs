@@ -13,6 +13,7 @@ use super::challenge::Challenge;
 use super::record::Grant;
 use super::step_up::StepUps;
 use super::{AuthError, Bearer, pending};
+use crate::hash::fnv1a;
 use crate::store::{LockError, ProcessLock};
 
 /// How often the generation number is looked at, at most.
@@ -265,7 +266,8 @@ impl Memory {
                 (self.serial, false)
             }
         };
-        let bearer = Bearer { token: grant.access_token.clone(), serial, grant: self.grants };
+        let tag = fnv1a(grant.id.as_bytes());
+        let bearer = Bearer { token: grant.access_token.clone(), serial, grant: self.grants, tag };
         Current { grant: Arc::new(grant), bearer, dead }
     }
 }

@@ -64,6 +64,8 @@ pub struct Bearer {
     pub serial: u64,
     /// Grows with every interactive grant, which may be another user's: a new one starts a new session.
     pub grant: u64,
+    /// The same in every process that uses this grant, and another one for any other grant; no secret.
+    pub tag: u64,
 }
 
 /// Why there is no token to send.

@@ -196,7 +196,7 @@ impl Authorizer {
                 self.set_unsaved(Some(lock));
             }
         }
-        let bearer = Bearer { token: grant.access_token.clone(), serial: 0, grant: 0 };
+        let bearer = Bearer { token: grant.access_token.clone(), serial: 0, grant: 0, tag: 0 };
         self.adopt(Some(grant)).unwrap_or(bearer)
     }
 

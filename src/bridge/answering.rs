@@ -1,6 +1,6 @@
 //! Requests of the client that wait for their one answer, and what the answer may be when it is the bridge's own.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::batch::Seat;
 use super::connection::Need;
 use super::hello::Hello;
 use super::pending::Ticket;
-use super::stdio::Reserved;
+use super::stdio::{Output, Reserved};
 
 /// A request that has no answer yet.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct InFlight {
     pub tool: Option<String>,
     /// Where the client wants to hear of progress.
     pub progress: Option<Box<RawValue>>,
+    /// What it has heard there from here.
+    pub told: Arc<Told>,
     /// How far the session must be.
     pub need: Need,
     /// For a request of the stateless era: the headers that repeat parts of it.
@@ -136,24 +138,54 @@ impl Bridge {
         })
     }
 
-    /// Tells the client's progress token that its request waits. Only before the server has begun: its own progress must
-    /// go on rising from where ours ends, so ours stays close to nothing.
+    /// Tells the client's progress token that its request waits for the server's rate limit.
     pub(super) fn progress_teller(&self, request: &InFlight) -> Option<Arc<dyn Fn(Duration) + Send + Sync>> {
         let token = request.progress.clone()?;
-        let output = self.output.clone();
-        let told = AtomicU32::new(0);
+        let (output, told) = (self.output.clone(), Arc::clone(&request.told));
         Some(Arc::new(move |wait: Duration| {
-            let n = told.fetch_add(1, Ordering::Relaxed) + 1;
-            let params = json!({
-                "progress": f64::from(n) * 1e-6,
-                "message": format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)),
-            });
-            // The token goes back as it was written.
-            let params = params.to_string().replacen('{', &format!("{{\"progressToken\":{token},"), 1);
-            output.push(Bytes::from(format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#
-            )));
+            let text = format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1));
+            told.tell(&output, &token, &text);
         }))
+    }
+
+    /// Tells the client's progress token why its request waits.
+    pub(super) fn tell_progress(&self, request: &InFlight, text: &str) {
+        if let Some(token) = &request.progress {
+            request.told.tell(&self.output, token, text);
+        }
+    }
+}
+
+/// Progress of a request that the client has heard of.
+#[derive(Debug, Default)]
+pub struct Told {
+    from_here: AtomicU32,
+    /// The server has begun to speak of it.
+    from_server: AtomicBool,
+}
+
+impl Told {
+    /// The server has sent something for the request.
+    pub fn server_has_begun(&self) {
+        self.from_server.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server has sent something since this was asked last.
+    pub fn take_begun(&self) -> bool {
+        self.from_server.swap(false, Ordering::Relaxed)
+    }
+
+    /// Only before the server has begun: its own progress must go on rising from where ours ends, so ours stays close to
+    /// nothing.
+    fn tell(&self, output: &Output, token: &RawValue, text: &str) {
+        if self.from_server.load(Ordering::Relaxed) {
+            return;
+        }
+        let n = self.from_here.fetch_add(1, Ordering::Relaxed) + 1;
+        let params = json!({ "progress": f64::from(n) * 1e-6, "message": text });
+        // The token goes back as it was written.
+        let params = params.to_string().replacen('{', &format!("{{\"progressToken\":{token},"), 1);
+        output.push(Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#)));
     }
 }
 

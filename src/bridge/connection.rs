@@ -308,6 +308,7 @@ impl Bridge {
         self.start_standing();
         self.connection.state.send_replace(State::Open);
         self.settle_owed().await;
+        self.restore_subscriptions().await;
         Ok(())
     }
 

@@ -84,6 +84,9 @@ impl Bridge {
             // answer is never answered.
             Kind::Response { id, .. } => {
                 let answers = id.map(|(_, key)| key);
+                if let Some(key) = &answers {
+                    self.server_requests.settled(key);
+                }
                 self.lane.push(Item { answers, ..Item::new(body.clone(), self.connection.need()) });
             }
         }
@@ -118,6 +121,7 @@ impl Bridge {
             key,
             method: method.to_owned(),
             progress: looked_at.progress_token().map(ToOwned::to_owned),
+            told: Arc::default(),
             need: if revision.is_some() { Need::Nothing } else { self.connection.need() },
             mirrored: revision.map(|revision| self.mirrors.headers(method, &looked_at, &revision)),
             tool: if method == "tools/call" { looked_at.name() } else { None },
@@ -128,6 +132,7 @@ impl Bridge {
         let work = match method {
             "initialize" => {
                 let hello = Hello::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
+                self.subscriptions.clear();
                 self.begin_initialize(hello)
             }
             "server/discover" => Work::Discover,

@@ -28,6 +28,7 @@ pub mod safety;
 pub mod server_side;
 pub mod sign_in;
 pub mod stdio;
+pub mod subscriptions;
 pub mod tools;
 
 pub use run::{End, run};
@@ -38,6 +39,7 @@ use pending::Pending;
 use safety::Safety;
 use server_side::ServerRequests;
 use stdio::Output;
+use subscriptions::Subscriptions;
 
 /// One bridge between one client and one server.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub struct Bridge {
     connection: Connection,
     lane: Lane,
     server_requests: ServerRequests,
+    subscriptions: Subscriptions,
     own_ids: OwnIds,
     safety: Safety,
     mirrors: Mirrors,

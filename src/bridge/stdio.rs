@@ -228,36 +228,38 @@ impl Output {
 
 fn write_lines(output: &mut impl Write, mut lines: mpsc::UnboundedReceiver<Item>, room: &Semaphore) -> io::Result<()> {
     let mut together = Vec::new();
-    let mut ended = false;
-    while !ended {
-        let Some(Item::Line(line, permits)) = lines.blocking_recv() else { return Ok(()) };
+    let mut next = None;
+    loop {
+        let Some(Item::Line(line, permits)) = next.take().or_else(|| lines.blocking_recv()) else { return Ok(()) };
         let mut permits = permits as usize;
-        together.extend_from_slice(&line);
-        together.push(b'\n');
-        drop(line);
-        while together.len() < COALESCE {
-            match lines.try_recv() {
-                Ok(Item::Line(line, more)) => {
-                    together.extend_from_slice(&line);
-                    together.push(b'\n');
-                    permits += more as usize;
+        let result = if line.len() >= COALESCE {
+            // Not copied: it may be larger than all else that is in memory.
+            output.write_all(&line).and_then(|()| output.write_all(b"\n"))
+        } else {
+            together.clear();
+            together.extend_from_slice(&line);
+            together.push(b'\n');
+            while together.len() < COALESCE {
+                match lines.try_recv() {
+                    Ok(Item::Line(line, more)) if line.len() < COALESCE => {
+                        together.extend_from_slice(&line);
+                        together.push(b'\n');
+                        permits += more as usize;
+                    }
+                    Ok(item) => {
+                        next = Some(item);
+                        break;
+                    }
+                    Err(_) => break,
                 }
-                Ok(Item::End) => {
-                    ended = true;
-                    break;
-                }
-                Err(_) => break,
             }
-        }
-        let result = output.write_all(&together).and_then(|()| output.flush());
+            output.write_all(&together)
+        };
+        drop(line);
+        let result = result.and_then(|()| output.flush());
         room.add_permits(permits);
         result?;
-        if together.capacity() > 4 * COALESCE {
-            together = Vec::new();
-        }
-        together.clear();
     }
-    Ok(())
 }
 
 impl Written {

@@ -43,6 +43,8 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Clients {
+    /// What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
+    cookies: Arc<reqwest::cookie::Jar>,
     plain: Option<Result<reqwest::Client, Problem>>,
     secure: Option<Result<reqwest::Client, Problem>>,
 }
@@ -99,10 +101,11 @@ impl Http {
         if self.has_slept(SystemTime::now(), Instant::now()) {
             // Connections from before are most likely dead, and writing to a dead one looks like success for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
-            *clients = Clients::default();
+            (clients.plain, clients.secure) = (None, None);
         }
+        let cookies = Arc::clone(&clients.cookies);
         let slot = if tls { &mut clients.secure } else { &mut clients.plain };
-        slot.get_or_insert_with(|| build(&self.inner.network, tls)).clone()
+        slot.get_or_insert_with(|| build(&self.inner.network, tls, cookies)).clone()
     }
 
     /// Forgets cookies and connections: the next request may be another user's.
@@ -163,7 +166,7 @@ impl Http {
     }
 }
 
-fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Problem> {
+fn build(network: &NetworkSettings, tls: bool, cookies: Arc<reqwest::cookie::Jar>) -> Result<reqwest::Client, Problem> {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -171,8 +174,7 @@ fn build(network: &NetworkSettings, tls: bool) -> Result<reqwest::Client, Proble
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        // What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
-        .cookie_store(true)
+        .cookie_provider(cookies)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.

@@ -90,6 +90,20 @@ class Listener:
         back.join()
 
 
+class V6Only(Listener):
+    """The tenant on the IPv6 loopback address alone."""
+
+    def __init__(self, tenant_url):
+        self.tenant_port = int(tenant_url.split(":")[2].split("/")[0])
+        self.socket = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def serve(self, connection):
+        with socket.create_connection(("127.0.0.1", self.tenant_port)) as inside:
+            self.join(connection, inside)
+
+
 class TlsFront(Listener):
     """TLS in front of the tenant."""
 
@@ -175,6 +189,9 @@ def main():
             step("without it the certificate is called untrusted, and the setting that helps is named")
             works(home, [*trusting, "--ipv4"], **token)
             step("--ipv4 works")
+            error = fails(home, "dns-failed", ["--url", "https://no-such-host.invalid/mcp"], **token)
+            expect("no-such-host.invalid" in str(error), f"the host is named: {error}")
+            step("a name that does not exist is named")
 
             through = f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}"
             log = works(home, [*trusting, "--log-level", "trace"], **token, HTTPS_PROXY=through)
@@ -205,6 +222,18 @@ def main():
             to = ["--url", front.url(), "--token-store", "file", "--ca-file", str(authority.certificate)]
             fails(home, "tls-expired", to, **token)
             step("an expired certificate is called expired")
+        six = None
+        with contextlib.suppress(OSError):
+            six = V6Only(tenant.url)
+        if six is None:
+            print("  -     this machine has no IPv6")
+        else:
+            with six:
+                to = ["--url", f"http://[::1]:{six.port}/v1/mcp", "--token-store", "file"]
+                works(home, to, **token)
+                error = fails(home, "connect-failed", [*to, "--ipv4"], **token)
+                expect(f"[::1]:{six.port}" in str(error), f"the host is named: {error}")
+            step("a server on IPv6 alone is reached, and with --ipv4 it is not, which is said")
         fails(home, "ca-file-unusable", ["--url", "https://127.0.0.1:1/mcp", "--ca-file", os.devnull], **token)
         step("a CA file without a certificate is named")
 
