@@ -12,6 +12,7 @@ mod faults;
 mod layout;
 mod limits;
 mod packaging;
+mod property;
 mod proxy;
 mod restored;
 mod sessions;
