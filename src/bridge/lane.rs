@@ -90,7 +90,7 @@ impl Bridge {
         let mut tries = 0;
         let mut sessions = 0;
         let Item { body, need, mirrored, answers, then_stop } = item;
-        let out = Outgoing { mirrored, accepted_within: Some(ACCEPTED_WITHIN), ..Outgoing::unanswered(body) };
+        let out = Outgoing { mirrored, accepted_within: Some(self.accepted_within()), ..Outgoing::unanswered(body) };
         loop {
             let outcome = match self.ready(need).await {
                 // Asked only now: the session may have been replaced while the message waited.
@@ -126,6 +126,10 @@ impl Bridge {
         }
     }
 
+    fn accepted_within(&self) -> Duration {
+        ACCEPTED_WITHIN.min(self.settings.limits.idle)
+    }
+
     async fn post(&self, out: &Outgoing) -> Result<(), Failure> {
         let mut exchange = self.remote.exchange(out).await?;
         // Usually 202; a stream or a body here can only hold messages of the server's own.
@@ -136,7 +140,7 @@ impl Bridge {
                 }
             }
         };
-        let _ = tokio::time::timeout(ACCEPTED_WITHIN, rest).await;
+        let _ = tokio::time::timeout(self.accepted_within(), rest).await;
         Ok(())
     }
 }

@@ -96,6 +96,8 @@ enum Step {
     Answer(Bytes),
     /// For the client, as it is.
     Pass,
+    /// A question for the client.
+    Ask(IdKey, Box<RawValue>),
     /// An answer to another request that is in flight.
     Other(IdKey, Box<RawValue>),
     /// For nobody.
@@ -185,12 +187,7 @@ impl Bridge {
                 }
                 Step::Pass
             }
-            Kind::Request { key, id, .. } => {
-                if !self.server_requests.asked(key.clone(), id) {
-                    self.refuse_for_client(id);
-                }
-                Step::Pass
-            }
+            Kind::Request { key, id, .. } => Step::Ask(key.clone(), (*id).to_owned()),
             Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Step::Answer(body.clone()),
             Kind::Response { id: Some((id, key)), .. } => Step::Other(key.clone(), (*id).to_owned()),
             Kind::Response { id: None, .. } => match (awaited, id) {
@@ -209,6 +206,13 @@ impl Bridge {
         match step {
             Step::Answer(line) => return Heard { answer: Some(write::one_line(line)), stray: None },
             Step::Pass => self.output.send(write::one_line(body)).await,
+            Step::Ask(key, id) => {
+                self.output.send(write::one_line(body)).await;
+                // Counted only now: one that is dropped on its way to the client would be owed for ever.
+                if !self.server_requests.asked(key, &id) {
+                    self.refuse_for_client(&id);
+                }
+            }
             Step::Other(key, id) => match self.pending.answer_for(&key) {
                 Some(_answering) => self.output.send(write::one_line(body)).await,
                 None => {
