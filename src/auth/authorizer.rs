@@ -19,6 +19,7 @@ use super::spawn::Program;
 use super::{AuthError, Bearer, client, pending, profiles};
 use crate::clock::SharedClock;
 use crate::config::Settings;
+use crate::hash::fnv1a;
 use crate::http::{Http, NamedBy};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -384,5 +385,6 @@ impl Authorizer {
 }
 
 fn static_bearer(token: &Secret) -> Bearer {
-    Bearer { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0 }
+    let tag = fnv1a(token.expose().as_bytes());
+    Bearer { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0, tag }
 }

@@ -14,6 +14,7 @@ use super::pending::{self, Spent};
 use super::record::Grant;
 use super::step_up::StepUps;
 use super::{AuthError, Bearer, profiles};
+use crate::hash::fnv1a;
 use crate::store::{LockError, ProcessLock};
 
 /// How often the generation number is looked at, at most.
@@ -275,8 +276,8 @@ impl Memory {
                 (self.serial, false)
             }
         };
-        let (token, signed_in_at) = (grant.access_token.clone(), grant.signed_in_at);
-        let bearer = Bearer { token, serial, grant: self.grants, signed_in_at };
+        let (token, signed_in_at, tag) = (grant.access_token.clone(), grant.signed_in_at, fnv1a(grant.id.as_bytes()));
+        let bearer = Bearer { token, serial, grant: self.grants, signed_in_at, tag };
         Current { grant: Arc::new(grant), bearer, dead }
     }
 }

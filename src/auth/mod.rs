@@ -78,6 +78,8 @@ pub struct Bearer {
     pub grant: u64,
     /// When somebody agreed to that grant, in seconds since 1970.
     pub signed_in_at: u64,
+    /// The same in every process that uses this grant, and another one for any other grant; no secret.
+    pub tag: u64,
 }
 
 /// Why there is no token to send.

@@ -202,7 +202,8 @@ impl Authorizer {
                 self.set_unsaved(Some(lock));
             }
         }
-        let bearer = Bearer { token: grant.access_token.clone(), serial: 0, grant: 0, signed_in_at: 0 };
+        let token = grant.access_token.clone();
+        let bearer = Bearer { token, serial: 0, grant: 0, signed_in_at: 0, tag: 0 };
         self.adopt(Some(grant)).unwrap_or(bearer)
     }
 

@@ -13,7 +13,6 @@ use crate::message::{IdKey, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::MeantFor;
 
-use super::Bridge;
 use super::batch::Seat;
 use super::caller::Caller;
 use super::connection::Need;
@@ -22,6 +21,7 @@ use super::hello::Hello;
 use super::pending::Ticket;
 use super::progress::Progress;
 use super::stdio::Reserved;
+use super::{Bridge, Flag};
 
 /// A request that has no answer yet.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct InFlight {
     pub tool: Option<String>,
     /// Where the client wants to hear of progress.
     pub progress: Option<Arc<Progress>>,
+    /// Whether the server has begun to speak of it.
+    pub begun: Arc<Flag>,
     /// In the stateless era: the revision.
     pub revision: Option<String>,
     /// In the stateless era: who sent it.

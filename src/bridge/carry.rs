@@ -33,6 +33,8 @@ const MOST_SESSIONS: u32 = 1;
 const MOST_SIGN_INS: u32 = 1;
 /// How often a request is repeated whose first fate is unknown.
 const MOST_REPEATS: u32 = 3;
+/// How often a client is told that its request still waits.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -78,6 +80,7 @@ struct Tries {
     repeats: u32,
     headers: u32,
     unsent: u32,
+    breaks: u32,
     unsent_since: Option<Instant>,
 }
 
@@ -194,26 +197,34 @@ impl Bridge {
                     return Next::GiveUp(problem);
                 }
                 tracing::info!(%problem, "the server cannot be reached; trying again");
-                self.pause(wait, &problem).await
+                self.pause(request, wait, &problem).await
             }
             Failure::Unclear { problem, wait } => {
                 let repeat =
                     tries.repeats < MOST_REPEATS && self.safety.may_repeat(&request.method, request.tool.as_deref());
-                if !repeat {
+                // A wait that the client would not live to see the end of is told at once; the problem has the seconds.
+                let fits = request.listens() || wait.is_none_or(|wait| wait <= self.settings.limits.idle);
+                if !repeat || !fits {
                     return Next::GiveUp(problem);
                 }
                 tries.repeats += 1;
                 tries.unsent_since = None;
                 tracing::info!(%problem, method = request.method, "repeating what only reads");
                 if request.listens() {
-                    // The server names this stream by the request's id, so it stays; and it may break as often as it will.
-                    tries.repeats = tries.repeats.min(MOST_REPEATS - 1);
+                    // It may break as often as it will; one that breaks without having brought anything is asked for less
+                    // and less often.
+                    tries.repeats = 0;
+                    tries.breaks = if request.begun.take() { 1 } else { tries.breaks + 1 };
+                }
+                let wait = retry_after::wait(wait, tries.repeats + tries.breaks, retry_after::noise());
+                let next = self.pause(request, wait, &problem).await;
+                if request.listens() {
+                    // The server names this stream by the request's id, so it stays.
                     wire.again = true;
-                } else {
+                } else if matches!(next, Next::Again) {
                     self.rename(request, wire);
                 }
-                let wait = retry_after::wait(wait, tries.repeats, retry_after::noise());
-                self.pause(wait, &problem).await
+                next
             }
             // In a new session, or after a sign-in, the same answer: it was about the request.
             failure => Next::GiveUp(failure.into_problem()),
@@ -221,14 +232,26 @@ impl Bridge {
     }
 
     /// Waits before the next try; after the end of stdin only what is quickly over is waited for.
-    async fn pause(&self, wait: Duration, problem: &Problem) -> Next {
+    async fn pause(&self, request: &InFlight, wait: Duration, problem: &Problem) -> Next {
+        let waited = async {
+            let end = Instant::now() + wait;
+            loop {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return;
+                }
+                let text = format!("{} Trying again in {} s.", problem.what(), left.as_secs().max(1));
+                request.progress.iter().for_each(|progress| progress.tell(&text));
+                tokio::time::sleep(left.min(TELL_EVERY)).await;
+            }
+        };
         let mut closing = self.closing.subscribe();
         let ends = async {
             let _ = closing.wait_for(|closing| *closing).await;
             tokio::time::sleep(Duration::from_secs(2)).await;
         };
         tokio::select! {
-            () = tokio::time::sleep(wait) => Next::Again,
+            () = waited => Next::Again,
             () = ends => Next::GiveUp(problem.clone()),
         }
     }
@@ -258,6 +281,7 @@ impl Bridge {
             mirrored: wire.mirrored.clone(),
             listens: request.listens(),
             on_wait: Self::throttle_teller(request),
+            ..Outgoing::unanswered(Bytes::new())
         };
         let mut exchange = self.remote.exchange(&out).await?;
         let id = if wire.renamed { None } else { Some(&*request.id) };
@@ -276,6 +300,9 @@ impl Bridge {
                 Ok(Some(message)) => {
                     last_heard = Instant::now();
                     has_begun = true;
+                    if !(request.listens() && is_acknowledgement(&message)) {
+                        request.begun.raise();
+                    }
                     match self.hear_with(message, Some(&wire.key), id, &mut room).await {
                         Ok(Heard { answer: Some(answer), .. }) => {
                             return Ok(Answered { answer, exchange: Some(exchange), room });

@@ -278,6 +278,7 @@ impl Bridge {
         self.start_standing();
         self.connection.state.send_replace(State::Open);
         self.settle_given();
+        self.restore_subscriptions().await;
         Ok(())
     }
 

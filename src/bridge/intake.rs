@@ -89,6 +89,9 @@ impl Bridge {
             Kind::Response { id: Some((_, key)), result } if self.conversation.answered(&key, result) => {}
             Kind::Response { id, .. } => {
                 let answers = id.map(|(_, key)| key);
+                if let Some(key) = &answers {
+                    self.server_requests.settled(key);
+                }
                 self.lane.push(Item { answers, ..Item::new(body.clone(), self.connection.need()) });
             }
         }
@@ -121,12 +124,14 @@ impl Bridge {
             Some(taken_up) => taken_up,
             None => (body.clone(), None),
         };
+        let begun = Arc::<super::Flag>::default();
         let request = InFlight {
             body,
             id: id.to_owned(),
             key,
             method: method.to_owned(),
-            progress: looked_at.progress_token().map(|token| Arc::new(Progress::new(token, &self.output))),
+            progress: looked_at.progress_token().map(|token| Arc::new(Progress::new(token, &self.output, &begun))),
+            begun,
             caller: Caller::new(looked_at.client_info(), looked_at.client_capabilities()),
             cursor: looked_at.cursor.map(ToOwned::to_owned),
             shown,
@@ -142,6 +147,7 @@ impl Bridge {
         let work = match method {
             "initialize" => {
                 let hello = Hello::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
+                self.subscriptions.clear();
                 self.begin_initialize(hello)
             }
             "server/discover" => Work::Discover,

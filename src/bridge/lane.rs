@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
+use crate::http::retry_after;
 use crate::message::IdKey;
 use crate::remote::{Failure, Outgoing};
 
@@ -82,35 +83,64 @@ impl Bridge {
         }
     }
 
+    /// Sends one message. What surely did not reach the server is sent again within the time that connecting may take, and
+    /// once in the session after a lost one; but not a cancellation, whose request is not executed then either.
     async fn deliver(self: &Arc<Self>, item: Item) {
-        if let Err(failure) = self.ready(item.need).await {
-            tracing::debug!(?failure, "a notification was dropped: there is no session");
-            return;
+        let mut since = None;
+        let mut tries = 0;
+        let mut sessions = 0;
+        let Item { body, need, mirrored, answers, then_stop } = item;
+        let out = Outgoing { mirrored, accepted_within: Some(self.accepted_within()), ..Outgoing::unanswered(body) };
+        loop {
+            let outcome = match self.ready(need).await {
+                // Asked only now: the session may have been replaced while the message waited.
+                Ok(()) if answers.as_ref().is_some_and(|key| !self.server_requests.is_wanted(key)) => {
+                    return tracing::debug!("an answer was dropped: the session that asked is gone");
+                }
+                Ok(()) => self.post(&out).await,
+                Err(failure) => Err(failure),
+            };
+            match outcome {
+                Ok(()) => return,
+                Err(Failure::SessionLost { epoch, .. }) => {
+                    self.session_lost(epoch);
+                    sessions += 1;
+                    if sessions > 1 || answers.is_some() || then_stop.is_some() {
+                        return tracing::debug!("what was said in a lost session is not repeated in the next one");
+                    }
+                }
+                Err(Failure::NotSent(problem)) if then_stop.is_none() => {
+                    let since = *since.get_or_insert_with(Instant::now);
+                    tries += 1;
+                    let wait = retry_after::wait(None, tries.min(4), retry_after::noise());
+                    if since.elapsed() + wait > self.settings.limits.connecting {
+                        return tracing::warn!(%problem, "a notification or an answer did not reach the server");
+                    }
+                    tracing::info!(%problem, "a notification or an answer waits for a connection");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(failure) => {
+                    return tracing::warn!(?failure, "a notification or an answer did not reach the server");
+                }
+            }
         }
-        // Asked only now: the session may have been replaced while the message waited.
-        if item.answers.as_ref().is_some_and(|key| !self.server_requests.answered(key)) {
-            tracing::debug!("an answer was dropped: the session that asked is gone");
-            return;
-        }
-        // Only the server's own time is bounded; a closed gate is our doing.
-        self.remote.until_unthrottled().await;
-        let out = Outgoing { mirrored: item.mirrored, ..Outgoing::unanswered(item.body) };
-        match tokio::time::timeout(ACCEPTED_WITHIN, self.post(&out)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(Failure::SessionLost { epoch, .. })) => self.session_lost(epoch),
-            Ok(Err(failure)) => tracing::warn!(?failure, "a notification or an answer did not reach the server"),
-            Err(_) => tracing::warn!("the server took too long to accept a notification or an answer"),
-        }
+    }
+
+    fn accepted_within(&self) -> Duration {
+        ACCEPTED_WITHIN.min(self.settings.limits.idle)
     }
 
     async fn post(&self, out: &Outgoing) -> Result<(), Failure> {
         let mut exchange = self.remote.exchange(out).await?;
         // Usually 202; a stream or a body here can only hold messages of the server's own.
-        while let Ok(Some(message)) = exchange.next().await {
-            if let Err(problem) = self.hear(message, None, None).await {
-                tracing::debug!(%problem, "dropped in answer to a notification");
+        let rest = async {
+            while let Ok(Some(message)) = exchange.next().await {
+                if let Err(problem) = self.hear(message, None, None).await {
+                    tracing::debug!(%problem, "dropped in answer to a notification");
+                }
             }
-        }
+        };
+        let _ = tokio::time::timeout(self.accepted_within(), rest).await;
         Ok(())
     }
 }

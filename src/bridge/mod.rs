@@ -35,6 +35,7 @@ pub mod server_side;
 pub mod sign_in;
 pub mod start;
 pub mod stdio;
+pub mod subscriptions;
 pub mod tools;
 
 pub use run::{End, run};
@@ -47,6 +48,7 @@ use pending::Pending;
 use safety::Safety;
 use server_side::ServerRequests;
 use stdio::Output;
+use subscriptions::Subscriptions;
 
 /// One bridge between one client and one server.
 #[derive(Debug)]
@@ -61,6 +63,7 @@ pub struct Bridge {
     connection: Connection,
     lane: Lane,
     server_requests: ServerRequests,
+    subscriptions: Subscriptions,
     own_ids: OwnIds,
     safety: Safety,
     mirrors: Mirrors,
@@ -95,11 +98,16 @@ impl OwnIds {
 
 /// A flag that is raised once and read often.
 #[derive(Debug, Default)]
-struct Flag(AtomicBool);
+pub struct Flag(AtomicBool);
 
 impl Flag {
     fn raise(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was raised; lowers it.
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
     }
 
     fn is_raised(&self) -> bool {

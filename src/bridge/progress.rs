@@ -1,5 +1,6 @@
 //! Telling a client that gave a progress token that its request waits, and for what.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::Duration;
 
+use super::Flag;
 use super::stdio::Output;
 
 /// How often a client is told that its request still waits.
@@ -21,16 +23,21 @@ pub struct Progress {
     /// Our own progress must rise through all waits of the request, and the server's go on rising from where it ends; so
     /// it stays close to nothing.
     told: AtomicU32,
+    /// The server has begun to speak of it; from then on it is the server's alone.
+    begun: Arc<Flag>,
 }
 
 impl Progress {
     /// For a request with this token.
-    pub fn new(token: &RawValue, output: &Output) -> Self {
-        Self { token: token.to_owned(), output: output.clone(), told: AtomicU32::new(0) }
+    pub fn new(token: &RawValue, output: &Output, begun: &Arc<Flag>) -> Self {
+        Self { token: token.to_owned(), output: output.clone(), told: AtomicU32::new(0), begun: Arc::clone(begun) }
     }
 
     /// Says what the request waits for.
     pub fn tell(&self, message: &str) {
+        if self.begun.is_raised() {
+            return;
+        }
         let n = self.told.fetch_add(1, Ordering::Relaxed) + 1;
         let params = json!({ "progress": f64::from(n) * 1e-6, "message": message }).to_string();
         let params = params.replacen('{', &format!("{{\"progressToken\":{},", self.token), 1);

@@ -22,10 +22,11 @@ use super::pending::Pending;
 use super::safety::Safety;
 use super::server_side::ServerRequests;
 use super::stdio::{self, Line, Output, Written};
+use super::subscriptions::Subscriptions;
 use super::{Bridge, OwnIds};
 
 /// How long the last lines may take to be read by the client, once everything else is over.
-const LAST_LINES: Duration = Duration::from_millis(500);
+const LAST_LINES: Duration = Duration::from_millis(400);
 
 /// How long the last notifications may take to reach the server after the end of stdin.
 const LAST_NOTIFICATIONS: Duration = Duration::from_secs(2);
@@ -70,6 +71,7 @@ pub async fn run(
         connection: Connection::default(),
         lane: Lane::default(),
         server_requests,
+        subscriptions: Subscriptions::default(),
         own_ids: OwnIds::new(),
         given: Given::default(),
         conversation: Conversation::default(),
@@ -100,6 +102,7 @@ async fn serve(bridge: &Arc<Bridge>, lines: &mut mpsc::Receiver<Line>) {
         bridge.take(line).await;
     }
     bridge.closing.send_replace(true);
+    bridge.answer_for_client();
     bridge.pending.drained().await;
     // Nobody is told what becomes of these, so nobody should wait long for them.
     let _ = tokio::time::timeout(LAST_NOTIFICATIONS, bridge.lane.drained()).await;

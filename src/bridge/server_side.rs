@@ -1,7 +1,6 @@
 //! What the server says: answers, its own requests and notifications.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
 use super::Bridge;
+use super::lane::Item;
 use super::stdio::{Output, Reserved};
 
 /// The requests of the server that the client has not answered yet.
@@ -28,6 +28,8 @@ struct Asked {
     open: HashMap<IdKey, Box<RawValue>>,
     /// Asked in a session that is gone; the answers are for nobody.
     void: HashSet<IdKey>,
+    /// The client has closed its side and cannot answer any more.
+    client_gone: bool,
 }
 
 impl ServerRequests {
@@ -35,11 +37,24 @@ impl ServerRequests {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn asked(&self, key: IdKey, id: &RawValue) {
+    /// The server asks; `false` when nobody is there to answer.
+    fn asked(&self, key: IdKey, id: &RawValue) -> bool {
         let mut asked = self.lock();
         asked.void.remove(&key);
+        if asked.client_gone {
+            return false;
+        }
         asked.open.insert(key, id.to_owned());
-        self.owed.store(asked.open.len(), Ordering::Relaxed);
+        self.owed.send_replace(asked.open.len());
+        true
+    }
+
+    /// The client cannot answer any more: what it still owes, by its id.
+    fn client_gone(&self) -> Vec<Box<RawValue>> {
+        let mut asked = self.lock();
+        asked.client_gone = true;
+        self.owed.send_replace(0);
+        asked.open.drain().map(|(_, id)| id).collect()
     }
 
     /// The number of answers that the client owes, as it changes.
@@ -47,19 +62,17 @@ impl ServerRequests {
         Arc::clone(&self.owed)
     }
 
-    /// The client has answered; `false` when nobody wants the answer any more.
-    pub fn answered(&self, key: &IdKey) -> bool {
-        let mut asked = self.lock();
-        asked.open.remove(key);
-        self.owed.store(asked.open.len(), Ordering::Relaxed);
-        !asked.void.remove(key)
+    /// Whether somebody wants an answer that has come to its turn; not when the session that asked is gone.
+    pub fn is_wanted(&self, key: &IdKey) -> bool {
+        !self.lock().void.remove(key)
     }
 
-    /// The server has taken a question back: no answer is owed, and none should come (MCP, "Cancellation").
-    fn taken_back(&self, key: &IdKey) {
+    /// No answer is owed any more: the client has given it, or the server has taken the question back, and none should
+    /// come (MCP, "Cancellation").
+    pub fn settled(&self, key: &IdKey) {
         let mut asked = self.lock();
         asked.open.remove(key);
-        self.owed.store(asked.open.len(), Ordering::Relaxed);
+        self.owed.send_replace(asked.open.len());
     }
 
     /// The session is gone: what it had asked is cancelled at the client.
@@ -73,7 +86,7 @@ impl ServerRequests {
             output.push(Bytes::from(cancelled));
             asked.void.insert(key);
         }
-        self.owed.store(0, Ordering::Relaxed);
+        self.owed.send_replace(0);
     }
 }
 
@@ -83,6 +96,8 @@ enum Step {
     Answer(Bytes),
     /// For the client, as it is.
     Pass,
+    /// A question for the client.
+    Ask(IdKey, Box<RawValue>),
     /// An answer to another request that is in flight.
     Other(IdKey, Box<RawValue>),
     /// For nobody.
@@ -150,20 +165,29 @@ impl Bridge {
         Ok(heard)
     }
 
+    /// The client has closed its side: who waits for its answer must not wait in vain.
+    pub(super) fn answer_for_client(&self) {
+        for id in self.server_requests.client_gone() {
+            self.refuse_for_client(&id);
+        }
+    }
+
+    fn refuse_for_client(&self, id: &RawValue) {
+        let line = write::error(Some(id), &Problem::new(ProblemId::ShuttingDown).to_json_rpc_error());
+        self.lane.push(Item::new(line, self.connection.need()));
+    }
+
     fn sort(&self, kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Step {
         match kind {
             Kind::Notification { method, params } => {
                 if method == "notifications/cancelled"
                     && let Some(key) = Params::of(*params).ok().and_then(|params| IdKey::parse(params.request_id?))
                 {
-                    self.server_requests.taken_back(&key);
+                    self.server_requests.settled(&key);
                 }
                 Step::Pass
             }
-            Kind::Request { key, id, .. } => {
-                self.server_requests.asked(key.clone(), id);
-                Step::Pass
-            }
+            Kind::Request { key, id, .. } => Step::Ask(key.clone(), (*id).to_owned()),
             Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Step::Answer(body.clone()),
             Kind::Response { id: Some((id, key)), .. } => Step::Other(key.clone(), (*id).to_owned()),
             Kind::Response { id: None, .. } => match (awaited, id) {
@@ -182,6 +206,13 @@ impl Bridge {
         match step {
             Step::Answer(line) => return Heard { answer: Some(write::one_line(line)), stray: None },
             Step::Pass => self.output.send(write::one_line(body)).await,
+            Step::Ask(key, id) => {
+                self.output.send(write::one_line(body)).await;
+                // Counted only now: one that is dropped on its way to the client would be owed for ever.
+                if !self.server_requests.asked(key, &id) {
+                    self.refuse_for_client(&id);
+                }
+            }
             Step::Other(key, id) => match self.pending.answer_for(&key) {
                 Some(_answering) => self.output.send(write::one_line(body)).await,
                 None => {

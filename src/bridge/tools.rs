@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
+use serde_json::value::RawValue;
 
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek};
@@ -12,13 +13,25 @@ use crate::remote::{Outgoing, mirror};
 use super::Bridge;
 use super::answering::InFlight;
 
+/// How many pages of a list are looked through for one tool.
+const MOST_PAGES: usize = 20;
+
 impl Bridge {
-    /// Learns from an answer to `tools/list`, and takes out of it what must not be used.
+    /// Learns from an answer what later requests and sessions need, and takes out of `tools/list` what must not be used.
     pub(super) fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
-        if request.method != "tools/list" {
+        if !matches!(
+            &*request.method,
+            "tools/list" | "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel"
+        ) {
             return answer;
         }
         let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(&answer) else { return answer };
+        if request.method != "tools/list" {
+            if request.mirrored.is_none() {
+                self.subscriptions.granted(&request.method, &request.body);
+            }
+            return answer;
+        }
         self.safety.learn(result);
         if request.mirrored.is_none() {
             return answer;
@@ -48,9 +61,28 @@ impl Bridge {
         (&fresh != sent).then_some(fresh)
     }
 
-    /// Asks for the tools on the bridge's own behalf, as the client would, and learns their marks.
+    /// Asks for the tools on the bridge's own behalf, as the client would, and learns their marks, up to the page that
+    /// has the one that is called.
     async fn list_tools_privately(&self, request: &InFlight, revision: &str) -> Option<()> {
-        let list = mirror::list_request(&request.body, &self.own_ids.next())?;
+        let mut cursor = None;
+        for _ in 0..MOST_PAGES {
+            let page = self.list_page_privately(request, revision, cursor.as_deref()).await?;
+            let _ = self.mirrors.learn(&page);
+            if request.tool.as_ref().is_some_and(|tool| mirror::lists(&page, tool)) {
+                break;
+            }
+            cursor = Some(mirror::next_cursor(&page)?);
+        }
+        Some(())
+    }
+
+    async fn list_page_privately(
+        &self,
+        request: &InFlight,
+        revision: &str,
+        cursor: Option<&RawValue>,
+    ) -> Option<Bytes> {
+        let list = mirror::list_request(&request.body, &self.own_ids.next(), cursor)?;
         let (key, mirrored) = {
             let Ok(Peek::One(Kind::Request { key, params, .. })) = peek(&list) else { return None };
             (key, self.mirrors.headers("tools/list", &Params::of(params).ok()?, revision))
@@ -59,8 +91,7 @@ impl Bridge {
         let mut exchange = self.remote.exchange(&out).await.ok()?;
         while let Some(message) = exchange.next().await.ok()? {
             if let Some(answer) = self.hear(message, Some(&key), None).await.ok()?.answer {
-                let _ = self.mirrors.learn(&answer);
-                return Some(());
+                return Some(answer);
             }
         }
         None

@@ -16,7 +16,7 @@ use crate::{bridge, clock};
 use super::{block_on, signals, terminal};
 
 /// How long the end may wait for a renewed sign-in to be saved.
-const LAST_SAVE: Duration = Duration::from_secs(1);
+const LAST_SAVE: Duration = Duration::from_millis(750);
 
 /// Runs until the client, a signal or the end of the client's process ends it; each of these is how it should end.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
@@ -30,6 +30,7 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
             settings.service_name()
         ));
     }
+    raise_descriptor_limit();
     block_on(async {
         let http = Http::new(settings.network.clone());
         let store = Store::open(&settings, Store::UNATTENDED);
@@ -51,3 +52,20 @@ fn unbuffered_stdout() -> io::Result<File> {
     #[cfg(windows)]
     return Ok(File::from(std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?));
 }
+
+/// A thousand calls in flight are a thousand connections where the server speaks HTTP/1.1, and some systems start programs
+/// with a limit of 256. What the system does not grant shows as connections that have to wait.
+#[cfg(unix)]
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const WANTED: u64 = 4096;
+    let now = getrlimit(Resource::Nofile);
+    let wanted = now.maximum.map_or(WANTED, |most| most.min(WANTED));
+    if now.current.is_some_and(|current| current < wanted) {
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: now.maximum });
+        tracing::debug!(?raised, wanted, "the limit of open descriptors");
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_descriptor_limit() {}

@@ -57,6 +57,15 @@ struct Clients {
 struct Slots {
     free: Option<Result<reqwest::Client, Problem>>,
     guarded: Option<Result<reqwest::Client, Problem>>,
+    /// What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
+    cookies: Arc<reqwest::cookie::Jar>,
+}
+
+impl Slots {
+    /// Connections are made anew; the cookies stay.
+    fn hang_up(&mut self) {
+        (self.free, self.guarded) = (None, None);
+    }
 }
 
 /// Two clocks side by side: one runs on while the machine sleeps, the other (on most systems) does not.
@@ -151,11 +160,13 @@ impl Http {
         if self.has_slept(SystemTime::now(), Instant::now()) {
             // Connections from before are most likely dead, and writing to a dead one looks like success for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
-            *clients = Clients::default();
+            clients.plain.hang_up();
+            clients.secure.hang_up();
         }
         let slots = if tls { &mut clients.secure } else { &mut clients.plain };
+        let cookies = Arc::clone(&slots.cookies);
         let slot = if guard.is_some() { &mut slots.guarded } else { &mut slots.free };
-        slot.get_or_insert_with(|| build(&self.inner.network, tls, guard)).clone()
+        slot.get_or_insert_with(|| build(&self.inner.network, tls, guard, cookies)).clone()
     }
 
     /// The guard that stands before `url`, when it lets it through.
@@ -232,8 +243,13 @@ impl Http {
     }
 }
 
-fn build(network: &NetworkSettings, tls: bool, guard: Option<&Guard>) -> Result<reqwest::Client, Problem> {
-    let builder = builder(network, tls, guard)?;
+fn build(
+    network: &NetworkSettings,
+    tls: bool,
+    guard: Option<&Guard>,
+    cookies: Arc<reqwest::cookie::Jar>,
+) -> Result<reqwest::Client, Problem> {
+    let builder = builder(network, tls, guard)?.cookie_provider(cookies);
     builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
 }
 
@@ -251,8 +267,6 @@ pub(super) fn builder(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        // What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
-        .cookie_store(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.

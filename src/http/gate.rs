@@ -1,19 +1,23 @@
 //! The gate that a 429 closes until the server's time is over: for every request of this process, and through a file in
-//! the state directory for every process of the same profile, so that eight windows do not hammer one tenant.
+//! the state directory for every process of the same server and grant, so that eight windows do not hammer one tenant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Duration, Instant};
+use url::Url;
 
 use crate::config::Paths;
+use crate::hash::fnv1a;
 
 use super::retry_after::LONGEST_WAIT;
 
 /// How often the file of the other processes is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What a server asks for beyond this is no time but a refusal; and it must stay a time that can be added.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Open until [`Gate::close_for`]; then closed until that time is over.
 #[derive(Debug, Default)]
@@ -21,8 +25,17 @@ pub struct Gate {
     /// Spares the lock while the gate has never been closed by this process.
     used: AtomicBool,
     state: Mutex<State>,
-    /// Where other processes read and write the same; holds milliseconds since 1970.
+    /// Where other processes read and write the same; holds two times in milliseconds since 1970.
     shared: Option<Shared>,
+}
+
+/// How long a gate is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// Until it opens.
+    pub left: Duration,
+    /// Until the time that the server asked for is over; longer where that was more than a gate is closed for at a time.
+    pub asked: Duration,
 }
 
 #[derive(Debug)]
@@ -34,26 +47,34 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     closed_until: Option<Instant>,
+    asked_until: Option<Instant>,
     looked: Option<Instant>,
     /// When the file was last changed, as it was last seen.
     changed: Option<SystemTime>,
 }
 
 impl Gate {
-    /// A gate of this process, and of all others of the same profile. (The default is one of this process alone.)
-    pub fn shared(paths: &Paths, profile: &str) -> Self {
-        let file = paths.state_dir.join(format!("{profile}.gate"));
+    /// A gate of this process, and of all others that use the same grant (`tag`) at the same server. (The default is one
+    /// of this process alone.)
+    pub fn shared(paths: &Paths, server: &Url, tag: Option<u64>) -> Self {
+        // The limit is the tenant's: it counts neither paths nor the profiles of this program.
+        let whose = format!("{} {}", server.origin().ascii_serialization(), tag.unwrap_or_default());
+        let file = paths.state_dir.join(format!("{:016x}.gate", fnv1a(whose.as_bytes())));
         Self { shared: Some(Shared { paths: paths.clone(), file }), ..Self::default() }
     }
 
-    /// Closes the gate for `wait` from now; a later opening time that is already set stays.
-    pub fn close_for(&self, wait: Duration) {
-        let longer = self.lock().close(wait);
+    /// Closes the gate for `wait` from now, because the server asked for `asked`; a later opening time that is already set
+    /// stays.
+    pub fn close_for(&self, wait: Duration, asked: Duration) {
+        let longer = self.lock().close(wait, asked.max(wait));
         self.used.store(true, Ordering::Release);
         if let (true, Some(shared)) = (longer, &self.shared) {
-            let until = SystemTime::now() + wait;
-            let text = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
-            let written = shared.paths.prepare_state_dir().map(|_| std::fs::write(&shared.file, text));
+            let millis = |wait: Duration| {
+                let until = SystemTime::now() + wait.min(FOR_EVER);
+                until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+            };
+            let text = format!("{} {}", millis(wait), millis(asked.max(wait)));
+            let written = shared.paths.prepare_state_dir().map(|_| replace(&shared.file, &text));
             // Without it the others learn of it by their own 429.
             if !matches!(written, Ok(Ok(()))) {
                 tracing::debug!(?written, "the gate could not be shared with other processes");
@@ -61,14 +82,17 @@ impl Gate {
         }
     }
 
-    /// How long it stays closed; zero when it is open.
-    pub fn remaining(&self) -> Duration {
+    /// How long it stays closed; `None` when it is open.
+    pub fn closed(&self) -> Option<Closed> {
         if self.shared.is_none() && !self.used.load(Ordering::Acquire) {
-            return Duration::ZERO;
+            return None;
         }
         let mut state = self.lock();
         self.look(&mut state);
-        state.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+        let now = Instant::now();
+        let left = |until: Option<Instant>| until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let closed = Closed { left: left(state.closed_until), asked: left(state.asked_until) };
+        (!closed.left.is_zero()).then_some(closed)
     }
 
     /// Reads what other processes have said, when it has changed.
@@ -82,11 +106,14 @@ impl Gate {
         if state.changed.replace(changed) == Some(changed) {
             return;
         }
-        let until = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
-        let until = until.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let mut times = text.split_whitespace().map_while(|millis| {
+            let until = UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?))?;
+            until.duration_since(SystemTime::now()).ok()
+        });
         // A clock that was wrong, or a file that somebody else wrote, must not close the gate for a year.
-        if let Some(wait) = until.and_then(|until| until.duration_since(SystemTime::now()).ok()) {
-            state.close(wait.min(LONGEST_WAIT));
+        if let Some(wait) = times.next() {
+            state.close(wait.min(LONGEST_WAIT), times.next().unwrap_or(wait).max(wait));
         }
     }
 
@@ -97,51 +124,102 @@ impl Gate {
 
 impl State {
     /// Whether that is later than what was set before.
-    fn close(&mut self, wait: Duration) -> bool {
-        let until = Instant::now() + wait;
-        let longer = self.closed_until.is_none_or(|before| before < until);
+    fn close(&mut self, wait: Duration, asked: Duration) -> bool {
+        let now = Instant::now();
+        let still = self.closed_until.filter(|before| *before > now);
+        let until = now + wait;
+        let longer = still.is_none_or(|before| before < until);
         if longer {
             self.closed_until = Some(until);
         }
+        // What was asked for before is over with the closing that it caused: the server has been asked again since.
+        let asked = now + asked.min(FOR_EVER);
+        self.asked_until = Some(self.asked_until.filter(|_| still.is_some()).map_or(asked, |before| before.max(asked)));
         longer
     }
+}
+
+/// Others read it at any moment: never half of it.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let new = file.with_extension(format!("{}.new", std::process::id()));
+    std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn left(gate: &Gate) -> Duration {
+        gate.closed().map_or(Duration::ZERO, |closed| closed.left)
+    }
+
+    fn server(text: &str) -> Url {
+        Url::parse(text).expect("test URL")
+    }
+
+    fn paths(directory: &tempfile::TempDir) -> Paths {
+        Paths { config_file: PathBuf::new(), state_dir: directory.path().join("state") }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn nobody_passes_before_the_latest_time_that_was_set() {
         let gate = Gate::default();
-        assert_eq!(gate.remaining(), Duration::ZERO);
-        gate.close_for(Duration::from_secs(5));
-        gate.close_for(Duration::from_secs(2));
-        assert_eq!(gate.remaining(), Duration::from_secs(5));
-        tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(gate.remaining(), Duration::ZERO);
+        assert_eq!(gate.closed(), None);
+        gate.close_for(5 * SECOND, 5 * SECOND);
+        gate.close_for(2 * SECOND, 2 * SECOND);
+        assert_eq!(left(&gate), 5 * SECOND);
+        tokio::time::advance(5 * SECOND).await;
+        assert_eq!(gate.closed(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_server_asked_for_is_known_beyond_the_cap_until_it_is_asked_again() {
+        let gate = Gate::default();
+        gate.close_for(120 * SECOND, 86_400 * SECOND);
+        assert_eq!(gate.closed(), Some(Closed { left: 120 * SECOND, asked: 86_400 * SECOND }));
+        gate.close_for(SECOND, Duration::MAX);
+        assert_eq!(gate.closed().map(|closed| closed.left), Some(120 * SECOND));
+        tokio::time::advance(120 * SECOND).await;
+        gate.close_for(3 * SECOND, 3 * SECOND);
+        assert_eq!(gate.closed(), Some(Closed { left: 3 * SECOND, asked: 3 * SECOND }));
     }
 
     #[test]
-    fn a_gate_that_one_process_closes_is_closed_for_the_others() {
+    fn a_gate_that_one_process_closes_is_closed_for_those_of_the_same_server_and_grant_alone() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let paths = Paths { config_file: PathBuf::new(), state_dir: directory.path().join("state") };
-        let (one, other) = (Gate::shared(&paths, "p"), Gate::shared(&paths, "p"));
-        one.close_for(Duration::from_secs(60));
-        let remaining = other.remaining();
-        assert!(remaining > Duration::from_secs(55) && remaining <= Duration::from_secs(60), "{remaining:?}");
+        let gate = |url: &str, tag| Gate::shared(&paths(&directory), &server(url), tag);
+        gate("https://a.example/v1/mcp", Some(1)).close_for(60 * SECOND, 600 * SECOND);
+        // Another path, and so another profile, is the same tenant.
+        for url in ["https://a.example/v1/mcp", "https://a.example/other"] {
+            let closed = gate(url, Some(1)).closed().expect("closed");
+            assert!(closed.left > 55 * SECOND && closed.left <= 60 * SECOND, "{closed:?}");
+            assert!(closed.asked > 595 * SECOND && closed.asked <= 600 * SECOND, "{closed:?}");
+        }
+        for (url, tag) in [
+            ("https://a.example/v1/mcp", Some(2)),
+            ("https://a.example/v1/mcp", None),
+            ("https://b.example/v1/mcp", Some(1)),
+            ("https://a.example:8443/v1/mcp", Some(1)),
+        ] {
+            assert_eq!(gate(url, tag).closed(), None, "{url} {tag:?}");
+        }
     }
 
     #[test]
     fn nonsense_in_the_shared_file_closes_nothing_and_a_year_is_cut_short() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let paths = Paths { config_file: PathBuf::new(), state_dir: directory.path().to_owned() };
-        let path = directory.path().join("p.gate");
-        std::fs::write(&path, "soon").expect("our own file");
-        assert_eq!(Gate::shared(&paths, "p").remaining(), Duration::ZERO);
-        std::fs::write(&path, u64::MAX.to_string()).expect("our own file");
-        assert!(Gate::shared(&paths, "p").remaining() <= LONGEST_WAIT);
-        std::fs::write(&path, "99999999999999").expect("our own file");
-        assert!(Gate::shared(&paths, "p").remaining() <= LONGEST_WAIT);
+        let fresh = || Gate::shared(&paths(&directory), &server("https://a.example/"), None);
+        let file = fresh().shared.expect("shared").file;
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("our own folder");
+        for text in ["soon", "", "1 2", "-5"] {
+            std::fs::write(&file, text).expect("our own file");
+            assert_eq!(fresh().closed(), None, "{text}");
+        }
+        for text in [u64::MAX.to_string(), "99999999999999 x".to_owned()] {
+            std::fs::write(&file, &text).expect("our own file");
+            assert!(left(&fresh()) <= LONGEST_WAIT, "{text}");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! What comes back from a request: nothing, one JSON body, or a stream of events; each yields whole messages.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::config::{Product, Settings};
@@ -48,6 +48,8 @@ pub struct Unread {
     pub expects: bool,
     /// How connection errors are told.
     pub http: Http,
+    /// How long it may stand still.
+    pub patience: Patience,
 }
 
 impl Unread {
@@ -55,9 +57,8 @@ impl Unread {
     async fn read(mut self, headers: &HeaderMap) -> Result<Option<Bytes>, Failure> {
         let limits = &self.settings.limits;
         let url = self.response.url().clone();
-        let reading = read_whole(&self.http, &url, &mut self.response, limits.max_message_bytes);
-        let body =
-            tokio::time::timeout(limits.idle, reading).await.map_err(|_| NetError::timed_out(&url, limits.idle))??;
+        let max = limits.max_message_bytes;
+        let body = read_whole(&self.http, &url, &mut self.response, max, &self.patience).await?;
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
@@ -97,13 +98,20 @@ pub struct Patience {
 impl Patience {
     /// Waits for `next` as long as silence is borne; `None` when that is over.
     pub async fn wait<T>(&self, next: impl Future<Output = T>) -> Option<T> {
-        let Some(idle) = self.idle else { return Some(next.await) };
+        let Some(mut left) = self.idle else { return Some(next.await) };
+        let mut owed = self.owed.subscribe();
         tokio::pin!(next);
         loop {
-            match tokio::time::timeout(idle, &mut next).await {
-                Ok(value) => return Some(value),
-                Err(_) if self.owed.load(Ordering::Relaxed) > 0 => {}
-                Err(_) => return None,
+            let stands_still = *owed.borrow_and_update() > 0;
+            let start = Instant::now();
+            tokio::select! {
+                biased;
+                value = &mut next => return Some(value),
+                _ = owed.changed() => {}
+                () = tokio::time::sleep(left), if !stands_still => return None,
+            }
+            if !stands_still {
+                left = left.saturating_sub(start.elapsed());
             }
         }
     }
@@ -274,30 +282,47 @@ fn broken(error: NetError) -> Failure {
     }
 }
 
-/// Reads a whole body of at most `max` bytes.
+/// Reads a whole body of at most `max` bytes, however slowly it comes as long as it does.
 ///
 /// # Errors
-/// A [`NetError`] when it is cut or larger.
-pub async fn read_whole(http: &Http, url: &Url, response: &mut Response, max: usize) -> Result<Bytes, NetError> {
-    let next = |e: reqwest::Error| http.explain(url, &e);
+/// A [`NetError`] when it is cut, larger, or stands still for too long.
+pub async fn read_whole(
+    http: &Http,
+    url: &Url,
+    response: &mut Response,
+    max: usize,
+    patience: &Patience,
+) -> Result<Bytes, NetError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > max as u64 {
         return Err(NetError::too_large(url, max));
     }
-    let Some(first) = response.chunk().await.map_err(next)? else { return Ok(Bytes::new()) };
+    let Some(first) = piece(http, url, response, patience).await? else { return Ok(Bytes::new()) };
     if first.len() as u64 == announced {
         return Ok(first); // the usual case: one piece, no copy
     }
     // What a server announces is believed only as far as it has sent something.
     let mut whole = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).clamp(first.len(), 1 << 20));
     whole.extend_from_slice(&first);
-    while let Some(piece) = response.chunk().await.map_err(next)? {
+    while let Some(piece) = piece(http, url, response, patience).await? {
         if whole.len() + piece.len() > max {
             return Err(NetError::too_large(url, max));
         }
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
+}
+
+async fn piece(
+    http: &Http,
+    url: &Url,
+    response: &mut Response,
+    patience: &Patience,
+) -> Result<Option<Bytes>, NetError> {
+    match patience.wait(response.chunk()).await {
+        Some(piece) => piece.map_err(|e| http.explain(url, &e)),
+        None => Err(NetError::timed_out(url, patience.idle.unwrap_or_default())),
+    }
 }
 
 /// Explains an answer that carries no message: a refusal by status, or a body that MCP does not use.
@@ -360,7 +385,37 @@ fn message_in(json: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_borne_for_the_budget_and_no_longer() {
+        let patience = Patience { idle: Some(10 * SECOND), owed: OwedAnswers::default() };
+        assert_eq!(patience.wait(sleep(9 * SECOND)).await, Some(()));
+        let start = Instant::now();
+        assert_eq!(patience.wait(sleep(11 * SECOND)).await, None);
+        assert_eq!(start.elapsed(), 10 * SECOND);
+        assert_eq!(Patience { idle: None, ..patience }.wait(sleep(99 * SECOND)).await, Some(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_stands_still_while_the_client_owes_an_answer_and_goes_on_from_there() {
+        let owed = OwedAnswers::default();
+        let patience = Patience { idle: Some(10 * SECOND), owed: Arc::clone(&owed) };
+        // Asked after 4 s, answered after 60 s: 6 s are left then, neither none nor 10.
+        let person = async move {
+            sleep(4 * SECOND).await;
+            owed.send_replace(1);
+            sleep(56 * SECOND).await;
+            owed.send_replace(0);
+        };
+        let start = Instant::now();
+        let (outcome, ()) = tokio::join!(patience.wait(std::future::pending::<()>()), person);
+        assert_eq!((outcome, start.elapsed()), (None, 66 * SECOND));
+    }
 
     #[test]
     fn the_servers_own_words_are_found_wherever_it_puts_them() {

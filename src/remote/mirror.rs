@@ -140,8 +140,8 @@ pub fn is_mismatch(answer: &[u8]) -> bool {
         .is_some_and(|e| e.code == HEADER_MISMATCH)
 }
 
-/// A `tools/list` under the id `id` (as JSON) with the `_meta` of another request.
-pub fn list_request(of: &[u8], id: &str) -> Option<Bytes> {
+/// A `tools/list` under the id `id` (as JSON) with the `_meta` of another request; the page at `cursor`, or the first.
+pub fn list_request(of: &[u8], id: &str, cursor: Option<&RawValue>) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct Meta<'a> {
         #[serde(borrow, rename = "_meta")]
@@ -149,7 +149,43 @@ pub fn list_request(of: &[u8], id: &str) -> Option<Bytes> {
     }
     let Ok(Peek::One(Kind::Request { params: Some(params), .. })) = peek(of) else { return None };
     let meta = serde_json::from_str::<Meta<'_>>(params.get()).ok()?.meta;
-    Some(Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{"_meta":{meta}}}}}"#)))
+    let cursor = cursor.map(|cursor| format!(r#""cursor":{cursor},"#)).unwrap_or_default();
+    Some(Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{{cursor}"_meta":{meta}}}}}"#
+    )))
+}
+
+/// Where the next page of a list begins, as it was written.
+pub fn next_cursor(answer: &[u8]) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Answer {
+        result: Page,
+    }
+    #[derive(Deserialize)]
+    struct Page {
+        #[serde(rename = "nextCursor")]
+        next_cursor: Box<RawValue>,
+    }
+    let cursor = serde_json::from_slice::<Answer>(answer).ok()?.result.next_cursor;
+    cursor.get().starts_with('"').then_some(cursor)
+}
+
+/// Whether a page of `tools/list` has this tool.
+pub fn lists(answer: &[u8], tool: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        result: Page,
+    }
+    #[derive(Deserialize)]
+    struct Page {
+        tools: Vec<Tool>,
+    }
+    #[derive(Deserialize)]
+    struct Tool {
+        name: String,
+    }
+    serde_json::from_slice::<Answer>(answer)
+        .is_ok_and(|answer| answer.result.tools.iter().any(|listed| listed.name == tool))
 }
 
 /// `value` as a header can carry it: as it is when it is printable ASCII without outer white space and does not look
@@ -348,7 +384,15 @@ mod tests {
     #[test]
     fn the_private_list_request_speaks_as_the_client_does() {
         let call = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{"v": 1.0}}}"#;
-        let list = list_request(call, "\"own\"").expect("it has _meta");
+        let list = list_request(call, "\"own\"", None).expect("it has _meta");
         assert_eq!(list, r#"{"jsonrpc":"2.0","id":"own","method":"tools/list","params":{"_meta":{"v": 1.0}}}"#);
+        let page = br#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}],"nextCursor":"p\u0032"}}"#;
+        let cursor = next_cursor(page).expect("there is more");
+        let list = list_request(call, "\"own\"", Some(&cursor)).expect("it has _meta");
+        let expected =
+            r#"{"jsonrpc":"2.0","id":"own","method":"tools/list","params":{"cursor":"p\u0032","_meta":{"v": 1.0}}}"#;
+        assert_eq!(list, expected);
+        assert!(lists(page, "a") && !lists(page, "b"));
+        assert!(next_cursor(br#"{"jsonrpc":"2.0","id":1,"result":{"tools":[],"nextCursor":null}}"#).is_none());
     }
 }

@@ -28,6 +28,8 @@ pub struct Outgoing {
     pub mirrored: Option<HeaderMap>,
     /// Whether it opens a stream that is silent by nature.
     pub listens: bool,
+    /// How long the server may take to begin to answer, when that is less than for a request.
+    pub accepted_within: Option<Duration>,
     /// Is told how long the message has to wait, each time it has to.
     pub on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
 }
@@ -51,6 +53,7 @@ impl Outgoing {
             whereabouts: Arc::default(),
             mirrored: None,
             listens: false,
+            accepted_within: None,
             on_wait: None,
         }
     }
@@ -146,7 +149,7 @@ pub enum Failure {
     Unclear {
         /// What happened.
         problem: Problem,
-        /// How long the server asks to wait.
+        /// How long the server asks to wait, uncapped.
         wait: Option<Duration>,
     },
     /// Anything else; trying again cannot help.

@@ -34,7 +34,9 @@ const REFUSAL_BODY: usize = 1024 * 1024;
 /// How often a client is told that its request still waits.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How long the goodbye at the end may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+const GOODBYE: Duration = Duration::from_millis(750);
+/// How long a refusal's body may stand still; its status says enough.
+const REFUSAL_WAIT: Duration = Duration::from_secs(10);
 
 /// The remote MCP server, as this process sees it.
 #[derive(Debug)]
@@ -43,7 +45,8 @@ pub struct Remote {
     http: Http,
     auth: Arc<Authorizer>,
     clock: SharedClock,
-    gate: Gate,
+    /// The gate of the grant that was used last.
+    gate: Mutex<Option<(Option<u64>, Arc<Gate>)>>,
     session: Mutex<Arc<Session>>,
     owed: OwedAnswers,
     /// The interactive grant that was used last; 0 before the first.
@@ -59,8 +62,8 @@ impl Remote {
         clock: SharedClock,
         owed: OwedAnswers,
     ) -> Self {
-        let gate = Gate::shared(&settings.paths, &settings.profile);
-        Self { settings, http, auth, clock, gate, session: Mutex::default(), owed, last_grant: AtomicU64::default() }
+        let (gate, session, last_grant) = (Mutex::default(), Mutex::default(), AtomicU64::default());
+        Self { settings, http, auth, clock, gate, session, owed, last_grant }
     }
 
     /// The session as it is now.
@@ -97,8 +100,7 @@ impl Remote {
         let mut renewals = 0;
         let give_up = Instant::now() + self.settings.limits.idle;
         loop {
-            self.pass_gate(out).await;
-            let bearer = self.auth.bearer().await?;
+            let bearer = self.pass_gate(out, Some(give_up)).await?;
             if let Some(bearer) = &bearer {
                 self.follow_grant(bearer.grant);
                 if !out.meant.allows(bearer) {
@@ -111,7 +113,7 @@ impl Remote {
                 message.headers_mut().extend(mirrored.clone());
             }
             out.whereabouts.leave().await;
-            let mut response = self.execute(message).await.inspect_err(|failure| {
+            let mut response = self.execute(message, out.accepted_within).await.inspect_err(|failure| {
                 if matches!(failure, Failure::NotSent(_)) {
                     out.whereabouts.came_back();
                 }
@@ -133,11 +135,11 @@ impl Remote {
                     throttled += 1;
                     let asked = retry_after::asked_wait(response.headers(), self.clock.now());
                     let wait = retry_after::wait(asked, throttled, retry_after::noise());
-                    self.gate.close_for(wait);
+                    self.gate_of(bearer.as_ref()).close_for(wait, asked.unwrap_or(wait));
                     // What was asked counts, not what it was capped to: waiting in vain helps nobody.
                     let until = Instant::now().checked_add(asked.unwrap_or(wait));
                     if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
-                        let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                        let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
                         let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
                             .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
@@ -145,7 +147,7 @@ impl Remote {
                     tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
-                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
                     out.whereabouts.came_back();
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
@@ -172,7 +174,7 @@ impl Remote {
                 }
                 status => {
                     let bound = self.refusal_bound(response.headers());
-                    let body = read_whole(&self.http, &url, &mut response, bound).await.unwrap_or_default();
+                    let body = self.read_refusal(&url, &mut response, bound).await;
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
@@ -180,8 +182,12 @@ impl Remote {
                     return Err(match status.as_u16() {
                         // RFC 9110, 15.6: the server does not say whether it got as far as executing it.
                         500 | 502..=504 => {
-                            let asked = retry_after::asked_wait(response.headers(), self.clock.now());
-                            Failure::Unclear { problem, wait: asked.map(|wait| wait.min(retry_after::LONGEST_WAIT)) }
+                            let wait = retry_after::asked_wait(response.headers(), self.clock.now());
+                            let problem = match wait {
+                                Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),
+                                None => problem,
+                            };
+                            Failure::Unclear { problem, wait }
                         }
                         _ => Failure::Explained(problem),
                     });
@@ -213,26 +219,53 @@ impl Remote {
 
     /// Whether a 429 holds requests back at the moment.
     pub fn is_throttled(&self) -> bool {
-        !self.gate.remaining().is_zero()
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        gate.is_some_and(|(_, gate)| gate.closed().is_some())
     }
 
-    /// Waits until the gate is open.
-    pub async fn until_unthrottled(&self) {
-        self.pass_gate(&Outgoing::unanswered(Bytes::new())).await;
+    /// The gate that this token's grant shares with the other processes that use it.
+    fn gate_of(&self, bearer: Option<&Bearer>) -> Arc<Gate> {
+        let tag = bearer.map(|bearer| bearer.tag);
+        let mut last = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, gate)) if *known == tag => Arc::clone(gate),
+            _ => {
+                let gate = Arc::new(Gate::shared(&self.settings.paths, &self.settings.url, tag));
+                *last = Some((tag, Arc::clone(&gate)));
+                gate
+            }
+        }
     }
 
-    /// Waits until the gate is open, and says so from time to time.
-    async fn pass_gate(&self, out: &Outgoing) {
+    /// Waits until the gate is open, and says so from time to time; the token to send then.
+    ///
+    /// # Errors
+    /// When the gate will surely not open before `give_up`, and as [`Authorizer::bearer`].
+    async fn pass_gate(&self, out: &Outgoing, give_up: Option<Instant>) -> Result<Option<Bearer>, Failure> {
         loop {
-            let wait = self.gate.remaining();
-            if wait.is_zero() {
-                return;
+            let bearer = self.auth.bearer().await?;
+            let Some(closed) = self.gate_of(bearer.as_ref()).closed() else { return Ok(bearer) };
+            if give_up.is_some_and(|end| end.saturating_duration_since(Instant::now()) < closed.asked) {
+                let problem = Problem::new(ProblemId::RateLimited).with("host", host_of(&self.settings.url));
+                return Err(problem.with("retry_after_seconds", closed.asked.as_secs().max(1)).into());
             }
             if let Some(tell) = &out.on_wait {
-                tell(wait);
+                tell(closed.left);
             }
-            tokio::time::sleep(wait.min(TELL_EVERY)).await;
+            // Those who wait here need not all come at once.
+            let spread = closed.left.mul_f64(0.1 * retry_after::noise()).min(Duration::from_millis(250));
+            tokio::time::sleep(closed.left.min(TELL_EVERY) + spread).await;
         }
+    }
+
+    /// The body of a refusal, as far as it comes.
+    async fn read_refusal(&self, url: &Url, response: &mut Response, max: usize) -> Bytes {
+        let patience = self.patience(Some(self.idle().min(REFUSAL_WAIT)));
+        read_whole(&self.http, url, response, max, &patience).await.unwrap_or_default()
+    }
+
+    fn patience(&self, idle: Option<Duration>) -> Patience {
+        Patience { idle, owed: Arc::clone(&self.owed) }
     }
 
     /// Opens the standing stream, or takes up a broken one after `last_event_id`; `idle` bounds its silence. `None`: the
@@ -243,11 +276,10 @@ impl Remote {
     pub async fn listen(&self, last_event_id: Option<&str>, idle: Option<Duration>) -> Result<Option<Stream>, Failure> {
         let mut renewals = 0;
         loop {
-            self.pass_gate(&Outgoing::unanswered(Bytes::new())).await;
-            let bearer = self.auth.bearer().await?;
+            let bearer = self.pass_gate(&Outgoing::unanswered(Bytes::new()), None).await?;
             let session = self.session_of(bearer.as_ref())?;
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
-            let mut response = self.execute(message).await?;
+            let mut response = self.execute(message, None).await?;
             let status = response.status();
             match status {
                 StatusCode::UNAUTHORIZED => {
@@ -265,23 +297,19 @@ impl Remote {
                         self.auth.accepted(bearer);
                     }
                     let url = response.url().clone();
-                    let patience = Patience { idle, owed: Arc::clone(&self.owed) };
-                    return Ok(Some(Stream::new(
-                        self.http.clone(),
-                        url,
-                        response,
-                        self.settings.limits.max_message_bytes,
-                        patience,
-                    )));
+                    let max = self.settings.limits.max_message_bytes;
+                    let patience = self.patience(idle);
+                    return Ok(Some(Stream::new(self.http.clone(), url, response, max, patience)));
                 }
                 status => {
                     let url = response.url().clone();
                     if let (StatusCode::TOO_MANY_REQUESTS, Some(asked)) =
                         (status, retry_after::asked_wait(response.headers(), self.clock.now()))
                     {
-                        self.gate.close_for(retry_after::wait(Some(asked), 1, retry_after::noise()));
+                        let wait = retry_after::wait(Some(asked), 1, retry_after::noise());
+                        self.gate_of(bearer.as_ref()).close_for(wait, asked);
                     }
-                    let body = read_whole(&self.http, &url, &mut response, REFUSAL_BODY).await.unwrap_or_default();
+                    let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
                     return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
                 }
             }
@@ -297,7 +325,7 @@ impl Remote {
         let farewell = async {
             let bearer = self.auth.bearer().await.ok().flatten();
             let message = request::goodbye(&self.settings.url, &session, bearer.as_ref());
-            match self.execute(message).await {
+            match self.execute(message, None).await {
                 Ok(response) => tracing::debug!(status = response.status().as_u16(), "session ended"),
                 Err(_) => tracing::debug!("the session could not be ended at the server"),
             }
@@ -340,11 +368,12 @@ impl Remote {
         Ok(())
     }
 
-    /// Executes a request; follows redirects that stay within the origin and keep the method.
-    async fn execute(&self, mut message: Request) -> Result<Response, Failure> {
+    /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
+    /// the head of the answer more tightly than the settings do.
+    async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Response, Failure> {
         let client = self.http.client(&self.settings.url)?;
-        let idle = self.settings.limits.idle;
-        let patience = Patience { idle: Some(idle), owed: Arc::clone(&self.owed) };
+        let idle = within.unwrap_or(self.settings.limits.idle);
+        let patience = self.patience(Some(idle));
         for _ in 0..=MOST_REDIRECTS {
             let url = message.url().clone();
             let again = message.try_clone();
@@ -375,15 +404,15 @@ impl Remote {
         }
         if media == Media::Events {
             let headers = std::mem::take(response.headers_mut());
-            let idle = (!out.listens).then_some(limits.idle);
-            let patience = Patience { idle, owed: Arc::clone(&self.owed) };
+            let patience = self.patience((!out.listens).then_some(limits.idle));
             let stream = Stream::new(self.http.clone(), url, response, limits.max_message_bytes, patience);
             return Exchange::stream(headers, stream);
         }
         let headers = std::mem::take(response.headers_mut());
         let settings = Arc::clone(&self.settings);
         let expects = out.expects.is_some();
-        Exchange::unread(headers, Unread { settings, response, expects, http: self.http.clone() })
+        let patience = self.patience(Some(settings.limits.idle));
+        Exchange::unread(headers, Unread { settings, response, expects, http: self.http.clone(), patience })
     }
 
     /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.

@@ -24,4 +24,4 @@ impl Session {
 }
 
 /// How many requests of the server the client has not answered yet. While there is one, silence is the client's doing.
-pub type OwedAnswers = std::sync::Arc<std::sync::atomic::AtomicUsize>;
+pub type OwedAnswers = std::sync::Arc<tokio::sync::watch::Sender<usize>>;

@@ -93,6 +93,20 @@ class Listener:
         back.join()
 
 
+class V6Only(Listener):
+    """The tenant on the IPv6 loopback address alone."""
+
+    def __init__(self, tenant_url):
+        self.tenant_port = int(tenant_url.split(":")[2].split("/")[0])
+        self.socket = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def serve(self, connection):
+        with socket.create_connection(("127.0.0.1", self.tenant_port)) as inside:
+            self.join(connection, inside)
+
+
 class TlsFront(Listener):
     """TLS in front of the tenant."""
 
@@ -193,6 +207,9 @@ def main():
             expect(rows["certificate"].get("problem") == "certificate-ends-soon", f"{rows['certificate']}")
             expect(rows["tools"]["state"] == "ok", f"{rows['tools']}")
             step("doctor names who issued a certificate that is not trusted, and one that ends soon")
+            error = fails(home, "dns-failed", ["--url", "https://no-such-host.invalid/mcp"], **token)
+            expect("no-such-host.invalid" in str(error), f"the host is named: {error}")
+            step("a name that does not exist is named")
 
             through = f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}"
             log = works(home, [*trusting, "--log-level", "trace"], **token, HTTPS_PROXY=through)
@@ -232,6 +249,18 @@ def main():
             rows = checked(home, to, **token)
             expect(rows["certificate"].get("problem") == "tls-expired", f"{rows['certificate']}")
             step("an expired certificate is called expired")
+        six = None
+        with contextlib.suppress(OSError):
+            six = V6Only(tenant.url)
+        if six is None:
+            print("  -     this machine has no IPv6")
+        else:
+            with six:
+                to = ["--url", f"http://[::1]:{six.port}/v1/mcp", "--token-store", "file"]
+                works(home, to, **token)
+                error = fails(home, "connect-failed", [*to, "--ipv4"], **token)
+                expect(f"[::1]:{six.port}" in str(error), f"the host is named: {error}")
+            step("a server on IPv6 alone is reached, and with --ipv4 it is not, which is said")
         fails(home, "ca-file-unusable", ["--url", "https://127.0.0.1:1/mcp", "--ca-file", os.devnull], **token)
         step("a CA file without a certificate is named")
 

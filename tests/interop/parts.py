@@ -47,6 +47,16 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def wait_port(port, within=30):
+    """Blocks until somebody listens there."""
+    deadline = time.monotonic() + within
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        expect(time.monotonic() < deadline, f"nobody listens on port {port} within {within} s")
+        time.sleep(0.05)
+
+
 def expect(condition, text):
     """Fails with the text unless the condition holds."""
     if not condition:

@@ -18,6 +18,7 @@ INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 PYTHON_SDK = "mcp==2.3.0"
 TYPESCRIPT_CLIENT = "@modelcontextprotocol/client@2.4.0"
 FASTMCP = "fastmcp==4.1.0"
+EVERYTHING = "@modelcontextprotocol/server-everything@2026.8.31"
 CONFORMANCE = "@modelcontextprotocol/conformance"
 MCP_REMOTE = "mcp-remote@0.15.1"
 OIDC_PROVIDER = "oidc-provider@9.13.3"
@@ -59,14 +60,6 @@ def beside(modules, *scripts):
         for script in scripts:
             shutil.copy(script, place)
         yield place
-
-
-def beside(package, script):
-    """A copy of the script from which the npm package can be imported."""
-    npm(package, "")
-    copy = folder() / package.replace("/", "-").lstrip("@") / script.name
-    shutil.copyfile(script, copy)
-    return str(copy)
 
 
 def node():

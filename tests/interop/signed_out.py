@@ -46,8 +46,9 @@ def typescript(mode):
             "mode": mode, "command": program("planhat-mcp"), "environment": added,
             "tool": tool, "tool_arguments": arguments,
         }
-        script = peers.beside(peers.TYPESCRIPT_CLIENT, parts.HERE / "typescript_client.mjs")
-        return talk([peers.node(), script, json.dumps(order)], home)
+        modules = peers.packages(peers.TYPESCRIPT_CLIENT)
+        with peers.beside(modules, parts.HERE / "typescript_client.mjs") as place:
+            return talk([peers.node(), str(place / "typescript_client.mjs"), json.dumps(order)], home)
     return run
 
 

@@ -197,15 +197,47 @@ fn a_large_message_costs_less_than_two_and_a_half_times_its_size() {
     assert!(used < size * 5 / 2, "{used} bytes for {size} on the way out");
     let body = format!(r#"{{"jsonrpc":"2.0","id":{{id}},"result":"{}"}}"#, "x".repeat(size));
     setup.sandbox.on_method("vendor/back", RawReply::json(body));
-    let other = setup.open();
     let peak = |bridge: &Bridge| {
         let status = std::fs::read_to_string(format!("/proc/{}/status", bridge.pid())).expect("Linux");
         let kb =
             status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<usize>().ok());
         kb.expect("a number of kB") * 1024
     };
-    let before = peak(&other);
-    assert_eq!(other.ask(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/back"}"#).len(), size + 36);
-    let used = peak(&other) - before;
-    assert!(used < size * 5 / 2, "{used} bytes for {size} on the way back");
+    let event = format!(r#"{{"jsonrpc":"2.0","id":{{id}},"result":"{}"}}"#, "x".repeat(size));
+    setup.sandbox.on_method("vendor/stream", RawReply::sse().event(&event));
+    for method in ["vendor/back", "vendor/stream"] {
+        let other = setup.open();
+        let before = peak(&other);
+        assert_eq!(other.ask(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#)).len(), size + 36);
+        let used = peak(&other) - before;
+        assert!(used < size * 5 / 2, "{used} bytes for {size} on the way back, {method}");
+    }
+}
+
+/// Beyond what some systems let a program open at first.
+#[cfg(unix)]
+#[test]
+fn a_thousand_calls_are_at_the_server_at_once_although_the_bridge_was_started_with_few_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let own = getrlimit(Resource::Nofile);
+    // The other ends of the connections are in this process.
+    setrlimit(Resource::Nofile, Rlimit { current: own.maximum, maximum: own.maximum }).expect("up to the maximum");
+    let setup = Setup::with_token(Config { record: false, ..Config::default() });
+    let gate = Gate::new();
+    let held = RawReply::status(200).header("content-type", "application/json").wait(&gate);
+    setup.sandbox.on_method("vendor/held", held.bytes(r#"{"jsonrpc":"2.0","id":{id},"result":{}}"#));
+    let bridge = setup.command();
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", "ulimit -Sn 256; exec \"$0\" \"$@\""]).arg(bridge.get_program()).args(bridge.get_args());
+    command.env_clear().envs(bridge.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let all: String =
+        (1..=1_000).map(|id| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"vendor/held"}}"#) + "\n").collect();
+    bridge.send_bytes(all.as_bytes());
+    assert!(gate.wait_arrivals(1_000, PATIENCE), "{} of them: {}", gate.arrivals(), bridge.stderr());
+    gate.open();
+    for id in 1..=1_000 {
+        bridge.answer_to(&json!(id));
+    }
 }

@@ -113,6 +113,24 @@ fn a_header_mismatch_is_mended_by_one_look_at_the_tools_and_one_repetition() {
 }
 
 #[test]
+fn the_look_at_the_tools_goes_on_to_the_page_that_has_the_one_that_is_called() {
+    let setup = Setup::with_token(Config::default());
+    setup.sandbox.on_method("tools/list", marked_list());
+    let first = r#"{"jsonrpc":"2.0","id":{id},"result":{"tools":[],"nextCursor":"p\u0032","ttlMs":0,"cacheScope":"private","resultType":"complete"}}"#;
+    setup.sandbox.on_method("tools/list", RawReply::json(first).once());
+    setup.sandbox.on_tool("deploy", empty_result());
+    setup.sandbox.on_tool("deploy", error(400, -32020).once());
+    let bridge = setup.bridge();
+    let answer = parse(&bridge.ask(&tool_call(1, "deploy", r#"{"region":"eu-1"}"#)));
+    assert!(answer["result"].is_object(), "{answer}");
+    let requests = setup.sandbox.requests();
+    let methods: Vec<_> = requests.iter().filter_map(|r| r.method()).collect();
+    assert_eq!(methods, ["tools/call", "tools/list", "tools/list", "tools/call"]);
+    assert!(requests[2].text().contains(r#""cursor":"p\u0032""#), "{}", requests[2].text());
+    assert_eq!(requests[3].header("mcp-param-region"), Some("eu-1"));
+}
+
+#[test]
 fn a_cancellation_closes_the_stream_of_its_request_and_is_not_posted() {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let home = tempfile::tempdir().expect("a temporary directory");

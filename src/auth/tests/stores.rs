@@ -21,7 +21,7 @@ async fn a_locked_or_absent_or_silent_store_never_means_signed_out() {
             other => panic!("{error:?}: {other:?}"),
         }
         assert!(process.bearer().await.is_err(), "asked again at once, it is no different");
-        let rejected = Bearer { token: "x".into(), serial: 0, grant: 0, signed_in_at: 0 };
+        let rejected = Bearer { token: "x".into(), serial: 0, grant: 0, signed_in_at: 0, tag: 0 };
         assert!(process.unauthorized(Some(&rejected), Challenge::default()).await.is_err());
         rig.ring.fail(None);
         process.unauthorized(None, Challenge::default()).await.unwrap();

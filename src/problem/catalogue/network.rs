@@ -9,12 +9,12 @@ super::entries! {
     ConnectFailed = "connect-failed", code REMOTE, exit REMOTE,
         what "No connection to [{host}|the server][, port {port},] could be made, so nothing was sent.",
         cause "The server is down, or a firewall or a missing proxy setting stands in between.",
-        fix "Check the network connection. Behind a company proxy, set it with --proxy or in the configuration file: MCP clients often pass no environment on.",
+        fix "Check the network connection. Behind a company proxy, set it with --proxy or in the configuration file: MCP clients often pass no environment on. Where IPv6 leads nowhere, set --ipv4.",
         model "No connection to [{host}|the server] could be made, so nothing was sent. Try again later, and tell the user if it goes on.";
     ConnectTimedOut = "connect-timed-out", code REMOTE, exit REMOTE,
         what "[{host}|The server] did not accept a connection[ within {seconds} s], so nothing was sent.",
         cause "The server is overloaded or down, or a firewall drops the connection without a word.",
-        fix "Check the network connection. Behind a company proxy, set it with --proxy or in the configuration file.",
+        fix "Check the network connection. Behind a company proxy, set it with --proxy or in the configuration file. Where IPv6 leads nowhere, set --ipv4.",
         model "No connection to [{host}|the server] could be made in time, so nothing was sent. Try again later, and tell the user if it goes on.";
     TlsFailed = "tls-failed", code REMOTE, exit REMOTE,
         what "The encrypted connection (TLS) to [{host}|the server] could not be set up, so nothing was sent.",

@@ -25,7 +25,7 @@ super::entries! {
         what "Planhat failed while it worked on the request[ (HTTP {status})].[ It said: {server_said}.]",
         cause "The fault is on Planhat's side. Whether the request took effect is unknown.",
         fix "If the request changes data, check whether it took effect before you repeat it. If it goes on, report it to Planhat[ with the request id {server_request_id}].",
-        model "Planhat failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server said: {server_said}.]";
+        model "Planhat failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server asks to wait {retry_after_seconds} s first.][ The server said: {server_said}.]";
     BadRequest = "bad-request", code REFUSED, exit REMOTE,
         what "The server refused the request as invalid (HTTP 400).[ It said: {server_said}.]",
         cause "A parameter is missing or wrong, or the server does not understand this protocol revision.",
@@ -55,7 +55,7 @@ super::entries! {
         what "The server failed while it worked on the request[ (HTTP {status})].[ It said: {server_said}.]",
         cause "The fault is on the server's side. Whether the request took effect is unknown.",
         fix "If the request changes data, check whether it took effect before you repeat it. If it goes on, report it to the server's operator[ with the request id {server_request_id}].",
-        model "The server failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server said: {server_said}.]";
+        model "The server failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server asks to wait {retry_after_seconds} s first.][ The server said: {server_said}.]";
     HttpStatus = "http-status", code REMOTE, exit REMOTE,
         what "The server refused the request[ (HTTP {status})].[ It said: {server_said}.]",
         cause "The server gave no answer in MCP's terms.",
