@@ -113,8 +113,8 @@ def wrong_secret():
         with Login(home, environment=environment) as login:
             page = forms.Browser().walk(login.link(), login="ada")
             code, said = login.end()
-        expect(code == 3 and "client secret" in said, f"login: {code} {said}")
-        expect(page.status == 400 and "client secret" in page.text, f"the last page: {page.text}")
+        expect(code == 3 and "its secret is wrong" in " ".join(said.split()), f"login: {code} {said}")
+        expect(page.status == 400 and "its secret is wrong" in page.text, f"the last page: {page.text}")
         expect("a-wrong-one" not in said + page.html, "the secret is shown")
         expect(servers.all("token refused")[0]["error"] == "invalid_client", f"{servers.events}")
         step("a wrong client secret: said by login and by the last page")
