@@ -274,6 +274,7 @@ impl Bridge {
             return Ok(Answered { answer, exchange: None, room: None });
         }
         let out = Outgoing {
+            epoch: self.epoch_for(request.need),
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
             meant: Arc::clone(&request.meant),
