@@ -182,8 +182,9 @@ impl Remote {
                     }
                     let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body);
                     return Err(match status.as_u16() {
-                        // RFC 9110, 15.6: the server does not say whether it got as far as executing it.
-                        500 | 502..=504 => {
+                        // RFC 9110, 15.6: the server does not say whether it got as far as executing it; nor does what
+                        // stands before it, for which some use numbers from 520.
+                        500 | 502..=504 | 520..=530 => {
                             let wait = retry_after::asked_wait(response.headers(), self.clock.now());
                             let problem = match wait {
                                 Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),
