@@ -10,6 +10,7 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Duration, Instant};
 
 use crate::http::retry_after;
@@ -35,6 +36,8 @@ const MOST_SIGN_INS: u32 = 1;
 const MOST_REPEATS: u32 = 3;
 /// How often a client is told that its request still waits.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How long a request waits for its turn before its client is told: most are served sooner.
+const FIRST_TOLD: Duration = Duration::from_secs(1);
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -120,7 +123,7 @@ impl Bridge {
     async fn carry_to_end(self: &Arc<Self>, request: &InFlight) {
         // The first thing that is waited for, so that places are taken in the order of stdin. Streams that only listen
         // would keep theirs for ever. The semaphore is never closed.
-        let place = if request.listens() { None } else { self.places.acquire().await.ok() };
+        let place = if request.listens() { None } else { self.place(request).await };
         let mut wire = Wire::as_it_came(request);
         let mut tries = Tries::default();
         loop {
@@ -155,6 +158,24 @@ impl Bridge {
                     Next::Line(line) => return self.answer(request, self.learn(request, line)).await,
                     Next::GiveUp(problem) => return self.give_up(request, &problem).await,
                 },
+            }
+        }
+    }
+
+    /// Waits for a place among the requests that the server takes at once, and tells the request's progress token so.
+    async fn place(&self, request: &InFlight) -> Option<SemaphorePermit<'_>> {
+        let place = self.places.acquire();
+        tokio::pin!(place);
+        let mut pause = FIRST_TOLD;
+        loop {
+            tokio::select! {
+                biased;
+                place = &mut place => return place.ok(),
+                () = tokio::time::sleep(pause), if request.progress.is_some() => {
+                    pause = TELL_EVERY;
+                    let text = "As many calls as the server takes are under way; this one waits for one of them to end.";
+                    request.progress.iter().for_each(|progress| progress.tell(text));
+                }
             }
         }
     }
