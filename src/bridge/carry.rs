@@ -10,7 +10,6 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::SemaphorePermit;
 use tokio::time::{Duration, Instant};
 
 use crate::http::retry_after;
@@ -21,6 +20,7 @@ use crate::remote::{Exchange, Failure, Outgoing};
 use super::Bridge;
 use super::answering::{InFlight, LastResort, Work};
 use super::lane::Item;
+use super::progress::TELL_EVERY;
 use super::server_side::Heard;
 use super::sign_in::Meanwhile;
 use super::start::is_out_of_reach;
@@ -34,10 +34,6 @@ const MOST_SESSIONS: u32 = 1;
 const MOST_SIGN_INS: u32 = 1;
 /// How often a request is repeated whose first fate is unknown.
 const MOST_REPEATS: u32 = 3;
-/// How often a client is told that its request still waits.
-const TELL_EVERY: Duration = Duration::from_secs(10);
-/// How long a request waits for its turn before its client is told: most are served sooner.
-const FIRST_TOLD: Duration = Duration::from_secs(1);
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -158,24 +154,6 @@ impl Bridge {
                     Next::Line(line) => return self.answer(request, self.learn(request, line)).await,
                     Next::GiveUp(problem) => return self.give_up(request, &problem).await,
                 },
-            }
-        }
-    }
-
-    /// Waits for a place among the requests that the server takes at once, and tells the request's progress token so.
-    async fn place(&self, request: &InFlight) -> Option<SemaphorePermit<'_>> {
-        let place = self.places.acquire();
-        tokio::pin!(place);
-        let mut pause = FIRST_TOLD;
-        loop {
-            tokio::select! {
-                biased;
-                place = &mut place => return place.ok(),
-                () = tokio::time::sleep(pause), if request.progress.is_some() => {
-                    pause = TELL_EVERY;
-                    let text = "As many calls as the server takes are under way; this one waits for one of them to end.";
-                    request.progress.iter().for_each(|progress| progress.tell(text));
-                }
             }
         }
     }
