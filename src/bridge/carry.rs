@@ -20,6 +20,7 @@ use crate::remote::{Exchange, Failure, Outgoing};
 use super::Bridge;
 use super::answering::{InFlight, LastResort, Work};
 use super::lane::Item;
+use super::progress::TELL_EVERY;
 use super::server_side::Heard;
 use super::sign_in::Meanwhile;
 use super::start::is_out_of_reach;
@@ -33,8 +34,6 @@ const MOST_SESSIONS: u32 = 1;
 const MOST_SIGN_INS: u32 = 1;
 /// How often a request is repeated whose first fate is unknown.
 const MOST_REPEATS: u32 = 3;
-/// How often a client is told that its request still waits.
-const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -120,7 +119,7 @@ impl Bridge {
     async fn carry_to_end(self: &Arc<Self>, request: &InFlight) {
         // The first thing that is waited for, so that places are taken in the order of stdin. Streams that only listen
         // would keep theirs for ever. The semaphore is never closed.
-        let place = if request.listens() { None } else { self.places.acquire().await.ok() };
+        let place = if request.listens() { None } else { self.place(request).await };
         let mut wire = Wire::as_it_came(request);
         let mut tries = Tries::default();
         loop {
@@ -274,6 +273,7 @@ impl Bridge {
             return Ok(Answered { answer, exchange: None, room: None });
         }
         let out = Outgoing {
+            epoch: self.epoch_for(request.need),
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
             meant: Arc::clone(&request.meant),

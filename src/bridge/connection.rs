@@ -186,6 +186,11 @@ impl Bridge {
         }
     }
 
+    /// The session that a message with this need belongs to, once it is [`Bridge::ready`].
+    pub(super) fn epoch_for(&self, need: Need) -> Option<u64> {
+        (need != Need::Nothing).then(|| self.remote.session().epoch)
+    }
+
     /// Starts an attempt when the last one failed. Many callers cause one attempt.
     pub(super) fn begin_opening(self: &Arc<Self>) {
         let begin = self.connection.state.send_if_modified(|state| {

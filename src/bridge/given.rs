@@ -225,8 +225,9 @@ impl Bridge {
             let params = cursor.map_or_else(String::new, |cursor| format!(r#","params":{{"cursor":{cursor}}}"#));
             let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"{params}}}"#));
             let key = IdKey::Text(id.trim_matches('"').to_owned());
-            let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(body) };
             self.ready(Need::Open).await.ok()?;
+            let epoch = self.epoch_for(Need::Open);
+            let out = Outgoing { expects: Some(key.clone()), epoch, ..Outgoing::unanswered(body) };
             let mut exchange = self.remote.exchange(&out).await.ok()?;
             grant = exchange.grant;
             let answer = loop {

@@ -22,6 +22,7 @@ use super::pending::Cancelled;
 use super::progress::Progress;
 use super::sign_in::SIGN_IN_TOOL;
 use super::stdio::Line;
+use super::subscriptions::UNSUBSCRIBE;
 
 /// The first revision without `initialize` and sessions.
 pub(super) const STATELESS: &str = "2026-07-28";
@@ -143,6 +144,11 @@ impl Bridge {
             ticket,
             seat: Mutex::new(seat.cloned()),
         };
+        if method == UNSUBSCRIBE
+            && let Some(uri) = looked_at.uri()
+        {
+            self.subscriptions.ended(&uri);
+        }
         tracing::debug!(method, tool = request.tool, "request");
         let work = match method {
             "initialize" => {

@@ -90,14 +90,18 @@ impl Bridge {
         let mut tries = 0;
         let mut sessions = 0;
         let Item { body, need, mirrored, answers, then_stop } = item;
-        let out = Outgoing { mirrored, accepted_within: Some(self.accepted_within()), ..Outgoing::unanswered(body) };
+        let within = Some(self.accepted_within());
+        let mut out = Outgoing { mirrored, accepted_within: within, ..Outgoing::unanswered(body) };
         loop {
             let outcome = match self.ready(need).await {
                 // Asked only now: the session may have been replaced while the message waited.
                 Ok(()) if answers.as_ref().is_some_and(|key| !self.server_requests.is_wanted(key)) => {
                     return tracing::debug!("an answer was dropped: the session that asked is gone");
                 }
-                Ok(()) => self.post(&out).await,
+                Ok(()) => {
+                    out.epoch = self.epoch_for(need);
+                    self.post(&out).await
+                }
                 Err(failure) => Err(failure),
             };
             match outcome {

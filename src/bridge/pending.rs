@@ -91,9 +91,14 @@ impl Pending {
         requests.remove(key).map(|_| Answering(&self.count))
     }
 
-    /// Takes the right to answer on behalf of somebody else, and stops the work on it.
+    /// Takes the right to answer on behalf of somebody else, and stops the work on it. What the server does not have it
+    /// cannot answer: that is about an earlier request with the same id.
     pub fn answer_for(&self, key: &IdKey) -> Option<Answering<'_>> {
-        let entry = self.lock().remove(key)?;
+        let mut requests = self.lock();
+        if !requests.get(key)?.whereabouts.is_at_server() {
+            return None;
+        }
+        let entry = requests.remove(key)?;
         entry.stop.notify_one();
         Some(Answering(&self.count))
     }
@@ -164,6 +169,16 @@ mod tests {
         assert!(matches!(pending.cancel(&key(2)), Cancelled::Sent(_)));
         assert!(matches!(pending.cancel(&key(3)), Cancelled::Unknown));
         assert!(pending.answer(&key(2), &sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_the_server_does_not_have_it_cannot_answer_elsewhere() {
+        let pending = Pending::default();
+        let ticket = pending.add(key(1), false).expect("free");
+        assert!(pending.answer_for(&key(1)).is_none());
+        ticket.whereabouts.leave().await;
+        assert!(pending.answer_for(&key(1)).is_some());
+        assert!(pending.answer_for(&key(1)).is_none());
     }
 
     #[tokio::test]

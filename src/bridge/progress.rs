@@ -6,13 +6,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Duration;
 
-use super::Flag;
+use super::answering::InFlight;
 use super::stdio::Output;
+use super::{Bridge, Flag};
 
 /// How often a client is told that its request still waits.
 pub const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a request waits for its turn before its client is told: most are served sooner.
+const FIRST_TOLD: Duration = Duration::from_secs(1);
 
 /// Where the client wants to hear of a request's progress.
 #[derive(Debug)]
@@ -48,5 +53,25 @@ impl Progress {
     /// Says that the server limits the rate of calls.
     pub fn tell_throttled(&self, wait: Duration) {
         self.tell(&format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)));
+    }
+}
+
+impl Bridge {
+    /// Waits for a place among the requests that the server takes at once, and tells the request's progress token so.
+    pub(super) async fn place(&self, request: &InFlight) -> Option<SemaphorePermit<'_>> {
+        let place = self.places.acquire();
+        tokio::pin!(place);
+        let mut pause = FIRST_TOLD;
+        loop {
+            tokio::select! {
+                biased;
+                place = &mut place => return place.ok(),
+                () = tokio::time::sleep(pause), if request.progress.is_some() => {
+                    pause = TELL_EVERY;
+                    let text = "As many calls as the server takes are under way; this one waits for one of them to end.";
+                    request.progress.iter().for_each(|progress| progress.tell(text));
+                }
+            }
+        }
     }
 }

@@ -11,9 +11,10 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing};
 
 use super::Bridge;
+use super::connection::Need;
 
 const SUBSCRIBE: &str = "resources/subscribe";
-const UNSUBSCRIBE: &str = "resources/unsubscribe";
+pub(super) const UNSUBSCRIBE: &str = "resources/unsubscribe";
 const SET_LEVEL: &str = "logging/setLevel";
 
 /// The requests that the server has granted, in the order in which the client made them.
@@ -22,7 +23,7 @@ pub struct Subscriptions {
     kept: Mutex<Vec<Kept>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept {
     /// What a later request of the same kind replaces or ends: a resource, or the one log level.
     about: Option<String>,
@@ -51,6 +52,12 @@ impl Subscriptions {
         }
     }
 
+    /// The client wants to hear of this resource no more. It may meet a lost session with that: what it has ended is not
+    /// begun again behind its back.
+    pub fn ended(&self, uri: &str) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.about.as_deref() != Some(uri));
+    }
+
     /// The client begins anew.
     pub fn clear(&self) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -59,14 +66,21 @@ impl Subscriptions {
     fn all(&self) -> Vec<Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Whether nothing has ended or replaced it meanwhile.
+    fn holds(&self, one: &Kept) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(one)
+    }
 }
 
 impl Bridge {
     /// Asks a new session for what the client had in the one before. What the new one does not grant is missed, as it
     /// would be by a client that does not know that there was another session.
     pub(super) async fn restore_subscriptions(self: &Arc<Self>) {
-        for Kept { body, .. } in self.subscriptions.all() {
-            if let Err(failure) = self.ask_again(&body).await {
+        for kept in self.subscriptions.all() {
+            if self.subscriptions.holds(&kept)
+                && let Err(failure) = self.ask_again(&kept.body).await
+            {
                 let problem = failure.into_problem();
                 tracing::warn!(%problem, "a subscription of the lost session could not be restored");
             }
@@ -80,8 +94,9 @@ impl Bridge {
             (Ok(text), Ok(id)) => write::with_id(text, id),
             _ => return Ok(()),
         };
+        let epoch = self.epoch_for(Need::Open);
         let _place = self.places.acquire().await.ok();
-        let out = Outgoing { expects: Some(key.clone()), ..Outgoing::unanswered(body) };
+        let out = Outgoing { expects: Some(key.clone()), epoch, ..Outgoing::unanswered(body) };
         let mut exchange = self.remote.exchange(&out).await?;
         while let Some(message) = exchange.next().await? {
             if let Some(answer) = self.hear(message, Some(&key), None).await?.answer {

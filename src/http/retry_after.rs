@@ -26,17 +26,19 @@ pub fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// How long to wait before attempt `attempt` + 1 (the first attempt is 1), with `noise` in 0..=1 for jitter.
 ///
 /// What the server asks for is the least; a little is added so that many waiters do not all come at once. Without its
-/// word: exponential from 1 s with full jitter, at most 30 s.
+/// word: exponential from 1 s with full jitter, at most 30 s; "at once" is such a first time, because who takes it at its
+/// word has used up all attempts before anything could change.
 pub fn wait(asked: Option<Duration>, attempt: u32, noise: f64) -> Duration {
     const FIRST: Duration = Duration::from_secs(1);
     const LONGEST_UNASKED: Duration = Duration::from_secs(30);
     let noise = noise.clamp(0.0, 1.0);
     match asked {
-        Some(asked) => {
+        Some(asked) if !asked.is_zero() => {
             let asked = asked.min(LONGEST_WAIT);
             asked + asked.mul_f64(0.1 * noise).min(Duration::from_millis(500))
         }
-        None => {
+        at_once => {
+            let attempt = if at_once.is_some() { 1 } else { attempt };
             let ceiling = FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(LONGEST_UNASKED);
             ceiling.mul_f64(noise).max(Duration::from_millis(100))
         }
@@ -101,5 +103,6 @@ mod tests {
         assert_eq!(wait(None, 3, 1.0), Duration::from_secs(4));
         assert_eq!(wait(None, 60, 1.0), Duration::from_secs(30));
         assert_eq!(wait(None, 60, 0.0), Duration::from_millis(100));
+        assert_eq!(wait(Some(Duration::ZERO), 3, 1.0), Duration::from_secs(1));
     }
 }

@@ -26,6 +26,8 @@ pub struct Exchange {
     pub headers: HeaderMap,
     /// The interactive grant that it was sent under.
     pub grant: Option<u64>,
+    /// The epoch of the session that it was sent in.
+    pub epoch: u64,
     body: Body,
 }
 
@@ -146,17 +148,17 @@ impl Media {
 impl Exchange {
     /// An answer without a message: 202.
     pub fn accepted(headers: HeaderMap) -> Self {
-        Self { headers, grant: None, body: Body::Nothing }
+        Self { headers, grant: None, epoch: 0, body: Body::Nothing }
     }
 
     /// An answer that is one message.
     pub fn whole(headers: HeaderMap, message: Bytes) -> Self {
-        Self { headers, grant: None, body: Body::Whole(Some(message)) }
+        Self { headers, grant: None, epoch: 0, body: Body::Whole(Some(message)) }
     }
 
     /// An answer whose body is still to be read.
     pub fn unread(headers: HeaderMap, unread: Unread) -> Self {
-        Self { headers, grant: None, body: Body::Unread(Box::new(unread)) }
+        Self { headers, grant: None, epoch: 0, body: Body::Unread(Box::new(unread)) }
     }
 
     /// How long the body is that [`Exchange::next`] will read as a whole, as far as the server says; `None` when nothing
@@ -170,7 +172,7 @@ impl Exchange {
 
     /// An answer that is a stream.
     pub fn stream(headers: HeaderMap, stream: Stream) -> Self {
-        Self { headers, grant: None, body: Body::Stream(Box::new(stream)) }
+        Self { headers, grant: None, epoch: 0, body: Body::Stream(Box::new(stream)) }
     }
 
     /// The next whole message; `None` at the end.

@@ -24,6 +24,8 @@ pub struct Outgoing {
     pub meant: Arc<MeantFor>,
     /// Where it is, for whoever may take it back.
     pub whereabouts: Arc<Whereabouts>,
+    /// The session that it belongs to, by its epoch, where it belongs to one: it may wait here until that one is replaced.
+    pub epoch: Option<u64>,
     /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
     pub mirrored: Option<HeaderMap>,
     /// Whether it opens a stream that is silent by nature.
@@ -51,6 +53,7 @@ impl Outgoing {
             expects: None,
             meant: Arc::default(),
             whereabouts: Arc::default(),
+            epoch: None,
             mirrored: None,
             listens: false,
             accepted_within: None,

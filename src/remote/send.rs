@@ -107,7 +107,8 @@ impl Remote {
                     return Err(Problem::new(ProblemId::NewSignIn).into());
                 }
             }
-            let session = if out.mirrored.is_some() { Arc::default() } else { self.session_of(bearer.as_ref())? };
+            let session =
+                if out.mirrored.is_some() { Arc::default() } else { self.session_of(bearer.as_ref(), out.epoch)? };
             let mut message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
             if let Some(mirrored) = &out.mirrored {
                 message.headers_mut().extend(mirrored.clone());
@@ -170,6 +171,7 @@ impl Remote {
                     }
                     let mut exchange = self.accept(response, out);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
+                    exchange.epoch = session.epoch;
                     return Ok(exchange);
                 }
                 status => {
@@ -180,8 +182,9 @@ impl Remote {
                     }
                     let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body);
                     return Err(match status.as_u16() {
-                        // RFC 9110, 15.6: the server does not say whether it got as far as executing it.
-                        500 | 502..=504 => {
+                        // RFC 9110, 15.6: the server does not say whether it got as far as executing it; nor does what
+                        // stands before it, for which some use numbers from 520.
+                        500 | 502..=504 | 520..=530 => {
                             let wait = retry_after::asked_wait(response.headers(), self.clock.now());
                             let problem = match wait {
                                 Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),
@@ -205,16 +208,15 @@ impl Remote {
         }
     }
 
-    /// The session, unless another user's grant has opened it.
-    fn session_of(&self, bearer: Option<&Bearer>) -> Result<Arc<Session>, Failure> {
+    /// The session, unless another user's grant has opened it, or it is not (or no longer) the one that is meant.
+    fn session_of(&self, bearer: Option<&Bearer>, meant: Option<u64>) -> Result<Arc<Session>, Failure> {
         let session = self.session();
-        match (session.grant, bearer) {
-            (Some(opened), Some(now)) if opened != now.grant => {
-                let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
-                Err(Failure::SessionLost { epoch: session.epoch, otherwise })
-            }
-            _ => Ok(session),
+        let of_another = matches!((session.grant, bearer), (Some(opened), Some(now)) if opened != now.grant);
+        let epoch = meant.unwrap_or(session.epoch);
+        if of_another || epoch != session.epoch {
+            return Err(Failure::SessionLost { epoch, otherwise: Box::new(Problem::new(ProblemId::SessionLost)) });
         }
+        Ok(session)
     }
 
     /// Whether a 429 holds requests back at the moment.
@@ -268,16 +270,21 @@ impl Remote {
         Patience { idle, owed: Arc::clone(&self.owed) }
     }
 
-    /// Opens the standing stream, or takes up a broken one after `last_event_id`; `idle` bounds its silence. `None`: the
-    /// server offers none (405).
+    /// Opens the standing stream, or takes up a broken one after `last_event_id`; `idle` bounds its silence, and `epoch`
+    /// says of which session it is. `None`: the server offers none (405).
     ///
     /// # Errors
     /// A [`Failure`]; never one that starts a sign-in by itself.
-    pub async fn listen(&self, last_event_id: Option<&str>, idle: Option<Duration>) -> Result<Option<Stream>, Failure> {
+    pub async fn listen(
+        &self,
+        last_event_id: Option<&str>,
+        idle: Option<Duration>,
+        epoch: Option<u64>,
+    ) -> Result<Option<Stream>, Failure> {
         let mut renewals = 0;
         loop {
             let bearer = self.pass_gate(&Outgoing::unanswered(Bytes::new()), None).await?;
-            let session = self.session_of(bearer.as_ref())?;
+            let session = self.session_of(bearer.as_ref(), epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
             let mut response = self.execute(message, None).await?;
             let status = response.status();

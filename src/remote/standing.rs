@@ -71,7 +71,7 @@ impl<'a> Standing<'a> {
     }
 
     async fn open(&mut self) -> Result<(), Over> {
-        match self.remote.listen(self.last_event_id.as_deref(), None).await {
+        match self.remote.listen(self.last_event_id.as_deref(), None, None).await {
             Ok(Some(stream)) => {
                 self.stream = Some(stream);
                 self.was_open = true;
@@ -112,7 +112,8 @@ impl Remote {
     /// server gave no place to take it up at, or does not offer it.
     ///
     /// The wait is what the server asked for with `retry:`; a clean end is how servers make clients poll. A connection that
-    /// cannot be made or breaks is tried again until `end`.
+    /// cannot be made or breaks is tried again until `end`. In a session that replaces the stream's own there is nothing to
+    /// take up: its server would give another stream, on which the answer never comes.
     ///
     /// # Errors
     /// A [`Failure`] when the server cannot be asked. It is about asking: whether the request was executed is as unclear as
@@ -127,8 +128,12 @@ impl Remote {
                 _ => retry_after::wait(None, attempt, retry_after::noise()),
             };
             tokio::time::sleep(wait).await;
-            match self.listen(Some(id), Some(self.idle())).await {
-                Ok(Some(stream)) => return Ok(Some(Exchange::stream(broken.headers.clone(), stream.after(id, retry)))),
+            match self.listen(Some(id), Some(self.idle()), Some(broken.epoch)).await {
+                Ok(Some(stream)) => {
+                    let mut again = Exchange::stream(broken.headers.clone(), stream.after(id, retry));
+                    (again.grant, again.epoch) = (broken.grant, broken.epoch);
+                    return Ok(Some(again));
+                }
                 Ok(None) => return Ok(None),
                 Err(Failure::NotSent(problem) | Failure::Unclear { problem, .. }) if Instant::now() < end => {
                     tracing::debug!(%problem, "the stream could not be taken up yet");

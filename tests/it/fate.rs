@@ -175,3 +175,48 @@ fn an_answered_call_holds_no_place_although_its_stream_stays_open() {
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     gate.open();
 }
+
+#[test]
+fn calls_that_wait_while_their_session_is_replaced_are_sent_in_the_next_one() {
+    const WAITING: u64 = 20;
+    let setup = Setup::with_token(Config { get_stream: false, ..Config::default() });
+    let bridge = setup.open();
+    let losing = Gate::new();
+    setup.sandbox.fault(Fault::lose_sessions().holding(&losing).tool("list_model_records"));
+    setup.sandbox.fault(Fault::status(429).retry_after(Duration::from_secs(1)).tool(WRITE));
+    bridge.send(&call(0, "list_model_records", r#"{"MODEL":"Task"}"#));
+    assert!(losing.wait_arrivals(1, PATIENCE));
+    bridge.send(&call(1, WRITE, TASK));
+    setup.sandbox.wait_until(|c| c.mcp_status(429) == 1, PATIENCE).expect("the gate is closed");
+    bridge.wait_stderr("waiting as it asks");
+    for id in 2..=WAITING {
+        bridge.send(&call(id, WRITE, TASK));
+    }
+    // The private `initialize` has to wait with them, and some go before it.
+    losing.open();
+    for id in 0..=WAITING {
+        let answer = parse(&bridge.answer_to(&json!(id)));
+        assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{answer}");
+    }
+    assert_eq!(setup.sandbox.counters().tool(WRITE), WAITING);
+    let requests = setup.sandbox.requests();
+    let homeless = requests.iter().filter(|r| r.http_method == "POST" && r.header("mcp-session-id").is_none());
+    assert_eq!(homeless.count(), 2, "only `initialize` goes without a session");
+}
+
+#[test]
+fn a_stream_of_a_lost_session_is_not_taken_up_in_the_next_one() {
+    let setup = Setup::with_token(Config { sse_retry: Some(Duration::from_secs(1)), ..Config::default() });
+    let bridge = setup.open();
+    setup.sandbox.wait_until(|c| c.streams_open == 1, PATIENCE).expect("the standing stream is open");
+    setup.sandbox.fault(Fault::cut_after(1).tool(WRITE));
+    bridge.send(&call(1, WRITE, TASK));
+    setup.sandbox.wait_until(|c| c.tool(WRITE) == 1, PATIENCE).expect("it is executed");
+    setup.sandbox.lose_sessions();
+    bridge.call(2, "echo", "{}");
+    let answer = parse(&bridge.answer_to(&json!(1)));
+    assert!(answer.to_string().contains("check before"), "{answer}");
+    assert_eq!(posts(&setup, WRITE), 1);
+    let resumed = setup.sandbox.requests().iter().filter(|r| r.header("last-event-id").is_some()).count();
+    assert_eq!(resumed, 0, "another session has no such stream");
+}

@@ -29,6 +29,7 @@ fn a_read_whose_fate_is_unknown_is_repeated_under_another_id_and_answered_under_
         Fault::status_after_executing(503),
         Fault::status(502),
         Fault::status(500),
+        Fault::status(524),
     ] {
         let setup = Setup::with_token(Config::default());
         let bridge = with_tools(&setup);

@@ -103,6 +103,27 @@ fn no_more_calls_are_at_the_server_than_it_takes_and_the_others_go_in_order() {
 }
 
 #[test]
+fn a_call_that_waits_for_its_turn_tells_its_progress_token() {
+    let setup = Setup::with_token(Config::default());
+    let gate = Gate::new();
+    let held = RawReply::status(200).header("content-type", "application/json").wait(&gate);
+    setup.sandbox.on_method("vendor/held", held.bytes(r#"{"jsonrpc":"2.0","id":{id},"result":{}}"#));
+    let mut command = setup.command();
+    command.args(["--max-in-flight", "1"]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    bridge.send(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/held"}"#);
+    assert!(gate.wait_arrivals(1, PATIENCE));
+    bridge.send(r#"{"jsonrpc":"2.0","id":2,"method":"vendor/held","params":{"_meta":{"progressToken":"t"}}}"#);
+    let told = bridge.wait_line("its progress", |line| line.contains("notifications/progress"));
+    assert!(told.contains(r#""progressToken":"t""#) && told.contains("waits"), "{told}");
+    gate.open();
+    for id in 1..=2 {
+        bridge.answer_to(&json!(id));
+    }
+}
+
+#[test]
 fn a_thousand_calls_in_flight_get_a_thousand_answers() {
     let setup = Setup::with_token(Config::default());
     let bridge = setup.open();

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use planhat_sandbox::{Config, RawReply};
+use planhat_sandbox::{Config, Fault, RawReply};
 
 use crate::support::{PATIENCE, Setup, call};
 
@@ -47,6 +47,32 @@ fn subscriptions_and_the_log_level_are_restored_in_the_next_session() {
     assert_eq!(again[0].header("mcp-session-id"), level.header("mcp-session-id"));
     let (lines, _) = bridge.finish();
     assert!(lines.iter().all(|line| !line.contains("planhat-mcp/")), "the client hears nothing of it: {lines:?}");
+}
+
+#[test]
+fn what_the_client_ends_is_not_restored_although_the_session_was_lost_before_the_server_heard_of_it() {
+    let setup = Setup::with_token(Config { get_stream: false, ..Config::default() });
+    for method in ["resources/subscribe", "resources/unsubscribe"] {
+        setup.sandbox.on_method(method, RawReply::json(r#"{"jsonrpc":"2.0","id":{id},"result":{}}"#));
+    }
+    let bridge = setup.open();
+    let ask = |id: u32, method: &str, uri: &str| {
+        bridge
+            .ask(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"resources/{method}","params":{{"uri":"{uri}"}}}}"#))
+    };
+    ask(1, "subscribe", "file:///a");
+    ask(2, "subscribe", "file:///b");
+    setup.sandbox.fault(Fault::status(404).method("resources/unsubscribe"));
+    ask(3, "unsubscribe", "file:///a");
+    let restored = |uri: &'static str| {
+        move |r: &planhat_sandbox::Recorded| {
+            r.method().as_deref() == Some("resources/subscribe")
+                && r.text().contains(uri)
+                && r.id().is_some_and(|id| id.contains("planhat-mcp/"))
+        }
+    };
+    setup.sandbox.wait_request(restored("file:///b"), PATIENCE).expect("the other one is restored");
+    assert!(!setup.sandbox.requests().iter().any(restored("file:///a")));
 }
 
 #[test]

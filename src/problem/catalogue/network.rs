@@ -83,9 +83,9 @@ super::entries! {
         model "The server cannot be reached at the moment. Nothing was sent; try again later.";
     AnswerTooLarge = "answer-too-large", code REMOTE, exit REMOTE,
         what "An answer of [{host}|the server] is larger than the bound[ of {limit} bytes].",
-        cause "Much was asked for at once, or the address does not lead where it should.",
-        fix "Ask for less at a time, or raise the bound with --max-message-bytes. If even small calls fail, check --url.",
-        model "The server's answer was larger than the bound[ of {limit} bytes] and was not passed on. Ask for less at a time: filters, fewer fields, smaller pages.";
+        cause "Much was asked for at once, or the address does not lead where it should. The request itself was probably carried out.",
+        fix "If the request changes data, check before you repeat it. Ask for less at a time, or raise the bound with --max-message-bytes. If even small calls fail, check --url.",
+        model "The server's answer was larger than the bound[ of {limit} bytes] and was not passed on. The call was probably carried out; check before repeating a change. When reading, ask for less at a time: filters, fewer fields, smaller pages.";
     RedirectElsewhere = "redirect-elsewhere", code REMOTE, exit REMOTE,
         what "[{host}|The server] redirects to another address[, {location}], which was not followed.",
         cause "The endpoint has moved, or a network login page is in the way. Tokens are never sent to a host that was not asked for.",
