@@ -3,7 +3,7 @@
 use planhat_sandbox::{Config, Fault, RawReply};
 use serde_json::{Value, json};
 
-use crate::support::{Bridge, INITIALIZE, PATIENCE, STATIC_TOKEN, Setup, bare, call};
+use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, STATIC_TOKEN, Setup, bare, call};
 
 fn parse(line: &str) -> Value {
     serde_json::from_str(line).expect("every line of stdout is JSON")
@@ -43,6 +43,30 @@ fn each_kind_of_bad_line_gets_its_error_and_the_next_good_line_works() {
         let good = bridge.call(100 + n as u64, "echo", r#"{"still":"works"}"#);
         assert!(good["result"].is_object(), "after {shown}: {good}");
     }
+}
+
+#[test]
+fn an_initialized_without_an_initialize_holds_up_nothing() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    bridge.send(INITIALIZED);
+    let answer = parse(&bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#));
+    assert!(answer["error"].is_object(), "the server wants a session: {answer}");
+    bridge.open();
+    assert!(bridge.call(2, "echo", "{}")["result"].is_object());
+    assert!(bridge.finish().1.success());
+}
+
+#[test]
+fn an_initialize_that_overtakes_another_gets_the_servers_answer() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    let second = INITIALIZE.replacen("\"id\":0", "\"id\":1", 1);
+    bridge.send_bytes(format!("{INITIALIZE}\n{second}\n{INITIALIZED}\n").as_bytes());
+    assert!(parse(&bridge.answer_to(&json!(0)))["result"]["protocolVersion"].is_string());
+    let answer = parse(&bridge.answer_to(&json!(1)));
+    assert_eq!(answer["result"]["serverInfo"]["name"], "planhat-sandbox", "{answer}");
+    assert!(bridge.call(2, "echo", "{}")["result"].is_object());
 }
 
 #[test]
