@@ -19,7 +19,7 @@ use crate::store::Store;
 
 use super::args::LoginArgs;
 use super::grant::{Grant, in_words};
-use super::style::Style;
+use super::style::{Style, WIDTH};
 use super::{authorizer, block_on, terminal};
 
 /// Signs in.
@@ -140,12 +140,18 @@ impl LoginUi for Ui<'_> {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste, terminal::style()));
             }
             LoginEvent::BrowserNotOpened(problem) => {
-                terminal::say(&format!("{} Open the link yourself.\n", problem.what()));
+                terminal::say(&said(&format!("{} Open the link yourself.", problem.what())));
             }
-            LoginEvent::PasteRejected(problem) => terminal::say(&format!("{} {}\n", problem.what(), problem.fix())),
+            LoginEvent::PasteRejected(problem) => {
+                terminal::say(&said(&format!("{} {}", problem.what(), problem.fix())));
+            }
             LoginEvent::Answered => terminal::say("The answer is here; fetching the tokens.\n"),
         }
     }
+}
+
+fn said(text: &str) -> String {
+    format!("{}\n", wrap(text, 0, WIDTH))
 }
 
 /// What is about to happen, and where; on another device nobody is sent back.
