@@ -100,6 +100,31 @@ fn a_message_over_the_bound_is_refused_by_name_and_id_and_the_next_one_works() {
 }
 
 #[test]
+fn nothing_is_read_out_of_a_stream_after_an_event_over_the_bound() {
+    let setup = Setup::with_token(Config::default());
+    let mut command = setup.command();
+    command.args(["--max-message-bytes", "4096"]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let large = "y".repeat(5_000);
+    let first = r#"data: {"jsonrpc":"2.0","method":"notifications/odd"}"#;
+    let reply = RawReply::sse()
+        .bytes(format!("{first}\n\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{{id}},\"result\":\"{large}"))
+        .bytes("\ndata: {\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":\"what is left of it\"}\n\n");
+    setup.sandbox.on_method("vendor/large", reply);
+    bridge.send(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/large"}"#);
+    assert_eq!(parse(&bridge.next_line())["method"], "notifications/odd");
+    let answer = parse(&bridge.answer_to(&json!(1)));
+    assert_eq!(answer["error"]["data"]["problem"], "answer-too-large", "{answer}");
+
+    // A body without a length, that comes in one piece.
+    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{{id}},\"result\":\"{large}\"}}");
+    setup.sandbox.on_method("vendor/body", RawReply::json(body).bytes(" "));
+    let answer = parse(&bridge.ask(r#"{"jsonrpc":"2.0","id":2,"method":"vendor/body"}"#));
+    assert_eq!(answer["error"]["data"]["problem"], "answer-too-large", "{answer}");
+}
+
+#[test]
 fn an_id_that_is_in_flight_cannot_be_used_again_until_it_is_answered() {
     let setup = Setup::with_token(Config::default());
     let gate = planhat_sandbox::Gate::new();
