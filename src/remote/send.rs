@@ -19,9 +19,9 @@ use crate::http::{Gate, Http, NetError, host_of, retry_after};
 use crate::problem::{Problem, ProblemId};
 
 use super::answer::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
-use super::session::OwedAnswers;
 use super::outgoing::{Names, answer_in};
 use super::redirect::{redirect_target, refused_redirect, same_origin};
+use super::session::OwedAnswers;
 use super::{Failure, Outgoing, Session, request};
 
 /// How often a throttled request is sent again before its client is told.
