@@ -8,6 +8,8 @@
 //! [`step_up`] widens what was granted. [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
 //! [`pending`] let a sign-in live in a process of its own, which others [`join`], and whose page a person may also open by
 //! its link ([`by_link`]). [`memory`] keeps what the server answered with the sign-in that it answered to.
+//! [`sign_in`] decides when a sign-in may start by itself, [`known`] and [`renewal`] which token is the one to use. For the
+//! commands there are [`checkup`], [`profiles`] and [`reset`].
 
 use crate::http::NetError;
 use crate::problem::Problem;

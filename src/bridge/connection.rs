@@ -77,6 +77,13 @@ pub(super) struct Inner {
     attempt: Option<AbortHandle>,
 }
 
+impl Inner {
+    /// Whether this is the `initialize` that the session is opened for.
+    pub(super) fn is_for(&self, hello: &Arc<Hello>) -> bool {
+        self.hello.as_ref().is_some_and(|current| Arc::ptr_eq(current, hello))
+    }
+}
+
 impl Default for Connection {
     fn default() -> Self {
         Self {

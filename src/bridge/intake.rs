@@ -170,8 +170,11 @@ impl Bridge {
     fn take_notification(self: &Arc<Self>, body: &Bytes, method: &str, params: Option<&RawValue>) {
         let mut item = Item::new(body.clone(), self.connection.need());
         match method {
-            // The session takes it from there: it may not be open yet, and may be opened again.
-            "notifications/initialized" => return self.connection.client_initialized(body.clone()),
+            // The session takes it from there: it may not be open yet, and may be opened again. Without `initialize` there
+            // is no session that could wait for it.
+            "notifications/initialized" if item.need != Need::Nothing => {
+                return self.connection.client_initialized(body.clone());
+            }
             "notifications/cancelled" => {
                 let key = Params::of(params).ok().and_then(|params| IdKey::parse(params.request_id?));
                 match key.map(|key| self.pending.cancel(&key)) {

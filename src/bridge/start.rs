@@ -56,11 +56,15 @@ impl Bridge {
     }
 
     /// Answers in the server's place, unless its answer has come after all.
-    fn stand_in(&self, hello: &Hello, answered: &mut oneshot::Receiver<Bytes>) -> Option<Bytes> {
+    fn stand_in(&self, hello: &Arc<Hello>, answered: &mut oneshot::Receiver<Bytes>) -> Option<Bytes> {
         let remembered = remembered_hello(self, hello);
         let mut inner = self.connection.lock();
         if let Ok(answer) = answered.try_recv() {
             return Some(answer);
+        }
+        if !inner.is_for(hello) {
+            // The client has said `initialize` again, and the session is the later one's.
+            return Some(write::result(&hello.id, &hello.minimal_result(&self.settings)));
         }
         inner.waiting = None;
         inner.stood_in = true;

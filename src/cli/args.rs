@@ -192,6 +192,9 @@ pub struct Options {
     /// When a browser opens: auto (default), manual
     #[arg(long, global = true, value_name = "WHEN", help_heading = "Signing in")]
     sign_in: Option<String>,
+    /// How long a call waits for a sign-in (default: 50 s)
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Signing in")]
+    sign_in_wait: Option<String>,
     /// keychain (default), file or memory
     #[arg(long, global = true, value_name = "WHERE", help_heading = "Signing in")]
     token_store: Option<String>,
@@ -205,7 +208,6 @@ pub struct Options {
     /// Largest message (default: 67108864)
     #[arg(long, global = true, value_name = "N", help_heading = "Network")]
     max_message_bytes: Option<String>,
-
     /// Use IPv4 alone
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Network")]
     ipv4: Option<String>,
@@ -221,10 +223,6 @@ pub struct Options {
     /// Longest call (default: 3600 s)
     #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
     total_timeout: Option<String>,
-    /// How long a call waits for a sign-in (default: 50 s)
-    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
-    sign_in_wait: Option<String>,
-
     /// Calls at the server at once (Planhat: 50)
     #[arg(long, global = true, value_name = "N", help_heading = "Network")]
     max_in_flight: Option<String>,

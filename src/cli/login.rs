@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, Way, scope, spawn};
 use crate::clock;
-use crate::config::{Product, Settings};
+use crate::config::{Product, Settings, TokenStoreKind};
 use crate::logging;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::render::wrap;
@@ -19,7 +19,7 @@ use crate::store::Store;
 
 use super::args::LoginArgs;
 use super::grant::{Grant, in_words};
-use super::style::Style;
+use super::style::{Style, WIDTH};
 use super::{authorizer, block_on, terminal};
 
 /// Signs in.
@@ -140,12 +140,18 @@ impl LoginUi for Ui<'_> {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste, terminal::style()));
             }
             LoginEvent::BrowserNotOpened(problem) => {
-                terminal::say(&format!("{} Open the link yourself.\n", problem.what()));
+                terminal::say(&said(&format!("{} Open the link yourself.", problem.what())));
             }
-            LoginEvent::PasteRejected(problem) => terminal::say(&format!("{} {}\n", problem.what(), problem.fix())),
+            LoginEvent::PasteRejected(problem) => {
+                terminal::say(&said(&format!("{} {}", problem.what(), problem.fix())));
+            }
             LoginEvent::Answered => terminal::say("The answer is here; fetching the tokens.\n"),
         }
     }
+}
+
+fn said(text: &str) -> String {
+    format!("{}\n", wrap(text, 0, WIDTH))
 }
 
 /// What is about to happen, and where; on another device nobody is sent back.
@@ -255,7 +261,15 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
         let text = format!("The server granted less than was asked for, which was: {}.", printable(asked));
         out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, 80))));
     }
-    let again = format!("Your MCP client can use it now. `{}` shows this again.", settings.command("status"));
+    let again = match settings.token_store {
+        TokenStoreKind::Memory => {
+            "It works, and it ends with this command: what is kept in memory no MCP client sees; each signs in by itself."
+                .to_owned()
+        }
+        TokenStoreKind::Keychain | TokenStoreKind::File => {
+            format!("Your MCP client can use it now. `{}` shows this again.", settings.command("status"))
+        }
+    };
     out.push_str(&format!("{}\n", wrap(&again, 0, 80)));
     out
 }
@@ -332,6 +346,22 @@ mod tests {
         let shown = |scope: &str| done(&settings, &grant(scope), 0, Style::PLAIN);
         assert!(shown("read").contains("granted less than was asked for, which was: read write."), "{}", shown("read"));
         assert!(!shown("write read more").contains("less than"), "{}", shown("write read more"));
+    }
+
+    #[test]
+    fn a_sign_in_that_is_kept_in_memory_is_not_promised_to_clients() {
+        let mut settings = settings("https://mcp.example.com/mcp");
+        let grant = Grant {
+            client_id: None,
+            person: None,
+            scope: None,
+            expires_at: None,
+            renewable: false,
+            kept: String::new(),
+        };
+        assert!(done(&settings, &grant, 0, Style::PLAIN).contains("can use it now"));
+        settings.token_store = TokenStoreKind::Memory;
+        assert!(done(&settings, &grant, 0, Style::PLAIN).contains("ends with this command"));
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub fn is_interactive() -> bool {
 pub fn ask_secret(prompt: &str) -> io::Result<crate::secret::Secret> {
     let interactive = is_interactive();
     if interactive {
+        tell(echo::WARNING);
         tell(prompt);
     }
     let mut line = zeroize::Zeroizing::new(String::new());
@@ -88,6 +89,8 @@ fn write(mut to: impl Write, text: &str) {
 mod echo {
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+    pub const WARNING: &str = "";
+
     /// Turns the terminal's echo on again when it is dropped.
     pub struct Quiet(Termios);
 
@@ -107,9 +110,11 @@ mod echo {
     }
 }
 
-/// Elsewhere the line is seen while it is typed, as the prompt says.
+/// Elsewhere the line is seen while it is typed.
 #[cfg(not(unix))]
 mod echo {
+    pub const WARNING: &str = "What you type here is shown. ";
+
     pub fn off() -> Option<()> {
         None
     }

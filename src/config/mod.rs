@@ -3,6 +3,7 @@
 //! The layers, the first one wins: flags, environment, the user's file, what is built in for Planhat, defaults. A layer
 //! that an administrator distributes will stand between the user's file and what is built in.
 
+mod client_key;
 mod file;
 mod hosts;
 #[cfg(any(test, fuzzing))]
@@ -18,6 +19,7 @@ mod signing_in;
 #[cfg(test)]
 mod tests;
 
+pub use client_key::{KeyAlgorithm, KeySettings};
 pub use hosts::HostPattern;
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
 pub use paths::own_dir;

@@ -5,6 +5,7 @@ use url::Url;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
+use super::client_key::{KeyAlgorithm, KeySettings};
 use super::file::Given;
 use super::key::Key;
 use super::layers::Inputs;
@@ -12,7 +13,7 @@ use super::origin::Origin;
 use super::paths::expand;
 use super::resolve::{REDACTED, Report, bad_value_unseen, folder_of};
 use super::server;
-use super::settings::{CallbackHost, KeyAlgorithm, KeySettings, Settings, SignInPolicy};
+use super::settings::{CallbackHost, Settings, SignInPolicy};
 
 /// Reads all that has to do with signing in.
 pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>, inputs: &Inputs) -> Result<(), Problem> {

@@ -86,6 +86,8 @@ pub struct Stream {
     heard: bool,
     /// Whether the server has closed it.
     ended: bool,
+    /// Whether an event was over the bound: nothing after it can be told apart.
+    overflowed: bool,
 }
 
 /// How long silence is borne.
@@ -214,7 +216,18 @@ impl Stream {
     /// Reads `response` as events of at most `max` bytes.
     pub fn new(http: Http, url: Url, response: Response, max: usize, patience: Patience) -> Self {
         let decoder = Decoder::new(max);
-        Self { http, url, response, decoder, max, patience, resumed: false, heard: false, ended: false }
+        Self {
+            http,
+            url,
+            response,
+            decoder,
+            max,
+            patience,
+            resumed: false,
+            heard: false,
+            ended: false,
+            overflowed: false,
+        }
     }
 
     /// The next whole message; `None` when the server closed the stream.
@@ -226,6 +239,9 @@ impl Stream {
             if let Some(event) = self.decoder.next_event() {
                 return Ok(Some(event));
             }
+            if self.overflowed {
+                return Err(NetError::too_large(&self.url, self.max).into());
+            }
             let Some(piece) = self.patience.wait(self.response.chunk()).await else {
                 return Err(NetError::timed_out(&self.url, self.patience.idle.unwrap_or_default()).into());
             };
@@ -236,13 +252,8 @@ impl Stream {
                 }
                 Some(piece) => {
                     self.heard = true;
-                    if self.decoder.push(piece).is_err() {
-                        // What was complete before it is still delivered; then the stream is over.
-                        if let Some(event) = self.decoder.next_event() {
-                            return Ok(Some(event));
-                        }
-                        return Err(NetError::too_large(&self.url, self.max).into());
-                    }
+                    // What was complete before it is still delivered.
+                    self.overflowed = self.decoder.push(piece).is_err();
                 }
             }
         }
@@ -300,6 +311,9 @@ pub async fn read_whole(
         return Err(NetError::too_large(url, max));
     }
     let Some(first) = piece(http, url, response, patience).await? else { return Ok(Bytes::new()) };
+    if first.len() > max {
+        return Err(NetError::too_large(url, max));
+    }
     if first.len() as u64 == announced {
         return Ok(first); // the usual case: one piece, no copy
     }

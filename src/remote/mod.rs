@@ -9,6 +9,7 @@ pub mod answer;
 pub mod invariants;
 pub mod mirror;
 pub mod outgoing;
+mod redirect;
 pub mod request;
 pub mod send;
 pub mod session;

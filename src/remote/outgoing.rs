@@ -10,7 +10,7 @@ use tokio::time::Duration;
 
 use crate::auth::{AuthError, Authorizer, Bearer};
 use crate::http::{NetError, Step};
-use crate::message::IdKey;
+use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::Problem;
 
 /// One message on its way to the server.
@@ -199,6 +199,44 @@ impl From<AuthError> for Failure {
         match error {
             AuthError::SignInNeeded(problem) => Self::SignIn(problem),
             AuthError::NotNow(problem) | AuthError::Failed(problem) => Self::Explained(problem),
+        }
+    }
+}
+
+/// Whom a JSON-RPC answer names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// The request that was posted.
+    This,
+    /// Nobody: its id is `null` or absent.
+    Nobody,
+}
+
+/// The JSON-RPC answer to `out` that `body` is, if it is one.
+pub(super) fn answer_in(body: &[u8], out: &Outgoing) -> Option<Names> {
+    match peek(body) {
+        Ok(Peek::One(Kind::Response { id: None, .. })) => Some(Names::Nobody),
+        Ok(Peek::One(Kind::Response { id: Some((_, key)), .. })) if out.expects.as_ref() == Some(&key) => {
+            Some(Names::This)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_recognised_by_its_id_or_by_the_lack_of_one() {
+        let out = Outgoing { expects: Some(IdKey::Number("7".into())), ..Outgoing::unanswered(Bytes::new()) };
+        let named = br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}"#;
+        let nameless = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
+        let other = br#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"message":"no"}}"#;
+        assert_eq!(answer_in(named, &out), Some(Names::This));
+        assert_eq!(answer_in(nameless, &out), Some(Names::Nobody));
+        for not in [&other[..], br#"{"error":"nope"}"#, b"<html>", b""] {
+            assert_eq!(answer_in(not, &out), None);
         }
     }
 }

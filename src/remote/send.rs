@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::HeaderMap;
 use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Duration, Instant};
 use url::Url;
@@ -16,10 +16,11 @@ use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Gate, Http, NetError, host_of, retry_after};
-use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 
 use super::answer::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
+use super::outgoing::{Names, answer_in};
+use super::redirect::{redirect_target, refused_redirect, same_origin};
 use super::session::OwedAnswers;
 use super::{Failure, Outgoing, Session, request};
 
@@ -427,87 +428,6 @@ impl Remote {
         match Media::of(headers) {
             Media::Json => self.settings.limits.max_message_bytes,
             Media::Events | Media::Other => REFUSAL_BODY,
-        }
-    }
-}
-
-/// Whom a JSON-RPC answer names.
-#[derive(Debug, PartialEq, Eq)]
-enum Names {
-    /// The request that was posted.
-    This,
-    /// Nobody: its id is `null` or absent.
-    Nobody,
-}
-
-/// The JSON-RPC answer to `out` that `body` is, if it is one.
-fn answer_in(body: &[u8], out: &Outgoing) -> Option<Names> {
-    match peek(body) {
-        Ok(Peek::One(Kind::Response { id: None, .. })) => Some(Names::Nobody),
-        Ok(Peek::One(Kind::Response { id: Some((_, key)), .. })) if out.expects.as_ref() == Some(&key) => {
-            Some(Names::This)
-        }
-        _ => None,
-    }
-}
-
-/// Where a redirect that keeps the method points, or one that servers use for a missing slash.
-fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
-    if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
-        return None;
-    }
-    url.join(headers.get(LOCATION)?.to_str().ok()?).ok()
-}
-
-/// Why a redirect was not followed.
-fn refused_redirect(url: &Url, target: &Url) -> Problem {
-    let insecure = url.scheme() == "https" && target.scheme() == "http";
-    let id = if insecure { ProblemId::RedirectInsecure } else { ProblemId::RedirectElsewhere };
-    Problem::new(id).with("host", host_of(url)).with("location", target.origin().ascii_serialization())
-}
-
-fn same_origin(a: &Url, b: &Url) -> bool {
-    a.origin() == b.origin()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::IdKey;
-
-    #[test]
-    fn a_bearer_stays_within_the_origin_it_was_made_for() {
-        let at = |text: &str| Url::parse(text).expect("test URL");
-        assert!(same_origin(&at("https://a.example/mcp"), &at("https://a.example/mcp/")));
-        for other in ["http://a.example/mcp", "https://b.example/mcp", "https://a.example:8443/mcp"] {
-            assert!(!same_origin(&at("https://a.example/mcp"), &at(other)), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_redirect_to_plain_http_is_called_that() {
-        let at = |text: &str| Url::parse(text).expect("test URL");
-        let from = at("https://a.example/mcp");
-        for (to, id) in [
-            ("http://a.example/mcp", ProblemId::RedirectInsecure),
-            ("http://127.0.0.1/mcp", ProblemId::RedirectInsecure),
-            ("https://b.example/mcp", ProblemId::RedirectElsewhere),
-        ] {
-            assert!(!same_origin(&from, &at(to)), "{to}");
-            assert_eq!(refused_redirect(&from, &at(to)).id, id, "{to}");
-        }
-    }
-
-    #[test]
-    fn an_answer_is_recognised_by_its_id_or_by_the_lack_of_one() {
-        let out = Outgoing { expects: Some(IdKey::Number("7".into())), ..Outgoing::unanswered(Bytes::new()) };
-        let named = br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}"#;
-        let nameless = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
-        let other = br#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"message":"no"}}"#;
-        assert_eq!(answer_in(named, &out), Some(Names::This));
-        assert_eq!(answer_in(nameless, &out), Some(Names::Nobody));
-        for not in [&other[..], br#"{"error":"nope"}"#, b"<html>", b""] {
-            assert_eq!(answer_in(not, &out), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 use planhat_sandbox::{Config, Fault, RawReply};
 use serde_json::{Value, json};
 
-use crate::support::{Bridge, INITIALIZE, PATIENCE, STATIC_TOKEN, Setup, bare, call};
+use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, STATIC_TOKEN, Setup, bare, call};
 
 fn parse(line: &str) -> Value {
     serde_json::from_str(line).expect("every line of stdout is JSON")
@@ -46,6 +46,30 @@ fn each_kind_of_bad_line_gets_its_error_and_the_next_good_line_works() {
 }
 
 #[test]
+fn an_initialized_without_an_initialize_holds_up_nothing() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    bridge.send(INITIALIZED);
+    let answer = parse(&bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#));
+    assert!(answer["error"].is_object(), "the server wants a session: {answer}");
+    bridge.open();
+    assert!(bridge.call(2, "echo", "{}")["result"].is_object());
+    assert!(bridge.finish().1.success());
+}
+
+#[test]
+fn an_initialize_that_overtakes_another_gets_the_servers_answer() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    let second = INITIALIZE.replacen("\"id\":0", "\"id\":1", 1);
+    bridge.send_bytes(format!("{INITIALIZE}\n{second}\n{INITIALIZED}\n").as_bytes());
+    assert!(parse(&bridge.answer_to(&json!(0)))["result"]["protocolVersion"].is_string());
+    let answer = parse(&bridge.answer_to(&json!(1)));
+    assert_eq!(answer["result"]["serverInfo"]["name"], "planhat-sandbox", "{answer}");
+    assert!(bridge.call(2, "echo", "{}")["result"].is_object());
+}
+
+#[test]
 fn blank_lines_and_crlf_are_no_messages() {
     let setup = Setup::with_token(Config::default());
     let bridge = setup.open();
@@ -73,6 +97,31 @@ fn a_message_over_the_bound_is_refused_by_name_and_id_and_the_next_one_works() {
     assert_eq!(answer["result"]["isError"], true, "{answer}");
     assert!(bridge.call(3, "echo", "{}")["result"].is_object());
     assert_eq!(setup.sandbox.counters().tool("blob"), 1);
+}
+
+#[test]
+fn nothing_is_read_out_of_a_stream_after_an_event_over_the_bound() {
+    let setup = Setup::with_token(Config::default());
+    let mut command = setup.command();
+    command.args(["--max-message-bytes", "4096"]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let large = "y".repeat(5_000);
+    let first = r#"data: {"jsonrpc":"2.0","method":"notifications/odd"}"#;
+    let reply = RawReply::sse()
+        .bytes(format!("{first}\n\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{{id}},\"result\":\"{large}"))
+        .bytes("\ndata: {\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":\"what is left of it\"}\n\n");
+    setup.sandbox.on_method("vendor/large", reply);
+    bridge.send(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/large"}"#);
+    assert_eq!(parse(&bridge.next_line())["method"], "notifications/odd");
+    let answer = parse(&bridge.answer_to(&json!(1)));
+    assert_eq!(answer["error"]["data"]["problem"], "answer-too-large", "{answer}");
+
+    // A body without a length, that comes in one piece.
+    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{{id}},\"result\":\"{large}\"}}");
+    setup.sandbox.on_method("vendor/body", RawReply::json(body).bytes(" "));
+    let answer = parse(&bridge.ask(r#"{"jsonrpc":"2.0","id":2,"method":"vendor/body"}"#));
+    assert_eq!(answer["error"]["data"]["problem"], "answer-too-large", "{answer}");
 }
 
 #[test]

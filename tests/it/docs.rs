@@ -6,6 +6,9 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
 
+use clap::CommandFactory;
+use planhat_mcp::cli::Cli;
+use planhat_mcp::config::key::Key;
 use planhat_mcp::problem::catalogue::{AREAS, PLANHAT_PAGE_ERRORS};
 use planhat_mcp::problem::{Problem, ProblemId};
 
@@ -46,6 +49,24 @@ fn every_defence_in_the_security_table_names_tests_that_exist() {
         rows += 1;
     }
     assert!(rows > 30, "the test has found only {rows} rows: it no longer reads what it should");
+}
+
+#[test]
+fn the_readme_names_every_command_and_every_setting() {
+    let readme = include_str!("../../README.md");
+    let settings = readme.split("## Settings").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
+    for key in Key::ALL {
+        let name = key.info().flag.unwrap_or(key.info().variable);
+        assert!(settings.contains(&format!("`{name}`")), "{name} is not among the settings");
+    }
+    let command = Cli::command();
+    for sub in command.get_subcommands() {
+        assert!(readme.contains(&format!("| `planhat-mcp {}` |", sub.get_name())), "{}", sub.get_name());
+        for option in sub.get_arguments().filter(|option| !option.is_hide_set()) {
+            let option = format!("--{}", option.get_long().expect("no command has other arguments"));
+            assert!(readme.contains(&option), "{option} of {}", sub.get_name());
+        }
+    }
 }
 
 fn troubleshooting() -> String {
