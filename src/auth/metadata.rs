@@ -213,7 +213,7 @@ fn well_known(url: &Url, names: &[&str], path: &str, query: bool) -> Vec<Url> {
 
 /// Identical, save for the slash of an empty path: RFC 3986 (6.2.3) holds the two forms of an origin equal, they lead to
 /// the same metadata, and widespread servers list one form and issue as the other.
-fn same_issuer(asked: &str, found: &str) -> bool {
+pub fn same_issuer(asked: &str, found: &str) -> bool {
     let bare = |text: &str| -> Option<String> {
         let url = Url::parse(text).ok()?;
         let origin = url.origin().ascii_serialization();
