@@ -242,7 +242,7 @@ impl Authorizer {
         let grant = self.read_grant().await.ok().flatten();
         let revoked = match &grant {
             Some(grant) => self.revoke(grant).await,
-            None => Revoked::NotOffered,
+            None => Revoked::Nothing,
         };
         // Nothing secret stays behind; the next sign-in is given it again, or registers anew.
         let (mut removed, mut failed) = (false, None);

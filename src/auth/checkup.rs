@@ -85,7 +85,9 @@ impl Authorizer {
         let flow = if self.is_machine() { Flow::Client } else { Flow::Code };
         let challenge = self.learn_challenge().await;
         let mut asked = Vec::new();
-        let found = discovery::discover_by_steps(&self.http, &self.settings, &challenge, flow, &mut asked).await;
+        let home = self.home();
+        let (settings, home) = (&self.settings, home.as_deref());
+        let found = discovery::discover_by_steps(&self.http, settings, &challenge, flow, home, &mut asked).await;
         Way { asked, found: found.map_err(|error| self.explain(error.into())) }
     }
 

@@ -16,7 +16,7 @@ use super::token::unreached;
 use super::{AuthError, browser};
 use crate::config::{Product, Settings};
 use crate::http::{Bounds, Http, NamedBy, NetError};
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, printable};
 
 /// Documents of this kind are a few kilobytes.
 const BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(15) };
@@ -24,6 +24,8 @@ const BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_se
 const REDIRECTS: usize = 3;
 /// How many authorization servers of one resource are asked.
 const SERVERS: usize = 5;
+/// How long all of it may take: a server that names many places must not have somebody wait for each.
+const WHOLE: Duration = Duration::from_secs(90);
 
 /// Where and for what to sign in.
 #[derive(Debug, Clone)]
@@ -32,10 +34,23 @@ pub struct Discovered {
     pub resource: String,
     /// The authorization server.
     pub server: ServerMetadata,
+    /// How many the protected resource lists.
+    pub listed: usize,
     /// The scopes that the protected resource lists.
     pub resource_scopes: Option<Vec<String>>,
     /// Who has named all of this.
     pub named_by: NamedBy,
+}
+
+impl Discovered {
+    /// The authorization server in words, and that it was chosen where there are several.
+    pub fn chosen(&self) -> String {
+        let issuer = printable(&self.server.issuer);
+        match self.listed {
+            0 | 1 => issuer,
+            listed => format!("{issuer} (one of {listed} that the server names)"),
+        }
+    }
 }
 
 /// One place that was asked on the way, and what it said.
@@ -58,14 +73,16 @@ enum Probe<T> {
     Refused(Problem),
 }
 
-/// Finds the authorization server.
+/// Finds the authorization server; among several, the first that can be used, or `home`, the issuer that the client id
+/// belongs to.
 pub async fn discover(
     http: &Http,
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
+    home: Option<&str>,
 ) -> Result<Discovered, AuthError> {
-    discover_by_steps(http, settings, challenge, flow, &mut Vec::new()).await
+    discover_by_steps(http, settings, challenge, flow, home, &mut Vec::new()).await
 }
 
 /// The same, and each place that was asked.
@@ -74,6 +91,7 @@ pub async fn discover_by_steps(
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
+    home: Option<&str>,
     steps: &mut Vec<Asked>,
 ) -> Result<Discovered, AuthError> {
     let configured = settings.oauth.token_endpoint.as_ref().map(Url::to_string);
@@ -83,11 +101,16 @@ pub async fn discover_by_steps(
         return Ok(Discovered {
             resource: canonical(&settings.url),
             server,
+            listed: 0,
             resource_scopes: None,
             named_by: NamedBy::Insider,
         });
     }
-    let mut found = search(http, settings, challenge, flow, steps).await?;
+    let searched = tokio::time::timeout(WHOLE, search(http, settings, challenge, flow, home, steps)).await;
+    let mut found = searched.unwrap_or_else(|_| {
+        let last = steps.last().map_or(settings.url.as_str(), |asked| asked.place.as_str());
+        Err(AuthError::NotNow(Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", last)))
+    })?;
     if let Some(endpoint) = configured {
         found.server.token_endpoint = endpoint;
     }
@@ -99,6 +122,7 @@ async fn search(
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
+    home: Option<&str>,
     steps: &mut Vec<Asked>,
 ) -> Result<Discovered, AuthError> {
     let mut search = Search {
@@ -117,18 +141,24 @@ async fn search(
         Some(found) => (found.resource, found.authorization_servers, found.scopes_supported),
         None => (canonical(&settings.url), Vec::new(), None),
     };
-    let mut all: Vec<Sought<'_>> = issuers.iter().take(SERVERS).map(|issuer| Sought::Issuer(issuer)).collect();
+    // A client id that belongs to one of them is unknown to the others.
+    let home = issuers.iter().find(|issuer| home.is_some_and(|home| metadata::same_issuer(issuer, home)));
+    let mut all: Vec<Sought<'_>> = match home {
+        Some(home) => vec![Sought::Issuer(home)],
+        None => issuers.iter().take(SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
+    };
     if all.is_empty() {
         all.push(Sought::Origin(&origin));
     }
+    let listed = issuers.len();
     for sought in &all {
         if let Some(server) = search.server(*sought, flow).await {
-            if issuers.len() > 1 {
+            if listed > 1 {
                 let issuer = &server.issuer;
-                tracing::info!(%issuer, of = issuers.len(), "the first authorization server that can be used is chosen");
+                tracing::info!(%issuer, of = listed, "one of several authorization servers is chosen");
             }
             let named_by = search.named_by();
-            return Ok(Discovered { resource: identifier, server, resource_scopes, named_by });
+            return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by });
         }
     }
     if let Some(problem) = search.refused {
@@ -141,7 +171,7 @@ async fn search(
     // metadata is rather misconfigured than old.
     if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
         let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
-        return Ok(Discovered { resource: identifier, server, resource_scopes, named_by });
+        return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by });
     }
     Err(AuthError::Failed(
         Problem::new(ProblemId::NoAuthorizationServer).with("url", &settings.url).with("detail", search.last),

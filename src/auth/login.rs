@@ -52,7 +52,7 @@ pub struct LoginOptions {
 pub enum LoginEvent<'a> {
     /// It is known where to sign in.
     Found {
-        /// The authorization server.
+        /// The authorization server, and that it was chosen, in words.
         issuer: &'a str,
         /// The client that asks.
         client_id: &'a str,
@@ -254,14 +254,15 @@ impl Authorizer {
         self.store.check().await?;
         let challenge = self.learn_challenge().await;
         let flow = if options.device { Flow::Device } else { Flow::Code };
-        let found = discovery::discover(&self.http, &self.settings, &challenge, flow).await?;
+        let home = self.home();
+        let found = discovery::discover(&self.http, &self.settings, &challenge, flow, home.as_deref()).await?;
         let scope = scope::choose(&self.settings, &challenge, &found, flow);
         let asked = Asked { found, scope };
         let mut again = true;
         loop {
             let place = self.place(&asked.found, flow, deadline).await?;
             let client = place.client.clone();
-            ui.event(LoginEvent::Found { issuer: &asked.found.server.issuer, client_id: &client.id });
+            ui.event(LoginEvent::Found { issuer: &asked.found.chosen(), client_id: &client.id });
             let result = match flow {
                 Flow::Device => self.by_code(&asked, &client, ui).await,
                 Flow::Code | Flow::Client => self.by_browser(&asked, place, &mut options, deadline, ui, record).await,

@@ -40,7 +40,8 @@ impl Authorizer {
 
     async fn client_grant(&self) -> Result<Grant, AuthError> {
         let challenge = self.learn_challenge().await;
-        let found = discovery::discover(&self.http, &self.settings, &challenge, Flow::Client).await?;
+        let home = self.home();
+        let found = discovery::discover(&self.http, &self.settings, &challenge, Flow::Client, home.as_deref()).await?;
         let Some(client) = self.known_client(&found).await?.filter(|client| !client.is_registered()) else {
             return Err(AuthError::Failed(self.client_id_missing(&found)));
         };

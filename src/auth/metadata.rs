@@ -1,7 +1,7 @@
 //! The two documents of discovery and the rules that they must keep: protected resource metadata (RFC 9728) and
 //! authorization server metadata (RFC 8414, OpenID Connect Discovery).
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::browser;
@@ -13,7 +13,7 @@ pub struct ResourceMetadata {
     /// Its identifier, as it goes into `resource`.
     pub resource: String,
     /// Who gives out tokens for it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub authorization_servers: Vec<String>,
     /// The scopes that it knows.
     pub scopes_supported: Option<Vec<String>>,
@@ -43,10 +43,10 @@ pub struct ServerMetadata {
     /// What may be presented at the token endpoint.
     pub grant_types_supported: Option<Vec<String>>,
     /// Whether a client id may be the address of a document that describes the client.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub client_id_metadata_document_supported: bool,
     /// Whether its answers carry `iss` (RFC 9207, 3).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub authorization_response_iss_parameter_supported: bool,
 }
 
@@ -213,13 +213,18 @@ fn well_known(url: &Url, names: &[&str], path: &str, query: bool) -> Vec<Url> {
 
 /// Identical, save for the slash of an empty path: RFC 3986 (6.2.3) holds the two forms of an origin equal, they lead to
 /// the same metadata, and widespread servers list one form and issue as the other.
-fn same_issuer(asked: &str, found: &str) -> bool {
+pub fn same_issuer(asked: &str, found: &str) -> bool {
     let bare = |text: &str| -> Option<String> {
         let url = Url::parse(text).ok()?;
         let origin = url.origin().ascii_serialization();
         text.strip_suffix('/').is_some_and(|rest| rest == origin).then_some(origin)
     };
     asked == found || bare(asked).as_deref() == Some(found) || bare(found).as_deref() == Some(asked)
+}
+
+/// Some servers write `null` for what they do not have.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn refused(purpose: &'static str, why: &str) -> Problem {
@@ -288,6 +293,19 @@ mod tests {
         }
         let with_path = metadata(serde_json::json!({"issuer": "https://as.example/t"}));
         assert!(with_path.check(Sought::Issuer("https://as.example/t/"), &place, Flow::Code).is_err());
+    }
+
+    #[test]
+    fn what_a_document_calls_null_is_absent_and_no_reason_to_pass_it_over() {
+        let server = metadata(serde_json::json!({
+            "scopes_supported": null, "registration_endpoint": null, "client_id_metadata_document_supported": null,
+            "authorization_response_iss_parameter_supported": null,
+        }));
+        assert!(!server.client_id_metadata_document_supported);
+        assert!(!server.authorization_response_iss_parameter_supported);
+        let resource = r#"{"resource":"https://h","authorization_servers":null,"scopes_supported":null}"#;
+        let resource: ResourceMetadata = serde_json::from_str(resource).unwrap();
+        assert!(resource.authorization_servers.is_empty() && resource.scopes_supported.is_none());
     }
 
     #[test]

@@ -83,6 +83,8 @@ struct Stored {
     token_endpoint: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revocation_endpoint: Option<String>,
+    /// The stricter one where it was not noted yet.
+    #[serde(default = "public")]
     named_by: NamedBy,
     auth_method: AuthMethod,
     access_token: String,
@@ -95,6 +97,10 @@ struct Stored {
     scope: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     person: Option<String>,
+}
+
+fn public() -> NamedBy {
+    NamedBy::Public
 }
 
 impl Grant {
@@ -300,6 +306,15 @@ mod tests {
         assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
         assert_eq!(back.named_by, NamedBy::Public);
         assert!(!format!("{back:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_record_from_before_it_was_noted_who_named_its_endpoints_is_good_and_held_to_public_ones() {
+        let record = Grant { named_by: NamedBy::Insider, ..grant() }.to_record();
+        let mut record: serde_json::Value = serde_json::from_slice(record.expose()).unwrap();
+        assert_eq!(record.as_object_mut().unwrap().remove("named_by").unwrap(), "insider");
+        let back = Grant::from_record(&Secret::new(record.to_string().into_bytes())).unwrap();
+        assert_eq!((back.named_by, back.access_token), (NamedBy::Public, grant().access_token));
     }
 
     #[test]

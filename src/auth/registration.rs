@@ -34,9 +34,7 @@ impl Authorizer {
         let oauth = &self.settings.oauth;
         if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
             // A token endpoint that the user has named is where they want it to be used.
-            if oauth.token_endpoint.is_none() {
-                self.stays_with_its_issuer(&id, &found.server.issuer)?;
-            }
+            self.stays_with_its_issuer(&id, &found.server.issuer)?;
             let secret = client::secret(&self.settings, &self.store, &id).await?;
             return Ok(Some(Client { id, secret, key, method: None, origin: ClientOrigin::Given }));
         }
@@ -83,7 +81,7 @@ impl Authorizer {
 
     /// A client id and its secret are for the server that gave them out; one that names another now may be after them.
     fn stays_with_its_issuer(&self, client_id: &str, issuer: &str) -> Result<(), AuthError> {
-        match self.issuers().read::<BTreeMap<String, String>>().unwrap_or_default().remove(client_id) {
+        match self.home() {
             Some(known) if known != issuer => Err(AuthError::Failed(
                 Problem::new(ProblemId::IssuerMoved)
                     .with("client_id", client_id)
@@ -93,6 +91,13 @@ impl Authorizer {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The issuer that the configured client id was used with, where only that one may see it.
+    pub(super) fn home(&self) -> Option<String> {
+        let oauth = &self.settings.oauth;
+        let id = oauth.client_id.as_ref().filter(|_| oauth.token_endpoint.is_none())?;
+        self.issuers().read::<BTreeMap<String, String>>()?.remove(id)
     }
 
     /// Remembers the server at which a client that was given out has signed in.

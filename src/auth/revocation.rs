@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::authorizer::Authorizer;
 use super::form::{self, Sender};
-use super::record::Grant;
+use super::record::{Grant, GrantKind};
 use super::token;
 use crate::problem::{Problem, ProblemId};
 
@@ -16,8 +16,15 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub enum Revoked {
     /// The server has withdrawn it.
     Yes,
-    /// The server offers no way to do that, or there was nothing to withdraw.
-    NotOffered,
+    /// The server offers programs no way to do that; a person has one.
+    NotOffered {
+        /// The issuer that gave it.
+        issuer: String,
+    },
+    /// It was an access token that the user typed: whoever gave it out takes it back.
+    Typed,
+    /// There was nothing that could be withdrawn.
+    Nothing,
     /// It could not be withdrawn.
     Failed(Problem),
 }
@@ -25,7 +32,14 @@ pub enum Revoked {
 impl Authorizer {
     /// Withdraws the refresh token, and with it what came of it; or the access token where there is none.
     pub(super) async fn revoke(&self, grant: &Grant) -> Revoked {
-        let Some(endpoint) = &grant.revocation_endpoint else { return Revoked::NotOffered };
+        let Some(endpoint) = &grant.revocation_endpoint else {
+            return match grant.kind {
+                GrantKind::Person => Revoked::NotOffered { issuer: grant.issuer.clone() },
+                GrantKind::Static => Revoked::Typed,
+                // It lasts a while, and nobody has agreed to it.
+                GrantKind::Client => Revoked::Nothing,
+            };
+        };
         match tokio::time::timeout(WITHIN, self.revoke_at(endpoint, grant)).await {
             Ok(Ok(())) => Revoked::Yes,
             Ok(Err(problem)) => Revoked::Failed(problem),

@@ -79,6 +79,7 @@ mod tests {
         let found = Discovered {
             resource: "https://h/mcp".into(),
             server: metadata,
+            listed: 1,
             resource_scopes: listed.map(list),
             named_by: NamedBy::Insider,
         };

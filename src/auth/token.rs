@@ -57,6 +57,12 @@ pub enum Presented<'a> {
     Device(&'a Secret),
 }
 
+impl Presented<'_> {
+    fn is_refresh(&self) -> bool {
+        matches!(self, Presented::Refresh(_))
+    }
+}
+
 /// Where and as whom.
 #[derive(Debug)]
 pub struct Endpoint<'a> {
@@ -236,6 +242,11 @@ async fn attempt(
     };
     let seen = exchange.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match answer {
+        // It need not give one again (OpenID Connect Core, 12.2), and then only a person gets another.
+        Ok(token) if endpoint.id_token && token.extra_fields().id_token.is_none() && presented.is_refresh() => {
+            let problem = Problem::new(ProblemId::GrantExpired);
+            Err(Refusal::Spent(problem.with("detail", "with a renewal comes no new ID token")).into())
+        }
         Ok(token) => {
             issued(&token, method, endpoint.id_token).map_err(|why| unreadable(endpoint, seen.status, &why).into())
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::auth::{Revoked, profiles};
 use crate::config::Settings;
 use crate::problem::render::wrap;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, printable};
 use crate::store::Store;
 
 use super::args::LogoutArgs;
@@ -56,7 +56,6 @@ fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
 /// What was done, and what a program cannot do; `None`: nobody was signed in.
 pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     let name = settings.service_name();
-    let say = |text: &str| format!("{}\n", wrap(text, 0, WIDTH));
     let Some(revoked) = revoked else {
         return say(&format!("You were not signed in to {name} with the profile {}.", settings.profile));
     };
@@ -65,21 +64,48 @@ pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     if settings.oauth.client_id.is_some() {
         out.push_str(&say("So is its client secret, if one was stored; the next sign-in needs it again."));
     }
-    match revoked {
-        Revoked::Yes => out.push_str(&say("The server has withdrawn the access as well.")),
-        Revoked::Failed(problem) => {
-            out.push_str(&say(&format!("The server could not be told to withdraw the access. {}", problem.what())));
-        }
-        Revoked::NotOffered => {}
-    }
-    if settings.product.is_planhat() && *revoked != Revoked::Yes {
-        out.push_str(&say(
-            "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the application under \
-             \"Applications\" in your User Profile in Planhat; an admin may have to add that tab.",
-        ));
-    }
+    out.push_str(&at_the_server(settings, revoked));
     if settings.static_token.is_some() {
         out.push_str(&say("PLANHAT_MCP_TOKEN is still set, and is used as long as it is."));
     }
     out
+}
+
+/// What became of the access at the server, and where a person ends it if this program could not.
+pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
+    let planhat = settings.product.is_planhat();
+    let mut texts = Vec::new();
+    let issuer = match revoked {
+        Revoked::Yes => return say("The server has withdrawn the access as well."),
+        Revoked::Nothing => return String::new(),
+        Revoked::Typed if planhat => {
+            return say(
+                "The access token itself stays good until the Private App is deactivated in Planhat's App Center.",
+            );
+        }
+        Revoked::Typed => return say("The access token itself stays good until whoever gave it out withdraws it."),
+        Revoked::Failed(problem) => {
+            texts.push(format!("The server could not be told to withdraw the access. {}", problem.what()));
+            None
+        }
+        Revoked::NotOffered { issuer } => Some(printable(issuer)),
+    };
+    texts.push(if planhat {
+        "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the application under \
+         \"Applications\" in your User Profile in Planhat; an admin may have to add that tab."
+            .to_owned()
+    } else {
+        let lead = issuer.as_ref().map(|issuer| format!("{issuer} offers programs no way to withdraw the access itself. "));
+        let place = issuer.as_deref().unwrap_or("that server");
+        format!(
+            "{}To do it yourself, disconnect the application where your account at {place} lists those that have access, or ask \
+             an administrator there.",
+            lead.unwrap_or_default()
+        )
+    });
+    texts.iter().map(|text| say(text)).collect()
+}
+
+fn say(text: &str) -> String {
+    format!("{}\n", wrap(text, 0, WIDTH))
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::auth::Revoked;
 use crate::auth::reset::Removed;
 use crate::config::Settings;
 use crate::problem::render::wrap;
@@ -13,7 +12,7 @@ use crate::store::Store;
 
 use super::args::ResetArgs;
 use super::style::{Style, WIDTH};
-use super::{authorizer, block_on, grant, terminal};
+use super::{authorizer, block_on, grant, logout, terminal};
 
 /// Says what will be removed, asks, and removes it.
 pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem> {
@@ -60,13 +59,8 @@ pub fn done(settings: &Settings, removed: &Removed, style: Style) -> String {
         None => format!("Removed: {files}. There was no sign-in."),
     };
     let mut out = format!("\n{}\n", style.good(&text));
-    match &removed.revoked {
-        Some(Revoked::Yes) => out.push_str("The server has withdrawn the access as well.\n"),
-        Some(Revoked::Failed(problem)) => {
-            let text = format!("The server could not be told to withdraw the access. {}", problem.what());
-            out.push_str(&format!("{}\n", wrap(&text, 0, WIDTH)));
-        }
-        Some(Revoked::NotOffered) | None => {}
+    if let Some(revoked) = &removed.revoked {
+        out.push_str(&logout::at_the_server(settings, revoked));
     }
     if !removed.held.is_empty() {
         let names: Vec<String> = removed.held.iter().map(|path| name(path)).collect();

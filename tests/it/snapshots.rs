@@ -111,13 +111,18 @@ fn snapshots_of_status() {
 #[test]
 fn snapshots_of_logout_and_reset() {
     let planhat = settings(server::PRODUCTION_URL);
-    compare("logout", |_| logout::done(&planhat, Some(&Revoked::NotOffered)));
+    let not_offered = Revoked::NotOffered { issuer: "https://api.planhat.com".to_owned() };
+    compare("logout", |_| logout::done(&planhat, Some(&not_offered)));
+    let other = settings("https://mcp.example.com/mcp");
+    let elsewhere = Revoked::NotOffered { issuer: "https://login.example.com".to_owned() };
+    compare("logout-elsewhere", |_| logout::done(&other, Some(&elsewhere)));
+    compare("logout-token", |_| logout::done(&planhat, Some(&Revoked::Typed)));
     let problem = Problem::new(ProblemId::TokenEndpointUnavailable).with("status", 503);
     let failed = Revoked::Failed(problem);
-    compare("logout-offline", |_| logout::done(&settings("https://mcp.example.com/mcp"), Some(&failed)));
+    compare("logout-offline", |_| logout::done(&other, Some(&failed)));
     let folder = paths().state_dir;
     let files = ["planhat.generation", "planhat.profile.json", "planhat.token.lock"].map(|name| folder.join(name));
-    let removed = Removed { revoked: Some(Revoked::NotOffered), files: files.to_vec(), held: Vec::new() };
+    let removed = Removed { revoked: Some(not_offered.clone()), files: files.to_vec(), held: Vec::new() };
     compare("reset", |style| {
         reset::plan(&planhat, "in the keychain (Secret Service)", &files, style)
             + "Remove all this? [y/N] y\n"

@@ -31,6 +31,30 @@ async fn a_client_that_was_given_out_is_not_shown_to_another_issuer() {
 }
 
 #[tokio::test]
+async fn among_several_servers_the_one_that_the_client_id_belongs_to_is_chosen_and_said() {
+    let rig = Rig::new().await;
+    let other = Fake::start().await;
+    let list = |issuers: [&Fake; 2]| {
+        let issuers = issuers.map(|fake| format!("\"{}\"", fake.origin)).join(",");
+        let resource = format!(r#"{{"resource":"{}/mcp","authorization_servers":[{issuers}]}}"#, rig.fake.origin);
+        rig.fake.page("/.well-known/oauth-protected-resource/mcp", 200, resource);
+    };
+    list([&rig.fake, &other]);
+    let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    assert_eq!(result.unwrap().issuer, rig.fake.origin, "the first that can be used");
+    // Their order says nothing about whose client it is, nor does an outage.
+    list([&other, &rig.fake]);
+    let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    assert_eq!(result.unwrap().issuer, rig.fake.origin);
+    let found = rig.process().check_way().await.found.unwrap();
+    assert_eq!(found.chosen(), format!("{} (one of 2 that the server names)", rig.fake.origin));
+    rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
+    let problem = login(&rig.process(), |_| panic!("no page may be opened")).await.0.unwrap_err();
+    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
+    assert!(other.script().seen.is_empty());
+}
+
+#[tokio::test]
 async fn a_registration_is_used_at_the_server_that_gave_it_and_nowhere_else() {
     let rig = Rig::with(|settings| {
         settings.product = Product::Other;

@@ -86,3 +86,28 @@ async fn a_server_in_trouble_is_not_taken_for_one_without_metadata() {
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
     assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
 }
+
+#[tokio::test]
+async fn a_server_that_names_many_silent_places_is_not_waited_for_at_each_of_them() {
+    let rig = Rig::with(|settings| settings.product = Product::Other).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = silent.local_addr().unwrap();
+    let issuers = (0..5).map(|n| format!("\"http://{place}/{n}\"")).collect::<Vec<_>>().join(",");
+    let resource = format!(r#"{{"resource":"{}/mcp","authorization_servers":[{issuers}]}}"#, rig.fake.origin);
+    rig.fake.page("/.well-known/oauth-protected-resource/mcp", 200, resource);
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = silent.accept().await {
+            if held.is_empty() {
+                // From here on there is nothing but waiting.
+                tokio::time::pause();
+            }
+            held.push(stream);
+        }
+    });
+    let began = tokio::time::Instant::now();
+    let problem = rig.process().check_way().await.found.unwrap_err();
+    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
+    let took = began.elapsed().as_secs();
+    assert!((80..100).contains(&took), "{took} s for fifteen places");
+}

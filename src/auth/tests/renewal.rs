@@ -255,3 +255,22 @@ async fn a_sign_in_that_was_good_once_may_be_followed_by_another() {
     };
     assert!(matches!(error, AuthError::SignInNeeded(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_id_token_that_is_not_renewed_asks_for_a_sign_in_and_its_spent_refresh_token_is_not_shown_again() {
+    let rig = Rig::with(|settings| settings.oauth.id_token = true).await;
+    let first = r#"{"access_token":"a","token_type":"bearer","refresh_token":"r","id_token":"e30.e30.c2ln"}"#;
+    rig.fake.script().token_faults.push_back((200, first.into()));
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    assert_eq!(bearer.token.expose(), "e30.e30.c2ln");
+    // A provider need not give another one with a renewal, and may have rotated the refresh token all the same.
+    let renewed = r#"{"access_token":"b","token_type":"bearer","refresh_token":"s"}"#;
+    rig.fake.script().token_faults.push_back((200, renewed.into()));
+    for _ in 0..2 {
+        let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+        assert!(matches!(error, AuthError::SignInNeeded(_)), "{error:?}");
+    }
+    assert_eq!(rig.fake.token_requests().len(), 2, "one for the code, one for the renewal");
+    assert!(rig.stored().await.unwrap().refresh_token.is_none());
+}

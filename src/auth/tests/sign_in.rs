@@ -324,7 +324,7 @@ async fn a_secret_that_one_run_was_given_renews_in_runs_that_are_not() {
     let bearer = other.bearer().await.unwrap().unwrap();
     other.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
     // Signing out takes it along.
-    assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered));
+    assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered { issuer: rig.fake.origin.clone() }));
     assert!(rig.ring.store().read(&Accounts::client_secret(&rig.settings, "pk_test")).await.unwrap().is_none());
 }
 

@@ -127,7 +127,7 @@ async fn another_process_s_sign_in_and_sign_out_are_noticed() {
     waiting.wait_signed_in(Duration::from_secs(5)).await.unwrap();
     assert_eq!(waiting.bearer().await.unwrap().unwrap().token.expose(), "canary-access-1");
     assert!(matches!(*waiting.watch().borrow(), AuthState::SignedIn { .. }));
-    assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered));
+    assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered { issuer: rig.fake.origin.clone() }));
     assert!(other.bearer().await.unwrap().is_none());
     waiting.look_again().await.unwrap();
     assert!(waiting.bearer().await.unwrap().is_none());

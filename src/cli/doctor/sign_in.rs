@@ -56,8 +56,8 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
             return skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
         }
     };
-    let issuer = printable(&found.server.issuer);
-    rows.push(Row::ok("discovery", format!("the authorization server is {issuer}")).with_details(details));
+    let text = format!("the authorization server is {}", found.chosen());
+    rows.push(Row::ok("discovery", text).with_details(details));
     let identity = match auth.check_identity(&found).await {
         Ok(identity) => identity,
         Err(problem) => {
