@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
 
+use planhat_mcp::config::key::Key;
 use planhat_mcp::problem::catalogue::{AREAS, PLANHAT_PAGE_ERRORS};
 use planhat_mcp::problem::{Problem, ProblemId};
 
@@ -46,6 +47,17 @@ fn every_defence_in_the_security_table_names_tests_that_exist() {
         rows += 1;
     }
     assert!(rows > 30, "the test has found only {rows} rows: it no longer reads what it should");
+}
+
+#[test]
+fn the_readme_has_a_row_for_every_option_that_is_a_setting() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("README.md is there");
+    let first = |row: &str| row.split('|').nth(1).unwrap_or_default().to_owned();
+    let options: String = readme.lines().filter(|line| line.starts_with("| `--")).map(first).collect();
+    for flag in Key::ALL.iter().filter_map(|key| key.info().flag) {
+        assert!(options.contains(&format!("`{flag}`")), "{flag} has no row");
+    }
 }
 
 fn troubleshooting() -> String {
