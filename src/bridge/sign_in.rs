@@ -170,7 +170,8 @@ impl Bridge {
         self.wait_at_most(request, than, needed, self.settings.limits.call_wait).await
     }
 
-    async fn wait_at_most(
+    /// Waits for the sign-in that is under way, as long as this.
+    pub(super) async fn wait_at_most(
         &self,
         request: &InFlight,
         than: Option<u64>,
