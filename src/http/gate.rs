@@ -232,7 +232,7 @@ mod tests {
     fn the_files_of_gates_that_are_open_again_are_told_from_the_others() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let paths = paths(&directory);
-        assert_eq!(Gate::opened(&paths), [PathBuf::new(); 0]);
+        assert!(Gate::opened(&paths).is_empty());
         let url = server("https://a.example/");
         Gate::shared(&paths, &url, Some(1)).close_for(60 * SECOND, 60 * SECOND);
         Gate::shared(&paths, &url, Some(2)).close_for(Duration::ZERO, 600 * SECOND);
