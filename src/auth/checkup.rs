@@ -1,6 +1,5 @@
 //! What `doctor` asks of signing in: each step of its own, with nothing started, stored or changed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
@@ -24,7 +23,7 @@ const PAGE: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs
 
 /// The way to the authorization server.
 #[derive(Debug)]
-pub struct Way {
+pub struct Route {
     /// Each place that was asked, in order.
     pub asked: Vec<Asked>,
     /// What was found in the end.
@@ -81,14 +80,14 @@ impl Authorizer {
     }
 
     /// Looks for the authorization server, as a sign-in would.
-    pub async fn check_way(&self) -> Way {
+    pub async fn check_route(&self) -> Route {
         let flow = if self.is_machine() { Flow::Client } else { Flow::Code };
         let challenge = self.learn_challenge().await;
         let mut asked = Vec::new();
         let home = self.home();
         let (settings, home) = (&self.settings, home.as_deref());
         let found = discovery::discover_by_steps(&self.http, settings, &challenge, flow, home, &mut asked).await;
-        Way { asked, found: found.map_err(|error| self.explain(error.into())) }
+        Route { asked, found: found.map_err(|error| self.explain(error.into())) }
     }
 
     /// As whom a sign-in at this server would be made.
@@ -133,11 +132,6 @@ impl Authorizer {
     /// Whether records can be written to the store and read from it.
     pub async fn check_store(&self) -> Result<(), Problem> {
         self.store.check().await.map_err(|error| self.explain(error.into()))
-    }
-
-    /// The same authorizer's token, whether or not there is one; never starts a sign-in.
-    pub async fn has_token(self: &Arc<Self>) -> bool {
-        self.settings.static_token.is_some() || self.is_machine() || self.status().await.grant.is_some()
     }
 }
 

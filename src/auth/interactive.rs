@@ -80,8 +80,10 @@ impl Authorizer {
                 finished
             }
             None => {
-                if client.is_registered() {
-                    // A server that has forgotten the client tells only the person; then a new registration helps.
+                let in_use = self.read_grant().await.ok().flatten().is_some_and(|held| held.client_id == client.id);
+                if client.is_registered() && !in_use {
+                    // A server that has forgotten the client tells only the person; then a new registration helps. One that
+                    // a sign-in was given to is known, and needed to renew it.
                     dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
                 }
                 Err(self.timed_out(Some(&client)).into())

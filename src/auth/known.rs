@@ -14,7 +14,6 @@ use super::pending::{self, Spent};
 use super::record::Grant;
 use super::step_up::StepUps;
 use super::{AuthError, Bearer, profiles};
-use crate::hash::fnv1a;
 use crate::store::{LockError, ProcessLock};
 
 /// How often the generation number is looked at, at most.
@@ -276,7 +275,7 @@ impl Memory {
                 (self.serial, false)
             }
         };
-        let (token, signed_in_at, tag) = (grant.access_token.clone(), grant.signed_in_at, fnv1a(grant.id.as_bytes()));
+        let (token, signed_in_at, tag) = (grant.access_token.clone(), grant.signed_in_at, grant.tag());
         let bearer = Bearer { token, serial, grant: self.grants, signed_in_at, tag };
         Current { grant: Arc::new(grant), bearer, dead }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::client::AuthMethod;
 use super::discovery;
 use crate::config::Settings;
+use crate::hash::fnv1a;
 use crate::http::NamedBy;
 use crate::secret::Secret;
 use crate::store::StoreError;
@@ -120,6 +121,11 @@ impl Grant {
         self.id == other.id && self.renewals > other.renewals
     }
 
+    /// As [`super::Bearer::tag`].
+    pub fn tag(&self) -> u64 {
+        fnv1a(self.id.as_bytes())
+    }
+
     /// Whether it is what these settings ask for: another client or resource needs a sign-in of its own.
     pub fn fits(&self, settings: &Settings) -> bool {
         let same_client =
@@ -226,7 +232,7 @@ fn name(settings: &Settings, kind: &str, parts: &[&str]) -> String {
         key.push(0);
     }
     let profile: String = settings.profile.chars().take(64).collect();
-    format!("{profile} {kind} {:016x}", crate::hash::fnv1a(&key))
+    format!("{profile} {kind} {:016x}", fnv1a(&key))
 }
 
 /// A sign-in as it may be shown.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::authorizer::Authorizer;
 use super::revocation::Revoked;
+use crate::http::Gate;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;
 
@@ -20,10 +21,15 @@ pub struct Removed {
 
 impl Authorizer {
     /// The files in the state directory that a reset removes.
-    pub fn state_files(&self) -> Vec<PathBuf> {
+    pub async fn state_files(&self) -> Vec<PathBuf> {
         let mut files = self.files.all();
-        let gate = self.settings.paths.state_dir.join(format!("{}.gate", self.settings.profile));
-        files.extend(Some(gate).filter(|gate| gate.exists()));
+        // A gate is named after the grant, which the store knows; those of earlier grants have opened long ago.
+        let grant = self.read_grant().await.ok().flatten();
+        let (paths, url) = (&self.settings.paths, &self.settings.url);
+        let own = [None, grant.map(|grant| grant.tag())].map(|tag| Gate::file(paths, url, tag));
+        files.extend(own.into_iter().filter(|gate| gate.exists()).chain(Gate::opened(paths)));
+        files.sort();
+        files.dedup();
         files
     }
 
@@ -31,8 +37,13 @@ impl Authorizer {
     pub async fn reset(&self) -> Result<Removed, Problem> {
         // It would store tokens after all else is gone.
         self.stop_sign_in().await?;
+        // While the grant is still known; what signing out leaves behind is found after it.
+        let mut files = self.state_files().await;
         let mut removed = Removed { revoked: self.logout().await?, files: Vec::new(), held: Vec::new() };
-        for path in self.state_files() {
+        files.extend(self.state_files().await);
+        files.sort();
+        files.dedup();
+        for path in files.into_iter().filter(|path| path.exists()) {
             let lock = if path.extension().is_some_and(|end| end == "lock") {
                 match ProcessLock::try_acquire(&path)? {
                     Some(lock) => Some(lock),

@@ -133,6 +133,8 @@ impl Bridge {
         if let Err(problem) = self.auth.start_sign_in_by_link(reason) {
             return Meanwhile::Problem(problem);
         }
+        // For all of it: the client's own time-out runs on while it shows its question.
+        let until = Instant::now() + self.settings.limits.call_wait;
         let link = match self.link(request, than, needed).await {
             Ok(link) => link,
             Err(meanwhile) => return meanwhile,
@@ -145,11 +147,15 @@ impl Bridge {
         }
         let mut outcome = self.show_link(&link, than);
         let said = async { outcome.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) };
-        match self.while_waiting(request, "Waiting for the user to open the sign-in page.", said).await {
-            Some(Some(Said::Declined)) => Meanwhile::Problem(self.declined()),
-            Some(Some(Said::Nowhere(problem))) => Meanwhile::Problem(problem),
-            Some(_) => self.wait_for_sign_in(request, than, needed).await,
-            None => Meanwhile::Problem(needed.clone().with("link", link)),
+        let said = self.while_waiting(request, "Waiting for the user to open the sign-in page.", said);
+        match tokio::time::timeout_at(until, said).await {
+            Ok(Some(Some(Said::Declined))) => Meanwhile::Problem(self.declined()),
+            Ok(Some(Some(Said::Nowhere(problem)))) => Meanwhile::Problem(problem),
+            Ok(Some(_)) => {
+                self.wait_at_most(request, than, needed, until.saturating_duration_since(Instant::now())).await
+            }
+            // The question is taken back, the link is not.
+            Ok(None) | Err(_) => Meanwhile::Problem(needed.clone().with("link", link)),
         }
     }
 

@@ -103,9 +103,9 @@ impl Given {
         self.stands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client has something that no server has.
-    pub fn our_own(&self, method: &str) {
-        self.stands().insert(method.to_owned(), Stand::OurOwn);
+    /// The client has something that no server has; whether that is news.
+    pub fn our_own(&self, method: &str) -> bool {
+        !matches!(self.stands().insert(method.to_owned(), Stand::OurOwn), Some(Stand::OurOwn))
     }
 
     /// The client has an empty list.

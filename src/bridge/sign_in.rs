@@ -62,7 +62,13 @@ impl Bridge {
                 self.given.our_own(&request.method);
                 Meanwhile::Result(self.sign_in_tool_list())
             }
-            "tools/call" => self.sign_in_for(request, SignInReason::Call, None, &needed).await,
+            "tools/call" => {
+                let outcome = self.sign_in_for(request, SignInReason::Call, None, &needed).await;
+                if matches!(outcome, Meanwhile::Problem(_)) {
+                    self.offer_sign_in_tool(request).await;
+                }
+                outcome
+            }
             "ping" => Meanwhile::Result(json!({})),
             method => {
                 if let Some(line) = self.recall(request) {
@@ -164,7 +170,8 @@ impl Bridge {
         self.wait_at_most(request, than, needed, self.settings.limits.call_wait).await
     }
 
-    async fn wait_at_most(
+    /// Waits for the sign-in that is under way, as long as this.
+    pub(super) async fn wait_at_most(
         &self,
         request: &InFlight,
         than: Option<u64>,
@@ -237,6 +244,15 @@ impl Bridge {
             Meanwhile::Result(result) => self.answer_result(request, &result).await,
             Meanwhile::Line(line) => self.answer(request, line).await,
             Meanwhile::Problem(problem) => self.answer_problem(request, &problem).await,
+        }
+    }
+
+    /// A model that is told of the sign-in tool needs to find it: the client may have the server's own list, from when
+    /// somebody was signed in.
+    async fn offer_sign_in_tool(&self, request: &InFlight) {
+        let helps = self.settings.static_token.is_none() && !self.auth.needs_no_person();
+        if helps && request.revision.is_none() && self.given.our_own("tools/list") {
+            self.output.send(write::notification("notifications/tools/list_changed")).await;
         }
     }
 

@@ -19,7 +19,7 @@ pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED);
         let style = terminal::style();
-        terminal::say(&plan(&settings, &grant::kept(auth.backend()), &auth.state_files(), style));
+        terminal::say(&plan(&settings, &grant::kept(auth.backend()), &auth.state_files().await, style));
         if !how.yes && !terminal::confirm("Remove all this? [y/N] ") {
             let command = settings.command("reset");
             return Err(Problem::new(ProblemId::ConfirmationNeeded).with("command", command));

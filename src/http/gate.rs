@@ -57,10 +57,28 @@ impl Gate {
     /// A gate of this process, and of all others that use the same grant (`tag`) at the same server. (The default is one
     /// of this process alone.)
     pub fn shared(paths: &Paths, server: &Url, tag: Option<u64>) -> Self {
+        let file = Self::file(paths, server, tag);
+        Self { shared: Some(Shared { paths: paths.clone(), file }), ..Self::default() }
+    }
+
+    /// Where it is shared.
+    pub fn file(paths: &Paths, server: &Url, tag: Option<u64>) -> PathBuf {
         // The limit is the tenant's: it counts neither paths nor the profiles of this program.
         let whose = format!("{} {}", server.origin().ascii_serialization(), tag.unwrap_or_default());
-        let file = paths.state_dir.join(format!("{:016x}.gate", fnv1a(whose.as_bytes())));
-        Self { shared: Some(Shared { paths: paths.clone(), file }), ..Self::default() }
+        paths.state_dir.join(format!("{:016x}.gate", fnv1a(whose.as_bytes())))
+    }
+
+    /// The files of gates that are open again: nothing is lost with them, whosever they were.
+    pub fn opened(paths: &Paths) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(&paths.state_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_gate = |path: &PathBuf| path.extension().is_some_and(|end| end == "gate");
+        let is_open = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            times(&text).next().is_none_or(|until| until <= SystemTime::now())
+        };
+        let mut opened: Vec<PathBuf> = files.filter(|path| is_gate(path) && is_open(path)).collect();
+        opened.sort();
+        opened
     }
 
     /// Closes the gate for `wait` from now, because the server asked for `asked`; a later opening time that is already set
@@ -107,10 +125,7 @@ impl Gate {
             return;
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        let mut times = text.split_whitespace().map_while(|millis| {
-            let until = UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?))?;
-            until.duration_since(SystemTime::now()).ok()
-        });
+        let mut times = times(&text).map_while(|until| until.duration_since(SystemTime::now()).ok());
         // A clock that was wrong, or a file that somebody else wrote, must not close the gate for a year.
         if let Some(wait) = times.next() {
             state.close(wait.min(LONGEST_WAIT), times.next().unwrap_or(wait).max(wait));
@@ -137,6 +152,12 @@ impl State {
         self.asked_until = Some(self.asked_until.filter(|_| still.is_some()).map_or(asked, |before| before.max(asked)));
         longer
     }
+}
+
+/// The times that a gate's file holds, up to what is none.
+fn times(text: &str) -> impl Iterator<Item = SystemTime> {
+    let time = |millis: &str| UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?));
+    text.split_whitespace().map_while(time)
 }
 
 /// Others read it at any moment: never half of it.
@@ -205,6 +226,18 @@ mod tests {
         ] {
             assert_eq!(gate(url, tag).closed(), None, "{url} {tag:?}");
         }
+    }
+
+    #[test]
+    fn the_files_of_gates_that_are_open_again_are_told_from_the_others() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let paths = paths(&directory);
+        assert!(Gate::opened(&paths).is_empty());
+        let url = server("https://a.example/");
+        Gate::shared(&paths, &url, Some(1)).close_for(60 * SECOND, 60 * SECOND);
+        Gate::shared(&paths, &url, Some(2)).close_for(Duration::ZERO, 600 * SECOND);
+        std::fs::write(paths.state_dir.join("p.generation"), "1").expect("our own file");
+        assert_eq!(Gate::opened(&paths), [Gate::file(&paths, &url, Some(2))]);
     }
 
     #[test]

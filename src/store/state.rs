@@ -71,7 +71,7 @@ impl StateDir {
         let begin = format!("{}.", self.stem);
         let is_ours = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // The gate is named after the profile itself, so that another profile's may begin in the same way.
+            // A gate belongs to a grant and not to a profile, however its name begins.
             name.starts_with(&begin) && !begins_with_longer_stem(&name, begin.len()) && !name.ends_with(".gate")
         };
         entries(&self.dir).into_iter().filter(is_ours).collect()

@@ -166,6 +166,28 @@ fn a_question_that_nobody_needs_answered_any_more_is_taken_back() {
 }
 
 #[test]
+fn a_question_that_stays_open_holds_the_call_no_longer_than_a_call_may_wait() {
+    let setup = setup(Choice::Leave);
+    let mut command = setup.command();
+    command.args(["--sign-in-wait", "1"]);
+    let bridge = Bridge::start(command);
+    bridge.ask(&INITIALIZE.replace(r#""elicitation":{}"#, r#""elicitation":{"url":{}}"#));
+    bridge.send(INITIALIZED);
+    bridge.send(&call(1, "echo", "{}"));
+    let question = asked(&bridge);
+    let answer = parse(&bridge.answer_to(&json!(1)));
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let link = question["params"]["url"].as_str().expect("a link");
+    assert!(text(&answer).contains(link) && text(&answer).contains("call again"), "{answer}");
+    let line = bridge.wait_line("it is taken back", |line| line.contains("notifications/cancelled"));
+    assert_eq!(parse(&line)["params"]["requestId"], question["id"]);
+    // The link is still good.
+    walk(link, Choice::Allow).expect("the person signs in");
+    assert_eq!(text(&bridge.call(2, "echo", "{}")), "{}");
+    assert_eq!(opened(&setup), 0);
+}
+
+#[test]
 fn a_revision_without_links_gets_a_browser_whatever_the_client_says() {
     let setup = setup(Choice::Allow);
     let bridge = setup.bridge();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Place};
@@ -90,9 +91,18 @@ fn a_reset_asks_first_and_then_leaves_nothing_of_this_profile_alone() {
     assert!(text(&output).contains("acme.profile.json") && text(&output).contains("--yes"), "{}", text(&output));
     assert_eq!(status(&setup, "acme")["signed_in"], true, "nothing was removed");
 
+    for profile in ["acme", "zeta"] {
+        setup.sandbox.fault(Fault::status(429).retry_after(Duration::from_secs(60)));
+        run(&setup, &["doctor", "--profile", profile]);
+        setup.sandbox.clear_faults();
+    }
+    let gates = |files: &[String]| files.iter().filter(|name| name.ends_with(".gate")).count();
+    assert_eq!(gates(&state_files(&setup)), 2, "a rate limit is shared through a file, for each sign-in");
+
     let shown = succeeds(&setup, &["reset", "--profile", "acme", "--yes"]);
     assert!(shown.contains("Removed: the sign-in"), "{shown}");
     let left = state_files(&setup);
+    assert_eq!(gates(&left), 1, "{left:?}");
     assert!(!left.iter().any(|name| name.starts_with("acme.")), "{left:?}");
     assert!(left.iter().any(|name| name.starts_with("zeta.")), "{left:?}");
     assert_eq!(

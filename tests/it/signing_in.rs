@@ -6,7 +6,7 @@ use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{AnswerMode, Config, ExpiresIn, Fault, Place, ProtectedResource, TokenAuth};
 use serde_json::{Value, json};
 
-use crate::support::{INITIALIZED, PATIENCE, Setup, bare, call};
+use crate::support::{Bridge, INITIALIZED, PATIENCE, Setup, bare, call};
 
 #[test]
 fn the_first_list_signs_in_and_brings_the_real_tools() {
@@ -97,6 +97,29 @@ fn the_sign_in_tool_signs_in_and_the_client_is_told_that_the_list_has_changed() 
     let list = bridge.ask(r#"{"jsonrpc":"2.0","id":3,"method":"tools/list"}"#);
     assert!(list.contains("list_model_records") && !list.contains("planhat_sign_in"), "{list}");
     assert!(setup.sandbox.requests().iter().all(|r| !r.text().contains("planhat_sign_in")), "never forwarded");
+}
+
+#[test]
+fn a_model_that_is_told_of_the_sign_in_tool_finds_it_also_when_the_sign_in_ends_in_the_middle() {
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+    let mut command = setup.command();
+    assert!(command.arg("login").stdin(std::process::Stdio::null()).output().expect("it starts").status.success());
+    let mut command = setup.command();
+    command.args(["--sign-in", "manual"]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let list = || bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    assert!(!list().contains("planhat_sign_in"), "somebody is signed in");
+    setup.sandbox.revoke_grants();
+    let answer = bridge.call(2, "echo", "{}");
+    assert!(answer.to_string().contains("the tool planhat_sign_in starts it"), "{answer}");
+    let told = "notifications/tools/list_changed";
+    bridge.wait_line("list_changed", |line| line.contains(told));
+    assert!(list().contains("planhat_sign_in") && list().contains("list_model_records"), "the real ones stay");
+    bridge.call(3, "echo", "{}");
+    let (rest, _) = bridge.finish();
+    assert!(!rest.iter().any(|line| line.contains(told)), "told once: {rest:?}");
+    assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1, "that of the login");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
-use crate::auth::checkup::{Identity, PageSays, Way};
+use crate::auth::checkup::{Identity, PageSays, Route};
 use crate::auth::discovery::{Asked, Discovered};
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId, printable};
@@ -41,15 +41,15 @@ fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
 }
 
 async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut Vec<Row>) {
-    let way = match tokio::time::timeout(DISCOVERY, auth.check_way()).await {
-        Ok(way) => way,
+    let route = match tokio::time::timeout(DISCOVERY, auth.check_route()).await {
+        Ok(route) => route,
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", settings.service_name());
-            Way { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY.as_secs())) }
+            Route { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY.as_secs())) }
         }
     };
-    let details: Vec<String> = way.asked.iter().map(|asked| said(asked, &settings.url)).collect();
-    let found = match way.found {
+    let details: Vec<String> = route.asked.iter().map(|asked| said(asked, &settings.url)).collect();
+    let found = match route.found {
         Ok(found) => found,
         Err(problem) => {
             rows.push(Row::fail("discovery", problem).with_details(details));

@@ -15,7 +15,7 @@ super::entries! {
         what "You are not signed in[ to {service}], because the sign-in page was not to be opened.",
         cause "Your client asked whether to open it, and the answer was no.",
         fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
-        model "The user declined to sign in[ to {service}], so nothing was executed. Do not ask again by yourself. When the user wants to sign in, call the tool planhat_sign_in[, or show them this link: {link} ].";
+        model "The user declined to sign in[ to {service}], so nothing was executed. Do not ask again by yourself. When the user wants to sign in, call the tool planhat_sign_in, or ask them to run `[{command}|planhat-mcp login]` in a terminal[, or show them this link: {link} ].";
     PlanhatSignInTimedOut = "planhat-sign-in-timed-out", code SIGN_IN, exit SIGN_IN,
         what "The sign-in was not completed[ within {minutes} minutes].",
         cause "The browser tab was left or closed, or Planhat's page showed an error that it does not pass on to this program.",
@@ -30,17 +30,17 @@ super::entries! {
         what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].[ What went wrong: {detail}.]",
         cause "A tab that opens again and again would be a nuisance.",
         fix "When you are ready, run `[{command}|planhat-mcp login]` in a terminal[, or open this link: {link} ].",
-        model "The last sign-in did not succeed.[ {advice}.] Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in.[ Link: {link} .]";
+        model "The last sign-in did not succeed.[ {advice}.] Ask the user whether to try again; the tool planhat_sign_in starts a new sign-in, and so does `[{command}|planhat-mcp login]` in a terminal.[ Link: {link} .]";
     SignInManual = "sign-in-manual", code SIGN_IN, exit SIGN_IN,
         what "Somebody has to sign in[ to {service}], and no browser opens by itself.",
         cause "The setting sign_in is manual.",
         fix "Call the tool planhat_sign_in, or run `[{command}|planhat-mcp login]` in a terminal.",
-        model "The user has to sign in[ to {service}] first, and wants no browser to open by itself. Ask them whether to sign in now; the tool planhat_sign_in starts it. Then call again.";
+        model "The user has to sign in[ to {service}] first, and wants no browser to open by itself. Ask them whether to sign in now; the tool planhat_sign_in starts it, and so does `[{command}|planhat-mcp login]` in a terminal. Then call again.";
     SignInStopped = "sign-in-stopped", code SIGN_IN, exit SIGN_IN,
         what "The sign-in was given up before it was complete.",
         cause "Somebody signed out, or started over in another window.",
         fix "Complete the newest sign-in, or run `[{command}|planhat-mcp login]` in a terminal.",
-        model "The user gave the sign-in up, or started over elsewhere. Ask them whether to sign in; the tool planhat_sign_in starts it.";
+        model "The user gave the sign-in up, or started over elsewhere. Ask them whether to sign in; the tool planhat_sign_in starts it, and so does `[{command}|planhat-mcp login]` in a terminal.";
     AccessDenied = "access-denied", code SIGN_IN, exit SIGN_IN,
         what "Access was not granted.[ The server said: {error_description}.]",
         cause "Somebody chose to cancel on the consent page, or the server does not allow this user to use the app.",
