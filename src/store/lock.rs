@@ -53,12 +53,16 @@ pub enum LockError {
 impl ProcessLock {
     /// Waits for the lock, at most `within`.
     pub async fn acquire(path: &Path, purpose: &'static str, within: Duration) -> Result<Self, LockError> {
-        let file = open(path)?;
+        let mut file = open(path)?;
         let deadline = Instant::now() + within;
         let mut pause = Duration::from_millis(5);
         loop {
             if try_lock(&file, path)? {
-                return Ok(Self { _file: file });
+                if is_at(&file, path) {
+                    return Ok(Self { _file: file });
+                }
+                file = open(path)?;
+                continue;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -71,8 +75,15 @@ impl ProcessLock {
 
     /// The lock, when nobody has it now.
     pub fn try_acquire(path: &Path) -> Result<Option<Self>, LockError> {
-        let file = open(path)?;
-        Ok(try_lock(&file, path)?.then_some(Self { _file: file }))
+        loop {
+            let file = open(path)?;
+            if !try_lock(&file, path)? {
+                return Ok(None);
+            }
+            if is_at(&file, path) {
+                return Ok(Some(Self { _file: file }));
+            }
+        }
     }
 }
 
@@ -124,6 +135,21 @@ fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
     }
 }
 
+/// Whether the path still leads to this file: `reset` removes lock files, and a lock on a file that nobody else can open
+/// keeps nobody out.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let at = |found: io::Result<std::fs::Metadata>| found.ok().map(|found| (found.dev(), found.ino()));
+    at(file.metadata()).is_some_and(|own| at(std::fs::metadata(path)) == Some(own))
+}
+
+/// Windows removes no file that is open.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
 fn unusable(path: &Path, error: &io::Error) -> LockError {
     LockError::Unusable { path: path.to_owned(), detail: error.to_string() }
 }
@@ -146,6 +172,22 @@ mod tests {
         drop(held);
         assert!(!ProcessLock::is_held(&path).unwrap());
         assert!(ProcessLock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn one_who_waits_for_a_lock_whose_file_is_removed_meanwhile_gets_the_one_that_keeps_others_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let held = ProcessLock::try_acquire(&path).unwrap().unwrap();
+        let (waiting, ()) = tokio::join!(ProcessLock::acquire(&path, "a test", Duration::from_secs(60)), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            std::fs::remove_file(&path).unwrap();
+            drop(held);
+        });
+        let waiting = waiting.unwrap();
+        assert!(ProcessLock::try_acquire(&path).unwrap().is_none());
+        drop(waiting);
     }
 
     #[test]

@@ -5,7 +5,8 @@ else, and beside direct calls, in the same run: the promised ratios must hold.
     bench.py LAB      the lab's folder, which is copied and not written to
 
 One measure that misses its ratio is measured once more; a miss by more than the tolerance then fails, a smaller one is
-told, because other work on the machine can cause it.
+told, because other work on the machine can cause it. What stands beside `floor` and direct calls is told for
+docs/performance.md, and fails only when it is far off.
 """
 
 import json
@@ -41,7 +42,7 @@ LEAST = [
 ]
 # How the tenant answers, and who is measured then.
 RUNS = [("json", ["mcp-remote", "floor"]), ("sse", ["floor"])]
-TOLERANCE = 1.2
+TOLERANCE, BESIDE_THE_LEAST = 1.2, 2.5
 ROUNDS = ["--rounds", "3", "--cold", "4"]
 
 
@@ -81,6 +82,11 @@ def measure(work, environment, mode, others):
     return rows
 
 
+def tolerance(words):
+    """By how much a row may miss its ratio."""
+    return TOLERANCE if words.endswith("mcp-remote") else BESIDE_THE_LEAST
+
+
 def main():
     """Measures, and once more what has missed a ratio."""
     expect(len(sys.argv) == 2, __doc__)
@@ -97,7 +103,7 @@ def main():
                 if all(missed <= 1 for *_, missed in rows):
                     break
                 print("once more" if attempt == 1 else "missed twice", flush=True)
-            clear += [words for words, _, _, missed in rows if missed > TOLERANCE]
+            clear += [words for words, _, _, missed in rows if missed > tolerance(words)]
     expect(not clear, f"missed clearly, twice: {', '.join(clear)}")
 
 
