@@ -126,8 +126,12 @@ impl Http {
     /// Who has given this answer, read off the connection that brought it: another look-up could say something else. What
     /// lies behind a proxy is outside, or the proxy would not be needed.
     pub fn namer(&self, response: &reqwest::Response) -> NamedBy {
-        match response.remote_addr() {
-            Some(address) if self.proxy_for(response.url()).is_none() => self.inner.guard.namer(address.ip()),
+        self.namer_at(response.url(), response.remote_addr().map(|address| address.ip()))
+    }
+
+    fn namer_at(&self, url: &Url, address: Option<IpAddr>) -> NamedBy {
+        match address {
+            Some(address) if self.proxy_for(url).is_none() => self.inner.guard.namer(address),
             _ => NamedBy::Public,
         }
     }
@@ -326,6 +330,18 @@ mod tests {
         let local = Url::parse("http://127.0.0.1/token").unwrap();
         assert_eq!(http.client(&local).unwrap_err().id, ProblemId::InwardAddress);
         assert!(http.named_by(NamedBy::Insider).client(&local).is_ok());
+    }
+
+    #[test]
+    fn what_lies_behind_a_proxy_is_outside_although_the_proxy_itself_is_inside() {
+        let url = Url::parse("https://mcp.example.com/mcp").unwrap();
+        let (inside, proxy) = (Some("10.0.0.8".parse().unwrap()), Some("http://10.0.0.8:3128".into()));
+        let through = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() });
+        assert_eq!(through.namer_at(&url, inside), NamedBy::Public);
+        // Plain http goes to no proxy, so it is the server that was met there.
+        let local = Url::parse("http://localhost/mcp").unwrap();
+        assert_eq!(through.namer_at(&local, inside), NamedBy::Insider);
+        assert_eq!(through.namer_at(&local, None), NamedBy::Public, "nobody knows where that was");
     }
 
     #[test]

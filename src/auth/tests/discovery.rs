@@ -111,3 +111,21 @@ async fn a_server_that_names_many_silent_places_is_not_waited_for_at_each_of_the
     let took = began.elapsed().as_secs();
     assert!((80..100).contains(&took), "{took} s for fifteen places");
 }
+
+#[tokio::test]
+async fn a_client_without_a_person_stays_with_the_server_that_took_it_first() {
+    let rig = Rig::with(|settings| {
+        settings.product = Product::Other;
+        settings.oauth.client_credentials = true;
+        settings.oauth.client_secret = Some("canary".into());
+    })
+    .await;
+    let process = rig.process();
+    let bearer = process.unauthorized(None, Challenge::default()).await.unwrap();
+    let other = Fake::start().await;
+    let named = format!(r#"{{"resource":"{}/mcp","authorization_servers":["{}"]}}"#, rig.fake.origin, other.origin);
+    rig.fake.page("/.well-known/oauth-protected-resource/mcp", 200, named);
+    let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+    assert_eq!(error.problem().id, ProblemId::IssuerMoved);
+    assert!(other.token_requests().is_empty(), "the secret was shown");
+}

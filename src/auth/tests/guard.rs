@@ -182,3 +182,22 @@ async fn a_server_that_said_nothing_by_a_401_is_known_by_its_metadata() {
         crate::auth::discovery::discover(&http, &rig.settings, &Challenge::default(), metadata::Flow::Code, None).await;
     assert_eq!(found.unwrap_err().problem().id, ProblemId::InwardAddress);
 }
+
+#[tokio::test]
+async fn a_client_without_a_person_shows_its_secret_to_nobody_inside() {
+    let rig = Rig::with(|settings| {
+        settings.product = Product::Other;
+        settings.oauth.client_credentials = true;
+        settings.oauth.client_secret = Some("canary".into());
+    })
+    .await;
+    let port = Url::parse(&rig.fake.origin).unwrap().port().unwrap();
+    let inner = Fake::start_at(&format!("{INSIDE}:{port}")).await;
+    let metadata = metadata(&rig.fake, "token_endpoint", format!("http://localhost:{port}/token"));
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata);
+    let process = rig.process_on(internet(&[INSIDE], ""));
+    let problem = process.login(LoginOptions::default(), &mut Silent).await.unwrap_err();
+    assert_eq!(problem.id, ProblemId::InwardAddress);
+    assert!(inner.script().seen.is_empty(), "{:?}", inner.script().seen);
+    rig.process_on(internet(&["127.0.0.1"], "")).login(LoginOptions::default(), &mut Silent).await.unwrap();
+}
