@@ -43,6 +43,6 @@ impl Drop for Collector {
         array.push(b'[');
         array.extend_from_slice(&answers.join(&b','));
         array.push(b']');
-        self.output.push(Bytes::from(array));
+        self.output.push_counted(Bytes::from(array));
     }
 }

@@ -215,6 +215,19 @@ impl Output {
         let _ = self.lines.send(Item::Line(line, 0));
     }
 
+    /// Writes a line that cannot wait at once, and takes what room there is for it, so that whoever waits for room waits
+    /// for this line too.
+    pub fn push_counted(&self, line: Bytes) {
+        let wanted = line.len().min(OUTPUT_ROOM).min(self.room.available_permits());
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        // Room that somebody else took in between is not missed: the line is then counted as nothing.
+        let taken = self.room.try_acquire_many(wanted).map_or(0, |permit| {
+            permit.forget();
+            wanted
+        });
+        let _ = self.lines.send(Item::Line(line, taken));
+    }
+
     /// Nothing more comes from anybody; what was sent before is still written.
     pub fn finish(&self) {
         let _ = self.lines.send(Item::End);
@@ -407,5 +420,22 @@ mod tests {
         output.closed().await;
         output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
         output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
+    }
+
+    #[tokio::test]
+    async fn a_counted_line_takes_what_room_there_is_and_waits_for_none() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let line = Bytes::from(vec![b' '; OUTPUT_ROOM - 1]);
+        output.push_counted(line.clone());
+        assert_eq!(output.room.available_permits(), 1, "nobody reads, so nothing is written out");
+        output.push_counted(line);
+        assert_eq!(output.room.available_permits(), 0);
+        output.finish();
+        let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        written.wait().await;
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM, "what is written takes no room");
+        drop(output);
+        reading.join().expect("no panic").expect("readable");
     }
 }
