@@ -16,7 +16,7 @@ use planhat_mcp::problem::{Problem, ProblemId};
 fn tests_below(folders: &[&str]) -> HashSet<String> {
     let mut names = HashSet::new();
     for folder in folders {
-        for file in crate::layout::rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
+        for file in crate::layout::source::rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
             let text = std::fs::read_to_string(&file).expect("readable");
             for (at, _) in text.match_indices("test") {
                 let attribute = text[..at].ends_with("#[") || text[..at].ends_with("#[tokio::");
@@ -110,7 +110,7 @@ fn troubleshooting_is_what_the_catalogue_says() {
 fn every_problem_of_the_catalogue_is_raised_somewhere() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut text = String::new();
-    for file in crate::layout::rust_files(&source) {
+    for file in crate::layout::source::rust_files(&source) {
         if !file.starts_with(source.join("problem")) {
             let whole = std::fs::read_to_string(&file).expect("readable");
             // What only a test raises is met by nobody.
