@@ -12,7 +12,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use planhat_mcp::bridge::stdio::{Line, read_lines};
 use planhat_mcp::message::peek::Params;
 use planhat_mcp::message::{Kind, Peek, peek};
-use planhat_mcp::remote::mirror::Mirrors;
+use planhat_mcp::remote::mcp_headers::Mirrors;
 use planhat_mcp::remote::sse::Decoder;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":12,"method":"tools/call","params":{"name":"get_model_record","arguments":{"MODEL":"Company","OBJECT_ID":"5f1a2b3c4d5e6f7a8b9c0d1e"},"_meta":{"progressToken":12}}}"#;

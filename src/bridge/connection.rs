@@ -16,8 +16,8 @@ use tokio::task::AbortHandle;
 
 use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
+use crate::remote::listen_stream::{Over, Standing};
 use crate::remote::request::SESSION_ID;
-use crate::remote::standing::{Over, Standing};
 use crate::remote::{Failure, Outgoing, Session};
 
 use super::Bridge;

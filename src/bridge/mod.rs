@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::remote::Remote;
-use crate::remote::mirror::Mirrors;
+use crate::remote::mcp_headers::Mirrors;
 
 pub mod answering;
 pub mod batch;

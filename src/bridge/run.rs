@@ -12,7 +12,7 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
 use crate::remote::Remote;
-use crate::remote::mirror::Mirrors;
+use crate::remote::mcp_headers::Mirrors;
 
 use super::connection::Connection;
 use super::conversation::Conversation;

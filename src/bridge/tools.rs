@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek};
-use crate::remote::{Outgoing, mirror};
+use crate::remote::{Outgoing, mcp_headers};
 
 use super::Bridge;
 use super::answering::InFlight;
@@ -48,7 +48,7 @@ impl Bridge {
         answer: &[u8],
     ) -> Option<HeaderMap> {
         let sent = sent?;
-        if request.method != "tools/call" || !mirror::is_mismatch(answer) {
+        if request.method != "tools/call" || !mcp_headers::is_mismatch(answer) {
             return None;
         }
         let revision = {
@@ -68,10 +68,10 @@ impl Bridge {
         for _ in 0..MOST_PAGES {
             let page = self.list_page_privately(request, revision, cursor.as_deref()).await?;
             let _ = self.mirrors.learn(&page);
-            if request.tool.as_ref().is_some_and(|tool| mirror::lists(&page, tool)) {
+            if request.tool.as_ref().is_some_and(|tool| mcp_headers::lists(&page, tool)) {
                 break;
             }
-            cursor = Some(mirror::next_cursor(&page)?);
+            cursor = Some(mcp_headers::next_cursor(&page)?);
         }
         Some(())
     }
@@ -82,7 +82,7 @@ impl Bridge {
         revision: &str,
         cursor: Option<&RawValue>,
     ) -> Option<Bytes> {
-        let list = mirror::list_request(&request.body, &self.own_ids.next(), cursor)?;
+        let list = mcp_headers::list_request(&request.body, &self.own_ids.next(), cursor)?;
         let (key, mirrored) = {
             let Ok(Peek::One(Kind::Request { key, params, .. })) = peek(&list) else { return None };
             (key, self.mirrors.headers("tools/list", &Params::of(params).ok()?, revision))

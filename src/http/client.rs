@@ -16,7 +16,7 @@ use crate::config::NetworkSettings;
 use crate::problem::{Problem, ProblemId, error_chain};
 
 use super::NetError;
-use super::guard::{Guard, NamedBy, Surroundings};
+use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
 
 /// What every request says about who sends it.
 pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));

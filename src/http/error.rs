@@ -9,7 +9,7 @@ use url::Url;
 use crate::problem::{Problem, ProblemId, error_chain};
 
 use super::client::CONNECT_TIMEOUT;
-use super::guard::Inward;
+use crate::http::ssrf_guard::Inward;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -4,17 +4,17 @@
 
 pub mod certificate;
 pub mod client;
+pub mod clock_skew;
 pub mod error;
-pub mod gate;
-pub mod guard;
 pub mod inspect;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
+pub mod rate_limit_gate;
 pub mod retry_after;
-pub mod skew;
+pub mod ssrf_guard;
 
+pub use crate::http::clock_skew::Skew;
+pub use crate::http::rate_limit_gate::Gate;
+pub use crate::http::ssrf_guard::NamedBy;
 pub use client::{Answer, Bounds, Http};
 pub use error::{NetError, Step, host_of};
-pub use gate::Gate;
-pub use guard::NamedBy;
-pub use skew::Skew;

@@ -8,10 +8,10 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::mirror::Mirrors;
 use super::sse::Decoder;
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek};
+use crate::remote::mcp_headers::Mirrors;
 
 /// What was read from a stream.
 #[derive(Debug, Default, PartialEq)]

@@ -4,19 +4,19 @@
 //! with a reason). What comes back is an [`Exchange`] that yields whole JSON messages, from a JSON body or from an SSE
 //! stream alike. Which message answers whom is the bridge's business.
 
-pub mod answer;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
-pub mod mirror;
+pub mod listen_stream;
+pub mod mcp_headers;
 pub mod outgoing;
 mod redirect;
 pub mod request;
+pub mod response;
 pub mod send;
 pub mod session;
 pub mod sse;
-pub mod standing;
 
-pub use answer::Exchange;
+pub use crate::remote::response::Exchange;
 pub use outgoing::{Failure, MeantFor, Outgoing, Whereabouts};
 pub use send::Remote;
 pub use session::Session;

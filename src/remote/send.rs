@@ -18,11 +18,11 @@ use crate::config::Settings;
 use crate::http::{Gate, Http, NetError, host_of, retry_after};
 use crate::problem::{Problem, ProblemId};
 
-use super::answer::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
 use super::outgoing::{Names, answer_in};
 use super::redirect::{redirect_target, refused_redirect, same_origin};
 use super::session::OwedAnswers;
 use super::{Failure, Outgoing, Session, request};
+use crate::remote::response::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
 
 /// How often a throttled request is sent again before its client is told.
 const MOST_THROTTLED: u32 = 8;

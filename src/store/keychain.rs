@@ -129,9 +129,9 @@ fn failure(error: Error) -> StoreError {
 mod tests {
     use std::process::Command;
 
-    use super::super::front::Store;
-    use super::super::parts::Parts;
     use super::*;
+    use crate::store::chunked::Parts;
+    use crate::store::credential_store::Store;
 
     fn secret(length: usize) -> Secret<Vec<u8>> {
         Secret::new((0..length).map(|i| b'a' + (i % 26) as u8).collect())

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::private;
 use crate::config::own_dir;
 use crate::problem::{Problem, ProblemId};
+use crate::store::private_files;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ fn open(path: &Path) -> Result<File, LockError> {
     if let Some(dir) = path.parent() {
         own_dir(dir).map_err(|error| LockError::NoFolder { dir: dir.to_owned(), detail: error.to_string() })?;
     }
-    private::open_lock(path).map_err(|error| unusable(path, &error))
+    private_files::open_lock(path).map_err(|error| unusable(path, &error))
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {

@@ -13,17 +13,17 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 pub mod answers;
+pub mod chunked;
+pub mod credential_store;
 pub mod file;
-pub mod front;
 pub mod keychain;
 pub mod lock;
 pub mod memory;
-pub mod parts;
-pub mod private;
+pub mod private_files;
 pub mod state;
 
+pub use crate::store::credential_store::{Backend, Store};
 pub use answers::{Answers, Owner};
-pub use front::{Backend, Store};
 pub use lock::{LockError, ProcessLock};
 pub use state::{Generation, Note, StateDir};
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{LockError, ProcessLock, private};
+use super::{LockError, ProcessLock};
 use crate::config::own_dir;
 use crate::hash::fnv1a;
 use crate::problem::{Problem, ProblemId};
+use crate::store::private_files;
 
 /// The files of one profile in the state directory.
 #[derive(Debug, Clone)]
@@ -108,7 +109,7 @@ pub struct Generation {
 impl Generation {
     /// The number now; 0 before the first change, or when it cannot be read.
     pub fn read(&self) -> u64 {
-        let content = private::read(&self.path).ok().flatten().unwrap_or_default();
+        let content = private_files::read(&self.path).ok().flatten().unwrap_or_default();
         std::str::from_utf8(&content).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
@@ -129,7 +130,7 @@ pub struct Note {
 impl Note {
     /// The record, when there is one that can be read.
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        let content = private::read(&self.path).ok().flatten()?;
+        let content = private_files::read(&self.path).ok().flatten()?;
         serde_json::from_slice(&content).ok()
     }
 
@@ -141,7 +142,7 @@ impl Note {
 
     /// Removes the record.
     pub fn remove(&self) {
-        let _ = private::remove(&self.path);
+        let _ = private_files::remove(&self.path);
     }
 }
 
@@ -151,7 +152,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Problem> {
             Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", error)
         })?;
     }
-    private::replace(path, content).map_err(|error| failed(path, &error))
+    private_files::replace(path, content).map_err(|error| failed(path, &error))
 }
 
 fn failed(path: &Path, error: &io::Error) -> Problem {

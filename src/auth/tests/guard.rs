@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::*;
-use crate::http::guard::{Surroundings, is_inward};
+use crate::http::ssrf_guard::{Surroundings, is_inward};
 
 const INSIDE: &str = "127.0.0.66";
 

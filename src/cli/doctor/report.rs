@@ -13,7 +13,7 @@ use crate::cli::style::Style;
 use crate::config::Loaded;
 use crate::logging::redact;
 use crate::problem::{Problem, ProblemId};
-use crate::store::private;
+use crate::store::private_files;
 
 /// Where it goes when no file is named.
 pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
@@ -83,7 +83,7 @@ pub fn json(facts: &Facts<'_>) -> String {
 pub fn write(path: &Path, report: &str) -> Result<(), Problem> {
     // A name without a folder counts from here.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    private::replace(&path, report.as_bytes())
+    private_files::replace(&path, report.as_bytes())
         .map_err(|error| Problem::new(ProblemId::ReportFailed).with("file", path.display()).with("detail", error))
 }
 

@@ -5,7 +5,7 @@
 //! set that the header does not point at, and the header is written last. So a write that is cut off anywhere leaves
 //! the old record, or none, never a mixture.
 
-use super::{CredentialStore, StoreError};
+use crate::store::{CredentialStore, StoreError};
 // Tells a torn record from a whole one; it is no defence against somebody who can write to the keychain.
 use crate::hash::fnv1a as checksum;
 use crate::secret::Secret;
@@ -161,8 +161,8 @@ fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
-    use super::*;
+    use crate::store::chunked::*;
+    use crate::store::memory::Memory;
 
     fn secret(length: usize, fill: u8) -> Secret<Vec<u8>> {
         Secret::new((0..length).map(|i| fill.wrapping_add((i % 251) as u8)).collect())

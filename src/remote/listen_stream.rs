@@ -6,8 +6,8 @@ use tokio::time::{Duration, Instant};
 use crate::http::retry_after;
 use crate::problem::Problem;
 
-use super::answer::{Exchange, Stream};
-use super::{Failure, Remote};
+use crate::remote::response::{Exchange, Stream};
+use crate::remote::{Failure, Remote};
 
 /// The first wait before the stream is opened again, when the server has not said one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek, write};
 
-use super::request::PROTOCOL_VERSION;
+use crate::remote::request::PROTOCOL_VERSION;
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
@@ -285,7 +285,7 @@ fn mark(schema: &Value, value: &Value, path: &[String]) -> Result<Option<Mark>, 
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use crate::remote::mcp_headers::*;
 
     fn answer(tools: &Value) -> Bytes {
         Bytes::from(json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}}).to_string())

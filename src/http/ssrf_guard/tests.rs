@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::*;
+use crate::http::ssrf_guard::*;
 
 #[test]
 fn every_range_that_is_not_globally_reachable_is_inward_up_to_its_edges() {

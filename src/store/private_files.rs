@@ -132,7 +132,7 @@ fn fresh_name(path: &Path) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::private_files::*;
 
     #[test]
     fn a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it() {

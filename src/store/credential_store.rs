@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::file::TokenFile;
-use super::keychain::Keychain;
-use super::memory::Memory;
-use super::parts::{LARGEST_ITEM, Parts};
-use super::{CredentialStore, PROBE, StoreError};
 use crate::config::origin::Origin;
 use crate::config::{Settings, TokenStoreKind};
 use crate::secret::Secret;
+use crate::store::chunked::{LARGEST_ITEM, Parts};
+use crate::store::file::TokenFile;
+use crate::store::keychain::Keychain;
+use crate::store::memory::Memory;
+use crate::store::{CredentialStore, PROBE, StoreError};
 
 /// Opens a backend; runs on the store's thread, again after a failure.
 type Opener = Box<dyn FnMut() -> Result<Box<dyn CredentialStore>, StoreError> + Send>;
@@ -250,7 +250,7 @@ fn mixed_up() -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::credential_store::*;
 
     /// Blocks in `write` until it is let go, like a keychain that shows a question.
     struct Asking {

@@ -15,9 +15,9 @@ use crate::http::{Http, NetError, Step, host_of};
 use crate::message::peek;
 use crate::problem::{Problem, ProblemId};
 
-use super::Failure;
-use super::session::OwedAnswers;
-use super::sse::Decoder;
+use crate::remote::Failure;
+use crate::remote::session::OwedAnswers;
+use crate::remote::sse::Decoder;
 
 /// An answer that is being read.
 #[derive(Debug)]
@@ -403,7 +403,7 @@ fn message_in(json: &Value) -> Option<String> {
 mod tests {
     use tokio::time::sleep;
 
-    use super::*;
+    use crate::remote::response::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 

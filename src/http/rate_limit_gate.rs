@@ -12,7 +12,7 @@ use url::Url;
 use crate::config::Paths;
 use crate::hash::fnv1a;
 
-use super::retry_after::LONGEST_WAIT;
+use crate::http::retry_after::LONGEST_WAIT;
 
 /// How often the file of the other processes is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -168,7 +168,7 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::http::rate_limit_gate::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 

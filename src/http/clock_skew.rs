@@ -49,7 +49,7 @@ impl fmt::Display for Skew {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::http::clock_skew::*;
 
     #[test]
     fn a_difference_that_matters_is_said_in_words() {
