@@ -1,22 +1,25 @@
 //! The one source of tokens in a process: what a request asks for its bearer, and tells when one was refused.
 //!
-//! What is known of the token, and how it is kept in step with the store, is in [`super::known`]; renewing it in
-//! [`super::renewal`]; signing in for it in [`super::sign_in`] and [`super::login`].
+//! What is known of the token, and how it is kept in step with the store, is in [`crate::auth::bearer::cache`]; renewing it in
+//! [`crate::auth::bearer::renewal`]; signing in for it in [`crate::auth::coordination::start`] and [`crate::auth::login::flow`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::challenge::Challenge;
-use super::known::Memory;
-use super::pending::Pending;
-use super::record::{Accounts, Grant, GrantKind, GrantSummary};
-use super::renewal::Renewals;
-use super::revocation::Revoked;
-use super::sign_in::SignIns;
-use super::spawn::Program;
-use super::{AuthError, Bearer, client, pending, profiles};
+use super::{AuthError, Bearer};
+use crate::auth::bearer::cache::Memory;
+use crate::auth::bearer::renewal::Renewals;
+use crate::auth::coordination::process::Program;
+use crate::auth::coordination::start::SignIns;
+use crate::auth::discovery::challenge::Challenge;
+use crate::auth::exchange::revocation::Revoked;
+use crate::auth::grants::grant::{Accounts, Grant, GrantKind, GrantSummary};
+use crate::auth::grants::profiles;
+use crate::auth::login::attempt;
+use crate::auth::login::attempt::Pending;
+use crate::auth::registration::client;
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::hash::fnv1a;
@@ -193,7 +196,7 @@ impl Authorizer {
             signed_in_at: now,
             issuer: String::new(),
             client_id: String::new(),
-            resource: super::discovery::canonical(&self.settings.url),
+            resource: crate::auth::discovery::search::canonical(&self.settings.url),
             token_endpoint: String::new(),
             revocation_endpoint: None,
             named_by: NamedBy::Insider,
@@ -257,12 +260,12 @@ impl Authorizer {
         }
         self.issuers().remove();
         profiles::forget(&self.files);
-        pending::kept(&self.files).remove();
-        pending::spent(&self.files).remove();
+        attempt::kept(&self.files).remove();
+        attempt::spent(&self.files).remove();
         if let Some(record) = self.record().filter(|record| record.ended.is_some()) {
             // What has failed before counts no more; the numbers go on.
             let over = Pending { number: record.number, ended: record.ended, ..Pending::default() };
-            pending::note(&self.files).write(&over)?;
+            attempt::note(&self.files).write(&over)?;
         }
         self.end_answers();
         if let Err(problem) = self.files.generation().bump() {

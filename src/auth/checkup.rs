@@ -6,13 +6,14 @@ use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::authorize::Request;
 use super::authorizer::Authorizer;
-use super::callback::Callback;
-use super::client::{AuthMethod, Client, ClientOrigin};
-use super::discovery::{self, Asked, Discovered};
-use super::metadata::Flow;
-use super::scope;
+use crate::auth::discovery::metadata::Flow;
+use crate::auth::discovery::scope;
+use crate::auth::discovery::search;
+use crate::auth::discovery::search::{Asked, Discovered};
+use crate::auth::login::authorization_request::Request;
+use crate::auth::login::loopback::listener::Callback;
+use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::CallbackSettings;
 use crate::http::{Answer, Bounds};
 use crate::problem::{Problem, ProblemId};
@@ -86,7 +87,7 @@ impl Authorizer {
         let mut asked = Vec::new();
         let home = self.home();
         let (settings, home) = (&self.settings, home.as_deref());
-        let found = discovery::discover_by_steps(&self.http, settings, &challenge, flow, home, &mut asked).await;
+        let found = search::discover_by_steps(&self.http, settings, &challenge, flow, home, &mut asked).await;
         Route { asked, found: found.map_err(|error| self.explain(error.into())) }
     }
 

@@ -5,11 +5,13 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde_json::Value;
 use url::{Host, Url, form_urlencoded};
 
-use super::answer;
-use super::authorize::{Expected, Rejection};
-use super::challenge::Challenge;
-use super::door::{Gathered, Head, LARGEST_HEAD};
-use super::metadata::{Flow, ResourceMetadata, ServerMetadata, Sought, endpoint, resource_places, server_places};
+use crate::auth::discovery::challenge::Challenge;
+use crate::auth::discovery::metadata::{
+    Flow, ResourceMetadata, ServerMetadata, Sought, endpoint, resource_places, server_places,
+};
+use crate::auth::exchange::answer;
+use crate::auth::login::authorization_request::{Expected, Rejection};
+use crate::auth::login::loopback::door::{Gathered, Head, LARGEST_HEAD};
 
 const STATE: &str = "s3cret";
 const ISSUER: &str = "https://as.example";

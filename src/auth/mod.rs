@@ -1,73 +1,38 @@
 //! Owns signing in: from a 401 to an `Authorization` header, and keeping it fresh.
 //!
-//! The stations, in the order in which a token passes them: [`challenge`] (what a 401 says), [`discovery`] and
-//! [`metadata`] (where to sign in), [`registration`] with [`dynamic`] and [`client`] with [`key`] (as whom), [`scope`] (for
-//! what), [`authorize`] (the request to the user), [`login`] with [`browser`], [`callback`] behind its [`door`] (or with
-//! another [`holder`]), and [`page`] (the user's answer), [`token`] (the exchange), [`record`] (what is stored),
-//! [`refresh`] (its renewal), [`revocation`] (its end). Other ways lead through [`device`] and [`machine`], and
-//! [`step_up`] widens what was granted. [`Authorizer`] owns the state and decides what happens when; [`spawn`] and
-//! [`pending`] let a sign-in live in a process of its own, which others [`join`], and whose page a person may also open by
-//! its link ([`by_link`]). [`memory`] keeps what the server answered with the sign-in that it answered to.
-//! [`sign_in`] decides when a sign-in may start by itself, [`known`] and [`renewal`] which token is the one to use. For the
-//! commands there are [`checkup`], [`profiles`] and [`reset`].
+//! The stations, in the order in which a token passes them: [`discovery`] (what a 401 says, and where to sign in),
+//! [`registration`] (as whom), [`login`] (the user's answer), [`exchange`] (a code becomes a token), [`grants`] (what is
+//! stored), [`bearer`] (what requests carry, and its renewal). [`coordination`] lets one sign-in serve any number of
+//! processes. [`Authorizer`] puts them together. For the commands there are [`checkup`] and [`reset`].
 
 use crate::http::NetError;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::store::{LockError, StoreError};
 
-pub mod answer;
-pub mod authorize;
 pub mod authorizer;
-pub mod browser;
-mod by_link;
-pub mod callback;
-pub mod challenge;
+pub mod bearer;
 pub mod checkup;
-pub mod client;
-pub mod device;
+pub mod coordination;
 pub mod discovery;
-pub mod door;
-pub mod dynamic;
-pub mod form;
-pub mod holder;
-mod id_token;
-mod inside;
-mod interactive;
+pub mod exchange;
+pub mod grants;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
-mod join;
-pub mod key;
-mod known;
 pub mod login;
-mod machine;
-mod memory;
-pub mod metadata;
-pub mod page;
-pub mod pending;
-pub mod profiles;
-pub mod record;
-pub mod refresh;
-mod registration;
-mod renewal;
+pub mod registration;
 pub mod reset;
-pub mod revocation;
-pub mod scope;
-mod sign_in;
-pub mod spawn;
-mod step_up;
-pub mod token;
 
 #[cfg(test)]
 mod tests;
 
 pub use authorizer::{AuthState, Authorizer, Status};
-pub use by_link::Way;
-pub use challenge::Challenge;
-pub use login::{LoginEvent, LoginOptions, LoginUi, Silent};
-pub use record::{GrantKind, GrantSummary};
-pub use revocation::Revoked;
-pub use sign_in::SignInReason;
+pub use coordination::link::Way;
+pub use coordination::start::SignInReason;
+pub use discovery::challenge::Challenge;
+pub use exchange::revocation::Revoked;
+pub use grants::grant::{GrantKind, GrantSummary};
+pub use login::flow::{LoginEvent, LoginOptions, LoginUi, Silent};
 
 /// An access token as it goes on the wire, and which one it is.
 #[derive(Debug, Clone)]

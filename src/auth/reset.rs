@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::authorizer::Authorizer;
-use super::revocation::Revoked;
+use crate::auth::exchange::revocation::Revoked;
 use crate::http::Gate;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, Way, scope, spawn};
+use crate::auth::coordination::process;
+use crate::auth::discovery::scope;
+use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, Way};
 use crate::clock;
 use crate::config::{Product, Settings, TokenStoreKind};
 use crate::logging;
@@ -96,8 +98,8 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
 ///
 /// Its settings are in the order, not in this process's environment or arguments.
 pub fn run_order() -> Result<ExitCode, Problem> {
-    let (settings, challenge, since, way) = spawn::read_order(std::io::stdin())?;
-    spawn::detach();
+    let (settings, challenge, since, way) = process::read_order(std::io::stdin())?;
+    process::detach();
     logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
     logging::report_panics();
     let settings = Arc::new(settings);

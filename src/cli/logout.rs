@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::auth::{Revoked, profiles};
+use crate::auth::Revoked;
+use crate::auth::grants::profiles;
 use crate::config::Settings;
 use crate::problem::render::wrap;
 use crate::problem::{Problem, ProblemId, printable};

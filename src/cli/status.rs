@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::auth::{GrantSummary, profiles};
+use crate::auth::GrantSummary;
+use crate::auth::grants::profiles;
 use crate::clock;
 use crate::config::Settings;
 use crate::problem::Problem;

@@ -13,8 +13,8 @@ pub mod rate_limit_gate;
 pub mod retry_after;
 pub mod ssrf_guard;
 
-pub use crate::http::clock_skew::Skew;
-pub use crate::http::rate_limit_gate::Gate;
-pub use crate::http::ssrf_guard::NamedBy;
 pub use client::{Answer, Bounds, Http};
+pub use clock_skew::Skew;
 pub use error::{NetError, Step, host_of};
+pub use rate_limit_gate::Gate;
+pub use ssrf_guard::NamedBy;

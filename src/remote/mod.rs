@@ -16,7 +16,7 @@ pub mod send;
 pub mod session;
 pub mod sse;
 
-pub use crate::remote::response::Exchange;
 pub use outgoing::{Failure, MeantFor, Outgoing, Whereabouts};
+pub use response::Exchange;
 pub use send::Remote;
 pub use session::Session;

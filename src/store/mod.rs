@@ -22,8 +22,8 @@ pub mod memory;
 pub mod private_files;
 pub mod state;
 
-pub use crate::store::credential_store::{Backend, Store};
 pub use answers::{Answers, Owner};
+pub use credential_store::{Backend, Store};
 pub use lock::{LockError, ProcessLock};
 pub use state::{Generation, Note, StateDir};
 

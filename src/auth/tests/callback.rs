@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
-use super::super::authorize::Expected;
-use super::super::callback::{Arrival, Callback, Serving};
-use super::super::door::{LARGEST_HEAD, MOST_WAITING};
-use super::super::page::Page;
 use super::*;
+use crate::auth::login::authorization_request::Expected;
+use crate::auth::login::loopback::door::{LARGEST_HEAD, MOST_WAITING};
+use crate::auth::login::loopback::listener::{Arrival, Callback, Serving};
+use crate::auth::login::loopback::page::Page;
 
 /// A listener on a free port, and what its one answer looks like.
 struct Listening {

@@ -178,8 +178,14 @@ async fn a_server_that_said_nothing_by_a_401_is_known_by_its_metadata() {
     let inner = Fake::start_at(&format!("{INSIDE}:0")).await;
     let rig = rig_with(Some("pk_test"), "token_endpoint", &format!("{}/token", inner.origin)).await;
     let http = internet(&["127.0.0.1"], "");
-    let found =
-        crate::auth::discovery::discover(&http, &rig.settings, &Challenge::default(), metadata::Flow::Code, None).await;
+    let found = crate::auth::discovery::search::discover(
+        &http,
+        &rig.settings,
+        &Challenge::default(),
+        crate::auth::discovery::metadata::Flow::Code,
+        None,
+    )
+    .await;
     assert_eq!(found.unwrap_err().problem().id, ProblemId::InwardAddress);
 }
 

@@ -1,7 +1,8 @@
 //! A sign-in that is under way, as other processes of the profile meet it; and locks that are not given back.
 
 use super::*;
-use crate::auth::pending::{self, Pending};
+use crate::auth::login::attempt;
+use crate::auth::login::attempt::Pending;
 use crate::store::ProcessLock;
 
 fn held(process: &Authorizer) -> ProcessLock {
@@ -11,7 +12,7 @@ fn held(process: &Authorizer) -> ProcessLock {
 #[tokio::test]
 async fn an_ordered_sign_in_is_content_with_one_that_has_come_since() {
     let rig = Rig::new().await;
-    let since = pending::Since::default();
+    let since = attempt::Since::default();
     rig.signed_in().await;
     let options = LoginOptions { since: Some(since), ..LoginOptions::default() };
     let summary = rig.process().login(options, &mut Silent).await.unwrap();
@@ -25,7 +26,7 @@ async fn an_ordered_sign_in_ends_like_the_one_that_failed_since_and_not_like_one
     let (result, _) = login(&rig.process(), |link| answer(link, "error=access_denied")).await;
     assert_eq!(result.unwrap_err().id, ProblemId::AccessDenied);
     for (number, expected) in [(0, ProblemId::AccessDenied), (1, ProblemId::PlanhatSignInTimedOut)] {
-        let since = pending::Since { number, grant: None };
+        let since = attempt::Since { number, grant: None };
         let options = LoginOptions { since: Some(since), ..LoginOptions::default() };
         assert_eq!(rig.process().login(options, &mut Silent).await.unwrap_err().id, expected, "since {number}");
     }
@@ -37,7 +38,7 @@ async fn a_sign_in_whose_process_was_killed_is_told_from_one_that_is_under_way()
     let process = rig.process();
     let mut record = Pending::after(None, NOW, Duration::from_secs(300), true);
     record.link = Some("https://as.example/authorize".into());
-    pending::note(&process.files).write(&record).unwrap();
+    attempt::note(&process.files).write(&record).unwrap();
     assert_eq!(process.sign_in_link(), None, "nobody is at it");
     let lock = held(&process);
     assert_eq!(process.sign_in_link(), record.link);
@@ -53,7 +54,7 @@ async fn a_sign_in_that_does_not_end_is_named_with_its_process_and_its_lock() {
     let process = rig.process();
     let mut record = Pending::after(None, NOW, Duration::from_secs(300), true);
     record.process = 4711;
-    pending::note(&process.files).write(&record).unwrap();
+    attempt::note(&process.files).write(&record).unwrap();
     let _lock = held(&process);
     // It does not give up when it is asked to either.
     let options = LoginOptions { restart: true, ..LoginOptions::default() };
@@ -72,7 +73,7 @@ async fn a_sign_in_that_does_not_end_is_named_with_its_process_and_its_lock() {
 async fn one_who_has_joined_takes_the_place_of_a_process_that_was_killed() {
     let rig = Rig::new().await;
     let other = rig.process();
-    pending::note(&other.files).write(&Pending::after(None, NOW, Duration::from_secs(300), true)).unwrap();
+    attempt::note(&other.files).write(&Pending::after(None, NOW, Duration::from_secs(300), true)).unwrap();
     let lock = held(&other);
     let joined = rig.process();
     let joining = login(&joined, |link| answer(link, "code=abc"));

@@ -23,8 +23,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use url::Url;
 
-pub use super::record::{Accounts, Grant};
 pub use super::*;
+pub use crate::auth::grants::grant::{Accounts, Grant};
 use crate::clock::ManualClock;
 pub use crate::config::*;
 pub use crate::http::Http;

@@ -115,7 +115,8 @@ async fn refusals_and_incomplete_answers_end_the_sign_in_with_their_own_reason()
         assert_eq!(pages[0].0, 400);
         assert!(rig.fake.token_requests().is_empty(), "{query}");
         // The reason reaches the process that waits.
-        let told: pending::Pending = pending::note(&rig.process().files).read().unwrap();
+        let told: crate::auth::login::attempt::Pending =
+            crate::auth::login::attempt::note(&rig.process().files).read().unwrap();
         assert_eq!(Problem::from(told.failure.unwrap()).id, expected);
     }
 }

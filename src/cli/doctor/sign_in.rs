@@ -7,7 +7,7 @@ use url::Url;
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
 use crate::auth::checkup::{Identity, PageSays, Route};
-use crate::auth::discovery::{Asked, Discovered};
+use crate::auth::discovery::search::{Asked, Discovered};
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId, printable};
 

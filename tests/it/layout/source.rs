@@ -327,7 +327,8 @@ fn test_attribute(words: &[String], at: usize) -> Option<usize> {
     }
     let end = at + words[at..].iter().position(|word| word == "]")?;
     let inside = &words[at + 3..end];
-    let names_test = inside.iter().any(|word| word == "test") && !inside.iter().any(|word| word == "not");
+    let is_negated = |at: usize| at >= 2 && inside[at - 2] == "not";
+    let names_test = (0..inside.len()).any(|at| inside[at] == "test" && !is_negated(at));
     names_test.then_some(end + 1)
 }
 

@@ -1,0 +1,110 @@
+//! Which scope to ask for (MCP, "Scope Selection Strategy"), and what a wider one is made of.
+
+use crate::auth::discovery::challenge::Challenge;
+use crate::auth::discovery::metadata::Flow;
+use crate::auth::discovery::search::Discovered;
+use crate::config::Settings;
+
+/// Asks for a refresh token, at servers that know it (OpenID Connect Core, 11).
+pub const OFFLINE: &str = "offline_access";
+
+/// The scope to ask for: what is configured, else what the challenge names, else what the resource lists, else none.
+pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, flow: Flow) -> Option<String> {
+    let configured = settings.oauth.scope.clone();
+    let is_configured = configured.is_some();
+    let listed = || found.resource_scopes.as_ref().map(|scopes| scopes.join(" "));
+    let chosen = configured.or_else(|| challenge.scope.clone()).or_else(listed).unwrap_or_default();
+    let mut scopes = split(&chosen);
+    if !is_configured {
+        scopes.retain(|scope| *scope != OFFLINE);
+        let offers = found.server.scopes_supported.as_ref().is_some_and(|all| all.iter().any(|one| one == OFFLINE));
+        // Alone, it would stand in place of the server's own default.
+        if offers && flow != Flow::Client && !scopes.is_empty() {
+            scopes.push(OFFLINE);
+        }
+    }
+    if settings.oauth.id_token && flow != Flow::Client && !scopes.contains(&"openid") {
+        scopes.push("openid");
+    }
+    (!scopes.is_empty()).then(|| scopes.join(" "))
+}
+
+/// All of both, each once.
+pub fn union(held: &str, wanted: &str) -> String {
+    let mut scopes = split(held);
+    for scope in split(wanted) {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    scopes.join(" ")
+}
+
+/// Whether `held` has all that `wanted` names.
+pub fn covers(held: &str, wanted: &str) -> bool {
+    let held = split(held);
+    split(wanted).iter().all(|scope| held.contains(scope))
+}
+
+fn split(text: &str) -> Vec<&str> {
+    let mut scopes = Vec::new();
+    for scope in text.split_ascii_whitespace() {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    scopes
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::discovery::metadata::ServerMetadata;
+    use crate::auth::discovery::scope::*;
+    use crate::config::Paths;
+    use crate::http::NamedBy;
+
+    fn chosen(
+        configured: Option<&str>,
+        challenged: Option<&str>,
+        listed: Option<&str>,
+        server: Option<&str>,
+    ) -> String {
+        let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let url = url::Url::parse("https://h/mcp").unwrap();
+        let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        settings.oauth.scope = configured.map(str::to_owned);
+        let challenge = Challenge { scope: challenged.map(str::to_owned), ..Challenge::default() };
+        let mut metadata = ServerMetadata::assumed("https://h");
+        metadata.scopes_supported = server.map(list);
+        let found = Discovered {
+            resource: "https://h/mcp".into(),
+            server: metadata,
+            listed: 1,
+            resource_scopes: listed.map(list),
+            named_by: NamedBy::Insider,
+        };
+        choose(&settings, &challenge, &found, Flow::Code).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_configured_scope_wins_then_the_challenge_then_what_the_resource_lists_then_none() {
+        assert_eq!(chosen(Some("inclusive"), Some("b"), Some("c"), Some("offline_access")), "inclusive");
+        assert_eq!(chosen(None, Some("b"), Some("c"), None), "b");
+        assert_eq!(chosen(None, None, Some("c d c"), None), "c d");
+        assert_eq!(chosen(None, None, None, Some("every scope there is")), "", "never all of the server's");
+    }
+
+    #[test]
+    fn offline_access_is_asked_for_where_the_server_lists_it_and_nowhere_else() {
+        assert_eq!(chosen(None, Some("b"), None, Some("b offline_access")), "b offline_access");
+        assert_eq!(chosen(None, Some("b offline_access"), None, Some("b")), "b");
+        assert_eq!(chosen(None, Some("b offline_access"), None, None), "b");
+        assert_eq!(chosen(None, None, None, Some("b offline_access")), "", "it must not replace the default");
+    }
+
+    #[test]
+    fn a_wider_scope_is_the_union_of_what_is_held_and_what_is_wanted() {
+        assert_eq!(union("a b", " b  c "), "a b c");
+        assert!(covers("a b c", "c a") && covers("a", "") && !covers("a", "a d"));
+    }
+}

@@ -1,0 +1,146 @@
+//! A token endpoint's answer in the one form that RFC 6749 prescribes, whatever form it came in.
+
+use serde_json::{Map, Value};
+
+/// The answer in the one form that RFC 6749 (5.1, 5.2) prescribes, whatever form it came in.
+pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), String> {
+    let mut fields = match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Err("it is JSON, but no object".into()),
+        Err(_) if body.iter().all(u8::is_ascii_whitespace) => return Err("it is empty".into()),
+        Err(_) => form(body).ok_or_else(|| "it is no JSON".to_owned())?,
+    };
+    fields.retain(|_, value| !value.is_null());
+    if !(200..300).contains(&status) || fields.contains_key("error") {
+        // Some wrap the error, or send it with status 200.
+        if let Some(Value::Object(inner)) = fields.get("error").cloned() {
+            let code = inner.get("code").or_else(|| inner.get("type")).cloned().unwrap_or(Value::Null);
+            let text = inner.get("message").cloned().unwrap_or(Value::Null);
+            fields.insert("error".into(), code);
+            fields.insert("error_description".into(), text);
+        }
+        if !fields.get("error").is_some_and(Value::is_string) {
+            return Err("it says neither token nor error".into());
+        }
+        for name in ["error_description", "error_uri"] {
+            if fields.get(name).is_some_and(|value| !value.is_string()) {
+                fields.remove(name);
+            }
+        }
+        return Ok((400, fields));
+    }
+    if fields.get("access_token").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Err("it holds no access token".into());
+    }
+    fields.entry("token_type").or_insert_with(|| "bearer".into());
+    if fields.get("refresh_token").is_some_and(|value| value.as_str().is_none_or(str::is_empty)) {
+        fields.remove("refresh_token");
+    }
+    if let Some(value) = fields.remove("expires_in")
+        && let Some(seconds) = seconds(&value)
+    {
+        fields.insert("expires_in".into(), seconds.into());
+    }
+    match fields.remove("scope") {
+        Some(Value::String(scope)) => _ = fields.insert("scope".into(), Value::String(scope)),
+        Some(Value::Array(scopes)) => {
+            let scopes: Vec<&str> = scopes.iter().filter_map(Value::as_str).collect();
+            fields.insert("scope".into(), scopes.join(" ").into());
+        }
+        _ => {}
+    }
+    Ok((200, fields))
+}
+
+/// `access_token=…&token_type=…`, as some servers answer whatever was asked for.
+fn form(body: &[u8]) -> Option<Map<String, Value>> {
+    let text = std::str::from_utf8(body).ok()?;
+    if text.contains(['<', '{', '\n']) {
+        return None;
+    }
+    let fields: Map<String, Value> =
+        url::form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
+    (fields.contains_key("access_token") || fields.contains_key("error")).then_some(fields)
+}
+
+/// Whole seconds, from a number or a string, with or without a fraction; nonsense counts as silence.
+pub fn seconds(value: &Value) -> Option<u64> {
+    /// Ten years: enough for anybody, and safe to add to a date.
+    const LONGEST: f64 = 315_360_000.0;
+    let number = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just before")]
+    number.is_finite().then(|| number.clamp(0.0, LONGEST) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::exchange::answer::*;
+
+    fn ok(body: &str) -> Map<String, Value> {
+        let (status, fields) = plain(200, body.as_bytes()).unwrap();
+        assert_eq!(status, 200, "{body}");
+        fields
+    }
+
+    #[test]
+    fn lifetimes_in_every_form_become_whole_seconds() {
+        for (given, expected) in [
+            ("3600", Some(3600)),
+            ("3600.7", Some(3600)),
+            ("\"3600\"", Some(3600)),
+            ("\" 3600.0 \"", Some(3600)),
+            ("0", Some(0)),
+            ("-5", Some(0)),
+            ("1e30", Some(315_360_000)),
+            ("null", None),
+            ("\"soon\"", None),
+            ("{}", None),
+        ] {
+            let fields = ok(&format!(r#"{{"access_token":"t","expires_in":{given}}}"#));
+            assert_eq!(fields.get("expires_in").and_then(Value::as_u64), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_servers_leave_out_or_write_differently_is_understood() {
+        assert_eq!(ok(r#"{"access_token":"t"}"#)["token_type"], "bearer");
+        assert!(!ok(r#"{"access_token":"t","refresh_token":null}"#).contains_key("refresh_token"));
+        assert!(!ok(r#"{"access_token":"t","refresh_token":""}"#).contains_key("refresh_token"));
+        assert_eq!(ok(r#"{"access_token":"t","scope":["a","b"]}"#)["scope"], "a b");
+        assert_eq!(ok("access_token=t&token_type=bearer&expires_in=5")["expires_in"], 5);
+    }
+
+    #[test]
+    fn an_error_is_an_error_whatever_its_status_and_wrapping() {
+        for (status, body) in [
+            (400, r#"{"error":"invalid_grant"}"#),
+            (200, r#"{"error":"invalid_grant","access_token":"t"}"#),
+            (401, r#"{"error":"invalid_grant","error_description":{"a":1}}"#),
+            (400, r#"{"error":{"code":"invalid_grant","message":"m"}}"#),
+            (400, "error=invalid_grant"),
+        ] {
+            let (status, fields) = plain(status, body.as_bytes()).unwrap();
+            assert_eq!((status, &fields["error"]), (400, &Value::from("invalid_grant")), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_answer_is_refused_in_words() {
+        for (status, body) in [
+            (200, ""),
+            (200, "<html>"),
+            (200, "[]"),
+            (200, "{}"),
+            (200, r#"{"access_token":5}"#),
+            (200, r#"{"access_token":""}"#),
+            (500, "{}"),
+            (403, "no"),
+        ] {
+            assert!(plain(status, body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A form that a client posts to the authorization server, with its proof of who it is (RFC 6749, 2.3.1; RFC 7523, 2.2).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use oauth2::HttpRequest;
+use oauth2::http::{HeaderValue, header};
+use url::form_urlencoded;
+
+use crate::auth::discovery::metadata;
+use crate::auth::registration::client::{AuthMethod, Client};
+use crate::auth::registration::private_key::ASSERTION_TYPE;
+use crate::http::{Answer, Bounds, Http, NetError};
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+
+/// Sends what [`Sender::post`] or `oauth2` made, and returns the whole answer.
+pub async fn exchange(http: &Http, request: HttpRequest, bounds: Bounds) -> Result<Answer, NetError> {
+    let (parts, body) = request.into_parts();
+    let url = parts
+        .uri
+        .to_string()
+        .parse()
+        .map_err(|error| NetError::Unusable(Problem::new(ProblemId::UnsafeEndpoint).with("detail", error)))?;
+    let mut outgoing = reqwest::Request::new(parts.method, url);
+    *outgoing.headers_mut() = parts.headers;
+    *outgoing.body_mut() = Some(body.into());
+    http.exchange(outgoing, bounds).await
+}
+
+/// Who posts, and what proves it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// How it proves itself.
+    pub method: AuthMethod,
+    /// Whom an assertion is meant for: the issuer.
+    pub audience: &'a str,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+impl Sender<'_> {
+    /// What its assertion adds to the form; nothing with the other methods.
+    pub fn assertion(&self) -> Result<Vec<(&'static str, Secret)>, Problem> {
+        match (self.method, &self.client.key) {
+            (AuthMethod::PrivateKeyJwt, Some(key)) => Ok(vec![
+                ("client_assertion_type", ASSERTION_TYPE.into()),
+                ("client_assertion", key.assertion(&self.client.id, self.audience, self.now)?),
+            ]),
+            (AuthMethod::PrivateKeyJwt, None) => {
+                Err(Problem::new(ProblemId::ClientKeyUnusable).with("detail", "none is configured for this run"))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The request that posts `fields` to `endpoint`, which is called `purpose` where it must not be used.
+    pub fn post(&self, endpoint: &str, purpose: &'static str, fields: &[(&str, &str)]) -> Result<HttpRequest, Problem> {
+        let endpoint = metadata::endpoint(endpoint, purpose)?;
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        for (name, value) in self.assertion()? {
+            form.append_pair(name, value.expose());
+        }
+        let mut basic = None;
+        match (self.method, &self.client.secret) {
+            (AuthMethod::ClientSecretBasic, Some(secret)) => {
+                let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                let pair = Secret::new(format!("{}:{}", encoded(&self.client.id), encoded(secret.expose())));
+                basic = Some(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))));
+            }
+            (AuthMethod::ClientSecretPost, Some(secret)) => {
+                form.append_pair("client_id", &self.client.id).append_pair("client_secret", secret.expose());
+            }
+            _ => _ = form.append_pair("client_id", &self.client.id),
+        }
+        let mut request = HttpRequest::new(form.finish().into_bytes());
+        let wrong = |detail: &dyn std::fmt::Display| {
+            Problem::new(ProblemId::UnsafeEndpoint).with("purpose", purpose).with("detail", detail)
+        };
+        *request.method_mut() = oauth2::http::Method::POST;
+        *request.uri_mut() = endpoint.as_str().parse().map_err(|error| wrong(&error))?;
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some(basic) = basic {
+            let mut value = HeaderValue::from_str(basic.expose()).map_err(|error| wrong(&error))?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,8 @@
+//! Owns the requests to the token and revocation endpoints (RFC 6749, RFC 7009): how the client authenticates, what they
+//! answer, and what an ID token says.
+
+pub mod answer;
+pub mod client_authentication;
+pub mod id_token;
+pub mod revocation;
+pub mod token_endpoint;

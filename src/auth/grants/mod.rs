@@ -1,0 +1,4 @@
+//! Owns what a sign-in leaves behind: the stored grant, and the profiles that have one.
+
+pub mod grant;
+pub mod profiles;

@@ -1,0 +1,256 @@
+//! The sign-in that is under way, or how the last one ended, as any process of the profile can read it. No secret is in
+//! it: the link holds a PKCE challenge and a `state`, which are of no use without the process that made them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::catalogue::FACTS;
+use crate::problem::{Problem, ProblemId};
+use crate::store::{Note, StateDir};
+
+/// How long no new sign-in starts by itself after one that failed, whichever process it was in.
+pub const PAUSE: Duration = Duration::from_secs(120);
+/// How long after its time is over a sign-in may still be at its last step.
+const GRACE: Duration = Duration::from_secs(150);
+
+/// The newest sign-in of the profile. While the login lock is held it is under way; otherwise it is over, and one that
+/// does not say how it ended was ended from outside.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Pending {
+    /// Counts the sign-ins of the profile.
+    #[serde(default)]
+    pub number: u64,
+    /// When it began, in seconds since 1970.
+    pub started: u64,
+    /// When it gives up waiting, in seconds since 1970.
+    #[serde(default)]
+    pub ends: u64,
+    /// The process that is at it.
+    #[serde(default)]
+    pub process: u32,
+    /// Whether that process opens the page itself.
+    #[serde(default)]
+    pub opens: bool,
+    /// The page to sign in at, once it is known.
+    pub link: Option<String>,
+    /// Where the browser comes back to.
+    #[serde(default)]
+    pub redirect_url: Option<String>,
+    /// When it ended, in seconds since 1970.
+    #[serde(default)]
+    pub ended: Option<u64>,
+    /// Why it failed.
+    pub failure: Option<Told>,
+    /// How many sign-ins before this one, in a row, were ended from outside.
+    #[serde(default)]
+    pub deaths: u32,
+}
+
+/// What was known when a sign-in was wanted: one that has come since then will do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The number of the newest sign-in.
+    pub number: u64,
+    /// The sign-in that was not good enough, as its grant is called.
+    pub grant: Option<String>,
+}
+
+/// When a page was opened, by whichever process.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Opened {
+    /// The number of the sign-in.
+    pub number: u64,
+    /// In milliseconds since 1970.
+    pub at: u64,
+}
+
+/// How far a sign-in has been renewed although its newest token could not be saved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Spent {
+    /// The sign-in, as its grant is called.
+    pub grant: String,
+    /// The refresh tokens of all earlier renewals than this one are spent.
+    pub renewals: u64,
+}
+
+/// A problem as it is told to another process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Told {
+    problem: String,
+    facts: Vec<(String, String)>,
+    source: Option<String>,
+}
+
+/// Where the record lies.
+pub fn note(files: &StateDir) -> Note {
+    files.note("sign-in.json")
+}
+
+/// Where it is noted when the page of the newest sign-in was opened last.
+pub fn opened(files: &StateDir) -> Note {
+    files.note("page.json")
+}
+
+/// Which sign-in, by its number, somebody wants to be given up.
+pub fn stop(files: &StateDir) -> Note {
+    files.note("stop.json")
+}
+
+/// That what lies in the store is spent.
+pub fn spent(files: &StateDir) -> Note {
+    files.note("spent.json")
+}
+
+/// Under which name a sign-in was stored, so that its absence can be doubted.
+pub fn kept(files: &StateDir) -> Note {
+    files.note("stored")
+}
+
+impl Pending {
+    /// The record of the sign-in after `before`.
+    pub fn after(before: Option<&Pending>, now: u64, within: Duration, opens: bool) -> Self {
+        let (number, deaths) = before.map_or((0, 0), |before| (before.number, before.deaths_with_it()));
+        Self {
+            number: number + 1,
+            started: now,
+            ends: now.saturating_add(within.as_secs()),
+            process: std::process::id(),
+            opens,
+            deaths,
+            ..Self::default()
+        }
+    }
+
+    /// The number of the sign-in that is under way while `last` is the newest record: its process may not have written one
+    /// yet.
+    pub fn awaited(last: Option<&Pending>) -> u64 {
+        last.map_or(1, |last| if last.ended.is_some() { last.number + 1 } else { last.number })
+    }
+
+    /// It is over.
+    pub fn end(&mut self, now: u64, failure: Option<&Problem>) {
+        self.ended = Some(now);
+        self.link = None;
+        self.failure = failure.map(Told::from);
+    }
+
+    /// Whether it should be over by now, and is not.
+    pub fn is_overdue(&self, now: u64) -> bool {
+        self.ended.is_none() && now > self.ends.saturating_add(GRACE.as_secs())
+    }
+
+    /// For how much longer no other one starts by itself; asked while the login lock is free.
+    ///
+    /// One that was ended from outside may be followed by another at once, but only once in a row: a program that ends
+    /// each of them must not cause tab after tab. What a change of the settings mends does not bind a process that was
+    /// started (`born`) after it.
+    pub fn pause(&self, now: u64, born: u64) -> Option<Duration> {
+        let from = match (self.ended, &self.failure) {
+            (Some(ended), Some(failure)) if born <= ended || !failure.is_mended_by_settings() => ended,
+            (None, _) if self.deaths > 0 => self.started,
+            _ => return None,
+        };
+        // A time that is still to come was told by a clock that has been put right since.
+        let passed = Duration::from_secs(now.checked_sub(from)?);
+        PAUSE.checked_sub(passed).filter(|left| !left.is_zero())
+    }
+
+    fn deaths_with_it(&self) -> u32 {
+        if self.ended.is_none() { self.deaths.saturating_add(1) } else { 0 }
+    }
+}
+
+impl Told {
+    fn id(&self) -> Option<ProblemId> {
+        ProblemId::ALL.iter().find(|id| id.entry().name == self.problem).copied()
+    }
+
+    fn is_mended_by_settings(&self) -> bool {
+        self.id().is_some_and(ProblemId::is_mended_by_settings)
+    }
+}
+
+impl From<&Problem> for Told {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            problem: problem.id.entry().name.to_owned(),
+            facts: problem.facts.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+            source: problem.source.clone(),
+        }
+    }
+}
+
+impl From<Told> for Problem {
+    fn from(told: Told) -> Self {
+        let mut problem = Problem::new(told.id().unwrap_or(ProblemId::SignInProcessFailed));
+        for (key, value) in told.facts {
+            if let Some(key) = FACTS.iter().find(|known| **known == key) {
+                problem = problem.with(key, value);
+            }
+        }
+        match told.source {
+            Some(source) => problem.because(source),
+            None => problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::login::attempt::*;
+
+    #[test]
+    fn a_problem_arrives_as_it_was_told() {
+        let problem =
+            Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
+        let text = serde_json::to_string(&Told::from(&problem)).unwrap();
+        assert_eq!(Problem::from(serde_json::from_str::<Told>(&text).unwrap()), problem);
+    }
+
+    const PAUSE_S: u64 = PAUSE.as_secs();
+
+    fn ended(at: u64, failure: ProblemId) -> Pending {
+        let mut record = Pending::after(None, at - 10, PAUSE, true);
+        record.end(at, Some(&failure.into()));
+        record
+    }
+
+    #[test]
+    fn a_failed_sign_in_holds_back_others_for_a_while_and_one_that_succeeded_does_not() {
+        let record = ended(1_000, ProblemId::AccessDenied);
+        assert_eq!(record.pause(1_000, 0), Some(PAUSE));
+        // A process that was started since is held back too.
+        assert_eq!(record.pause(1_001 + PAUSE_S - 2, 1_001), Some(Duration::from_secs(1)));
+        assert_eq!(record.pause(1_000 + PAUSE_S, 0), None);
+        assert_eq!(record.pause(999, 0), None, "a clock that was wrong must not hold it back for ever");
+        let mut good = Pending::after(None, 1_000, PAUSE, true);
+        good.end(1_001, None);
+        assert_eq!(good.pause(1_001, 0), None);
+    }
+
+    #[test]
+    fn settings_that_were_mended_are_tried_by_the_process_that_was_started_with_them() {
+        let record = ended(1_000, ProblemId::InvalidClient);
+        assert_eq!(record.pause(1_001, 900), Some(PAUSE - Duration::from_secs(1)));
+        assert_eq!(record.pause(1_001, 1_001), None);
+    }
+
+    #[test]
+    fn sign_ins_that_are_ended_from_outside_are_followed_by_one_other_and_then_by_a_pause() {
+        let first = Pending::after(None, 1_000, PAUSE, true);
+        assert_eq!(first.pause(1_001, 0), None);
+        let second = Pending::after(Some(&first), 1_001, PAUSE, true);
+        assert_eq!((second.number, second.deaths), (2, 1));
+        assert_eq!(second.pause(1_001, 0), Some(PAUSE));
+        let mut third = Pending::after(Some(&second), 1_002, PAUSE, true);
+        third.end(1_003, None);
+        assert_eq!(Pending::after(Some(&third), 1_004, PAUSE, true).deaths, 0);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_version_can_be_read() {
+        let record: Pending = serde_json::from_str(r#"{"started":1,"link":null,"failure":null}"#).unwrap();
+        assert_eq!((record.number, record.ended), (0, None));
+    }
+}

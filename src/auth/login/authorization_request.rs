@@ -1,0 +1,221 @@
+//! The authorization request (RFC 6749, 4.1.1) and what comes back from it (4.1.2, RFC 9207).
+
+use oauth2::basic::BasicClient;
+use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
+use url::{Url, form_urlencoded};
+
+use crate::auth::discovery::scope;
+use crate::auth::discovery::search::Discovered;
+use crate::auth::login::browser;
+use crate::auth::registration::client::Client;
+use crate::config::Settings;
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+
+/// An authorization request that was made, and what only its maker knows.
+#[derive(Debug)]
+pub struct Request {
+    /// The page to open. `state` and the PKCE challenge stand in it, nothing that is secret by itself.
+    pub link: Url,
+    /// The PKCE verifier (RFC 7636).
+    pub verifier: Secret,
+    /// What a genuine answer looks like.
+    pub expected: Expected,
+}
+
+/// What a genuine answer to an authorization request looks like.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Comes back unchanged.
+    pub state: Secret,
+    /// Who answers.
+    pub issuer: String,
+    /// Whether the answer has to name the issuer (RFC 9207, 2.4).
+    pub iss_required: bool,
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// It does not belong to this sign-in, which goes on.
+    Foreign,
+    /// It belongs to this sign-in and ends it.
+    Final(Problem),
+}
+
+impl Request {
+    /// Makes a request for this client, redirect URL and scope.
+    pub fn new(
+        settings: &Settings,
+        found: &Discovered,
+        client: &Client,
+        redirect_url: &str,
+        scope: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let endpoint = |detail: &dyn std::fmt::Display| {
+            Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization endpoint").with("detail", detail)
+        };
+        let page = browser::checked(found.server.authorization_endpoint.as_deref().unwrap_or_default())
+            .map_err(|why| endpoint(&why))?;
+        let redirect = RedirectUrl::new(redirect_url.to_owned()).map_err(|e| endpoint(&e))?;
+        let (pkce, verifier) = PkceCodeChallenge::new_random_sha256_len(64);
+        let oauth = BasicClient::new(ClientId::new(client.id.clone()))
+            .set_auth_uri(AuthUrl::from_url(page))
+            .set_redirect_uri(redirect);
+        let mut request = oauth
+            .authorize_url(|| CsrfToken::new_random_len(32))
+            .set_pkce_challenge(pkce)
+            .add_scopes(scope.map(|scope| Scope::new(scope.to_owned())));
+        if !settings.oauth.no_resource {
+            request = request.add_extra_param("resource", found.resource.clone());
+        }
+        for (name, value) in &settings.oauth.authorize_params {
+            request = request.add_extra_param(name, value);
+        }
+        let asks = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE));
+        if asks && settings.oauth.authorize_params.iter().all(|(name, _)| name != "prompt") {
+            // Without it, OpenID providers ignore the wish for a refresh token (OpenID Connect Core, 11).
+            request = request.add_extra_param("prompt", "consent");
+        }
+        let (link, state) = request.url();
+        Ok(Self {
+            link,
+            verifier: Secret::new(verifier.into_secret()),
+            expected: Expected {
+                state: Secret::new(state.into_secret()),
+                issuer: found.server.issuer.clone(),
+                iss_required: found.server.authorization_response_iss_parameter_supported,
+            },
+        })
+    }
+}
+
+impl Expected {
+    /// The code in the query of a redirect, or what is wrong with it.
+    pub fn code(&self, query: &str) -> Result<Secret, Rejection> {
+        let pairs: Vec<(String, Secret)> = form_urlencoded::parse(query.as_bytes())
+            .map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned())))
+            .collect();
+        let all = |name: &str| pairs.iter().filter(|(n, _)| n == name).map(|(_, v)| v).collect::<Vec<_>>();
+        // Before the state is known to be ours nothing else is believed, not even an error.
+        match all("state").as_slice() {
+            [state] if equal(state.expose().as_bytes(), self.state.expose().as_bytes()) => {}
+            _ => return Err(Rejection::Foreign),
+        }
+        self.check_issuer(&all("iss")).map_err(Rejection::Final)?;
+        let incomplete =
+            |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackIncomplete).with("detail", detail));
+        match all("error").as_slice() {
+            [] => {}
+            [error, ..] => {
+                let problem = match error.expose().as_str() {
+                    "access_denied" => Problem::new(ProblemId::AccessDenied),
+                    "invalid_scope" => Problem::new(ProblemId::InvalidScope),
+                    _ => Problem::new(ProblemId::AuthorizationFailed),
+                };
+                let description =
+                    all("error_description").first().map(|d| d.expose().clone()).filter(|d| !d.is_empty());
+                // Planhat's own words say more than the error code beside them.
+                let known = description.as_deref().and_then(ProblemId::in_words);
+                let problem = Problem { id: known.unwrap_or(problem.id), ..problem }.with("error", error.expose());
+                return Err(Rejection::Final(match description {
+                    Some(text) => problem.with("error_description", text),
+                    None => problem,
+                }));
+            }
+        }
+        match all("code").as_slice() {
+            [code] if !code.is_empty() => Ok((*code).clone()),
+            [] | [_] => Err(incomplete("it carries no code")),
+            _ => Err(incomplete("it carries more than one code")),
+        }
+    }
+
+    /// RFC 9207, 2.4: compared as it is, whenever it is there; an answer without it is refused where it was announced.
+    fn check_issuer(&self, found: &[&Secret]) -> Result<(), Problem> {
+        let mismatch = |found: &str| {
+            Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer).with("found", found)
+        };
+        match found {
+            [] if self.iss_required => Err(mismatch("nothing")),
+            [] => Ok(()),
+            [iss] if *iss.expose() == self.issuer => Ok(()),
+            [iss, ..] => Err(mismatch(iss.expose())),
+        }
+    }
+}
+
+/// Compares without telling by the time taken how much agrees.
+fn equal(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).fold(0, |differ, (l, r)| differ | (l ^ r)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::login::authorization_request::*;
+
+    fn expected(iss_required: bool) -> Expected {
+        Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required }
+    }
+
+    fn problem(query: &str) -> ProblemId {
+        match expected(false).code(query) {
+            Err(Rejection::Final(problem)) => problem.id,
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_code_is_taken_only_with_exactly_one_right_state() {
+        assert_eq!(expected(false).code("code=a%2Bb&state=s3cret").unwrap().expose(), "a+b");
+        for query in [
+            "",
+            "code=x",
+            "code=x&state=",
+            "code=x&state=s3cre",
+            "code=x&state=s3cret&state=s3cret",
+            "code=x&state=wrong&state=s3cret",
+            "code=x&State=s3cret",
+        ] {
+            assert_eq!(expected(false).code(query), Err(Rejection::Foreign), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_error_counts_only_with_the_right_state() {
+        assert_eq!(problem("error=access_denied&state=s3cret"), ProblemId::AccessDenied);
+        assert_eq!(problem("error=invalid_scope&state=s3cret"), ProblemId::InvalidScope);
+        assert_eq!(problem("error=server_error&error_description=x&state=s3cret"), ProblemId::AuthorizationFailed);
+        let words =
+            "error=access_denied&error_description=You+do+not+have+any+of+the+permissions+this+application+requests.";
+        assert_eq!(problem(&format!("{words}&state=s3cret")), ProblemId::NoPermissions);
+        assert_eq!(expected(false).code("error=access_denied&state=wrong"), Err(Rejection::Foreign));
+        assert_eq!(expected(false).code("error=access_denied"), Err(Rejection::Foreign));
+    }
+
+    #[test]
+    fn no_code_an_empty_code_or_two_codes_end_the_sign_in_with_a_reason() {
+        for query in ["state=s3cret", "state=s3cret&code=", "state=s3cret&code=a&code=b"] {
+            assert_eq!(problem(query), ProblemId::CallbackIncomplete, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_is_checked_in_all_six_cases() {
+        for (required, iss, good) in [
+            (true, "&iss=https%3A%2F%2Fas", true),
+            (true, "&iss=https%3A%2F%2Fevil", false),
+            (true, "", false),
+            (false, "&iss=https%3A%2F%2Fas", true),
+            (false, "&iss=https%3A%2F%2Fas%2F", false),
+            (false, "", true),
+            (false, "&iss=https%3A%2F%2Fas&iss=https%3A%2F%2Fas", false),
+        ] {
+            let result = expected(required).code(&format!("code=x&state=s3cret{iss}"));
+            assert_eq!(result.is_ok(), good, "required {required}, {iss}");
+            let refused = expected(required).code(&format!("error=access_denied&state=s3cret{iss}"));
+            let Err(Rejection::Final(problem)) = refused else { panic!() };
+            assert_eq!(problem.id == ProblemId::AccessDenied, good, "required {required}, {iss}");
+        }
+    }
+}

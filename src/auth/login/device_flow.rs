@@ -1,0 +1,215 @@
+//! Signing in on another device (RFC 8628): a short code to type there, while this program asks whether it is done.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::auth::AuthError;
+use crate::auth::authorizer::Authorizer;
+use crate::auth::discovery::search::Discovered;
+use crate::auth::exchange::client_authentication;
+use crate::auth::exchange::client_authentication::Sender;
+use crate::auth::exchange::token_endpoint;
+use crate::auth::exchange::token_endpoint::{Issued, Presented, Refusal};
+use crate::auth::login::browser;
+use crate::auth::login::flow::{LONGEST_CODE, LoginEvent, LoginUi};
+use crate::auth::registration::client::Client;
+use crate::problem::{Problem, ProblemId, printable};
+use crate::secret::Secret;
+
+/// How often to ask when the server does not say (RFC 8628, 3.2).
+const INTERVAL: Duration = Duration::from_secs(5);
+/// By how much longer to wait after `slow_down` (RFC 8628, 3.5).
+const SLOWER: Duration = Duration::from_secs(5);
+/// No server may have us ask faster than this, or so slowly that nobody would wait for it.
+const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// What begins such a sign-in.
+#[derive(Debug)]
+struct Begun {
+    device_code: Secret,
+    user_code: String,
+    page: Url,
+    page_with_code: Option<Url>,
+    life: Option<Duration>,
+    interval: Duration,
+}
+
+impl Authorizer {
+    /// Shows the code and waits until it was typed on another device.
+    pub(crate) async fn sign_in_by_code(
+        &self,
+        found: &Discovered,
+        client: &Client,
+        scope: Option<&str>,
+        ui: &mut dyn LoginUi,
+    ) -> Result<Issued, Refusal> {
+        let begun = self.begin(found, client, scope).await?;
+        let http = self.http.named_by(found.named_by);
+        for page in [Some(&begun.page), begun.page_with_code.as_ref()].into_iter().flatten() {
+            http.check_page(page).await.map_err(Refusal::Other)?;
+        }
+        let http = self.to_token_endpoint(found.named_by);
+        let longest = self.settings.limits.sign_in;
+        let within = begun.life.map_or(longest, |life| life.min(longest.max(LONGEST_CODE)));
+        ui.event(LoginEvent::Code {
+            code: &begun.user_code,
+            page: begun.page.as_str(),
+            page_with_code: begun.page_with_code.as_ref().map(Url::as_str),
+            within,
+        });
+        let deadline = Instant::now() + within;
+        let mut interval = begun.interval;
+        let endpoint = self.endpoint(found, client);
+        loop {
+            if Instant::now() + interval > deadline {
+                return Err(Refusal::Other(Problem::new(ProblemId::DeviceCodeExpired)));
+            }
+            tokio::time::sleep(interval).await;
+            let result = token_endpoint::present(&http, &endpoint, &Presented::Device(&begun.device_code)).await;
+            match result.as_ref().err().and_then(|refusal| next(interval, refusal)) {
+                Some(next) => interval = next,
+                None => return result,
+            }
+        }
+    }
+
+    async fn begin(&self, found: &Discovered, client: &Client, scope: Option<&str>) -> Result<Begun, Refusal> {
+        let Some(endpoint) = &found.server.device_authorization_endpoint else {
+            let problem = Problem::new(ProblemId::DeviceNotOffered).with("issuer", &found.server.issuer);
+            return Err(Refusal::Other(problem));
+        };
+        let method = client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref());
+        let now = self.clock.unix_seconds();
+        let sender = Sender { client, method, audience: &found.server.issuer, now };
+        let mut fields = Vec::new();
+        fields.extend(scope.map(|scope| ("scope", scope)));
+        fields.extend(self.resource(found).map(|resource| ("resource", resource)));
+        let request = sender.post(endpoint, "device authorization endpoint", &fields).map_err(Refusal::Other)?;
+        let http = self.http.named_by(found.named_by);
+        let answer = client_authentication::exchange(&http, request, token_endpoint::BOUNDS).await;
+        let answer = answer.map_err(|error| match AuthError::from(error) {
+            AuthError::Failed(problem) => Refusal::Other(problem),
+            error => Refusal::NotNow(error.into()),
+        })?;
+        read(answer.status.as_u16(), &answer.body, &client.id)
+    }
+}
+
+/// How long to wait before asking again; `None`: not at all.
+fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
+    match refusal {
+        Refusal::Pending { slower: false } => Some(interval),
+        Refusal::Pending { slower: true } => Some(interval + SLOWER),
+        // RFC 8628, 3.5: after a time-out, less often.
+        Refusal::NotNow(_) => Some((interval * 2).min(BETWEEN.1.max(interval))),
+        Refusal::Spent(_) | Refusal::Client(_) | Refusal::Other(_) => None,
+    }
+}
+
+/// Understands the answer (RFC 8628, 3.2).
+fn read(status: u16, body: &[u8], client_id: &str) -> Result<Begun, Refusal> {
+    #[derive(Deserialize)]
+    struct Answer {
+        device_code: Option<String>,
+        user_code: Option<String>,
+        #[serde(alias = "verification_url")]
+        verification_uri: Option<String>,
+        verification_uri_complete: Option<String>,
+        expires_in: Option<Value>,
+        interval: Option<Value>,
+        error: Option<String>,
+        error_description: Option<String>,
+    }
+    let unreadable = |detail: &str| {
+        let problem = Problem::new(ProblemId::TokenAnswerInvalid).with("status", status).with("detail", detail);
+        Refusal::NotNow(problem)
+    };
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| unreadable("it is no answer of this kind"))?;
+    if let Some(error) = answer.error.as_deref().filter(|_| !(200..300).contains(&status)) {
+        let id = match error {
+            "invalid_client" | "unauthorized_client" => ProblemId::InvalidClient,
+            "invalid_scope" => ProblemId::InvalidScope,
+            _ => ProblemId::TokenEndpointError,
+        };
+        let mut problem = Problem::new(id).with("error", error).with("client_id", client_id);
+        if let Some(text) = &answer.error_description {
+            problem = problem.with("error_description", text);
+        }
+        return Err(if id == ProblemId::InvalidClient { Refusal::Client(problem) } else { Refusal::Other(problem) });
+    }
+    let (Some(device_code), Some(user_code), Some(page)) =
+        (answer.device_code, answer.user_code, answer.verification_uri)
+    else {
+        return Err(unreadable("it lacks the code or the page"));
+    };
+    let checked = |page: &str| {
+        browser::checked(page).map_err(|why| {
+            let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "page for the code");
+            Refusal::Other(problem.with("detail", why))
+        })
+    };
+    let seconds =
+        |value: Option<Value>| value.as_ref().and_then(crate::auth::exchange::answer::seconds).map(Duration::from_secs);
+    Ok(Begun {
+        device_code: Secret::new(device_code),
+        user_code: printable(&user_code),
+        page: checked(&page)?,
+        page_with_code: answer.verification_uri_complete.as_deref().map(checked).transpose()?,
+        life: seconds(answer.expires_in),
+        interval: seconds(answer.interval).unwrap_or(INTERVAL).clamp(BETWEEN.0, BETWEEN.1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::login::device_flow::*;
+
+    fn answer(extra: &str) -> Result<Begun, Refusal> {
+        let body = format!(r#"{{"device_code":"canary","user_code":"AB-CD"{extra}}}"#);
+        read(200, body.as_bytes(), "c")
+    }
+
+    #[test]
+    fn a_missing_interval_is_five_seconds_and_a_silly_one_is_bounded() {
+        let page = r#","verification_uri":"https://as.example/device""#;
+        for (interval, expected) in [
+            ("", 5),
+            (r#","interval":7"#, 7),
+            (r#","interval":"7""#, 7),
+            (r#","interval":0"#, 1),
+            (r#","interval":9999"#, 60),
+        ] {
+            let begun = answer(&format!("{page}{interval}")).unwrap();
+            assert_eq!(begun.interval, Duration::from_secs(expected), "{interval}");
+            assert!(!format!("{begun:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn slow_down_adds_five_seconds_for_good_and_a_final_refusal_ends_it() {
+        let (five, problem) = (Duration::from_secs(5), || Problem::new(ProblemId::TokenEndpointUnavailable));
+        assert_eq!(next(five, &Refusal::Pending { slower: false }), Some(five));
+        assert_eq!(next(five, &Refusal::Pending { slower: true }), Some(five * 2));
+        assert_eq!(next(five, &Refusal::NotNow(problem())), Some(five * 2));
+        assert_eq!(next(five, &Refusal::Other(problem())), None);
+    }
+
+    #[test]
+    fn a_page_that_must_not_be_opened_is_not_shown() {
+        for page in ["javascript:alert(1)", "http://as.example/device", "file:///etc/passwd"] {
+            let Err(Refusal::Other(problem)) = answer(&format!(r#","verification_uri":"{page}""#)) else { panic!() };
+            assert_eq!(problem.id, ProblemId::UnsafeEndpoint);
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_reason() {
+        let Err(Refusal::Client(problem)) = read(401, br#"{"error":"invalid_client"}"#, "c") else { panic!() };
+        assert_eq!(problem.id, ProblemId::InvalidClient);
+        assert!(matches!(read(502, b"<html>", "c"), Err(Refusal::NotNow(_))));
+    }
+}

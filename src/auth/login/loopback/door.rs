@@ -1,0 +1,322 @@
+//! The door of the loopback listener: lets in whole, small requests, one at a time for each connection, and nothing else.
+//!
+//! `tiny_http` has no time-outs and no bound on the size of a head, starts a thread for each connection, ends its accept
+//! loop on the first error of `accept` and may panic when a peer resets at the wrong moment. Behind this door it never
+//! meets any of that: a head is read here first, within a time and a size, and then handed on over a private socket.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The largest head, in bytes; a redirect with all of a browser's headers has a few thousand.
+pub const LARGEST_HEAD: usize = 32 * 1024;
+/// How long a connection may take for its head: browsers open some in advance and use them later, or never.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How many connections may be busy with their heads at a time; another one takes the place of the oldest.
+pub const MOST_WAITING: usize = 24;
+/// How many requests may wait for their answer at a time. All connections together stay within half of the 256 files that
+/// macOS lets a program open by default.
+const MOST_ANSWERING: usize = 16;
+/// How many peers are given a moment to read their answer; a flood is not.
+const MOST_LEAVING: usize = 32;
+/// How long the page of the sign-in may take: the token endpoint is asked meanwhile.
+const ANSWER_WITHIN: Duration = Duration::from_secs(180);
+/// Our pages are far smaller.
+const LARGEST_ANSWER: u64 = 256 * 1024;
+
+/// Reaches whoever answers requests; each connection carries one of them.
+pub type Inside = Box<dyn Fn() -> io::Result<Box<dyn Line>> + Send + Sync>;
+
+/// A connection to the inside.
+pub trait Line: Read + Write + Send {
+    /// Ends our direction, and bounds the wait for the other.
+    fn all_said(&self, answer_within: Duration) -> io::Result<()>;
+}
+
+/// An open door; closes when it is dropped.
+#[derive(Debug)]
+pub struct Door {
+    shared: Arc<Shared>,
+    places: Vec<SocketAddr>,
+}
+
+struct Shared {
+    inside: Inside,
+    closing: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    /// Connections whose heads are not complete, the oldest first.
+    waiting: VecDeque<(u64, TcpStream)>,
+    /// Requests that are being answered.
+    answering: usize,
+    /// Answers that the peer may still be reading.
+    leaving: usize,
+    /// Threads that accept.
+    accepting: usize,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// Opens the door on these sockets.
+    pub fn open(listeners: Vec<TcpListener>, inside: Inside) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            inside,
+            closing: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let places = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let door = Self { shared: Arc::clone(&shared), places };
+        for listener in listeners {
+            let shared = Arc::clone(&shared);
+            shared.state().accepting += 1;
+            let accepting = Arc::clone(&shared);
+            let started = thread::Builder::new().name("door".into()).spawn(move || {
+                accepting.accept(&listener);
+                drop(listener);
+                accepting.state().accepting -= 1;
+                accepting.changed.notify_all();
+            });
+            if let Err(error) = started {
+                shared.state().accepting -= 1;
+                return Err(error);
+            }
+        }
+        Ok(door)
+    }
+
+    /// Closes the door; returns when the port is free and all answers that were begun are with their browsers, or after
+    /// `within`.
+    pub fn close(self, within: Duration) {
+        self.shut();
+        let deadline = Instant::now() + within;
+        let mut state = self.shared.state();
+        while state.accepting > 0 || state.answering > 0 || state.leaving > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn shut(&self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        for (_, stream) in self.shared.state().waiting.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        for place in &self.places {
+            // Wakes the thread that accepts.
+            let _ = TcpStream::connect_timeout(place, Duration::from_millis(500));
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if !self.shared.closing.load(Ordering::SeqCst) {
+            self.shut();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        while !self.closing.load(Ordering::SeqCst) {
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // A peer that went away again, or no file descriptor left: neither is a reason to stop.
+                    tracing::debug!(%error, "a connection was not accepted");
+                    thread::sleep(Duration::from_millis(20));
+                    continue;
+                }
+            };
+            if let Err(error) = self.receive(stream) {
+                tracing::debug!(%error, "a connection was not received");
+            }
+        }
+    }
+
+    /// Gives the connection a place and a thread; the oldest that is still silent makes room.
+    fn receive(self: &Arc<Self>, stream: TcpStream) -> io::Result<()> {
+        let id = {
+            let mut state = self.state();
+            if state.waiting.len() >= MOST_WAITING
+                && let Some((_, oldest)) = state.waiting.pop_front()
+            {
+                let _ = oldest.shutdown(Shutdown::Both);
+            }
+            let id = state.next;
+            state.next += 1;
+            state.waiting.push_back((id, stream.try_clone()?));
+            id
+        };
+        let shared = Arc::clone(self);
+        let started = thread::Builder::new().name("visitor".into()).spawn(move || {
+            if let Err(error) = shared.attend(id, stream) {
+                tracing::debug!(%error, "a callback connection ended early");
+            }
+            shared.forget(id);
+        });
+        started.map(|_| ()).inspect_err(|_| self.forget(id))
+    }
+
+    fn forget(&self, id: u64) {
+        self.state().waiting.retain(|(other, _)| *other != id);
+    }
+
+    fn attend(&self, id: u64, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let answer = match read_head(&mut stream)? {
+            Head::Whole(head) => self.answer(id, &head)?,
+            Head::TooLarge => refusal("431 Request Header Fields Too Large"),
+            Head::Nothing => return Ok(()),
+        };
+        self.forget(id);
+        stream.write_all(&answer)?;
+        self.counted(|state| &mut state.leaving, MOST_LEAVING, || linger(&mut stream)).unwrap_or(Ok(()))
+    }
+
+    fn answer(&self, id: u64, head: &[u8]) -> io::Result<Vec<u8>> {
+        if !is_http_1(head) {
+            return Ok(refusal("505 HTTP Version Not Supported"));
+        }
+        self.forget(id);
+        let answered = self.counted(|state| &mut state.answering, MOST_ANSWERING, || self.pass_on(head));
+        answered.unwrap_or_else(|| Ok(refusal("503 Service Unavailable")))
+    }
+
+    /// Does it unless `most` are at it already.
+    fn counted<T>(&self, count: fn(&mut State) -> &mut usize, most: usize, work: impl FnOnce() -> T) -> Option<T> {
+        {
+            let mut state = self.state();
+            let count = count(&mut state);
+            if *count >= most {
+                return None;
+            }
+            *count += 1;
+        }
+        let done = work();
+        *count(&mut self.state()) -= 1;
+        self.changed.notify_all();
+        Some(done)
+    }
+
+    fn pass_on(&self, head: &[u8]) -> io::Result<Vec<u8>> {
+        let mut line = (self.inside)()?;
+        line.write_all(head)?;
+        // Whatever follows the head is not passed on: one connection, one request.
+        line.all_said(ANSWER_WITHIN)?;
+        let mut answer = Vec::new();
+        let read = line.take(LARGEST_ANSWER).read_to_end(&mut answer);
+        if answer.is_empty() {
+            tracing::debug!(?read, "a request was not understood");
+            answer = refusal("400 Bad Request");
+        }
+        Ok(answer)
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Head {
+    Whole(Vec<u8>),
+    TooLarge,
+    Nothing,
+}
+
+/// A head, as far as it has come.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered(Vec<u8>);
+
+impl Gathered {
+    /// Adds what has come; what follows the empty line that ends a head is dropped. `None` while more is to come.
+    pub(crate) fn add(&mut self, piece: &[u8]) -> Option<Head> {
+        let head = &mut self.0;
+        // The end may lie across two pieces.
+        let from = head.len().saturating_sub(3);
+        head.extend_from_slice(piece);
+        let end = memchr::memmem::find(&head[from..], b"\r\n\r\n").map(|at| from + at + 4);
+        match end {
+            Some(end) if end <= LARGEST_HEAD => {
+                head.truncate(end);
+                Some(Head::Whole(std::mem::take(head)))
+            }
+            None if head.len() < LARGEST_HEAD => None,
+            Some(_) | None => Some(Head::TooLarge),
+        }
+    }
+}
+
+/// Reads up to the empty line that ends a head.
+fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut gathered = Gathered::default();
+    let mut chunk = [0; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(Head::Nothing);
+        }
+        stream.set_read_timeout(Some(left))?;
+        let n = match stream.read(&mut chunk) {
+            Ok(0) => return Ok(Head::Nothing),
+            Ok(n) => n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Ok(Head::Nothing);
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(head) = gathered.add(&chunk[..n]) {
+            return Ok(head);
+        }
+    }
+}
+
+/// Whether the request line names a version that `tiny_http` answers: on others its thread waits for itself.
+fn is_http_1(head: &[u8]) -> bool {
+    let line = &head[..memchr::memchr(b'\r', head).unwrap_or(head.len())];
+    line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")
+}
+
+fn refusal(status: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n")
+        .into_bytes()
+}
+
+/// Closes so that the peer can still read: with unread input, closing at once would reset the connection.
+fn linger(stream: &mut TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let mut rest = [0; 4096];
+    for _ in 0..64 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        stream.set_read_timeout(Some(left))?;
+        if !matches!(stream.read(&mut rest), Ok(n) if n > 0) {
+            break;
+        }
+    }
+    Ok(())
+}

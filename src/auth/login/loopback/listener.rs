@@ -1,0 +1,286 @@
+//! The loopback listener (RFC 8252, 7.3) that the browser is sent back to: `tiny_http`, behind a [`Door`] that keeps from
+//! it what it cannot bear.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tiny_http::{Header, Method, Request, Response, Server};
+use tokio::sync::mpsc;
+
+use crate::auth::login::authorization_request::{Expected, Rejection};
+use crate::auth::login::loopback::door::Door;
+use crate::auth::login::loopback::inside;
+use crate::auth::login::loopback::page::Page;
+use crate::auth::login::loopback::port_owner;
+use crate::config::{CallbackHost, CallbackSettings};
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+
+/// A redirect URL is far shorter; browsers end at some such length themselves.
+const LONGEST_TARGET: usize = 16 * 1024;
+/// How long the end of a sign-in waits for the browser to take its page.
+const LAST_PAGE: Duration = Duration::from_secs(3);
+
+/// How often a free port is looked for that is free on both loopback addresses.
+const TRIES: u32 = 8;
+
+/// A bound port: from here on the redirect URL is ours.
+#[derive(Debug)]
+pub struct Callback {
+    listeners: Vec<TcpListener>,
+    authority: String,
+}
+
+/// A listener at work; dropping it closes the port.
+pub struct Serving {
+    door: Option<Door>,
+    shared: Arc<Shared>,
+    server: Arc<Server>,
+    _room: inside::Room,
+}
+
+/// The answer to the sign-in.
+pub struct Arrival {
+    /// The code, or why there is none.
+    pub outcome: Result<Secret, Problem>,
+    /// Holds the browser until there is something true to show.
+    pub browser: Browser,
+}
+
+/// A browser that waits for its page.
+pub struct Browser {
+    request: Option<Request>,
+    command: String,
+}
+
+struct Shared {
+    expected: Expected,
+    authority: String,
+    /// The command that starts over, for the pages.
+    command: String,
+    /// Set by the one answer that counts.
+    arrived: AtomicBool,
+    arrivals: mpsc::UnboundedSender<Arrival>,
+    closing: AtomicBool,
+}
+
+impl Callback {
+    /// Binds exactly the configured port; another one would not be registered.
+    pub fn bind(settings: &CallbackSettings) -> Result<Self, Problem> {
+        let mut listeners = vec![listen(settings.host.address(), settings)?];
+        listeners.extend(Self::bind_ipv6(settings)?);
+        Ok(Self::on(listeners, settings))
+    }
+
+    /// Binds any port that is free, and says which; for a client that is registered with it afterwards.
+    pub fn bind_any(settings: &CallbackSettings) -> Result<(Self, CallbackSettings), Problem> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let first = listen(settings.host.address(), &CallbackSettings { port: 0, ..settings.clone() })?;
+            let port =
+                first.local_addr().map_err(|error| Problem::new(ProblemId::ListenFailed).with("detail", error))?;
+            let chosen = CallbackSettings { port: port.port(), ..settings.clone() };
+            match Self::bind_ipv6(&chosen) {
+                Ok(second) => return Ok((Self::on([first].into_iter().chain(second).collect(), &chosen), chosen)),
+                Err(problem) => last = Some(problem),
+            }
+        }
+        Err(last.unwrap_or_else(|| Problem::new(ProblemId::ListenFailed)))
+    }
+
+    /// Browsers may try ::1 first for `localhost`. Held by somebody else, it would get the code; absent, nobody can.
+    fn bind_ipv6(settings: &CallbackSettings) -> Result<Option<TcpListener>, Problem> {
+        if settings.host != CallbackHost::Localhost {
+            return Ok(None);
+        }
+        match listen(IpAddr::V6(Ipv6Addr::LOCALHOST), settings) {
+            Ok(listener) => Ok(Some(listener)),
+            Err(problem) if problem.id == ProblemId::PortInUse => Err(problem),
+            Err(problem) => {
+                tracing::debug!(%problem, "no IPv6 loopback");
+                Ok(None)
+            }
+        }
+    }
+
+    fn on(listeners: Vec<TcpListener>, settings: &CallbackSettings) -> Self {
+        Self { listeners, authority: format!("{}:{}", settings.host.as_str(), settings.port) }
+    }
+
+    /// Begins to answer; the receiver gets the one answer that belongs to the sign-in.
+    /// `command` is what starts a sign-in over.
+    pub fn serve(
+        self,
+        expected: Expected,
+        command: String,
+    ) -> Result<(Serving, mpsc::UnboundedReceiver<Arrival>), Problem> {
+        let (arrivals, receiver) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            expected,
+            authority: self.authority.clone(),
+            command,
+            arrived: AtomicBool::new(false),
+            arrivals,
+            closing: AtomicBool::new(false),
+        });
+        let failed = |error: io::Error| {
+            Problem::new(ProblemId::ListenFailed).with("place", &self.authority).with("detail", error)
+        };
+        let (server, inside, room) = inside::server().map_err(failed)?;
+        let server = Arc::new(server);
+        let answering = (Arc::clone(&shared), Arc::clone(&server));
+        thread::Builder::new()
+            .name("callback".into())
+            .spawn(move || answering.0.answer(&answering.1))
+            .map_err(failed)?;
+        let door = Door::open(self.listeners, inside).map_err(failed)?;
+        Ok((Serving { door: Some(door), shared, server, _room: room }, receiver))
+    }
+}
+
+fn listen(address: IpAddr, settings: &CallbackSettings) -> Result<TcpListener, Problem> {
+    let address = SocketAddr::new(address, settings.port);
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            let problem = Problem::new(ProblemId::PortInUse).with("port", settings.port);
+            match port_owner::of(settings.port) {
+                Some(owner) => problem.with("owner", owner),
+                None => problem,
+            }
+        }
+        _ => Problem::new(ProblemId::ListenFailed).with("place", address).with("detail", error),
+    })
+}
+
+impl Serving {
+    /// Closes the port, and waits a moment for the browser to have its page: the process may end right after.
+    pub async fn finish(mut self) {
+        if let Some(door) = self.door.take() {
+            let _ = tokio::task::spawn_blocking(move || door.close(LAST_PAGE)).await;
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        self.server.unblock();
+    }
+}
+
+impl Shared {
+    /// Answers requests until the sign-in is over.
+    fn answer(&self, server: &Server) {
+        while !self.closing.load(Ordering::SeqCst) {
+            match server.recv() {
+                Ok(request) => self.take(request),
+                Err(error) => tracing::debug!(%error, "the callback server stops"),
+            }
+        }
+        while let Ok(Some(request)) = server.try_recv() {
+            show(request, &Page::already());
+        }
+    }
+
+    /// Decides about one request.
+    fn take(&self, request: Request) {
+        let outcome = match self.judge(&request) {
+            Ok(outcome) => outcome,
+            Err(page) => return show(request, &page),
+        };
+        if self.arrived.swap(true, Ordering::SeqCst) {
+            return show(request, &Page::already());
+        }
+        // When nobody listens any more the browser's `Drop` answers.
+        let browser = Browser { request: Some(request), command: self.command.clone() };
+        let _ = self.arrivals.send(Arrival { outcome, browser });
+    }
+
+    /// The outcome when the request is the answer to the sign-in, else the page that it gets.
+    fn judge(&self, request: &Request) -> Result<Result<Secret, Problem>, Page> {
+        let target = request.url();
+        if target.len() > LONGEST_TARGET {
+            return Err(Page::elsewhere(414));
+        }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if path != "/callback" {
+            return Err(Page::elsewhere(404));
+        }
+        if *request.method() != Method::Get {
+            return Err(Page::elsewhere(405));
+        }
+        // A page of another site that made the browser resolve its name to this machine names that site (DNS rebinding).
+        let mut hosts = request.headers().iter().filter(|header| header.field.equiv("Host"));
+        if !hosts.next().is_some_and(|host| host.value.as_str().eq_ignore_ascii_case(&self.authority))
+            || hosts.next().is_some()
+        {
+            return Err(Page::elsewhere(421));
+        }
+        if has_body(request) {
+            return Err(Page::elsewhere(400));
+        }
+        match self.expected.code(query) {
+            Ok(code) => Ok(Ok(code)),
+            Err(Rejection::Final(problem)) => Ok(Err(problem)),
+            Err(Rejection::Foreign) if self.arrived.load(Ordering::SeqCst) => Err(Page::already()),
+            Err(Rejection::Foreign) => {
+                Err(Page::foreign(&Problem::new(ProblemId::StateMismatch).with("command", &self.command)))
+            }
+        }
+    }
+}
+
+impl Browser {
+    /// Shows the page.
+    pub fn show(mut self, page: Page) {
+        if let Some(request) = self.request.take() {
+            show(request, &page);
+        }
+    }
+}
+
+impl Drop for Browser {
+    /// The sign-in went away while the browser waited.
+    fn drop(&mut self) {
+        if let Some(request) = self.request.take() {
+            let problem = Problem::new(ProblemId::SignInProcessFailed).with("command", &self.command);
+            show(request, &Page::failed(&problem));
+        }
+    }
+}
+
+fn has_body(request: &Request) -> bool {
+    request.body_length().unwrap_or(0) > 0
+        || request.headers().iter().any(|h| h.field.equiv("Transfer-Encoding") || h.field.equiv("Upgrade"))
+}
+
+fn show(request: Request, page: &Page) {
+    if let Err(error) = request.respond(response(page)) {
+        tracing::debug!(%error, "a callback page was not sent");
+    }
+}
+
+fn response(page: &Page) -> Response<io::Cursor<Vec<u8>>> {
+    let nonce = oauth2::CsrfToken::new_random_len(16).into_secret();
+    let mut response = Response::from_data(page.html(&nonce).into_bytes()).with_status_code(page.status);
+    let policy = Page::policy(&nonce);
+    let headers = [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Cache-Control", "no-store"),
+        ("Content-Security-Policy", policy.as_str()),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Connection", "close"),
+    ];
+    for (name, value) in headers {
+        if let Ok(header) = Header::from_bytes(name, value) {
+            response.add_header(header);
+        }
+    }
+    response
+}

@@ -1,0 +1,10 @@
+//! Owns the user's part of a sign-in: the authorization request, the browser, the redirect, and the record by which other
+//! processes follow it.
+
+pub mod attempt;
+pub mod authorization_request;
+pub mod browser;
+pub mod code_flow;
+pub mod device_flow;
+pub mod flow;
+pub mod loopback;

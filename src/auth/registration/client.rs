@@ -1,0 +1,147 @@
+//! Who this program is to the authorization server: client id, secret, and how the secret is shown at the token endpoint.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::grants::grant::Accounts;
+use crate::auth::registration::private_key::ClientKey;
+use crate::config::Settings;
+use crate::secret::Secret;
+use crate::store::{Store, StoreError};
+
+/// A client as it was registered.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The client id (RFC 6749, 2.2).
+    pub id: String,
+    /// The secret of a confidential client.
+    pub secret: Option<Secret>,
+    /// The private key that it proves itself with instead.
+    pub key: Option<Arc<ClientKey>>,
+    /// How it proves itself, where its registration says so.
+    pub method: Option<AuthMethod>,
+    /// How it came to its id.
+    pub origin: ClientOrigin,
+}
+
+/// How a client came to its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientOrigin {
+    /// An administrator gave it out.
+    Given,
+    /// It is the address of a document that describes the client.
+    Document,
+    /// The server gave it when this program registered itself (RFC 7591), for a redirect URL with this port.
+    Registered {
+        /// The port.
+        port: u16,
+    },
+}
+
+impl Client {
+    /// How to prove itself to a server that supports these methods.
+    pub fn auth_method(&self, supported: Option<&[String]>) -> AuthMethod {
+        match (self.method, &self.key) {
+            (Some(method), _) => method,
+            (None, Some(_)) => AuthMethod::PrivateKeyJwt,
+            (None, None) => AuthMethod::choose(self.secret.is_some(), supported),
+        }
+    }
+
+    /// Whether it may be one that an administrator gave a secret, which is not known here.
+    pub fn lacks_secret(&self) -> bool {
+        self.origin == ClientOrigin::Given && self.secret.is_none() && self.key.is_none()
+    }
+
+    /// Whether this program registered it by itself.
+    pub fn is_registered(&self) -> bool {
+        matches!(self.origin, ClientOrigin::Registered { .. })
+    }
+}
+
+/// How the client shows its secret at the token endpoint (RFC 6749, 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// A public client has nothing to show.
+    None,
+    /// HTTP Basic.
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+    /// An assertion that its private key signed (RFC 7523, 2.2).
+    PrivateKeyJwt,
+}
+
+impl AuthMethod {
+    /// The method to begin with: what the metadata lists, Basic when it is silent (RFC 8414, 2).
+    pub fn choose(has_secret: bool, supported: Option<&[String]>) -> Self {
+        if !has_secret {
+            return AuthMethod::None;
+        }
+        let lists = |name: &str| supported.is_some_and(|methods| methods.iter().any(|m| m == name));
+        if !lists("client_secret_basic") && lists("client_secret_post") {
+            AuthMethod::ClientSecretPost
+        } else {
+            AuthMethod::ClientSecretBasic
+        }
+    }
+
+    /// Whether the secret is what is shown.
+    pub fn shows_secret(self) -> bool {
+        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+    }
+
+    /// What to try once after the server refused this one as such.
+    pub fn other(self) -> Option<Self> {
+        match self {
+            AuthMethod::None | AuthMethod::PrivateKeyJwt => None,
+            AuthMethod::ClientSecretBasic => Some(AuthMethod::ClientSecretPost),
+            AuthMethod::ClientSecretPost => Some(AuthMethod::ClientSecretBasic),
+        }
+    }
+}
+
+/// The secret of this run, or else the one that `login` put into the store.
+pub async fn secret(settings: &Settings, store: &Store, client_id: &str) -> Result<Option<Secret>, StoreError> {
+    if let Some(secret) = settings.oauth.client_secret.clone().filter(|s| !s.is_empty()) {
+        return Ok(Some(secret));
+    }
+    let Some(bytes) = store.read(&Accounts::client_secret(settings, client_id)).await? else { return Ok(None) };
+    let text =
+        std::str::from_utf8(bytes.expose()).map_err(|_| StoreError::Corrupt("the client secret is no text".into()))?;
+    Ok(Some(Secret::from(text)))
+}
+
+/// Puts a client secret into the store, for later runs.
+pub async fn keep_secret(
+    settings: &Settings,
+    store: &Store,
+    client_id: &str,
+    secret: &Secret,
+) -> Result<(), StoreError> {
+    let account = Accounts::client_secret(settings, client_id);
+    store.write(&account, Secret::new(secret.expose().clone().into_bytes())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::registration::client::*;
+
+    #[test]
+    fn basic_is_the_default_and_post_only_where_the_server_lists_nothing_else() {
+        let list = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        for (has_secret, supported, expected) in [
+            (false, None, AuthMethod::None),
+            (false, list(&["client_secret_post"]), AuthMethod::None),
+            (true, None, AuthMethod::ClientSecretBasic),
+            (true, list(&[]), AuthMethod::ClientSecretBasic),
+            (true, list(&["none", "client_secret_post"]), AuthMethod::ClientSecretPost),
+            (true, list(&["client_secret_post", "client_secret_basic"]), AuthMethod::ClientSecretBasic),
+            (true, list(&["private_key_jwt"]), AuthMethod::ClientSecretBasic),
+        ] {
+            assert_eq!(AuthMethod::choose(has_secret, supported.as_deref()), expected, "{supported:?}");
+        }
+    }
+}
