@@ -1,10 +1,9 @@
 //! Owns the local side: what the client says, who waits for what, and what the client is told meanwhile.
 //!
-//! [`run()`] is the bridge. [`Bridge::take`] looks at each line of stdin in order and starts what it asks for; each request
-//! is carried by a task of its own ([`carry`]), notifications and responses go through one lane that keeps their order
-//! ([`lane`]). [`connection`] opens the session with the server, [`start`] answers until it is there, [`sign_in`] says what
-//! happens while nobody is signed in, [`conversation`] has the client show a link, and [`given`] knows what the client has
-//! in the place of the server's lists.
+//! [`run()`] is the bridge. [`Bridge::take`] in [`dispatch`] looks at each line of stdin in order and starts what it asks
+//! for; each request is carried by a task of its own ([`forward`]), notifications and responses go through one outbox that
+//! keeps their order. [`client`] is the side of stdin and stdout, [`session`] the one of the server, [`sign_in`] says what
+//! happens while nobody is signed in, and [`lists`] knows what the client has in the place of the server's lists.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,38 +16,25 @@ use crate::config::Settings;
 use crate::remote::Remote;
 use crate::remote::mcp_headers::Mirrors;
 
-pub mod answering;
-pub mod batch;
-pub mod caller;
-pub mod carry;
-pub mod connection;
-pub mod conversation;
-pub mod given;
-pub mod hello;
-pub mod intake;
-pub mod lane;
-pub mod pending;
-pub mod progress;
+pub mod client;
+pub mod dispatch;
+pub mod forward;
+pub mod lists;
 pub mod run;
-pub mod safety;
-pub mod server_side;
+pub mod session;
 pub mod sign_in;
-pub mod start;
-pub mod stdio;
-pub mod subscriptions;
-pub mod tools;
 
 pub use run::{End, run};
 
-use connection::Connection;
-use conversation::Conversation;
-use given::Given;
-use lane::Lane;
-use pending::Pending;
-use safety::Safety;
-use server_side::ServerRequests;
-use stdio::Output;
-use subscriptions::Subscriptions;
+use client::in_flight::Pending;
+use client::stdio::Output;
+use forward::retry_safety::Safety;
+use lists::served::Given;
+use session::connection::Connection;
+use session::outbox::Lane;
+use session::server_messages::ServerRequests;
+use session::subscriptions::Subscriptions;
+use sign_in::elicitation::Conversation;
 
 /// One bridge between one client and one server.
 #[derive(Debug)]

@@ -14,16 +14,17 @@ use crate::http::Http;
 use crate::remote::Remote;
 use crate::remote::mcp_headers::Mirrors;
 
-use super::connection::Connection;
-use super::conversation::Conversation;
-use super::given::Given;
-use super::lane::Lane;
-use super::pending::Pending;
-use super::safety::Safety;
-use super::server_side::ServerRequests;
-use super::stdio::{self, Line, Output, Written};
-use super::subscriptions::Subscriptions;
 use super::{Bridge, OwnIds};
+use crate::bridge::client::in_flight::Pending;
+use crate::bridge::client::stdio;
+use crate::bridge::client::stdio::{Line, Output, Written};
+use crate::bridge::forward::retry_safety::Safety;
+use crate::bridge::lists::served::Given;
+use crate::bridge::session::connection::Connection;
+use crate::bridge::session::outbox::Lane;
+use crate::bridge::session::server_messages::ServerRequests;
+use crate::bridge::session::subscriptions::Subscriptions;
+use crate::bridge::sign_in::elicitation::Conversation;
 
 /// How long the last lines may take to be read by the client, once everything else is over.
 const LAST_LINES: Duration = Duration::from_millis(400);

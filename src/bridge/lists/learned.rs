@@ -10,15 +10,15 @@ use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek};
 use crate::remote::{Outgoing, mcp_headers};
 
-use super::Bridge;
-use super::answering::InFlight;
+use crate::bridge::Bridge;
+use crate::bridge::client::responder::InFlight;
 
 /// How many pages of a list are looked through for one tool.
 const MOST_PAGES: usize = 20;
 
 impl Bridge {
     /// Learns from an answer what later requests and sessions need, and takes out of `tools/list` what must not be used.
-    pub(super) fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
+    pub(crate) fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
         if !matches!(
             &*request.method,
             "tools/list" | "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel"
@@ -41,7 +41,7 @@ impl Bridge {
 
     /// After a `HeaderMismatch`: asks for the tools again, and gives the headers that follow from them, when they are
     /// others than those that were sent.
-    pub(super) async fn fresh_headers(
+    pub(crate) async fn fresh_headers(
         self: &Arc<Self>,
         request: &InFlight,
         sent: Option<&HeaderMap>,

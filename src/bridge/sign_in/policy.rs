@@ -16,10 +16,10 @@ use crate::auth::{AuthError, AuthState, SignInReason, Way};
 use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 
-use super::Bridge;
-use super::answering::{InFlight, empty_list};
-use super::given::with_tool;
-use super::progress::TELL_EVERY;
+use crate::bridge::Bridge;
+use crate::bridge::client::progress::TELL_EVERY;
+use crate::bridge::client::responder::{InFlight, empty_list};
+use crate::bridge::lists::served::with_tool;
 
 /// The tool that stands in for the server's while nobody is signed in. Never forwarded.
 pub const SIGN_IN_TOOL: &str = "planhat_sign_in";
@@ -44,7 +44,7 @@ pub enum Meanwhile {
 
 impl Bridge {
     /// Decides what a request gets whose sender is not signed in.
-    pub(super) async fn meanwhile(self: &Arc<Self>, request: &InFlight, needed: Problem) -> Meanwhile {
+    pub(crate) async fn meanwhile(self: &Arc<Self>, request: &InFlight, needed: Problem) -> Meanwhile {
         let limits = &self.settings.limits;
         match request.method.as_str() {
             "tools/list" => {
@@ -91,7 +91,7 @@ impl Bridge {
     }
 
     /// Decides what a request gets for which the sign-in does not reach; `narrow` is the token that it was sent with.
-    pub(super) async fn widen(self: &Arc<Self>, request: &InFlight, needed: Problem, narrow: Option<u64>) -> Meanwhile {
+    pub(crate) async fn widen(self: &Arc<Self>, request: &InFlight, needed: Problem, narrow: Option<u64>) -> Meanwhile {
         let first_list = request.method == "tools/list" && !self.given.listed_before.is_raised();
         if request.method != "tools/call" && !first_list {
             return self.wait_for_sign_in(request, narrow, &needed).await;
@@ -150,7 +150,7 @@ impl Bridge {
     }
 
     /// The link of the sign-in that is under way, or what there is instead.
-    pub(super) async fn link(
+    pub(crate) async fn link(
         &self,
         request: &InFlight,
         than: Option<u64>,
@@ -166,12 +166,12 @@ impl Bridge {
     }
 
     /// Waits for the sign-in that is under way, as long as a call may.
-    pub(super) async fn wait_for_sign_in(&self, request: &InFlight, than: Option<u64>, needed: &Problem) -> Meanwhile {
+    pub(crate) async fn wait_for_sign_in(&self, request: &InFlight, than: Option<u64>, needed: &Problem) -> Meanwhile {
         self.wait_at_most(request, than, needed, self.settings.limits.call_wait).await
     }
 
     /// Waits for the sign-in that is under way, as long as this.
-    pub(super) async fn wait_at_most(
+    pub(crate) async fn wait_at_most(
         &self,
         request: &InFlight,
         than: Option<u64>,
@@ -194,7 +194,7 @@ impl Bridge {
 
     /// Waits for `work`, and tells the request's progress token for what. `None` when stdin has ended: nobody reads any
     /// more what a person would cause.
-    pub(super) async fn while_waiting<T>(
+    pub(crate) async fn while_waiting<T>(
         &self,
         request: &InFlight,
         what: &str,
@@ -219,7 +219,7 @@ impl Bridge {
     }
 
     /// The call of the sign-in tool.
-    pub(super) async fn call_sign_in_tool(self: &Arc<Self>, request: &InFlight) {
+    pub(crate) async fn call_sign_in_tool(self: &Arc<Self>, request: &InFlight) {
         let name = self.settings.service_name();
         if matches!(*self.auth.watch().borrow(), AuthState::SignedIn { .. }) {
             let text = format!("Already signed in to {name}. List the tools again to see what it offers.");
@@ -258,7 +258,7 @@ impl Bridge {
 
     /// Opens a session as soon as somebody has signed in, whether or not a request waits for it: the client may be owed a
     /// `list_changed`.
-    pub(super) async fn follow_sign_ins(self: Arc<Self>) {
+    pub(crate) async fn follow_sign_ins(self: Arc<Self>) {
         let mut state = self.auth.watch();
         while state.changed().await.is_ok() {
             let signed_in = match &*state.borrow_and_update() {

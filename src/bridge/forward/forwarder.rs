@@ -1,7 +1,7 @@
 //! One request of the client, from stdin to its one answer.
 //!
 //! [`Bridge::carry`] tries until there is an answer to give: another session, a sign-in, a connection that can be made, a
-//! stream that can be taken up again. A request whose effect is unknown is only tried again when [`super::safety`] allows
+//! stream that can be taken up again. A request whose effect is unknown is only tried again when [`crate::bridge::forward::retry_safety`] allows
 //! it, and then under an id of ours, because the server may still hold the first.
 
 use std::sync::{Arc, PoisonError};
@@ -17,14 +17,14 @@ use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Exchange, Failure, Outgoing};
 
-use super::Bridge;
-use super::answering::{InFlight, LastResort, Work};
-use super::lane::Item;
-use super::progress::TELL_EVERY;
-use super::server_side::Heard;
-use super::sign_in::Meanwhile;
-use super::start::is_out_of_reach;
-use super::stdio::Reserved;
+use crate::bridge::Bridge;
+use crate::bridge::client::progress::TELL_EVERY;
+use crate::bridge::client::responder::{InFlight, LastResort, Work};
+use crate::bridge::client::stdio::Reserved;
+use crate::bridge::session::outbox::Item;
+use crate::bridge::session::server_messages::Heard;
+use crate::bridge::session::startup::is_out_of_reach;
+use crate::bridge::sign_in::policy::Meanwhile;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
 const AFTERWARDS: Duration = Duration::from_secs(1);
@@ -85,7 +85,7 @@ struct Tries {
 
 impl Bridge {
     /// Does what a request asks for; whatever becomes of that, the request is answered once.
-    pub(super) async fn work(self: Arc<Self>, request: InFlight, work: Work) {
+    pub(crate) async fn work(self: Arc<Self>, request: InFlight, work: Work) {
         let _answered_in_any_case = LastResort { bridge: &self, request: &request };
         match work {
             Work::Carry => self.carry(&request).await,
@@ -442,7 +442,7 @@ fn with_own_id(answer: &Bytes, id: &RawValue) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::forward::forwarder::*;
 
     /// How much room the future takes that `_f` would return.
     fn room_for<A, B, C, F: Future>(_f: impl Fn(A, B, C) -> F) -> usize {

@@ -319,7 +319,7 @@ impl Written {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::client::stdio::*;
 
     fn lines(input: &[u8], max: usize, step: usize) -> Vec<String> {
         let mut framer = Framer::new(max);

@@ -89,7 +89,7 @@ impl Safety {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::forward::retry_safety::*;
 
     fn learned(planhat: bool) -> Safety {
         let safety = Safety::new(planhat);

@@ -62,7 +62,7 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::client::client_info::*;
 
     fn caller(info: &str, capabilities: &str) -> Caller {
         let raw = |text| serde_json::from_str::<&RawValue>(text).expect("JSON");

@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Duration;
 
-use super::answering::InFlight;
-use super::stdio::Output;
-use super::{Bridge, Flag};
+use crate::bridge::client::responder::InFlight;
+use crate::bridge::client::stdio::Output;
+use crate::bridge::{Bridge, Flag};
 
 /// How often a client is told that its request still waits.
 pub const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ impl Progress {
 
 impl Bridge {
     /// Waits for a place among the requests that the server takes at once, and tells the request's progress token so.
-    pub(super) async fn place(&self, request: &InFlight) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn place(&self, request: &InFlight) -> Option<SemaphorePermit<'_>> {
         let place = self.places.acquire();
         tokio::pin!(place);
         let mut pause = FIRST_TOLD;

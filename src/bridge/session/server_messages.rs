@@ -11,9 +11,9 @@ use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
-use super::Bridge;
-use super::lane::Item;
-use super::stdio::{Output, Reserved};
+use crate::bridge::Bridge;
+use crate::bridge::client::stdio::{Output, Reserved};
+use crate::bridge::session::outbox::Item;
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]
@@ -125,7 +125,7 @@ impl Bridge {
     ///
     /// # Errors
     /// A problem when it is no JSON-RPC message.
-    pub(super) async fn hear(
+    pub(crate) async fn hear(
         &self,
         body: Bytes,
         awaited: Option<&IdKey>,
@@ -135,7 +135,7 @@ impl Bridge {
     }
 
     /// The same, while room for the answer is held; it is given back when something else has to be written first.
-    pub(super) async fn hear_with(
+    pub(crate) async fn hear_with(
         &self,
         body: Bytes,
         awaited: Option<&IdKey>,
@@ -166,7 +166,7 @@ impl Bridge {
     }
 
     /// The client has closed its side: who waits for its answer must not wait in vain.
-    pub(super) fn answer_for_client(&self) {
+    pub(crate) fn answer_for_client(&self) {
         for id in self.server_requests.client_gone() {
             self.refuse_for_client(&id);
         }

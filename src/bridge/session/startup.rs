@@ -12,17 +12,17 @@ use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
 
-use super::Bridge;
-use super::answering::InFlight;
-use super::connection::{Need, State, is_final};
-use super::hello::{Hello, Welcome};
+use crate::bridge::Bridge;
+use crate::bridge::client::responder::InFlight;
+use crate::bridge::session::connection::{Need, State, is_final};
+use crate::bridge::session::initialize::{Hello, Welcome};
 
 /// How long a server that is known to want a sign-in may take to say so before it is taken at its word.
 const WORD: Duration = Duration::from_secs(1);
 
 impl Bridge {
     /// Answers the client's `initialize`: from the server if it answers in time, else from here.
-    pub(super) async fn answer_initialize(
+    pub(crate) async fn answer_initialize(
         self: &Arc<Self>,
         request: &InFlight,
         hello: Arc<Hello>,
@@ -79,7 +79,7 @@ impl Bridge {
 
     /// Whether this request gets nowhere before somebody signs in. Says so without the server where that is known to want
     /// it, because a server that is slow or away would keep everybody waiting to hear the same.
-    pub(super) async fn sign_in_comes_first(self: &Arc<Self>, request: &InFlight) -> Option<Failure> {
+    pub(crate) async fn sign_in_comes_first(self: &Arc<Self>, request: &InFlight) -> Option<Failure> {
         if self.connection.is_up() || request.listens() || !self.auth.needs_sign_in().await {
             return None;
         }
@@ -96,7 +96,7 @@ impl Bridge {
     }
 
     /// As [`Bridge::ready`]; a list that could be given from memory does not wait as long as other requests.
-    pub(super) async fn ready_for(self: &Arc<Self>, request: &InFlight) -> Result<(), Failure> {
+    pub(crate) async fn ready_for(self: &Arc<Self>, request: &InFlight) -> Result<(), Failure> {
         if request.need == Need::Nothing || self.connection.is_up() || self.remembered_list(request).is_none() {
             return self.ready(request.need).await;
         }

@@ -13,15 +13,15 @@ use crate::message::{IdKey, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::MeantFor;
 
-use super::batch::Seat;
-use super::caller::Caller;
-use super::connection::Need;
-use super::conversation::Shown;
-use super::hello::Hello;
-use super::pending::Ticket;
-use super::progress::Progress;
-use super::stdio::Reserved;
-use super::{Bridge, Flag};
+use crate::bridge::client::batch::Seat;
+use crate::bridge::client::client_info::Caller;
+use crate::bridge::client::in_flight::Ticket;
+use crate::bridge::client::progress::Progress;
+use crate::bridge::client::stdio::Reserved;
+use crate::bridge::session::connection::Need;
+use crate::bridge::session::initialize::Hello;
+use crate::bridge::sign_in::elicitation::Shown;
+use crate::bridge::{Bridge, Flag};
 
 /// A request that has no answer yet.
 #[derive(Debug)]
@@ -89,12 +89,12 @@ impl InFlight {
 
 impl Bridge {
     /// Gives the one answer, unless the client has cancelled meanwhile.
-    pub(super) async fn answer(&self, request: &InFlight, line: Bytes) {
+    pub(crate) async fn answer(&self, request: &InFlight, line: Bytes) {
         self.answer_in(request, line, None).await;
     }
 
     /// The same, when room for the line was taken before.
-    pub(super) async fn answer_in(&self, request: &InFlight, line: Bytes, room: Option<Reserved>) {
+    pub(crate) async fn answer_in(&self, request: &InFlight, line: Bytes, room: Option<Reserved>) {
         let Some(_answering) = self.pending.answer(&request.key, &request.ticket) else { return };
         let seat = request.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (seat, room) {
@@ -105,7 +105,7 @@ impl Bridge {
     }
 
     /// Gives a result of the bridge's own, with what results of the stateless era must have.
-    pub(super) async fn answer_result(&self, request: &InFlight, result: &Value) {
+    pub(crate) async fn answer_result(&self, request: &InFlight, result: &Value) {
         if request.mirrored.is_none() {
             return self.answer(request, write::result(&request.id, result)).await;
         }
@@ -121,7 +121,7 @@ impl Bridge {
     }
 
     /// A failed tool call is a result that the model reads; anything else is an error that the client reads.
-    pub(super) async fn answer_problem(&self, request: &InFlight, problem: &Problem) {
+    pub(crate) async fn answer_problem(&self, request: &InFlight, problem: &Problem) {
         let problem = &match problem.fact("command") {
             Some(_) => problem.clone(),
             // Many texts name it, and only the settings know it.
@@ -137,7 +137,7 @@ impl Bridge {
 
     /// The client was told that there are tools, prompts and resources before the server could be asked. Where it turns
     /// out to have none of a kind, its lists are empty.
-    pub(super) fn not_offered(&self, request: &InFlight) -> Option<Bytes> {
+    pub(crate) fn not_offered(&self, request: &InFlight) -> Option<Bytes> {
         Some(match self.offers_none(&request.method)? {
             Value::Null => {
                 let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
@@ -148,7 +148,7 @@ impl Bridge {
     }
 
     /// The empty list that a method has whose family the server turned out not to offer; `null` for another such method.
-    pub(super) fn offers_none(&self, method: &str) -> Option<Value> {
+    pub(crate) fn offers_none(&self, method: &str) -> Option<Value> {
         let offers = self.connection.corrected()?;
         let (family, _) = method.split_once('/')?;
         let offered = match family {
@@ -161,16 +161,16 @@ impl Bridge {
     }
 
     /// What tells the client's progress token that the server limits the rate of calls.
-    pub(super) fn throttle_teller(request: &InFlight) -> Option<Arc<dyn Fn(Duration) + Send + Sync>> {
+    pub(crate) fn throttle_teller(request: &InFlight) -> Option<Arc<dyn Fn(Duration) + Send + Sync>> {
         let progress = request.progress.clone()?;
         Some(Arc::new(move |wait| progress.tell_throttled(wait)))
     }
 }
 
 /// Answers a request whose task ended without an answer: a fault of this program, which the client must not wait for.
-pub(super) struct LastResort<'a> {
-    pub(super) bridge: &'a Bridge,
-    pub(super) request: &'a InFlight,
+pub(crate) struct LastResort<'a> {
+    pub(crate) bridge: &'a Bridge,
+    pub(crate) request: &'a InFlight,
 }
 
 impl Drop for LastResort<'_> {

@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use crate::message::{IdKey, Kind, Members, Peek, peek, write};
 use crate::remote::Outgoing;
 
-use super::answering::{InFlight, list_member};
-use super::connection::Need;
-use super::intake::STATELESS;
-use super::{Bridge, Flag};
+use crate::bridge::client::responder::{InFlight, list_member};
+use crate::bridge::dispatch::STATELESS;
+use crate::bridge::session::connection::Need;
+use crate::bridge::{Bridge, Flag};
 
 /// How many pages a list may have for the bridge to read it whole.
 const MOST_PAGES: usize = 100;
@@ -39,7 +39,7 @@ pub struct Given {
     /// Lists of which the client has read some pages.
     pages: Mutex<HashMap<String, Pages>>,
     /// Whether the client has listed the tools while nobody was signed in.
-    pub(super) listed_before: Flag,
+    pub(crate) listed_before: Flag,
 }
 
 /// The pages of a list, as far as they have come.
@@ -123,12 +123,12 @@ impl Given {
 
 impl Bridge {
     /// The revision that the request is written in.
-    pub(super) fn revision(&self, request: &InFlight) -> Option<String> {
+    pub(crate) fn revision(&self, request: &InFlight) -> Option<String> {
         request.revision.clone().or_else(|| self.connection.told_or_asked())
     }
 
     /// What the server answered to this list before, to this user: in the revision of the client, else in one of its era.
-    pub(super) fn remembered_list(&self, request: &InFlight) -> Option<Box<RawValue>> {
+    pub(crate) fn remembered_list(&self, request: &InFlight) -> Option<Box<RawValue>> {
         if !request.lists() {
             return None;
         }
@@ -147,7 +147,7 @@ impl Bridge {
     }
 
     /// The answer to a list that the server cannot give now, from memory.
-    pub(super) fn recall(&self, request: &InFlight) -> Option<Bytes> {
+    pub(crate) fn recall(&self, request: &InFlight) -> Option<Bytes> {
         let list = self.remembered_list(request)?;
         tracing::info!(method = request.method, "answered from memory");
         self.given.list(&request.method, &list);
@@ -155,7 +155,7 @@ impl Bridge {
     }
 
     /// Remembers the server's answer to a list, once it is whole.
-    pub(super) fn keep_in_mind(&self, request: &InFlight, answer: &Bytes, grant: Option<u64>) {
+    pub(crate) fn keep_in_mind(&self, request: &InFlight, answer: &Bytes, grant: Option<u64>) {
         if list_member(&request.method).is_none() {
             return;
         }
@@ -190,7 +190,7 @@ impl Bridge {
 
     /// Tells the client which lists are worth asking for again, now that there is a server to ask: those that differ from
     /// what the client has.
-    pub(super) fn settle_given(self: &Arc<Self>) {
+    pub(crate) fn settle_given(self: &Arc<Self>) {
         let stands: Vec<_> = self.given.stands().drain().collect();
         for (method, stand) in stands {
             let bridge = Arc::clone(self);
@@ -272,7 +272,7 @@ pub fn with_tool(list: &RawValue, tool: &Value) -> Option<Box<RawValue>> {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use crate::bridge::lists::served::*;
 
     fn raw(text: &str) -> Box<RawValue> {
         serde_json::from_str(text).expect("JSON")

@@ -20,10 +20,10 @@ use crate::remote::listen_stream::{Over, Standing};
 use crate::remote::request::SESSION_ID;
 use crate::remote::{Failure, Outgoing, Session};
 
-use super::Bridge;
-use super::answering::Work;
-use super::caller::Caller;
-use super::hello::{Hello, Offers, Welcome};
+use crate::bridge::Bridge;
+use crate::bridge::client::client_info::Caller;
+use crate::bridge::client::responder::Work;
+use crate::bridge::session::initialize::{Hello, Offers, Welcome};
 
 /// How far the session must be before a message may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ pub enum Need {
 
 /// Where the session stands.
 #[derive(Debug, Clone)]
-pub(super) enum State {
+pub(crate) enum State {
     /// No `initialize` yet.
     Idle,
     /// Under way.
@@ -54,7 +54,7 @@ pub(super) enum State {
 /// The session as the bridge sees it.
 #[derive(Debug)]
 pub struct Connection {
-    pub(super) state: watch::Sender<State>,
+    pub(crate) state: watch::Sender<State>,
     /// The client's `notifications/initialized`, once it came.
     initialized: watch::Sender<Option<Bytes>>,
     /// Counts the attempts to open a session.
@@ -63,23 +63,23 @@ pub struct Connection {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Inner {
+pub(crate) struct Inner {
     hello: Option<Arc<Hello>>,
     /// Where the server's answer goes while the client still waits for it.
-    pub(super) waiting: Option<oneshot::Sender<Bytes>>,
+    pub(crate) waiting: Option<oneshot::Sender<Bytes>>,
     /// The revision that the client was told.
-    pub(super) told: Option<String>,
+    pub(crate) told: Option<String>,
     /// What the server really offers, when the client was answered without it.
     corrected: Option<Offers>,
     /// The client was answered in the server's place.
-    pub(super) stood_in: bool,
+    pub(crate) stood_in: bool,
     standing: Option<AbortHandle>,
     attempt: Option<AbortHandle>,
 }
 
 impl Inner {
     /// Whether this is the `initialize` that the session is opened for.
-    pub(super) fn is_for(&self, hello: &Arc<Hello>) -> bool {
+    pub(crate) fn is_for(&self, hello: &Arc<Hello>) -> bool {
         self.hello.as_ref().is_some_and(|current| Arc::ptr_eq(current, hello))
     }
 }
@@ -96,7 +96,7 @@ impl Default for Connection {
 }
 
 impl Connection {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -155,7 +155,7 @@ impl Connection {
 impl Bridge {
     /// Begins a session for the client; returns before the server has been asked, so that the next line of stdin already
     /// waits for it.
-    pub(super) fn begin_initialize(self: &Arc<Self>, hello: Hello) -> Work {
+    pub(crate) fn begin_initialize(self: &Arc<Self>, hello: Hello) -> Work {
         let (waiting, answered) = oneshot::channel();
         let hello = Arc::new(hello);
         let fresh = Inner { hello: Some(Arc::clone(&hello)), waiting: Some(waiting), ..Inner::default() };
@@ -173,7 +173,7 @@ impl Bridge {
     ///
     /// # Errors
     /// The failure of an attempt that began after the call, or was under way.
-    pub(super) async fn ready(self: &Arc<Self>, need: Need) -> Result<(), Failure> {
+    pub(crate) async fn ready(self: &Arc<Self>, need: Need) -> Result<(), Failure> {
         if need == Need::Nothing {
             return Ok(());
         }
@@ -194,12 +194,12 @@ impl Bridge {
     }
 
     /// The session that a message with this need belongs to, once it is [`Bridge::ready`].
-    pub(super) fn epoch_for(&self, need: Need) -> Option<u64> {
+    pub(crate) fn epoch_for(&self, need: Need) -> Option<u64> {
         (need != Need::Nothing).then(|| self.remote.session().epoch)
     }
 
     /// Starts an attempt when the last one failed. Many callers cause one attempt.
-    pub(super) fn begin_opening(self: &Arc<Self>) {
+    pub(crate) fn begin_opening(self: &Arc<Self>) {
         let begin = self.connection.state.send_if_modified(|state| {
             let down = matches!(state, State::Down(_));
             if down {
@@ -222,7 +222,7 @@ impl Bridge {
     }
 
     /// The session of this epoch is gone. What the server had asked the client is void.
-    pub(super) fn session_lost(&self, epoch: u64) {
+    pub(crate) fn session_lost(&self, epoch: u64) {
         self.connection.lost(self.remote.session().epoch, epoch);
     }
 
@@ -416,7 +416,7 @@ fn unopened(failure: Failure) -> Failure {
 }
 
 /// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.
-pub(super) fn is_final(problem: &Problem) -> bool {
+pub(crate) fn is_final(problem: &Problem) -> bool {
     use ProblemId as Id;
     matches!(
         problem.id,

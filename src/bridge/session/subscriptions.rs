@@ -10,11 +10,11 @@ use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing};
 
-use super::Bridge;
-use super::connection::Need;
+use crate::bridge::Bridge;
+use crate::bridge::session::connection::Need;
 
 const SUBSCRIBE: &str = "resources/subscribe";
-pub(super) const UNSUBSCRIBE: &str = "resources/unsubscribe";
+pub(crate) const UNSUBSCRIBE: &str = "resources/unsubscribe";
 const SET_LEVEL: &str = "logging/setLevel";
 
 /// The requests that the server has granted, in the order in which the client made them.
@@ -76,7 +76,7 @@ impl Subscriptions {
 impl Bridge {
     /// Asks a new session for what the client had in the one before. What the new one does not grant is missed, as it
     /// would be by a client that does not know that there was another session.
-    pub(super) async fn restore_subscriptions(self: &Arc<Self>) {
+    pub(crate) async fn restore_subscriptions(self: &Arc<Self>) {
         for kept in self.subscriptions.all() {
             if self.subscriptions.holds(&kept)
                 && let Err(failure) = self.ask_again(&kept.body).await
@@ -115,7 +115,7 @@ impl Bridge {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::session::subscriptions::*;
 
     fn bodies(subscriptions: &Subscriptions) -> Vec<String> {
         subscriptions.all().iter().map(|kept| String::from_utf8_lossy(&kept.body).into_owned()).collect()

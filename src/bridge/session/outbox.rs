@@ -11,8 +11,8 @@ use crate::http::retry_after;
 use crate::message::IdKey;
 use crate::remote::{Failure, Outgoing};
 
-use super::Bridge;
-use super::connection::Need;
+use crate::bridge::Bridge;
+use crate::bridge::session::connection::Need;
 
 /// How long the server may take to accept one of them before the next one goes.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ impl Lane {
 
 impl Bridge {
     /// Sends what is in the lane, one after the other, for as long as the bridge lives.
-    pub(super) async fn run_lane(self: Arc<Self>) {
+    pub(crate) async fn run_lane(self: Arc<Self>) {
         let Some(mut items) = self.lane.receiver.lock().await.take() else { return };
         while let Some(item) = items.recv().await {
             let then_stop = item.then_stop.clone();

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::config::Settings;
 use crate::message::IdKey;
 
-use super::caller::Caller;
+use crate::bridge::client::client_info::Caller;
 
 /// What the client said in `initialize`, kept for every session that is opened on its behalf.
 #[derive(Debug, Clone)]
@@ -167,7 +167,7 @@ impl Welcome {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::session::initialize::*;
 
     fn hello(params: &str) -> Hello {
         let raw = |text: &str| serde_json::from_str::<Box<RawValue>>(text).expect("JSON");

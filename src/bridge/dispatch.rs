@@ -10,22 +10,23 @@ use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::MeantFor;
 
-use super::Bridge;
-use super::answering::{InFlight, Work};
-use super::batch::{self, Seat};
-use super::caller::Caller;
-use super::connection::Need;
-use super::conversation;
-use super::hello::Hello;
-use super::lane::Item;
-use super::pending::Cancelled;
-use super::progress::Progress;
-use super::sign_in::SIGN_IN_TOOL;
-use super::stdio::Line;
-use super::subscriptions::UNSUBSCRIBE;
+use crate::bridge::Bridge;
+use crate::bridge::client::batch;
+use crate::bridge::client::batch::Seat;
+use crate::bridge::client::client_info::Caller;
+use crate::bridge::client::in_flight::Cancelled;
+use crate::bridge::client::progress::Progress;
+use crate::bridge::client::responder::{InFlight, Work};
+use crate::bridge::client::stdio::Line;
+use crate::bridge::session::connection::Need;
+use crate::bridge::session::initialize::Hello;
+use crate::bridge::session::outbox::Item;
+use crate::bridge::session::subscriptions::UNSUBSCRIBE;
+use crate::bridge::sign_in::elicitation;
+use crate::bridge::sign_in::policy::SIGN_IN_TOOL;
 
 /// The first revision without `initialize` and sessions.
-pub(super) const STATELESS: &str = "2026-07-28";
+pub(crate) const STATELESS: &str = "2026-07-28";
 
 /// A cancellation as the client wrote it, of the id under which the server has the request.
 fn cancellation_of(body: &Bytes, params: Option<&RawValue>, id: &RawValue) -> Bytes {
@@ -39,7 +40,7 @@ fn cancellation_of(body: &Bytes, params: Option<&RawValue>, id: &RawValue) -> By
 impl Bridge {
     /// Takes the next line; returns when there is room for the next one. A client that sends nonsense and does not read
     /// what is said about it has to wait.
-    pub(super) async fn take(self: &Arc<Self>, line: Line) {
+    pub(crate) async fn take(self: &Arc<Self>, line: Line) {
         self.sort_line(line);
         let refused = std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner));
         for line in refused {
@@ -121,11 +122,11 @@ impl Bridge {
         let Some(ticket) = self.pending.add(key.clone(), revision.is_some()) else {
             return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()), seat);
         };
-        let (body, shown) = match conversation::taken_up(body, &looked_at).filter(|_| revision.is_some()) {
+        let (body, shown) = match elicitation::taken_up(body, &looked_at).filter(|_| revision.is_some()) {
             Some(taken_up) => taken_up,
             None => (body.clone(), None),
         };
-        let begun = Arc::<super::Flag>::default();
+        let begun = Arc::<crate::bridge::Flag>::default();
         let request = InFlight {
             body,
             id: id.to_owned(),

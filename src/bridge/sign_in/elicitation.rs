@@ -21,9 +21,9 @@ use crate::message::peek::Params;
 use crate::message::{IdKey, Members};
 use crate::problem::{Problem, ProblemId};
 
-use super::Bridge;
-use super::answering::InFlight;
-use super::sign_in::{Meanwhile, SIGN_IN_TOOL};
+use crate::bridge::Bridge;
+use crate::bridge::client::responder::InFlight;
+use crate::bridge::sign_in::policy::{Meanwhile, SIGN_IN_TOOL};
 
 /// What a `requestState` of ours begins with; what the client had of the server's follows.
 const STATE: &str = "planhat-mcp/sign-in/";
@@ -112,7 +112,7 @@ impl Conversation {
 
 impl Bridge {
     /// Whether the client shows a link to its user on request.
-    pub(super) fn shows_links(&self, request: &InFlight) -> bool {
+    pub(crate) fn shows_links(&self, request: &InFlight) -> bool {
         match &request.revision {
             Some(revision) => request.caller.shows_links(revision),
             None => self.connection.told_or_asked().is_some_and(|told| self.connection.caller().shows_links(&told)),
@@ -120,7 +120,7 @@ impl Bridge {
     }
 
     /// Has the client show the link of a sign-in, and waits for that.
-    pub(super) async fn sign_in_by_link(
+    pub(crate) async fn sign_in_by_link(
         self: &Arc<Self>,
         request: &InFlight,
         reason: SignInReason,
@@ -160,7 +160,7 @@ impl Bridge {
     }
 
     /// What the user has said to the link that a client of the stateless era was asked to show.
-    pub(super) async fn go_on_after(
+    pub(crate) async fn go_on_after(
         self: &Arc<Self>,
         request: &InFlight,
         shown: Shown,
@@ -313,7 +313,7 @@ pub fn taken_up(body: &Bytes, params: &Params<'_>) -> Option<(Bytes, Option<Show
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::sign_in::elicitation::*;
     use crate::message::{Kind, Peek, peek};
 
     fn take_up(text: &'static str) -> Option<(String, Option<Shown>)> {

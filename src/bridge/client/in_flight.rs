@@ -133,7 +133,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::client::in_flight::*;
 
     fn key(n: u32) -> IdKey {
         IdKey::Number(n.to_string())
