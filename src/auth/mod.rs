@@ -27,7 +27,7 @@ pub mod reset;
 mod tests;
 
 pub use authorizer::{AuthState, Authorizer, Status};
-pub use coordination::link::Way;
+pub use coordination::link::PageOpening;
 pub use coordination::start::SignInReason;
 pub use discovery::challenge::Challenge;
 pub use exchange::revocation::Revoked;

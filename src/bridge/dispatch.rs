@@ -8,19 +8,19 @@ use serde_json::value::RawValue;
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::MeantFor;
+use crate::remote::BoundUser;
 
 use crate::bridge::Bridge;
 use crate::bridge::client::batch;
-use crate::bridge::client::batch::Seat;
-use crate::bridge::client::client_info::Caller;
+use crate::bridge::client::batch::BatchSlot;
+use crate::bridge::client::client_info::ClientInfo;
 use crate::bridge::client::in_flight::Cancelled;
 use crate::bridge::client::progress::Progress;
-use crate::bridge::client::responder::{InFlight, Work};
+use crate::bridge::client::responder::{Handler, InFlight};
 use crate::bridge::client::stdio::Line;
-use crate::bridge::session::connection::Need;
-use crate::bridge::session::initialize::Hello;
-use crate::bridge::session::outbox::Item;
+use crate::bridge::session::connection::SessionStage;
+use crate::bridge::session::initialize::InitializeRequest;
+use crate::bridge::session::outbox::OutboxMessage;
 use crate::bridge::session::subscriptions::UNSUBSCRIBE;
 use crate::bridge::sign_in::elicitation;
 use crate::bridge::sign_in::policy::SIGN_IN_TOOL;
@@ -72,7 +72,7 @@ impl Bridge {
             let problem = told.into_iter().fold(problem, |problem, revision| problem.with("revision", revision));
             return self.refuse(None, &problem, None);
         }
-        let seat = Seat::first(self.output.clone());
+        let seat = BatchSlot::first(self.output.clone());
         for member in members {
             let body = text.slice_ref(member.get().as_bytes());
             match peek_object(member.get()) {
@@ -82,7 +82,7 @@ impl Bridge {
         }
     }
 
-    fn take_one(self: &Arc<Self>, body: &Bytes, kind: Kind<'_>, seat: Option<&Seat>) {
+    fn take_one(self: &Arc<Self>, body: &Bytes, kind: Kind<'_>, seat: Option<&BatchSlot>) {
         match kind {
             Kind::Request { id, key, method, params } => self.take_request(body, id, key, &method, params, seat),
             Kind::Notification { method, params } => self.take_notification(body, &method, params),
@@ -94,7 +94,7 @@ impl Bridge {
                 if let Some(key) = &answers {
                     self.server_requests.settled(key);
                 }
-                self.lane.push(Item { answers, ..Item::new(body.clone(), self.connection.need()) });
+                self.lane.push(OutboxMessage { answers, ..OutboxMessage::new(body.clone(), self.connection.need()) });
             }
         }
     }
@@ -106,7 +106,7 @@ impl Bridge {
         key: IdKey,
         method: &str,
         params: Option<&RawValue>,
-        seat: Option<&Seat>,
+        seat: Option<&BatchSlot>,
     ) {
         let looked_at = match Params::of(params) {
             Ok(looked_at) => looked_at,
@@ -134,14 +134,14 @@ impl Bridge {
             method: method.to_owned(),
             progress: looked_at.progress_token().map(|token| Arc::new(Progress::new(token, &self.output, &begun))),
             begun,
-            caller: Caller::new(looked_at.client_info(), looked_at.client_capabilities()),
+            caller: ClientInfo::new(looked_at.client_info(), looked_at.client_capabilities()),
             cursor: looked_at.cursor.map(ToOwned::to_owned),
             shown,
-            need: if revision.is_some() { Need::Nothing } else { self.connection.need() },
+            need: if revision.is_some() { SessionStage::Nothing } else { self.connection.need() },
             mirrored: revision.as_ref().map(|revision| self.mirrors.headers(method, &looked_at, revision)),
             revision,
             tool: if method == "tools/call" { looked_at.name() } else { None },
-            meant: Arc::new(MeantFor::the_user_of(&self.auth)),
+            meant: Arc::new(BoundUser::the_user_of(&self.auth)),
             ticket,
             seat: Mutex::new(seat.cloned()),
         };
@@ -153,27 +153,28 @@ impl Bridge {
         tracing::debug!(method, tool = request.tool, "request");
         let work = match method {
             "initialize" => {
-                let hello = Hello::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
+                let hello =
+                    InitializeRequest::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
                 self.subscriptions.clear();
                 self.begin_initialize(hello)
             }
-            "server/discover" => Work::Discover,
+            "server/discover" => Handler::Discover,
             // Clients ask whether this process lives; while the server cannot be asked, that is answered here.
             "ping" if request.mirrored.is_none() && (!self.connection.is_up() || self.remote.is_throttled()) => {
-                Work::Pong
+                Handler::Pong
             }
-            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => Work::SignIn,
-            _ => Work::Carry,
+            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => Handler::SignIn,
+            _ => Handler::Carry,
         };
         tokio::spawn(Arc::clone(self).work(request, work));
     }
 
     fn take_notification(self: &Arc<Self>, body: &Bytes, method: &str, params: Option<&RawValue>) {
-        let mut item = Item::new(body.clone(), self.connection.need());
+        let mut item = OutboxMessage::new(body.clone(), self.connection.need());
         match method {
             // The session takes it from there: it may not be open yet, and may be opened again. Without `initialize` there
             // is no session that could wait for it.
-            "notifications/initialized" if item.need != Need::Nothing => {
+            "notifications/initialized" if item.need != SessionStage::Nothing => {
                 return self.connection.client_initialized(body.clone());
             }
             "notifications/cancelled" => {
@@ -191,7 +192,7 @@ impl Bridge {
             }
             _ => {}
         }
-        if item.need == Need::Nothing
+        if item.need == SessionStage::Nothing
             && let Ok(looked_at) = Params::of(params)
         {
             item.mirrored = self.mirrors.headers_without_request(method, &looked_at);
@@ -204,7 +205,7 @@ impl Bridge {
         self.lane.push(item);
     }
 
-    fn refuse_malformed(&self, error: &PeekError, seat: Option<&Seat>) {
+    fn refuse_malformed(&self, error: &PeekError, seat: Option<&BatchSlot>) {
         match error {
             PeekError::NotJson(detail) => {
                 self.refuse(None, &Problem::new(ProblemId::NotJson).with("detail", detail), seat);
@@ -220,7 +221,7 @@ impl Bridge {
     }
 
     /// Answers what was never taken in.
-    fn refuse(&self, id: Option<&RawValue>, problem: &Problem, seat: Option<&Seat>) {
+    fn refuse(&self, id: Option<&RawValue>, problem: &Problem, seat: Option<&BatchSlot>) {
         tracing::warn!(%problem, "refused");
         let line = write::error(id, &problem.to_json_rpc_error());
         match seat {

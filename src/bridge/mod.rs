@@ -29,12 +29,12 @@ pub use run::{End, run};
 use client::in_flight::Pending;
 use client::stdio::Output;
 use forward::retry_safety::Safety;
-use lists::served::Given;
+use lists::served::ServedLists;
 use session::connection::Connection;
-use session::outbox::Lane;
+use session::outbox::Outbox;
 use session::server_messages::ServerRequests;
 use session::subscriptions::Subscriptions;
-use sign_in::elicitation::Conversation;
+use sign_in::elicitation::Elicitation;
 
 /// One bridge between one client and one server.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub struct Bridge {
     refused: Mutex<Vec<Bytes>>,
     pending: Pending,
     connection: Connection,
-    lane: Lane,
+    lane: Outbox,
     server_requests: ServerRequests,
     subscriptions: Subscriptions,
     own_ids: OwnIds,
@@ -56,9 +56,9 @@ pub struct Bridge {
     /// As many requests as the server takes at once.
     places: Semaphore,
     /// Lists that were answered here and not by the server: the client may be owed a `list_changed`.
-    given: Given,
+    given: ServedLists,
     /// What the client's user is asked.
-    conversation: Conversation,
+    conversation: Elicitation,
     /// Set when stdin has ended: nobody waits for a person any more.
     closing: watch::Sender<bool>,
 }

@@ -19,12 +19,12 @@ use crate::bridge::client::in_flight::Pending;
 use crate::bridge::client::stdio;
 use crate::bridge::client::stdio::{Line, Output, Written};
 use crate::bridge::forward::retry_safety::Safety;
-use crate::bridge::lists::served::Given;
+use crate::bridge::lists::served::ServedLists;
 use crate::bridge::session::connection::Connection;
-use crate::bridge::session::outbox::Lane;
+use crate::bridge::session::outbox::Outbox;
 use crate::bridge::session::server_messages::ServerRequests;
 use crate::bridge::session::subscriptions::Subscriptions;
-use crate::bridge::sign_in::elicitation::Conversation;
+use crate::bridge::sign_in::elicitation::Elicitation;
 
 /// How long the last lines may take to be read by the client, once everything else is over.
 const LAST_LINES: Duration = Duration::from_millis(400);
@@ -70,12 +70,12 @@ pub async fn run(
         refused: Mutex::default(),
         pending: Pending::default(),
         connection: Connection::default(),
-        lane: Lane::default(),
+        lane: Outbox::default(),
         server_requests,
         subscriptions: Subscriptions::default(),
         own_ids: OwnIds::new(),
-        given: Given::default(),
-        conversation: Conversation::default(),
+        given: ServedLists::default(),
+        conversation: Elicitation::default(),
         closing: watch::Sender::new(false),
     });
     let mut background = JoinSet::new();

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::auth::coordination::process;
 use crate::auth::discovery::scope;
-use crate::auth::{LoginEvent, LoginOptions, LoginUi, Silent, Way};
+use crate::auth::{LoginEvent, LoginOptions, LoginUi, PageOpening, Silent};
 use crate::clock;
 use crate::config::{Product, Settings, TokenStoreKind};
 use crate::logging;
@@ -106,7 +106,7 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED);
         auth.note_challenge(challenge);
-        let open_browser = way == Way::Browser;
+        let open_browser = way == PageOpening::Browser;
         let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
         auth.login(options, &mut Silent).await?;
         Ok(ExitCode::SUCCESS)

@@ -16,7 +16,7 @@ pub mod send;
 pub mod session;
 pub mod sse;
 
-pub use outgoing::{Failure, MeantFor, Outgoing, Whereabouts};
+pub use outgoing::{BoundUser, Failure, Outgoing, SendState};
 pub use response::Exchange;
 pub use send::Remote;
 pub use session::Session;

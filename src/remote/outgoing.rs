@@ -21,9 +21,9 @@ pub struct Outgoing {
     /// Whether an answer is expected, and under which id.
     pub expects: Option<IdKey>,
     /// In whose name it is meant.
-    pub meant: Arc<MeantFor>,
+    pub meant: Arc<BoundUser>,
     /// Where it is, for whoever may take it back.
-    pub whereabouts: Arc<Whereabouts>,
+    pub whereabouts: Arc<SendState>,
     /// The session that it belongs to, by its epoch, where it belongs to one: it may wait here until that one is replaced.
     pub epoch: Option<u64>,
     /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
@@ -64,14 +64,14 @@ impl Outgoing {
 
 /// In whose name a message is meant: not to be sent in that of another user, who has signed in while it waited.
 #[derive(Debug, Default)]
-pub struct MeantFor {
+pub struct BoundUser {
     /// The interactive grant; 0: whoever is signed in when it is sent.
     grant: AtomicU64,
     /// When it came, in seconds since 1970.
     came: u64,
 }
 
-impl MeantFor {
+impl BoundUser {
     /// Whoever is signed in now; nobody in particular when nobody is.
     pub fn the_user_of(auth: &Authorizer) -> Self {
         let (grant, came) = auth.signed_in_now();
@@ -97,12 +97,12 @@ impl MeantFor {
 
 /// Where a message is, shared by those who send it and those who may take it back.
 #[derive(Debug, Default)]
-pub struct Whereabouts {
+pub struct SendState {
     at_server: AtomicBool,
     withdrawn: AtomicBool,
 }
 
-impl Whereabouts {
+impl SendState {
     /// Whether the server may have it. Not while it waits here, nor after a refusal that says "not executed".
     pub fn is_at_server(&self) -> bool {
         self.at_server.load(Ordering::Relaxed)

@@ -6,7 +6,7 @@ use crate::auth::authorizer::Authorizer;
 use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::{scope, search};
 use crate::auth::exchange::token_endpoint;
-use crate::auth::exchange::token_endpoint::{Presented, Refusal};
+use crate::auth::exchange::token_endpoint::{GrantRequest, Refusal};
 use crate::auth::grants::grant::{Grant, GrantKind};
 use crate::auth::registration::client::AuthMethod;
 use crate::auth::{AuthError, Bearer};
@@ -53,7 +53,7 @@ impl Authorizer {
             return Err(AuthError::Failed(problem));
         }
         let scope = scope::choose(&self.settings, &challenge, &found, Flow::Client);
-        let presented = Presented::Client { scope: scope.as_deref() };
+        let presented = GrantRequest::Client { scope: scope.as_deref() };
         let http = self.to_token_endpoint(found.named_by);
         let issued = token_endpoint::present(&http, &endpoint, &presented).await.map_err(|refusal| match refusal {
             Refusal::NotNow(problem) => AuthError::NotNow(problem),

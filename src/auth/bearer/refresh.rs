@@ -1,14 +1,14 @@
 //! Renewing a token: an old grant in, a new one out. Who may do so and when is the [`crate::auth::authorizer`]'s business.
 
 use crate::auth::exchange::token_endpoint;
-use crate::auth::exchange::token_endpoint::{Endpoint, Issued, Presented, Refusal};
+use crate::auth::exchange::token_endpoint::{Endpoint, GrantRequest, Issued, Refusal};
 use crate::auth::grants::grant::Grant;
 use crate::http::Http;
 use crate::secret::Secret;
 
 /// Presents the refresh token of `grant` at the endpoint that gave it.
 pub async fn refresh(http: &Http, grant: &Grant, token: &Secret, endpoint: &Endpoint<'_>) -> Result<Grant, Refusal> {
-    let issued = token_endpoint::present(http, endpoint, &Presented::Refresh(token)).await?;
+    let issued = token_endpoint::present(http, endpoint, &GrantRequest::Refresh(token)).await?;
     Ok(renewed(grant, issued, endpoint.now))
 }
 

@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How the person gets to the page of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum PageOpening {
     /// A browser opens by itself.
     Browser,
     /// Only the link leads there.
@@ -26,7 +26,7 @@ pub enum Way {
 
 impl Authorizer {
     /// How the person gets to the page of the sign-in that is under way in some process; `None` when none is.
-    pub fn way(&self) -> Option<Way> {
+    pub fn way(&self) -> Option<PageOpening> {
         if !self.sign_in_is_under_way() {
             return None;
         }
@@ -34,7 +34,7 @@ impl Authorizer {
             return Some(way);
         }
         let record: Option<Pending> = attempt::note(&self.files).read();
-        Some(if record.is_none_or(|record| record.opens) { Way::Browser } else { Way::Link })
+        Some(if record.is_none_or(|record| record.opens) { PageOpening::Browser } else { PageOpening::Link })
     }
 
     /// The link of the sign-in that is under way, as soon as it is known; `None` when somebody has signed in meanwhile.
@@ -76,7 +76,7 @@ impl Authorizer {
 
     /// Lets nobody open the page a second time.
     fn has_opened(&self, link: &str) {
-        self.sign_ins.set_own_way(Way::Browser);
+        self.sign_ins.set_own_way(PageOpening::Browser);
         let note = attempt::note(&self.files);
         let record = note.read::<Pending>().filter(|record| record.link.as_deref() == Some(link));
         if let Some(record) = record.filter(|record| record.failure.is_none())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::auth::coordination::link::Way;
+use crate::auth::coordination::link::PageOpening;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::login::attempt::Since;
 use crate::config::origin::Origin;
@@ -85,7 +85,7 @@ impl Program {
         settings: &Settings,
         challenge: &Challenge,
         since: Since,
-        way: Way,
+        way: PageOpening,
     ) -> Result<Child, Problem> {
         self.spawn(&order(settings, challenge, since, way))
             .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
@@ -139,7 +139,7 @@ pub fn detach() {
 }
 
 /// Reads the order that a bridge wrote to standard input.
-pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, Way), Problem> {
+pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, PageOpening), Problem> {
     let wrong = |detail: String| Problem::new(ProblemId::SignInProcessFailed).with("detail", detail);
     let mut bytes = Vec::new();
     let read = input.take(LARGEST_ORDER).read_to_end(&mut bytes);
@@ -147,12 +147,12 @@ pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, Way),
     read.map_err(|error| wrong(error.to_string()))?;
     let order: Order = serde_json::from_slice(bytes.expose())
         .map_err(|error| wrong(format!("the order cannot be read ({:?})", error.classify())))?;
-    let way = if order.by_link { Way::Link } else { Way::Browser };
+    let way = if order.by_link { PageOpening::Link } else { PageOpening::Browser };
     let (settings, challenge, since) = settings(order);
     Ok((settings, challenge, since, way))
 }
 
-fn order(settings: &Settings, challenge: &Challenge, since: Since, way: Way) -> Order {
+fn order(settings: &Settings, challenge: &Challenge, since: Since, way: PageOpening) -> Order {
     Order {
         profile: settings.profile.clone(),
         product: match settings.product {
@@ -185,7 +185,7 @@ fn order(settings: &Settings, challenge: &Challenge, since: Since, way: Way) -> 
         log_file: settings.log.file.clone(),
         told: settings.told.clone(),
         challenge: challenge.clone(),
-        by_link: way == Way::Link,
+        by_link: way == PageOpening::Link,
         since,
     }
 }
@@ -257,9 +257,9 @@ mod tests {
         before.network.allow_private = HostPattern::parse_all("*.corp.example,10.0.0.1").unwrap();
         let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.said_by(NamedBy::Public);
         let since = Since { number: 7, grant: Some("g".into()) };
-        let text = serde_json::to_vec(&order(&before, &challenge, since.clone(), Way::Link)).unwrap();
+        let text = serde_json::to_vec(&order(&before, &challenge, since.clone(), PageOpening::Link)).unwrap();
         let (after, read, newest, way) = read_order(text.as_slice()).unwrap();
         assert_eq!(after.network.allow_private, before.network.allow_private);
-        assert_eq!((read, newest, way), (challenge, since, Way::Link));
+        assert_eq!((read, newest, way), (challenge, since, PageOpening::Link));
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::auth::AuthError;
 use crate::auth::authorizer::{AuthState, Authorizer};
-use crate::auth::coordination::link::Way;
+use crate::auth::coordination::link::PageOpening;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::{PAUSE, Pending, Since};
 use crate::auth::login::browser;
@@ -47,7 +47,7 @@ struct Shared {
     /// One that this process has started is under way.
     running: bool,
     /// How the person gets to its page.
-    way: Option<Way>,
+    way: Option<PageOpening>,
     /// The state directory is being looked at.
     following: bool,
     failure: Option<Problem>,
@@ -66,12 +66,12 @@ impl SignIns {
     }
 
     /// How the person gets to the page of the sign-in that this process has started, while that is under way.
-    pub(crate) fn own_way(&self) -> Option<Way> {
+    pub(crate) fn own_way(&self) -> Option<PageOpening> {
         let shared = self.shared();
         shared.way.filter(|_| shared.running)
     }
 
-    pub(crate) fn set_own_way(&self, way: Way) {
+    pub(crate) fn set_own_way(&self, way: PageOpening) {
         self.shared().way = Some(way);
     }
 }
@@ -80,16 +80,20 @@ impl Authorizer {
     /// Starts a sign-in, unless one is under way already in some process. Without a desktop it is one by link, except for a
     /// list, which cannot pass a link on.
     pub fn start_sign_in(self: &Arc<Self>, reason: SignInReason) -> Result<(), Problem> {
-        let way = if browser::is_expected() || reason == SignInReason::FirstList { Way::Browser } else { Way::Link };
+        let way = if browser::is_expected() || reason == SignInReason::FirstList {
+            PageOpening::Browser
+        } else {
+            PageOpening::Link
+        };
         self.start_in_turn(reason, way).map_err(|problem| self.explain(problem))
     }
 
     /// The same, but no browser opens by itself: the client shows the link.
     pub fn start_sign_in_by_link(self: &Arc<Self>, reason: SignInReason) -> Result<(), Problem> {
-        self.start_in_turn(reason, Way::Link).map_err(|problem| self.explain(problem))
+        self.start_in_turn(reason, PageOpening::Link).map_err(|problem| self.explain(problem))
     }
 
-    fn start_in_turn(self: &Arc<Self>, reason: SignInReason, way: Way) -> Result<(), Problem> {
+    fn start_in_turn(self: &Arc<Self>, reason: SignInReason, way: PageOpening) -> Result<(), Problem> {
         if self.settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
         }
@@ -103,7 +107,10 @@ impl Authorizer {
             }
             self.tell_link();
             // Where only the link leads to the page, whoever has the link opens it.
-            if reason == SignInReason::UserAsked && way == Way::Browser && self.way() == Some(Way::Browser) {
+            if reason == SignInReason::UserAsked
+                && way == PageOpening::Browser
+                && self.way() == Some(PageOpening::Browser)
+            {
                 self.reopen();
             }
             self.follow();
@@ -134,7 +141,7 @@ impl Authorizer {
         started.inspect_err(|problem| self.sign_in_ended(Some(problem.clone())))
     }
 
-    fn may_start(&self, reason: SignInReason, way: Way, last: Option<&Pending>) -> Result<(), Problem> {
+    fn may_start(&self, reason: SignInReason, way: PageOpening, last: Option<&Pending>) -> Result<(), Problem> {
         let mut shared = self.sign_ins.shared();
         let now = Instant::now();
         if reason != SignInReason::UserAsked {
@@ -155,7 +162,7 @@ impl Authorizer {
                 return Err(cool_down(until.duration_since(now), shared.failure.as_ref()));
             }
         }
-        if way == Way::Browser && !browser::is_expected() {
+        if way == PageOpening::Browser && !browser::is_expected() {
             let command = self.settings.command("login --no-browser");
             return Err(Problem::new(ProblemId::NoDesktop).with("command", command));
         }
@@ -181,7 +188,7 @@ impl Authorizer {
         let mut state = self.watch();
         let mut was_under_way = false;
         let mut may_restart = true;
-        let mut way = if browser::is_expected() { Way::Browser } else { Way::Link };
+        let mut way = if browser::is_expected() { PageOpening::Browser } else { PageOpening::Link };
         let awaited = Pending::awaited(self.record().as_ref());
         let mut looked = self.look_again().await;
         loop {
@@ -294,17 +301,17 @@ impl Authorizer {
     }
 
     /// With the memory store nobody else could keep the tokens.
-    fn sign_in_here(self: &Arc<Self>, since: Since, way: Way) {
+    fn sign_in_here(self: &Arc<Self>, since: Since, way: PageOpening) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let open_browser = way == Way::Browser;
+            let open_browser = way == PageOpening::Browser;
             let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
             let result = this.login(options, &mut Silent).await;
             this.sign_in_ended(result.err());
         });
     }
 
-    fn sign_in_elsewhere(self: &Arc<Self>, since: Since, way: Way) -> Result<(), Problem> {
+    fn sign_in_elsewhere(self: &Arc<Self>, since: Since, way: PageOpening) -> Result<(), Problem> {
         let missing =
             || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
         let number = since.number;

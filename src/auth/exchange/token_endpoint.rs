@@ -38,7 +38,7 @@ pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What is presented to the endpoint.
 #[derive(Debug)]
-pub enum Presented<'a> {
+pub enum GrantRequest<'a> {
     /// The code of a sign-in, with what proves that it was ours.
     Code {
         /// The authorization code.
@@ -59,9 +59,9 @@ pub enum Presented<'a> {
     Device(&'a Secret),
 }
 
-impl Presented<'_> {
+impl GrantRequest<'_> {
     fn is_refresh(&self) -> bool {
-        matches!(self, Presented::Refresh(_))
+        matches!(self, GrantRequest::Refresh(_))
     }
 }
 
@@ -137,7 +137,7 @@ impl Refusal {
 
 /// Presents a code or a refresh token, and once more or twice when the endpoint is only stumbling: a person has just typed
 /// a password, or a call waits for it.
-pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<Issued, Refusal> {
+pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>) -> Result<Issued, Refusal> {
     let mut tried = 0;
     loop {
         let (refusal, tries) = match present_once(http, endpoint, presented).await {
@@ -166,7 +166,7 @@ impl From<Refusal> for Setback {
 }
 
 /// When the server refuses how the client proves itself, tries the other way once.
-async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &Presented<'_>) -> Result<Issued, Setback> {
+async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>) -> Result<Issued, Setback> {
     let first = attempt(http, endpoint, endpoint.method, presented).await;
     match (first, endpoint.method.other()) {
         (Err(Setback { refusal: Refusal::Client(problem), .. }), Some(other)) => {
@@ -209,7 +209,7 @@ async fn attempt(
     http: &Http,
     endpoint: &Endpoint<'_>,
     method: AuthMethod,
-    presented: &Presented<'_>,
+    presented: &GrantRequest<'_>,
 ) -> Result<Issued, Setback> {
     metadata::endpoint(endpoint.url, "token endpoint").map_err(Refusal::Other)?;
     let client = client(endpoint, method).map_err(Refusal::Other)?;
@@ -223,7 +223,7 @@ async fn attempt(
     }
     let exchange = Exchange { http: http.clone(), seen: Arc::default() };
     let answer = match presented {
-        Presented::Code { code, verifier, redirect_url } => {
+        GrantRequest::Code { code, verifier, redirect_url } => {
             let redirect =
                 RedirectUrl::new((*redirect_url).to_owned()).map_err(|e| unreadable(endpoint, 0, &e.to_string()))?;
             let client = client.set_redirect_uri(redirect);
@@ -232,15 +232,15 @@ async fn attempt(
                 .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().clone()));
             with_extra!(request).request_async(&exchange).await
         }
-        Presented::Refresh(token) => {
+        GrantRequest::Refresh(token) => {
             let token = RefreshToken::new(token.expose().clone());
             with_extra!(client.exchange_refresh_token(&token)).request_async(&exchange).await
         }
-        Presented::Client { scope } => {
+        GrantRequest::Client { scope } => {
             let scopes = scope.map(|scope| Scope::new(scope.to_owned()));
             with_extra!(client.exchange_client_credentials().add_scopes(scopes)).request_async(&exchange).await
         }
-        Presented::Device(code) => device(endpoint, method, code, &exchange).await,
+        GrantRequest::Device(code) => device(endpoint, method, code, &exchange).await,
     };
     let seen = exchange.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match answer {
@@ -364,7 +364,7 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool) -> Result<
 
 type ExchangeError = RequestTokenError<SendError, Refused>;
 
-fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, error: ExchangeError) -> Setback {
+fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, error: ExchangeError) -> Setback {
     let said = |problem: Problem| {
         // Planhat's own words say more than the error code beside them.
         let known = seen.description.as_deref().and_then(ProblemId::in_words);
@@ -419,29 +419,31 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
     };
     let refusal = match response.error() {
         BasicErrorResponseType::InvalidGrant => Refusal::Spent(said(match presented {
-            Presented::Code { redirect_url, .. } => {
+            GrantRequest::Code { redirect_url, .. } => {
                 Problem::new(ProblemId::CodeRejected).with("redirect_url", redirect_url)
             }
-            Presented::Device(_) => Problem::new(ProblemId::DeviceCodeExpired),
-            Presented::Refresh(_) | Presented::Client { .. } => Problem::new(ProblemId::GrantExpired),
+            GrantRequest::Device(_) => Problem::new(ProblemId::DeviceCodeExpired),
+            GrantRequest::Refresh(_) | GrantRequest::Client { .. } => Problem::new(ProblemId::GrantExpired),
         })),
         // The code came for this client id, so it is known; what is missing is its secret.
         BasicErrorResponseType::InvalidClient
-            if endpoint.client.lacks_secret() && matches!(presented, Presented::Code { .. }) =>
+            if endpoint.client.lacks_secret() && matches!(presented, GrantRequest::Code { .. }) =>
         {
             Refusal::Client(said(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &endpoint.client.id)))
         }
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
             Refusal::Client(said(Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id)))
         }
-        BasicErrorResponseType::Extension(code) if matches!(presented, Presented::Device(_)) => match code.as_str() {
-            "authorization_pending" => Refusal::Pending { slower: false },
-            "slow_down" => Refusal::Pending { slower: true },
-            "expired_token" => Refusal::Spent(Problem::new(ProblemId::DeviceCodeExpired)),
-            "access_denied" => Refusal::Other(said(Problem::new(ProblemId::AccessDenied))),
-            "temporarily_unavailable" | "server_error" => unavailable(),
-            _ => Refusal::Other(said(Problem::new(ProblemId::TokenEndpointError))),
-        },
+        BasicErrorResponseType::Extension(code) if matches!(presented, GrantRequest::Device(_)) => {
+            match code.as_str() {
+                "authorization_pending" => Refusal::Pending { slower: false },
+                "slow_down" => Refusal::Pending { slower: true },
+                "expired_token" => Refusal::Spent(Problem::new(ProblemId::DeviceCodeExpired)),
+                "access_denied" => Refusal::Other(said(Problem::new(ProblemId::AccessDenied))),
+                "temporarily_unavailable" | "server_error" => unavailable(),
+                _ => Refusal::Other(said(Problem::new(ProblemId::TokenEndpointError))),
+            }
+        }
         BasicErrorResponseType::Extension(code)
             if matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down") =>
         {

@@ -41,7 +41,7 @@ pub struct Pending {
     #[serde(default)]
     pub ended: Option<u64>,
     /// Why it failed.
-    pub failure: Option<Told>,
+    pub failure: Option<StoredProblem>,
     /// How many sign-ins before this one, in a row, were ended from outside.
     #[serde(default)]
     pub deaths: u32,
@@ -76,7 +76,7 @@ pub struct Spent {
 
 /// A problem as it is told to another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Told {
+pub struct StoredProblem {
     problem: String,
     facts: Vec<(String, String)>,
     source: Option<String>,
@@ -132,7 +132,7 @@ impl Pending {
     pub fn end(&mut self, now: u64, failure: Option<&Problem>) {
         self.ended = Some(now);
         self.link = None;
-        self.failure = failure.map(Told::from);
+        self.failure = failure.map(StoredProblem::from);
     }
 
     /// Whether it should be over by now, and is not.
@@ -161,7 +161,7 @@ impl Pending {
     }
 }
 
-impl Told {
+impl StoredProblem {
     fn id(&self) -> Option<ProblemId> {
         ProblemId::ALL.iter().find(|id| id.entry().name == self.problem).copied()
     }
@@ -171,7 +171,7 @@ impl Told {
     }
 }
 
-impl From<&Problem> for Told {
+impl From<&Problem> for StoredProblem {
     fn from(problem: &Problem) -> Self {
         Self {
             problem: problem.id.entry().name.to_owned(),
@@ -181,8 +181,8 @@ impl From<&Problem> for Told {
     }
 }
 
-impl From<Told> for Problem {
-    fn from(told: Told) -> Self {
+impl From<StoredProblem> for Problem {
+    fn from(told: StoredProblem) -> Self {
         let mut problem = Problem::new(told.id().unwrap_or(ProblemId::SignInProcessFailed));
         for (key, value) in told.facts {
             if let Some(key) = FACTS.iter().find(|known| **known == key) {
@@ -204,8 +204,8 @@ mod tests {
     fn a_problem_arrives_as_it_was_told() {
         let problem =
             Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
-        let text = serde_json::to_string(&Told::from(&problem)).unwrap();
-        assert_eq!(Problem::from(serde_json::from_str::<Told>(&text).unwrap()), problem);
+        let text = serde_json::to_string(&StoredProblem::from(&problem)).unwrap();
+        assert_eq!(Problem::from(serde_json::from_str::<StoredProblem>(&text).unwrap()), problem);
     }
 
     const PAUSE_S: u64 = PAUSE.as_secs();

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::auth::authorizer::{AuthState, Authorizer};
 use crate::auth::exchange::token_endpoint;
-use crate::auth::exchange::token_endpoint::Presented;
+use crate::auth::exchange::token_endpoint::GrantRequest;
 use crate::auth::grants::grant::GrantSummary;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::Pending;
@@ -139,7 +139,7 @@ impl Authorizer {
         redirect_url: &str,
     ) -> Result<GrantSummary, End> {
         let endpoint = self.endpoint(&asked.found, client);
-        let presented = Presented::Code { code, verifier: &request.verifier, redirect_url };
+        let presented = GrantRequest::Code { code, verifier: &request.verifier, redirect_url };
         let http = self.to_token_endpoint(asked.found.named_by);
         let issued = token_endpoint::present(&http, &endpoint, &presented).await?;
         Ok(self.keep_issued(asked, client, issued).await?)

@@ -13,7 +13,7 @@ use crate::auth::discovery::search::Discovered;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
 use crate::auth::exchange::token_endpoint;
-use crate::auth::exchange::token_endpoint::{Issued, Presented, Refusal};
+use crate::auth::exchange::token_endpoint::{GrantRequest, Issued, Refusal};
 use crate::auth::login::browser;
 use crate::auth::login::flow::{LONGEST_CODE, LoginEvent, LoginUi};
 use crate::auth::registration::client::Client;
@@ -69,7 +69,7 @@ impl Authorizer {
                 return Err(Refusal::Other(Problem::new(ProblemId::DeviceCodeExpired)));
             }
             tokio::time::sleep(interval).await;
-            let result = token_endpoint::present(&http, &endpoint, &Presented::Device(&begun.device_code)).await;
+            let result = token_endpoint::present(&http, &endpoint, &GrantRequest::Device(&begun.device_code)).await;
             match result.as_ref().err().and_then(|refusal| next(interval, refusal)) {
                 Some(next) => interval = next,
                 None => return result,

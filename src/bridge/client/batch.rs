@@ -19,9 +19,9 @@ struct Collector {
 
 /// One member's right to add its answer. Dropped without an answer when the client cancelled that member.
 #[derive(Debug, Clone)]
-pub struct Seat(Arc<Collector>);
+pub struct BatchSlot(Arc<Collector>);
 
-impl Seat {
+impl BatchSlot {
     /// A seat in a new batch; clones are further seats in the same one.
     pub fn first(output: Output) -> Self {
         Self(Arc::new(Collector { answers: Mutex::default(), output }))

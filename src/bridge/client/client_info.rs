@@ -17,13 +17,13 @@ const PATIENCE: [(&str, Duration); 1] = [("claude-ai", Duration::from_secs(50))]
 
 /// Who the client is, as far as the bridge acts on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Caller {
+pub struct ClientInfo {
     name: Option<String>,
     /// Whether it shows a link to its user on request (URL-mode elicitation).
     shows_links: bool,
 }
 
-impl Caller {
+impl ClientInfo {
     /// Reads `clientInfo` and the client's capabilities.
     pub fn new(info: Option<&RawValue>, capabilities: Option<&RawValue>) -> Self {
         #[derive(Deserialize)]
@@ -64,9 +64,9 @@ impl Caller {
 mod tests {
     use crate::bridge::client::client_info::*;
 
-    fn caller(info: &str, capabilities: &str) -> Caller {
+    fn caller(info: &str, capabilities: &str) -> ClientInfo {
         let raw = |text| serde_json::from_str::<&RawValue>(text).expect("JSON");
-        Caller::new(Some(raw(info)), Some(raw(capabilities)))
+        ClientInfo::new(Some(raw(info)), Some(raw(capabilities)))
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
             let info = format!(r#"{{"name":"{name}","version":"1"}}"#);
             assert_eq!(caller(&info, "{}").patience(usual), Duration::from_secs(seconds), "{name}");
         }
-        assert_eq!(Caller::default().patience(usual), usual);
+        assert_eq!(ClientInfo::default().patience(usual), usual);
     }
 
     #[test]

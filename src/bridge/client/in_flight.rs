@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 
 use crate::message::IdKey;
-use crate::remote::Whereabouts;
+use crate::remote::SendState;
 
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
@@ -19,9 +19,9 @@ pub struct Pending {
 
 /// The right to answer one request, taken. While it is held, the request still counts as in flight.
 #[derive(Debug)]
-pub struct Answering<'a>(&'a watch::Sender<usize>);
+pub struct AnswerGuard<'a>(&'a watch::Sender<usize>);
 
-impl Drop for Answering<'_> {
+impl Drop for AnswerGuard<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }
@@ -33,7 +33,7 @@ pub struct Ticket {
     /// Comes when nobody waits for the answer any more.
     pub stop: Arc<Notify>,
     /// Whether the server may have the request.
-    pub whereabouts: Arc<Whereabouts>,
+    pub whereabouts: Arc<SendState>,
     /// The id under which the server has it, when that is not the client's own.
     pub sent_as: Arc<Mutex<Option<Box<RawValue>>>>,
     /// Whether it is of the stateless era, where closing its connection is what cancels it.
@@ -83,24 +83,24 @@ impl Pending {
     }
 
     /// Takes the right to answer; `None` when the request was cancelled or answered before.
-    pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<Answering<'_>> {
+    pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<AnswerGuard<'_>> {
         let mut requests = self.lock();
         if !requests.get(key)?.is(ticket) {
             return None;
         }
-        requests.remove(key).map(|_| Answering(&self.count))
+        requests.remove(key).map(|_| AnswerGuard(&self.count))
     }
 
     /// Takes the right to answer on behalf of somebody else, and stops the work on it. What the server does not have it
     /// cannot answer: that is about an earlier request with the same id.
-    pub fn answer_for(&self, key: &IdKey) -> Option<Answering<'_>> {
+    pub fn answer_for(&self, key: &IdKey) -> Option<AnswerGuard<'_>> {
         let mut requests = self.lock();
         if !requests.get(key)?.whereabouts.is_at_server() {
             return None;
         }
         let entry = requests.remove(key)?;
         entry.stop.notify_one();
-        Some(Answering(&self.count))
+        Some(AnswerGuard(&self.count))
     }
 
     /// Nobody waits for it any more.
@@ -108,7 +108,7 @@ impl Pending {
         let removed = self.lock().remove(key);
         if let Some(entry) = &removed {
             entry.whereabouts.withdraw();
-            drop(Answering(&self.count));
+            drop(AnswerGuard(&self.count));
         }
         match removed {
             None => Cancelled::Unknown,

@@ -11,16 +11,16 @@ use tokio::time::Duration;
 
 use crate::message::{IdKey, write};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::MeantFor;
+use crate::remote::BoundUser;
 
-use crate::bridge::client::batch::Seat;
-use crate::bridge::client::client_info::Caller;
+use crate::bridge::client::batch::BatchSlot;
+use crate::bridge::client::client_info::ClientInfo;
 use crate::bridge::client::in_flight::Ticket;
 use crate::bridge::client::progress::Progress;
 use crate::bridge::client::stdio::Reserved;
-use crate::bridge::session::connection::Need;
-use crate::bridge::session::initialize::Hello;
-use crate::bridge::sign_in::elicitation::Shown;
+use crate::bridge::session::connection::SessionStage;
+use crate::bridge::session::initialize::InitializeRequest;
+use crate::bridge::sign_in::elicitation::LinkConsent;
 use crate::bridge::{Bridge, Flag};
 
 /// A request that has no answer yet.
@@ -43,30 +43,30 @@ pub struct InFlight {
     /// In the stateless era: the revision.
     pub revision: Option<String>,
     /// In the stateless era: who sent it.
-    pub caller: Caller,
+    pub caller: ClientInfo,
     /// For a list: where the page begins that it asks for, as it was written.
     pub cursor: Option<Box<RawValue>>,
     /// In the stateless era: what became of the link that the client was asked to show for this very request.
-    pub shown: Option<Shown>,
+    pub shown: Option<LinkConsent>,
     /// How far the session must be.
-    pub need: Need,
+    pub need: SessionStage,
     /// For a request of the stateless era: the headers that repeat parts of it.
     pub mirrored: Option<HeaderMap>,
     /// Who was signed in when it came.
-    pub meant: Arc<MeantFor>,
+    pub meant: Arc<BoundUser>,
     /// The right to answer it.
     pub ticket: Ticket,
     /// Its place in a batch, if it came in one.
-    pub seat: Mutex<Option<Seat>>,
+    pub seat: Mutex<Option<BatchSlot>>,
 }
 
 /// What a request asks for.
 #[derive(Debug)]
-pub enum Work {
+pub enum Handler {
     /// Asking the server.
     Carry,
     /// Opening the session; the server's answer comes through the channel.
-    Initialize(Arc<Hello>, oneshot::Receiver<Bytes>),
+    Initialize(Arc<InitializeRequest>, oneshot::Receiver<Bytes>),
     /// Whether the server speaks the stateless era.
     Discover,
     /// The sign-in tool.

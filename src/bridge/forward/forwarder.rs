@@ -19,12 +19,12 @@ use crate::remote::{Exchange, Failure, Outgoing};
 
 use crate::bridge::Bridge;
 use crate::bridge::client::progress::TELL_EVERY;
-use crate::bridge::client::responder::{InFlight, LastResort, Work};
+use crate::bridge::client::responder::{Handler, InFlight, LastResort};
 use crate::bridge::client::stdio::Reserved;
-use crate::bridge::session::outbox::Item;
-use crate::bridge::session::server_messages::Heard;
+use crate::bridge::session::outbox::OutboxMessage;
+use crate::bridge::session::server_messages::Received;
 use crate::bridge::session::startup::is_out_of_reach;
-use crate::bridge::sign_in::policy::Meanwhile;
+use crate::bridge::sign_in::policy::SignInOutcome;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
 const AFTERWARDS: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ const PROBE: Duration = Duration::from_secs(5);
 
 /// How a request goes over the wire this time.
 #[derive(Debug)]
-struct Wire {
+struct WireRequest {
     body: Bytes,
     key: IdKey,
     mirrored: Option<HeaderMap>,
@@ -49,7 +49,7 @@ struct Wire {
     again: bool,
 }
 
-impl Wire {
+impl WireRequest {
     fn as_it_came(request: &InFlight) -> Self {
         Self {
             body: request.body.clone(),
@@ -73,7 +73,7 @@ struct Answered {
 
 /// How often what has been tried.
 #[derive(Debug, Default)]
-struct Tries {
+struct Attempts {
     sessions: u32,
     sign_ins: u32,
     repeats: u32,
@@ -85,14 +85,14 @@ struct Tries {
 
 impl Bridge {
     /// Does what a request asks for; whatever becomes of that, the request is answered once.
-    pub(crate) async fn work(self: Arc<Self>, request: InFlight, work: Work) {
+    pub(crate) async fn work(self: Arc<Self>, request: InFlight, work: Handler) {
         let _answered_in_any_case = LastResort { bridge: &self, request: &request };
         match work {
-            Work::Carry => self.carry(&request).await,
-            Work::Initialize(hello, answered) => Box::pin(self.answer_initialize(&request, hello, answered)).await,
-            Work::Discover => Box::pin(self.discover(&request)).await,
-            Work::SignIn => Box::pin(self.call_sign_in_tool(&request)).await,
-            Work::Pong => self.answer_result(&request, &json!({})).await,
+            Handler::Carry => self.carry(&request).await,
+            Handler::Initialize(hello, answered) => Box::pin(self.answer_initialize(&request, hello, answered)).await,
+            Handler::Discover => Box::pin(self.discover(&request)).await,
+            Handler::SignIn => Box::pin(self.call_sign_in_tool(&request)).await,
+            Handler::Pong => self.answer_result(&request, &json!({})).await,
         }
     }
 
@@ -120,8 +120,8 @@ impl Bridge {
         // The first thing that is waited for, so that places are taken in the order of stdin. Streams that only listen
         // would keep theirs for ever. The semaphore is never closed.
         let place = if request.listens() { None } else { self.place(request).await };
-        let mut wire = Wire::as_it_came(request);
-        let mut tries = Tries::default();
+        let mut wire = WireRequest::as_it_came(request);
+        let mut tries = Attempts::default();
         loop {
             let attempted = match self.sign_in_comes_first(request).await.filter(|_| tries.sign_ins == 0) {
                 Some(failure) => Err(failure),
@@ -149,10 +149,10 @@ impl Bridge {
                 }
                 // What is rarely needed has a place of its own: each request has room for all that its future may hold.
                 Err(failure) => match Box::pin(self.next_try(request, &mut wire, &mut tries, failure)).await {
-                    Next::Again => {}
-                    Next::Result(result) => return self.answer_result(request, &result).await,
-                    Next::Line(line) => return self.answer(request, self.learn(request, line)).await,
-                    Next::GiveUp(problem) => return self.give_up(request, &problem).await,
+                    RetryDecision::Again => {}
+                    RetryDecision::Result(result) => return self.answer_result(request, &result).await,
+                    RetryDecision::Line(line) => return self.answer(request, self.learn(request, line)).await,
+                    RetryDecision::GiveUp(problem) => return self.give_up(request, &problem).await,
                 },
             }
         }
@@ -162,30 +162,30 @@ impl Bridge {
     async fn next_try(
         self: &Arc<Self>,
         request: &InFlight,
-        wire: &mut Wire,
-        tries: &mut Tries,
+        wire: &mut WireRequest,
+        tries: &mut Attempts,
         failure: Failure,
-    ) -> Next {
+    ) -> RetryDecision {
         let is_repeated = matches!(failure, Failure::Unclear { .. }) && tries.repeats < MOST_REPEATS;
         if !is_repeated
             && is_out_of_reach(&failure)
             && let Some(line) = self.recall(request)
         {
-            return Next::Line(line);
+            return RetryDecision::Line(line);
         }
         match failure {
             Failure::SessionLost { epoch, .. } if tries.sessions < MOST_SESSIONS => {
                 tries.sessions += 1;
                 self.session_lost(epoch);
-                Next::Again
+                RetryDecision::Again
             }
             Failure::Scope { problem, narrow } if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
-                Next::after(request, self.widen(request, problem, narrow).await)
+                RetryDecision::after(request, self.widen(request, problem, narrow).await)
             }
             Failure::SignIn(problem) if tries.sign_ins < MOST_SIGN_INS => {
                 tries.sign_ins += 1;
-                Next::after(request, self.meanwhile(request, problem).await)
+                RetryDecision::after(request, self.meanwhile(request, problem).await)
             }
             Failure::NotSent(problem) => {
                 let since = *tries.unsent_since.get_or_insert_with(Instant::now);
@@ -193,7 +193,7 @@ impl Bridge {
                 let wait = retry_after::wait(None, tries.unsent.min(4), retry_after::noise());
                 let limits = &self.settings.limits;
                 if since.elapsed() + wait > if request.listens() { limits.idle } else { limits.connecting } {
-                    return Next::GiveUp(problem);
+                    return RetryDecision::GiveUp(problem);
                 }
                 tracing::info!(%problem, "the server cannot be reached; trying again");
                 self.pause(request, wait, &problem).await
@@ -204,7 +204,7 @@ impl Bridge {
                 // A wait that the client would not live to see the end of is told at once; the problem has the seconds.
                 let fits = request.listens() || wait.is_none_or(|wait| wait <= self.settings.limits.idle);
                 if !repeat || !fits {
-                    return Next::GiveUp(problem);
+                    return RetryDecision::GiveUp(problem);
                 }
                 tries.repeats += 1;
                 tries.unsent_since = None;
@@ -220,18 +220,18 @@ impl Bridge {
                 if request.listens() {
                     // The server names this stream by the request's id, so it stays.
                     wire.again = true;
-                } else if matches!(next, Next::Again) {
+                } else if matches!(next, RetryDecision::Again) {
                     self.rename(request, wire);
                 }
                 next
             }
             // In a new session, or after a sign-in, the same answer: it was about the request.
-            failure => Next::GiveUp(failure.into_problem()),
+            failure => RetryDecision::GiveUp(failure.into_problem()),
         }
     }
 
     /// Waits before the next try; after the end of stdin only what is quickly over is waited for.
-    async fn pause(&self, request: &InFlight, wait: Duration, problem: &Problem) -> Next {
+    async fn pause(&self, request: &InFlight, wait: Duration, problem: &Problem) -> RetryDecision {
         let waited = async {
             let end = Instant::now() + wait;
             loop {
@@ -250,13 +250,13 @@ impl Bridge {
             tokio::time::sleep(Duration::from_secs(2)).await;
         };
         tokio::select! {
-            () = waited => Next::Again,
-            () = ends => Next::GiveUp(problem.clone()),
+            () = waited => RetryDecision::Again,
+            () = ends => RetryDecision::GiveUp(problem.clone()),
         }
     }
 
     /// From here on the request goes under an id of ours: the server may still have the one before.
-    fn rename(&self, request: &InFlight, wire: &mut Wire) {
+    fn rename(&self, request: &InFlight, wire: &mut WireRequest) {
         let id = self.own_ids.next();
         if let (Ok(text), Ok(raw)) = (std::str::from_utf8(&request.body), RawValue::from_string(id)) {
             wire.key = IdKey::parse(&raw).unwrap_or_else(|| wire.key.clone());
@@ -267,7 +267,7 @@ impl Bridge {
     }
 
     /// Sends the request once and reads until its answer.
-    async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &Wire) -> Result<Answered, Failure> {
+    async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &WireRequest) -> Result<Answered, Failure> {
         self.ready_for(request).await?;
         if let Some(answer) = self.not_offered(request) {
             return Ok(Answered { answer, exchange: None, room: None });
@@ -304,7 +304,7 @@ impl Bridge {
                         request.begun.raise();
                     }
                     match self.hear_with(message, Some(&wire.key), id, &mut room).await {
-                        Ok(Heard { answer: Some(answer), .. }) => {
+                        Ok(Received { answer: Some(answer), .. }) => {
                             return Ok(Answered { answer, exchange: Some(exchange), room });
                         }
                         Ok(heard) => stray = heard.stray.or(stray),
@@ -359,7 +359,7 @@ impl Bridge {
     /// `server/discover`: the server's own answer, or "there is no such method" where it has none, so that clients which
     /// probe with it fall back to `initialize` at once.
     async fn discover(self: &Arc<Self>, request: &InFlight) {
-        let wire = Wire::as_it_came(request);
+        let wire = WireRequest::as_it_came(request);
         let answer = tokio::select! {
             biased;
             () = request.ticket.stop.notified() => return,
@@ -381,7 +381,7 @@ impl Bridge {
             let body = format!(
                 r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"No answer in time."}}}}"#
             );
-            self.lane.push(Item::new(Bytes::from(body), request.need));
+            self.lane.push(OutboxMessage::new(Bytes::from(body), request.need));
         }
         self.answer_problem(request, problem).await;
     }
@@ -409,25 +409,25 @@ fn is_acknowledgement(message: &[u8]) -> bool {
 }
 
 /// What follows a failure.
-enum Next {
+enum RetryDecision {
     Again,
     Result(Value),
     Line(Bytes),
     GiveUp(Problem),
 }
 
-impl Next {
+impl RetryDecision {
     /// What follows a wait for a sign-in.
-    fn after(request: &InFlight, meanwhile: Meanwhile) -> Self {
+    fn after(request: &InFlight, meanwhile: SignInOutcome) -> Self {
         match meanwhile {
-            Meanwhile::TryAgain => {
+            SignInOutcome::TryAgain => {
                 // It has waited for just this sign-in, whoever it is.
                 request.meant.anybody();
                 Self::Again
             }
-            Meanwhile::Result(result) => Self::Result(result),
-            Meanwhile::Line(line) => Self::Line(line),
-            Meanwhile::Problem(problem) => Self::GiveUp(problem),
+            SignInOutcome::Result(result) => Self::Result(result),
+            SignInOutcome::Line(line) => Self::Line(line),
+            SignInOutcome::Problem(problem) => Self::GiveUp(problem),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::remote::Outgoing;
 
 use crate::bridge::client::responder::{InFlight, list_member};
 use crate::bridge::dispatch::STATELESS;
-use crate::bridge::session::connection::Need;
+use crate::bridge::session::connection::SessionStage;
 use crate::bridge::{Bridge, Flag};
 
 /// How many pages a list may have for the bridge to read it whole.
@@ -24,7 +24,7 @@ const LARGEST: usize = 8 * 1024 * 1024;
 
 /// What the client has in the place of one of the server's lists.
 #[derive(Debug, Clone)]
-enum Stand {
+enum ServedList {
     /// Something that no server has, such as the sign-in tool.
     OurOwn,
     /// What the server answered before, or nothing at all.
@@ -33,9 +33,9 @@ enum Stand {
 
 /// The lists that the client has, as far as the bridge must know them.
 #[derive(Debug, Default)]
-pub struct Given {
+pub struct ServedLists {
     /// By method.
-    stands: Mutex<HashMap<String, Stand>>,
+    stands: Mutex<HashMap<String, ServedList>>,
     /// Lists of which the client has read some pages.
     pages: Mutex<HashMap<String, Pages>>,
     /// Whether the client has listed the tools while nobody was signed in.
@@ -98,14 +98,14 @@ fn is_same(method: &str, one: &RawValue, other: &RawValue) -> bool {
     list(one).is_some_and(|one| list(other) == Some(one))
 }
 
-impl Given {
-    fn stands(&self) -> MutexGuard<'_, HashMap<String, Stand>> {
+impl ServedLists {
+    fn stands(&self) -> MutexGuard<'_, HashMap<String, ServedList>> {
         self.stands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client has something that no server has; whether that is news.
     pub fn our_own(&self, method: &str) -> bool {
-        !matches!(self.stands().insert(method.to_owned(), Stand::OurOwn), Some(Stand::OurOwn))
+        !matches!(self.stands().insert(method.to_owned(), ServedList::OurOwn), Some(ServedList::OurOwn))
     }
 
     /// The client has an empty list.
@@ -117,7 +117,7 @@ impl Given {
 
     /// The client has this.
     pub fn list(&self, method: &str, result: &RawValue) {
-        self.stands().insert(method.to_owned(), Stand::List(result.to_owned()));
+        self.stands().insert(method.to_owned(), ServedList::List(result.to_owned()));
     }
 }
 
@@ -196,8 +196,8 @@ impl Bridge {
             let bridge = Arc::clone(self);
             tokio::spawn(async move {
                 let differs = match stand {
-                    Stand::OurOwn => true,
-                    Stand::List(given) => match bridge.whole_list(&method).await {
+                    ServedList::OurOwn => true,
+                    ServedList::List(given) => match bridge.whole_list(&method).await {
                         Some(real) => !is_same(&method, &given, &real),
                         // The client may have more luck.
                         None => true,
@@ -225,8 +225,8 @@ impl Bridge {
             let params = cursor.map_or_else(String::new, |cursor| format!(r#","params":{{"cursor":{cursor}}}"#));
             let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"{params}}}"#));
             let key = IdKey::Text(id.trim_matches('"').to_owned());
-            self.ready(Need::Open).await.ok()?;
-            let epoch = self.epoch_for(Need::Open);
+            self.ready(SessionStage::Open).await.ok()?;
+            let epoch = self.epoch_for(SessionStage::Open);
             let out = Outgoing { expects: Some(key.clone()), epoch, ..Outgoing::unanswered(body) };
             let mut exchange = self.remote.exchange(&out).await.ok()?;
             grant = exchange.grant;

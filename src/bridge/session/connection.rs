@@ -21,13 +21,13 @@ use crate::remote::request::SESSION_ID;
 use crate::remote::{Failure, Outgoing, Session};
 
 use crate::bridge::Bridge;
-use crate::bridge::client::client_info::Caller;
-use crate::bridge::client::responder::Work;
-use crate::bridge::session::initialize::{Hello, Offers, Welcome};
+use crate::bridge::client::client_info::ClientInfo;
+use crate::bridge::client::responder::Handler;
+use crate::bridge::session::initialize::{InitializeRequest, InitializeResult, Offers};
 
 /// How far the session must be before a message may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub enum SessionStage {
     /// The client has not said `initialize`: what it sends is its own affair.
     Nothing,
     /// The server has answered `initialize`.
@@ -64,7 +64,7 @@ pub struct Connection {
 
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
-    hello: Option<Arc<Hello>>,
+    hello: Option<Arc<InitializeRequest>>,
     /// Where the server's answer goes while the client still waits for it.
     pub(crate) waiting: Option<oneshot::Sender<Bytes>>,
     /// The revision that the client was told.
@@ -79,7 +79,7 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// Whether this is the `initialize` that the session is opened for.
-    pub(crate) fn is_for(&self, hello: &Arc<Hello>) -> bool {
+    pub(crate) fn is_for(&self, hello: &Arc<InitializeRequest>) -> bool {
         self.hello.as_ref().is_some_and(|current| Arc::ptr_eq(current, hello))
     }
 }
@@ -101,13 +101,13 @@ impl Connection {
     }
 
     /// What a message that is read now has to wait for.
-    pub fn need(&self) -> Need {
+    pub fn need(&self) -> SessionStage {
         if self.initialized.borrow().is_some() {
-            Need::Open
+            SessionStage::Open
         } else if self.lock().hello.is_some() {
-            Need::Taken
+            SessionStage::Taken
         } else {
-            Need::Nothing
+            SessionStage::Nothing
         }
     }
 
@@ -118,7 +118,7 @@ impl Connection {
     }
 
     /// Who the client is.
-    pub fn caller(&self) -> Caller {
+    pub fn caller(&self) -> ClientInfo {
         self.lock().hello.as_ref().map(|hello| hello.caller.clone()).unwrap_or_default()
     }
 
@@ -155,7 +155,7 @@ impl Connection {
 impl Bridge {
     /// Begins a session for the client; returns before the server has been asked, so that the next line of stdin already
     /// waits for it.
-    pub(crate) fn begin_initialize(self: &Arc<Self>, hello: Hello) -> Work {
+    pub(crate) fn begin_initialize(self: &Arc<Self>, hello: InitializeRequest) -> Handler {
         let (waiting, answered) = oneshot::channel();
         let hello = Arc::new(hello);
         let fresh = Inner { hello: Some(Arc::clone(&hello)), waiting: Some(waiting), ..Inner::default() };
@@ -166,15 +166,15 @@ impl Bridge {
         self.connection.initialized.send_replace(None);
         self.connection.state.send_replace(State::Opening);
         self.spawn_open();
-        Work::Initialize(hello, answered)
+        Handler::Initialize(hello, answered)
     }
 
     /// Returns when a message with this need may go; tries to open the session when the last attempt failed.
     ///
     /// # Errors
     /// The failure of an attempt that began after the call, or was under way.
-    pub(crate) async fn ready(self: &Arc<Self>, need: Need) -> Result<(), Failure> {
-        if need == Need::Nothing {
+    pub(crate) async fn ready(self: &Arc<Self>, need: SessionStage) -> Result<(), Failure> {
+        if need == SessionStage::Nothing {
             return Ok(());
         }
         self.begin_opening();
@@ -182,7 +182,7 @@ impl Bridge {
         let reached = state
             .wait_for(|state| match state {
                 State::Open | State::Down(_) => true,
-                State::Taken => need == Need::Taken,
+                State::Taken => need == SessionStage::Taken,
                 State::Idle | State::Opening => false,
             })
             .await;
@@ -194,8 +194,8 @@ impl Bridge {
     }
 
     /// The session that a message with this need belongs to, once it is [`Bridge::ready`].
-    pub(crate) fn epoch_for(&self, need: Need) -> Option<u64> {
-        (need != Need::Nothing).then(|| self.remote.session().epoch)
+    pub(crate) fn epoch_for(&self, need: SessionStage) -> Option<u64> {
+        (need != SessionStage::Nothing).then(|| self.remote.session().epoch)
     }
 
     /// Starts an attempt when the last one failed. Many callers cause one attempt.
@@ -254,7 +254,7 @@ impl Bridge {
         };
         let welcome = match peek(&answer) {
             Ok(Peek::One(Kind::Response { result: Some(result), .. })) => {
-                let welcome = Welcome::of(result);
+                let welcome = InitializeResult::of(result);
                 if let (Some(_), Some(asked)) = (&welcome, &opening.asked) {
                     self.auth.remember(grant, asked, "initialize", result);
                 }
@@ -321,7 +321,7 @@ impl Bridge {
     }
 
     /// Gives the server's answer to the client, if it still waits for it, and remembers what was said.
-    fn deliver_welcome(&self, answer: Bytes, welcome: Option<&Welcome>) {
+    fn deliver_welcome(&self, answer: Bytes, welcome: Option<&InitializeResult>) {
         let mut inner = self.connection.lock();
         match (inner.waiting.take(), welcome) {
             (Some(waiting), welcome) => {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use rmcp::model::{
-    Implementation, InitializeResult, PromptsCapability, ProtocolVersion, ResourcesCapability, ServerCapabilities,
-    ToolsCapability,
+    Implementation, InitializeResult as InitializeResultModel, PromptsCapability, ProtocolVersion, ResourcesCapability,
+    ServerCapabilities, ToolsCapability,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 use crate::config::Settings;
 use crate::message::IdKey;
 
-use crate::bridge::client::client_info::Caller;
+use crate::bridge::client::client_info::ClientInfo;
 
 /// What the client said in `initialize`, kept for every session that is opened on its behalf.
 #[derive(Debug, Clone)]
-pub struct Hello {
+pub struct InitializeRequest {
     /// The whole request, as it came.
     pub body: Bytes,
     /// Its id, as it was written.
@@ -28,7 +28,7 @@ pub struct Hello {
     /// The revision that it asks for, if it says one.
     pub asked: Option<String>,
     /// Who asks.
-    pub caller: Caller,
+    pub caller: ClientInfo,
 }
 
 #[derive(Deserialize)]
@@ -41,12 +41,12 @@ struct HelloParams<'a> {
     capabilities: Option<&'a RawValue>,
 }
 
-impl Hello {
+impl InitializeRequest {
     /// Keeps the request.
     pub fn new(body: Bytes, id: Box<RawValue>, key: IdKey, params: Option<&RawValue>) -> Self {
         let said = params.and_then(|raw| serde_json::from_str::<HelloParams<'_>>(raw.get()).ok());
         let asked = said.as_ref().and_then(|said| serde_json::from_str::<String>(said.protocol_version?.get()).ok());
-        let caller = said.map(|said| Caller::new(said.client_info, said.capabilities)).unwrap_or_default();
+        let caller = said.map(|said| ClientInfo::new(said.client_info, said.capabilities)).unwrap_or_default();
         Self { body, id, key, params: params.map(ToOwned::to_owned), asked, caller }
     }
 
@@ -92,7 +92,7 @@ impl Hello {
             "The connection to {name} is not ready yet: it may need a sign-in in the user's browser, or the server may \
              be out of reach. List the tools, and use what is offered."
         );
-        let result = InitializeResult::new(capabilities)
+        let result = InitializeResultModel::new(capabilities)
             .with_protocol_version(self.revision_without_server())
             .with_server_info(Implementation::new("planhat-mcp", env!("CARGO_PKG_VERSION")))
             .with_instructions(instructions);
@@ -115,7 +115,7 @@ fn with_revision(params: &str, revision: &str) -> String {
 
 /// What the server said in its answer, as far as the bridge needs to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Welcome {
+pub struct InitializeResult {
     /// The revision of the session.
     pub revision: String,
     /// Whether it has tools, prompts, resources.
@@ -133,7 +133,7 @@ pub struct Offers {
     pub resources: bool,
 }
 
-impl Welcome {
+impl InitializeResult {
     /// Reads the `result` of an `initialize` answer.
     pub fn of(result: &RawValue) -> Option<Self> {
         #[derive(Deserialize)]
@@ -169,9 +169,9 @@ impl Welcome {
 mod tests {
     use crate::bridge::session::initialize::*;
 
-    fn hello(params: &str) -> Hello {
+    fn hello(params: &str) -> InitializeRequest {
         let raw = |text: &str| serde_json::from_str::<Box<RawValue>>(text).expect("JSON");
-        Hello::new(Bytes::new(), raw("1"), IdKey::Number("1".into()), Some(&raw(params)))
+        InitializeRequest::new(Bytes::new(), raw("1"), IdKey::Number("1".into()), Some(&raw(params)))
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let raw: Box<RawValue> =
             serde_json::from_str(r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"x":1}"#)
                 .expect("JSON");
-        let welcome = Welcome::of(&raw).expect("an initialize result");
+        let welcome = InitializeResult::of(&raw).expect("an initialize result");
         assert_eq!(welcome.revision, "2025-06-18");
         assert_eq!(welcome.offers, Offers { tools: true, prompts: false, resources: false });
     }

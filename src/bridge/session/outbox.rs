@@ -12,18 +12,18 @@ use crate::message::IdKey;
 use crate::remote::{Failure, Outgoing};
 
 use crate::bridge::Bridge;
-use crate::bridge::session::connection::Need;
+use crate::bridge::session::connection::SessionStage;
 
 /// How long the server may take to accept one of them before the next one goes.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
 
 /// One message in the lane.
 #[derive(Debug)]
-pub struct Item {
+pub struct OutboxMessage {
     /// As the client wrote it.
     pub body: Bytes,
     /// How far the session must be.
-    pub need: Need,
+    pub need: SessionStage,
     /// In the stateless era: the headers that repeat parts of it.
     pub mirrored: Option<HeaderMap>,
     /// For an answer to the server: what it answers.
@@ -34,29 +34,29 @@ pub struct Item {
 
 /// Where the lane begins.
 #[derive(Debug)]
-pub struct Lane {
-    items: mpsc::UnboundedSender<Item>,
-    receiver: Mutex<Option<mpsc::UnboundedReceiver<Item>>>,
+pub struct Outbox {
+    items: mpsc::UnboundedSender<OutboxMessage>,
+    receiver: Mutex<Option<mpsc::UnboundedReceiver<OutboxMessage>>>,
     waiting: watch::Sender<usize>,
 }
 
-impl Item {
+impl OutboxMessage {
     /// A message that waits for nothing but the session.
-    pub fn new(body: Bytes, need: Need) -> Self {
+    pub fn new(body: Bytes, need: SessionStage) -> Self {
         Self { body, need, mirrored: None, answers: None, then_stop: None }
     }
 }
 
-impl Default for Lane {
+impl Default for Outbox {
     fn default() -> Self {
         let (items, receiver) = mpsc::unbounded_channel();
         Self { items, receiver: Mutex::new(Some(receiver)), waiting: watch::Sender::new(0) }
     }
 }
 
-impl Lane {
+impl Outbox {
     /// Puts a message at the end.
-    pub fn push(&self, item: Item) {
+    pub fn push(&self, item: OutboxMessage) {
         self.waiting.send_modify(|n| *n += 1);
         if self.items.send(item).is_err() {
             self.waiting.send_modify(|n| *n -= 1);
@@ -85,11 +85,11 @@ impl Bridge {
 
     /// Sends one message. What surely did not reach the server is sent again within the time that connecting may take, and
     /// once in the session after a lost one; but not a cancellation, whose request is not executed then either.
-    async fn deliver(self: &Arc<Self>, item: Item) {
+    async fn deliver(self: &Arc<Self>, item: OutboxMessage) {
         let mut since = None;
         let mut tries = 0;
         let mut sessions = 0;
-        let Item { body, need, mirrored, answers, then_stop } = item;
+        let OutboxMessage { body, need, mirrored, answers, then_stop } = item;
         let within = Some(self.accepted_within());
         let mut out = Outgoing { mirrored, accepted_within: within, ..Outgoing::unanswered(body) };
         loop {

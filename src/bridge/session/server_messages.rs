@@ -13,7 +13,7 @@ use crate::remote::session::OwedAnswers;
 
 use crate::bridge::Bridge;
 use crate::bridge::client::stdio::{Output, Reserved};
-use crate::bridge::session::outbox::Item;
+use crate::bridge::session::outbox::OutboxMessage;
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]
@@ -106,14 +106,14 @@ enum Step {
 
 /// What a body or an event of the server held, beside what was passed on.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct Received {
     /// The answer that was waited for, as a line.
     pub answer: Option<Bytes>,
     /// The id of an answer that nobody waits for.
     pub stray: Option<Box<RawValue>>,
 }
 
-impl Heard {
+impl Received {
     fn and(self, later: Self) -> Self {
         Self { answer: self.answer.or(later.answer), stray: later.stray.or(self.stray) }
     }
@@ -130,7 +130,7 @@ impl Bridge {
         body: Bytes,
         awaited: Option<&IdKey>,
         id: Option<&RawValue>,
-    ) -> Result<Heard, Problem> {
+    ) -> Result<Received, Problem> {
         self.hear_with(body, awaited, id, &mut None).await
     }
 
@@ -141,7 +141,7 @@ impl Bridge {
         awaited: Option<&IdKey>,
         id: Option<&RawValue>,
         room: &mut Option<Reserved>,
-    ) -> Result<Heard, Problem> {
+    ) -> Result<Received, Problem> {
         let members: Vec<Bytes> = match peek(&body) {
             Ok(Peek::One(kind)) => {
                 let step = self.sort(&kind, &body, awaited, id);
@@ -151,7 +151,7 @@ impl Bridge {
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
             Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
-        let mut heard = Heard::default();
+        let mut heard = Received::default();
         for member in members {
             let text = std::str::from_utf8(&member).unwrap_or_default();
             match peek_object(text) {
@@ -174,7 +174,7 @@ impl Bridge {
 
     fn refuse_for_client(&self, id: &RawValue) {
         let line = write::error(Some(id), &Problem::new(ProblemId::ShuttingDown).to_json_rpc_error());
-        self.lane.push(Item::new(line, self.connection.need()));
+        self.lane.push(OutboxMessage::new(line, self.connection.need()));
     }
 
     fn sort(&self, kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Step {
@@ -198,13 +198,13 @@ impl Bridge {
         }
     }
 
-    async fn act(&self, step: Step, body: Bytes, room: &mut Option<Reserved>) -> Heard {
+    async fn act(&self, step: Step, body: Bytes, room: &mut Option<Reserved>) -> Received {
         if !matches!(step, Step::Answer(_)) {
             // Who waits for room while holding some could wait for ever.
             *room = None;
         }
         match step {
-            Step::Answer(line) => return Heard { answer: Some(write::one_line(line)), stray: None },
+            Step::Answer(line) => return Received { answer: Some(write::one_line(line)), stray: None },
             Step::Pass => self.output.send(write::one_line(body)).await,
             Step::Ask(key, id) => {
                 self.output.send(write::one_line(body)).await;
@@ -217,11 +217,11 @@ impl Bridge {
                 Some(_answering) => self.output.send(write::one_line(body)).await,
                 None => {
                     tracing::warn!("the server answered a request that nobody waits for; dropped");
-                    return Heard { answer: None, stray: Some(id) };
+                    return Received { answer: None, stray: Some(id) };
                 }
             },
             Step::Drop(what) => tracing::warn!("the server sent {what}; dropped"),
         }
-        Heard::default()
+        Received::default()
     }
 }

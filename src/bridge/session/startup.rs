@@ -14,8 +14,8 @@ use crate::remote::Failure;
 
 use crate::bridge::Bridge;
 use crate::bridge::client::responder::InFlight;
-use crate::bridge::session::connection::{Need, State, is_final};
-use crate::bridge::session::initialize::{Hello, Welcome};
+use crate::bridge::session::connection::{SessionStage, State, is_final};
+use crate::bridge::session::initialize::{InitializeRequest, InitializeResult};
 
 /// How long a server that is known to want a sign-in may take to say so before it is taken at its word.
 const WORD: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ impl Bridge {
     pub(crate) async fn answer_initialize(
         self: &Arc<Self>,
         request: &InFlight,
-        hello: Arc<Hello>,
+        hello: Arc<InitializeRequest>,
         mut answered: oneshot::Receiver<Bytes>,
     ) {
         let mut state = self.connection.state.subscribe();
@@ -56,7 +56,7 @@ impl Bridge {
     }
 
     /// Answers in the server's place, unless its answer has come after all.
-    fn stand_in(&self, hello: &Arc<Hello>, answered: &mut oneshot::Receiver<Bytes>) -> Option<Bytes> {
+    fn stand_in(&self, hello: &Arc<InitializeRequest>, answered: &mut oneshot::Receiver<Bytes>) -> Option<Bytes> {
         let remembered = remembered_hello(self, hello);
         let mut inner = self.connection.lock();
         if let Ok(answer) = answered.try_recv() {
@@ -83,7 +83,7 @@ impl Bridge {
         if self.connection.is_up() || request.listens() || !self.auth.needs_sign_in().await {
             return None;
         }
-        if request.need != Need::Nothing && self.remembered_list(request).is_none() {
+        if request.need != SessionStage::Nothing && self.remembered_list(request).is_none() {
             // It may have changed its mind, and what it asks for is the best start of a sign-in.
             let mut state = self.connection.state.subscribe();
             let settled = state.wait_for(|state| matches!(state, State::Taken | State::Open | State::Down(_)));
@@ -97,7 +97,7 @@ impl Bridge {
 
     /// As [`Bridge::ready`]; a list that could be given from memory does not wait as long as other requests.
     pub(crate) async fn ready_for(self: &Arc<Self>, request: &InFlight) -> Result<(), Failure> {
-        if request.need == Need::Nothing || self.connection.is_up() || self.remembered_list(request).is_none() {
+        if request.need == SessionStage::Nothing || self.connection.is_up() || self.remembered_list(request).is_none() {
             return self.ready(request.need).await;
         }
         // Who was answered from here has waited for the server already.
@@ -112,9 +112,9 @@ impl Bridge {
 }
 
 /// What the server answered to the same question before.
-fn remembered_hello(bridge: &Bridge, hello: &Hello) -> Option<(Box<RawValue>, Welcome)> {
+fn remembered_hello(bridge: &Bridge, hello: &InitializeRequest) -> Option<(Box<RawValue>, InitializeResult)> {
     let result = bridge.auth.remembered(hello.asked.as_deref()?, "initialize")?;
-    let welcome = Welcome::of(&result)?;
+    let welcome = InitializeResult::of(&result)?;
     Some((result, welcome))
 }
 

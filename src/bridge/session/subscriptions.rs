@@ -11,7 +11,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing};
 
 use crate::bridge::Bridge;
-use crate::bridge::session::connection::Need;
+use crate::bridge::session::connection::SessionStage;
 
 const SUBSCRIBE: &str = "resources/subscribe";
 pub(crate) const UNSUBSCRIBE: &str = "resources/unsubscribe";
@@ -94,7 +94,7 @@ impl Bridge {
             (Ok(text), Ok(id)) => write::with_id(text, id),
             _ => return Ok(()),
         };
-        let epoch = self.epoch_for(Need::Open);
+        let epoch = self.epoch_for(SessionStage::Open);
         let _place = self.places.acquire().await.ok();
         let out = Outgoing { expects: Some(key.clone()), epoch, ..Outgoing::unanswered(body) };
         let mut exchange = self.remote.exchange(&out).await?;

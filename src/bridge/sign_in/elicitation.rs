@@ -23,7 +23,7 @@ use crate::problem::{Problem, ProblemId};
 
 use crate::bridge::Bridge;
 use crate::bridge::client::responder::InFlight;
-use crate::bridge::sign_in::policy::{Meanwhile, SIGN_IN_TOOL};
+use crate::bridge::sign_in::policy::{SIGN_IN_TOOL, SignInOutcome};
 
 /// What a `requestState` of ours begins with; what the client had of the server's follows.
 const STATE: &str = "planhat-mcp/sign-in/";
@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_secs(120);
 
 /// What became of a link that a client of the stateless era was asked to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum LinkConsent {
     /// The user is on the way to the page.
     Accepted,
     /// The user does not want to.
@@ -41,7 +41,7 @@ pub enum Shown {
 
 /// What became of a link that the client was asked to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
+enum ElicitationReply {
     Accepted,
     Declined,
     /// The client cannot show it after all.
@@ -54,10 +54,10 @@ enum Said {
 
 /// What is being asked of the client's user.
 #[derive(Debug, Default)]
-pub struct Conversation {
-    asked: Mutex<HashMap<IdKey, oneshot::Sender<Said>>>,
+pub struct Elicitation {
+    asked: Mutex<HashMap<IdKey, oneshot::Sender<ElicitationReply>>>,
     /// The link that is being shown, for all calls that wait for it.
-    shown: Mutex<Option<Arc<watch::Sender<Option<Said>>>>>,
+    shown: Mutex<Option<Arc<watch::Sender<Option<ElicitationReply>>>>>,
     /// The link that the user has agreed to open.
     accepted: Mutex<Option<String>>,
     declined: Mutex<Option<Instant>>,
@@ -67,7 +67,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Said {
+impl ElicitationReply {
     /// Reads the result of an `elicitation/create`; an error has none.
     fn of(result: Option<&RawValue>) -> Self {
         #[derive(Deserialize)]
@@ -83,13 +83,13 @@ impl Said {
     }
 }
 
-impl Conversation {
+impl Elicitation {
     /// Takes an answer of the client, if it answers a question of ours.
     pub fn answered(&self, key: &IdKey, result: Option<&RawValue>) -> bool {
         match lock(&self.asked).remove(key) {
             Some(waiting) => {
                 // Who asked may have gone.
-                let _ = waiting.send(Said::of(result));
+                let _ = waiting.send(ElicitationReply::of(result));
                 true
             }
             None => false,
@@ -126,12 +126,12 @@ impl Bridge {
         reason: SignInReason,
         than: Option<u64>,
         needed: &Problem,
-    ) -> Meanwhile {
+    ) -> SignInOutcome {
         if reason != SignInReason::UserAsked && self.conversation.was_declined() {
-            return Meanwhile::Problem(self.declined());
+            return SignInOutcome::Problem(self.declined());
         }
         if let Err(problem) = self.auth.start_sign_in_by_link(reason) {
-            return Meanwhile::Problem(problem);
+            return SignInOutcome::Problem(problem);
         }
         // For all of it: the client's own time-out runs on while it shows its question.
         let until = Instant::now() + self.settings.limits.call_wait;
@@ -143,19 +143,19 @@ impl Bridge {
             return self.wait_for_sign_in(request, than, needed).await;
         }
         if request.revision.is_some() {
-            return Meanwhile::Result(self.input_required(request, &link));
+            return SignInOutcome::Result(self.input_required(request, &link));
         }
         let mut outcome = self.show_link(&link, than);
         let said = async { outcome.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) };
         let said = self.while_waiting(request, "Waiting for the user to open the sign-in page.", said);
         match tokio::time::timeout_at(until, said).await {
-            Ok(Some(Some(Said::Declined))) => Meanwhile::Problem(self.declined()),
-            Ok(Some(Some(Said::Nowhere(problem)))) => Meanwhile::Problem(problem),
+            Ok(Some(Some(ElicitationReply::Declined))) => SignInOutcome::Problem(self.declined()),
+            Ok(Some(Some(ElicitationReply::Nowhere(problem)))) => SignInOutcome::Problem(problem),
             Ok(Some(_)) => {
                 self.wait_at_most(request, than, needed, until.saturating_duration_since(Instant::now())).await
             }
             // The question is taken back, the link is not.
-            Ok(None) | Err(_) => Meanwhile::Problem(needed.clone().with("link", link)),
+            Ok(None) | Err(_) => SignInOutcome::Problem(needed.clone().with("link", link)),
         }
     }
 
@@ -163,18 +163,18 @@ impl Bridge {
     pub(crate) async fn go_on_after(
         self: &Arc<Self>,
         request: &InFlight,
-        shown: Shown,
+        shown: LinkConsent,
         than: Option<u64>,
         needed: &Problem,
-    ) -> Meanwhile {
+    ) -> SignInOutcome {
         match shown {
-            Shown::Accepted => {
+            LinkConsent::Accepted => {
                 *lock(&self.conversation.accepted) = self.auth.sign_in_link();
                 self.wait_for_sign_in(request, than, needed).await
             }
-            Shown::Declined => {
+            LinkConsent::Declined => {
                 self.conversation.note_declined();
-                Meanwhile::Problem(self.declined())
+                SignInOutcome::Problem(self.declined())
             }
         }
     }
@@ -194,7 +194,7 @@ impl Bridge {
     }
 
     /// Asks the client to show the link; once, however many calls wait for it.
-    fn show_link(self: &Arc<Self>, link: &str, than: Option<u64>) -> watch::Receiver<Option<Said>> {
+    fn show_link(self: &Arc<Self>, link: &str, than: Option<u64>) -> watch::Receiver<Option<ElicitationReply>> {
         let mut shown = lock(&self.conversation.shown);
         if let Some(shown) = &*shown {
             return shown.subscribe();
@@ -206,7 +206,12 @@ impl Bridge {
         outcome
     }
 
-    async fn follow_link(self: Arc<Self>, publish: Arc<watch::Sender<Option<Said>>>, link: String, than: Option<u64>) {
+    async fn follow_link(
+        self: Arc<Self>,
+        publish: Arc<watch::Sender<Option<ElicitationReply>>>,
+        link: String,
+        than: Option<u64>,
+    ) {
         let id = self.own_ids.next();
         let key = IdKey::Text(id.trim_matches('"').to_owned());
         let elicitation = format!("{}-sign-in", id.trim_matches('"'));
@@ -223,29 +228,29 @@ impl Bridge {
         let mut has_ended = None;
         let mut said = tokio::select! {
             biased;
-            said = answer => said.unwrap_or(Said::Unable),
+            said = answer => said.unwrap_or(ElicitationReply::Unable),
             end = &mut ended => {
                 has_ended = Some(end.is_ok());
-                Said::Over
+                ElicitationReply::Over
             }
             // Nobody waits for it any more.
-            () = publish.closed() => Said::Over,
-            _ = closing.wait_for(|closing| *closing) => Said::Over,
+            () = publish.closed() => ElicitationReply::Over,
+            _ = closing.wait_for(|closing| *closing) => ElicitationReply::Over,
         };
         match said {
-            Said::Accepted => *lock(&self.conversation.accepted) = Some(link),
-            Said::Declined => self.conversation.note_declined(),
+            ElicitationReply::Accepted => *lock(&self.conversation.accepted) = Some(link),
+            ElicitationReply::Declined => self.conversation.note_declined(),
             // Here and not by those who wait: it is one page for all of them.
-            Said::Unable => {
+            ElicitationReply::Unable => {
                 if let Err(problem) = self.auth.open_link(&link).await {
-                    said = Said::Nowhere(problem);
+                    said = ElicitationReply::Nowhere(problem);
                 }
             }
-            Said::Nowhere(_) | Said::Over => {}
+            ElicitationReply::Nowhere(_) | ElicitationReply::Over => {}
         }
         let unanswered = lock(&self.conversation.asked).remove(&key).is_some();
         *lock(&self.conversation.shown) = None;
-        let goes_on = matches!(said, Said::Accepted | Said::Unable);
+        let goes_on = matches!(said, ElicitationReply::Accepted | ElicitationReply::Unable);
         publish.send_replace(Some(said));
         if goes_on {
             has_ended = Some(ended.await.is_ok());
@@ -285,17 +290,17 @@ impl Bridge {
 
 /// A call that comes again after `input_required` of ours: as it would be without that, and what the user has said. `None`
 /// for any other message.
-pub fn taken_up(body: &Bytes, params: &Params<'_>) -> Option<(Bytes, Option<Shown>)> {
+pub fn taken_up(body: &Bytes, params: &Params<'_>) -> Option<(Bytes, Option<LinkConsent>)> {
     let state = params.request_state()?;
     let kept = BASE64_URL_SAFE_NO_PAD.decode(state.strip_prefix(STATE)?).ok()?;
     let kept = String::from_utf8(kept).ok()?;
     let kept = Members::of(&kept)?;
     let shown = params.input_responses.and_then(|raw| {
         let responses = Members::of(raw.get())?;
-        match Said::of(Some(serde_json::from_str(responses.get(SIGN_IN_TOOL)?).ok()?)) {
-            Said::Accepted => Some(Shown::Accepted),
-            Said::Declined => Some(Shown::Declined),
-            Said::Unable | Said::Nowhere(_) | Said::Over => None,
+        match ElicitationReply::of(Some(serde_json::from_str(responses.get(SIGN_IN_TOOL)?).ok()?)) {
+            ElicitationReply::Accepted => Some(LinkConsent::Accepted),
+            ElicitationReply::Declined => Some(LinkConsent::Declined),
+            ElicitationReply::Unable | ElicitationReply::Nowhere(_) | ElicitationReply::Over => None,
         }
     });
     let mut message = Members::of(std::str::from_utf8(body).ok()?)?;
@@ -316,7 +321,7 @@ mod tests {
     use crate::bridge::sign_in::elicitation::*;
     use crate::message::{Kind, Peek, peek};
 
-    fn take_up(text: &'static str) -> Option<(String, Option<Shown>)> {
+    fn take_up(text: &'static str) -> Option<(String, Option<LinkConsent>)> {
         let body = Bytes::from_static(text.as_bytes());
         let Ok(Peek::One(Kind::Request { params, .. })) = peek(&body) else { panic!("{text}") };
         let (body, shown) = taken_up(&body, &Params::of(params).expect("unambiguous"))?;
@@ -328,10 +333,10 @@ mod tests {
         // `{}` and `{"requestState":"theirs","inputResponses":{"q":1.0}}`.
         let text = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","arguments":{"n":1.50},"requestState":"planhat-mcp/sign-in/e30","inputResponses":{"planhat_sign_in":{"action":"accept"}}}}"#;
         let plain = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","arguments":{"n":1.50}}}"#;
-        assert_eq!(take_up(text), Some((plain.to_owned(), Some(Shown::Accepted))));
+        assert_eq!(take_up(text), Some((plain.to_owned(), Some(LinkConsent::Accepted))));
         let text = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","requestState":"planhat-mcp/sign-in/eyJyZXF1ZXN0U3RhdGUiOiJ0aGVpcnMiLCJpbnB1dFJlc3BvbnNlcyI6eyJxIjoxLjB9fQ","inputResponses":{"planhat_sign_in":{"action":"decline"}}}}"#;
         let theirs = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","requestState":"theirs","inputResponses":{"q":1.0}}}"#;
-        assert_eq!(take_up(text), Some((theirs.to_owned(), Some(Shown::Declined))));
+        assert_eq!(take_up(text), Some((theirs.to_owned(), Some(LinkConsent::Declined))));
     }
 
     #[test]
@@ -345,12 +350,12 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_choice_means_that_the_link_cannot_be_shown() {
-        let said = |text| Said::of(serde_json::from_str(text).ok());
-        assert_eq!(said(r#"{"action":"accept"}"#), Said::Accepted);
-        assert_eq!(said(r#"{"action":"cancel"}"#), Said::Declined);
+        let said = |text| ElicitationReply::of(serde_json::from_str(text).ok());
+        assert_eq!(said(r#"{"action":"accept"}"#), ElicitationReply::Accepted);
+        assert_eq!(said(r#"{"action":"cancel"}"#), ElicitationReply::Declined);
         for text in ["{}", r#"{"action":"perhaps"}"#, "1"] {
-            assert_eq!(said(text), Said::Unable);
+            assert_eq!(said(text), ElicitationReply::Unable);
         }
-        assert_eq!(Said::of(None), Said::Unable);
+        assert_eq!(ElicitationReply::of(None), ElicitationReply::Unable);
     }
 }

@@ -12,7 +12,7 @@ use rmcp::model::{CallToolResult, ContentBlock, ListToolsResult, Tool, ToolAnnot
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
-use crate::auth::{AuthError, AuthState, SignInReason, Way};
+use crate::auth::{AuthError, AuthState, PageOpening, SignInReason};
 use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 
@@ -31,7 +31,7 @@ const WAITING: &str = "Waiting for the sign-in in the browser.";
 
 /// What becomes of a request that needs a sign-in.
 #[derive(Debug)]
-pub enum Meanwhile {
+pub enum SignInOutcome {
     /// Somebody has signed in.
     TryAgain,
     /// This is the answer.
@@ -44,12 +44,12 @@ pub enum Meanwhile {
 
 impl Bridge {
     /// Decides what a request gets whose sender is not signed in.
-    pub(crate) async fn meanwhile(self: &Arc<Self>, request: &InFlight, needed: Problem) -> Meanwhile {
+    pub(crate) async fn meanwhile(self: &Arc<Self>, request: &InFlight, needed: Problem) -> SignInOutcome {
         let limits = &self.settings.limits;
         match request.method.as_str() {
             "tools/list" => {
                 if let Some(line) = self.remembered_tools(request) {
-                    return Meanwhile::Line(line);
+                    return SignInOutcome::Line(line);
                 }
                 let first = !self.given.listed_before.is_raised();
                 self.given.listed_before.raise();
@@ -57,41 +57,46 @@ impl Bridge {
                 // Held once: a client that lists at every turn must not stall each time.
                 let held = first && started.is_ok() && self.is_signing_in();
                 if held && self.is_signed_in_within(request, self.list_wait(request)).await {
-                    return Meanwhile::TryAgain;
+                    return SignInOutcome::TryAgain;
                 }
                 self.given.our_own(&request.method);
-                Meanwhile::Result(self.sign_in_tool_list())
+                SignInOutcome::Result(self.sign_in_tool_list())
             }
             "tools/call" => {
                 let outcome = self.sign_in_for(request, SignInReason::Call, None, &needed).await;
-                if matches!(outcome, Meanwhile::Problem(_)) {
+                if matches!(outcome, SignInOutcome::Problem(_)) {
                     self.offer_sign_in_tool(request).await;
                 }
                 outcome
             }
-            "ping" => Meanwhile::Result(json!({})),
+            "ping" => SignInOutcome::Result(json!({})),
             method => {
                 if let Some(line) = self.recall(request) {
-                    return Meanwhile::Line(line);
+                    return SignInOutcome::Line(line);
                 }
                 let list = empty_list(method);
                 let wait = if list.is_some() { self.list_wait(request) } else { limits.call_wait };
                 if self.is_signing_in() && self.is_signed_in_within(request, wait).await {
-                    return Meanwhile::TryAgain;
+                    return SignInOutcome::TryAgain;
                 }
                 match list {
                     Some(list) => {
                         self.given.empty(method, &list);
-                        Meanwhile::Result(list)
+                        SignInOutcome::Result(list)
                     }
-                    None => Meanwhile::Problem(needed),
+                    None => SignInOutcome::Problem(needed),
                 }
             }
         }
     }
 
     /// Decides what a request gets for which the sign-in does not reach; `narrow` is the token that it was sent with.
-    pub(crate) async fn widen(self: &Arc<Self>, request: &InFlight, needed: Problem, narrow: Option<u64>) -> Meanwhile {
+    pub(crate) async fn widen(
+        self: &Arc<Self>,
+        request: &InFlight,
+        needed: Problem,
+        narrow: Option<u64>,
+    ) -> SignInOutcome {
         let first_list = request.method == "tools/list" && !self.given.listed_before.is_raised();
         if request.method != "tools/call" && !first_list {
             return self.wait_for_sign_in(request, narrow, &needed).await;
@@ -99,20 +104,20 @@ impl Bridge {
         let begun = Instant::now();
         let outcome = self.widen_once(request, &needed, narrow).await;
         // The one that was under way was the last one, still on its way out. Only now can a wider one begin.
-        let missed = matches!(&outcome, Meanwhile::Problem(problem) if problem.id == needed.id)
+        let missed = matches!(&outcome, SignInOutcome::Problem(problem) if problem.id == needed.id)
             && self.auth.way().is_none()
             && !*self.closing.borrow()
             && begun.elapsed() < self.settings.limits.call_wait;
         if missed { self.widen_once(request, &needed, narrow).await } else { outcome }
     }
 
-    async fn widen_once(self: &Arc<Self>, request: &InFlight, needed: &Problem, narrow: Option<u64>) -> Meanwhile {
+    async fn widen_once(self: &Arc<Self>, request: &InFlight, needed: &Problem, narrow: Option<u64>) -> SignInOutcome {
         if request.method == "tools/call" {
             return self.sign_in_for(request, SignInReason::Call, narrow, needed).await;
         }
         self.given.listed_before.raise();
         if let Err(problem) = self.auth.start_sign_in(SignInReason::Call) {
-            return Meanwhile::Problem(problem);
+            return SignInOutcome::Problem(problem);
         }
         self.wait_at_most(request, narrow, needed, self.list_wait(request)).await
     }
@@ -125,25 +130,25 @@ impl Bridge {
         reason: SignInReason,
         than: Option<u64>,
         needed: &Problem,
-    ) -> Meanwhile {
+    ) -> SignInOutcome {
         if let Some(shown) = request.shown {
             return self.go_on_after(request, shown, than, needed).await;
         }
         // A page that has opened by itself need not be opened again.
-        if self.shows_links(request) && self.auth.way() != Some(Way::Browser) {
+        if self.shows_links(request) && self.auth.way() != Some(PageOpening::Browser) {
             return self.sign_in_by_link(request, reason, than, needed).await;
         }
         if let Err(problem) = self.auth.start_sign_in(reason) {
-            return Meanwhile::Problem(problem);
+            return SignInOutcome::Problem(problem);
         }
-        if self.auth.way() != Some(Way::Link) {
+        if self.auth.way() != Some(PageOpening::Link) {
             return self.wait_for_sign_in(request, than, needed).await;
         }
         match self.link(request, than, needed).await {
             // Where no browser can be opened, nobody sees the link before this call is answered.
             Ok(link) => match self.auth.open_link(&link).await {
                 Ok(()) => self.wait_for_sign_in(request, than, needed).await,
-                Err(problem) => Meanwhile::Problem(problem),
+                Err(problem) => SignInOutcome::Problem(problem),
             },
             Err(meanwhile) => meanwhile,
         }
@@ -155,18 +160,23 @@ impl Bridge {
         request: &InFlight,
         than: Option<u64>,
         needed: &Problem,
-    ) -> Result<String, Meanwhile> {
+    ) -> Result<String, SignInOutcome> {
         match self.while_waiting(request, "Asking the server where to sign in.", self.auth.wait_link(than, LINK)).await
         {
             Some(Ok(Some(link))) => Ok(link),
-            Some(Ok(None)) => Err(Meanwhile::TryAgain),
-            Some(Err(error)) => Err(Meanwhile::Problem(error.into())),
-            None => Err(Meanwhile::Problem(needed.clone())),
+            Some(Ok(None)) => Err(SignInOutcome::TryAgain),
+            Some(Err(error)) => Err(SignInOutcome::Problem(error.into())),
+            None => Err(SignInOutcome::Problem(needed.clone())),
         }
     }
 
     /// Waits for the sign-in that is under way, as long as a call may.
-    pub(crate) async fn wait_for_sign_in(&self, request: &InFlight, than: Option<u64>, needed: &Problem) -> Meanwhile {
+    pub(crate) async fn wait_for_sign_in(
+        &self,
+        request: &InFlight,
+        than: Option<u64>,
+        needed: &Problem,
+    ) -> SignInOutcome {
         self.wait_at_most(request, than, needed, self.settings.limits.call_wait).await
     }
 
@@ -177,13 +187,13 @@ impl Bridge {
         than: Option<u64>,
         needed: &Problem,
         within: Duration,
-    ) -> Meanwhile {
+    ) -> SignInOutcome {
         match self.while_waiting(request, WAITING, self.auth.wait_newer(than, within)).await {
-            Some(Ok(())) => Meanwhile::TryAgain,
-            Some(Err(AuthError::NotNow(problem) | AuthError::Failed(problem))) => Meanwhile::Problem(problem),
+            Some(Ok(())) => SignInOutcome::TryAgain,
+            Some(Err(AuthError::NotNow(problem) | AuthError::Failed(problem))) => SignInOutcome::Problem(problem),
             // The time is over, or stdin has ended.
             Some(Err(AuthError::SignInNeeded(_))) | None => {
-                Meanwhile::Problem(match (self.auth.sign_in_link(), than) {
+                SignInOutcome::Problem(match (self.auth.sign_in_link(), than) {
                     (Some(link), None) => Problem::new(ProblemId::SignInPending).with("link", link),
                     (Some(link), Some(_)) => needed.clone().with("link", link),
                     (None, _) => needed.clone(),
@@ -234,16 +244,16 @@ impl Bridge {
             outcome = self.sign_in_for(request, SignInReason::UserAsked, None, &needed) => outcome,
         };
         match outcome {
-            Meanwhile::TryAgain => {
+            SignInOutcome::TryAgain => {
                 self.begin_opening();
                 let text = format!(
                     "Signed in to {name}. Its tools are available now; list the tools again if they do not show."
                 );
                 self.answer_result(request, &text_result(&text)).await;
             }
-            Meanwhile::Result(result) => self.answer_result(request, &result).await,
-            Meanwhile::Line(line) => self.answer(request, line).await,
-            Meanwhile::Problem(problem) => self.answer_problem(request, &problem).await,
+            SignInOutcome::Result(result) => self.answer_result(request, &result).await,
+            SignInOutcome::Line(line) => self.answer(request, line).await,
+            SignInOutcome::Problem(problem) => self.answer_problem(request, &problem).await,
         }
     }
 
