@@ -124,7 +124,10 @@ impl Authorizer {
         let answer = self.http.named_by(found.named_by).exchange(request, PAGE).await?;
         let says = read_page(&asked.link, &redirect_url, &answer);
         Ok(match says {
-            PageSays::Refused(problem) => PageSays::Refused(self.explain(problem.with("client_id", &client.id))),
+            PageSays::Refused(problem) => {
+                let problem = client.explained(problem.with("client_id", &client.id));
+                PageSays::Refused(self.explain(problem))
+            }
             says => says,
         })
     }

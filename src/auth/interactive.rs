@@ -7,7 +7,7 @@ use url::Url;
 use super::authorize::{Rejection, Request};
 use super::authorizer::{AuthState, Authorizer};
 use super::callback::{Arrival, Browser};
-use super::client::Client;
+use super::client::{Client, is_about_the_client};
 use super::dynamic;
 use super::login::{Asked, End, LoginEvent, LoginOptions, LoginUi, Place};
 use super::page::Page;
@@ -34,7 +34,7 @@ impl Authorizer {
         ui: &mut dyn LoginUi,
         record: &mut Pending,
     ) -> Result<GrantSummary, End> {
-        let Place { client, callback, listener, _turn } = place;
+        let Place { client, callback, listener, _turn, is_new: _ } = place;
         let redirect_url = callback.redirect_url();
         let Some(listener) = listener else {
             return Err(Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).into());
@@ -65,7 +65,10 @@ impl Authorizer {
                 ui.event(LoginEvent::Answered);
                 let finished = match answer.outcome {
                     Ok(code) => self.finish(asked, &client, &request, &code, &redirect_url).await,
-                    Err(problem) if is_about_the_client(&problem) => Err(End::UnknownClient(problem)),
+                    Err(problem) if is_about_the_client(&problem) => {
+                        let problem = problem.with("client_id", &client.id);
+                        Err(End::UnknownClient(client.explained(problem)))
+                    }
                     Err(problem) => Err(problem.into()),
                 };
                 if let Some(browser) = answer.browser {
@@ -158,11 +161,6 @@ impl Authorizer {
             Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
         }
     }
-}
-
-/// Whether the server says that it does not know the client (RFC 6749, 4.1.2.1), or not for this.
-fn is_about_the_client(problem: &Problem) -> bool {
-    matches!(problem.fact("error"), Some("invalid_client" | "unauthorized_client"))
 }
 
 /// The query of a pasted address that may hold the answer, or why it is of no use.

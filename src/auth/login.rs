@@ -119,6 +119,8 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) client: Client,
+    /// Whether the client was registered for this very sign-in.
+    pub(super) is_new: bool,
     pub(super) callback: CallbackSettings,
     /// Bound before anybody is sent there; with a code on another device nobody comes back.
     pub(super) listener: Option<Callback>,
@@ -261,7 +263,7 @@ impl Authorizer {
         let mut again = true;
         loop {
             let place = self.place(&asked.found, flow, deadline).await?;
-            let client = place.client.clone();
+            let (client, is_new) = (place.client.clone(), place.is_new);
             ui.event(LoginEvent::Found { issuer: &asked.found.chosen(), client_id: &client.id });
             let result = match flow {
                 Flow::Device => self.by_code(&asked, &client, ui).await,
@@ -270,7 +272,8 @@ impl Authorizer {
             match result {
                 Err(End::UnknownClient(problem)) if client.is_registered() => {
                     dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
-                    if !std::mem::take(&mut again) {
+                    // A new one is known; another would be refused as well, after a second page.
+                    if is_new || !std::mem::take(&mut again) {
                         return Err(problem);
                     }
                     tracing::info!("the server does not know this client any more; it is registered anew");
@@ -291,11 +294,11 @@ impl Authorizer {
             };
             let callback = CallbackSettings { port, ..callback.clone() };
             if flow == Flow::Device {
-                return Ok(Place { client, callback, listener: None, _turn: None });
+                return Ok(Place { client, is_new: false, callback, listener: None, _turn: None });
             }
             match self.bind(&callback, deadline).await {
                 Ok((listener, turn)) => {
-                    return Ok(Place { client, callback, listener: Some(listener), _turn: Some(turn) });
+                    return Ok(Place { client, is_new: false, callback, listener: Some(listener), _turn: Some(turn) });
                 }
                 // Another port can be registered just as well.
                 Err(problem) if problem.id == ProblemId::PortInUse && client.is_registered() && callback.free => {}
@@ -316,7 +319,7 @@ impl Authorizer {
         let registered = dynamic::register(&http, &self.settings, &self.store, &found.server, &callback).await?;
         let client = registered.ok_or_else(|| self.client_id_missing(found))?;
         let listener = (flow != Flow::Device).then_some(listener);
-        Ok(Place { client, callback, listener, _turn: turn })
+        Ok(Place { client, is_new: true, callback, listener, _turn: turn })
     }
 
     /// The port, when its turn has come; a foreign holder is an error.

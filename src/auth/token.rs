@@ -213,6 +213,10 @@ async fn attempt(
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
     extra.extend(endpoint.resource.map(|resource| ("resource", resource.into())));
+    if method == AuthMethod::ClientSecretBasic && endpoint.client.secret.is_some() {
+        // `oauth2` leaves it out beside Basic; `Sender::post` says why it is wanted.
+        extra.push(("client_id", endpoint.client.id.as_str().into()));
+    }
     // Two kinds of builders with the same method.
     macro_rules! with_extra {
         ($request:expr) => {
@@ -430,7 +434,8 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
             Refusal::Client(said(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &endpoint.client.id)))
         }
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
-            Refusal::Client(said(Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id)))
+            let problem = Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id);
+            Refusal::Client(endpoint.client.explained(said(problem)))
         }
         BasicErrorResponseType::Extension(code) if matches!(presented, Presented::Device(_)) => match code.as_str() {
             "authorization_pending" => Refusal::Pending { slower: false },

@@ -49,6 +49,8 @@ pub struct Script {
     pub hang_ups: u32,
     /// How a client has to prove itself: `basic`, `post` or nothing.
     pub require: Option<&'static str>,
+    /// Whether the form has to name the client however it proves itself, as the Python SDK and FastMCP want it.
+    pub wants_client_id: bool,
     /// The life of an access token in seconds, when it is told.
     pub life: Option<i64>,
     /// Whether refresh tokens rotate.
@@ -225,6 +227,9 @@ impl Script {
         };
         if self.require.is_some() && shown != self.require {
             return (401, r#"{"error":"invalid_client","error_description":"not like this"}"#.into());
+        }
+        if self.wants_client_id && !form.contains_key("client_id") {
+            return (401, r#"{"error":"unauthorized_client","error_description":"Missing client_id"}"#.into());
         }
         if form.get("grant_type").map(String::as_str) == Some("refresh_token") {
             if form["refresh_token"] != self.refresh_token {
