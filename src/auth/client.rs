@@ -22,6 +22,8 @@ pub struct Client {
     pub key: Option<Arc<ClientKey>>,
     /// How it proves itself, where its registration says so.
     pub method: Option<AuthMethod>,
+    /// All that it may ask for, where the answer to its registration says so (RFC 7591, 3.2.1).
+    pub bound: Option<String>,
     /// How it came to its id.
     pub origin: ClientOrigin,
 }

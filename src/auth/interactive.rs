@@ -87,7 +87,7 @@ impl Authorizer {
                 if client.is_registered() && !in_use {
                     // A server that has forgotten the client tells only the person; then a new registration helps. One that
                     // a sign-in was given to is known, and needed to renew it.
-                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
+                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer, &client.id).await;
                 }
                 Err(self.timed_out(Some(&client)).into())
             }

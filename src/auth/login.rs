@@ -11,6 +11,7 @@ use super::authorizer::Authorizer;
 use super::callback::Callback;
 use super::client::{Client, ClientOrigin};
 use super::discovery::{self, Discovered};
+use super::dynamic::Wish;
 use super::metadata::Flow;
 use super::pending::{self, Pending, Since};
 use super::record::{Grant, GrantKind, GrantSummary};
@@ -259,11 +260,12 @@ impl Authorizer {
         let home = self.home();
         let found = discovery::discover(&self.http, &self.settings, &challenge, flow, home.as_deref()).await?;
         let scope = scope::choose(&self.settings, &challenge, &found, flow);
-        let asked = Asked { found, scope };
+        let mut asked = Asked { found, scope: None };
         let mut again = true;
         loop {
-            let place = self.place(&asked.found, flow, deadline).await?;
+            let place = self.place(&asked.found, scope.as_deref(), flow, deadline).await?;
             let (client, is_new) = (place.client.clone(), place.is_new);
+            asked.scope = scope::bounded(&self.settings, scope.as_deref(), &client);
             ui.event(LoginEvent::Found { issuer: &asked.found.chosen(), client_id: &client.id });
             let result = match flow {
                 Flow::Device => self.by_code(&asked, &client, ui).await,
@@ -271,7 +273,7 @@ impl Authorizer {
             };
             match result {
                 Err(End::UnknownClient(problem)) if client.is_registered() => {
-                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
+                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer, &client.id).await;
                     // A new one is known; another would be refused as well, after a second page.
                     if is_new || !std::mem::take(&mut again) {
                         return Err(problem);
@@ -285,9 +287,15 @@ impl Authorizer {
     }
 
     /// The client, registered if need be, and the port of its redirect URL.
-    async fn place(&self, found: &Discovered, flow: Flow, deadline: Instant) -> Result<Place, Problem> {
+    async fn place(
+        &self,
+        found: &Discovered,
+        scope: Option<&str>,
+        flow: Flow,
+        deadline: Instant,
+    ) -> Result<Place, Problem> {
         let callback = &self.settings.oauth.callback;
-        if let Some(client) = self.known_client(found).await? {
+        if let Some(client) = self.known_client(found, scope).await? {
             let port = match client.origin {
                 ClientOrigin::Registered { port } => port,
                 ClientOrigin::Given | ClientOrigin::Document => callback.port,
@@ -316,7 +324,9 @@ impl Authorizer {
             (listener, callback.clone(), Some(turn))
         };
         let http = self.http.named_by(found.named_by);
-        let registered = dynamic::register(&http, &self.settings, &self.store, &found.server, &callback).await?;
+        let in_use = self.read_grant().await.ok().flatten().map(|grant| grant.client_id);
+        let wish = Wish { callback: &callback, scope, in_use: in_use.as_deref() };
+        let registered = dynamic::register(&http, &self.settings, &self.store, &found.server, wish).await?;
         let client = registered.ok_or_else(|| self.client_id_missing(found))?;
         let listener = (flow != Flow::Device).then_some(listener);
         Ok(Place { client, is_new: true, callback, listener, _turn: turn })

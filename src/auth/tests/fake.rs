@@ -45,6 +45,8 @@ pub struct Script {
     pub challenge: Option<String>,
     /// Answers of the token endpoint that come before its own.
     pub token_faults: VecDeque<(u16, String)>,
+    /// Answers of the registration endpoint that come before its page.
+    pub registrations: VecDeque<(u16, String)>,
     /// How many requests to the token endpoint end without an answer.
     pub hang_ups: u32,
     /// How a client has to prove itself: `basic`, `post` or nothing.
@@ -197,6 +199,10 @@ impl Fake {
                     Some(fault) => fault,
                     None => script.token(seen),
                 };
+                (status, String::new(), body)
+            }
+            ("POST", "/register") if !script.registrations.is_empty() => {
+                let (status, body) = script.registrations.pop_front().unwrap();
                 (status, String::new(), body)
             }
             (_, "/mcp") => {
