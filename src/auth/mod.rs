@@ -57,6 +57,7 @@ mod sign_in;
 pub mod spawn;
 mod step_up;
 pub mod token;
+pub mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::answer::plain;
 use super::client::{AuthMethod, Client};
 use super::form::{self, Sender};
+use super::verdict::RefreshVerdict;
 use super::{id_token, metadata};
 use crate::http::{Bounds, Http, NetError, Skew, Step};
 use crate::problem::{Problem, ProblemId};
@@ -171,6 +172,12 @@ async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &Presente
             // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
             match attempt(http, endpoint, other, presented).await {
                 Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
+                // The other way itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
+                Err(Setback { refusal: Refusal::Other(second) | Refusal::Spent(second), .. })
+                    if second.fact("error") == Some("invalid_request") =>
+                {
+                    Err(Refusal::Client(problem).into())
+                }
                 second => second,
             }
         }
@@ -297,6 +304,7 @@ async fn device(
 #[derive(Debug, Clone, Default)]
 struct Seen {
     status: u16,
+    is_object: bool,
     error: Option<String>,
     description: Option<String>,
     /// How far the clocks are apart, in words, when that matters.
@@ -332,6 +340,7 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
     let plain = plain(answer.status.as_u16(), &answer.body);
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.status = answer.status.as_u16();
+    seen.is_object = matches!(serde_json::from_slice(&answer.body), Ok(Value::Object(_)));
     seen.clock = Skew::of(&answer.headers, SystemTime::now()).map(|skew| skew.to_string());
     let (status, fields) = plain.map_err(SendError::NoTokenAnswer)?;
     let word = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -390,6 +399,9 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
             .with("endpoint", endpoint.url);
         Refusal::NotNow(said(problem))
     };
+    let registered = endpoint.client.is_registered();
+    let verdict = || RefreshVerdict::of(seen.status, seen.error.as_deref(), seen.is_object, registered);
+    let verdict = presented.is_refresh().then(verdict);
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);
     let response = match error {
         RequestTokenError::Request(SendError::Network(NetError::Unusable(problem))) => {
@@ -408,6 +420,12 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &Presented<'_>, seen: &Seen, erro
         _ if passing_status => {
             let tries = if seen.status >= 500 { AGAIN } else { 0 };
             return Setback { refusal: unavailable(), tries };
+        }
+        _ if verdict == Some(RefreshVerdict::Ended) => {
+            return Refusal::Spent(said(Problem::new(ProblemId::GrantExpired))).into();
+        }
+        RequestTokenError::ServerResponse(_) if verdict == Some(RefreshVerdict::Passing) => {
+            return unavailable().into();
         }
         RequestTokenError::Request(SendError::NoTokenAnswer(why)) => {
             return unreadable(endpoint, seen.status, &why).into();
