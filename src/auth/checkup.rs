@@ -94,7 +94,8 @@ impl Authorizer {
     /// As whom a sign-in at this server would be made.
     pub async fn check_identity(&self, found: &Discovered) -> Result<Identity, Problem> {
         let settings = &self.settings.oauth.callback;
-        let client = self.known_client(found).await.map_err(|error| self.explain(error.into()))?;
+        let scope = scope::choose(&self.settings, &self.learn_challenge().await, found, Flow::Code);
+        let client = self.known_client(found, scope.as_deref()).await.map_err(|error| self.explain(error.into()))?;
         if client.is_none() && found.server.registration_endpoint.is_none() {
             return Err(self.explain(self.client_id_missing(found)));
         }
@@ -119,13 +120,17 @@ impl Authorizer {
         let Some(client) = &identity.client else { return Ok(PageSays::GoesOn) };
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.settings, &self.learn_challenge().await, found, Flow::Code);
+        let scope = scope::bounded(&self.settings, scope.as_deref(), client);
         let asked = Request::new(&self.settings, found, client, &redirect_url, scope.as_deref())?;
         let mut request = reqwest::Request::new(Method::GET, asked.link.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
         let answer = self.http.named_by(found.named_by).exchange(request, PAGE).await?;
         let says = read_page(&asked.link, &redirect_url, &answer);
         Ok(match says {
-            PageSays::Refused(problem) => PageSays::Refused(self.explain(problem.with("client_id", &client.id))),
+            PageSays::Refused(problem) => {
+                let problem = client.explained(problem.with("client_id", &client.id));
+                PageSays::Refused(self.explain(problem))
+            }
             says => says,
         })
     }

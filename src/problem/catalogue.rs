@@ -276,6 +276,8 @@ catalogue! {
         ClientSecretMissing,
         /// The token endpoint refused the client; fact `client_id`.
         InvalidClient,
+        /// The server refuses a client that this program registered by itself; facts `client_id`, `error_description`.
+        RegisteredClientRefused,
         /// The authorization server does not know the redirect URL; fact `redirect_url`.
         RedirectUrlNotRegistered,
         /// The server does not register this program; facts `issuer`, `status`, `error`, `error_description`.

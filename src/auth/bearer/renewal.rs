@@ -215,7 +215,7 @@ impl Authorizer {
             Refusal::NotNow(problem) => AuthError::NotNow(problem),
             Refusal::Client(problem) if client.is_registered() => {
                 // The server has forgotten the client; the next sign-in registers another.
-                dynamic::forget(&self.settings, &self.store, &current.grant.issuer).await;
+                dynamic::forget(&self.settings, &self.store, &current.grant.issuer, &client.id).await;
                 self.bury(current.bearer.serial);
                 AuthError::SignInNeeded(problem)
             }

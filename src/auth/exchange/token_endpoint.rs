@@ -21,6 +21,7 @@ use crate::auth::exchange::answer::plain;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
 use crate::auth::exchange::id_token;
+use crate::auth::exchange::refresh_verdict::RefreshVerdict;
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::http::{Bounds, Http, NetError, Skew, Step};
 use crate::problem::{Problem, ProblemId};
@@ -173,6 +174,12 @@ async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantReq
             // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
             match attempt(http, endpoint, other, presented).await {
                 Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
+                // The other way itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
+                Err(Setback { refusal: Refusal::Other(second) | Refusal::Spent(second), .. })
+                    if second.fact("error") == Some("invalid_request") =>
+                {
+                    Err(Refusal::Client(problem).into())
+                }
                 second => second,
             }
         }
@@ -215,6 +222,10 @@ async fn attempt(
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
     extra.extend(endpoint.resource.map(|resource| ("resource", resource.into())));
+    if method == AuthMethod::ClientSecretBasic && endpoint.client.secret.is_some() {
+        // `oauth2` leaves it out beside Basic; `Sender::post` says why it is wanted.
+        extra.push(("client_id", endpoint.client.id.as_str().into()));
+    }
     // Two kinds of builders with the same method.
     macro_rules! with_extra {
         ($request:expr) => {
@@ -295,6 +306,7 @@ async fn device(
 #[derive(Debug, Clone, Default)]
 struct Seen {
     status: u16,
+    is_object: bool,
     error: Option<String>,
     description: Option<String>,
     /// How far the clocks are apart, in words, when that matters.
@@ -330,6 +342,7 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
     let plain = plain(answer.status.as_u16(), &answer.body);
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.status = answer.status.as_u16();
+    seen.is_object = matches!(serde_json::from_slice(&answer.body), Ok(Value::Object(_)));
     seen.clock = Skew::of(&answer.headers, SystemTime::now()).map(|skew| skew.to_string());
     let (status, fields) = plain.map_err(SendError::NoTokenAnswer)?;
     let word = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -388,6 +401,9 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, e
             .with("endpoint", endpoint.url);
         Refusal::NotNow(said(problem))
     };
+    let registered = endpoint.client.is_registered();
+    let verdict = || RefreshVerdict::of(seen.status, seen.error.as_deref(), seen.is_object, registered);
+    let verdict = presented.is_refresh().then(verdict);
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);
     let response = match error {
         RequestTokenError::Request(SendError::Network(NetError::Unusable(problem))) => {
@@ -406,6 +422,12 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, e
         _ if passing_status => {
             let tries = if seen.status >= 500 { AGAIN } else { 0 };
             return Setback { refusal: unavailable(), tries };
+        }
+        _ if verdict == Some(RefreshVerdict::Ended) => {
+            return Refusal::Spent(said(Problem::new(ProblemId::GrantExpired))).into();
+        }
+        RequestTokenError::ServerResponse(_) if verdict == Some(RefreshVerdict::Passing) => {
+            return unavailable().into();
         }
         RequestTokenError::Request(SendError::NoTokenAnswer(why)) => {
             return unreadable(endpoint, seen.status, &why).into();
@@ -432,7 +454,8 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, e
             Refusal::Client(said(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &endpoint.client.id)))
         }
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
-            Refusal::Client(said(Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id)))
+            let problem = Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id);
+            Refusal::Client(endpoint.client.explained(said(problem)))
         }
         BasicErrorResponseType::Extension(code) if matches!(presented, GrantRequest::Device(_)) => {
             match code.as_str() {

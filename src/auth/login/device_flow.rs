@@ -95,7 +95,10 @@ impl Authorizer {
             AuthError::Failed(problem) => Refusal::Other(problem),
             error => Refusal::NotNow(error.into()),
         })?;
-        read(answer.status.as_u16(), &answer.body, &client.id)
+        read(answer.status.as_u16(), &answer.body, &client.id).map_err(|refusal| match refusal {
+            Refusal::Client(problem) => Refusal::Client(client.explained(problem)),
+            refusal => refusal,
+        })
     }
 }
 

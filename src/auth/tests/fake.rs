@@ -45,10 +45,14 @@ pub struct Script {
     pub challenge: Option<String>,
     /// Answers of the token endpoint that come before its own.
     pub token_faults: VecDeque<(u16, String)>,
+    /// Answers of the registration endpoint that come before its page.
+    pub registrations: VecDeque<(u16, String)>,
     /// How many requests to the token endpoint end without an answer.
     pub hang_ups: u32,
     /// How a client has to prove itself: `basic`, `post` or nothing.
     pub require: Option<&'static str>,
+    /// Whether the form has to name the client however it proves itself, as the Python SDK and FastMCP want it.
+    pub wants_client_id: bool,
     /// The life of an access token in seconds, when it is told.
     pub life: Option<i64>,
     /// Whether refresh tokens rotate.
@@ -197,6 +201,10 @@ impl Fake {
                 };
                 (status, String::new(), body)
             }
+            ("POST", "/register") if !script.registrations.is_empty() => {
+                let (status, body) = script.registrations.pop_front().unwrap();
+                (status, String::new(), body)
+            }
             (_, "/mcp") => {
                 let challenge = script.challenge.clone().unwrap_or_else(|| "Bearer".into());
                 (401, format!("WWW-Authenticate: {challenge}\r\n"), String::new())
@@ -225,6 +233,9 @@ impl Script {
         };
         if self.require.is_some() && shown != self.require {
             return (401, r#"{"error":"invalid_client","error_description":"not like this"}"#.into());
+        }
+        if self.wants_client_id && !form.contains_key("client_id") {
+            return (401, r#"{"error":"unauthorized_client","error_description":"Missing client_id"}"#.into());
         }
         if form.get("grant_type").map(String::as_str) == Some("refresh_token") {
             if form["refresh_token"] != self.refresh_token {

@@ -8,6 +8,7 @@ mod fake;
 mod guard;
 mod hostile;
 mod join;
+mod registration;
 mod renewal;
 mod sign_in;
 mod stores;
