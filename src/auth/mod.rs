@@ -64,6 +64,7 @@ mod tests;
 pub use authorizer::{AuthState, Authorizer, Status};
 pub use by_link::Way;
 pub use challenge::Challenge;
+pub use known::Renewable;
 pub use login::{LoginEvent, LoginOptions, LoginUi, Silent};
 pub use record::{GrantKind, GrantSummary};
 pub use revocation::Revoked;

@@ -10,6 +10,7 @@ pub mod invariants;
 pub mod mirror;
 pub mod outgoing;
 mod redirect;
+mod refused;
 pub mod request;
 pub mod send;
 pub mod session;
