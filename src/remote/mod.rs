@@ -7,6 +7,7 @@
 pub mod answer;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
+mod lost;
 pub mod mirror;
 pub mod outgoing;
 mod redirect;

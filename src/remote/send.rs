@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Duration, Instant};
 use url::Url;
@@ -19,6 +19,7 @@ use crate::http::{Gate, Http, NetError, host_of, retry_after};
 use crate::problem::{Problem, ProblemId};
 
 use super::answer::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
+use super::lost::Doubts;
 use super::outgoing::{Names, answer_in};
 use super::redirect::{redirect_target, refused_redirect, same_origin};
 use super::refused::{Asked, Exceptions};
@@ -48,6 +49,7 @@ pub struct Remote {
     pub(super) auth: Arc<Authorizer>,
     /// What is refused although the sign-in is good.
     pub(super) exceptions: Exceptions,
+    pub(super) doubts: Doubts,
     clock: SharedClock,
     /// The gate of the grant that was used last.
     gate: Mutex<Option<(Option<u64>, Arc<Gate>)>>,
@@ -67,8 +69,8 @@ impl Remote {
         owed: OwedAnswers,
     ) -> Self {
         let (gate, session, last_grant) = (Mutex::default(), Mutex::default(), AtomicU64::default());
-        let exceptions = Exceptions::default();
-        Self { settings, http, auth, exceptions, clock, gate, session, owed, last_grant }
+        let (exceptions, doubts) = (Exceptions::default(), Doubts::default());
+        Self { settings, http, auth, exceptions, doubts, clock, gate, session, owed, last_grant }
     }
 
     /// The session as it is now.
@@ -131,6 +133,12 @@ impl Remote {
             let url = response.url().clone();
             match status {
                 StatusCode::UNAUTHORIZED => {
+                    if session.id.is_some() && !response.headers().contains_key(WWW_AUTHENTICATE) {
+                        let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
+                        if let Some(lost) = self.lost_in_words(&session, out, &response, &body) {
+                            return Err(lost);
+                        }
+                    }
                     renewals += 1;
                     // What was refused to one user is asked for whoever is signed in by now.
                     out.meant.anybody();
@@ -182,6 +190,9 @@ impl Remote {
                 status => {
                     let bound = self.refusal_bound(response.headers());
                     let body = self.read_refusal(&url, &mut response, bound).await;
+                    if let Some(lost) = self.lost_in_words(&session, out, &response, &body) {
+                        return Err(lost);
+                    }
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
@@ -288,7 +299,8 @@ impl Remote {
     ) -> Result<Option<Stream>, Failure> {
         let mut renewals = 0;
         loop {
-            let bearer = self.pass_gate(&Outgoing::unanswered(Bytes::new()), None).await?;
+            let out = Outgoing::unanswered(Bytes::new());
+            let bearer = self.pass_gate(&out, None).await?;
             let session = self.session_of(bearer.as_ref(), epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
             let mut response = self.execute(message, None).await?;
@@ -322,6 +334,9 @@ impl Remote {
                         self.gate_of(bearer.as_ref()).close_for(wait, asked);
                     }
                     let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
+                    if let Some(lost) = self.lost_in_words(&session, &out, &response, &body) {
+                        return Err(lost);
+                    }
                     return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
                 }
             }
