@@ -18,6 +18,7 @@ use crate::remote::Remote;
 use crate::remote::mirror::Mirrors;
 
 pub mod answering;
+mod barrier;
 pub mod batch;
 pub mod caller;
 pub mod carry;

@@ -47,6 +47,23 @@ fn what_follows_initialized_waits_until_the_server_has_taken_it() {
 }
 
 #[test]
+fn a_server_that_never_answers_initialized_delays_what_follows_by_seconds_only() {
+    let setup = Setup::with_token(Config::default());
+    let gate = Gate::new();
+    setup.sandbox.fault(planhat_sandbox::Fault::held(&gate).method("notifications/initialized"));
+    let bridge = setup.open();
+    let start = std::time::Instant::now();
+    let list = bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    assert!(list.contains("list_model_records"), "{list}");
+    assert!(start.elapsed() < std::time::Duration::from_secs(8), "{:?}", start.elapsed());
+    // It is still on its way: a slow server gets it all the same.
+    assert!(gate.wait_arrivals(1, PATIENCE));
+    assert_eq!(setup.sandbox.counters().mcp_status(202), 0);
+    gate.open();
+    setup.sandbox.wait_until(|c| c.mcp_status(202) == 1, PATIENCE).expect("the server takes it after all");
+}
+
+#[test]
 fn a_lost_session_is_opened_again_once_for_all_that_meet_it_and_nothing_is_executed_twice() {
     let setup = Setup::with_token(Config::default());
     let bridge = setup.open();
