@@ -313,6 +313,8 @@ catalogue! {
         GrantExpired,
         /// A fresh access token is refused all the same; fact `host`.
         TokenRejected,
+        /// A 401 to one kind of request, while the token is accepted for others.
+        TokenRefusedHere,
         /// The static token was refused by Planhat.
         PlanhatStaticTokenRejected,
         /// The static token was refused by another server; fact `host`.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Duration, Instant};
 use url::Url;
@@ -18,8 +18,10 @@ use crate::config::Settings;
 use crate::http::{Gate, Http, NetError, host_of, retry_after};
 use crate::problem::{Problem, ProblemId};
 
+use super::lost::Doubts;
 use super::outgoing::{Names, answer_in};
 use super::redirect::{redirect_target, refused_redirect, same_origin};
+use super::refused::{Asked, Exceptions};
 use super::session::OwedAnswers;
 use super::{Failure, Outgoing, Session, request};
 use crate::remote::response::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
@@ -27,7 +29,7 @@ use crate::remote::response::{Exchange, Media, Patience, Stream, Unread, explain
 /// How often a throttled request is sent again before its client is told.
 const MOST_THROTTLED: u32 = 8;
 /// How often a 401 may bring a new token for one request: its own, and one more that another request caused.
-const MOST_RENEWALS: u32 = 2;
+pub(super) const MOST_RENEWALS: u32 = 2;
 /// How many redirects within the origin are followed.
 const MOST_REDIRECTS: u32 = 3;
 /// The largest body that is read from a refusal, in bytes.
@@ -42,9 +44,12 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(10);
 /// The remote MCP server, as this process sees it.
 #[derive(Debug)]
 pub struct Remote {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     http: Http,
-    auth: Arc<Authorizer>,
+    pub(super) auth: Arc<Authorizer>,
+    /// What is refused although the sign-in is good.
+    pub(super) exceptions: Exceptions,
+    pub(super) doubts: Doubts,
     clock: SharedClock,
     /// The gate of the grant that was used last.
     gate: Mutex<Option<(Option<u64>, Arc<Gate>)>>,
@@ -64,7 +69,8 @@ impl Remote {
         owed: OwedAnswers,
     ) -> Self {
         let (gate, session, last_grant) = (Mutex::default(), Mutex::default(), AtomicU64::default());
-        Self { settings, http, auth, clock, gate, session, owed, last_grant }
+        let (exceptions, doubts) = (Exceptions::default(), Doubts::default());
+        Self { settings, http, auth, exceptions, doubts, clock, gate, session, owed, last_grant }
     }
 
     /// The session as it is now.
@@ -127,11 +133,17 @@ impl Remote {
             let url = response.url().clone();
             match status {
                 StatusCode::UNAUTHORIZED => {
+                    if session.id.is_some() && !response.headers().contains_key(WWW_AUTHENTICATE) {
+                        let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
+                        if let Some(lost) = self.lost_in_words(&session, out, &response, &body) {
+                            return Err(lost);
+                        }
+                    }
                     renewals += 1;
                     // What was refused to one user is asked for whoever is signed in by now.
                     out.meant.anybody();
                     let challenge = self.challenge(&response);
-                    Box::pin(self.renew(renewals, bearer.as_ref(), challenge)).await?;
+                    Box::pin(self.unauthorized(Asked::Message(out), renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
                     throttled += 1;
@@ -168,7 +180,7 @@ impl Remote {
                 }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
-                        self.auth.accepted(bearer);
+                        self.took(Asked::Message(out), bearer);
                     }
                     let mut exchange = self.accept(response, out);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
@@ -178,6 +190,9 @@ impl Remote {
                 status => {
                     let bound = self.refusal_bound(response.headers());
                     let body = self.read_refusal(&url, &mut response, bound).await;
+                    if let Some(lost) = self.lost_in_words(&session, out, &response, &body) {
+                        return Err(lost);
+                    }
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
@@ -284,7 +299,8 @@ impl Remote {
     ) -> Result<Option<Stream>, Failure> {
         let mut renewals = 0;
         loop {
-            let bearer = self.pass_gate(&Outgoing::unanswered(Bytes::new()), None).await?;
+            let out = Outgoing::unanswered(Bytes::new());
+            let bearer = self.pass_gate(&out, None).await?;
             let session = self.session_of(bearer.as_ref(), epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
             let mut response = self.execute(message, None).await?;
@@ -293,7 +309,7 @@ impl Remote {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
                     let challenge = self.challenge(&response);
-                    Box::pin(self.renew(renewals, bearer.as_ref(), challenge)).await?;
+                    Box::pin(self.unauthorized(Asked::Stream, renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
                 StatusCode::NOT_FOUND if session.id.is_some() => {
@@ -302,7 +318,7 @@ impl Remote {
                 }
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
                     if let Some(bearer) = &bearer {
-                        self.auth.accepted(bearer);
+                        self.took(Asked::Stream, bearer);
                     }
                     let url = response.url().clone();
                     let max = self.settings.limits.max_message_bytes;
@@ -318,6 +334,9 @@ impl Remote {
                         self.gate_of(bearer.as_ref()).close_for(wait, asked);
                     }
                     let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
+                    if let Some(lost) = self.lost_in_words(&session, &out, &response, &body) {
+                        return Err(lost);
+                    }
                     return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
                 }
             }
@@ -367,18 +386,9 @@ impl Remote {
         }
     }
 
-    /// Gets another token after a 401, or says why there is none.
-    async fn renew(&self, tried: u32, rejected: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
-        if tried > MOST_RENEWALS {
-            return Err(self.auth.refused_again(rejected, challenge).into());
-        }
-        self.auth.unauthorized(rejected, challenge).await?;
-        Ok(())
-    }
-
     /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
     /// the head of the answer more tightly than the settings do.
-    async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Response, Failure> {
+    pub(super) async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Response, Failure> {
         let client = self.http.client(&self.settings.url)?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));

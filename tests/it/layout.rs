@@ -66,6 +66,9 @@ mod known {
         "config/signing_in.rs",
         "http/client.rs",
         "http/error.rs",
+        "remote/lost.rs",
+        "remote/refused.rs",
+        "remote/send.rs",
     ];
     pub const STRAY_IMPLS: &[&str] = &[
         "auth/coordination/link.rs: impl Authorizer",
@@ -85,6 +88,7 @@ mod known {
         "auth/bearer/step_up.rs: impl Authorizer",
         "bridge/client/responder.rs: impl Bridge",
         "bridge/forward/forwarder.rs: impl Bridge",
+        "bridge/session/barrier.rs: impl Bridge",
         "bridge/session/connection.rs: impl Bridge",
         "bridge/sign_in/elicitation.rs: impl Bridge",
         "bridge/lists/served.rs: impl Bridge",
@@ -102,6 +106,8 @@ mod known {
         "http/inspect.rs: impl Http",
         "problem/render.rs: impl Problem",
         "remote/listen_stream.rs: impl Remote",
+        "remote/lost.rs: impl Remote",
+        "remote/refused.rs: impl Remote",
     ];
     pub const LONG: &[&str] = &[
         "auth/exchange/token_endpoint.rs",

@@ -211,6 +211,11 @@ super::entries! {
         cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled.",
         fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
         model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
+    TokenRefusedHere = "token-refused-here", code REFUSED, exit REMOTE,
+        what "[{host}|The server] accepts this sign-in for other requests, but not for this one[ (HTTP {status})].",
+        cause "The user, or the app that they authorized, may not do this, or a gateway before the server refuses it.",
+        fix "Ask the server's administrator for the access. If every request fails like this, sign in again: `[{command}|planhat-mcp login]`.",
+        model "The server accepts the user's sign-in for other requests, but not for this one, so it was not executed. Repeating does not help. Tell the user to ask the server's administrator; if other calls fail in the same way, they can sign in again with `[{command}|planhat-mcp login]`.";
     PlanhatStaticTokenRejected = "planhat-static-token-rejected", code SIGN_IN, exit SIGN_IN,
         what "Planhat does not accept the access token from [{place}|PLANHAT_MCP_TOKEN] (HTTP 401).",
         cause "The Private App token was revoked or is not active, or it belongs to the other environment.",
