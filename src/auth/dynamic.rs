@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AuthError;
+use super::answer::learn;
 use super::client::{AuthMethod, Client, ClientOrigin};
 use super::metadata::{self, ServerMetadata};
 use super::record::Accounts;
@@ -16,7 +17,7 @@ use super::token::DEVICE_GRANT;
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
+use crate::secret::{Secret, ServerWords};
 use crate::store::{Store, StoreError};
 
 /// What a person sees on the consent page.
@@ -91,13 +92,18 @@ pub async fn register(
     *request.body_mut() = Some(wanted(settings, server, callback).to_string().into());
     let answer = http.exchange(request, BOUNDS).await?;
     let fields: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let mut secrets = answer.secrets;
+    fields.as_object().into_iter().for_each(|fields| learn(&mut secrets, fields));
     let word = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let status = answer.status.as_u16();
     let (true, Some(id)) = (answer.status.is_success(), word("client_id")) else {
         return match status {
             // MCP 2025-03-26 assumes the endpoint; a server that has none there has none.
             404 | 405 | 501 => Ok(None),
-            _ => Err(refused(status, server, word("error"), word("error_description"))),
+            _ => {
+                let words = |name: &str| word(name).map(|text| secrets.words(text));
+                Err(refused(status, server, words("error"), words("error_description")))
+            }
         };
     };
     let secret_ends_at = fields.get("client_secret_expires_at").and_then(Value::as_u64).unwrap_or(0);
@@ -154,15 +160,16 @@ fn method(said: Option<&str>, has_secret: bool) -> Option<AuthMethod> {
     }
 }
 
-fn refused(status: u16, server: &ServerMetadata, error: Option<&str>, description: Option<&str>) -> AuthError {
+fn refused(
+    status: u16,
+    server: &ServerMetadata,
+    error: Option<ServerWords>,
+    description: Option<ServerWords>,
+) -> AuthError {
     let passing = status >= 500 || matches!(status, 408 | 425 | 429);
     let id = if passing { ProblemId::TokenEndpointUnavailable } else { ProblemId::RegistrationRefused };
-    let mut problem = Problem::new(id).with("issuer", &server.issuer).with("status", status);
-    for (key, text) in [("error", error), ("error_description", description)] {
-        if let Some(text) = text {
-            problem = problem.with(key, text);
-        }
-    }
+    let problem = Problem::new(id).with("issuer", &server.issuer).with("status", status);
+    let problem = problem.said("error", error).said("error_description", description);
     if passing { AuthError::NotNow(problem) } else { AuthError::Failed(problem) }
 }
 
