@@ -204,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_quotes_the_client_secret_or_the_device_code_tells_nobody() {
+        let mut sent = Secrets::none();
+        sent.add("canary-secret");
+        let body =
+            br#"{"error":"x canary-secret","error_description":"not canary-device","device_code":"canary-device"}"#;
+        let Err(Refusal::Other(problem)) = read(400, body, &sent, "c") else { panic!() };
+        assert_eq!(problem.fact("error"), Some("x [redacted]"));
+        assert_eq!(problem.fact("error_description"), Some("not [redacted]"));
+    }
+
+    #[test]
     fn a_refusal_keeps_its_reason() {
         let Err(Refusal::Client(problem)) = read(401, br#"{"error":"invalid_client"}"#, &Secrets::none(), "c") else {
             panic!()

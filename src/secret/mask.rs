@@ -176,6 +176,9 @@ fn whole_base64(hay: &[u8], range: Range<usize>) -> Range<usize> {
     range.start - before..range.end + after + padding
 }
 
+/// Reads how many of the first bytes belong together in an encoding, and what they stand for.
+type Unit = fn(&[u8]) -> Option<(usize, Vec<u8>)>;
+
 /// A text, or what it is after an encoding of it was undone.
 struct Layer {
     bytes: Vec<u8>,
@@ -188,8 +191,8 @@ impl Layer {
         Self { bytes: text.as_bytes().to_vec(), origin: (0..=text.len()).collect() }
     }
 
-    /// The layer below; `None` when there is nothing to undo. `unit` reads what a number of bytes stand for.
-    fn decoded(&self, unit: fn(&[u8]) -> Option<(usize, Vec<u8>)>) -> Option<Self> {
+    /// The layer below; `None` when there is nothing to undo.
+    fn decoded(&self, unit: Unit) -> Option<Self> {
         let mut below = Self { bytes: Vec::with_capacity(self.bytes.len()), origin: Vec::new() };
         let (mut at, mut changed) = (0, false);
         while let Some(first) = self.bytes.get(at) {
@@ -219,7 +222,7 @@ fn search(layer: &Layer, needles: &[Needle], deeper: usize, spans: &mut Vec<Rang
         }
     }
     if deeper > 0 {
-        for below in [percent as fn(&[u8]) -> _, escape].into_iter().filter_map(|unit| layer.decoded(unit)) {
+        for below in [percent as Unit, escape].into_iter().filter_map(|unit| layer.decoded(unit)) {
             search(&below, needles, deeper - 1, spans);
         }
     }

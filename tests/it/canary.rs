@@ -101,9 +101,14 @@ fn no_secret_that_a_server_quotes_is_shown_logged_or_kept() {
     shown += &bridge.finish().0.join("\n");
 
     // And all of it in the report.
-    setup.sandbox.fault(quoting(500, said).always());
-    shown += &run(&["doctor", "--report", home.join("report.txt").to_str().expect("UTF-8")]);
-    assert!(home.join("report.txt").exists());
+    let answer = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Invalid access token: {sent}"}}"#;
+    let answer = Fault::bytes("application/json", answer).quoting();
+    for (name, fault) in [("answer.txt", answer), ("refusal.txt", quoting(500, said).always())] {
+        setup.sandbox.fault(fault);
+        shown += &run(&["doctor", "--report", home.join(name).to_str().expect("UTF-8")]);
+        let report = std::fs::read_to_string(home.join(name)).expect("the report is there");
+        assert!(report.contains("Invalid access token: Bearer [redacted]"), "{report}");
+    }
 
     let mut secrets = setup.sandbox.secrets();
     for request in setup.sandbox.requests().iter().filter(|request| request.place == Place::Token) {
