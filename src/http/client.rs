@@ -9,13 +9,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::StatusCode;
+use reqwest::cookie::CookieStore as _;
 use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::config::NetworkSettings;
 use crate::problem::{Problem, ProblemId, error_chain};
+use crate::secret::Secrets;
 
-use super::NetError;
+use super::{NetError, sent};
 use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
 
 /// What every request says about who sends it.
@@ -102,6 +104,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Who has answered.
     pub namer: NamedBy,
+    /// What was sent with the request and must not be shown: [`Secrets::words`] frees what the answer says of it.
+    pub secrets: Secrets,
 }
 
 impl Http {
@@ -182,6 +186,17 @@ impl Http {
         Ok(guard)
     }
 
+    /// The secrets that `request` carries, with the cookies that it will be sent with: the answer may quote them.
+    pub fn secrets_in(&self, request: &reqwest::Request) -> Secrets {
+        let mut secrets = sent::secrets_in(request);
+        let clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = if request.url().scheme() == "https" { &clients.secure } else { &clients.plain };
+        if let Some(cookies) = slots.cookies.cookies(request.url()) {
+            sent::add_cookies(&mut secrets, &cookies);
+        }
+        secrets
+    }
+
     /// Forgets cookies and connections: the next request may be another user's.
     pub fn forget(&self) {
         *self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner) = Clients::default();
@@ -229,6 +244,7 @@ impl Http {
     pub async fn exchange(&self, request: reqwest::Request, bounds: Bounds) -> Result<Answer, NetError> {
         let url = request.url().clone();
         let client = self.client(&url).map_err(NetError::Unusable)?;
+        let secrets = self.secrets_in(&request);
         let whole = async {
             let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
             let namer = self.namer(&response);
@@ -239,7 +255,8 @@ impl Http {
                 }
                 body.extend_from_slice(&piece);
             }
-            Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body, namer })
+            let headers = std::mem::take(response.headers_mut());
+            Ok(Answer { status: response.status(), headers, body, namer, secrets })
         };
         tokio::time::timeout(bounds.timeout, whole)
             .await

@@ -16,6 +16,7 @@ use super::{Failure, Outgoing, Remote, Session};
 use crate::hash::fnv1a;
 use crate::message::{IdKey, Kind, Peek, peek};
 use crate::remote::response::explain_refusal;
+use crate::secret::Secrets;
 
 /// How long words are doubted after a new session did not help.
 const DOUBT: Duration = Duration::from_secs(60);
@@ -113,6 +114,7 @@ impl Remote {
         out: &Outgoing,
         response: &Response,
         body: &[u8],
+        sent: &Secrets,
     ) -> Option<Failure> {
         session.id.as_ref()?;
         let (status, headers) = (response.status(), response.headers());
@@ -122,7 +124,7 @@ impl Remote {
         }
         tracing::info!(status = status.as_u16(), "the server no longer knows the session");
         out.whereabouts.came_back();
-        let otherwise = Box::new(explain_refusal(&self.settings, response.url(), status, headers, body));
+        let otherwise = Box::new(explain_refusal(&self.settings, response.url(), status, headers, body, sent));
         Some(Failure::SessionLost { epoch: session.epoch, otherwise })
     }
 }

@@ -287,7 +287,7 @@ impl Remote {
         }
         let session = if stateless { std::sync::Arc::new(Session::default()) } else { self.session() };
         let message = request::post(&self.settings.url, &session, Some(bearer), Bytes::from_static(PING));
-        let Ok(response) = self.execute(message, Some(PING_WITHIN)).await else { return Witness::Silent };
+        let Ok((response, _)) = self.execute(message, Some(PING_WITHIN)).await else { return Witness::Silent };
         match response.status() {
             StatusCode::UNAUTHORIZED => Witness::Refuses,
             StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => Witness::Silent,

@@ -17,6 +17,7 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Gate, Http, NetError, host_of, retry_after};
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 
 use super::lost::Doubts;
 use super::outgoing::{Names, answer_in};
@@ -121,7 +122,7 @@ impl Remote {
                 message.headers_mut().extend(mirrored.clone());
             }
             out.whereabouts.leave().await;
-            let mut response = self.execute(message, out.accepted_within).await.inspect_err(|failure| {
+            let (mut response, sent) = self.execute(message, out.accepted_within).await.inspect_err(|failure| {
                 if matches!(failure, Failure::NotSent(_)) {
                     out.whereabouts.came_back();
                 }
@@ -135,14 +136,14 @@ impl Remote {
                 StatusCode::UNAUTHORIZED => {
                     if session.id.is_some() && !response.headers().contains_key(WWW_AUTHENTICATE) {
                         let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                        if let Some(lost) = self.lost_in_words(&session, out, &response, &body) {
+                        if let Some(lost) = self.lost_in_words(&session, out, &response, &body, &sent) {
                             return Err(lost);
                         }
                     }
                     renewals += 1;
                     // What was refused to one user is asked for whoever is signed in by now.
                     out.meant.anybody();
-                    let challenge = self.challenge(&response);
+                    let challenge = self.challenge(&response, &sent);
                     Box::pin(self.unauthorized(Asked::Message(out), renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
@@ -154,7 +155,7 @@ impl Remote {
                     let until = Instant::now().checked_add(asked.unwrap_or(wait));
                     if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
                         let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                        let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
+                        let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent)
                             .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
                     }
@@ -167,36 +168,38 @@ impl Remote {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
                         _ => {
-                            let otherwise = explain_refusal(&self.settings, &url, status, response.headers(), &body);
+                            let otherwise =
+                                explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
                             Err(Failure::SessionLost { epoch: session.epoch, otherwise: Box::new(otherwise) })
                         }
                     };
                 }
-                StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
+                StatusCode::FORBIDDEN if Challenge::from_headers(response.headers(), &sent).is_insufficient_scope() => {
                     out.whereabouts.came_back();
                     renewals += 1;
-                    let challenge = self.challenge(&response);
+                    let challenge = self.challenge(&response, &sent);
                     Box::pin(self.widen(renewals, bearer.as_ref(), challenge)).await?;
                 }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
                         self.took(Asked::Message(out), bearer);
                     }
-                    let mut exchange = self.accept(response, out);
+                    let mut exchange = self.accept(response, out, &sent);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
                     exchange.epoch = session.epoch;
+                    exchange.sent = sent;
                     return Ok(exchange);
                 }
                 status => {
                     let bound = self.refusal_bound(response.headers());
                     let body = self.read_refusal(&url, &mut response, bound).await;
-                    if let Some(lost) = self.lost_in_words(&session, out, &response, &body) {
+                    if let Some(lost) = self.lost_in_words(&session, out, &response, &body, &sent) {
                         return Err(lost);
                     }
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
-                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body);
+                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
                     return Err(match status.as_u16() {
                         // RFC 9110, 15.6: the server does not say whether it got as far as executing it; nor does what
                         // stands before it, for which some use numbers from 520.
@@ -303,12 +306,12 @@ impl Remote {
             let bearer = self.pass_gate(&out, None).await?;
             let session = self.session_of(bearer.as_ref(), epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
-            let mut response = self.execute(message, None).await?;
+            let (mut response, sent) = self.execute(message, None).await?;
             let status = response.status();
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    let challenge = self.challenge(&response);
+                    let challenge = self.challenge(&response, &sent);
                     Box::pin(self.unauthorized(Asked::Stream, renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
@@ -334,10 +337,10 @@ impl Remote {
                         self.gate_of(bearer.as_ref()).close_for(wait, asked);
                     }
                     let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                    if let Some(lost) = self.lost_in_words(&session, &out, &response, &body) {
+                    if let Some(lost) = self.lost_in_words(&session, &out, &response, &body, &sent) {
                         return Err(lost);
                     }
-                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
+                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent).into());
                 }
             }
         }
@@ -353,7 +356,7 @@ impl Remote {
             let bearer = self.auth.bearer().await.ok().flatten();
             let message = request::goodbye(&self.settings.url, &session, bearer.as_ref());
             match self.execute(message, None).await {
-                Ok(response) => tracing::debug!(status = response.status().as_u16(), "session ended"),
+                Ok((response, _)) => tracing::debug!(status = response.status().as_u16(), "session ended"),
                 Err(_) => tracing::debug!("the session could not be ended at the server"),
             }
         };
@@ -364,8 +367,8 @@ impl Remote {
     }
 
     /// What a refusal asks for, and who refuses.
-    fn challenge(&self, response: &Response) -> Challenge {
-        Challenge::from_headers(response.headers()).said_by(self.http.namer(response))
+    fn challenge(&self, response: &Response, sent: &Secrets) -> Challenge {
+        Challenge::from_headers(response.headers(), sent).said_by(self.http.namer(response))
     }
 
     /// Gets a token with a wider scope after a 403 that wants one, or says why there is none.
@@ -386,9 +389,14 @@ impl Remote {
         }
     }
 
-    /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
-    /// the head of the answer more tightly than the settings do.
-    pub(super) async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Response, Failure> {
+    /// Executes a request; follows redirects that stay within the origin and keep the method. With the answer come the secrets
+    /// that were sent for it. `within` bounds the wait for the head of the answer more tightly than the settings do.
+    pub(super) async fn execute(
+        &self,
+        mut message: Request,
+        within: Option<Duration>,
+    ) -> Result<(Response, Secrets), Failure> {
+        let secrets = self.http.secrets_in(&message);
         let client = self.http.client(&self.settings.url)?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
@@ -400,20 +408,22 @@ impl Remote {
             };
             let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             let status = response.status();
-            let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
+            let Some(target) = redirect_target(&url, status, response.headers()) else {
+                return Ok((response, secrets));
+            };
             match again {
                 Some(mut next) if same_origin(&url, &target) => {
                     *next.url_mut() = target;
                     message = next;
                 }
-                _ => return Err(refused_redirect(&url, &target).into()),
+                _ => return Err(refused_redirect(&url, &target, &secrets).into()),
             }
         }
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 
     /// An answer with a good status; its body is left for when somebody has room for it.
-    fn accept(&self, mut response: Response, out: &Outgoing) -> Exchange {
+    fn accept(&self, mut response: Response, out: &Outgoing, sent: &Secrets) -> Exchange {
         let url = response.url().clone();
         let limits = &self.settings.limits;
         let media = Media::of(response.headers());
@@ -430,7 +440,10 @@ impl Remote {
         let settings = Arc::clone(&self.settings);
         let expects = out.expects.is_some();
         let patience = self.patience(Some(settings.limits.idle));
-        Exchange::unread(headers, Unread { settings, response, expects, http: self.http.clone(), patience })
+        Exchange::unread(
+            headers,
+            Unread { settings, response, expects, http: self.http.clone(), patience, sent: sent.clone() },
+        )
     }
 
     /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.

@@ -23,6 +23,7 @@ use crate::auth::registration::dynamic;
 use crate::auth::registration::dynamic::Wish;
 use crate::config::CallbackSettings;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 use crate::store::{LockError, ProcessLock};
 
 /// How long others may be looking whether a sign-in is under way, which holds the lock for a moment.
@@ -418,7 +419,11 @@ impl Authorizer {
         match tokio::time::timeout(PROBE, client.execute(request)).await {
             Ok(Ok(answer)) => {
                 let refused = answer.status() == reqwest::StatusCode::UNAUTHORIZED;
-                let said = if refused { Challenge::from_headers(answer.headers()) } else { Challenge::default() };
+                let said = if refused {
+                    Challenge::from_headers(answer.headers(), &Secrets::none())
+                } else {
+                    Challenge::default()
+                };
                 said.said_by(self.http.namer(&answer)).after(&known)
             }
             Ok(Err(_)) | Err(_) => known,

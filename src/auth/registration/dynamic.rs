@@ -13,13 +13,14 @@ use crate::auth::AuthError;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
+use crate::auth::exchange::answer::learn;
 use crate::auth::exchange::token_endpoint::DEVICE_GRANT;
 use crate::auth::grants::grant::Accounts;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::{Store, StoreError};
 
 /// What a person sees on the consent page.
@@ -127,7 +128,8 @@ pub async fn register(
     let mut answer = ask(http, &url, &wanted(server, wish.callback, wish.scope)).await?;
     if wish.scope.is_some() && answer.may_be_about_scope() {
         // The server gives the scope out at the sign-in, or names a default: it need not be known here.
-        tracing::info!(error = answer.word("error"), "the registration is refused and tried without a scope");
+        let error = answer.word("error").map(|text| answer.secrets.words(text).to_string());
+        tracing::info!(error, "the registration is refused and tried without a scope");
         answer = ask(http, &url, &wanted(server, wish.callback, None)).await?;
     }
     let word = |name: &str| answer.word(name);
@@ -136,7 +138,10 @@ pub async fn register(
         return match status {
             // MCP 2025-03-26 assumes the endpoint; a server that has none there has none.
             404 | 405 | 501 => Ok(None),
-            _ => Err(refused(status, server, word("error"), word("error_description"))),
+            _ => {
+                let words = |name: &str| word(name).map(|text| answer.secrets.words(text));
+                Err(refused(status, server, words("error"), words("error_description")))
+            }
         };
     };
     let secret_ends_at = answer.fields.get("client_secret_expires_at").and_then(Value::as_u64).unwrap_or(0);
@@ -162,6 +167,8 @@ pub async fn register(
 struct Said {
     status: u16,
     fields: Value,
+    /// What was sent and what came, of which nothing is left in its words.
+    secrets: Secrets,
 }
 
 impl Said {
@@ -182,8 +189,10 @@ async fn ask(http: &Http, url: &Url, wanted: &Value) -> Result<Said, AuthError> 
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *request.body_mut() = Some(wanted.to_string().into());
     let answer = http.exchange(request, BOUNDS).await?;
-    let fields = serde_json::from_slice(&answer.body).unwrap_or_default();
-    Ok(Said { status: answer.status.as_u16(), fields })
+    let fields: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let mut secrets = answer.secrets;
+    fields.as_object().into_iter().for_each(|fields| learn(&mut secrets, fields));
+    Ok(Said { status: answer.status.as_u16(), fields, secrets })
 }
 
 /// The scope that the answer names. Servers that write `""` or `null` mean that they keep none; then what was asked counts.
@@ -235,15 +244,16 @@ fn method(said: Option<&str>, has_secret: bool) -> Option<AuthMethod> {
     }
 }
 
-fn refused(status: u16, server: &ServerMetadata, error: Option<&str>, description: Option<&str>) -> AuthError {
+fn refused(
+    status: u16,
+    server: &ServerMetadata,
+    error: Option<ServerWords>,
+    description: Option<ServerWords>,
+) -> AuthError {
     let passing = status >= 500 || matches!(status, 408 | 425 | 429);
     let id = if passing { ProblemId::TokenEndpointUnavailable } else { ProblemId::RegistrationRefused };
-    let mut problem = Problem::new(id).with("issuer", &server.issuer).with("status", status);
-    for (key, text) in [("error", error), ("error_description", description)] {
-        if let Some(text) = text {
-            problem = problem.with(key, text);
-        }
-    }
+    let problem = Problem::new(id).with("issuer", &server.issuer).with("status", status);
+    let problem = problem.said("error", error).said("error_description", description);
     if passing { AuthError::NotNow(problem) } else { AuthError::Failed(problem) }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::form_urlencoded;
@@ -31,6 +33,20 @@ pub struct Seen {
 impl Seen {
     pub fn form(&self) -> HashMap<String, String> {
         form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
+    }
+}
+
+impl Seen {
+    /// The credentials and the form, as they came and decoded and encoded, for the inside of a JSON string.
+    fn quoted(&self) -> String {
+        let credentials = self.headers.get("authorization").map_or("", String::as_str);
+        let basic = STANDARD.decode(credentials.trim_start_matches("Basic ")).unwrap_or_default();
+        let mut all = vec![credentials.to_owned(), String::from_utf8_lossy(&basic).into_owned(), self.body.clone()];
+        for (name, value) in self.form() {
+            all.push(format!("{name} {value} {}", STANDARD.encode(&value)));
+        }
+        let text = serde_json::Value::from(all.join(" | ")).to_string();
+        text[1..text.len() - 1].to_owned()
     }
 }
 
@@ -199,7 +215,7 @@ impl Fake {
                     Some(fault) => fault,
                     None => script.token(seen),
                 };
-                (status, String::new(), body)
+                (status, String::new(), body.replace("{sent}", &seen.quoted()))
             }
             ("POST", "/register") if !script.registrations.is_empty() => {
                 let (status, body) = script.registrations.pop_front().unwrap();
