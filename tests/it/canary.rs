@@ -92,11 +92,11 @@ fn no_secret_that_a_server_quotes_is_shown_logged_or_kept() {
     bridge.ask(r#"{"jsonrpc":"2.0","id":5,"method":"resources/list"}"#);
     bridge.call(6, "echo", "{}");
 
-    // The refresh token; a refusal that does not pass would begin another sign-in.
-    let not_now = r#"{"error":"temporarily_unavailable","error_description":"Sent: {sent}"}"#;
-    setup.sandbox.fault(quoting(400, not_now).at(Place::Token));
+    // The refresh token; a refusal that is about it would begin another sign-in.
+    let client = r#"{"error":"invalid_client","error_description":"Sent: {sent}"}"#;
+    setup.sandbox.fault(quoting(401, client).at(Place::Token).always());
     setup.sandbox.expire_access_tokens();
-    let result = bridge.call(7, "echo", "{}").to_string();
+    let result = bridge.ask(r#"{"jsonrpc":"2.0","id":7,"method":"resources/list"}"#).to_string();
     assert!(result.contains("[redacted]"), "{result}");
     shown += &bridge.stderr();
     shown += &bridge.finish().0.join("\n");
