@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{AuthError, Bearer};
+use crate::auth::AuthError;
 use crate::auth::bearer::cache::Memory;
 use crate::auth::bearer::renewal::{Asker, Renewals};
+use crate::auth::bearer::state::{AuthState, Bearer};
 use crate::auth::coordination::process::Program;
 use crate::auth::coordination::start::SignIns;
 use crate::auth::discovery::challenge::Challenge;
+use crate::auth::discovery::resource;
 use crate::auth::exchange::revocation::Revoked;
-use crate::auth::grants::grant::{Accounts, Grant, GrantKind, GrantSummary};
+use crate::auth::grants::accounts::Accounts;
+use crate::auth::grants::grant::{Grant, GrantKind, GrantSummary};
+use crate::auth::grants::notes;
 use crate::auth::grants::profiles;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::Pending;
@@ -27,23 +31,6 @@ use crate::http::{Http, NamedBy};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::{Backend, StateDir, Store};
-
-/// Whether somebody is signed in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AuthState {
-    /// Nobody is.
-    SignedOut,
-    /// A sign-in is under way.
-    SigningIn {
-        /// The page to sign in at, once it is known.
-        link: Option<String>,
-    },
-    /// Somebody is.
-    SignedIn {
-        /// As [`Bearer::grant`].
-        grant: u64,
-    },
-}
 
 /// The command that keeps another token of this kind.
 const TOKEN_COMMAND: &str = "login --token-from-stdin";
@@ -216,7 +203,7 @@ impl Authorizer {
             signed_in_at: now,
             issuer: String::new(),
             client_id: String::new(),
-            resource: crate::auth::discovery::search::canonical(&self.settings.url),
+            resource: resource::canonical(&self.settings.url),
             token_endpoint: String::new(),
             revocation_endpoint: None,
             named_by: NamedBy::Insider,
@@ -280,8 +267,8 @@ impl Authorizer {
         }
         self.issuers().remove();
         profiles::forget(&self.files);
-        attempt::kept(&self.files).remove();
-        attempt::spent(&self.files).remove();
+        notes::kept(&self.files).remove();
+        notes::spent(&self.files).remove();
         if let Some(record) = self.record().filter(|record| record.ended.is_some()) {
             // What has failed before counts no more; the numbers go on.
             let over = Pending { number: record.number, ended: record.ended, ..Pending::default() };

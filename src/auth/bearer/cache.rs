@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::auth::authorizer::{AuthState, Authorizer};
+use crate::auth::authorizer::Authorizer;
+use crate::auth::bearer::state::AuthState;
 use crate::auth::bearer::step_up::StepUps;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::grants::grant::Grant;
+use crate::auth::grants::notes;
+use crate::auth::grants::notes::Spent;
 use crate::auth::grants::profiles;
-use crate::auth::login::attempt;
-use crate::auth::login::attempt::Spent;
 use crate::auth::{AuthError, Bearer};
 use crate::store::{LockError, ProcessLock};
 
@@ -212,7 +213,7 @@ impl Authorizer {
     /// The stored grant for these settings.
     pub(crate) async fn read_grant(&self) -> Result<Option<Grant>, AuthError> {
         let Some(record) = self.store.read(&self.account).await? else {
-            let kept = attempt::kept(&self.files);
+            let kept = notes::kept(&self.files);
             if kept.read::<String>().as_ref() == Some(&self.account) {
                 // It was stored and not removed by us. Some keychains hide their items while they are locked.
                 self.store.check().await?;
@@ -221,7 +222,7 @@ impl Authorizer {
             return Ok(None);
         };
         let mut grant = Grant::from_record(&record)?;
-        let spent: Option<Spent> = attempt::spent(&self.files).read();
+        let spent: Option<Spent> = notes::spent(&self.files).read();
         if spent.is_some_and(|spent| spent.grant == grant.id && spent.renewals > grant.renewals) {
             // The process that had its successor has ended before it could save it. A server with reuse detection would
             // take the spent one for stolen. That was not refused from the start: signing in again helps.
@@ -234,14 +235,14 @@ impl Authorizer {
     /// Saves the grant and tells the other processes. The caller holds the token lock.
     pub(crate) async fn save(&self, grant: &Grant) -> Result<(), AuthError> {
         self.store.write(&self.account, grant.to_record()).await?;
-        let kept = attempt::kept(&self.files);
+        let kept = notes::kept(&self.files);
         if kept.read::<String>().as_ref() != Some(&self.account)
             && let Err(problem) = kept.write(&self.account)
         {
             tracing::debug!(%problem, "it is not noted that a sign-in is stored");
         }
         profiles::remember(&self.files, &self.settings, &grant.issuer);
-        attempt::spent(&self.files).remove();
+        notes::spent(&self.files).remove();
         match self.files.generation().bump() {
             Ok(generation) => self.memory().generation = Some(generation),
             Err(problem) => tracing::warn!(%problem, "other processes are not told of the new token"),

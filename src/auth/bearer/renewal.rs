@@ -14,8 +14,8 @@ use crate::auth::bearer::cache::Current;
 use crate::auth::bearer::refresh;
 use crate::auth::exchange::token_endpoint::{Endpoint, Refusal};
 use crate::auth::grants::grant::{Grant, GrantKind};
-use crate::auth::login::attempt;
-use crate::auth::login::attempt::Spent;
+use crate::auth::grants::notes;
+use crate::auth::grants::notes::Spent;
 use crate::auth::registration::client::Client;
 use crate::auth::registration::dynamic;
 use crate::auth::{AuthError, Bearer, Challenge};
@@ -215,7 +215,7 @@ impl Authorizer {
             Err(error) => {
                 tracing::warn!(%error, "a renewed token could not be saved yet");
                 let spent = Spent { grant: grant.id.clone(), renewals: grant.renewals };
-                if let Err(problem) = attempt::spent(&self.files).write(&spent) {
+                if let Err(problem) = notes::spent(&self.files).write(&spent) {
                     tracing::debug!(%problem, "other processes are not told that the stored token is spent");
                 }
                 if !self.is_unsaved() {

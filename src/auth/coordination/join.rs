@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::authorizer::Authorizer;
+use crate::auth::discovery::safe_url;
 use crate::auth::grants::grant::GrantSummary;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::{Opened, Pending};
@@ -130,7 +131,7 @@ impl Authorizer {
         // Whoever holds it opens the page at this moment.
         let _turn = ProcessLock::try_acquire(&self.files.page_lock()).ok()??;
         let record = self.record().filter(|record| record.ended.is_none())?;
-        let link = browser::checked(record.link.as_deref()?).ok()?;
+        let link = safe_url::check(record.link.as_deref()?).ok()?;
         let last: Option<Opened> = attempt::opened(&self.files).read();
         match last.filter(|last| last.number == record.number) {
             Some(last) if last.at >= asked => return Some(Ok(())),

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::auth::AuthError;
 use crate::auth::authorizer::Authorizer;
+use crate::auth::discovery::safe_url;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::Pending;
 use crate::auth::login::browser;
@@ -67,7 +68,7 @@ impl Authorizer {
         let failed = |detail: &dyn std::fmt::Display| {
             Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", link)
         };
-        let page = browser::checked(link).map_err(|detail| self.explain(failed(&detail)))?;
+        let page = safe_url::check(link).map_err(|detail| self.explain(failed(&detail)))?;
         let number = self.record().map_or(0, |record| record.number);
         self.open_page(number, &page).await.map_err(|problem| self.explain(problem))?;
         self.has_opened(link);

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::auth::AuthError;
-use crate::auth::authorizer::{AuthState, Authorizer};
+use crate::auth::authorizer::Authorizer;
+use crate::auth::bearer::state::AuthState;
 use crate::auth::coordination::link::PageOpening;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::{PAUSE, Pending, Since};

@@ -3,5 +3,7 @@
 
 pub mod challenge;
 pub mod metadata;
+pub mod resource;
+pub mod safe_url;
 pub mod scope;
 pub mod search;

@@ -14,8 +14,9 @@ use crate::auth::AuthError;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::{Flow, ResourceMetadata, ServerMetadata, Sought};
-use crate::auth::exchange::token_endpoint::unreached;
-use crate::auth::login::browser;
+use crate::auth::discovery::resource;
+use crate::auth::discovery::safe_url;
+use crate::auth::error::unreached;
 use crate::config::{Product, Settings};
 use crate::http::{Bounds, Http, NamedBy, NetError};
 use crate::problem::{Problem, ProblemId, printable};
@@ -101,7 +102,7 @@ pub async fn discover_by_steps(
         // All that is needed is known; servers that want this often publish nothing.
         let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
         return Ok(Discovered {
-            resource: canonical(&settings.url),
+            resource: resource::canonical(&settings.url),
             server,
             listed: 0,
             resource_scopes: None,
@@ -137,11 +138,11 @@ async fn search(
         refused: None,
         steps,
     };
-    let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
+    let described = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
-    let (identifier, issuers, resource_scopes) = match resource {
+    let (identifier, issuers, resource_scopes) = match described {
         Some(found) => (found.resource, found.authorization_servers, found.scopes_supported),
-        None => (canonical(&settings.url), Vec::new(), None),
+        None => (resource::canonical(&settings.url), Vec::new(), None),
     };
     // A client id that belongs to one of them is unknown to the others.
     let home = issuers.iter().find(|issuer| home.is_some_and(|home| metadata::same_issuer(issuer, home)));
@@ -180,14 +181,6 @@ async fn search(
     ))
 }
 
-/// The identifier of a resource that does not state one (MCP, "Canonical Server URI"): no fragment, no slash on its own.
-pub fn canonical(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_fragment(None);
-    let text = url.to_string();
-    if url.path() == "/" && url.query().is_none() { text.trim_end_matches('/').to_owned() } else { text }
-}
-
 /// The state of one search: what is worth telling when nothing is found.
 struct Search<'a> {
     http: &'a Http,
@@ -205,7 +198,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     async fn resource(&mut self, url: &Url, challenge: &Challenge) -> Result<Option<ResourceMetadata>, Problem> {
-        let named = challenge.resource_metadata.as_deref().map(browser::checked);
+        let named = challenge.resource_metadata.as_deref().map(safe_url::check);
         if let Some(Err(why)) = &named {
             let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "resource metadata");
             return Err(problem.with("detail", why));
@@ -232,7 +225,7 @@ impl Search<'_> {
     }
 
     async fn server(&mut self, sought: Sought<'_>, flow: Flow) -> Option<ServerMetadata> {
-        let url = match browser::checked(sought.place()) {
+        let url = match safe_url::check(sought.place()) {
             Ok(url) => url,
             Err(why) => {
                 let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization server");
@@ -350,23 +343,5 @@ fn short(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         serde_json::error::Category::Data => "a field is missing or of the wrong kind",
         _ => "no JSON",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::auth::discovery::search::*;
-
-    #[test]
-    fn the_canonical_form_has_no_fragment_and_no_lonely_slash() {
-        for (given, expected) in [
-            ("https://H/v1/mcp#x", "https://h/v1/mcp"),
-            ("https://h", "https://h"),
-            ("https://h:443/", "https://h"),
-            ("https://h/a/", "https://h/a/"),
-            ("https://h/?t=1", "https://h/?t=1"),
-        ] {
-            assert_eq!(canonical(&Url::parse(given).unwrap()), expected);
-        }
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::discovery::metadata;
+use crate::auth::error::unreached;
 use crate::auth::exchange::answer::{learn, plain};
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
@@ -478,18 +479,6 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, e
         _ => Refusal::Other(said(Problem::new(ProblemId::TokenEndpointError))),
     };
     refusal.into()
-}
-
-/// A place of the authorization server that could not be asked. The texts about the MCP server would mislead here: nothing
-/// was executed, and `--url` is not what is wrong. Certificates and proxies are explained by what they say themselves.
-pub(crate) fn unreached(error: NetError, place: &str) -> Problem {
-    match &error {
-        NetError::Unusable(_) | NetError::Failed { step: Step::Tls(_) | Step::Proxy, .. } => error.into(),
-        NetError::Failed { .. } => {
-            let problem = Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", place);
-            problem.because(Problem::from(error))
-        }
-    }
 }
 
 /// Something else answered, or the server is broken. Tokens are kept: nothing says that they are bad.

@@ -1,10 +1,10 @@
-//! What is stored of a sign-in, and under which names.
+//! What is stored of a sign-in.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::discovery::search;
+use crate::auth::discovery::resource;
 use crate::auth::registration::client::AuthMethod;
 use crate::config::Settings;
 use crate::hash::fnv1a;
@@ -130,12 +130,7 @@ impl Grant {
     pub fn fits(&self, settings: &Settings) -> bool {
         let same_client =
             self.kind == GrantKind::Static || settings.oauth.client_id.as_ref().is_none_or(|id| *id == self.client_id);
-        let covers = crate::auth::discovery::metadata::ResourceMetadata {
-            resource: self.resource.clone(),
-            authorization_servers: Vec::new(),
-            scopes_supported: None,
-        };
-        same_client && covers.covers(&settings.url)
+        same_client && resource::covers(&self.resource, &settings.url)
     }
 
     /// The stored form.
@@ -199,40 +194,6 @@ impl Grant {
             person: stored.person,
         })
     }
-}
-
-/// The names of records in the store.
-#[derive(Debug)]
-pub struct Accounts;
-
-impl Accounts {
-    /// Where the sign-in for these settings lies: one for each profile, client and resource. The issuer stands in the
-    /// record, because it is not known before discovery.
-    pub fn grant(settings: &Settings) -> String {
-        let client = settings.oauth.client_id.as_deref().unwrap_or("-");
-        name(settings, "sign-in", &[client, &search::canonical(&settings.url)])
-    }
-
-    /// Where the registration with a server lies: one for each profile and issuer.
-    pub fn registration(settings: &Settings, issuer: &str) -> String {
-        name(settings, "registration", &[issuer, &settings.url.origin().ascii_serialization()])
-    }
-
-    /// Where the secret of a client lies.
-    pub fn client_secret(settings: &Settings, client_id: &str) -> String {
-        name(settings, "client-secret", &[client_id, &settings.url.origin().ascii_serialization()])
-    }
-}
-
-/// Readable in the keychain's own window, and short: Windows limits it.
-fn name(settings: &Settings, kind: &str, parts: &[&str]) -> String {
-    let mut key = Vec::new();
-    for part in parts {
-        key.extend_from_slice(part.as_bytes());
-        key.push(0);
-    }
-    let profile: String = settings.profile.chars().take(64).collect();
-    format!("{profile} {kind} {:016x}", fnv1a(&key))
 }
 
 /// A sign-in as it may be shown.

@@ -1,4 +1,6 @@
 //! Owns what a sign-in leaves behind: the stored grant, and the profiles that have one.
 
+pub mod accounts;
 pub mod grant;
+pub mod notes;
 pub mod profiles;

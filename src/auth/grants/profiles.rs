@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::auth::grants::grant::{Accounts, Grant};
-use crate::auth::login::attempt;
+use crate::auth::grants::accounts::Accounts;
+use crate::auth::grants::grant::Grant;
+use crate::auth::grants::notes;
 use crate::config::{Settings, TokenStoreKind, server};
 use crate::store::{Note, StateDir};
 
@@ -103,7 +104,7 @@ impl Profile {
 pub(crate) fn accounts(files: &StateDir, settings: &Settings, grant: Option<&Grant>) -> Vec<String> {
     let mut accounts = vec![Accounts::grant(settings)];
     // An earlier version, or other settings, may have stored it under another name.
-    accounts.extend(attempt::kept(files).read::<String>());
+    accounts.extend(notes::kept(files).read::<String>());
     let clients = [settings.oauth.client_id.as_deref(), grant.map(|grant| grant.client_id.as_str())];
     accounts.extend(clients.into_iter().flatten().map(|id| Accounts::client_secret(settings, id)));
     let issuers = [grant.map(|grant| grant.issuer.clone()), issuer(files)];

@@ -65,15 +65,6 @@ pub struct Opened {
     pub at: u64,
 }
 
-/// How far a sign-in has been renewed although its newest token could not be saved.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Spent {
-    /// The sign-in, as its grant is called.
-    pub grant: String,
-    /// The refresh tokens of all earlier renewals than this one are spent.
-    pub renewals: u64,
-}
-
 /// A problem as it is told to another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredProblem {
@@ -95,16 +86,6 @@ pub fn opened(files: &StateDir) -> Note {
 /// Which sign-in, by its number, somebody wants to be given up.
 pub fn stop(files: &StateDir) -> Note {
     files.note("stop.json")
-}
-
-/// That what lies in the store is spent.
-pub fn spent(files: &StateDir) -> Note {
-    files.note("spent.json")
-}
-
-/// Under which name a sign-in was stored, so that its absence can be doubted.
-pub fn kept(files: &StateDir) -> Note {
-    files.note("stored")
 }
 
 impl Pending {

@@ -4,7 +4,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::auth::authorizer::{AuthState, Authorizer};
+use crate::auth::authorizer::Authorizer;
+use crate::auth::bearer::state::AuthState;
 use crate::auth::exchange::token_endpoint;
 use crate::auth::exchange::token_endpoint::GrantRequest;
 use crate::auth::grants::grant::GrantSummary;

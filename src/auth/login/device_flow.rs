@@ -9,12 +9,12 @@ use url::Url;
 
 use crate::auth::AuthError;
 use crate::auth::authorizer::Authorizer;
+use crate::auth::discovery::safe_url;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
 use crate::auth::exchange::token_endpoint;
 use crate::auth::exchange::token_endpoint::{GrantRequest, Issued, Refusal};
-use crate::auth::login::browser;
 use crate::auth::login::flow::{LONGEST_CODE, LoginEvent, LoginUi};
 use crate::auth::registration::client::Client;
 use crate::problem::{Problem, ProblemId, printable};
@@ -151,7 +151,7 @@ fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Beg
         return Err(unreadable("it lacks the code or the page"));
     };
     let checked = |page: &str| {
-        browser::checked(page).map_err(|why| {
+        safe_url::check(page).map_err(|why| {
             let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "page for the code");
             Refusal::Other(problem.said("detail", secrets.words(&why)))
         })

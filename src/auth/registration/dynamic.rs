@@ -15,7 +15,7 @@ use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
 use crate::auth::exchange::answer::learn;
 use crate::auth::exchange::token_endpoint::DEVICE_GRANT;
-use crate::auth::grants::grant::Accounts;
+use crate::auth::grants::accounts::Accounts;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};

@@ -26,11 +26,14 @@ use tokio::sync::mpsc;
 use url::Url;
 
 pub use super::*;
-pub use crate::auth::grants::grant::{Accounts, Grant};
+pub use crate::auth::grants::accounts::Accounts;
+pub use crate::auth::grants::grant::Grant;
 use crate::clock::ManualClock;
 pub use crate::config::*;
 pub use crate::http::Http;
-pub use crate::problem::ProblemId;
+pub use crate::problem::{Problem, ProblemId};
+pub use crate::secret::Secret;
+pub use crate::store::StoreError;
 use crate::store::memory::Memory;
 use crate::store::{CredentialStore, Store};
 

@@ -1,0 +1,35 @@
+//! The token that a request carries, and whether somebody is signed in.
+
+use crate::secret::Secret;
+
+/// An access token as it goes on the wire, and which one it is.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// The token itself.
+    pub token: Secret,
+    /// Grows with every token that this process has used: tells a rejected token from its successor.
+    pub serial: u64,
+    /// Grows with every interactive grant, which may be another user's: a new one starts a new session.
+    pub grant: u64,
+    /// When somebody agreed to that grant, in seconds since 1970.
+    pub signed_in_at: u64,
+    /// The same in every process that uses this grant, and another one for any other grant; no secret.
+    pub tag: u64,
+}
+
+/// Whether somebody is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthState {
+    /// Nobody is.
+    SignedOut,
+    /// A sign-in is under way.
+    SigningIn {
+        /// The page to sign in at, once it is known.
+        link: Option<String>,
+    },
+    /// Somebody is.
+    SignedIn {
+        /// As [`Bearer::grant`].
+        grant: u64,
+    },
+}
