@@ -1,8 +1,12 @@
 //! Why there is no token, and what a place of the authorization server that could not be reached is called.
 
+use crate::config::Settings;
 use crate::http::{NetError, Step};
 use crate::problem::{Problem, ProblemId};
-use crate::store::{LockError, StoreError};
+use crate::store::{Backend, LockError, StoreError};
+
+/// The command that keeps another typed token.
+const TOKEN_COMMAND: &str = "login --token-from-stdin";
 
 /// Why there is no token to send.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,6 +73,38 @@ impl From<LockError> for AuthError {
             LockError::NoFolder { .. } | LockError::Unusable { .. } => AuthError::Failed(error.into()),
         }
     }
+}
+
+/// Why a renewal brought no token: what the facade answers together with the sign-ins, or what is final as it is.
+#[derive(Debug, Clone)]
+pub(crate) enum RenewalError {
+    /// Nobody is signed in.
+    NoGrant,
+    /// The server rejects the tokens of a sign-in of a moment ago: another one would bring another such token, and a tab
+    /// each time, so only the user starts the next one.
+    RejectedAfresh,
+    /// Anything else.
+    Other(AuthError),
+}
+
+impl From<AuthError> for RenewalError {
+    fn from(error: AuthError) -> Self {
+        RenewalError::Other(error)
+    }
+}
+
+/// The server rejects an access token that the user has typed; `kept` is where it lies, unless it came from the
+/// environment.
+pub(crate) fn static_token_rejected(settings: &Settings, kept: Option<&Backend>) -> AuthError {
+    let problem = if settings.product.is_planhat() {
+        Problem::new(ProblemId::PlanhatStaticTokenRejected)
+    } else {
+        Problem::new(ProblemId::StaticTokenRejected).with("host", settings.service_name())
+    };
+    AuthError::Failed(match kept {
+        Some(kept) => problem.with("place", &kept.place).with("command", settings.command(TOKEN_COMMAND)),
+        None => problem,
+    })
 }
 
 /// A place of the authorization server that could not be asked. The texts about the MCP server would mislead here: nothing

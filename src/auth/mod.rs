@@ -8,6 +8,7 @@
 pub mod authorizer;
 pub mod bearer;
 pub mod checkup;
+pub mod context;
 pub mod coordination;
 pub mod discovery;
 pub mod error;
@@ -18,17 +19,18 @@ pub mod invariants;
 pub mod login;
 pub mod registration;
 pub mod reset;
+pub mod status;
 
 #[cfg(test)]
 mod tests;
 
-pub use authorizer::{Authorizer, Status};
-pub use bearer::cache::Renewable;
-pub use bearer::state::{AuthState, Bearer};
-pub use coordination::link::PageOpening;
+pub use authorizer::Authorizer;
+pub use bearer::state::{AuthState, Bearer, Renewable};
 pub use coordination::start::SignInReason;
 pub use discovery::challenge::Challenge;
 pub use error::AuthError;
 pub use exchange::revocation::Revoked;
 pub use grants::grant::{GrantKind, GrantSummary};
-pub use login::flow::{LoginEvent, LoginOptions, LoginUi, Silent};
+pub use login::sign_in_page::PageOpening;
+pub use login::ui::{LoginEvent, LoginOptions, LoginUi, Silent};
+pub use status::Status;

@@ -1,5 +1,6 @@
 //! The token that a request carries, and whether somebody is signed in.
 
+use crate::hash::fnv1a;
 use crate::secret::Secret;
 
 /// An access token as it goes on the wire, and which one it is.
@@ -17,6 +18,14 @@ pub struct Bearer {
     pub tag: u64,
 }
 
+impl Bearer {
+    /// A token from the environment: there is never another one.
+    pub(crate) fn of_static_token(token: &Secret) -> Self {
+        let tag = fnv1a(token.expose().as_bytes());
+        Self { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0, tag }
+    }
+}
+
 /// Whether somebody is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthState {
@@ -32,4 +41,15 @@ pub enum AuthState {
         /// As [`Bearer::grant`].
         grant: u64,
     },
+}
+
+/// Whether there can be another token without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewable {
+    /// It is there.
+    Already,
+    /// A renewal may bring it.
+    Now,
+    /// Only a sign-in can.
+    Never,
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::auth::coordination::link::PageOpening;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::login::attempt::Since;
+use crate::auth::login::sign_in_page::PageOpening;
 use crate::config::origin::Origin;
 use crate::config::{
     CallbackHost, CallbackSettings, HostPattern, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings,

@@ -3,6 +3,7 @@
 
 pub mod challenge;
 pub mod metadata;
+pub mod probe;
 pub mod resource;
 pub mod safe_url;
 pub mod scope;

@@ -16,7 +16,9 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::auth::context::Context;
 use crate::auth::discovery::metadata;
+use crate::auth::discovery::search::Discovered;
 use crate::auth::error::unreached;
 use crate::auth::exchange::answer::{learn, plain};
 use crate::auth::exchange::client_authentication;
@@ -84,6 +86,21 @@ pub struct Endpoint<'a> {
     pub id_token: bool,
     /// Seconds since 1970.
     pub now: u64,
+}
+
+impl<'a> Endpoint<'a> {
+    /// The token endpoint of the server that was found, for this client.
+    pub(crate) fn of(ctx: &Context, found: &'a Discovered, client: &'a Client) -> Self {
+        Endpoint {
+            url: &found.server.token_endpoint,
+            client,
+            method: client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref()),
+            issuer: &found.server.issuer,
+            resource: ctx.resource_parameter(&found.resource),
+            id_token: ctx.settings.oauth.id_token,
+            now: ctx.now(),
+        }
+    }
 }
 
 impl Endpoint<'_> {

@@ -4,3 +4,4 @@ pub mod accounts;
 pub mod grant;
 pub mod notes;
 pub mod profiles;
+pub mod stored;

@@ -248,8 +248,8 @@ async fn a_store_that_goes_back_to_an_older_token_is_not_followed_and_is_put_rig
     let first = process.bearer().await.unwrap().unwrap();
     let second = process.unauthorized(Some(&first), Challenge::default()).await.unwrap();
     rig.ring.store().write(&account, old).await.unwrap();
-    process.files.generation().bump().unwrap();
-    process.memory().looked = None;
+    process.ctx.files.generation().bump().unwrap();
+    process.tokens.cache.forget_generation_read();
     assert_eq!(process.bearer().await.unwrap().unwrap().serial, second.serial);
     let third = process.unauthorized(Some(&second), Challenge::default()).await.unwrap();
     assert_eq!(third.token.expose(), "canary-access-3");

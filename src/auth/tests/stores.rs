@@ -91,16 +91,16 @@ async fn a_rotated_token_that_cannot_be_saved_is_used_and_saved_later_and_the_lo
     let bearer = process.unauthorized(Some(&rejected), Challenge::default()).await.unwrap();
     locker.await.unwrap();
     assert_eq!(bearer.token.expose(), "canary-access-2");
-    if process.is_unsaved() {
-        assert!(crate::store::ProcessLock::try_acquire(&process.files.token_lock()).unwrap().is_none());
+    if process.tokens.cache.is_unsaved() {
+        assert!(crate::store::ProcessLock::try_acquire(&process.ctx.files.token_lock()).unwrap().is_none());
         // A further renewal goes on from what is in memory.
         let next = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
         assert_eq!(next.token.expose(), "canary-access-3");
         rig.ring.fail(None);
         process.settle(Duration::from_secs(20)).await;
-        assert!(!process.is_unsaved());
+        assert!(!process.tokens.cache.is_unsaved());
         assert_eq!(rig.stored().await.unwrap().access_token.expose(), "canary-access-3");
-        assert!(crate::store::ProcessLock::try_acquire(&process.files.token_lock()).unwrap().is_some());
+        assert!(crate::store::ProcessLock::try_acquire(&process.ctx.files.token_lock()).unwrap().is_some());
     } else {
         panic!("the test did not lock the store in time");
     }
@@ -113,8 +113,8 @@ async fn a_request_with_a_token_does_not_wait_for_a_silent_store() {
     let process = rig.signed_in().await;
     let bearer = process.bearer().await.unwrap().unwrap();
     rig.ring.fail(Some(StoreError::Locked));
-    process.files.generation().bump().unwrap();
-    process.memory().looked = None;
+    process.ctx.files.generation().bump().unwrap();
+    process.tokens.cache.forget_generation_read();
     assert_eq!(process.bearer().await.unwrap().unwrap().serial, bearer.serial);
 }
 
@@ -129,7 +129,7 @@ async fn another_process_s_sign_in_and_sign_out_are_noticed() {
     assert!(matches!(*waiting.watch().borrow(), AuthState::SignedIn { .. }));
     assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered { issuer: rig.fake.origin.clone() }));
     assert!(other.bearer().await.unwrap().is_none());
-    waiting.look_again().await.unwrap();
+    waiting.tokens.cache.reload().await.unwrap();
     assert!(waiting.bearer().await.unwrap().is_none());
     assert!(rig.stored().await.is_none());
 }

@@ -18,7 +18,7 @@ pub struct Storage {
 /// Tries the store out and looks at what is in it.
 pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage {
     let mut rows = vec![state_dir(settings)];
-    let store = auth.check_store().await;
+    let store = auth.checkup().store().await;
     let place = kept(auth.backend());
     rows.push(match &store {
         Ok(()) if settings.token_store == TokenStoreKind::Memory => {
