@@ -58,8 +58,12 @@ async fn revoke_at(ctx: &Context, endpoint: &str, grant: &Grant) -> Result<(), P
     let sender = Sender { client: &client, method, audience, now };
     let fields = [("token", token.expose().as_str()), ("token_type_hint", hint)];
     let request = sender.post(endpoint, "revocation endpoint", &fields)?;
-    let answer =
-        client_authentication::exchange(&ctx.http.named_by(grant.named_by), request, token_endpoint::BOUNDS).await?;
+    let answer = client_authentication::exchange(
+        &ctx.http.named_by(grant.named_by),
+        request,
+        token_endpoint::TOKEN_ANSWER_BOUNDS,
+    )
+    .await?;
     // A token that is not known any more is no error (RFC 7009, 2.2).
     if answer.status.is_success() {
         return Ok(());

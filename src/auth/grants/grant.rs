@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::auth::discovery::resource;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::exchange::token_endpoint::Issued;
+use crate::auth::exchange::request::Issued;
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::config::Settings;
 use crate::hash::fnv1a;

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::context::Context;
+use crate::auth::exchange::request::{Endpoint, GrantRequest};
 use crate::auth::exchange::token_endpoint;
-use crate::auth::exchange::token_endpoint::{Endpoint, GrantRequest};
 use crate::auth::grants::grant::Grant;
 use crate::auth::grants::stored;
 use crate::auth::login::attempt;

@@ -13,8 +13,9 @@ use crate::auth::discovery::safe_url;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
+use crate::auth::exchange::refusal::Refusal;
+use crate::auth::exchange::request::{Endpoint, GrantRequest, Issued};
 use crate::auth::exchange::token_endpoint;
-use crate::auth::exchange::token_endpoint::{Endpoint, GrantRequest, Issued, Refusal};
 use crate::auth::grants::grant::Grant;
 use crate::auth::login::parts::{Asked, LoginEnd};
 use crate::auth::login::ui::{LoginEvent, LoginUi};
@@ -103,7 +104,7 @@ async fn begin(ctx: &Context, found: &Discovered, client: &Client, scope: Option
     fields.extend(ctx.resource_parameter(&found.resource).map(|resource| ("resource", resource)));
     let request = sender.post(endpoint, "device authorization endpoint", &fields).map_err(Refusal::Other)?;
     let http = ctx.http.named_by(found.named_by);
-    let answer = client_authentication::exchange(&http, request, token_endpoint::BOUNDS).await;
+    let answer = client_authentication::exchange(&http, request, token_endpoint::TOKEN_ANSWER_BOUNDS).await;
     let answer = answer.map_err(|error| match AuthError::from(error) {
         AuthError::Failed(problem) => Refusal::Other(problem),
         error => Refusal::NotNow(error.into()),

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::auth::context::Context;
 use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::exchange::token_endpoint::Refusal;
+use crate::auth::exchange::refusal::Refusal;
 use crate::auth::grants::stored;
 use crate::auth::login::loopback::listener::Callback;
 use crate::auth::registration::client::{Client, ClientOrigin};

@@ -14,7 +14,7 @@ use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
 use crate::auth::exchange::answer::learn;
-use crate::auth::exchange::token_endpoint::DEVICE_GRANT;
+use crate::auth::exchange::request::DEVICE_GRANT;
 use crate::auth::grants::accounts::Accounts;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::{CallbackHost, CallbackSettings, Settings};
