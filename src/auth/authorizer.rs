@@ -1,7 +1,5 @@
-//! The one source of tokens in a process: what a request asks for its bearer, and what hears when one was rejected.
-//!
-//! A facade: [`Tokens`] has the token and renews it, [`SignIns`] gets somebody signed in, and what concerns both meets
-//! here.
+//! The one source of tokens in a process, as a facade: [`Tokens`] has the token and renews it, [`SignIns`] gets somebody
+//! signed in, and what concerns both meets here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,25 +7,21 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use crate::auth::bearer::remembered_answers;
 use crate::auth::bearer::renewal::RenewedFor;
 use crate::auth::bearer::state::{AuthState, Bearer, Renewable};
-use crate::auth::bearer::step_up;
-use crate::auth::bearer::step_up::StepUps;
+use crate::auth::bearer::step_up::{StepUps, wanted};
 use crate::auth::bearer::tokens::Tokens;
-use crate::auth::checkup::Checkup;
 use crate::auth::context::Context;
 use crate::auth::coordination::process::Program;
 use crate::auth::coordination::sign_ins::SignIns;
 use crate::auth::coordination::start::SignInReason;
-use crate::auth::coordination::{link, login, wait};
+use crate::auth::coordination::{link, login, logout, wait};
 use crate::auth::discovery::challenge::Challenge;
-use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
+use crate::auth::error::{AuthError, RenewalError};
 use crate::auth::exchange::revocation::Revoked;
 use crate::auth::grants::grant::{Grant, GrantSummary};
 use crate::auth::login::sign_in_page::PageOpening;
 use crate::auth::login::ui::{LoginOptions, LoginUi};
-use crate::auth::status::Status;
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
@@ -53,19 +47,14 @@ impl Authorizer {
         Arc::new(Self { sign_ins: Arc::new(sign_ins), tokens, ctx, step_ups: StepUps::default() })
     }
 
-    /// The token to send, renewed ahead of its end; `None` when nobody is signed in, so that the request goes without
-    /// one and earns a challenge.
+    /// The token to send, renewed ahead of its end; `None` when nobody is signed in: the request goes without one.
     pub async fn bearer(&self) -> Result<Option<Bearer>, AuthError> {
-        if let Some(token) = &self.ctx.settings.static_token {
-            return Ok(Some(Bearer::of_static_token(token)));
-        }
         let bearer = self.tokens.bearer(&self.sign_ins.challenge()).await;
-        self.follow_while_signed_out();
+        self.sign_ins.follow_while_signed_out();
         bearer.map_err(|error| self.explained(error))
     }
 
-    /// A token that is newer than the one that the server rejected: another request's, another process's, or a renewed
-    /// one. All requests and processes together renew once.
+    /// A token that is newer than the rejected one, which all requests and processes together renew once.
     pub async fn unauthorized(&self, rejected: Option<&Bearer>, challenge: Challenge) -> Result<Bearer, AuthError> {
         self.renew(RenewedFor::Request, rejected, challenge).await.inspect_err(|error| {
             if let (Some(rejected), AuthError::SignInNeeded(_)) = (rejected, error) {
@@ -75,8 +64,7 @@ impl Authorizer {
         })
     }
 
-    /// The same for a request in the background: when there is no other token, the one in use stays, because the server
-    /// may accept it for other requests.
+    /// The same in the background: without a newer token the one in use stays, which may be good for other requests.
     pub async fn unauthorized_in_background(
         &self,
         rejected: &Bearer,
@@ -91,13 +79,9 @@ impl Authorizer {
         rejected: Option<&Bearer>,
         challenge: Challenge,
     ) -> Result<Bearer, AuthError> {
-        if self.ctx.settings.static_token.is_some() {
-            let rejected = static_token_rejected(&self.ctx.settings, None);
-            return Err(rejected.map(|problem| self.ctx.explain(problem)));
-        }
         let challenge = self.sign_ins.note_challenge(challenge);
         let renewed = self.tokens.renew(renewed_for, rejected.map(|bearer| bearer.serial), &challenge).await;
-        self.follow_while_signed_out();
+        self.sign_ins.follow_while_signed_out();
         renewed.map_err(|error| self.explained(error))
     }
 
@@ -107,13 +91,10 @@ impl Authorizer {
         self.explained(self.tokens.refused_again(rejected))
     }
 
-    /// A token that may be allowed more than the one that the server found too narrow.
-    ///
-    /// # Errors
-    /// `SignInNeeded` when a person has to agree to the wider scope: the next sign-in asks for it. `Failed` when asking
-    /// cannot help.
+    /// A token that may be allowed more than the one that the server found too narrow. `SignInNeeded`: a person has to
+    /// agree, and the next sign-in asks for the wider scope. `Failed`: asking cannot help.
     pub async fn step_up(&self, narrow: Option<&Bearer>, challenge: Challenge) -> Result<Bearer, AuthError> {
-        let wanted = step_up::wanted(&self.ctx, &challenge);
+        let wanted = wanted(&self.ctx, &challenge);
         if let Some(bearer) = self.tokens.cache.newer_than(narrow.map(|bearer| bearer.serial)) {
             return Ok(bearer);
         }
@@ -149,14 +130,9 @@ impl Authorizer {
         self.tokens.cache.watch()
     }
 
-    /// Under which interactive grant requests go now, as far as this process has read, and when that is, in seconds since
-    /// 1970.
+    /// Under which interactive grant requests go now, and when that is, in seconds since 1970.
     pub fn signed_in_now(&self) -> (Option<u64>, u64) {
-        let grant = match self.tokens.cache.state() {
-            AuthState::SignedIn { grant } => Some(grant),
-            AuthState::SignedOut | AuthState::SigningIn { .. } => None,
-        };
-        (grant, self.ctx.now())
+        (self.tokens.cache.state().grant(), self.ctx.now())
     }
 
     /// The page of the sign-in that is under way in some process.
@@ -189,8 +165,7 @@ impl Authorizer {
         self.sign_ins.note_challenge(challenge);
     }
 
-    /// Starts a sign-in, unless one is under way already in some process. Without a desktop it is one by link, except for
-    /// a list, which cannot pass a link on.
+    /// Starts a sign-in, unless one is under way already in some process.
     pub fn start_sign_in(&self, reason: SignInReason) -> Result<(), Problem> {
         self.sign_ins.start(reason, reason.page_opening())
     }
@@ -205,7 +180,7 @@ impl Authorizer {
         wait::for_token(&self.sign_ins, &self.tokens.cache, than, within).await
     }
 
-    /// Waits until somebody is signed in; its errors are those of [`wait::for_token`].
+    /// The same for any token.
     pub async fn wait_signed_in(&self, within: Duration) -> Result<(), AuthError> {
         self.wait_newer(None, within).await
     }
@@ -231,26 +206,9 @@ impl Authorizer {
         self.tokens.keep(grant).await.map_err(|problem| self.ctx.explain(problem))
     }
 
-    /// Revokes the grant at the server, where that is possible, and removes it here and in the store. `None`: there was
-    /// none.
+    /// Revokes the grant, where the server can, and removes it. `None`: there was none.
     pub async fn logout(&self) -> Result<Option<Revoked>, Problem> {
-        // Else its end would sign in again.
-        if let Err(problem) = login::stop(&self.ctx).await {
-            tracing::warn!(%problem, "a sign-in that is under way could not be ended");
-        }
-        let revoked = self.tokens.sign_out().await.map_err(|problem| self.ctx.explain(problem))?;
-        self.sign_ins.signed_out().map_err(|problem| self.ctx.explain(problem))?;
-        Ok(revoked)
-    }
-
-    /// What `status` shows.
-    pub async fn status(&self) -> Status {
-        Status::of(&self.tokens).await
-    }
-
-    /// What `doctor` asks of signing in.
-    pub fn checkup(&self) -> Checkup {
-        Checkup::new(Arc::clone(&self.ctx), self.sign_ins.challenge())
+        logout::logout(&self.tokens, &self.sign_ins).await.map_err(|problem| self.ctx.explain(problem))
     }
 
     /// Where tokens lie.
@@ -258,33 +216,24 @@ impl Authorizer {
         self.ctx.store.backend()
     }
 
-    /// Waits until no renewal is under way and nothing is left to save, at most `within`; for the end of a process.
+    /// Waits until no renewal is under way and nothing is left to save, at most `within`.
     pub async fn settle(&self, within: Duration) {
         self.tokens.settle(within).await;
     }
 
-    /// Remembers what the server answered to a request that was sent under this grant, as in [`Bearer::grant`].
+    /// Remembers what the server answered under this grant, as in [`Bearer::grant`].
     pub fn remember(&self, grant: Option<u64>, revision: &str, method: &str, answer: &RawValue) {
-        if let Some(current) = self.tokens.cache.current().filter(|current| Some(current.bearer.grant) == grant) {
-            remembered_answers::remember(&self.ctx, &current.grant, revision, method, answer);
-        }
+        self.tokens.remember(grant, revision, method, answer);
     }
 
     /// What the server answered to `method` in this revision before.
     pub fn remembered(&self, revision: &str, method: &str) -> Option<Box<RawValue>> {
-        remembered_answers::answers(&self.ctx)?.get(self.tokens.owner().as_ref(), revision, method)
+        self.tokens.answers()?.get(self.tokens.owner().as_ref(), revision, method)
     }
 
     /// The same in any revision that `fits`, the newest first.
     pub fn remembered_in(&self, method: &str, fits: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
-        remembered_answers::answers(&self.ctx)?.get_any(self.tokens.owner().as_ref(), method, fits)
-    }
-
-    /// Somebody may sign in elsewhere.
-    fn follow_while_signed_out(&self) {
-        if !self.ctx.uses_client_credentials() && self.tokens.cache.usable().is_none() {
-            self.sign_ins.follow();
-        }
+        self.tokens.answers()?.get_any(self.tokens.owner().as_ref(), method, fits)
     }
 
     fn explained(&self, error: RenewalError) -> AuthError {

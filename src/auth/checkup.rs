@@ -7,6 +7,7 @@ use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use crate::auth::authorizer::Authorizer;
 use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
@@ -86,8 +87,9 @@ pub struct Checkup {
 }
 
 impl Checkup {
-    pub(crate) fn new(ctx: Arc<Context>, challenge: Arc<Challenge>) -> Self {
-        Self { ctx, challenge }
+    /// Of this authorizer, which has met the server if anybody has.
+    pub fn of(auth: &Authorizer) -> Self {
+        Self { ctx: Arc::clone(&auth.ctx), challenge: auth.sign_ins.challenge() }
     }
 
     /// Looks for the authorization server, as a sign-in would.

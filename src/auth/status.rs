@@ -1,6 +1,6 @@
 //! What `status` shows of signing in.
 
-use crate::auth::bearer::tokens::Tokens;
+use crate::auth::authorizer::Authorizer;
 use crate::auth::grants::grant::GrantSummary;
 use crate::problem::Problem;
 use crate::store::Backend;
@@ -22,8 +22,8 @@ pub struct Status {
 
 impl Status {
     /// The status now.
-    pub(crate) async fn of(tokens: &Tokens) -> Self {
-        let ctx = &tokens.ctx;
+    pub async fn of(auth: &Authorizer) -> Self {
+        let (ctx, tokens) = (&auth.ctx, &auth.tokens);
         let static_token = ctx.settings.static_token.is_some();
         let reloaded = if static_token { Ok(()) } else { tokens.cache.reload().await };
         Self {

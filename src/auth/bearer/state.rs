@@ -43,6 +43,16 @@ pub enum AuthState {
     },
 }
 
+impl AuthState {
+    /// The interactive grant of the user who is signed in.
+    pub(crate) fn grant(&self) -> Option<u64> {
+        match self {
+            AuthState::SignedIn { grant } => Some(*grant),
+            AuthState::SignedOut | AuthState::SigningIn { .. } => None,
+        }
+    }
+}
+
 /// Whether there can be another token without a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewable {

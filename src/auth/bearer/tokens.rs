@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::auth::bearer::cache::TokenCache;
 use crate::auth::bearer::remembered_answers;
@@ -12,7 +13,7 @@ use crate::auth::bearer::renewal_decision::RenewalDue;
 use crate::auth::bearer::state::Bearer;
 use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
-use crate::auth::error::{AuthError, RenewalError};
+use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
 use crate::auth::exchange::revocation;
 use crate::auth::exchange::revocation::Revoked;
 use crate::auth::grants::grant::{Grant, GrantSummary};
@@ -20,7 +21,7 @@ use crate::auth::grants::{notes, profiles, stored};
 use crate::auth::registration::{choose, client};
 use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
-use crate::store::Owner;
+use crate::store::{Answers, Owner};
 
 /// How often it is looked whether a token is saved at last, at the end of the process.
 const SAVED_POLL: Duration = Duration::from_millis(20);
@@ -41,6 +42,9 @@ impl Tokens {
 
     /// The token to send, renewed ahead of its end; `None` when nobody is signed in.
     pub(crate) async fn bearer(&self, challenge: &Arc<Challenge>) -> Result<Option<Bearer>, RenewalError> {
+        if let Some(token) = &self.ctx.settings.static_token {
+            return Ok(Some(Bearer::of_static_token(token)));
+        }
         self.cache.follow_store().await?;
         let Some(current) = self.cache.usable() else { return Ok(None) };
         let is_renewable = current.grant.refresh_token.is_some() || self.ctx.uses_client_credentials();
@@ -60,6 +64,9 @@ impl Tokens {
         rejected: Option<u64>,
         challenge: &Arc<Challenge>,
     ) -> Result<Bearer, RenewalError> {
+        if self.ctx.settings.static_token.is_some() {
+            return Err(static_token_rejected(&self.ctx.settings, None).into());
+        }
         self.renewals.renew(renewed_for, rejected, challenge).await
     }
 
@@ -101,7 +108,7 @@ impl Tokens {
             return false;
         }
         ctx.settings.product.is_planhat()
-            || remembered_answers::answers(ctx).is_some_and(|answers| answers.has_had_an_owner())
+            || self.answers().is_some_and(|answers| answers.has_had_an_owner())
             || choose::issuers(&ctx.files).read::<Value>().is_some()
     }
 
@@ -175,6 +182,18 @@ impl Tokens {
                  sign in again"
             );
         }
+    }
+
+    /// Remembers what the server answered to a request that was sent under this grant.
+    pub(crate) fn remember(&self, grant: Option<u64>, revision: &str, method: &str, answer: &RawValue) {
+        if let Some(current) = self.cache.current().filter(|current| Some(current.bearer.grant) == grant) {
+            remembered_answers::remember(&self.ctx, &current.grant, revision, method, answer);
+        }
+    }
+
+    /// What the server answered before; `None` where nothing is to be remembered.
+    pub(crate) fn answers(&self) -> Option<Answers> {
+        remembered_answers::answers(&self.ctx)
     }
 
     /// Whose answers may be remembered and served now.

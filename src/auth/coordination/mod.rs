@@ -4,6 +4,7 @@
 pub mod join;
 pub mod link;
 pub mod login;
+pub mod logout;
 pub mod process;
 pub mod sign_ins;
 pub mod start;

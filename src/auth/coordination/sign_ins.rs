@@ -226,6 +226,14 @@ impl SignIns {
         });
     }
 
+    /// Somebody may sign in elsewhere.
+    pub(crate) fn follow_while_signed_out(self: &Arc<Self>) {
+        let is_somebody_needed = self.ctx.settings.static_token.is_none() && !self.ctx.uses_client_credentials();
+        if is_somebody_needed && !self.is_signed_in() {
+            self.follow();
+        }
+    }
+
     async fn follow_once(&self, seen: &mut u64) -> Duration {
         let generation = self.ctx.files.generation().read();
         // The store itself is asked only when it has changed: a locked keychain may show a question each time.

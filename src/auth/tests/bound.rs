@@ -46,7 +46,7 @@ async fn among_several_servers_the_one_that_the_client_id_belongs_to_is_chosen_a
     list([&other, &rig.fake]);
     let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
     assert_eq!(result.unwrap().issuer, rig.fake.origin);
-    let found = rig.process().checkup().route().await.found.unwrap();
+    let found = checkup::Checkup::of(&rig.process()).route().await.found.unwrap();
     assert_eq!(found.chosen(), format!("{} (one of 2 that the server names)", rig.fake.origin));
     rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
     let problem = login(&rig.process(), |_| panic!("no page may be opened")).await.0.unwrap_err();

@@ -400,6 +400,6 @@ async fn a_missing_secret_and_an_unknown_scope_are_called_that() {
 async fn a_damaged_store_is_explained_with_the_command_that_mends_it() {
     let rig = Rig::with(|settings| settings.told = vec!["--token-store".into(), "file".into()]).await;
     rig.ring.fail(Some(StoreError::Corrupt("x".into())));
-    let problem = rig.process().status().await.store_problem.unwrap();
+    let problem = Status::of(&rig.process()).await.store_problem.unwrap();
     assert!(problem.fix().contains("`planhat-mcp logout --token-store file`"), "{}", problem.fix());
 }

@@ -163,7 +163,7 @@ async fn no_token_is_shown_by_anything_that_can_be_printed() {
     let rig = Rig::with(|settings| settings.oauth.client_secret = Some("canary-secret".into())).await;
     let process = rig.signed_in().await;
     let bearer = process.bearer().await.unwrap();
-    let status = process.status().await;
+    let status = Status::of(&process).await;
     assert!(status.grant.is_some());
     let shown = format!("{process:?} {bearer:?} {status:?} {:?}", rig.stored().await);
     assert!(!shown.contains("canary"), "{shown}");

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
-use crate::auth::checkup::{Identity, PageSays, Route};
+use crate::auth::checkup::{Checkup, Identity, PageSays, Route};
 use crate::auth::discovery::search::{Asked, Discovered};
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId, printable};
@@ -41,7 +41,7 @@ fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
 }
 
 async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut Vec<Row>) {
-    let route = match tokio::time::timeout(DISCOVERY, auth.checkup().route()).await {
+    let route = match tokio::time::timeout(DISCOVERY, Checkup::of(auth).route()).await {
         Ok(route) => route,
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", settings.service_name());
@@ -58,7 +58,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
     };
     let text = format!("the authorization server is {}", found.chosen());
     rows.push(Row::ok("discovery", text).with_details(details));
-    let identity = match auth.checkup().identity(&found).await {
+    let identity = match Checkup::of(auth).identity(&found).await {
         Ok(identity) => identity,
         Err(problem) => {
             rows.push(Row::fail("client", problem));
@@ -93,7 +93,7 @@ fn client(identity: &Identity) -> Row {
 async fn redirect(auth: &Authorizer, identity: &Identity, known: Known) -> Row {
     const NAME: &str = "redirect URL";
     let url = identity.callback.redirect_url();
-    match auth.checkup().port(&identity.callback).await {
+    match Checkup::of(auth).port(&identity.callback).await {
         Ok(true) => Row::ok(NAME, format!("{url}, and its port is free")),
         Ok(false) => Row::ok(NAME, format!("{url}, and a sign-in that is under way has its port")),
         // Another one is registered instead.
@@ -108,7 +108,7 @@ async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> Row
     if identity.client.is_none() {
         return Row::skip(NAME, "there is no client yet");
     }
-    match auth.checkup().page(found, identity).await {
+    match Checkup::of(auth).page(found, identity).await {
         Ok(PageSays::Refused(problem)) => Row::fail(NAME, problem),
         Ok(PageSays::GoesOn) => {
             Row::ok(NAME, "it refuses neither the client id nor the redirect URL before the sign-in")
