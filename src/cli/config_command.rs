@@ -25,7 +25,7 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
         let origin = if entry.value.is_some() { entry.origin.to_string() } else { String::new() };
         let line = row(entry.key.info().name, value, &origin);
         // What somebody has set stands out.
-        let set = entry.value.is_some() && entry.origin.rank() > 1;
+        let set = entry.value.is_some() && entry.origin.is_chosen();
         out.push_str(&if set { line } else { style.quiet(line.trim_end()) + "\n" });
     }
     let settings = &loaded.settings;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::auth::GrantSummary;
 use crate::auth::grants::profiles;
 use crate::clock;
-use crate::config::Settings;
+use crate::config::{Choice, Settings};
 use crate::problem::Problem;
 use crate::problem::catalogue::exit;
 use crate::store::Store;

@@ -16,21 +16,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
 
+use super::given::Given;
 use super::key::{Key, suggestion};
 use super::origin::Origin;
-
-/// A value as it was given, not yet understood.
-#[derive(Debug, Clone)]
-pub struct Given {
-    /// The setting.
-    pub key: Key,
-    /// Its text; secret, because some of them are.
-    pub text: Secret,
-    /// Where it stands.
-    pub origin: Origin,
-}
 
 /// Everything that the file says.
 #[derive(Debug, Default)]
@@ -106,7 +95,7 @@ impl Place<'_> {
                 None => problem,
             });
         };
-        if !key.info().in_file {
+        if key.is_secret() {
             return Err(Problem::new(ProblemId::ConfigHoldsSecret).with("key", text).with("origin", key_origin));
         }
         let origin = self.origin(Some(value.span()));

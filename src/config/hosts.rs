@@ -3,10 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use url::Host;
 
+use super::shown::Shown;
+
 /// Hosts that are meant by one name, address or `*.` pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostPattern {
     /// This host.
     Name(String),
@@ -72,6 +75,13 @@ impl fmt::Display for HostPattern {
             Self::Below(name) => write!(f, "*.{name}"),
             Self::Address(address) => write!(f, "{address}"),
         }
+    }
+}
+
+impl Shown for Vec<HostPattern> {
+    fn shown(&self) -> Option<String> {
+        let patterns: Vec<String> = self.iter().map(ToString::to_string).collect();
+        (!patterns.is_empty()).then(|| patterns.join(","))
     }
 }
 

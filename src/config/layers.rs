@@ -1,5 +1,6 @@
 //! Lays the layers over each other: flags, environment, the user's file, the built-in profile, defaults.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,10 +8,11 @@ use std::path::PathBuf;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-use super::Paths;
-use super::file::{self, ConfigFile, Given};
-use super::key::Key;
+use super::file::{self, ConfigFile};
+use super::given::Given;
+use super::key::{Concerns, Key};
 use super::origin::Origin;
+use super::paths::Paths;
 
 /// The variable that names another configuration file.
 pub const CONFIG_VARIABLE: &str = "PLANHAT_MCP_CONFIG";
@@ -81,13 +83,19 @@ impl Layers {
         self.given.iter().filter(|given| given.key == key).max_by_key(|given| given.origin.rank())
     }
 
-    /// The winner among two keys that exclude each other; an error when both stand in the same layer.
-    pub fn either(&self, a: Key, b: Key) -> Result<Option<&Given>, Problem> {
-        match (self.winner(a), self.winner(b)) {
-            (Some(a), Some(b)) if a.origin.rank() == b.origin.rank() => Err(Problem::new(ProblemId::Conflict)
-                .with("detail", format_args!("{} and {}", a.origin_label(), b.origin_label()))),
-            (a, b) => Ok(a.into_iter().chain(b).max_by_key(|given| given.origin.rank())),
-        }
+    /// Takes away the loser of two keys that exclude each other; an error when both stand in the same layer.
+    pub fn decide_between(&mut self, a: Key, b: Key) -> Result<(), Problem> {
+        let (Some(one), Some(other)) = (self.winner(a), self.winner(b)) else { return Ok(()) };
+        let loser = match one.origin.rank().cmp(&other.origin.rank()) {
+            Ordering::Less => a,
+            Ordering::Greater => b,
+            Ordering::Equal => {
+                let both = format!("{} and {}", one.label(), other.label());
+                return Err(Problem::new(ProblemId::Conflict).with("detail", both));
+            }
+        };
+        self.given.retain(|given| given.key != loser);
+        Ok(())
     }
 
     /// What the file's common keys say about the server, whatever else says.
@@ -97,7 +105,7 @@ impl Layers {
 
     /// Takes away the file's common keys that belong to another server than the one that was chosen.
     pub fn drop_common_of_other_server(&mut self, for_server: &str) {
-        let foreign = |given: &Given| given.key.belongs_to_a_server();
+        let foreign = |given: &Given| given.key.info().concerns == Concerns::Server;
         for given in self.common.iter().filter(|given| foreign(given)) {
             if self.given.iter().any(|other| other.origin == given.origin) {
                 let (name, origin) = (given.key.info().name, &given.origin);
@@ -107,15 +115,6 @@ impl Layers {
         let origins: Vec<Origin> =
             self.common.iter().filter(|g| foreign(g)).map(|given| given.origin.clone()).collect();
         self.given.retain(|given| !origins.contains(&given.origin));
-    }
-}
-
-impl Given {
-    fn origin_label(&self) -> String {
-        match &self.origin {
-            Origin::File { .. } => format!("{} ({})", self.key.info().name, self.origin),
-            origin => origin.to_string(),
-        }
     }
 }
 

@@ -5,9 +5,18 @@ use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
 
+use serde::{Deserialize, Serialize};
+
 use crate::problem::{Problem, ProblemId};
 
-use super::Paths;
+/// Where the program keeps its files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Paths {
+    /// The user's configuration file.
+    pub config_file: PathBuf,
+    /// Locks, the generation number, the pending record, the file store, the log.
+    pub state_dir: PathBuf,
+}
 
 impl Paths {
     /// The places that the system has for this: on Linux and macOS those of its conventions; on Windows

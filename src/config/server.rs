@@ -1,8 +1,9 @@
 //! The server at the other end: which addresses are accepted, which of them are Planhat's, and the profile of each.
 
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use super::Product;
+use super::shown::Shown;
 
 /// Planhat's production endpoint.
 pub const PRODUCTION_URL: &str = "https://api.planhat.com/v1/mcp";
@@ -20,6 +21,17 @@ pub enum UrlRefused {
     Insecure,
 }
 
+/// The service at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Product {
+    /// Planhat's production tenants.
+    Planhat,
+    /// Planhat's demo tenants.
+    PlanhatDemo,
+    /// Any other MCP server, by URL.
+    Other,
+}
+
 impl Product {
     /// Whether this is one of Planhat's environments.
     pub const fn is_planhat(self) -> bool {
@@ -35,12 +47,33 @@ impl Product {
         }
     }
 
+    /// The scope that is asked for unless the user chooses another.
+    pub(super) fn scope(self) -> Option<String> {
+        self.is_planhat().then(|| PLANHAT_SCOPE.to_owned())
+    }
+
+    /// How many requests the service takes at once. Planhat's number is documented.
+    pub(super) const fn requests_at_once(self) -> usize {
+        if self.is_planhat() { 50 } else { 1_000 }
+    }
+
     /// Which product an address belongs to: Planhat's are recognised by host, however they were given.
     pub fn of(url: &Url) -> Product {
         match (url.scheme(), url.host_str(), url.port()) {
             ("https", Some("api.planhat.com"), None) => Product::Planhat,
             ("https", Some("api.planhatdemo.com"), None) => Product::PlanhatDemo,
             _ => Product::Other,
+        }
+    }
+}
+
+/// The name of the tenant.
+impl Shown for Product {
+    fn shown(&self) -> Option<String> {
+        match self {
+            Product::Planhat => Some("production".to_owned()),
+            Product::PlanhatDemo => Some("demo".to_owned()),
+            Product::Other => None,
         }
     }
 }

@@ -62,8 +62,6 @@ mod known {
         "cli/mod.rs",
         "cli/reset.rs",
         "cli/status.rs",
-        "config/resolve.rs",
-        "config/signing_in.rs",
         "http/client.rs",
         "http/error.rs",
     ];
@@ -96,9 +94,6 @@ mod known {
         "bridge/session/startup.rs: impl Bridge",
         "bridge/session/subscriptions.rs: impl Bridge",
         "bridge/lists/learned.rs: impl Bridge",
-        "config/layers.rs: impl Given",
-        "config/paths.rs: impl Paths",
-        "config/server.rs: impl Product",
         "http/inspect.rs: impl Http",
         "problem/render.rs: impl Problem",
         "remote/listen_stream.rs: impl Remote",

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::auth::grants::grant::{Accounts, Grant};
 use crate::auth::login::attempt;
-use crate::config::{Settings, TokenStoreKind, server};
+use crate::config::{Choice, Settings, TokenStoreKind, server};
 use crate::store::{Note, StateDir};
 
 /// The end of the note's file name.
@@ -79,8 +79,7 @@ impl Profile {
         settings.oauth.client_id.clone_from(&self.client_id);
         settings.network = run.network.clone();
         settings.log = run.log.clone();
-        let kinds = [TokenStoreKind::Keychain, TokenStoreKind::File, TokenStoreKind::Memory];
-        settings.token_store = kinds.into_iter().find(|kind| kind.as_str() == self.token_store)?;
+        settings.token_store = TokenStoreKind::of_word(&self.token_store)?;
         settings.told = match self.url.as_str() {
             server::PRODUCTION_URL => Vec::new(),
             server::DEMO_URL => vec!["--tenant".to_owned(), "demo".to_owned()],
