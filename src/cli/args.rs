@@ -140,7 +140,7 @@ pub struct LoginArgs {
 /// Options that every command takes: a flag for each setting, another configuration file, and what people try first.
 #[derive(Debug)]
 pub struct Options {
-    given: Vec<(Key, String)>,
+    flags: Vec<(Key, String)>,
     /// Another configuration file.
     pub config: Option<PathBuf>,
     /// A flag that does not exist, because a secret would stand in argv.
@@ -191,13 +191,13 @@ fn option(id: &'static str, flag: &'static str, takes: Takes, heading: Heading, 
 
 impl FromArgMatches for Options {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = Key::ALL.iter().filter(|key| key.flag().is_some()).filter_map(|key| {
+        let flags = Key::ALL.iter().filter(|key| key.flag().is_some()).filter_map(|key| {
             // Several of one flag are one setting, in the form that variables and the file have.
             let texts: Vec<&str> = matches.get_many(key.info().name)?.map(String::as_str).collect();
             Some((*key, texts.join("&")))
         });
         Ok(Self {
-            given: given.collect(),
+            flags: flags.collect(),
             config: matches.get_one("config").cloned(),
             trap: TRAPS.into_iter().find(|trap| matches.contains_id(trap)),
         })
@@ -218,16 +218,16 @@ impl Cli {
 
 impl Options {
     /// What was given, as the highest layer of the settings.
-    pub fn given(&self) -> Result<Vec<(Key, String)>, Problem> {
+    pub fn flags(&self) -> Result<Vec<(Key, String)>, Problem> {
         match self.trap {
             Some(flag) => Err(Problem::new(ProblemId::SecretInArguments).with("flag", flag)),
-            None => Ok(self.given.clone()),
+            None => Ok(self.flags.clone()),
         }
     }
 
     /// Whether the client secret is to be read from standard input.
     pub fn asks_for_secret(&self) -> bool {
-        self.given.iter().any(|(key, text)| *key == Key::ClientSecretFile && text == "-")
+        self.flags.iter().any(|(key, text)| *key == Key::ClientSecretFile && text == "-")
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
             let Some(flag) = key.flag() else { continue };
             for words in [[flag, "x", "login"], ["login", flag, "x"]] {
                 let cli = read(&words).unwrap_or_else(|error| panic!("{flag}: {error}"));
-                assert_eq!(cli.options.given().expect("no secret"), [(*key, "x".to_owned())], "{flag}");
+                assert_eq!(cli.options.flags().expect("no secret"), [(*key, "x".to_owned())], "{flag}");
             }
         }
     }
@@ -261,7 +261,7 @@ mod tests {
     fn a_secret_on_the_command_line_is_refused_with_the_ways_that_work() {
         for words in [["--client-secret", "canary"], ["--token", "canary"], ["--client-secret=canary", "login"]] {
             let cli = read(&words).expect("clap lets it through, to be explained better");
-            let problem = cli.options.given().expect_err("a secret");
+            let problem = cli.options.flags().expect_err("a secret");
             assert_eq!(problem.id, ProblemId::SecretInArguments);
             let shown = problem.to_terminal(false);
             assert!(shown.contains("PLANHAT_MCP_CLIENT_SECRET") && !shown.contains("canary"), "{shown}");

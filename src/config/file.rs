@@ -17,17 +17,17 @@ use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Problem, ProblemId};
 
-use super::given::Given;
 use super::key::{Key, suggestion};
 use super::origin::Origin;
+use super::raw_setting::RawSetting;
 
 /// Everything that the file says.
 #[derive(Debug, Default)]
 pub struct ConfigFile {
     /// The keys at the top: they count for every profile.
-    pub common: Vec<Given>,
+    pub common: Vec<RawSetting>,
     /// The keys of each `[profiles.NAME]`.
-    pub profiles: Vec<(String, Vec<Given>)>,
+    pub profiles: Vec<(String, Vec<RawSetting>)>,
 }
 
 /// Reads the file; one that is absent says nothing, unless it was asked for by name.
@@ -58,12 +58,13 @@ pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, Problem> {
                             .with("origin", place.origin(Some(name.span())))
                             .with("key", "profile (the name of the table is the profile)"));
                     }
-                    let keys = keys.iter().map(|(name, value)| place.given(name, value)).collect::<Result<_, _>>()?;
+                    let keys =
+                        keys.iter().map(|(name, value)| place.raw_setting(name, value)).collect::<Result<_, _>>()?;
                     file.profiles.push((profile.get_ref().to_string(), keys));
                 }
             }
             ("profiles", _) => return Err(place.wrong(name, "a table, such as [profiles.demo]")),
-            _ => file.common.push(place.given(name, value)?),
+            _ => file.common.push(place.raw_setting(name, value)?),
         }
     }
     Ok(file)
@@ -85,7 +86,11 @@ impl Place<'_> {
         }
     }
 
-    fn given(&self, name: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) -> Result<Given, Problem> {
+    fn raw_setting(
+        &self,
+        name: &Spanned<impl AsRef<str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<RawSetting, Problem> {
         let text = name.get_ref().as_ref();
         let key_origin = self.origin(Some(name.span()));
         let Some(key) = Key::by_name(text) else {
@@ -111,7 +116,7 @@ impl Place<'_> {
                     .with("expected", key.info().expected));
             }
         };
-        Ok(Given { key, text: text.into(), origin })
+        Ok(RawSetting { key, text: text.into(), origin })
     }
 
     fn wrong(&self, name: &Spanned<impl AsRef<str>>, expected: &str) -> Problem {

@@ -12,9 +12,9 @@ pub fn config(text: &[u8]) {
     let lines = text.matches('\n').count() + 1;
     match file::parse(Path::new("/config.toml"), text) {
         Ok(file) => {
-            for given in file.common.iter().chain(file.profiles.iter().flat_map(|(_, keys)| keys)) {
-                assert!(!given.key.is_secret());
-                let Origin::File { line, column, .. } = given.origin else { panic!("{:?}", given.origin) };
+            for raw in file.common.iter().chain(file.profiles.iter().flat_map(|(_, keys)| keys)) {
+                assert!(!raw.key.is_secret());
+                let Origin::File { line, column, .. } = raw.origin else { panic!("{:?}", raw.origin) };
                 assert!((1..=lines).contains(&line) && column > 0);
             }
         }

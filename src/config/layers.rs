@@ -9,10 +9,10 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 use super::file::{self, ConfigFile};
-use super::given::Given;
 use super::key::{Concerns, Key};
 use super::origin::Origin;
 use super::paths::Paths;
+use super::raw_setting::RawSetting;
 
 /// The variable that names another configuration file.
 pub const CONFIG_VARIABLE: &str = "PLANHAT_MCP_CONFIG";
@@ -37,8 +37,8 @@ pub struct Inputs {
 /// All values that were given, by layer.
 #[derive(Debug)]
 pub(super) struct Layers {
-    given: Vec<Given>,
-    common: Vec<Given>,
+    chosen: Vec<RawSetting>,
+    common: Vec<RawSetting>,
     /// The file that was read, and whether it was asked for by name.
     pub config_file: (PathBuf, bool),
     pub notes: Vec<String>,
@@ -52,35 +52,39 @@ impl Layers {
         let config_file = asked_for.clone().unwrap_or_else(|| inputs.paths.config_file.clone());
         let file = file::read(&config_file, asked_for.is_some())?;
 
-        let mut given: Vec<Given> = inputs
+        let mut chosen: Vec<RawSetting> = inputs
             .flags
             .iter()
-            .map(|(key, text)| Given { key: *key, text: text.as_str().into(), origin: Origin::Flag(*key) })
+            .map(|(key, text)| RawSetting { key: *key, text: text.as_str().into(), origin: Origin::Flag(*key) })
             .collect();
-        given.extend(variables.given);
-        let mut layers =
-            Self { given, common: Vec::new(), config_file: (config_file, asked_for.is_some()), notes: variables.notes };
+        chosen.extend(variables.chosen);
+        let mut layers = Self {
+            chosen,
+            common: Vec::new(),
+            config_file: (config_file, asked_for.is_some()),
+            notes: variables.notes,
+        };
         layers.add_file(file);
         Ok(layers)
     }
 
     /// The file's table for the chosen profile goes over its common keys.
     fn add_file(&mut self, file: ConfigFile) {
-        let named = self.winner(Key::Profile).or_else(|| file.common.iter().find(|given| given.key == Key::Profile));
-        let profile = named.map(|given| given.text.expose().clone());
+        let named = self.winner(Key::Profile).or_else(|| file.common.iter().find(|raw| raw.key == Key::Profile));
+        let profile = named.map(|raw| raw.text.expose().clone());
         let table = file.profiles.into_iter().find(|(name, _)| Some(name) == profile.as_ref()).map(|(_, keys)| keys);
         let table = table.unwrap_or_default();
-        let overridden: HashSet<Key> = table.iter().map(|given| given.key).collect();
+        let overridden: HashSet<Key> = table.iter().map(|raw| raw.key).collect();
         let names_server = overridden.contains(&Key::Tenant) || overridden.contains(&Key::Url);
         self.common = file.common;
         let hidden = |key: Key| overridden.contains(&key) || names_server && matches!(key, Key::Tenant | Key::Url);
-        self.given.extend(self.common.iter().filter(|given| !hidden(given.key)).cloned());
-        self.given.extend(table);
+        self.chosen.extend(self.common.iter().filter(|raw| !hidden(raw.key)).cloned());
+        self.chosen.extend(table);
     }
 
     /// The value that wins for `key`.
-    pub fn winner(&self, key: Key) -> Option<&Given> {
-        self.given.iter().filter(|given| given.key == key).max_by_key(|given| given.origin.rank())
+    pub fn winner(&self, key: Key) -> Option<&RawSetting> {
+        self.chosen.iter().filter(|raw| raw.key == key).max_by_key(|raw| raw.origin.rank())
     }
 
     /// Takes away the loser of two keys that exclude each other; an error when both stand in the same layer.
@@ -94,46 +98,45 @@ impl Layers {
                 return Err(Problem::new(ProblemId::Conflict).with("detail", both));
             }
         };
-        self.given.retain(|given| given.key != loser);
+        self.chosen.retain(|raw| raw.key != loser);
         Ok(())
     }
 
     /// What the file's common keys say about the server, whatever else says.
-    pub fn common_server(&self) -> Option<&Given> {
-        self.common.iter().find(|given| matches!(given.key, Key::Tenant | Key::Url))
+    pub fn common_server(&self) -> Option<&RawSetting> {
+        self.common.iter().find(|raw| matches!(raw.key, Key::Tenant | Key::Url))
     }
 
     /// Takes away the file's common keys that belong to another server than the one that was chosen.
     pub fn drop_common_of_other_server(&mut self, for_server: &str) {
-        let foreign = |given: &Given| given.key.info().concerns == Concerns::Server;
-        for given in self.common.iter().filter(|given| foreign(given)) {
-            if self.given.iter().any(|other| other.origin == given.origin) {
-                let (name, origin) = (given.key.info().name, &given.origin);
+        let foreign = |raw: &RawSetting| raw.key.info().concerns == Concerns::Server;
+        for raw in self.common.iter().filter(|raw| foreign(raw)) {
+            if self.chosen.iter().any(|other| other.origin == raw.origin) {
+                let (name, origin) = (raw.key.info().name, &raw.origin);
                 self.notes.push(format!("{name} from {origin} is meant for {for_server}, so it is not used here."));
             }
         }
-        let origins: Vec<Origin> =
-            self.common.iter().filter(|g| foreign(g)).map(|given| given.origin.clone()).collect();
-        self.given.retain(|given| !origins.contains(&given.origin));
+        let origins: Vec<Origin> = self.common.iter().filter(|g| foreign(g)).map(|raw| raw.origin.clone()).collect();
+        self.chosen.retain(|raw| !origins.contains(&raw.origin));
     }
 }
 
 /// What the environment says.
 struct Variables {
-    given: Vec<Given>,
+    chosen: Vec<RawSetting>,
     config_file: Option<PathBuf>,
     notes: Vec<String>,
 }
 
 impl Variables {
     fn read(environment: &[(String, OsString)]) -> Result<Self, Problem> {
-        let mut found = Self { given: Vec::new(), config_file: None, notes: Vec::new() };
+        let mut found = Self { chosen: Vec::new(), config_file: None, notes: Vec::new() };
         for (name, value) in environment.iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
             let key = Key::ALL.iter().copied().find(|key| key.info().variable == name);
             match (key, value.to_str()) {
                 (_, Some(text)) if is_unset(text) => {}
                 (Some(key), Some(text)) => {
-                    found.given.push(Given { key, text: text.trim().into(), origin: Origin::Variable(key) });
+                    found.chosen.push(RawSetting { key, text: text.trim().into(), origin: Origin::Variable(key) });
                 }
                 (Some(key), None) => {
                     return Err(Problem::new(ProblemId::BadValue)

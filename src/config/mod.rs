@@ -8,7 +8,6 @@
 mod choices;
 mod exposed;
 mod file;
-mod given;
 mod hosts;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
@@ -16,6 +15,7 @@ pub mod key;
 mod layers;
 pub mod origin;
 mod paths;
+mod raw_setting;
 mod read;
 mod resolve;
 pub mod server;

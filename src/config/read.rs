@@ -9,15 +9,15 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 use super::choices::Choice;
-use super::given::Given;
 use super::hosts::HostPattern;
 use super::origin::Origin;
 use super::paths::expand;
+use super::raw_setting::RawSetting;
 use super::server::{self, Product, UrlRefused};
 
 /// `production` or `demo`.
-pub fn tenant(given: &Given) -> Result<Product, Problem> {
-    given.parsed(|text| match text.to_ascii_lowercase().as_str() {
+pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
+    raw.parsed(|text| match text.to_ascii_lowercase().as_str() {
         "production" => Some(Product::Planhat),
         "demo" => Some(Product::PlanhatDemo),
         _ => None,
@@ -25,85 +25,85 @@ pub fn tenant(given: &Given) -> Result<Product, Problem> {
 }
 
 /// The address of an MCP endpoint.
-pub fn server_url(given: &Given) -> Result<Url, Problem> {
-    let text = given.text();
+pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
+    let text = raw.text();
     server::parse_url(text).map_err(|refused| match refused {
         // A password may stand in what cannot be parsed.
-        UrlRefused::Invalid if text.contains('@') => given.bad_unseen_value("an address with a user name or password"),
-        UrlRefused::Invalid => given.bad_value(),
-        UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &given.origin),
+        UrlRefused::Invalid if text.contains('@') => raw.bad_unseen_value("an address with a user name or password"),
+        UrlRefused::Invalid => raw.bad_value(),
+        UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &raw.origin),
     })
 }
 
 /// A name that can stand in file names.
-pub fn profile(given: &Given) -> Result<String, Problem> {
-    given.parsed(|text| server::is_profile_name(text).then(|| text.to_owned()))
+pub fn profile(raw: &RawSetting) -> Result<String, Problem> {
+    raw.parsed(|text| server::is_profile_name(text).then(|| text.to_owned()))
 }
 
 /// A client id (RFC 6749, A.1), which is not Planhat's form of a client secret.
-pub fn client_id(given: &Given) -> Result<Option<String>, Problem> {
-    if given.text().starts_with("sk_") {
-        return Err(match given.origin {
+pub fn client_id(raw: &RawSetting) -> Result<Option<String>, Problem> {
+    if raw.text().starts_with("sk_") {
+        return Err(match raw.origin {
             Origin::Flag(_) => Problem::new(ProblemId::SecretInArguments).with("flag", "--client-id"),
-            _ => given.bad_unseen_value("what looks like the client secret (sk_...)"),
+            _ => raw.bad_unseen_value("what looks like the client secret (sk_...)"),
         });
     }
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-    given.parsed(|text| visible(text).then(|| Some(text.to_owned())))
+    raw.parsed(|text| visible(text).then(|| Some(text.to_owned())))
 }
 
 /// A client secret: any text.
-pub fn client_secret(given: &Given) -> Result<Option<Secret>, Problem> {
-    Ok(Some(given.text.clone()))
+pub fn client_secret(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
+    Ok(Some(raw.text.clone()))
 }
 
 /// An access token, as it can stand in a header.
-pub fn token(given: &Given) -> Result<Option<Secret>, Problem> {
+pub fn token(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-    given.parsed(|text| visible(text).then(|| Some(given.text.clone())))
+    raw.parsed(|text| visible(text).then(|| Some(raw.text.clone())))
 }
 
 /// Scopes (RFC 6749, 3.3, has the characters); none leave the choice to the server.
-pub fn scope(given: &Given) -> Result<Option<String>, Problem> {
+pub fn scope(raw: &RawSetting) -> Result<Option<String>, Problem> {
     let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let scope = given.parsed(|text| text.bytes().all(allowed).then(|| text.trim().to_owned()))?;
+    let scope = raw.parsed(|text| text.bytes().all(allowed).then(|| text.trim().to_owned()))?;
     Ok(Some(scope).filter(|scope| !scope.is_empty()))
 }
 
 /// One word out of a few.
-pub fn choice<T: Choice>(given: &Given) -> Result<T, Problem> {
-    given.parsed(T::of_word)
+pub fn choice<T: Choice>(raw: &RawSetting) -> Result<T, Problem> {
+    raw.parsed(T::of_word)
 }
 
 /// The same where there need be none.
-pub fn some_choice<T: Choice>(given: &Given) -> Result<Option<T>, Problem> {
-    choice(given).map(Some)
+pub fn some_choice<T: Choice>(raw: &RawSetting) -> Result<Option<T>, Problem> {
+    choice(raw).map(Some)
 }
 
 /// `true` or `false`.
-pub fn truth(given: &Given) -> Result<bool, Problem> {
-    given.parsed(|text| text.parse().ok())
+pub fn truth(raw: &RawSetting) -> Result<bool, Problem> {
+    raw.parsed(|text| text.parse().ok())
 }
 
 /// A port that can be listened on.
-pub fn port(given: &Given) -> Result<u16, Problem> {
-    given.parsed(|text| text.parse().ok().filter(|port| *port != 0))
+pub fn port(raw: &RawSetting) -> Result<u16, Problem> {
+    raw.parsed(|text| text.parse().ok().filter(|port| *port != 0))
 }
 
 /// A number within these bounds.
-pub fn number<const LEAST: u64, const MOST: u64>(given: &Given) -> Result<usize, Problem> {
-    let number = given.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)))?;
-    usize::try_from(number).map_err(|_| given.bad_value())
+pub fn number<const LEAST: u64, const MOST: u64>(raw: &RawSetting) -> Result<usize, Problem> {
+    let number = raw.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)))?;
+    usize::try_from(number).map_err(|_| raw.bad_value())
 }
 
 /// Whole seconds within these bounds.
-pub fn seconds<const LEAST: u64, const MOST: u64>(given: &Given) -> Result<Duration, Problem> {
-    given.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)).map(Duration::from_secs))
+pub fn seconds<const LEAST: u64, const MOST: u64>(raw: &RawSetting) -> Result<Duration, Problem> {
+    raw.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)).map(Duration::from_secs))
 }
 
 /// A path as a person writes it.
-pub fn path(given: &Given) -> Result<Option<PathBuf>, Problem> {
-    given.parsed(|text| (!text.trim().is_empty()).then(|| Some(expand(text, folder_of(&given.origin)))))
+pub fn path(raw: &RawSetting) -> Result<Option<PathBuf>, Problem> {
+    raw.parsed(|text| (!text.trim().is_empty()).then(|| Some(expand(text, folder_of(&raw.origin)))))
 }
 
 /// A relative path in the configuration file counts from the file's folder.
@@ -112,14 +112,14 @@ fn folder_of(origin: &Origin) -> Option<&Path> {
 }
 
 /// A client ID metadata document, by the draft's rules for such a client id: https, a path, no fragment, no user name.
-pub fn metadata_url(given: &Given) -> Result<Option<Url>, Problem> {
+pub fn metadata_url(raw: &RawSetting) -> Result<Option<Url>, Problem> {
     let is_document = |url: &Url| url.scheme() == "https" && url.path() != "/";
-    given.parsed(|text| server::parse_url(text).ok().filter(is_document).map(Some))
+    raw.parsed(|text| server::parse_url(text).ok().filter(is_document).map(Some))
 }
 
 /// The address of an endpoint that gets secrets.
-pub fn endpoint(given: &Given) -> Result<Option<Url>, Problem> {
-    given.parsed(|text| server::parse_url(text).ok().map(Some))
+pub fn endpoint(raw: &RawSetting) -> Result<Option<Url>, Problem> {
+    raw.parsed(|text| server::parse_url(text).ok().map(Some))
 }
 
 /// Parameters that this program sets itself, or whose meaning it would not keep to.
@@ -139,26 +139,26 @@ const PROTOCOL_PARAMS: [&str; 12] = [
 ];
 
 /// Parameters in the form of a query, none of the protocol's own.
-pub fn authorize_params(given: &Given) -> Result<Vec<(String, String)>, Problem> {
+pub fn authorize_params(raw: &RawSetting) -> Result<Vec<(String, String)>, Problem> {
     let param = |pair: &str| {
         let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
         let own = PROTOCOL_PARAMS.iter().any(|own| name.eq_ignore_ascii_case(own));
         (pair.contains('=') && !name.is_empty() && !own).then(|| (name.into_owned(), value.into_owned()))
     };
-    given.parsed(|text| text.split('&').map(param).collect())
+    raw.parsed(|text| text.split('&').map(param).collect())
 }
 
 /// The address of a proxy; one with a password must not stand in argv.
-pub fn proxy(given: &Given) -> Result<Option<Secret>, Problem> {
-    Ok(Some(Secret::new(proxy_url(given)?.to_string())))
+pub fn proxy(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
+    Ok(Some(Secret::new(proxy_url(raw)?.to_string())))
 }
 
-fn proxy_url(given: &Given) -> Result<Url, Problem> {
-    let text = given.text();
+fn proxy_url(raw: &RawSetting) -> Result<Url, Problem> {
+    let text = raw.text();
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let refused = || given.bad_unseen_value("no proxy address");
+    let refused = || raw.bad_unseen_value("no proxy address");
     let url = Url::parse(&with_scheme).map_err(|_| refused())?;
-    if url.password().is_some() && matches!(given.origin, Origin::Flag(_)) {
+    if url.password().is_some() && matches!(raw.origin, Origin::Flag(_)) {
         return Err(Problem::new(ProblemId::SecretInArguments).with("flag", "--proxy"));
     }
     let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
@@ -166,8 +166,8 @@ fn proxy_url(given: &Given) -> Result<Url, Problem> {
 }
 
 /// The address of a proxy, for people to read.
-pub fn proxy_without_userinfo(given: &Given) -> Option<String> {
-    let mut shown = proxy_url(given).ok()?;
+pub fn proxy_without_userinfo(raw: &RawSetting) -> Option<String> {
+    let mut shown = proxy_url(raw).ok()?;
     // Both fail for addresses without a host alone.
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
@@ -175,19 +175,19 @@ pub fn proxy_without_userinfo(given: &Given) -> Option<String> {
 }
 
 /// Patterns of host names.
-pub fn hosts(given: &Given) -> Result<Vec<HostPattern>, Problem> {
-    given.parsed(HostPattern::parse_all)
+pub fn hosts(raw: &RawSetting) -> Result<Vec<HostPattern>, Problem> {
+    raw.parsed(HostPattern::parse_all)
 }
 
 /// The client secret in the file that `given` names, or in `from_stdin` for `-`.
-pub fn secret_file(given: &Given, from_stdin: Option<&Secret>) -> Result<Secret, Problem> {
+pub fn secret_file(raw: &RawSetting, from_stdin: Option<&Secret>) -> Result<Secret, Problem> {
     let refused = |detail: &dyn std::fmt::Display| {
-        Problem::new(ProblemId::SecretFileUnusable).with("file", given.text()).with("detail", detail)
+        Problem::new(ProblemId::SecretFileUnusable).with("file", raw.text()).with("detail", detail)
     };
-    let secret = match given.text() {
+    let secret = match raw.text() {
         "-" => from_stdin.cloned().ok_or_else(|| refused(&"only the command login can read it from standard input"))?,
         text => {
-            let path = expand(text, folder_of(&given.origin));
+            let path = expand(text, folder_of(&raw.origin));
             Secret::new(std::fs::read_to_string(path).map_err(|error| refused(&error))?)
         }
     };

@@ -6,11 +6,11 @@ use url::Url;
 
 use crate::problem::{Problem, ProblemId};
 
-use super::given::Given;
 use super::key::{Concerns, Disclosure, Key, Takes};
 use super::layers::{Inputs, Layers};
 use super::origin::Origin;
 use super::paths::expand;
+use super::raw_setting::RawSetting;
 use super::read;
 use super::server::{self, Product};
 use super::settings::Settings;
@@ -52,8 +52,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
 
     let mut settings = Settings::for_url(url, inputs.paths.clone());
     settings.paths.config_file = layers.config_file.0.clone();
-    for given in Key::ALL.iter().filter_map(|key| layers.winner(*key)) {
-        settings.set(given)?;
+    for raw in Key::ALL.iter().filter_map(|key| layers.winner(*key)) {
+        settings.set(raw)?;
     }
     // Each says which server it is.
     settings.origins.set(Key::Tenant, server_origin.clone());
@@ -61,17 +61,17 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     settings.derive_defaults();
     let rows = Key::ALL.iter().map(|key| row(*key, &settings, &layers)).collect();
     read_client_secret(&mut settings, &layers, inputs)?;
-    settings.told = told(&layers);
+    settings.run_flags = run_flags(&layers);
     Ok(Loaded { settings, rows, notes: layers.notes })
 }
 
 /// Which server, and where that is said.
 fn server(layers: &Layers) -> Result<(Url, Origin), Problem> {
-    if let Some(given) = layers.winner(Key::Tenant).or_else(|| layers.winner(Key::Url)) {
-        return Ok((address(given)?, given.origin.clone()));
+    if let Some(raw) = layers.winner(Key::Tenant).or_else(|| layers.winner(Key::Url)) {
+        return Ok((address(raw)?, raw.origin.clone()));
     }
     // The names of the built-in profiles say which server is meant.
-    match layers.winner(Key::Profile).map(Given::text) {
+    match layers.winner(Key::Profile).map(RawSetting::text) {
         Some("planhat-demo") => Ok((built_in(Product::PlanhatDemo), Origin::BuiltIn)),
         _ => Ok((built_in(Product::Planhat), Origin::BuiltIn)),
     }
@@ -83,24 +83,24 @@ fn built_in(product: Product) -> Url {
 }
 
 /// The address that a tenant or a URL means.
-fn address(given: &Given) -> Result<Url, Problem> {
-    if given.key == Key::Tenant { read::tenant(given).map(built_in) } else { read::server_url(given) }
+fn address(raw: &RawSetting) -> Result<Url, Problem> {
+    if raw.key == Key::Tenant { read::tenant(raw).map(built_in) } else { read::server_url(raw) }
 }
 
 /// A client secret may stand in a file of its own; and it is worth nothing without its client.
 fn read_client_secret(settings: &mut Settings, layers: &Layers, inputs: &Inputs) -> Result<(), Problem> {
-    let Some(given) = layers.winner(Key::ClientSecret).or_else(|| layers.winner(Key::ClientSecretFile)) else {
+    let Some(raw) = layers.winner(Key::ClientSecret).or_else(|| layers.winner(Key::ClientSecretFile)) else {
         return Ok(());
     };
-    let secret = match given.key {
-        Key::ClientSecretFile => read::secret_file(given, inputs.secret_from_stdin.as_ref())?,
-        _ => given.text.clone(),
+    let secret = match raw.key {
+        Key::ClientSecretFile => read::secret_file(raw, inputs.secret_from_stdin.as_ref())?,
+        _ => raw.text.clone(),
     };
     if settings.product.is_planhat() && secret.expose().starts_with("pk_") {
-        return Err(given.bad_unseen_value("what looks like the client id (pk_...)"));
+        return Err(raw.bad_unseen_value("what looks like the client id (pk_...)"));
     }
     if settings.oauth.client_id.is_none() {
-        return Err(Problem::new(ProblemId::SecretWithoutClientId).with("origin", &given.origin));
+        return Err(Problem::new(ProblemId::SecretWithoutClientId).with("origin", &raw.origin));
     }
     settings.oauth.client_secret = Some(secret);
     Ok(())
@@ -108,26 +108,26 @@ fn read_client_secret(settings: &mut Settings, layers: &Layers, inputs: &Inputs)
 
 fn row(key: Key, settings: &Settings, layers: &Layers) -> Row {
     // The tenant and the address say the same, so that each is shown for the other.
-    let given = layers.winner(key).filter(|_| !matches!(key, Key::Tenant | Key::Url));
-    let value = match (given, key.info().disclosure) {
+    let raw = layers.winner(key).filter(|_| !matches!(key, Key::Tenant | Key::Url));
+    let value = match (raw, key.info().disclosure) {
         (None, _) => settings.shown(key),
-        (Some(given), Disclosure::Whole) => Some(given.text().to_owned()),
-        (Some(given), Disclosure::WithoutUserinfo) => read::proxy_without_userinfo(given),
+        (Some(raw), Disclosure::Whole) => Some(raw.text().to_owned()),
+        (Some(raw), Disclosure::WithoutUserinfo) => read::proxy_without_userinfo(raw),
         (Some(_), Disclosure::Never) => Some(REDACTED.to_owned()),
     };
     Row { key, value, origin: settings.origins.of(key).clone() }
 }
 
 /// What a terminal command has to repeat: what flags and variables said about the server, the client and the way there.
-fn told(layers: &Layers) -> Vec<String> {
+fn run_flags(layers: &Layers) -> Vec<String> {
     let mut words = Vec::new();
     if layers.config_file.1 {
         words.extend(["--config".to_owned(), absolute(&layers.config_file.0)]);
     }
     for key in Key::ALL.iter().filter(|key| key.info().concerns != Concerns::Run) {
-        let given = layers.winner(*key).filter(|given| given.origin.is_of_this_run());
-        let (Some(given), Some(flag)) = (given, key.info().flag) else { continue };
-        let value = match (flag.takes, key.info().disclosure, given.text()) {
+        let raw = layers.winner(*key).filter(|raw| raw.origin.is_of_this_run());
+        let (Some(raw), Some(flag)) = (raw, key.info().flag) else { continue };
+        let value = match (flag.takes, key.info().disclosure, raw.text()) {
             (Takes::FileOrStdin, _, "-") => continue,
             (_, Disclosure::WithoutUserinfo, text) if text.contains('@') => continue,
             (Takes::File | Takes::FileOrStdin, _, text) => absolute(&expand(text, None)),

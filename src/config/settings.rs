@@ -12,11 +12,11 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 
 use super::choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind};
-use super::given::Given;
 use super::hosts::HostPattern;
 use super::key::Key;
 use super::origin::{Origin, Origins};
 use super::paths::Paths;
+use super::raw_setting::RawSetting;
 use super::server::{Product, profile_of};
 use super::shown::Shown;
 use super::table::settings_table;
@@ -93,7 +93,7 @@ macro_rules! structs {
             pub origins: Origins,
             /// The flags and variables of this run, as flags: a command that a person types in a terminal must repeat them.
             /// No secrets.
-            pub told: Vec<String>,
+            pub run_flags: Vec<String>,
         }
 
         /// What the authorization code flow needs from the user or the administrator.
@@ -168,7 +168,7 @@ macro_rules! structs {
                     log: LogSettings { $($log: $log_default,)* },
                     paths,
                     origins,
-                    told: Vec::new(),
+                    run_flags: Vec::new(),
                     $($own: $own_default,)*
                 }
             }
@@ -182,11 +182,11 @@ macro_rules! by_key {
         $info:tt;)+) => {
         impl Settings {
             /// Takes over a value, and where it stands.
-            pub(super) fn set(&mut self, given: &Given) -> Result<(), Problem> {
-                match given.key {
-                    $(Key::$key => self$(.$group)*.$field = $read(given)?,)+
+            pub(super) fn set(&mut self, raw: &RawSetting) -> Result<(), Problem> {
+                match raw.key {
+                    $(Key::$key => self$(.$group)*.$field = $read(raw)?,)+
                 }
-                self.origins.set(given.key, given.origin.clone());
+                self.origins.set(raw.key, raw.origin.clone());
                 Ok(())
             }
 
@@ -220,7 +220,7 @@ impl Settings {
     /// and client as this run.
     pub fn command(&self, command: &str) -> String {
         let mut line = format!("planhat-mcp {command}");
-        for word in &self.told {
+        for word in &self.run_flags {
             line.push(' ');
             line.push_str(&quoted(word));
         }
@@ -287,7 +287,7 @@ mod tests {
         let url = Url::parse("https://mcp.example.com/mcp").expect("valid");
         let mut settings = Settings::for_url(url, paths);
         assert_eq!(settings.command("login"), "planhat-mcp login");
-        settings.told = ["--url", "https://mcp.example.com/mcp?a=1&b=2"].map(str::to_owned).to_vec();
+        settings.run_flags = ["--url", "https://mcp.example.com/mcp?a=1&b=2"].map(str::to_owned).to_vec();
         let shown = settings.command("login");
         assert!(shown.starts_with("planhat-mcp login --url "), "{shown}");
         assert!(shown.ends_with(['\'', '"']), "an & must not reach the shell: {shown}");

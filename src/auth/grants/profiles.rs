@@ -80,7 +80,7 @@ impl Profile {
         settings.network = run.network.clone();
         settings.log = run.log.clone();
         settings.token_store = TokenStoreKind::of_word(&self.token_store)?;
-        settings.told = match self.url.as_str() {
+        settings.run_flags = match self.url.as_str() {
             server::PRODUCTION_URL => Vec::new(),
             server::DEMO_URL => vec!["--tenant".to_owned(), "demo".to_owned()],
             other => vec!["--url".to_owned(), other.to_owned()],
@@ -92,7 +92,7 @@ impl Profile {
             ("--client-id", self.client_id.as_ref()),
             ("--token-store", (!is_default).then_some(&self.token_store)),
         ] {
-            settings.told.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+            settings.run_flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }
         Some(settings)
     }

@@ -8,7 +8,7 @@ use super::origin::Origin;
 
 /// A value that nobody has parsed yet.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct RawSetting {
     /// The setting.
     pub key: Key,
     /// Its text; secret, because some of them are.
@@ -17,7 +17,7 @@ pub struct Given {
     pub origin: Origin,
 }
 
-impl Given {
+impl RawSetting {
     /// The text, for whoever parses it.
     pub fn text(&self) -> &str {
         self.text.expose()
