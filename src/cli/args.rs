@@ -1,4 +1,4 @@
-//! What the command line looks like, and the help that it is learned from.
+//! The command line and its `--help`. The flags of settings come from the table in [`crate::config`].
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ pub struct Cli {
     /// What to do; without a command: the bridge.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What holds for every command.
+    /// The options of every command.
     #[command(flatten)]
     pub options: Options,
 }
@@ -79,7 +79,7 @@ pub enum Command {
     Reset(ResetArgs),
 }
 
-/// Of whom to delete the sign-in.
+/// Which sign-ins to delete.
 #[derive(Debug, Args)]
 pub struct LogoutArgs {
     /// Every profile that has a sign-in
@@ -98,7 +98,7 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// How to show what was found.
+/// How to show the findings.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// For programs
@@ -109,7 +109,7 @@ pub struct DoctorArgs {
     pub report: Option<String>,
 }
 
-/// Whether to ask.
+/// Whether to ask first.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
     /// Do not ask
@@ -132,24 +132,25 @@ pub struct LoginArgs {
     /// Keep an access token that is typed here
     #[arg(long, conflicts_with_all = ["no_browser", "device", "restart"])]
     pub token_from_stdin: bool,
-    /// The bridge starts its sign-in this way; the order holds what must not stand in argv.
+    /// How a bridge starts a sign-in; the order carries what argv must not contain.
     #[arg(long, hide = true)]
     pub order_from_stdin: bool,
 }
 
-/// Options that every command takes: a flag for each setting, another configuration file, and what people try first.
+/// The options of every command: a flag for each setting, and `--config`.
 #[derive(Debug)]
 pub struct Options {
     flags: Vec<(Key, String)>,
     /// Another configuration file.
     pub config: Option<PathBuf>,
-    /// A flag that does not exist, because a secret would stand in argv.
+    /// The one of [`TRAPS`] that was used.
     trap: Option<&'static str>,
 }
 
-/// Where `--config` stands in the help, among [`Flag::place`](crate::config::key::Flag::place).
+/// The place of `--config` in `--help`, among those of [`Flag`].
 const CONFIG_PLACE: usize = 29;
-/// Refused with the ways that work, in place of clap's "unexpected argument".
+/// Flags that do not exist because they would put a secret into argv. People try them first, so the error names the ways
+/// that work.
 const TRAPS: [&str; 3] = ["--client-secret", "--token", "--password"];
 
 impl Args for Options {
@@ -171,7 +172,7 @@ impl Args for Options {
     }
 }
 
-/// A flag that can stand before and after the command.
+/// A flag that is valid before and after the command.
 fn option(id: &'static str, flag: &'static str, takes: Takes, heading: Heading, place: usize) -> Arg {
     let option = Arg::new(id).long(flag.trim_start_matches('-')).global(true).display_order(place);
     let option = match takes {
@@ -192,7 +193,7 @@ fn option(id: &'static str, flag: &'static str, takes: Takes, heading: Heading, 
 impl FromArgMatches for Options {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let flags = Key::ALL.iter().filter(|key| key.flag().is_some()).filter_map(|key| {
-            // Several of one flag are one setting, in the form that variables and the file have.
+            // A repeated flag is one setting, in the syntax of variables and the file.
             let texts: Vec<&str> = matches.get_many(key.info().name)?.map(String::as_str).collect();
             Some((*key, texts.join("&")))
         });
@@ -210,14 +211,14 @@ impl FromArgMatches for Options {
 }
 
 impl Cli {
-    /// Reads the command line; secrets in it are refused here, before anything else happens.
+    /// Parses the command line.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
     }
 }
 
 impl Options {
-    /// What was given, as the highest layer of the settings.
+    /// The flags: the highest layer of the settings.
     pub fn flags(&self) -> Result<Vec<(Key, String)>, Problem> {
         match self.trap {
             Some(flag) => Err(Problem::new(ProblemId::SecretInArguments).with("flag", flag)),
@@ -225,7 +226,7 @@ impl Options {
         }
     }
 
-    /// Whether the client secret is to be read from standard input.
+    /// Whether to read the client secret from standard input.
     pub fn asks_for_secret(&self) -> bool {
         self.flags.iter().any(|(key, text)| *key == Key::ClientSecretFile && text == "-")
     }

@@ -8,13 +8,13 @@ use super::shown::Shown;
 
 /// A setting that is one word out of a few.
 pub trait Choice: Copy + Sized + 'static {
-    /// All that there are.
+    /// All choices.
     const CHOICES: &'static [Self];
 
-    /// The word for it, in settings and elsewhere.
+    /// The word for it in settings.
     fn as_str(self) -> &'static str;
 
-    /// What this word means.
+    /// The choice that `word` stands for.
     fn of_word(word: &str) -> Option<Self> {
         Self::CHOICES.iter().copied().find(|choice| choice.as_str() == word)
     }

@@ -3,7 +3,7 @@
 //! ```toml
 //! client_id = "pk_..."
 //!
-//! [profiles.demo]            # counts when --profile demo is given
+//! [profiles.demo]            # applies with --profile demo
 //! tenant = "demo"
 //! client_id = "pk_..."
 //! ```
@@ -24,13 +24,13 @@ use super::raw_setting::RawSetting;
 /// Everything that the file says.
 #[derive(Debug, Default)]
 pub struct ConfigFile {
-    /// The keys at the top: they count for every profile.
+    /// The keys at the top, which apply to every profile.
     pub common: Vec<RawSetting>,
     /// The keys of each `[profiles.NAME]`.
     pub profiles: Vec<(String, Vec<RawSetting>)>,
 }
 
-/// Reads the file; one that is absent says nothing, unless it was asked for by name.
+/// Reads the file. A missing file is an empty one, unless the user named it.
 pub fn read(path: &Path, asked_for: bool) -> Result<ConfigFile, Problem> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
@@ -39,9 +39,9 @@ pub fn read(path: &Path, asked_for: bool) -> Result<ConfigFile, Problem> {
     }
 }
 
-/// Understands the text of the file at `path`.
+/// Parses the text of the file at `path`.
 pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, Problem> {
-    // Windows editors like to begin a file with a byte order mark.
+    // Windows editors often start a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let place = Place { path, text };
     let table = DeTable::parse(text).map_err(|error| place.syntax(&error))?;
@@ -126,7 +126,7 @@ impl Place<'_> {
             .with("expected", expected)
     }
 
-    /// The parser says what is wrong in one line and what it expected in the next.
+    /// The parser puts what is wrong on one line and what it expected on the next.
     fn syntax(&self, error: &toml::de::Error) -> Problem {
         let (detail, expected) = match error.message().split_once("expected ") {
             Some((detail, expected)) => (detail.trim().trim_end_matches([',', ':']), Some(expected)),

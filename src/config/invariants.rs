@@ -5,8 +5,7 @@ use std::path::Path;
 use super::file;
 use super::origin::Origin;
 
-/// A file is understood or refused with a reason; each value is told to stand on a line that there is, and none is a secret
-/// that belongs elsewhere.
+/// The parser accepts a file or gives a reason; each value has a position within the file, and none is a secret.
 pub fn config(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let lines = text.matches('\n').count() + 1;

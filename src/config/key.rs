@@ -1,10 +1,10 @@
-//! The keys of the settings: what each is called as a flag, in the environment and in the file, and what its row says of it.
+//! The keys of the settings, and what the table says about each: its names, its help, its syntax, whether it is secret.
 
 use serde::{Deserialize, Serialize};
 
 use super::table::settings_table;
 
-/// What the table says of a setting, its field and its value aside.
+/// A row of the table without its field.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyInfo {
     /// Its key in the configuration file.
@@ -13,9 +13,9 @@ pub struct KeyInfo {
     pub variable: &'static str,
     /// The flag; `None` where a value must not stand in argv.
     pub flag: Option<Flag>,
-    /// What a value looks like, for error messages.
+    /// The syntax of a value, for error messages.
     pub expected: &'static str,
-    /// How far it reaches.
+    /// What it concerns.
     pub concerns: Concerns,
     /// What may be shown of its value.
     pub disclosure: Disclosure,
@@ -41,7 +41,7 @@ pub struct Flag {
 pub enum Takes {
     /// A value, which `--help` calls by this name.
     One(&'static str),
-    /// A value each time that the flag stands there.
+    /// A value each time the flag occurs.
     Many(&'static str),
     /// `true` or `false`; the flag alone means `true`.
     Truth,
@@ -64,14 +64,14 @@ pub enum Heading {
     General,
 }
 
-/// How far a setting reaches.
+/// What a setting concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concerns {
-    /// It is meant for one server: set for one, it must not reach another.
+    /// One server: if set for one, it must not reach another.
     Server,
-    /// It leads to a server and a profile, whichever they are.
+    /// How to reach the server and the profile, whichever they are.
     Way,
-    /// It is about this run alone: a command that a person types in a terminal need not repeat it.
+    /// This run alone: a command in a terminal need not repeat it.
     Run,
 }
 
@@ -80,9 +80,9 @@ pub enum Concerns {
 pub enum Disclosure {
     /// All of it.
     Whole,
-    /// An address without the password that may stand in it.
+    /// An address without its user name and password.
     WithoutUserinfo,
-    /// Nothing: it is a secret, which no flag and no file may hold.
+    /// Nothing: it is a secret, which flags and files must not contain.
     Never,
 }
 
@@ -94,17 +94,17 @@ macro_rules! keys {
     ($url:ident; $($(#$doc:tt)* [$($group:ident)*] $field:ident: $type:ty = $default:expr, $read:expr => $key:ident {
         $($info:tt)*
     };)+) => {
-        /// One setting that somebody can give.
+        /// One setting.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Key {
             $($(#$doc)* $key,)+
         }
 
         impl Key {
-            /// All settings, in the order in which they are shown.
+            /// All settings, in the order of `planhat-mcp config`.
             pub const ALL: &'static [Key] = &[$(Key::$key,)+];
 
-            /// What its row says of it.
+            /// Its row of the table.
             pub const fn info(self) -> &'static KeyInfo {
                 use Takes::{File, FileOrStdin, Many, One, Truth};
                 match self {
@@ -122,7 +122,7 @@ macro_rules! keys {
                 self.info().flag.map(|flag| flag.name)
             }
 
-            /// Whether it is a secret: no flag and no file holds it, and its value is shown to nobody.
+            /// Whether it is a secret, which flags and files must not contain and nobody may see.
             pub fn is_secret(self) -> bool {
                 self.info().disclosure == Disclosure::Never
             }
@@ -132,7 +132,7 @@ macro_rules! keys {
 
 settings_table!(keys, url);
 
-/// The name of a setting that `name` was probably meant to be.
+/// The setting that `name` is probably a misspelling of.
 pub fn suggestion(name: &str) -> Option<&'static str> {
     let wanted = name.to_ascii_lowercase().replace('-', "_");
     let candidates = Key::ALL.iter().filter(|key| !key.is_secret()).map(|key| key.info().name);

@@ -16,36 +16,36 @@ use super::raw_setting::RawSetting;
 
 /// The variable that names another configuration file.
 pub const CONFIG_VARIABLE: &str = "PLANHAT_MCP_CONFIG";
-/// How variables that are meant for this program begin.
+/// The prefix of the variables for this program.
 pub const VARIABLE_PREFIX: &str = "PLANHAT_MCP_";
 
-/// Everything that settings can come from.
+/// All sources of settings.
 #[derive(Debug)]
 pub struct Inputs {
-    /// What was given by flag.
+    /// The flags.
     pub flags: Vec<(Key, String)>,
     /// `--config`.
     pub config_file: Option<PathBuf>,
     /// The environment, or as much of it as begins with [`VARIABLE_PREFIX`].
     pub environment: Vec<(String, OsString)>,
-    /// The client secret that was read from standard input, for `--client-secret-file -`.
+    /// The client secret from standard input, for `--client-secret-file -`.
     pub secret_from_stdin: Option<Secret>,
-    /// Where files lie unless told otherwise.
+    /// The default locations of files.
     pub paths: Paths,
 }
 
-/// All values that were given, by layer.
+/// The values of all layers.
 #[derive(Debug)]
 pub(super) struct Layers {
     chosen: Vec<RawSetting>,
     common: Vec<RawSetting>,
-    /// The file that was read, and whether it was asked for by name.
+    /// The configuration file, and whether the user named it.
     pub config_file: (PathBuf, bool),
     pub notes: Vec<String>,
 }
 
 impl Layers {
-    /// Reads the file and collects what flags and variables say.
+    /// Reads the file and collects flags and variables.
     pub fn collect(inputs: &Inputs) -> Result<Self, Problem> {
         let variables = Variables::read(&inputs.environment)?;
         let asked_for = inputs.config_file.clone().or(variables.config_file);
@@ -68,7 +68,7 @@ impl Layers {
         Ok(layers)
     }
 
-    /// The file's table for the chosen profile goes over its common keys.
+    /// In the file, the table of the profile overrides the common keys.
     fn add_file(&mut self, file: ConfigFile) {
         let named = self.winner(Key::Profile).or_else(|| file.common.iter().find(|raw| raw.key == Key::Profile));
         let profile = named.map(|raw| raw.text.expose().clone());
@@ -87,7 +87,7 @@ impl Layers {
         self.chosen.iter().filter(|raw| raw.key == key).max_by_key(|raw| raw.origin.rank())
     }
 
-    /// Takes away the loser of two keys that exclude each other; an error when both stand in the same layer.
+    /// Drops the lower layer's value of two keys that exclude each other; an error when both are in the same layer.
     pub fn decide_between(&mut self, a: Key, b: Key) -> Result<(), Problem> {
         let (Some(one), Some(other)) = (self.winner(a), self.winner(b)) else { return Ok(()) };
         let loser = match one.origin.rank().cmp(&other.origin.rank()) {
@@ -102,12 +102,12 @@ impl Layers {
         Ok(())
     }
 
-    /// What the file's common keys say about the server, whatever else says.
+    /// The server that the file's common keys are about, even if another layer names another one.
     pub fn common_server(&self) -> Option<&RawSetting> {
         self.common.iter().find(|raw| matches!(raw.key, Key::Tenant | Key::Url))
     }
 
-    /// Takes away the file's common keys that belong to another server than the one that was chosen.
+    /// Drops the file's common keys that belong to another server than this run's.
     pub fn drop_common_of_other_server(&mut self, for_server: &str) {
         let foreign = |raw: &RawSetting| raw.key.info().concerns == Concerns::Server;
         for raw in self.common.iter().filter(|raw| foreign(raw)) {
@@ -121,7 +121,7 @@ impl Layers {
     }
 }
 
-/// What the environment says.
+/// The variables of the environment.
 struct Variables {
     chosen: Vec<RawSetting>,
     config_file: Option<PathBuf>,
@@ -153,7 +153,7 @@ impl Variables {
     }
 }
 
-/// Empty counts as not set; so does a placeholder that a client left in place of a setting that its user left empty.
+/// An empty value is not set; nor is a placeholder that a client passes on when its user left the setting empty.
 fn is_unset(text: &str) -> bool {
     let text = text.trim();
     text.is_empty() || text.starts_with("${") && text.ends_with('}')

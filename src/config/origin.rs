@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::key::Key;
 
-/// The place that gave a value; a later variant wins over an earlier one.
+/// The source of a value; a later variant overrides an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// Nobody gave it.
+    /// The default.
     Default,
     /// The built-in profile of Planhat's production or demo environment.
     BuiltIn,
@@ -31,7 +31,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Which layer this is; the higher one wins.
+    /// The precedence of its layer; the highest wins.
     pub const fn rank(&self) -> u8 {
         match self {
             Origin::Default => 0,
@@ -42,12 +42,12 @@ impl Origin {
         }
     }
 
-    /// Whether somebody chose it, and not the program.
+    /// Whether the user chose the value, rather than the program.
     pub const fn is_chosen(&self) -> bool {
         !matches!(self, Origin::Default | Origin::BuiltIn)
     }
 
-    /// Whether it was given for this run, by flag or variable.
+    /// Whether it belongs to this run alone: a flag or a variable.
     pub const fn is_of_this_run(&self) -> bool {
         matches!(self, Origin::Variable(_) | Origin::Flag(_))
     }
@@ -65,22 +65,22 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Where each setting has its value from.
+/// The source of each setting.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origins(BTreeMap<Key, Origin>);
 
 impl Origins {
-    /// Where this setting has its value from.
+    /// The source of this setting.
     pub fn of(&self, key: Key) -> &Origin {
         self.0.get(&key).unwrap_or(&Origin::Default)
     }
 
-    /// Whether somebody chose its value, and not the program.
+    /// Whether the user chose this setting, rather than the program.
     pub fn is_chosen(&self, key: Key) -> bool {
         self.of(key).is_chosen()
     }
 
-    /// Notes where a value comes from.
+    /// Records the source of a setting.
     pub fn set(&mut self, key: Key, origin: Origin) {
         self.0.insert(key, origin);
     }

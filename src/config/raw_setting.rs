@@ -1,4 +1,4 @@
-//! One value that a flag, a variable or the file gives: its text, and where that stands.
+//! One value of a flag, a variable or the file: its text and its source.
 
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -6,29 +6,29 @@ use crate::secret::Secret;
 use super::key::Key;
 use super::origin::Origin;
 
-/// A value that nobody has parsed yet.
+/// A value before it is parsed.
 #[derive(Debug, Clone)]
 pub struct RawSetting {
     /// The setting.
     pub key: Key,
-    /// Its text; secret, because some of them are.
+    /// Its text; a secret, because some settings are.
     pub text: Secret,
-    /// Where it stands.
+    /// Its source.
     pub origin: Origin,
 }
 
 impl RawSetting {
-    /// The text, for whoever parses it.
+    /// The text, for the parser.
     pub fn text(&self) -> &str {
         self.text.expose()
     }
 
-    /// What `parse` makes of the text; where it makes nothing of it, the problem that says so.
+    /// The parsed value, or the problem that explains why there is none.
     pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Problem> {
         parse(self.text()).ok_or_else(|| self.bad_value())
     }
 
-    /// A value that is wrong.
+    /// The problem of a wrong value, which it shows.
     pub fn bad_value(&self) -> Problem {
         match self.text() {
             _ if self.key.is_secret() => self.bad_unseen_value("a value that is not shown"),
@@ -37,7 +37,7 @@ impl RawSetting {
         }
     }
 
-    /// A value that is wrong and must not be shown; `found` describes it.
+    /// The problem of a wrong value that must not be shown; `found` describes it.
     pub fn bad_unseen_value(&self, found: &str) -> Problem {
         Problem::new(ProblemId::BadValue)
             .with("setting", self.key.info().name)
@@ -46,7 +46,7 @@ impl RawSetting {
             .with("expected", self.key.info().expected)
     }
 
-    /// Where it stands, with the name of the setting where the place alone does not say it.
+    /// The source, with the name of the setting where the source does not imply it.
     pub fn label(&self) -> String {
         match &self.origin {
             Origin::File { .. } => format!("{} ({})", self.key.info().name, self.origin),

@@ -1,4 +1,4 @@
-//! The readers that the table names: each turns the text of a setting into its value, or says what is wrong with it.
+//! The readers of the table: each parses the text of one setting, or explains what is wrong with it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,19 +28,19 @@ pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
 pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
     let text = raw.text();
     server::parse_url(text).map_err(|refused| match refused {
-        // A password may stand in what cannot be parsed.
+        // What cannot be parsed may contain a password.
         UrlRefused::Invalid if text.contains('@') => raw.bad_unseen_value("an address with a user name or password"),
         UrlRefused::Invalid => raw.bad_value(),
         UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &raw.origin),
     })
 }
 
-/// A name that can stand in file names.
+/// A profile name, which file names can contain.
 pub fn profile(raw: &RawSetting) -> Result<String, Problem> {
     raw.parsed(|text| server::is_profile_name(text).then(|| text.to_owned()))
 }
 
-/// A client id (RFC 6749, A.1), which is not Planhat's form of a client secret.
+/// A client id (RFC 6749, A.1), unless it looks like one of Planhat's client secrets.
 pub fn client_id(raw: &RawSetting) -> Result<Option<String>, Problem> {
     if raw.text().starts_with("sk_") {
         return Err(match raw.origin {
@@ -57,13 +57,13 @@ pub fn client_secret(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
     Ok(Some(raw.text.clone()))
 }
 
-/// An access token, as it can stand in a header.
+/// An access token that a header can carry.
 pub fn token(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
     raw.parsed(|text| visible(text).then(|| Some(raw.text.clone())))
 }
 
-/// Scopes (RFC 6749, 3.3, has the characters); none leave the choice to the server.
+/// Scopes, in the characters of RFC 6749, 3.3; an empty value leaves the choice to the server.
 pub fn scope(raw: &RawSetting) -> Result<Option<String>, Problem> {
     let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let scope = raw.parsed(|text| text.bytes().all(allowed).then(|| text.trim().to_owned()))?;
@@ -75,7 +75,7 @@ pub fn choice<T: Choice>(raw: &RawSetting) -> Result<T, Problem> {
     raw.parsed(T::of_word)
 }
 
-/// The same where there need be none.
+/// One word out of a few, where there is no default.
 pub fn some_choice<T: Choice>(raw: &RawSetting) -> Result<Option<T>, Problem> {
     choice(raw).map(Some)
 }
@@ -85,7 +85,7 @@ pub fn truth(raw: &RawSetting) -> Result<bool, Problem> {
     raw.parsed(|text| text.parse().ok())
 }
 
-/// A port that can be listened on.
+/// A port to listen on.
 pub fn port(raw: &RawSetting) -> Result<u16, Problem> {
     raw.parsed(|text| text.parse().ok().filter(|port| *port != 0))
 }
@@ -101,28 +101,28 @@ pub fn seconds<const LEAST: u64, const MOST: u64>(raw: &RawSetting) -> Result<Du
     raw.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)).map(Duration::from_secs))
 }
 
-/// A path as a person writes it.
+/// A path; see [`expand`].
 pub fn path(raw: &RawSetting) -> Result<Option<PathBuf>, Problem> {
     raw.parsed(|text| (!text.trim().is_empty()).then(|| Some(expand(text, folder_of(&raw.origin)))))
 }
 
-/// A relative path in the configuration file counts from the file's folder.
+/// Relative paths in the configuration file start at the file's folder.
 fn folder_of(origin: &Origin) -> Option<&Path> {
     if let Origin::File { path, .. } = origin { path.parent() } else { None }
 }
 
-/// A client ID metadata document, by the draft's rules for such a client id: https, a path, no fragment, no user name.
+/// The URL of a client ID metadata document. The draft demands https, a path, no fragment and no user name.
 pub fn metadata_url(raw: &RawSetting) -> Result<Option<Url>, Problem> {
     let is_document = |url: &Url| url.scheme() == "https" && url.path() != "/";
     raw.parsed(|text| server::parse_url(text).ok().filter(is_document).map(Some))
 }
 
-/// The address of an endpoint that gets secrets.
+/// The address of an endpoint that receives secrets.
 pub fn endpoint(raw: &RawSetting) -> Result<Option<Url>, Problem> {
     raw.parsed(|text| server::parse_url(text).ok().map(Some))
 }
 
-/// Parameters that this program sets itself, or whose meaning it would not keep to.
+/// Parameters that this program sets itself, or does not implement.
 const PROTOCOL_PARAMS: [&str; 12] = [
     "response_type",
     "response_mode",
@@ -138,7 +138,7 @@ const PROTOCOL_PARAMS: [&str; 12] = [
     "request_uri",
 ];
 
-/// Parameters in the form of a query, none of the protocol's own.
+/// Parameters in the form of a query, without any of the protocol's own.
 pub fn authorize_params(raw: &RawSetting) -> Result<Vec<(String, String)>, Problem> {
     let param = |pair: &str| {
         let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
@@ -148,7 +148,7 @@ pub fn authorize_params(raw: &RawSetting) -> Result<Vec<(String, String)>, Probl
     raw.parsed(|text| text.split('&').map(param).collect())
 }
 
-/// The address of a proxy; one with a password must not stand in argv.
+/// The address of a proxy; argv must not contain one with a password.
 pub fn proxy(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
     Ok(Some(Secret::new(proxy_url(raw)?.to_string())))
 }
@@ -165,10 +165,10 @@ fn proxy_url(raw: &RawSetting) -> Result<Url, Problem> {
     if known && url.has_host() { Ok(url) } else { Err(refused()) }
 }
 
-/// The address of a proxy, for people to read.
+/// The address of a proxy without user name and password.
 pub fn proxy_without_userinfo(raw: &RawSetting) -> Option<String> {
     let mut shown = proxy_url(raw).ok()?;
-    // Both fail for addresses without a host alone.
+    // These fail only for addresses without a host.
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     Some(shown.to_string())
@@ -179,7 +179,7 @@ pub fn hosts(raw: &RawSetting) -> Result<Vec<HostPattern>, Problem> {
     raw.parsed(HostPattern::parse_all)
 }
 
-/// The client secret in the file that `given` names, or in `from_stdin` for `-`.
+/// The client secret from the file that `raw` names, or `from_stdin` for `-`.
 pub fn secret_file(raw: &RawSetting, from_stdin: Option<&Secret>) -> Result<Secret, Problem> {
     let refused = |detail: &dyn std::fmt::Display| {
         Problem::new(ProblemId::SecretFileUnusable).with("file", raw.text()).with("detail", detail)

@@ -16,14 +16,14 @@ use super::server::{self, Product};
 use super::settings::Settings;
 use super::shown::REDACTED;
 
-/// The settings, and how they came about.
+/// The settings, and where they come from.
 #[derive(Debug)]
 pub struct Loaded {
     /// What the rest of the program reads.
     pub settings: Settings,
     /// Each setting as it may be shown, with its origin.
     pub rows: Vec<Row>,
-    /// What was left out, and why; worth a warning.
+    /// Warnings: what is not used, and why.
     pub notes: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub struct Row {
     pub key: Key,
     /// Its value, unless it is secret; `None` when it is not set.
     pub value: Option<String>,
-    /// Where it came from.
+    /// Its source.
     pub origin: Origin,
 }
 
@@ -55,7 +55,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     for raw in Key::ALL.iter().filter_map(|key| layers.winner(*key)) {
         settings.set(raw)?;
     }
-    // Each says which server it is.
+    // Both follow from the one that is set.
     settings.origins.set(Key::Tenant, server_origin.clone());
     settings.origins.set(Key::Url, server_origin);
     settings.derive_defaults();
@@ -65,12 +65,12 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     Ok(Loaded { settings, rows, notes: layers.notes })
 }
 
-/// Which server, and where that is said.
+/// The server, and the source of its address.
 fn server(layers: &Layers) -> Result<(Url, Origin), Problem> {
     if let Some(raw) = layers.winner(Key::Tenant).or_else(|| layers.winner(Key::Url)) {
         return Ok((address(raw)?, raw.origin.clone()));
     }
-    // The names of the built-in profiles say which server is meant.
+    // The names of the built-in profiles imply their server.
     match layers.winner(Key::Profile).map(RawSetting::text) {
         Some("planhat-demo") => Ok((built_in(Product::PlanhatDemo), Origin::BuiltIn)),
         _ => Ok((built_in(Product::Planhat), Origin::BuiltIn)),
@@ -82,12 +82,12 @@ fn built_in(product: Product) -> Url {
     Url::parse(text).expect("a constant, which the tests parse")
 }
 
-/// The address that a tenant or a URL means.
+/// The address of a tenant or a URL.
 fn address(raw: &RawSetting) -> Result<Url, Problem> {
     if raw.key == Key::Tenant { read::tenant(raw).map(built_in) } else { read::server_url(raw) }
 }
 
-/// A client secret may stand in a file of its own; and it is worth nothing without its client.
+/// Fills in the client secret from its file, and rejects a secret without a client id.
 fn read_client_secret(settings: &mut Settings, layers: &Layers, inputs: &Inputs) -> Result<(), Problem> {
     let Some(raw) = layers.winner(Key::ClientSecret).or_else(|| layers.winner(Key::ClientSecretFile)) else {
         return Ok(());
@@ -107,7 +107,7 @@ fn read_client_secret(settings: &mut Settings, layers: &Layers, inputs: &Inputs)
 }
 
 fn row(key: Key, settings: &Settings, layers: &Layers) -> Row {
-    // The tenant and the address say the same, so that each is shown for the other.
+    // The tenant and the address follow from each other, so neither is shown as raw text.
     let raw = layers.winner(key).filter(|_| !matches!(key, Key::Tenant | Key::Url));
     let value = match (raw, key.info().disclosure) {
         (None, _) => settings.shown(key),
@@ -118,7 +118,7 @@ fn row(key: Key, settings: &Settings, layers: &Layers) -> Row {
     Row { key, value, origin: settings.origins.of(key).clone() }
 }
 
-/// What a terminal command has to repeat: what flags and variables said about the server, the client and the way there.
+/// The flags and variables that a command in a terminal must repeat to reach the same server as the same client.
 fn run_flags(layers: &Layers) -> Vec<String> {
     let mut words = Vec::new();
     if layers.config_file.1 {

@@ -1,6 +1,6 @@
 //! The settings in their final form: parsed, checked, complete. Nothing below the command line sees anything else.
 //!
-//! Most fields are rows of the [table](super::table); the structs here add what nobody sets.
+//! The fields are rows of the [table](super::table), plus a few that no setting controls.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use super::{exposed, read};
 /// nobody, and it lies below the ports that Linux (from 32768), macOS and Windows (from 49152) hand out by themselves.
 pub const DEFAULT_CALLBACK_PORT: u16 = 7526;
 
-/// Makes the structs. Each row of the table becomes a field of the struct that its group names: `@row` takes the next row,
+/// Generates the structs. Each row of the table becomes a field of the struct that its group names: `@row` takes the next row,
 /// `@put` appends its field to the right list of the six in `$lists`, and without rows the lists become structs.
 macro_rules! structs {
     ($url:ident; $($rows:tt)+) => {
@@ -71,8 +71,8 @@ macro_rules! structs {
     }) => {
         /// Everything that a run of the program needs to know.
         ///
-        /// It has no `Serialize` of its own, since there are secrets in it: the order to the sign-in process, which may have
-        /// them, asks for it with `#[serde(with = "Settings")]`.
+        /// It contains secrets, so it does not implement `Serialize`: only the order to the sign-in process serializes it,
+        /// with `#[serde(with = "Settings")]`.
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(remote = "Self")]
         pub struct Settings {
@@ -89,7 +89,7 @@ macro_rules! structs {
             pub log: LogSettings,
             /// Where the program keeps its files.
             pub paths: Paths,
-            /// Where each setting has its value from.
+            /// The source of each setting.
             pub origins: Origins,
             /// The flags and variables of this run, as flags: a command that a person types in a terminal must repeat them.
             /// No secrets.
@@ -146,7 +146,7 @@ macro_rules! structs {
         }
 
         impl Settings {
-            /// The defaults for the server at `url`, before anybody has set anything.
+            /// The defaults for the server at `url`.
             pub fn for_url($url: Url, paths: Paths) -> Self {
                 let product = Product::of(&$url);
                 let mut origins = Origins::default();
@@ -176,12 +176,12 @@ macro_rules! structs {
     };
 }
 
-/// Leads from each key to its field.
+/// Generates the access to fields by key.
 macro_rules! by_key {
     ($url:ident; $($(#$doc:tt)* [$($group:ident)*] $field:ident: $type:ty = $default:expr, $read:expr => $key:ident
         $info:tt;)+) => {
         impl Settings {
-            /// Takes over a value, and where it stands.
+            /// Parses a value into its field, and records its source.
             pub(super) fn set(&mut self, raw: &RawSetting) -> Result<(), Problem> {
                 match raw.key {
                     $(Key::$key => self$(.$group)*.$field = $read(raw)?,)+
@@ -190,7 +190,7 @@ macro_rules! by_key {
                 Ok(())
             }
 
-            /// The value of a setting as it may be shown; `None` when it is not set.
+            /// The text of a setting for people; `None` when it is not set.
             pub fn shown(&self, key: Key) -> Option<String> {
                 match key {
                     $(Key::$key => self$(.$group)*.$field.shown(),)+
@@ -227,7 +227,7 @@ impl Settings {
         line
     }
 
-    /// What follows from other settings, where nobody has set it.
+    /// Sets the defaults that depend on other settings.
     pub(super) fn derive_defaults(&mut self) {
         let unset = |key| *self.origins.of(key) == Origin::Default;
         self.oauth.callback.free = unset(Key::CallbackPort);

@@ -1,4 +1,4 @@
-//! How a value looks where somebody reads it, as in `planhat-mcp config`.
+//! The text of a value for people, as in `planhat-mcp config`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use url::Url;
 
 use crate::secret::Secret;
 
-/// What stands in place of a secret.
+/// The text in place of a secret.
 pub const REDACTED: &str = "(set, not shown)";
 
-/// A value that somebody may read.
+/// A value with a text for people.
 pub trait Shown {
-    /// Its text, in the form that the settings take; `None` when there is nothing to show.
+    /// Its text, in the syntax of the settings; `None` for an unset value.
     fn shown(&self) -> Option<String>;
 }
 
@@ -52,7 +52,7 @@ impl Shown for PathBuf {
     }
 }
 
-/// Parameters, as a query has them.
+/// Parameters in the form of a query.
 impl Shown for Vec<(String, String)> {
     fn shown(&self) -> Option<String> {
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self).finish();

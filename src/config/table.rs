@@ -1,29 +1,31 @@
-//! The table of settings: one row for each. To add a setting, write its row here, use its field, and give it a line in
-//! `README.md`; everything else (the flag, the variable, the key of the file, `config`, `--help`, the order to the sign-in
+//! The table of settings: one row for each. To add a setting, write its row here, use its field, and add a line to
+//! `README.md`. Everything else (the flag, the variable, the key in the file, `config`, `--help`, the order to the sign-in
 //! process) follows from the row.
 //!
-//! A row reads
+//! A row has the form
 //!
 //! ```text
-//! /// What it means: the documentation of its field and of its key.
+//! /// The documentation of its field and of its key.
 //! [group] field: Type = default, reader => Key {
-//!     how it is called, what it may hold, whether it may be shown
+//!     the fields of KeyInfo
 //! };
 //! ```
 //!
-//! - `[group]` is the struct below [`Settings`](super::Settings) that has the field: `[oauth callback]` is
+//! - `[group]` is the struct within [`Settings`](super::Settings) that has the field: `[oauth callback]` is
 //!   `settings.oauth.callback`, `[]` is `settings` itself.
-//! - The default may depend on the server's address, `$url`.
-//! - The reader, of [`read`](super::read), turns the text into the value, or says what is wrong with it.
-//! - An `Option<Secret>` is a secret; it leaves its type only on the way to the sign-in process.
-//! - The rest are the fields of [`KeyInfo`](super::key::KeyInfo). The rows stand in the order in which `config` shows them.
+//! - The default may depend on the address of the server, `$url`.
+//! - The reader, from [`read`](super::read), parses the text.
+//! - An `Option<Secret>` is exposed only on its way to the sign-in process.
+//! - [`KeyInfo`](super::key::KeyInfo) has the names, the help, the syntax and the secrecy of the setting.
+//!
+//! The order of the rows is the order of `planhat-mcp config`; [`Flag::place`](super::key::Flag::place) orders `--help`.
 
-/// Hands all rows, after the name that they call the server's address by, to a macro that makes something of them.
+/// Passes all rows to the macro `$consumer`, after the identifier that they use for the address of the server.
 macro_rules! settings_table {
     ($consumer:ident, $url:ident) => {
         $consumer! { $url;
 
-    /// Which service is at the other end; decides texts and defaults, never how a message is carried.
+    /// The service at the other end; it decides texts and defaults, never the handling of messages.
     [] product: Product = Product::of(&$url), read::tenant => Tenant {
         name: "tenant", variable: "PLANHAT_MCP_TENANT",
         flag: flag("--tenant", One("NAME"), Heading::Server, 0, "Planhat tenant: production (default), demo"),
