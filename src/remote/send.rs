@@ -379,7 +379,7 @@ impl Remote {
     /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
     /// the head of the answer more tightly than the settings do.
     async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Response, Failure> {
-        let client = self.http.client(&self.settings.url)?;
+        let client = self.http.client(&self.settings.url).await?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
         for _ in 0..=MOST_REDIRECTS {

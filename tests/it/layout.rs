@@ -64,8 +64,6 @@ mod known {
         "cli/status.rs",
         "config/resolve.rs",
         "config/signing_in.rs",
-        "http/client.rs",
-        "http/error.rs",
     ];
     pub const STRAY_IMPLS: &[&str] = &[
         "auth/coordination/link.rs: impl Authorizer",
@@ -99,7 +97,6 @@ mod known {
         "config/layers.rs: impl Given",
         "config/paths.rs: impl Paths",
         "config/server.rs: impl Product",
-        "http/inspect.rs: impl Http",
         "problem/render.rs: impl Problem",
         "remote/listen_stream.rs: impl Remote",
     ];
