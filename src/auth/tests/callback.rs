@@ -9,6 +9,7 @@ use crate::auth::login::authorization_request::Expected;
 use crate::auth::login::loopback::door::{LARGEST_HEAD, MOST_WAITING};
 use crate::auth::login::loopback::listener::{Arrival, Callback, Serving};
 use crate::auth::login::loopback::page::Page;
+use crate::secret::Secrets;
 
 /// A listener on a free port, and what its one answer looks like.
 struct Listening {
@@ -21,7 +22,12 @@ impl Listening {
     fn start() -> Self {
         let port = free_port();
         let settings = CallbackSettings { host: CallbackHost::Ipv4, port, free: false };
-        let expected = Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required: false };
+        let expected = Expected {
+            state: "s3cret".into(),
+            issuer: "https://as".into(),
+            iss_required: false,
+            secrets: Secrets::none(),
+        };
         let (serving, arrivals) =
             Callback::bind(&settings).unwrap().serve(expected, "planhat-mcp login".into()).unwrap();
         Self { port, serving, arrivals }
