@@ -32,4 +32,4 @@ pub use paths::{Paths, own_dir};
 pub use resolve::{Loaded, Row, load};
 pub use server::Product;
 pub use settings::*;
-pub use shown::{REDACTED, Shown};
+pub use shown::Shown;

@@ -14,7 +14,7 @@ use super::raw_setting::RawSetting;
 use super::read;
 use super::server::{self, Product};
 use super::settings::Settings;
-use super::shown::REDACTED;
+use super::shown::NOT_SHOWN;
 
 /// The settings, and where they come from.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ fn row(key: Key, settings: &Settings, layers: &Layers) -> Row {
         (None, _) => settings.shown(key),
         (Some(raw), Disclosure::Whole) => Some(raw.text().to_owned()),
         (Some(raw), Disclosure::WithoutUserinfo) => read::proxy_without_userinfo(raw),
-        (Some(_), Disclosure::Never) => Some(REDACTED.to_owned()),
+        (Some(_), Disclosure::Never) => Some(NOT_SHOWN.to_owned()),
     };
     Row { key, value, origin: settings.origins.of(key).clone() }
 }

@@ -8,7 +8,7 @@ use url::Url;
 use crate::secret::Secret;
 
 /// The text in place of a secret.
-pub const REDACTED: &str = "(set, not shown)";
+pub const NOT_SHOWN: &str = "(set, not shown)";
 
 /// A value with a text for people.
 pub trait Shown {
@@ -36,7 +36,7 @@ impl<T: Shown> Shown for Option<T> {
 
 impl Shown for Secret {
     fn shown(&self) -> Option<String> {
-        Some(REDACTED.to_owned())
+        Some(NOT_SHOWN.to_owned())
     }
 }
 
