@@ -39,7 +39,7 @@ impl Bridge {
                 });
                 // A failure that no waiting will mend is the client's to know now; its answer may also have come.
                 answered.try_recv().ok().or_else(|| match failure {
-                    Some(Failure::Explained(problem)) if is_final(&problem) => {
+                    Some(Failure::Explained(problem) | Failure::Refused { problem, .. }) if is_final(&problem) => {
                         Some(write::error(Some(&request.id), &problem.to_json_rpc_error()))
                     }
                     _ => None,
@@ -134,6 +134,10 @@ pub fn is_out_of_reach(failure: &Failure) -> bool {
                 | Id::StoreFailed
                 | Id::LockTimedOut
         ),
-        Failure::SignIn(_) | Failure::Scope { .. } | Failure::SessionLost { .. } => false,
+        Failure::SignIn(_)
+        | Failure::Scope { .. }
+        | Failure::SessionLost { .. }
+        | Failure::Refused { .. }
+        | Failure::Withdrawn => false,
     }
 }
