@@ -20,9 +20,10 @@ use crate::secret::Secret;
 use crate::store::Store;
 
 use super::args::LoginArgs;
+use super::context::{authorizer, block_on};
 use super::grant::{Grant, in_words};
 use super::style::{Style, WIDTH};
-use super::{authorizer, block_on, terminal};
+use super::terminal;
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {

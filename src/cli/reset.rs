@@ -11,8 +11,9 @@ use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
 use super::args::ResetArgs;
+use super::context::{authorizer, block_on};
 use super::style::{Style, WIDTH};
-use super::{authorizer, block_on, grant, logout, terminal};
+use super::{grant, logout, terminal};
 
 /// Says what will be removed, asks, and removes it.
 pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem> {

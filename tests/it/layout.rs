@@ -55,13 +55,6 @@ mod known {
         "bridge/session/server_messages.rs",
         "bridge/sign_in/policy.rs",
         "bridge/session/subscriptions.rs",
-        "cli/bridge.rs",
-        "cli/doctor/mod.rs",
-        "cli/login.rs",
-        "cli/logout.rs",
-        "cli/mod.rs",
-        "cli/reset.rs",
-        "cli/status.rs",
         "config/resolve.rs",
         "config/signing_in.rs",
     ];
