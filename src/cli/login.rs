@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::{Product, Settings, TokenStoreKind};
 use crate::logging;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::secret::Secret;
 use crate::store::Store;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::auth::Revoked;
 use crate::auth::grants::profiles;
 use crate::config::Settings;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::store::Store;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::auth::reset::Removed;
 use crate::config::Settings;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 

@@ -90,15 +90,9 @@ mod known {
         "config/layers.rs: impl Given",
         "config/paths.rs: impl Paths",
         "config/server.rs: impl Product",
-        "problem/render.rs: impl Problem",
         "remote/listen_stream.rs: impl Remote",
     ];
-    pub const LONG: &[&str] = &[
-        "auth/exchange/token_endpoint.rs",
-        "bridge/forward/forwarder.rs",
-        "problem/catalogue.rs",
-        "remote/response.rs",
-    ];
+    pub const LONG: &[&str] = &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs", "remote/response.rs"];
 }
 
 fn project() -> Tree {
