@@ -130,7 +130,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::store::chunked::Parts;
+    use crate::store::chunked::Chunked;
     use crate::store::credential_store::Store;
 
     fn secret(length: usize) -> Secret<Vec<u8>> {
@@ -148,7 +148,7 @@ mod tests {
     #[ignore = "run by tests/interop/keychain.sh"]
     fn unlocked_keeps_records_of_any_size() {
         for largest in [2_400, 32 * 1024] {
-            let mut ring = Parts::new(Keychain::open().unwrap(), largest);
+            let mut ring = Chunked::new(Keychain::open().unwrap(), largest);
             for length in [0, 10, 5_000, 100_000] {
                 ring.write("interop a", &secret(length)).unwrap();
                 assert_eq!(ring.read("interop a").unwrap().unwrap(), secret(length));
