@@ -4,10 +4,20 @@
 //! they are written to the credential store or to the wire. A `Secret` has no `Display` and no `Serialize`, and its
 //! `Debug` says nothing, so that it cannot reach a log, an error or a URL by accident; [`Secret::expose`] is the one
 //! door, and easy to search for.
+//!
+//! Servers quote what they were sent. [`Secrets`] turns what one said into [`ServerWords`], which are free of the secrets of
+//! that exchange; nothing that a server said goes into a problem, a log or a file in another way.
 
 use std::fmt;
 
 use zeroize::Zeroize;
+
+mod mask;
+
+pub use mask::{Secrets, ServerWords};
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "[redacted]";
 
 /// A value that must not be shown; its memory is overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,7 +50,7 @@ impl<T: Zeroize> Drop for Secret<T> {
 
 impl<T: Zeroize> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str(REDACTED)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{AuthError, Bearer};
 use crate::auth::bearer::cache::Memory;
-use crate::auth::bearer::renewal::Renewals;
+use crate::auth::bearer::renewal::{Asker, Renewals};
 use crate::auth::coordination::process::Program;
 use crate::auth::coordination::start::SignIns;
 use crate::auth::discovery::challenge::Challenge;
@@ -151,7 +151,27 @@ impl Authorizer {
             return Err(AuthError::Failed(self.explain(self.static_token_rejected(None))));
         }
         self.note_challenge(challenge);
-        self.renew(rejected.map(|bearer| bearer.serial)).await
+        let serial = rejected.map(|bearer| bearer.serial);
+        let renewed = self.renew(serial).await;
+        if let (Some(serial), Err(AuthError::SignInNeeded(_))) = (serial, &renewed) {
+            // The renewal may have been one that nobody waited for, which leaves the token in use.
+            self.bury(serial);
+        }
+        renewed
+    }
+
+    /// The same for what nobody waits for: when there is no other token, the one in use stays, because the server may take
+    /// it for other requests.
+    pub async fn unauthorized_in_background(
+        self: &Arc<Self>,
+        rejected: &Bearer,
+        challenge: Challenge,
+    ) -> Result<Bearer, AuthError> {
+        if self.settings.static_token.is_some() {
+            return Err(AuthError::Failed(self.explain(self.static_token_rejected(None))));
+        }
+        self.note_challenge(challenge);
+        self.renew_for(Asker::Nobody, Some(rejected.serial)).await
     }
 
     /// Remembers what the server asks for, so that the next sign-in goes to the right place.

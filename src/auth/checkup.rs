@@ -17,6 +17,7 @@ use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::CallbackSettings;
 use crate::http::{Answer, Bounds};
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 use crate::store::ProcessLock;
 
 /// Authorization pages are read for the words of a refusal.
@@ -94,7 +95,8 @@ impl Authorizer {
     /// As whom a sign-in at this server would be made.
     pub async fn check_identity(&self, found: &Discovered) -> Result<Identity, Problem> {
         let settings = &self.settings.oauth.callback;
-        let client = self.known_client(found).await.map_err(|error| self.explain(error.into()))?;
+        let scope = scope::choose(&self.settings, &self.learn_challenge().await, found, Flow::Code);
+        let client = self.known_client(found, scope.as_deref()).await.map_err(|error| self.explain(error.into()))?;
         if client.is_none() && found.server.registration_endpoint.is_none() {
             return Err(self.explain(self.client_id_missing(found)));
         }
@@ -119,13 +121,17 @@ impl Authorizer {
         let Some(client) = &identity.client else { return Ok(PageSays::GoesOn) };
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.settings, &self.learn_challenge().await, found, Flow::Code);
+        let scope = scope::bounded(&self.settings, scope.as_deref(), client);
         let asked = Request::new(&self.settings, found, client, &redirect_url, scope.as_deref())?;
         let mut request = reqwest::Request::new(Method::GET, asked.link.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
         let answer = self.http.named_by(found.named_by).exchange(request, PAGE).await?;
-        let says = read_page(&asked.link, &redirect_url, &answer);
+        let says = read_page(&asked.link, &redirect_url, &answer, &asked.expected.secrets);
         Ok(match says {
-            PageSays::Refused(problem) => PageSays::Refused(self.explain(problem.with("client_id", &client.id))),
+            PageSays::Refused(problem) => {
+                let problem = client.explained(problem.with("client_id", &client.id));
+                PageSays::Refused(self.explain(problem))
+            }
             says => says,
         })
     }
@@ -137,7 +143,8 @@ impl Authorizer {
 }
 
 /// What an authorization page says, as far as it can be read.
-fn read_page(link: &Url, redirect_url: &str, answer: &Answer) -> PageSays {
+fn read_page(link: &Url, redirect_url: &str, answer: &Answer, sent: &Secrets) -> PageSays {
+    let mut secrets = sent.clone();
     if answer.status.is_redirection() {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let Some(target) = location.and_then(|location| link.join(location).ok()) else {
@@ -145,11 +152,12 @@ fn read_page(link: &Url, redirect_url: &str, answer: &Answer) -> PageSays {
         };
         // Straight back with an error (RFC 6749, 4.1.2.1), or on to a page of the server's own, which may say it too.
         let fields: Vec<(String, String)> = target.query_pairs().into_owned().collect();
+        fields.iter().filter(|(key, _)| key == "code").for_each(|(_, code)| secrets.add(code));
         let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         return match (field("error"), field("error_description")) {
             (None, _) if target.as_str().starts_with(redirect_url) => PageSays::GoesOn,
             (None, _) => known_words(target.query().unwrap_or_default()).map_or(PageSays::GoesOn, PageSays::Refused),
-            (Some(error), description) => PageSays::Refused(refusal(error, description)),
+            (Some(error), description) => PageSays::Refused(refusal(error, description, &secrets)),
         };
     }
     let text = String::from_utf8_lossy(&answer.body);
@@ -160,10 +168,10 @@ fn read_page(link: &Url, redirect_url: &str, answer: &Answer) -> PageSays {
         && let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.body)
         && let Some(error) = json["error"].as_str()
     {
-        return PageSays::Refused(refusal(error, json["error_description"].as_str()));
+        return PageSays::Refused(refusal(error, json["error_description"].as_str(), &secrets));
     }
     match CODES.iter().find(|code| answer.status.is_client_error() && text.contains(**code)) {
-        Some(code) => PageSays::Refused(refusal(code, None)),
+        Some(code) => PageSays::Refused(refusal(code, None, &secrets)),
         None => PageSays::Unknown(answer.status),
     }
 }
@@ -176,7 +184,7 @@ fn known_words(text: &str) -> Option<Problem> {
     ProblemId::in_words(text).map(Problem::new)
 }
 
-fn refusal(error: &str, description: Option<&str>) -> Problem {
+fn refusal(error: &str, description: Option<&str>, secrets: &Secrets) -> Problem {
     let by_words = description.and_then(ProblemId::in_words);
     let id = by_words.unwrap_or(match error {
         "invalid_redirect_uri" | "redirect_uri_mismatch" => ProblemId::RedirectUrlNotRegistered,
@@ -185,11 +193,8 @@ fn refusal(error: &str, description: Option<&str>) -> Problem {
         "access_denied" => ProblemId::AccessDenied,
         _ => ProblemId::AuthorizationFailed,
     });
-    let problem = Problem::new(id).with("error", error);
-    match description {
-        Some(text) => problem.with("error_description", text),
-        None => problem,
-    }
+    let words = description.map(|text| secrets.words(text));
+    Problem::new(id).said("error", secrets.words(error)).said("error_description", words)
 }
 
 #[cfg(test)]
@@ -209,7 +214,9 @@ mod tests {
         }
         let status = StatusCode::from_u16(status).unwrap();
         let link = Url::parse("https://ws.example/oauth/authorize?x=1").unwrap();
-        read_page(&link, BACK, &Answer { status, headers, body: body.as_bytes().to_vec(), namer: NamedBy::Insider })
+        let (body, secrets) = (body.as_bytes().to_vec(), Secrets::none());
+        let answer = Answer { status, headers, body, namer: NamedBy::Insider, secrets };
+        read_page(&link, BACK, &answer, &Secrets::none())
     }
 
     fn refused(status: u16, location: Option<&str>, body: &str) -> ProblemId {

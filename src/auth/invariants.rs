@@ -12,6 +12,7 @@ use crate::auth::discovery::metadata::{
 use crate::auth::exchange::answer;
 use crate::auth::login::authorization_request::{Expected, Rejection};
 use crate::auth::login::loopback::door::{Gathered, Head, LARGEST_HEAD};
+use crate::secret::Secrets;
 
 const STATE: &str = "s3cret";
 const ISSUER: &str = "https://as.example";
@@ -25,7 +26,7 @@ pub fn challenge(lines: &[u8]) {
             headers.append(WWW_AUTHENTICATE, value);
         }
     }
-    let read = Challenge::from_headers(&headers);
+    let read = Challenge::from_headers(&headers, &Secrets::none());
     let Challenge { resource_metadata, scope, error, error_description, from } = &read;
     assert!(from.is_none(), "who has said it does not stand in it");
     let members = [
@@ -46,7 +47,7 @@ pub fn challenge(lines: &[u8]) {
     if written.len() < 16 * 1024
         && let Ok(value) = HeaderValue::from_bytes(written.as_bytes())
     {
-        let again = Challenge::from_headers(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]));
+        let again = Challenge::from_headers(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]), &Secrets::none());
         assert_eq!(again, read, "{written}");
     }
 }
@@ -73,7 +74,8 @@ pub fn callback(request: &[u8]) {
     let target = text.split_whitespace().nth(1).unwrap_or(&text);
     let query = target.split_once('?').map_or(target, |(_, query)| query);
     for iss_required in [false, true] {
-        let expected = Expected { state: STATE.into(), issuer: ISSUER.to_owned(), iss_required };
+        let expected =
+            Expected { state: STATE.into(), issuer: ISSUER.to_owned(), iss_required, secrets: Secrets::none() };
         let outcome = expected.code(query);
         let all = |name: &str| -> Vec<String> {
             let pairs = form_urlencoded::parse(query.as_bytes());

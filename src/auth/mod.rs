@@ -27,6 +27,7 @@ pub mod reset;
 mod tests;
 
 pub use authorizer::{AuthState, Authorizer, Status};
+pub use bearer::cache::Renewable;
 pub use coordination::link::PageOpening;
 pub use coordination::start::SignInReason;
 pub use discovery::challenge::Challenge;

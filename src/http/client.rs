@@ -9,15 +9,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::StatusCode;
+use reqwest::cookie::CookieStore as _;
 use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::blocking;
 use crate::config::NetworkSettings;
-use crate::http::connection;
 use crate::http::error::{NetError, host_of};
 use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
+use crate::http::{connection, sent};
 use crate::problem::Problem;
+use crate::secret::Secrets;
 
 /// A jump of the wall clock against the monotonic one that means: the machine slept.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
@@ -108,6 +110,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Who has answered.
     pub namer: NamedBy,
+    /// What was sent with the request and must not be shown: [`Secrets::words`] frees what the answer says of it.
+    pub secrets: Secrets,
 }
 
 impl Http {
@@ -215,6 +219,17 @@ impl Http {
         Ok(guard)
     }
 
+    /// The secrets that `request` carries, with the cookies that it will be sent with: the answer may quote them.
+    pub fn secrets_in(&self, request: &reqwest::Request) -> Secrets {
+        let mut secrets = sent::secrets_in(request);
+        let clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = if request.url().scheme() == "https" { &clients.secure } else { &clients.plain };
+        if let Some(cookies) = slots.cookies.cookies(request.url()) {
+            sent::add_cookies(&mut secrets, &cookies);
+        }
+        secrets
+    }
+
     /// Forgets cookies and connections: the next request may be another user's.
     pub fn forget(&self) {
         *self.clients() = Clients::default();
@@ -262,6 +277,7 @@ impl Http {
     pub async fn exchange(&self, request: reqwest::Request, bounds: Bounds) -> Result<Answer, NetError> {
         let url = request.url().clone();
         let client = self.client(&url).await.map_err(NetError::Unusable)?;
+        let secrets = self.secrets_in(&request);
         let whole = async {
             let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
             let namer = self.namer(&response);
@@ -272,7 +288,8 @@ impl Http {
                 }
                 body.extend_from_slice(&piece);
             }
-            Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body, namer })
+            let headers = std::mem::take(response.headers_mut());
+            Ok(Answer { status: response.status(), headers, body, namer, secrets })
         };
         tokio::time::timeout(bounds.timeout, whole)
             .await

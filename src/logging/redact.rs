@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What stands in place of a secret.
-const MASK: &str = "[redacted]";
+use crate::secret::REDACTED as MASK;
 
 /// Names whose value is secret, as in a query, a form, JSON, a header or `Debug` output.
 const NAMES: &[&str] = &[

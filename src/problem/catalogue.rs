@@ -212,6 +212,8 @@ catalogue! {
         ClientSecretMissing,
         /// The token endpoint refused the client; fact `client_id`.
         InvalidClient,
+        /// The server refuses a client that this program registered by itself; facts `client_id`, `error_description`.
+        RegisteredClientRefused,
         /// The authorization server does not know the redirect URL; fact `redirect_url`.
         RedirectUrlNotRegistered,
         /// The server does not register this program; facts `issuer`, `status`, `error`, `error_description`.
@@ -247,6 +249,8 @@ catalogue! {
         GrantExpired,
         /// A fresh access token is refused all the same; fact `host`.
         TokenRejected,
+        /// A 401 to one kind of request, while the token is accepted for others.
+        TokenRefusedHere,
         /// The static token was refused by Planhat.
         PlanhatStaticTokenRejected,
         /// The static token was refused by another server; fact `host`.

@@ -22,6 +22,8 @@ pub use text::{error_chain, printable, wrap};
 const NUMBERS: &[&str] =
     &["column", "days", "limit", "line", "minutes", "port", "retry_after_seconds", "seconds", "status"];
 
+use crate::secret::ServerWords;
+
 /// Something that went wrong, with everything that is needed to explain it. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -44,6 +46,16 @@ impl Problem {
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.facts.push((key, printable(&value.to_string())));
         self
+    }
+
+    /// Adds what a server said, where it said anything. Facts that carry a server's words take them in this way alone:
+    /// servers quote what they were sent.
+    #[must_use]
+    pub fn said(self, key: &'static str, words: impl Into<Option<ServerWords>>) -> Self {
+        match words.into() {
+            Some(words) => self.with(key, words),
+            None => self,
+        }
     }
 
     /// Adds the underlying error, made printable in the same way.

@@ -7,9 +7,11 @@
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 pub mod listen_stream;
+mod lost;
 pub mod mcp_headers;
 pub mod outgoing;
 mod redirect;
+mod refused;
 pub mod request;
 pub mod response;
 pub mod send;

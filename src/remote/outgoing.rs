@@ -26,6 +26,8 @@ pub struct Outgoing {
     pub whereabouts: Arc<SendState>,
     /// The session that it belongs to, by its epoch, where it belongs to one: it may wait here until that one is replaced.
     pub epoch: Option<u64>,
+    /// Whether it is sent again in a new session, because an answer spoke of a lost one.
+    pub reopened: bool,
     /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
     pub mirrored: Option<HeaderMap>,
     /// Whether it opens a stream that is silent by nature.
@@ -54,6 +56,7 @@ impl Outgoing {
             meant: Arc::default(),
             whereabouts: Arc::default(),
             epoch: None,
+            reopened: false,
             mirrored: None,
             listens: false,
             accepted_within: None,
@@ -139,11 +142,11 @@ pub enum Failure {
         /// The token that is too narrow, as in [`Bearer::serial`](crate::auth::Bearer::serial).
         narrow: Option<u64>,
     },
-    /// The session of this epoch is gone, as far as a 404 says so; nothing was executed.
+    /// The session of this epoch is gone, as far as its server says so; nothing was executed.
     SessionLost {
         /// Which one.
         epoch: u64,
-        /// What the 404 means if a new session does not help.
+        /// What the answer means if a new session does not help.
         otherwise: Box<Problem>,
     },
     /// The server surely did not get it.

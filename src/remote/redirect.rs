@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 
 /// Where a redirect that keeps the method points, or one that servers use for a missing slash.
 pub(super) fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
@@ -16,10 +17,10 @@ pub(super) fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap
 }
 
 /// Why a redirect was not followed.
-pub(super) fn refused_redirect(url: &Url, target: &Url) -> Problem {
+pub(super) fn refused_redirect(url: &Url, target: &Url, sent: &Secrets) -> Problem {
     let insecure = url.scheme() == "https" && target.scheme() == "http";
     let id = if insecure { ProblemId::RedirectInsecure } else { ProblemId::RedirectElsewhere };
-    Problem::new(id).with("host", host_of(url)).with("location", target.origin().ascii_serialization())
+    Problem::new(id).with("host", host_of(url)).said("location", sent.words(&target.origin().ascii_serialization()))
 }
 
 /// Whether a bearer that was made for one may go to the other.
@@ -50,7 +51,7 @@ mod tests {
             ("https://b.example/mcp", ProblemId::RedirectElsewhere),
         ] {
             assert!(!same_origin(&from, &at(to)), "{to}");
-            assert_eq!(refused_redirect(&from, &at(to)).id, id, "{to}");
+            assert_eq!(refused_redirect(&from, &at(to), &Secrets::none()).id, id, "{to}");
         }
     }
 }

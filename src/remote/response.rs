@@ -14,6 +14,7 @@ use crate::config::{Product, Settings};
 use crate::http::{Http, NetError, Step, host_of};
 use crate::message::peek;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::{Secrets, ServerWords};
 
 use crate::remote::Failure;
 use crate::remote::session::OwedAnswers;
@@ -28,6 +29,8 @@ pub struct Exchange {
     pub grant: Option<u64>,
     /// The epoch of the session that it was sent in.
     pub epoch: u64,
+    /// What was sent and must not be shown when the answer quotes it.
+    pub sent: Secrets,
     body: Body,
 }
 
@@ -52,6 +55,8 @@ pub struct Unread {
     pub http: Http,
     /// How long it may stand still.
     pub patience: Patience,
+    /// What was sent and must not be shown.
+    pub sent: Secrets,
 }
 
 impl Unread {
@@ -65,7 +70,8 @@ impl Unread {
             return Ok(None);
         }
         if self.expects && Media::of(headers) == Media::Other && peek(&body).is_err() {
-            return Err(explain_refusal(&self.settings, &url, self.response.status(), headers, &body).into());
+            let status = self.response.status();
+            return Err(explain_refusal(&self.settings, &url, status, headers, &body, &self.sent).into());
         }
         Ok(Some(body))
     }
@@ -150,17 +156,17 @@ impl Media {
 impl Exchange {
     /// An answer without a message: 202.
     pub fn accepted(headers: HeaderMap) -> Self {
-        Self { headers, grant: None, epoch: 0, body: Body::Nothing }
+        Self { headers, grant: None, epoch: 0, sent: Secrets::none(), body: Body::Nothing }
     }
 
     /// An answer that is one message.
     pub fn whole(headers: HeaderMap, message: Bytes) -> Self {
-        Self { headers, grant: None, epoch: 0, body: Body::Whole(Some(message)) }
+        Self { headers, grant: None, epoch: 0, sent: Secrets::none(), body: Body::Whole(Some(message)) }
     }
 
     /// An answer whose body is still to be read.
     pub fn unread(headers: HeaderMap, unread: Unread) -> Self {
-        Self { headers, grant: None, epoch: 0, body: Body::Unread(Box::new(unread)) }
+        Self { headers, grant: None, epoch: 0, sent: Secrets::none(), body: Body::Unread(Box::new(unread)) }
     }
 
     /// How long the body is that [`Exchange::next`] will read as a whole, as far as the server says; `None` when nothing
@@ -174,7 +180,7 @@ impl Exchange {
 
     /// An answer that is a stream.
     pub fn stream(headers: HeaderMap, stream: Stream) -> Self {
-        Self { headers, grant: None, epoch: 0, body: Body::Stream(Box::new(stream)) }
+        Self { headers, grant: None, epoch: 0, sent: Secrets::none(), body: Body::Stream(Box::new(stream)) }
     }
 
     /// The next whole message; `None` at the end.
@@ -348,21 +354,18 @@ pub fn explain_refusal(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
+    sent: &Secrets,
 ) -> Problem {
     let planhat = settings.product != Product::Other;
     let id = if status.is_success() { ProblemId::NotMcp } else { ProblemId::of_status(status.as_u16(), planhat) };
-    let mut problem =
-        Problem::new(id).with("status", status.as_u16()).with("host", host_of(url)).with("url", &settings.url);
-    if let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) {
-        problem = problem.with("content_type", kind);
-    }
-    if let Some(request_id) = server_request_id(headers) {
-        problem = problem.with("server_request_id", request_id);
-    }
-    match server_said(headers, body) {
-        Some(text) => problem.with("server_said", text),
-        None => problem,
-    }
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    Problem::new(id)
+        .with("status", status.as_u16())
+        .with("host", host_of(url))
+        .with("url", &settings.url)
+        .said("content_type", kind.map(|kind| sent.words(kind)))
+        .said("server_request_id", server_request_id(headers).map(|id| sent.words(id)))
+        .said("server_said", server_said(headers, body, sent))
 }
 
 /// The id under which the server's operator finds the request in their logs.
@@ -373,7 +376,7 @@ fn server_request_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// What a refusal says in words: the message in a JSON body, or the first words of a text. HTML is not for reading here.
-fn server_said(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<ServerWords> {
     const LONGEST: usize = 300;
     let text = std::str::from_utf8(body).ok()?.trim();
     let html = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("html"));
@@ -385,7 +388,8 @@ fn server_said(headers: &HeaderMap, body: &[u8]) -> Option<String> {
         Err(_) => text.to_owned(),
     };
     let said = said.trim().trim_end_matches('.');
-    (!said.is_empty()).then(|| said.chars().take(LONGEST).collect())
+    // Shortened only then: a part of a secret would no longer be found.
+    (!said.is_empty()).then(|| sent.words(said).shortened(LONGEST))
 }
 
 /// The words in a JSON refusal, wherever servers put them.
@@ -435,7 +439,7 @@ mod tests {
 
     #[test]
     fn the_servers_own_words_are_found_wherever_it_puts_them() {
-        let said = |body: &str| server_said(&HeaderMap::new(), body.as_bytes());
+        let said = |body: &str| server_said(&HeaderMap::new(), body.as_bytes(), &Secrets::none());
         for body in [
             r#"{"error":"MODEL is unknown"}"#,
             r#"{"statusCode":400,"message":"MODEL is unknown","error":"Bad Request"}"#,
@@ -443,7 +447,7 @@ mod tests {
             r#"{"error":"invalid_request","error_description":"MODEL is unknown"}"#,
             "MODEL is unknown.\n",
         ] {
-            assert_eq!(said(body).as_deref(), Some("MODEL is unknown"), "{body}");
+            assert_eq!(said(body).as_ref().map(ServerWords::as_str), Some("MODEL is unknown"), "{body}");
         }
         for body in ["", "<html>no</html>", "{}", r#"{"error":{"code":1}}"#, "[1]"] {
             assert_eq!(said(body), None, "{body}");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Duration, Instant};
 use url::Url;
@@ -17,9 +17,12 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Gate, Http, NetError, host_of, retry_after};
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 
+use super::lost::Doubts;
 use super::outgoing::{Names, answer_in};
 use super::redirect::{redirect_target, refused_redirect, same_origin};
+use super::refused::{Asked, Exceptions};
 use super::session::OwedAnswers;
 use super::{Failure, Outgoing, Session, request};
 use crate::remote::response::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
@@ -27,7 +30,7 @@ use crate::remote::response::{Exchange, Media, Patience, Stream, Unread, explain
 /// How often a throttled request is sent again before its client is told.
 const MOST_THROTTLED: u32 = 8;
 /// How often a 401 may bring a new token for one request: its own, and one more that another request caused.
-const MOST_RENEWALS: u32 = 2;
+pub(super) const MOST_RENEWALS: u32 = 2;
 /// How many redirects within the origin are followed.
 const MOST_REDIRECTS: u32 = 3;
 /// The largest body that is read from a refusal, in bytes.
@@ -42,9 +45,12 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(10);
 /// The remote MCP server, as this process sees it.
 #[derive(Debug)]
 pub struct Remote {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     http: Http,
-    auth: Arc<Authorizer>,
+    pub(super) auth: Arc<Authorizer>,
+    /// What is refused although the sign-in is good.
+    pub(super) exceptions: Exceptions,
+    pub(super) doubts: Doubts,
     clock: SharedClock,
     /// The gate of the grant that was used last.
     gate: Mutex<Option<(Option<u64>, Arc<Gate>)>>,
@@ -64,7 +70,8 @@ impl Remote {
         owed: OwedAnswers,
     ) -> Self {
         let (gate, session, last_grant) = (Mutex::default(), Mutex::default(), AtomicU64::default());
-        Self { settings, http, auth, clock, gate, session, owed, last_grant }
+        let (exceptions, doubts) = (Exceptions::default(), Doubts::default());
+        Self { settings, http, auth, exceptions, doubts, clock, gate, session, owed, last_grant }
     }
 
     /// The session as it is now.
@@ -115,7 +122,7 @@ impl Remote {
                 message.headers_mut().extend(mirrored.clone());
             }
             out.whereabouts.leave().await;
-            let mut response = self.execute(message, out.accepted_within).await.inspect_err(|failure| {
+            let (mut response, sent) = self.execute(message, out.accepted_within).await.inspect_err(|failure| {
                 if matches!(failure, Failure::NotSent(_)) {
                     out.whereabouts.came_back();
                 }
@@ -127,11 +134,17 @@ impl Remote {
             let url = response.url().clone();
             match status {
                 StatusCode::UNAUTHORIZED => {
+                    if session.id.is_some() && !response.headers().contains_key(WWW_AUTHENTICATE) {
+                        let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
+                        if let Some(lost) = self.lost_in_words(&session, out, &response, &body, &sent) {
+                            return Err(lost);
+                        }
+                    }
                     renewals += 1;
                     // What was refused to one user is asked for whoever is signed in by now.
                     out.meant.anybody();
-                    let challenge = self.challenge(&response);
-                    Box::pin(self.renew(renewals, bearer.as_ref(), challenge)).await?;
+                    let challenge = self.challenge(&response, &sent);
+                    Box::pin(self.unauthorized(Asked::Message(out), renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
                     throttled += 1;
@@ -142,7 +155,7 @@ impl Remote {
                     let until = Instant::now().checked_add(asked.unwrap_or(wait));
                     if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
                         let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                        let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body)
+                        let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent)
                             .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
                         return Err(problem.into());
                     }
@@ -155,33 +168,38 @@ impl Remote {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
                         _ => {
-                            let otherwise = explain_refusal(&self.settings, &url, status, response.headers(), &body);
+                            let otherwise =
+                                explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
                             Err(Failure::SessionLost { epoch: session.epoch, otherwise: Box::new(otherwise) })
                         }
                     };
                 }
-                StatusCode::FORBIDDEN if Challenge::from_headers(response.headers()).is_insufficient_scope() => {
+                StatusCode::FORBIDDEN if Challenge::from_headers(response.headers(), &sent).is_insufficient_scope() => {
                     out.whereabouts.came_back();
                     renewals += 1;
-                    let challenge = self.challenge(&response);
+                    let challenge = self.challenge(&response, &sent);
                     Box::pin(self.widen(renewals, bearer.as_ref(), challenge)).await?;
                 }
                 status if status.is_success() => {
                     if let Some(bearer) = &bearer {
-                        self.auth.accepted(bearer);
+                        self.took(Asked::Message(out), bearer);
                     }
-                    let mut exchange = self.accept(response, out);
+                    let mut exchange = self.accept(response, out, &sent);
                     exchange.grant = bearer.map(|bearer| bearer.grant);
                     exchange.epoch = session.epoch;
+                    exchange.sent = sent;
                     return Ok(exchange);
                 }
                 status => {
                     let bound = self.refusal_bound(response.headers());
                     let body = self.read_refusal(&url, &mut response, bound).await;
+                    if let Some(lost) = self.lost_in_words(&session, out, &response, &body, &sent) {
+                        return Err(lost);
+                    }
                     if out.expects.is_some() && answer_in(&body, out).is_some() {
                         return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
                     }
-                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body);
+                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
                     return Err(match status.as_u16() {
                         // RFC 9110, 15.6: the server does not say whether it got as far as executing it; nor does what
                         // stands before it, for which some use numbers from 520.
@@ -284,16 +302,17 @@ impl Remote {
     ) -> Result<Option<Stream>, Failure> {
         let mut renewals = 0;
         loop {
-            let bearer = self.pass_gate(&Outgoing::unanswered(Bytes::new()), None).await?;
+            let out = Outgoing::unanswered(Bytes::new());
+            let bearer = self.pass_gate(&out, None).await?;
             let session = self.session_of(bearer.as_ref(), epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
-            let mut response = self.execute(message, None).await?;
+            let (mut response, sent) = self.execute(message, None).await?;
             let status = response.status();
             match status {
                 StatusCode::UNAUTHORIZED => {
                     renewals += 1;
-                    let challenge = self.challenge(&response);
-                    Box::pin(self.renew(renewals, bearer.as_ref(), challenge)).await?;
+                    let challenge = self.challenge(&response, &sent);
+                    Box::pin(self.unauthorized(Asked::Stream, renewals, bearer.as_ref(), challenge)).await?;
                 }
                 StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
                 StatusCode::NOT_FOUND if session.id.is_some() => {
@@ -302,7 +321,7 @@ impl Remote {
                 }
                 StatusCode::OK if Media::of(response.headers()) == Media::Events => {
                     if let Some(bearer) = &bearer {
-                        self.auth.accepted(bearer);
+                        self.took(Asked::Stream, bearer);
                     }
                     let url = response.url().clone();
                     let max = self.settings.limits.max_message_bytes;
@@ -318,7 +337,10 @@ impl Remote {
                         self.gate_of(bearer.as_ref()).close_for(wait, asked);
                     }
                     let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body).into());
+                    if let Some(lost) = self.lost_in_words(&session, &out, &response, &body, &sent) {
+                        return Err(lost);
+                    }
+                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent).into());
                 }
             }
         }
@@ -334,7 +356,7 @@ impl Remote {
             let bearer = self.auth.bearer().await.ok().flatten();
             let message = request::goodbye(&self.settings.url, &session, bearer.as_ref());
             match self.execute(message, None).await {
-                Ok(response) => tracing::debug!(status = response.status().as_u16(), "session ended"),
+                Ok((response, _)) => tracing::debug!(status = response.status().as_u16(), "session ended"),
                 Err(_) => tracing::debug!("the session could not be ended at the server"),
             }
         };
@@ -345,8 +367,8 @@ impl Remote {
     }
 
     /// What a refusal asks for, and who refuses.
-    fn challenge(&self, response: &Response) -> Challenge {
-        Challenge::from_headers(response.headers()).said_by(self.http.namer(response))
+    fn challenge(&self, response: &Response, sent: &Secrets) -> Challenge {
+        Challenge::from_headers(response.headers(), sent).said_by(self.http.namer(response))
     }
 
     /// Gets a token with a wider scope after a 403 that wants one, or says why there is none.
@@ -367,18 +389,14 @@ impl Remote {
         }
     }
 
-    /// Gets another token after a 401, or says why there is none.
-    async fn renew(&self, tried: u32, rejected: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
-        if tried > MOST_RENEWALS {
-            return Err(self.auth.refused_again(rejected, challenge).into());
-        }
-        self.auth.unauthorized(rejected, challenge).await?;
-        Ok(())
-    }
-
-    /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
-    /// the head of the answer more tightly than the settings do.
-    async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Response, Failure> {
+    /// Executes a request; follows redirects that stay within the origin and keep the method. With the answer come the secrets
+    /// that were sent for it. `within` bounds the wait for the head of the answer more tightly than the settings do.
+    pub(super) async fn execute(
+        &self,
+        mut message: Request,
+        within: Option<Duration>,
+    ) -> Result<(Response, Secrets), Failure> {
+        let secrets = self.http.secrets_in(&message);
         let client = self.http.client(&self.settings.url).await?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
@@ -390,20 +408,22 @@ impl Remote {
             };
             let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             let status = response.status();
-            let Some(target) = redirect_target(&url, status, response.headers()) else { return Ok(response) };
+            let Some(target) = redirect_target(&url, status, response.headers()) else {
+                return Ok((response, secrets));
+            };
             match again {
                 Some(mut next) if same_origin(&url, &target) => {
                     *next.url_mut() = target;
                     message = next;
                 }
-                _ => return Err(refused_redirect(&url, &target).into()),
+                _ => return Err(refused_redirect(&url, &target, &secrets).into()),
             }
         }
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 
     /// An answer with a good status; its body is left for when somebody has room for it.
-    fn accept(&self, mut response: Response, out: &Outgoing) -> Exchange {
+    fn accept(&self, mut response: Response, out: &Outgoing, sent: &Secrets) -> Exchange {
         let url = response.url().clone();
         let limits = &self.settings.limits;
         let media = Media::of(response.headers());
@@ -420,7 +440,10 @@ impl Remote {
         let settings = Arc::clone(&self.settings);
         let expects = out.expects.is_some();
         let patience = self.patience(Some(settings.limits.idle));
-        Exchange::unread(headers, Unread { settings, response, expects, http: self.http.clone(), patience })
+        Exchange::unread(
+            headers,
+            Unread { settings, response, expects, http: self.http.clone(), patience, sent: sent.clone() },
+        )
     }
 
     /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.

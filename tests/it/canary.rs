@@ -2,9 +2,10 @@
 //! everywhere.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use planhat_sandbox::Config;
 use planhat_sandbox::browser::Choice;
+use planhat_sandbox::{Config, Fault, Place};
 
 use crate::support::{Bridge, Setup};
 
@@ -46,6 +47,87 @@ fn no_secret_is_in_stderr_argv_or_any_file_but_the_store() {
         }
     }
     assert_eq!(stores, 1);
+}
+
+#[test]
+fn no_secret_that_a_server_quotes_is_shown_logged_or_kept() {
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+    let home = setup.home.path();
+    let log = home.join("log.txt");
+    let command = || {
+        let mut command = setup.command();
+        command.args(["--log-level", "trace", "--log-file"]).arg(&log);
+        command
+    };
+    let run = |words: &[&str]| {
+        let output = command().args(words).stdin(Stdio::null()).output().expect("the binary starts");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    let quoting = |status: u16, body: &str| Fault::status(status).body(body).quoting();
+    let no_token = r#"{"error":"invalid_request","error_description":"Sent: {sent}"}"#;
+    let mut shown = String::new();
+
+    // The code, the verifier and the client secret.
+    setup.sandbox.fault(quoting(400, no_token).at(Place::Token));
+    shown += &run(&["login"]);
+    let record = files_below(home).into_iter().find(|file| file.to_string_lossy().ends_with(".sign-in.json"));
+    let record = std::fs::read_to_string(record.expect("why it failed is told to others")).expect("readable");
+    assert!(record.contains("Sent: ") && record.contains("[redacted]"), "{record}");
+    assert!(shown.contains("[redacted]"), "{shown}");
+    run(&["login"]);
+
+    // The access token: in a body, in headers, in a challenge.
+    let bridge = Bridge::start(command());
+    bridge.open();
+    let said = r#"{"message":"Invalid access token: {sent}"}"#;
+    setup.sandbox.fault(quoting(500, said).tool("echo"));
+    setup.sandbox.fault(quoting(400, "Sent: {sent}").header("content-type", "text/plain; sent={sent}").tool("echo"));
+    setup.sandbox.fault(quoting(400, said).method("resources/list"));
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"{sent}\", error_description=\"{sent}\"";
+    setup.sandbox.fault(quoting(403, said).header("www-authenticate", challenge).tool("echo").skip(2));
+    for id in 2..4 {
+        let result = bridge.call(id, "echo", "{}").to_string();
+        assert!(result.contains("[redacted]"), "{result}");
+    }
+    bridge.ask(r#"{"jsonrpc":"2.0","id":5,"method":"resources/list"}"#);
+    bridge.call(6, "echo", "{}");
+
+    // The refresh token; a refusal that is about it would begin another sign-in.
+    let client = r#"{"error":"invalid_client","error_description":"Sent: {sent}"}"#;
+    setup.sandbox.fault(quoting(401, client).at(Place::Token).always());
+    setup.sandbox.expire_access_tokens();
+    let result = bridge.ask(r#"{"jsonrpc":"2.0","id":7,"method":"resources/list"}"#).to_string();
+    assert!(result.contains("[redacted]"), "{result}");
+    shown += &bridge.stderr();
+    shown += &bridge.finish().0.join("\n");
+
+    // And all of it in the report.
+    let answer = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Invalid access token: {sent}"}}"#;
+    let answer = Fault::bytes("application/json", answer).quoting();
+    for (name, fault) in [("answer.txt", answer), ("refusal.txt", quoting(500, said).always())] {
+        setup.sandbox.fault(fault);
+        shown += &run(&["doctor", "--report", home.join(name).to_str().expect("UTF-8")]);
+        let report = std::fs::read_to_string(home.join(name)).expect("the report is there");
+        assert!(report.contains("Invalid access token: Bearer [redacted]"), "{report}");
+    }
+
+    let mut secrets = setup.sandbox.secrets();
+    for request in setup.sandbox.requests().iter().filter(|request| request.place == Place::Token) {
+        let fields = request.fields();
+        for name in ["code", "code_verifier", "refresh_token", "client_secret"] {
+            secrets.extend(fields.get(name).cloned());
+        }
+        secrets.extend(request.header("authorization").and_then(|value| value.split(' ').nth(1)).map(str::to_owned));
+    }
+    let found = |text: &str| secrets.iter().find(|secret| text.contains(secret.as_str())).cloned();
+    assert_eq!(found(&shown), None, "{shown}");
+    for file in files_below(home) {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap_or_default()).into_owned();
+        let is_store = file.file_name().is_some_and(|name| name == "tokens.json");
+        if !is_store && !file.starts_with(home.join("browser")) {
+            assert_eq!(found(&text), None, "{}: {text}", file.display());
+        }
+    }
 }
 
 /// Every regular file below a directory.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use source::Tree;
+use source::{Tree, rust_files};
 
 pub mod source;
 
@@ -57,6 +57,9 @@ mod known {
         "bridge/session/subscriptions.rs",
         "config/resolve.rs",
         "config/signing_in.rs",
+        "remote/lost.rs",
+        "remote/refused.rs",
+        "remote/send.rs",
     ];
     pub const STRAY_IMPLS: &[&str] = &[
         "auth/coordination/link.rs: impl Authorizer",
@@ -76,6 +79,7 @@ mod known {
         "auth/bearer/step_up.rs: impl Authorizer",
         "bridge/client/responder.rs: impl Bridge",
         "bridge/forward/forwarder.rs: impl Bridge",
+        "bridge/session/barrier.rs: impl Bridge",
         "bridge/session/connection.rs: impl Bridge",
         "bridge/sign_in/elicitation.rs: impl Bridge",
         "bridge/lists/served.rs: impl Bridge",
@@ -91,8 +95,11 @@ mod known {
         "config/paths.rs: impl Paths",
         "config/server.rs: impl Product",
         "remote/listen_stream.rs: impl Remote",
+        "remote/lost.rs: impl Remote",
+        "remote/refused.rs: impl Remote",
     ];
-    pub const LONG: &[&str] = &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs", "remote/response.rs"];
+    pub const LONG: &[&str] =
+        &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs", "remote/response.rs", "remote/send.rs"];
 }
 
 fn project() -> Tree {
@@ -122,6 +129,27 @@ fn a_module_uses_only_what_stands_before_it() {
     }
     assert!(seen > 500, "only {seen} uses were found: the test no longer reads what it should");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Facts that carry what a server said.
+const SAID: &[&str] = &["content_type", "error", "error_description", "server_request_id", "server_said"];
+
+#[test]
+fn what_a_server_said_becomes_a_fact_only_without_the_secrets_of_the_exchange() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut wrong, mut said) = (Vec::new(), 0);
+    for file in rust_files(&source) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for fact in SAID {
+            said += text.matches(&format!(".said(\"{fact}\"")).count();
+            if text.contains(&format!(".with(\"{fact}\"")) {
+                wrong.push(format!("{}: {fact}", file.display()));
+            }
+        }
+    }
+    assert!(said > 8, "the test has found only {said} facts: it no longer reads what it should");
+    assert!(wrong.is_empty(), "to be added by `Problem::said`: {wrong:#?}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod packaging;
 mod profiles;
 mod property;
 mod proxy;
+mod refused_alone;
 mod restored;
 mod sessions;
 mod signing_in;

@@ -1,6 +1,7 @@
 //! The session: its headers, its loss, its end.
 
-use planhat_sandbox::{Config, Gate, RawReply};
+use planhat_sandbox::browser::Choice;
+use planhat_sandbox::{Config, Fault, Gate, RawReply};
 use serde_json::json;
 
 use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup, call};
@@ -43,6 +44,23 @@ fn what_follows_initialized_waits_until_the_server_has_taken_it() {
     assert_eq!(setup.sandbox.counters().method("tools/call"), 0);
     gate.open();
     bridge.answer_to(&json!(1));
+}
+
+#[test]
+fn a_server_that_never_answers_initialized_delays_what_follows_by_seconds_only() {
+    let setup = Setup::with_token(Config::default());
+    let gate = Gate::new();
+    setup.sandbox.fault(planhat_sandbox::Fault::held(&gate).method("notifications/initialized"));
+    let bridge = setup.open();
+    let start = std::time::Instant::now();
+    let list = bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    assert!(list.contains("list_model_records"), "{list}");
+    assert!(start.elapsed() < std::time::Duration::from_secs(8), "{:?}", start.elapsed());
+    // It is still on its way: a slow server gets it all the same.
+    assert!(gate.wait_arrivals(1, PATIENCE));
+    assert_eq!(setup.sandbox.counters().mcp_status(202), 0);
+    gate.open();
+    setup.sandbox.wait_until(|c| c.mcp_status(202) == 1, PATIENCE).expect("the server takes it after all");
 }
 
 #[test]
@@ -207,4 +225,42 @@ fn a_second_initialize_starts_anew_and_leaves_no_second_stream() {
     let count = |method: &str| requests.iter().filter(|r| r.method().as_deref() == Some(method)).count();
     assert_eq!((count("initialize"), count("notifications/initialized")), (2, 1));
     assert_eq!(requests.iter().filter(|r| r.http_method == "GET").count(), 1);
+}
+
+const NO_SESSION: &str =
+    r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#;
+
+#[test]
+fn a_session_that_is_lost_in_other_words_than_404_is_opened_again_without_a_browser() {
+    for (status, kind, body) in [
+        (400, "application/json", NO_SESSION),
+        (400, "text/plain", "Invalid or missing session ID"),
+        (401, "application/json", r#"{"error":"Session not found"}"#),
+    ] {
+        let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+        let bridge = setup.open();
+        bridge.call(1, "echo", "{}");
+        let refused = Fault::status(status).header("content-type", kind).body(body);
+        setup.sandbox.fault(refused.tool("echo"));
+        let answer = bridge.call(2, "echo", "{}");
+        assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{status}: {answer}");
+        let counters = setup.sandbox.counters();
+        assert_eq!((counters.sessions_created, counters.tool("echo"), counters.refreshes), (2, 2, 0), "{status}");
+        assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1);
+    }
+}
+
+#[test]
+fn a_refusal_that_speaks_of_a_session_and_stays_is_passed_on_after_one_new_session() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    bridge.call(1, "echo", "{}");
+    let refused = Fault::status(400).header("content-type", "application/json").body(NO_SESSION);
+    setup.sandbox.fault(refused.tool("echo").always());
+    for id in 2..6 {
+        let answer = bridge.call(id, "echo", "{}");
+        assert!(answer.to_string().contains("No valid session ID"), "{answer}");
+    }
+    assert_eq!(setup.sandbox.counters().sessions_created, 2, "what did not help is not done again at once");
+    assert_eq!(setup.sandbox.requests().iter().filter(|r| r.text().contains(r#""name":"echo""#)).count(), 6);
 }

@@ -48,6 +48,17 @@ pub(crate) struct Memory {
     pub(crate) unsaved: Option<Arc<ProcessLock>>,
 }
 
+/// Whether there can be another token without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewable {
+    /// It is there.
+    Already,
+    /// A renewal may bring it.
+    Now,
+    /// Only a sign-in can.
+    Never,
+}
+
 /// The token in use.
 #[derive(Debug, Clone)]
 pub(crate) struct Current {
@@ -160,6 +171,27 @@ impl Authorizer {
         }
         self.sign_in_was_good();
         self.renewal_was_good();
+    }
+
+    /// Whether the server has taken a token of this sign-in. One that is over by the clock and cannot be renewed is
+    /// refused for that reason, whatever was taken before.
+    pub fn has_taken(&self, bearer: &Bearer) -> bool {
+        let now = self.clock.unix_seconds();
+        let is_over = |current: &Current| {
+            current.bearer.serial == bearer.serial
+                && current.grant.refresh_token.is_none()
+                && current.grant.ends_within(now, 0)
+        };
+        self.memory().accepted.0 == bearer.grant && !self.current().is_some_and(|current| is_over(&current))
+    }
+
+    /// Whether there can be another token after this one without a person.
+    pub fn renewable(&self, bearer: &Bearer) -> Renewable {
+        match self.current().filter(|current| !current.dead) {
+            Some(current) if current.bearer.serial > bearer.serial => Renewable::Already,
+            Some(current) if current.grant.refresh_token.is_some() || self.is_machine() => Renewable::Now,
+            _ => Renewable::Never,
+        }
     }
 
     /// Whether somebody signed in for this grant a moment ago, and the server has taken none of its tokens since: another

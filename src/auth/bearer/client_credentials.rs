@@ -44,7 +44,7 @@ impl Authorizer {
         let challenge = self.learn_challenge().await;
         let home = self.home();
         let found = search::discover(&self.http, &self.settings, &challenge, Flow::Client, home.as_deref()).await?;
-        let Some(client) = self.known_client(&found).await?.filter(|client| !client.is_registered()) else {
+        let Some(client) = self.known_client(&found, None).await?.filter(|client| !client.is_registered()) else {
             return Err(AuthError::Failed(self.client_id_missing(&found)));
         };
         let endpoint = self.endpoint(&found, &client);

@@ -32,6 +32,15 @@ const AHEAD_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts to save a rotated token.
 const SAVE_PAUSE: Duration = Duration::from_secs(60);
 
+/// What a token is renewed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Somebody waits, and may be asked to sign in.
+    Waits,
+    /// The standing stream, a notification: without another token, the one in use stays.
+    Nobody,
+}
+
 /// The state of renewing.
 #[derive(Debug, Default)]
 pub(crate) struct Renewals {
@@ -63,14 +72,19 @@ impl Renewals {
 }
 
 impl Authorizer {
-    /// A token newer than `rejected`.
+    /// A token newer than `rejected`, for somebody who waits.
     pub(crate) async fn renew(self: &Arc<Self>, rejected: Option<u64>) -> Result<Bearer, AuthError> {
+        self.renew_for(Asker::Waits, rejected).await
+    }
+
+    /// A token newer than `rejected`.
+    pub(crate) async fn renew_for(self: &Arc<Self>, asker: Asker, rejected: Option<u64>) -> Result<Bearer, AuthError> {
         if let Some(bearer) = self.newer_than(rejected) {
             return Ok(bearer);
         }
         let seen = self.renewals.shared().attempts;
         let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.renew_in_turn(rejected, seen).await });
+        let task = tokio::spawn(async move { this.renew_in_turn(rejected, seen, asker).await });
         let renewed = task.await.unwrap_or_else(|_| {
             let problem = Problem::new(ProblemId::InternalError).with("detail", "the renewal broke down");
             Err(AuthError::NotNow(problem))
@@ -94,14 +108,19 @@ impl Authorizer {
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let seen = this.renewals.shared().attempts;
-            let result = this.renew_in_turn(Some(serial), seen).await;
+            let result = this.renew_in_turn(Some(serial), seen, Asker::Waits).await;
             let mut shared = this.renewals.shared();
             shared.ahead_running = false;
             shared.ahead_not_before = result.is_err().then(|| Instant::now() + AHEAD_PAUSE);
         });
     }
 
-    async fn renew_in_turn(self: &Arc<Self>, rejected: Option<u64>, seen: u64) -> Result<Bearer, AuthError> {
+    async fn renew_in_turn(
+        self: &Arc<Self>,
+        rejected: Option<u64>,
+        seen: u64,
+        asker: Asker,
+    ) -> Result<Bearer, AuthError> {
         let _turn = self.renewals.turn().await;
         if let Some(bearer) = self.newer_than(rejected) {
             return Ok(bearer);
@@ -114,14 +133,14 @@ impl Authorizer {
                 return Err(failure.clone());
             }
         }
-        let result = self.renew_alone(rejected).await;
+        let result = self.renew_alone(rejected, asker).await;
         let mut shared = self.renewals.shared();
         shared.attempts += 1;
         shared.last_failure = result.as_ref().err().cloned();
         result
     }
 
-    async fn renew_alone(self: &Arc<Self>, rejected: Option<u64>) -> Result<Bearer, AuthError> {
+    async fn renew_alone(self: &Arc<Self>, rejected: Option<u64>, asker: Asker) -> Result<Bearer, AuthError> {
         let lock = self.token_lock().await?;
         if !self.is_unsaved() {
             // Another process may have renewed it, or signed in anew, while this one waited.
@@ -149,10 +168,10 @@ impl Authorizer {
             return Err(AuthError::Failed(self.static_token_rejected(Some(self.backend()))));
         }
         let Some(token) = current.grant.refresh_token.clone().filter(|_| !current.dead) else {
-            return Err(self.ended(&current, "it gave no refresh token"));
+            return Err(self.ended(&current, "it gave no refresh token", asker));
         };
         if !current.grant.ends_within(now, current.grant.margin()) && !self.may_renew_again() {
-            return Err(self.ended(&current, "it rejects the tokens that it gives out"));
+            return Err(self.ended(&current, "it rejects the tokens that it gives out", asker));
         }
         let client = self.client_once(&current.grant).await?;
         let oauth = &self.settings.oauth;
@@ -168,7 +187,7 @@ impl Authorizer {
         let http = self.to_token_endpoint(current.grant.named_by);
         match refresh::refresh(&http, &current.grant, &token, &endpoint).await {
             Ok(grant) => Ok(self.keep(grant, lock).await),
-            Err(refusal) => Err(self.refused(&current, &client, refusal).await),
+            Err(refusal) => Err(self.refused(&current, &client, refusal, asker).await),
         }
     }
 
@@ -210,13 +229,13 @@ impl Authorizer {
         self.adopt(Some(grant)).unwrap_or(bearer)
     }
 
-    async fn refused(&self, current: &Current, client: &Client, refusal: Refusal) -> AuthError {
+    async fn refused(&self, current: &Current, client: &Client, refusal: Refusal, asker: Asker) -> AuthError {
         match refusal {
             Refusal::NotNow(problem) => AuthError::NotNow(problem),
             Refusal::Client(problem) if client.is_registered() => {
                 // The server has forgotten the client; the next sign-in registers another.
-                dynamic::forget(&self.settings, &self.store, &current.grant.issuer).await;
-                self.bury(current.bearer.serial);
+                dynamic::forget(&self.settings, &self.store, &current.grant.issuer, &client.id).await;
+                self.bury_for(asker, current.bearer.serial);
                 AuthError::SignInNeeded(problem)
             }
             refusal @ (Refusal::Client(_) | Refusal::Other(_) | Refusal::Pending { .. }) => {
@@ -230,20 +249,27 @@ impl Authorizer {
                     tracing::debug!(%error, "a spent refresh token stays in the store");
                 }
                 self.adopt(Some(spent));
-                self.bury(current.bearer.serial);
+                self.bury_for(asker, current.bearer.serial);
                 AuthError::SignInNeeded(problem.with("service", self.settings.service_name()))
             }
         }
     }
 
-    fn ended(&self, current: &Current, why: &str) -> AuthError {
-        if self.is_refused_afresh(current) {
+    fn ended(&self, current: &Current, why: &str, asker: Asker) -> AuthError {
+        if asker == Asker::Waits && self.is_refused_afresh(current) {
             return self.refused_afresh(current.bearer.serial);
         }
-        self.bury(current.bearer.serial);
+        self.bury_for(asker, current.bearer.serial);
         let problem =
             Problem::new(ProblemId::GrantExpired).with("service", self.settings.service_name()).with("detail", why);
         AuthError::SignInNeeded(problem)
+    }
+
+    /// What nobody waits for may be refused to a token that is good for everything else.
+    fn bury_for(&self, asker: Asker, serial: u64) {
+        if asker == Asker::Waits {
+            self.bury(serial);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 
 use crate::http::NamedBy;
+use crate::secret::Secrets;
 
 /// The longest value that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -24,8 +25,9 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The Bearer challenge among all that the answer carries; empty when there is none.
-    pub fn from_headers(headers: &HeaderMap) -> Self {
+    /// The Bearer challenge among all that the answer carries, without the secrets of the request that it answers; empty
+    /// when there is none.
+    pub fn from_headers(headers: &HeaderMap, sent: &Secrets) -> Self {
         let mut best: Option<Self> = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let text = String::from_utf8_lossy(value.as_bytes());
@@ -33,7 +35,7 @@ impl Challenge {
                 if !raw.scheme.eq_ignore_ascii_case("bearer") {
                     continue;
                 }
-                let challenge = Self::from(raw);
+                let challenge = Self::of(&raw, sent);
                 // With several Bearer challenges, the one that says where to look further.
                 if best.as_ref().is_none_or(|b| b.resource_metadata.is_none() && challenge.resource_metadata.is_some())
                 {
@@ -77,13 +79,13 @@ impl Challenge {
     }
 }
 
-impl From<Raw> for Challenge {
-    fn from(raw: Raw) -> Self {
+impl Challenge {
+    fn of(raw: &Raw, sent: &Secrets) -> Self {
         let get = |name: &str| {
             raw.params
                 .iter()
                 .find(|(n, _)| n.eq_ignore_ascii_case(name))
-                .map(|(_, v)| v.clone())
+                .map(|(_, v)| sent.words(v).to_string())
                 .filter(|v| !v.is_empty())
         };
         Self {
@@ -179,7 +181,7 @@ mod tests {
         for value in values {
             headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
         }
-        Challenge::from_headers(&headers)
+        Challenge::from_headers(&headers, &Secrets::none())
     }
 
     #[test]

@@ -63,6 +63,8 @@ impl Sender<'_> {
         for (name, value) in self.assertion()? {
             form.append_pair(name, value.expose());
         }
+        // Also beside Basic: it only identifies the client (RFC 6749, 3.2.1), and some servers look for it there alone.
+        form.append_pair("client_id", &self.client.id);
         let mut basic = None;
         match (self.method, &self.client.secret) {
             (AuthMethod::ClientSecretBasic, Some(secret)) => {
@@ -71,9 +73,9 @@ impl Sender<'_> {
                 basic = Some(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))));
             }
             (AuthMethod::ClientSecretPost, Some(secret)) => {
-                form.append_pair("client_id", &self.client.id).append_pair("client_secret", secret.expose());
+                form.append_pair("client_secret", secret.expose());
             }
-            _ => _ = form.append_pair("client_id", &self.client.id),
+            _ => {}
         }
         let mut request = HttpRequest::new(form.finish().into_bytes());
         let wrong = |detail: &dyn std::fmt::Display| {

@@ -4,5 +4,6 @@
 pub mod answer;
 pub mod client_authentication;
 pub mod id_token;
+pub mod refresh_verdict;
 pub mod revocation;
 pub mod token_endpoint;

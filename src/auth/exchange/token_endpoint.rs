@@ -17,14 +17,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::discovery::metadata;
-use crate::auth::exchange::answer::plain;
+use crate::auth::exchange::answer::{learn, plain};
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
 use crate::auth::exchange::id_token;
+use crate::auth::exchange::refresh_verdict::RefreshVerdict;
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::http::{Bounds, Http, NetError, Skew, Step};
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets, ServerWords};
 
 /// Token answers are a few kilobytes.
 pub const BOUNDS: Bounds = Bounds { max_body: 1024 * 1024, timeout: Duration::from_secs(30) };
@@ -173,6 +174,12 @@ async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantReq
             // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
             match attempt(http, endpoint, other, presented).await {
                 Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
+                // The other way itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
+                Err(Setback { refusal: Refusal::Other(second) | Refusal::Spent(second), .. })
+                    if second.fact("error") == Some("invalid_request") =>
+                {
+                    Err(Refusal::Client(problem).into())
+                }
                 second => second,
             }
         }
@@ -215,6 +222,10 @@ async fn attempt(
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
     extra.extend(endpoint.resource.map(|resource| ("resource", resource.into())));
+    if method == AuthMethod::ClientSecretBasic && endpoint.client.secret.is_some() {
+        // `oauth2` leaves it out beside Basic; `Sender::post` says why it is wanted.
+        extra.push(("client_id", endpoint.client.id.as_str().into()));
+    }
     // Two kinds of builders with the same method.
     macro_rules! with_extra {
         ($request:expr) => {
@@ -224,8 +235,8 @@ async fn attempt(
     let exchange = Exchange { http: http.clone(), seen: Arc::default() };
     let answer = match presented {
         GrantRequest::Code { code, verifier, redirect_url } => {
-            let redirect =
-                RedirectUrl::new((*redirect_url).to_owned()).map_err(|e| unreadable(endpoint, 0, &e.to_string()))?;
+            let redirect = RedirectUrl::new((*redirect_url).to_owned())
+                .map_err(|e| unreadable(endpoint, &Seen::default(), &e.to_string()))?;
             let client = client.set_redirect_uri(redirect);
             let request = client
                 .exchange_code(AuthorizationCode::new(code.expose().clone()))
@@ -250,7 +261,7 @@ async fn attempt(
             Err(Refusal::Spent(problem.with("detail", "with a renewal comes no new ID token")).into())
         }
         Ok(token) => {
-            issued(&token, method, endpoint.id_token).map_err(|why| unreadable(endpoint, seen.status, &why).into())
+            issued(&token, method, endpoint.id_token, &seen).map_err(|why| unreadable(endpoint, &seen, &why).into())
         }
         Err(error) => Err(refusal(endpoint, presented, &seen, error)),
     }
@@ -295,8 +306,11 @@ async fn device(
 #[derive(Debug, Clone, Default)]
 struct Seen {
     status: u16,
-    error: Option<String>,
-    description: Option<String>,
+    is_object: bool,
+    error: Option<ServerWords>,
+    description: Option<ServerWords>,
+    /// What was sent and what came, of which nothing is left in the words.
+    secrets: Secrets,
     /// How far the clocks are apart, in words, when that matters.
     clock: Option<String>,
 }
@@ -330,18 +344,20 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
     let plain = plain(answer.status.as_u16(), &answer.body);
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.status = answer.status.as_u16();
+    seen.is_object = matches!(serde_json::from_slice(&answer.body), Ok(Value::Object(_)));
+    seen.secrets = answer.secrets;
     seen.clock = Skew::of(&answer.headers, SystemTime::now()).map(|skew| skew.to_string());
     let (status, fields) = plain.map_err(SendError::NoTokenAnswer)?;
-    let word = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-    seen.error = word("error");
-    seen.description = word("error_description");
+    learn(&mut seen.secrets, &fields);
+    let word = |name: &str| fields.get(name).and_then(Value::as_str).map(|text| seen.secrets.words(text));
+    (seen.error, seen.description) = (word("error"), word("error_description"));
     let mut response = HttpResponse::new(Value::Object(fields).to_string().into_bytes());
     *response.status_mut() =
         oauth2::http::StatusCode::from_u16(status).map_err(|e| SendError::NoTokenAnswer(e.to_string()))?;
     Ok(response)
 }
 
-fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool) -> Result<Issued, String> {
+fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &Seen) -> Result<Issued, String> {
     let (mut access_token, mut expires_in) = (token.access_token().secret(), token.expires_in());
     if wants_id_token {
         access_token = token.extra_fields().id_token.as_ref().ok_or("it holds no ID token")?;
@@ -352,12 +368,14 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool) -> Result<
         return Err(format!("its token type is {}", token.token_type().as_ref()));
     }
     let scope = token.scopes().map(|scopes| scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "));
+    // Both are shown by `status`; one that quotes a secret says nothing.
+    let harmless = |text: &String| !text.is_empty() && seen.secrets.words(text).as_str() == text;
     Ok(Issued {
         access_token: Secret::new(access_token.clone()),
         refresh_token: token.refresh_token().map(|token| Secret::new(token.secret().clone())),
         expires_in,
-        scope: scope.filter(|scope| !scope.is_empty()),
-        person: token.extra_fields().id_token.as_deref().and_then(id_token::person),
+        scope: scope.filter(harmless),
+        person: token.extra_fields().id_token.as_deref().and_then(id_token::person).filter(harmless),
         method,
     })
 }
@@ -367,20 +385,16 @@ type ExchangeError = RequestTokenError<SendError, Refused>;
 fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, error: ExchangeError) -> Setback {
     let said = |problem: Problem| {
         // Planhat's own words say more than the error code beside them.
-        let known = seen.description.as_deref().and_then(ProblemId::in_words);
+        let known = seen.description.as_ref().and_then(|words| ProblemId::in_words(words.as_str()));
         let problem = Problem { id: known.unwrap_or(problem.id), ..problem };
         let problem = match &seen.clock {
             Some(clock) => problem.with("clock", clock),
             None => problem,
         };
-        let problem = match &seen.error {
-            Some(error) => problem.with("error", error).with("detail", error),
-            None => problem,
-        };
-        match &seen.description {
-            Some(text) => problem.with("error_description", text),
-            None => problem,
-        }
+        problem
+            .said("error", seen.error.clone())
+            .said("detail", seen.error.clone())
+            .said("error_description", seen.description.clone())
     };
     let unavailable = || {
         let problem = Problem::new(ProblemId::TokenEndpointUnavailable)
@@ -388,6 +402,10 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, e
             .with("endpoint", endpoint.url);
         Refusal::NotNow(said(problem))
     };
+    let registered = endpoint.client.is_registered();
+    let verdict =
+        || RefreshVerdict::of(seen.status, seen.error.as_ref().map(ServerWords::as_str), seen.is_object, registered);
+    let verdict = presented.is_refresh().then(verdict);
     let passing_status = seen.status >= 500 || matches!(seen.status, 408 | 425 | 429);
     let response = match error {
         RequestTokenError::Request(SendError::Network(NetError::Unusable(problem))) => {
@@ -407,14 +425,20 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, e
             let tries = if seen.status >= 500 { AGAIN } else { 0 };
             return Setback { refusal: unavailable(), tries };
         }
+        _ if verdict == Some(RefreshVerdict::Ended) => {
+            return Refusal::Spent(said(Problem::new(ProblemId::GrantExpired))).into();
+        }
+        RequestTokenError::ServerResponse(_) if verdict == Some(RefreshVerdict::Passing) => {
+            return unavailable().into();
+        }
         RequestTokenError::Request(SendError::NoTokenAnswer(why)) => {
-            return unreadable(endpoint, seen.status, &why).into();
+            return unreadable(endpoint, seen, &why).into();
         }
         RequestTokenError::Parse(error, _) => {
             let place = error.path().to_string();
-            return unreadable(endpoint, seen.status, &format!("its field {place} cannot be read")).into();
+            return unreadable(endpoint, seen, &format!("its field {place} cannot be read")).into();
         }
-        RequestTokenError::Other(why) => return unreadable(endpoint, seen.status, &why).into(),
+        RequestTokenError::Other(why) => return unreadable(endpoint, seen, &why).into(),
         RequestTokenError::ServerResponse(response) => response,
     };
     let refusal = match response.error() {
@@ -432,7 +456,8 @@ fn refusal(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, e
             Refusal::Client(said(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &endpoint.client.id)))
         }
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
-            Refusal::Client(said(Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id)))
+            let problem = Problem::new(ProblemId::InvalidClient).with("client_id", &endpoint.client.id);
+            Refusal::Client(endpoint.client.explained(said(problem)))
         }
         BasicErrorResponseType::Extension(code) if matches!(presented, GrantRequest::Device(_)) => {
             match code.as_str() {
@@ -468,11 +493,11 @@ pub(crate) fn unreached(error: NetError, place: &str) -> Problem {
 }
 
 /// Something else answered, or the server is broken. Tokens are kept: nothing says that they are bad.
-fn unreadable(endpoint: &Endpoint<'_>, status: u16, why: &str) -> Refusal {
+fn unreadable(endpoint: &Endpoint<'_>, seen: &Seen, why: &str) -> Refusal {
     Refusal::NotNow(
         Problem::new(ProblemId::TokenAnswerInvalid)
             .with("endpoint", endpoint.url)
-            .with("status", status)
-            .with("detail", why),
+            .with("status", seen.status)
+            .said("detail", seen.secrets.words(why)),
     )
 }

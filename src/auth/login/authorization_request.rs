@@ -10,7 +10,7 @@ use crate::auth::login::browser;
 use crate::auth::registration::client::Client;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets};
 
 /// An authorization request that was made, and what only its maker knows.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Expected {
     pub issuer: String,
     /// Whether the answer has to name the issuer (RFC 9207, 2.4).
     pub iss_required: bool,
+    /// What the answer must not tell anybody.
+    pub secrets: Secrets,
 }
 
 /// What is wrong with an answer.
@@ -78,11 +80,19 @@ impl Request {
             request = request.add_extra_param("prompt", "consent");
         }
         let (link, state) = request.url();
+        let (verifier, state) = (Secret::new(verifier.into_secret()), Secret::new(state.into_secret()));
+        let mut secrets = Secrets::none();
+        secrets.add(verifier.expose());
+        secrets.add(state.expose());
+        if let Some(secret) = &client.secret {
+            secrets.add_pair(&client.id, secret.expose());
+        }
         Ok(Self {
             link,
-            verifier: Secret::new(verifier.into_secret()),
+            verifier,
             expected: Expected {
-                state: Secret::new(state.into_secret()),
+                secrets,
+                state,
                 issuer: found.server.issuer.clone(),
                 iss_required: found.server.authorization_response_iss_parameter_supported,
             },
@@ -102,7 +112,9 @@ impl Expected {
             [state] if equal(state.expose().as_bytes(), self.state.expose().as_bytes()) => {}
             _ => return Err(Rejection::Foreign),
         }
-        self.check_issuer(&all("iss")).map_err(Rejection::Final)?;
+        let mut secrets = self.secrets.clone();
+        all("code").iter().for_each(|code| secrets.add(code.expose()));
+        self.check_issuer(&all("iss"), &secrets).map_err(Rejection::Final)?;
         let incomplete =
             |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackIncomplete).with("detail", detail));
         match all("error").as_slice() {
@@ -113,15 +125,13 @@ impl Expected {
                     "invalid_scope" => Problem::new(ProblemId::InvalidScope),
                     _ => Problem::new(ProblemId::AuthorizationFailed),
                 };
-                let description =
-                    all("error_description").first().map(|d| d.expose().clone()).filter(|d| !d.is_empty());
+                let description = all("error_description").first().copied().filter(|d| !d.is_empty());
+                let description = description.map(|text| secrets.words(text.expose()));
                 // Planhat's own words say more than the error code beside them.
-                let known = description.as_deref().and_then(ProblemId::in_words);
-                let problem = Problem { id: known.unwrap_or(problem.id), ..problem }.with("error", error.expose());
-                return Err(Rejection::Final(match description {
-                    Some(text) => problem.with("error_description", text),
-                    None => problem,
-                }));
+                let known = description.as_ref().and_then(|words| ProblemId::in_words(words.as_str()));
+                let problem = Problem { id: known.unwrap_or(problem.id), ..problem };
+                let problem = problem.said("error", secrets.words(error.expose()));
+                return Err(Rejection::Final(problem.said("error_description", description)));
             }
         }
         match all("code").as_slice() {
@@ -132,9 +142,10 @@ impl Expected {
     }
 
     /// RFC 9207, 2.4: compared as it is, whenever it is there; an answer without it is refused where it was announced.
-    fn check_issuer(&self, found: &[&Secret]) -> Result<(), Problem> {
+    fn check_issuer(&self, found: &[&Secret], secrets: &Secrets) -> Result<(), Problem> {
         let mismatch = |found: &str| {
-            Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer).with("found", found)
+            let problem = Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer);
+            problem.said("found", secrets.words(found))
         };
         match found {
             [] if self.iss_required => Err(mismatch("nothing")),
@@ -155,7 +166,7 @@ mod tests {
     use crate::auth::login::authorization_request::*;
 
     fn expected(iss_required: bool) -> Expected {
-        Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required }
+        Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required, secrets: Secrets::none() }
     }
 
     fn problem(query: &str) -> ProblemId {

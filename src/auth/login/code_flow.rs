@@ -14,7 +14,7 @@ use crate::auth::login::authorization_request::{Rejection, Request};
 use crate::auth::login::flow::{Asked, End, LoginEvent, LoginOptions, LoginUi, Place};
 use crate::auth::login::loopback::listener::{Arrival, Browser};
 use crate::auth::login::loopback::page::Page;
-use crate::auth::registration::client::Client;
+use crate::auth::registration::client::{Client, is_about_the_client};
 use crate::auth::registration::dynamic;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -36,7 +36,7 @@ impl Authorizer {
         ui: &mut dyn LoginUi,
         record: &mut Pending,
     ) -> Result<GrantSummary, End> {
-        let Place { client, callback, listener, _turn } = place;
+        let Place { client, callback, listener, _turn, is_new: _ } = place;
         let redirect_url = callback.redirect_url();
         let Some(listener) = listener else {
             return Err(Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).into());
@@ -67,7 +67,10 @@ impl Authorizer {
                 ui.event(LoginEvent::Answered);
                 let finished = match answer.outcome {
                     Ok(code) => self.finish(asked, &client, &request, &code, &redirect_url).await,
-                    Err(problem) if is_about_the_client(&problem) => Err(End::UnknownClient(problem)),
+                    Err(problem) if is_about_the_client(&problem) => {
+                        let problem = problem.with("client_id", &client.id);
+                        Err(End::UnknownClient(client.explained(problem)))
+                    }
                     Err(problem) => Err(problem.into()),
                 };
                 if let Some(browser) = answer.browser {
@@ -86,7 +89,7 @@ impl Authorizer {
                 if client.is_registered() && !in_use {
                     // A server that has forgotten the client tells only the person; then a new registration helps. One that
                     // a sign-in was given to is known, and needed to renew it.
-                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
+                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer, &client.id).await;
                 }
                 Err(self.timed_out(Some(&client)).into())
             }
@@ -160,11 +163,6 @@ impl Authorizer {
             Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
         }
     }
-}
-
-/// Whether the server says that it does not know the client (RFC 6749, 4.1.2.1), or not for this.
-fn is_about_the_client(problem: &Problem) -> bool {
-    matches!(problem.fact("error"), Some("invalid_client" | "unauthorized_client"))
 }
 
 /// The query of a pasted address that may hold the answer, or why it is of no use.

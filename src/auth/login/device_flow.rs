@@ -18,7 +18,7 @@ use crate::auth::login::browser;
 use crate::auth::login::flow::{LONGEST_CODE, LoginEvent, LoginUi};
 use crate::auth::registration::client::Client;
 use crate::problem::{Problem, ProblemId, printable};
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets};
 
 /// How often to ask when the server does not say (RFC 8628, 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -95,7 +95,10 @@ impl Authorizer {
             AuthError::Failed(problem) => Refusal::Other(problem),
             error => Refusal::NotNow(error.into()),
         })?;
-        read(answer.status.as_u16(), &answer.body, &client.id)
+        read(answer.status.as_u16(), &answer.body, &answer.secrets, &client.id).map_err(|refusal| match refusal {
+            Refusal::Client(problem) => Refusal::Client(client.explained(problem)),
+            refusal => refusal,
+        })
     }
 }
 
@@ -111,7 +114,7 @@ fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
 }
 
 /// Understands the answer (RFC 8628, 3.2).
-fn read(status: u16, body: &[u8], client_id: &str) -> Result<Begun, Refusal> {
+fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Begun, Refusal> {
     #[derive(Deserialize)]
     struct Answer {
         device_code: Option<String>,
@@ -129,16 +132,17 @@ fn read(status: u16, body: &[u8], client_id: &str) -> Result<Begun, Refusal> {
         Refusal::NotNow(problem)
     };
     let answer: Answer = serde_json::from_slice(body).map_err(|_| unreadable("it is no answer of this kind"))?;
+    let mut secrets = sent.clone();
+    secrets.add(answer.device_code.as_deref().unwrap_or_default());
     if let Some(error) = answer.error.as_deref().filter(|_| !(200..300).contains(&status)) {
         let id = match error {
             "invalid_client" | "unauthorized_client" => ProblemId::InvalidClient,
             "invalid_scope" => ProblemId::InvalidScope,
             _ => ProblemId::TokenEndpointError,
         };
-        let mut problem = Problem::new(id).with("error", error).with("client_id", client_id);
-        if let Some(text) = &answer.error_description {
-            problem = problem.with("error_description", text);
-        }
+        let description = answer.error_description.as_deref().map(|text| secrets.words(text));
+        let problem = Problem::new(id).said("error", secrets.words(error)).with("client_id", client_id);
+        let problem = problem.said("error_description", description);
         return Err(if id == ProblemId::InvalidClient { Refusal::Client(problem) } else { Refusal::Other(problem) });
     }
     let (Some(device_code), Some(user_code), Some(page)) =
@@ -149,14 +153,14 @@ fn read(status: u16, body: &[u8], client_id: &str) -> Result<Begun, Refusal> {
     let checked = |page: &str| {
         browser::checked(page).map_err(|why| {
             let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "page for the code");
-            Refusal::Other(problem.with("detail", why))
+            Refusal::Other(problem.said("detail", secrets.words(&why)))
         })
     };
     let seconds =
         |value: Option<Value>| value.as_ref().and_then(crate::auth::exchange::answer::seconds).map(Duration::from_secs);
     Ok(Begun {
         device_code: Secret::new(device_code),
-        user_code: printable(&user_code),
+        user_code: printable(secrets.words(&user_code).as_str()),
         page: checked(&page)?,
         page_with_code: answer.verification_uri_complete.as_deref().map(checked).transpose()?,
         life: seconds(answer.expires_in),
@@ -170,7 +174,7 @@ mod tests {
 
     fn answer(extra: &str) -> Result<Begun, Refusal> {
         let body = format!(r#"{{"device_code":"canary","user_code":"AB-CD"{extra}}}"#);
-        read(200, body.as_bytes(), "c")
+        read(200, body.as_bytes(), &Secrets::none(), "c")
     }
 
     #[test]
@@ -207,9 +211,22 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_quotes_the_client_secret_or_the_device_code_tells_nobody() {
+        let mut sent = Secrets::none();
+        sent.add("canary-secret");
+        let body =
+            br#"{"error":"x canary-secret","error_description":"not canary-device","device_code":"canary-device"}"#;
+        let Err(Refusal::Other(problem)) = read(400, body, &sent, "c") else { panic!() };
+        assert_eq!(problem.fact("error"), Some("x [redacted]"));
+        assert_eq!(problem.fact("error_description"), Some("not [redacted]"));
+    }
+
+    #[test]
     fn a_refusal_keeps_its_reason() {
-        let Err(Refusal::Client(problem)) = read(401, br#"{"error":"invalid_client"}"#, "c") else { panic!() };
+        let Err(Refusal::Client(problem)) = read(401, br#"{"error":"invalid_client"}"#, &Secrets::none(), "c") else {
+            panic!()
+        };
         assert_eq!(problem.id, ProblemId::InvalidClient);
-        assert!(matches!(read(502, b"<html>", "c"), Err(Refusal::NotNow(_))));
+        assert!(matches!(read(502, b"<html>", &Secrets::none(), "c"), Err(Refusal::NotNow(_))));
     }
 }

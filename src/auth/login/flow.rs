@@ -20,8 +20,10 @@ use crate::auth::login::attempt::{Pending, Since};
 use crate::auth::login::loopback::listener::Callback;
 use crate::auth::registration::client::{Client, ClientOrigin};
 use crate::auth::registration::dynamic;
+use crate::auth::registration::dynamic::Wish;
 use crate::config::CallbackSettings;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 use crate::store::{LockError, ProcessLock};
 
 /// How long others may be looking whether a sign-in is under way, which holds the lock for a moment.
@@ -123,6 +125,8 @@ pub(crate) struct Asked {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) client: Client,
+    /// Whether the client was registered for this very sign-in.
+    pub(crate) is_new: bool,
     pub(crate) callback: CallbackSettings,
     /// Bound before anybody is sent there; with a code on another device nobody comes back.
     pub(crate) listener: Option<Callback>,
@@ -261,11 +265,12 @@ impl Authorizer {
         let home = self.home();
         let found = search::discover(&self.http, &self.settings, &challenge, flow, home.as_deref()).await?;
         let scope = scope::choose(&self.settings, &challenge, &found, flow);
-        let asked = Asked { found, scope };
+        let mut asked = Asked { found, scope: None };
         let mut again = true;
         loop {
-            let place = self.place(&asked.found, flow, deadline).await?;
-            let client = place.client.clone();
+            let place = self.place(&asked.found, scope.as_deref(), flow, deadline).await?;
+            let (client, is_new) = (place.client.clone(), place.is_new);
+            asked.scope = scope::bounded(&self.settings, scope.as_deref(), &client);
             ui.event(LoginEvent::Found { issuer: &asked.found.chosen(), client_id: &client.id });
             let result = match flow {
                 Flow::Device => self.by_code(&asked, &client, ui).await,
@@ -273,8 +278,9 @@ impl Authorizer {
             };
             match result {
                 Err(End::UnknownClient(problem)) if client.is_registered() => {
-                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer).await;
-                    if !std::mem::take(&mut again) {
+                    dynamic::forget(&self.settings, &self.store, &asked.found.server.issuer, &client.id).await;
+                    // A new one is known; another would be refused as well, after a second page.
+                    if is_new || !std::mem::take(&mut again) {
                         return Err(problem);
                     }
                     tracing::info!("the server does not know this client any more; it is registered anew");
@@ -286,20 +292,26 @@ impl Authorizer {
     }
 
     /// The client, registered if need be, and the port of its redirect URL.
-    async fn place(&self, found: &Discovered, flow: Flow, deadline: Instant) -> Result<Place, Problem> {
+    async fn place(
+        &self,
+        found: &Discovered,
+        scope: Option<&str>,
+        flow: Flow,
+        deadline: Instant,
+    ) -> Result<Place, Problem> {
         let callback = &self.settings.oauth.callback;
-        if let Some(client) = self.known_client(found).await? {
+        if let Some(client) = self.known_client(found, scope).await? {
             let port = match client.origin {
                 ClientOrigin::Registered { port } => port,
                 ClientOrigin::Given | ClientOrigin::Document => callback.port,
             };
             let callback = CallbackSettings { port, ..callback.clone() };
             if flow == Flow::Device {
-                return Ok(Place { client, callback, listener: None, _turn: None });
+                return Ok(Place { client, is_new: false, callback, listener: None, _turn: None });
             }
             match self.bind(&callback, deadline).await {
                 Ok((listener, turn)) => {
-                    return Ok(Place { client, callback, listener: Some(listener), _turn: Some(turn) });
+                    return Ok(Place { client, is_new: false, callback, listener: Some(listener), _turn: Some(turn) });
                 }
                 // Another port can be registered just as well.
                 Err(problem) if problem.id == ProblemId::PortInUse && client.is_registered() && callback.free => {}
@@ -317,10 +329,12 @@ impl Authorizer {
             (listener, callback.clone(), Some(turn))
         };
         let http = self.http.named_by(found.named_by);
-        let registered = dynamic::register(&http, &self.settings, &self.store, &found.server, &callback).await?;
+        let in_use = self.read_grant().await.ok().flatten().map(|grant| grant.client_id);
+        let wish = Wish { callback: &callback, scope, in_use: in_use.as_deref() };
+        let registered = dynamic::register(&http, &self.settings, &self.store, &found.server, wish).await?;
         let client = registered.ok_or_else(|| self.client_id_missing(found))?;
         let listener = (flow != Flow::Device).then_some(listener);
-        Ok(Place { client, callback, listener, _turn: turn })
+        Ok(Place { client, is_new: true, callback, listener, _turn: turn })
     }
 
     /// The port, when its turn has come; a foreign holder is an error.
@@ -405,7 +419,11 @@ impl Authorizer {
         match tokio::time::timeout(PROBE, client.execute(request)).await {
             Ok(Ok(answer)) => {
                 let refused = answer.status() == reqwest::StatusCode::UNAUTHORIZED;
-                let said = if refused { Challenge::from_headers(answer.headers()) } else { Challenge::default() };
+                let said = if refused {
+                    Challenge::from_headers(answer.headers(), &Secrets::none())
+                } else {
+                    Challenge::default()
+                };
                 said.said_by(self.http.namer(&answer)).after(&known)
             }
             Ok(Err(_)) | Err(_) => known,

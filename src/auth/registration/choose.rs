@@ -30,22 +30,33 @@ pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
 }
 
 impl Authorizer {
-    /// The client to sign in as, unless it has to be registered first.
-    pub(crate) async fn known_client(&self, found: &Discovered) -> Result<Option<Client>, AuthError> {
+    /// The client to sign in as and ask for this scope, unless it has to be registered first.
+    pub(crate) async fn known_client(
+        &self,
+        found: &Discovered,
+        scope: Option<&str>,
+    ) -> Result<Option<Client>, AuthError> {
         let key = read_key(&self.settings)?;
         let oauth = &self.settings.oauth;
         if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
             // A token endpoint that the user has named is where they want it to be used.
             self.stays_with_its_issuer(&id, &found.server.issuer)?;
             let secret = client::secret(&self.settings, &self.store, &id).await?;
-            return Ok(Some(Client { id, secret, key, method: None, origin: ClientOrigin::Given }));
+            return Ok(Some(Client { id, secret, key, method: None, bound: None, origin: ClientOrigin::Given }));
         }
         if let Some(url) = oauth.metadata_url.as_ref().filter(|_| found.server.client_id_metadata_document_supported) {
             let method = if key.is_some() { AuthMethod::PrivateKeyJwt } else { AuthMethod::None };
             let origin = ClientOrigin::Document;
-            return Ok(Some(Client { id: url.to_string(), secret: None, key, method: Some(method), origin }));
+            return Ok(Some(Client {
+                id: url.to_string(),
+                secret: None,
+                key,
+                method: Some(method),
+                bound: None,
+                origin,
+            }));
         }
-        Ok(dynamic::kept(&self.settings, &self.store, &found.server.issuer, self.clock.unix_seconds()).await?)
+        Ok(dynamic::kept(&self.settings, &self.store, &found.server.issuer, scope, self.clock.unix_seconds()).await?)
     }
 
     /// "There is no client id", as a question that can be answered.
@@ -60,7 +71,7 @@ impl Authorizer {
     /// The client that a sign-in was given to, with what it proves itself with.
     pub(crate) async fn client_of(&self, grant: &Grant) -> Result<Client, AuthError> {
         let id = grant.client_id.clone();
-        let mut known = Client { id, secret: None, key: None, method: None, origin: ClientOrigin::Given };
+        let mut known = Client { id, secret: None, key: None, method: None, bound: None, origin: ClientOrigin::Given };
         match grant.auth_method {
             AuthMethod::None => {}
             AuthMethod::PrivateKeyJwt => known.key = read_key(&self.settings)?,
@@ -73,8 +84,7 @@ impl Authorizer {
         } else if self.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == known.id) {
             known.origin = ClientOrigin::Document;
         } else {
-            let kept = dynamic::record(&self.settings, &self.store, &grant.issuer).await?;
-            if let Some(kept) = kept.filter(|kept| kept.id == known.id) {
+            if let Some(kept) = dynamic::record(&self.settings, &self.store, &grant.issuer, &known.id).await? {
                 return Ok(Client { key: known.key, ..kept });
             }
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::grants::grant::Accounts;
 use crate::auth::registration::private_key::ClientKey;
 use crate::config::Settings;
+use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::{Store, StoreError};
 
@@ -21,6 +22,8 @@ pub struct Client {
     pub key: Option<Arc<ClientKey>>,
     /// How it proves itself, where its registration says so.
     pub method: Option<AuthMethod>,
+    /// All that it may ask for, where the answer to its registration says so (RFC 7591, 3.2.1).
+    pub bound: Option<String>,
     /// How it came to its id.
     pub origin: ClientOrigin,
 }
@@ -57,6 +60,16 @@ impl Client {
     /// Whether this program registered it by itself.
     pub fn is_registered(&self) -> bool {
         matches!(self.origin, ClientOrigin::Registered { .. })
+    }
+
+    /// A refusal of this client, in words that fit how it came to its id: nobody has configured one that this program
+    /// registered by itself.
+    pub fn explained(&self, problem: Problem) -> Problem {
+        let is_about_the_client = matches!(problem.id, ProblemId::InvalidClient | ProblemId::RedirectUrlNotRegistered)
+            || (problem.id == ProblemId::AuthorizationFailed && is_about_the_client(&problem));
+        let id =
+            if is_about_the_client && self.is_registered() { ProblemId::RegisteredClientRefused } else { problem.id };
+        Problem { id, ..problem }
     }
 }
 
@@ -101,6 +114,11 @@ impl AuthMethod {
             AuthMethod::ClientSecretPost => Some(AuthMethod::ClientSecretBasic),
         }
     }
+}
+
+/// Whether the server says that it does not know the client (RFC 6749, 4.1.2.1), or not for this.
+pub fn is_about_the_client(problem: &Problem) -> bool {
+    matches!(problem.fact("error"), Some("invalid_client" | "unauthorized_client"))
 }
 
 /// The secret of this run, or else the one that `login` put into the store.

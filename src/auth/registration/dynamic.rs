@@ -7,17 +7,20 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::auth::AuthError;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::ServerMetadata;
+use crate::auth::discovery::scope;
+use crate::auth::exchange::answer::learn;
 use crate::auth::exchange::token_endpoint::DEVICE_GRANT;
 use crate::auth::grants::grant::Accounts;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::{Store, StoreError};
 
 /// What a person sees on the consent page.
@@ -39,6 +42,26 @@ struct Stored {
     auth_method: Option<AuthMethod>,
     localhost: bool,
     port: u16,
+    /// The scope that was wanted of the server, whether or not it was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<String>,
+    /// All that the client may ask for, where the answer says so (RFC 7591, 3.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bound: Option<String>,
+    /// An earlier registration that the sign-in in use was given to: its renewal needs it until this one has signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Box<Stored>>,
+}
+
+/// What a registration is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// Where the browser comes back to.
+    pub callback: &'a CallbackSettings,
+    /// The scope that the sign-in will ask for.
+    pub scope: Option<&'a str>,
+    /// The client that the sign-in in use was given to.
+    pub in_use: Option<&'a str>,
 }
 
 impl Drop for Stored {
@@ -47,18 +70,25 @@ impl Drop for Stored {
     }
 }
 
-/// The client that is kept for this server, whatever these settings ask for.
-pub async fn record(settings: &Settings, store: &Store, issuer: &str) -> Result<Option<Client>, StoreError> {
-    Ok(read(settings, store, issuer).await?.map(|stored| stored.client()))
+/// The client with this id that is kept for this server, whatever these settings ask for.
+pub async fn record(settings: &Settings, store: &Store, issuer: &str, id: &str) -> Result<Option<Client>, StoreError> {
+    let stored = read(settings, store, issuer).await?.and_then(|stored| stored.with_id(id));
+    Ok(stored.map(|stored| stored.client()))
 }
 
-/// The client that is kept for this server, as long as it is good and fits these settings.
-pub async fn kept(settings: &Settings, store: &Store, issuer: &str, now: u64) -> Result<Option<Client>, StoreError> {
+/// The client that is kept for this server, as long as it is good, fits these settings, and may ask for this scope.
+pub async fn kept(
+    settings: &Settings,
+    store: &Store,
+    issuer: &str,
+    scope: Option<&str>,
+    now: u64,
+) -> Result<Option<Client>, StoreError> {
     let callback = &settings.oauth.callback;
     let stored = read(settings, store, issuer).await?.filter(|stored| {
         let same_host = stored.localhost == (callback.host == CallbackHost::Localhost);
         let secret_is_good = stored.secret_ends_at == 0 || stored.secret_ends_at > now;
-        same_host && secret_is_good && (callback.free || stored.port == callback.port)
+        !stored.is_too_narrow(scope) && same_host && secret_is_good && (callback.free || stored.port == callback.port)
     });
     Ok(stored.map(|stored| stored.client()))
 }
@@ -69,56 +99,114 @@ async fn read(settings: &Settings, store: &Store, issuer: &str) -> Result<Option
     Ok(serde_json::from_slice::<Stored>(bytes.expose()).ok().filter(|stored| stored.issuer == issuer))
 }
 
-/// Forgets the client: the server does not know it any more.
-pub async fn forget(settings: &Settings, store: &Store, issuer: &str) {
-    if let Err(error) = store.delete(&Accounts::registration(settings, issuer)).await {
+/// Forgets the client with this id: the server does not know it any more. Another one stays.
+pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) {
+    let account = Accounts::registration(settings, issuer);
+    let left = match read(settings, store, issuer).await {
+        Ok(stored) => stored.and_then(|stored| stored.without_id(id)),
+        Err(_) => None,
+    };
+    let forgotten = match left {
+        Some(stored) => store.write(&account, stored.bytes()).await,
+        None => store.delete(&account).await.map(|_| ()),
+    };
+    if let Err(error) = forgotten {
         tracing::debug!(%error, "a registration that is no longer good stays in the store");
     }
 }
 
-/// Registers a client with the redirect URL of `callback`, and keeps it. `None`: the server registers nobody by itself.
+/// Registers a client, and keeps it. `None`: the server registers nobody by itself.
 pub async fn register(
     http: &Http,
     settings: &Settings,
     store: &Store,
     server: &ServerMetadata,
-    callback: &CallbackSettings,
+    wish: Wish<'_>,
 ) -> Result<Option<Client>, AuthError> {
     let Some(endpoint) = &server.registration_endpoint else { return Ok(None) };
     let url = metadata::endpoint(endpoint, "registration endpoint").map_err(AuthError::Failed)?;
-    let mut request = reqwest::Request::new(Method::POST, url);
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *request.body_mut() = Some(wanted(settings, server, callback).to_string().into());
-    let answer = http.exchange(request, BOUNDS).await?;
-    let fields: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let word = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let status = answer.status.as_u16();
-    let (true, Some(id)) = (answer.status.is_success(), word("client_id")) else {
+    let mut answer = ask(http, &url, &wanted(server, wish.callback, wish.scope)).await?;
+    if wish.scope.is_some() && answer.may_be_about_scope() {
+        // The server gives the scope out at the sign-in, or names a default: it need not be known here.
+        let error = answer.word("error").map(|text| answer.secrets.words(text).to_string());
+        tracing::info!(error, "the registration is refused and tried without a scope");
+        answer = ask(http, &url, &wanted(server, wish.callback, None)).await?;
+    }
+    let word = |name: &str| answer.word(name);
+    let status = answer.status;
+    let (200..300, Some(id)) = (status, word("client_id")) else {
         return match status {
             // MCP 2025-03-26 assumes the endpoint; a server that has none there has none.
             404 | 405 | 501 => Ok(None),
-            _ => Err(refused(status, server, word("error"), word("error_description"))),
+            _ => {
+                let words = |name: &str| word(name).map(|text| answer.secrets.words(text));
+                Err(refused(status, server, words("error"), words("error_description")))
+            }
         };
     };
-    let secret_ends_at = fields.get("client_secret_expires_at").and_then(Value::as_u64).unwrap_or(0);
+    let secret_ends_at = answer.fields.get("client_secret_expires_at").and_then(Value::as_u64).unwrap_or(0);
+    let before = read(settings, store, &server.issuer).await?.zip(wish.in_use);
     let stored = Stored {
         issuer: server.issuer.clone(),
         client_id: id.to_owned(),
         client_secret: word("client_secret").map(str::to_owned),
         secret_ends_at,
         auth_method: method(word("token_endpoint_auth_method"), word("client_secret").is_some()),
-        localhost: callback.host == CallbackHost::Localhost,
-        port: callback.port,
+        localhost: wish.callback.host == CallbackHost::Localhost,
+        port: wish.callback.port,
+        asked: wish.scope.map(str::to_owned),
+        bound: bound(answer.fields.get("scope")),
+        before: before.and_then(|(before, in_use)| before.with_id(in_use)).map(Box::new),
     };
     tracing::info!(issuer = server.issuer, client_id = id, "registered as a client");
-    let bytes = Secret::new(serde_json::to_vec(&stored).expect("strings and numbers always serialize"));
-    store.write(&Accounts::registration(settings, &server.issuer), bytes).await?;
+    store.write(&Accounts::registration(settings, &server.issuer), stored.bytes()).await?;
     Ok(Some(stored.client()))
 }
 
+/// What the registration endpoint said.
+struct Said {
+    status: u16,
+    fields: Value,
+    /// What was sent and what came, of which nothing is left in its words.
+    secrets: Secrets,
+}
+
+impl Said {
+    fn word(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Whether it may be the scope that is refused; RFC 7591 (3.2.2) has one code for all fields but the redirect URL.
+    fn may_be_about_scope(&self) -> bool {
+        matches!(self.status, 400..=499)
+            && matches!(self.word("error"), Some("invalid_client_metadata" | "invalid_scope"))
+    }
+}
+
+async fn ask(http: &Http, url: &Url, wanted: &Value) -> Result<Said, AuthError> {
+    let mut request = reqwest::Request::new(Method::POST, url.clone());
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *request.body_mut() = Some(wanted.to_string().into());
+    let answer = http.exchange(request, BOUNDS).await?;
+    let fields: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let mut secrets = answer.secrets;
+    fields.as_object().into_iter().for_each(|fields| learn(&mut secrets, fields));
+    Ok(Said { status: answer.status.as_u16(), fields, secrets })
+}
+
+/// The scope that the answer names. Servers that write `""` or `null` mean that they keep none; then what was asked counts.
+fn bound(said: Option<&Value>) -> Option<String> {
+    let scopes = match said? {
+        Value::String(text) => text.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        _ => return None,
+    };
+    (!scopes.trim().is_empty()).then_some(scopes)
+}
+
 /// The client as this program wants to be registered (RFC 7591, 2).
-fn wanted(settings: &Settings, server: &ServerMetadata, callback: &CallbackSettings) -> Value {
+fn wanted(server: &ServerMetadata, callback: &CallbackSettings, scope: Option<&str>) -> Value {
     let supported = server.token_endpoint_auth_methods_supported.as_deref();
     let lists = |name: &str| supported.is_some_and(|methods| methods.iter().any(|method| method == name));
     // A program on people's machines can keep no secret from them; a server that wants one all the same may give one.
@@ -138,8 +226,9 @@ fn wanted(settings: &Settings, server: &ServerMetadata, callback: &CallbackSetti
         "response_types": ["code"],
         "token_endpoint_auth_method": method,
     });
-    if let Some(scope) = &settings.oauth.scope {
-        wanted["scope"] = scope.as_str().into();
+    if let Some(scope) = scope {
+        // Some servers refuse at the sign-in whatever the registration did not name.
+        wanted["scope"] = scope.into();
     }
     wanted
 }
@@ -155,25 +244,54 @@ fn method(said: Option<&str>, has_secret: bool) -> Option<AuthMethod> {
     }
 }
 
-fn refused(status: u16, server: &ServerMetadata, error: Option<&str>, description: Option<&str>) -> AuthError {
+fn refused(
+    status: u16,
+    server: &ServerMetadata,
+    error: Option<ServerWords>,
+    description: Option<ServerWords>,
+) -> AuthError {
     let passing = status >= 500 || matches!(status, 408 | 425 | 429);
     let id = if passing { ProblemId::TokenEndpointUnavailable } else { ProblemId::RegistrationRefused };
-    let mut problem = Problem::new(id).with("issuer", &server.issuer).with("status", status);
-    for (key, text) in [("error", error), ("error_description", description)] {
-        if let Some(text) = text {
-            problem = problem.with(key, text);
-        }
-    }
+    let problem = Problem::new(id).with("issuer", &server.issuer).with("status", status);
+    let problem = problem.said("error", error).said("error_description", description);
     if passing { AuthError::NotNow(problem) } else { AuthError::Failed(problem) }
 }
 
 impl Stored {
+    /// Whether the sign-in would ask for more than was asked for here. What the server did not grant then it would not
+    /// grant now either.
+    fn is_too_narrow(&self, wanted: Option<&str>) -> bool {
+        let known = scope::union(self.asked.as_deref().unwrap_or_default(), self.bound.as_deref().unwrap_or_default());
+        !scope::covers(&known, wanted.unwrap_or_default())
+    }
+
+    /// The one with this id, alone: this one or the one before.
+    fn with_id(mut self, id: &str) -> Option<Self> {
+        let before = self.before.take();
+        let found = if self.client_id == id { Some(self) } else { before.map(|before| *before) };
+        found.filter(|found| found.client_id == id)
+    }
+
+    /// What is left without the one with this id.
+    fn without_id(mut self, id: &str) -> Option<Self> {
+        if self.client_id == id {
+            return self.before.take().map(|before| *before);
+        }
+        self.before = self.before.take().filter(|before| before.client_id != id);
+        Some(self)
+    }
+
+    fn bytes(&self) -> Secret<Vec<u8>> {
+        Secret::new(serde_json::to_vec(self).expect("strings and numbers always serialize"))
+    }
+
     fn client(&self) -> Client {
         Client {
             id: self.client_id.clone(),
             secret: self.client_secret.as_deref().map(Secret::from),
             key: None,
             method: self.auth_method,
+            bound: self.bound.clone(),
             origin: ClientOrigin::Registered { port: self.port },
         }
     }
@@ -186,12 +304,12 @@ mod tests {
 
     fn asked(methods: Option<&[&str]>, grants: Option<&[&str]>) -> Value {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let url = url::Url::parse("https://h/mcp").unwrap();
+        let url = Url::parse("https://h/mcp").unwrap();
         let settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
         let mut server = ServerMetadata::with_token_endpoint("https://h", "https://h/token".into());
         server.token_endpoint_auth_methods_supported = methods.map(list);
         server.grant_types_supported = grants.map(list);
-        wanted(&settings, &server, &settings.oauth.callback)
+        wanted(&server, &settings.oauth.callback, Some("a b"))
     }
 
     #[test]
@@ -212,6 +330,22 @@ mod tests {
         ] {
             assert_eq!(asked(supported, None)["token_endpoint_auth_method"], expected, "{supported:?}");
         }
+    }
+
+    #[test]
+    fn the_scope_that_will_be_asked_for_is_named_and_the_answer_s_is_understood_in_every_form() {
+        assert_eq!(asked(None, None)["scope"], "a b");
+        for (said, expected) in [
+            (json!("a  b"), Some("a b")),
+            (json!(["a", "b", 5]), Some("a b")),
+            (json!(""), None),
+            (json!([]), None),
+            (Value::Null, None),
+            (json!(5), None),
+        ] {
+            assert_eq!(bound(Some(&said)).as_deref(), expected, "{said}");
+        }
+        assert_eq!(bound(None), None);
     }
 
     #[test]

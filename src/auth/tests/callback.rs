@@ -9,6 +9,7 @@ use crate::auth::login::authorization_request::Expected;
 use crate::auth::login::loopback::door::{LARGEST_HEAD, MOST_WAITING};
 use crate::auth::login::loopback::listener::{Arrival, Callback, Serving};
 use crate::auth::login::loopback::page::Page;
+use crate::secret::Secrets;
 
 /// A listener on a free port, and what its one answer looks like.
 struct Listening {
@@ -21,7 +22,12 @@ impl Listening {
     fn start() -> Self {
         let settings = CallbackSettings { host: CallbackHost::Ipv4, port: 0, free: true };
         let (callback, CallbackSettings { port, .. }) = Callback::bind_any(&settings).unwrap();
-        let expected = Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required: false };
+        let expected = Expected {
+            state: "s3cret".into(),
+            issuer: "https://as".into(),
+            iss_required: false,
+            secrets: Secrets::none(),
+        };
         let (serving, arrivals) = callback.serve(expected, "planhat-mcp login".into()).unwrap();
         Self { port, serving, arrivals }
     }

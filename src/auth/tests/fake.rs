@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::form_urlencoded;
@@ -22,6 +24,20 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// The credentials and the form, as they came and decoded and encoded, for the inside of a JSON string.
+    fn quoted(&self) -> String {
+        let credentials = self.headers.get("authorization").map_or("", String::as_str);
+        let basic = STANDARD.decode(credentials.trim_start_matches("Basic ")).unwrap_or_default();
+        let mut all = vec![credentials.to_owned(), String::from_utf8_lossy(&basic).into_owned(), self.body.clone()];
+        for (name, value) in self.form() {
+            all.push(format!("{name} {value} {}", STANDARD.encode(&value)));
+        }
+        let text = serde_json::Value::from(all.join(" | ")).to_string();
+        text[1..text.len() - 1].to_owned()
+    }
+}
+
 /// What the server does and has seen.
 #[derive(Debug, Default)]
 pub struct Script {
@@ -33,10 +49,14 @@ pub struct Script {
     pub challenge: Option<String>,
     /// Answers of the token endpoint that come before its own.
     pub token_faults: VecDeque<(u16, String)>,
+    /// Answers of the registration endpoint that come before its page.
+    pub registrations: VecDeque<(u16, String)>,
     /// How many requests to the token endpoint end without an answer.
     pub hang_ups: u32,
     /// How a client has to prove itself: `basic`, `post` or nothing.
     pub require: Option<&'static str>,
+    /// Whether the form has to name the client however it proves itself, as the Python SDK and FastMCP want it.
+    pub wants_client_id: bool,
     /// The life of an access token in seconds, when it is told.
     pub life: Option<i64>,
     /// Whether refresh tokens rotate.
@@ -183,6 +203,10 @@ impl Fake {
                     Some(fault) => fault,
                     None => script.token(seen),
                 };
+                (status, String::new(), body.replace("{sent}", &seen.quoted()))
+            }
+            ("POST", "/register") if !script.registrations.is_empty() => {
+                let (status, body) = script.registrations.pop_front().unwrap();
                 (status, String::new(), body)
             }
             (_, "/mcp") => {
@@ -213,6 +237,9 @@ impl Script {
         };
         if self.require.is_some() && shown != self.require {
             return (401, r#"{"error":"invalid_client","error_description":"not like this"}"#.into());
+        }
+        if self.wants_client_id && !form.contains_key("client_id") {
+            return (401, r#"{"error":"unauthorized_client","error_description":"Missing client_id"}"#.into());
         }
         if form.get("grant_type").map(String::as_str) == Some("refresh_token") {
             if form["refresh_token"] != self.refresh_token {

@@ -270,7 +270,8 @@ async fn an_answer_that_comes_too_late_finds_nobody() {
 #[tokio::test]
 async fn no_page_reflects_what_it_was_sent_and_each_is_locked_down() {
     let mark = "%3Cscript%3Ealert(1)%3C/script%3E%22%3E%3Cimg%20src=x%3E";
-    for last in [format!("error={mark}&error_description={mark}"), format!("code={mark}"), format!("iss={mark}&code=x")]
+    for last in
+        [format!("error={mark}&error_description={mark}"), format!("code={mark}"), format!("iss={mark}&code=abc")]
     {
         let rig = Rig::new().await;
         let port = rig.settings.oauth.callback.port;

@@ -8,11 +8,13 @@ mod fake;
 mod guard;
 mod hostile;
 mod join;
+mod quoting;
+mod registration;
 mod renewal;
 mod sign_in;
 mod stores;
 
-pub use fake::Fake;
+pub use fake::{Fake, Seen};
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

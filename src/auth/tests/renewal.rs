@@ -67,6 +67,9 @@ async fn passing_failures_keep_the_sign_in_and_the_next_try_succeeds() {
         (200, "<html>portal</html>"),
         (403, "blocked"),
         (400, r#"{"error":"temporarily_unavailable"}"#),
+        (200, r#"{"ok":false,"error":"ratelimited"}"#),
+        (404, r#"{"error":"Not Found","status":404}"#),
+        (403, r#"{"message":"Forbidden"}"#),
         (302, ""),
     ] {
         let rig = Rig::new().await;
@@ -97,6 +100,51 @@ async fn a_spent_refresh_token_asks_for_a_sign_in_and_is_never_shown_again() {
     // A new sign-in is a new grant.
     login(&process, |link| answer(link, "code=abc")).await.0.unwrap();
     assert!(process.bearer().await.unwrap().unwrap().grant > bearer.grant);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_refused_under_any_name_is_presented_once_and_a_sign_in_is_offered() {
+    for (status, body) in [
+        (400, r#"{"error":"invalid_request","error_description":"refresh_token is invalid"}"#),
+        (200, r#"{"error":"bad_refresh_token","error_description":"The refresh token passed is incorrect."}"#),
+        (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#),
+        (400, r#"{"error":"unauthorized_client"}"#),
+        (401, r#"{"error":"invalid_token"}"#),
+        (403, r#"{"error":"access_denied"}"#),
+        (400, r#"{"error":{"code":"token_expired","message":"over"}}"#),
+        (401, r#"{"statusCode":401,"message":"Invalid refresh token"}"#),
+    ] {
+        let rig = Rig::new().await;
+        let process = rig.signed_in().await;
+        let bearer = process.bearer().await.unwrap().unwrap();
+        process.accepted(&bearer);
+        rig.fake.script().token_faults.extend((0..9).map(|_| (status, body.to_owned())));
+        for _ in 0..3 {
+            let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+            assert!(matches!(error, AuthError::SignInNeeded(_)), "{body}: {error:?}");
+            assert!(process.bearer().await.unwrap().is_none(), "{body}");
+        }
+        // Nor by another process, or after a restart.
+        assert!(rig.process().unauthorized(Some(&bearer), Challenge::default()).await.is_err());
+        assert_eq!(rig.fake.token_requests().len(), 2, "one for the code, one for the renewal: {body}");
+        assert!(rig.stored().await.unwrap().refresh_token.is_none());
+        rig.fake.script().token_faults.clear();
+        login(&process, |link| answer(link, "code=abc")).await.0.unwrap();
+        assert!(process.bearer().await.unwrap().unwrap().grant > bearer.grant);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_client_is_not_taken_for_an_ended_token_because_the_other_way_to_prove_it_is_no_request_there() {
+    let rig = Rig::with(|settings| settings.oauth.client_secret = Some("sk".into())).await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    for (status, error) in [(401, "invalid_client"), (400, "invalid_request")] {
+        rig.fake.script().token_faults.push_back((status, format!(r#"{{"error":"{error}"}}"#)));
+    }
+    let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+    assert_eq!(error.problem().id, ProblemId::InvalidClient);
+    assert!(rig.stored().await.unwrap().refresh_token.is_some());
 }
 
 #[tokio::test]

@@ -295,6 +295,59 @@ async fn the_secret_is_shown_as_the_server_wants_it_and_that_is_remembered() {
 }
 
 #[tokio::test]
+async fn the_form_names_the_client_whatever_proves_it() {
+    for require in ["basic", "post"] {
+        let rig = Rig::with(|settings| settings.oauth.client_secret = Some("sk".into())).await;
+        {
+            let mut script = rig.fake.script();
+            (script.require, script.wants_client_id) = (Some(require), true);
+        }
+        let mut metadata: serde_json::Value = serde_json::from_str(&rig.fake.metadata()).unwrap();
+        metadata["token_endpoint_auth_methods_supported"] = vec![format!("client_secret_{require}")].into();
+        metadata["revocation_endpoint"] = format!("{}/revoke", rig.fake.origin).into();
+        rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+        rig.fake.page("/revoke", 200, "");
+        let process = rig.signed_in().await;
+        let bearer = process.bearer().await.unwrap().unwrap();
+        process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+        assert_eq!(process.logout().await.unwrap(), Some(Revoked::Yes));
+        let posted: Vec<_> = rig.fake.script().seen.iter().filter(|seen| seen.method == "POST").cloned().collect();
+        assert_eq!(posted.len(), 3, "the code, the renewal, the revocation; no second guess");
+        for seen in posted {
+            let ids = seen.body.matches("client_id=pk_test").count();
+            assert_eq!((ids, seen.headers.contains_key("authorization")), (1, require == "basic"), "{}", seen.target);
+            assert_eq!(seen.body.contains("client_secret="), require == "post", "never shown twice (RFC 6749, 2.3)");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_registered_itself_is_not_called_a_configured_one_and_opens_no_second_page_when_it_is_refused() {
+    for refused_at_the_page in [false, true] {
+        let rig = Rig::with(|settings| {
+            settings.product = Product::Other;
+            settings.oauth.client_id = None;
+        })
+        .await;
+        let mut metadata: serde_json::Value = serde_json::from_str(&rig.fake.metadata()).unwrap();
+        metadata["registration_endpoint"] = format!("{}/register", rig.fake.origin).into();
+        rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+        rig.fake.page("/register", 201, r#"{"client_id":"own","client_secret":"canary-own"}"#);
+        rig.fake.script().require = Some("neither");
+        let query = if refused_at_the_page { "error=unauthorized_client" } else { "code=abc" };
+        let (result, pages) = login(&rig.process(), move |link| answer(link, query)).await;
+        let problem = result.unwrap_err();
+        assert_eq!(problem.id, ProblemId::RegisteredClientRefused);
+        let words = format!("{} {} {} {}", problem.what(), problem.fix(), problem.model_line(), pages[0].1);
+        for misleading in ["OAuth Client", "configured client", "Compare client id"] {
+            assert!(!words.contains(misleading), "{words}");
+        }
+        let registrations = rig.fake.script().seen.iter().filter(|seen| seen.target == "/register").count();
+        assert_eq!(registrations, 1, "one that was registered just now is known: another would be refused as well");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_secret_is_explained_as_that() {
     let rig = Rig::with(|settings| settings.oauth.client_secret = Some("wrong".into())).await;
     rig.fake.script().require = Some("neither");

@@ -47,6 +47,8 @@ struct WireRequest {
     renamed: bool,
     /// Whether it opens a stream that was open before: the client need not hear that it opens.
     again: bool,
+    /// Whether the session before was lost to it.
+    reopened: bool,
 }
 
 impl WireRequest {
@@ -57,6 +59,7 @@ impl WireRequest {
             mirrored: request.mirrored.clone(),
             renamed: false,
             again: false,
+            reopened: false,
         }
     }
 }
@@ -176,6 +179,7 @@ impl Bridge {
         match failure {
             Failure::SessionLost { epoch, .. } if tries.sessions < MOST_SESSIONS => {
                 tries.sessions += 1;
+                wire.reopened = true;
                 self.session_lost(epoch);
                 RetryDecision::Again
             }
@@ -274,6 +278,7 @@ impl Bridge {
         }
         let out = Outgoing {
             epoch: self.epoch_for(request.need),
+            reopened: wire.reopened,
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
             meant: Arc::clone(&request.meant),

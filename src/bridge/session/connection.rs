@@ -3,7 +3,7 @@
 //! The client's `initialize` opens it. When the server cannot answer in time, or somebody has to sign in first, the
 //! client gets an answer from here and the real exchange happens later, privately, with the client's own parameters. The
 //! same happens when a session is lost. `initialize` and `notifications/initialized` are barriers: what follows them on
-//! stdin waits until the server has taken them.
+//! stdin waits until the server has taken them; for the second one only a little while ([`crate::bridge::session::barrier`]).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -278,14 +278,7 @@ impl Bridge {
             Ok(Some(body)) => body.clone(),
             _ => return Ok(()),
         };
-        match self.remote.exchange(&Outgoing::unanswered(body)).await {
-            Ok(_) => {}
-            // A server that dislikes the notification has still answered `initialize`; what follows will show.
-            Err(Failure::Explained(problem)) if problem.fact("status").is_some() => {
-                tracing::warn!(%problem, "the server did not take notifications/initialized");
-            }
-            Err(failure) => return Err(failure),
-        }
+        self.say_initialized(body).await?;
         // Listening begins before anything else goes out, so that nothing that is said meanwhile is missed.
         self.start_standing();
         self.connection.state.send_replace(State::Open);

@@ -109,6 +109,7 @@ impl Bridge {
                 Err(Failure::SessionLost { epoch, .. }) => {
                     self.session_lost(epoch);
                     sessions += 1;
+                    out.reopened = true;
                     if sessions > 1 || answers.is_some() || then_stop.is_some() {
                         return tracing::debug!("what was said in a lost session is not repeated in the next one");
                     }

@@ -103,8 +103,8 @@ impl Bridge {
                 return match peek(&answer) {
                     Ok(Peek::One(Kind::Response { result: Some(_), .. })) => Ok(()),
                     _ => {
-                        let said = String::from_utf8_lossy(&answer[..answer.len().min(200)]).into_owned();
-                        Err(Problem::new(ProblemId::HttpStatus).with("server_said", said).into())
+                        let said = exchange.sent.words(&String::from_utf8_lossy(&answer)).shortened(200);
+                        Err(Problem::new(ProblemId::HttpStatus).said("server_said", said).into())
                     }
                 };
             }

@@ -22,6 +22,7 @@ use crate::config::key::Key;
 use crate::config::{Loaded, Settings};
 use crate::http::Http;
 use crate::problem::Problem;
+use crate::secret::Secrets;
 use crate::store::Store;
 
 mod clients;
@@ -127,7 +128,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> V
     );
     let asks = network.sight.as_ref().map(|sight| sight.status.as_u16());
     if let Some(sight) = &network.sight {
-        auth.note_challenge(Challenge::from_headers(&sight.headers));
+        auth.note_challenge(Challenge::from_headers(&sight.headers, &Secrets::none()));
     }
     let known = sign_in::Known { reached: asks.is_some(), signed_in: storage.signed_in };
     let tools = async {

@@ -16,7 +16,8 @@ use crate::http::Http;
 use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
-use crate::remote::{Failure, Outgoing, Remote, Session};
+use crate::remote::{Exchange, Failure, Outgoing, Remote, Session};
+use crate::secret::Secrets;
 
 const NAME: &str = "tools";
 /// How long all of it may take.
@@ -57,7 +58,7 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
     let hello = json!({
         "protocolVersion": ProtocolVersion::V_2025_11_25.as_str(), "capabilities": {}, "clientInfo": who
     });
-    let (headers, answer) = ask(remote, 1, "initialize", &hello, None).await?;
+    let (exchange, answer) = ask(remote, 1, "initialize", &hello, None).await?;
     let mut params = json!({});
     let mut mirrored = None;
     if let Some(revision) = other_revision(&answer) {
@@ -68,27 +69,29 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
         });
         mirrored = Some(stateless_headers(&revision));
     } else {
-        let version = result(&answer)?["protocolVersion"].as_str().and_then(|text| HeaderValue::from_str(text).ok());
+        let version = result(&answer, &exchange.sent)?["protocolVersion"]
+            .as_str()
+            .and_then(|text| HeaderValue::from_str(text).ok());
         let session = remote.session();
-        remote.set_session(Session { id: headers.get(SESSION_ID).cloned(), version, ..(*session).clone() });
+        remote.set_session(Session { id: exchange.headers.get(SESSION_ID).cloned(), version, ..(*session).clone() });
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         remote.exchange(&Outgoing::unanswered(Bytes::from_static(initialized.as_bytes()))).await?;
     }
-    let (_, answer) = ask(remote, 2, "tools/list", &params, mirrored).await?;
-    let result = result(&answer)?;
+    let (exchange, answer) = ask(remote, 2, "tools/list", &params, mirrored).await?;
+    let result = result(&answer, &exchange.sent)?;
     let count = result["tools"].as_array().map_or(0, Vec::len);
     let more = if result["nextCursor"].is_string() { " or more" } else { "" };
     Ok(format!("{count}{more} tool{}", if count == 1 { "" } else { "s" }))
 }
 
-/// Sends a request and returns its answer, with the headers that came with it.
+/// Sends a request and returns its answer, with the exchange that it came from.
 async fn ask(
     remote: &Remote,
     number: u64,
     method: &str,
     params: &Value,
     mirrored: Option<HeaderMap>,
-) -> Result<(HeaderMap, Value), Failure> {
+) -> Result<(Exchange, Value), Failure> {
     let id = format!("planhat-mcp/doctor/{number}");
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
     let key = IdKey::Text(id);
@@ -103,17 +106,17 @@ async fn ask(
         if is_answer {
             let answer = serde_json::from_slice(&message)
                 .map_err(|error| Problem::new(ProblemId::InvalidAnswer).with("detail", error))?;
-            return Ok((exchange.headers, answer));
+            return Ok((exchange, answer));
         }
     }
     Err(Problem::new(ProblemId::NoAnswer).into())
 }
 
 /// The result in an answer, or what the server says instead.
-fn result(answer: &Value) -> Result<&Value, Failure> {
+fn result<'a>(answer: &'a Value, sent: &Secrets) -> Result<&'a Value, Failure> {
     if let Some(error) = answer.get("error") {
         let said = error["message"].as_str().unwrap_or("an error without words");
-        return Err(Problem::new(ProblemId::HttpStatus).with("server_said", said).into());
+        return Err(Problem::new(ProblemId::HttpStatus).said("server_said", sent.words(said)).into());
     }
     Ok(&answer["result"])
 }

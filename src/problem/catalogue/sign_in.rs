@@ -24,7 +24,7 @@ super::entry::entries! {
     SignInTimedOut = "sign-in-timed-out", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The sign-in was not completed[ within {minutes} minutes].",
         cause "The browser tab was left or closed, or the authorization page showed an error that it does not pass on to this program.",
-        fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
+        fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id if you set it. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
         model "The user did not complete the sign-in in time. Ask whether the page showed an error; otherwise they can simply sign in again.[ Link: {link} .]";
     SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].[ What went wrong: {detail}.]",
@@ -49,8 +49,8 @@ super::entry::entries! {
     AuthorizationFailed = "authorization-failed", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The authorization server refused the sign-in[: {error}][ ({error_description})].",
         cause "The request does not fit the way the app is registered, or the server has a problem of its own.",
-        fix "Check --client-id and --scope, then sign in again with `[{command}|planhat-mcp login]`.",
-        model "The authorization server refused the sign-in[: {error}][ ({error_description})]. Tell the user to check the configured client id and scope.";
+        fix "Check --client-id and --scope if you set them, then sign in again with `[{command}|planhat-mcp login]`.",
+        model "The authorization server refused the sign-in[: {error}][ ({error_description})]. Tell the user to check the client id and the scope if they are configured.";
     InvalidScope = "invalid-scope", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The authorization server does not accept the scope[ \"{scope}\"].",
         cause "The scope does not exist there, or the app may not ask for it.",
@@ -121,6 +121,11 @@ super::entry::entries! {
         cause "The client id does not exist there, or its secret is wrong, was replaced, or belongs to another client id.[ {clock}.]",
         fix "Compare client id and secret with the OAuth Client (for Planhat in the App Center), set both anew, and sign in again with `[{command}|planhat-mcp login]`.",
         model "The server does not accept the configured client id and secret. Tell the user to check both; repeating does not help.";
+    RegisteredClientRefused = "registered-client-refused", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "The authorization server does not accept the registration that it gave this program[ ({client_id})].[ It said: {error_description}.]",
+        cause "It has forgotten the registration, as some servers do when they restart, or it wants another kind of registration.[ {clock}.]",
+        fix "Sign in again with `[{command}|planhat-mcp login]`: the program registers itself anew. If that is refused as well, ask the server's operator for a client id, and give it with --client-id.",
+        model "The server does not accept the registration that it gave this program. Ask the user to sign in again, which registers it anew. If that is refused as well, the server's operator can give out a client id.";
     RedirectUrlNotRegistered = "redirect-url-not-registered", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The redirect URL[ {redirect_url}] is not registered for this client.",
         cause "The server compares it letter by letter with the registered ones: 127.0.0.1 and localhost differ, and so do ports.",
@@ -206,6 +211,11 @@ super::entry::entries! {
         cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled.",
         fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
         model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
+    TokenRefusedHere = "token-refused-here", code REFUSED, exit REMOTE, recovery Depends,
+        what "[{host}|The server] accepts this sign-in for other requests, but not for this one[ (HTTP {status})].",
+        cause "The user, or the app that they authorized, may not do this, or a gateway before the server refuses it.",
+        fix "Ask the server's administrator for the access. If every request fails like this, sign in again: `[{command}|planhat-mcp login]`.",
+        model "The server accepts the user's sign-in for other requests, but not for this one, so it was not executed. Repeating does not help. Tell the user to ask the server's administrator; if other calls fail in the same way, they can sign in again with `[{command}|planhat-mcp login]`.";
     PlanhatStaticTokenRejected = "planhat-static-token-rejected", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "Planhat does not accept the access token from [{place}|PLANHAT_MCP_TOKEN] (HTTP 401).",
         cause "The Private App token was revoked or is not active, or it belongs to the other environment.",

@@ -233,6 +233,8 @@ pub enum Rotation {
     Repeat,
     /// It stays valid, and the answer leaves it out (RFC 6749, 6).
     Omit,
+    /// None is given out at all.
+    Never,
 }
 
 /// Which ways of client authentication the token endpoint takes (RFC 6749, 2.3.1); the others earn `invalid_client`.

@@ -3,6 +3,12 @@
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::HeaderMap;
+use hyper::header::AUTHORIZATION;
+use url::form_urlencoded;
+
 use crate::body::{Answer, answer, set_header};
 use crate::gate::Gate;
 use crate::lock;
@@ -56,8 +62,12 @@ pub struct Fault {
     gate: Option<Gate>,
     change: Option<Change>,
     executed: bool,
+    quotes: bool,
     effect: Effect,
 }
+
+/// What [`Fault::quoting`] replaces.
+const SENT: &str = "{sent}";
 
 /// What a fault does to the tenant's memory before it does anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +106,7 @@ impl Fault {
             gate: None,
             change: None,
             executed: false,
+            quotes: false,
             effect,
         }
     }
@@ -188,6 +199,31 @@ impl Fault {
     pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         if let Effect::Answer { body, .. } = &mut self.effect {
             *body = Some(bytes.into());
+        }
+        self
+    }
+
+    /// Puts what was sent (credentials and body, as they are and decoded) in place of `{sent}` in the headers and in the
+    /// JSON strings of the body.
+    pub fn quoting(mut self) -> Self {
+        self.quotes = true;
+        self
+    }
+
+    /// The same fault, after it has quoted this request if it does so.
+    pub(crate) fn meeting(mut self, headers: &HeaderMap, sent: &[u8]) -> Self {
+        if let (true, Effect::Answer { headers: own, body, .. }) = (self.quotes, &mut self.effect) {
+            let sent = quotable(headers, sent);
+            let in_json = serde_json::Value::from(sent.as_str()).to_string();
+            let in_header: String =
+                sent.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
+            for (_, value) in own {
+                *value = value.replace(SENT, &in_header);
+            }
+            if let Some(body) = body {
+                let text = String::from_utf8_lossy(body).replace(SENT, &in_json[1..in_json.len() - 1]);
+                *body = text.into_bytes();
+            }
         }
         self
     }
@@ -341,6 +377,16 @@ pub(crate) fn fault_answer(
         None => {}
     }
     answer
+}
+
+/// The credentials and the body of a request, as they came and decoded.
+fn quotable(headers: &HeaderMap, body: &[u8]) -> String {
+    let credentials = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let basic = credentials.split_once(' ').and_then(|(_, text)| STANDARD.decode(text).ok()).unwrap_or_default();
+    let body = String::from_utf8_lossy(body);
+    let fields: Vec<String> =
+        form_urlencoded::parse(body.as_bytes()).map(|(name, value)| format!("{name} {value}")).collect();
+    format!("{credentials} | {} | {body} | {}", String::from_utf8_lossy(&basic), fields.join(" | "))
 }
 
 fn reason(status: u16) -> &'static str {

@@ -106,7 +106,7 @@ async fn answer_to(tenant: Arc<Tenant>, door: Door, request: Request<Incoming>) 
         other => {
             let seen = Seen { place: other, http: parts.method.as_str(), method: None, tool: None, before_auth: false };
             let early = tenant.faults.take(&Seen { before_auth: true, ..seen });
-            let fault = early.or_else(|| tenant.faults.take(&seen));
+            let fault = early.or_else(|| tenant.faults.take(&seen)).map(|fault| fault.meeting(&parts.headers, &body));
             let run = async { Ok(elsewhere(&tenant, other, &parts, &body)) };
             with_fault(&tenant, fault, run).await?
         }

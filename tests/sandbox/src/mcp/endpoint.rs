@@ -31,9 +31,11 @@ pub(crate) async fn answer(tenant: &Arc<Tenant>, parts: Parts, body: Bytes) -> R
         tenant.board.count(|counters| *counters.methods.entry(method.clone()).or_default() += 1);
     }
     let http = parts.method.as_str().to_owned();
+    let (headers, sent) = (parts.headers.clone(), body.clone());
     let fault = |before_auth| {
         let (method, tool) = (peek.method.as_deref(), peek.tool.as_deref());
-        tenant.faults.take(&Seen { place: Place::Mcp, http: &http, method, tool, before_auth })
+        let fault = tenant.faults.take(&Seen { place: Place::Mcp, http: &http, method, tool, before_auth });
+        fault.map(|fault| fault.meeting(&headers, &sent))
     };
     with_fault(tenant, fault(true), async {
         match authorize(tenant, &parts) {

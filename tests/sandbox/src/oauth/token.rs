@@ -148,7 +148,7 @@ fn refresh(tenant: &Tenant, config: &Config, client_id: &str, fields: &Fields) -
 
 fn token_answer(config: &Config, tokens: Tokens, repeated: Option<&str>) -> Value {
     let mut answer = json!({ "access_token": tokens.access, "token_type": "Bearer", "scope": tokens.scope });
-    if let Some(refresh) = tokens.refresh.as_deref().or(repeated) {
+    if let Some(refresh) = tokens.refresh.as_deref().or(repeated).filter(|_| config.rotation != Rotation::Never) {
         answer["refresh_token"] = json!(refresh);
     }
     let seconds = config.access_token_lifetime.as_secs();

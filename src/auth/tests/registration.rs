@@ -1,0 +1,145 @@
+//! Clients that register themselves, and the scope that they may ask for.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A server where clients register, and a user whose client has to.
+async fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
+    let rig = Rig::with(|settings| {
+        settings.product = Product::Other;
+        settings.oauth.client_id = None;
+        settings.oauth.scope = None;
+        change(settings);
+    })
+    .await;
+    let mut metadata: Value = serde_json::from_str(&rig.fake.metadata()).unwrap();
+    metadata["registration_endpoint"] = format!("{}/register", rig.fake.origin).into();
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+    wants(&rig, "mcp:read mcp:write");
+    rig
+}
+
+/// The scope that the MCP server asks for from now on.
+fn wants(rig: &Rig, scope: &str) {
+    rig.fake.script().challenge = Some(format!("Bearer scope=\"{scope}\""));
+}
+
+/// The next registrations are answered with these ids and fields.
+fn registers(rig: &Rig, answers: &[(&str, Value)]) {
+    for (id, extra) in answers {
+        let mut answer = json!({"client_id": id, "client_secret": format!("canary-{id}")});
+        answer.as_object_mut().unwrap().extend(extra.as_object().cloned().unwrap_or_default());
+        rig.fake.script().registrations.push_back((201, answer.to_string()));
+    }
+}
+
+/// The scopes that registrations have named so far.
+fn named(rig: &Rig) -> Vec<Value> {
+    let script = rig.fake.script();
+    let seen = script.seen.iter().filter(|seen| seen.target == "/register");
+    seen.map(|seen| serde_json::from_str::<Value>(&seen.body).unwrap()["scope"].clone()).collect()
+}
+
+/// The client and the scope that the next sign-in asks with.
+async fn asked(rig: &Rig) -> (String, String) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (result, _) = login(&rig.process(), move |link| {
+        tell.send((param(link, "client_id"), param(link, "scope"))).unwrap();
+        answer(link, "code=abc")
+    })
+    .await;
+    result.unwrap();
+    told.recv().unwrap()
+}
+
+fn pair(id: &str, scope: &str) -> (String, String) {
+    (id.to_owned(), scope.to_owned())
+}
+
+#[tokio::test]
+async fn the_registration_names_the_scope_of_the_sign_in_and_its_answer_is_the_bound() {
+    let whole = "mcp:read mcp:write";
+    for (said, expected) in [
+        (json!({}), whole),
+        (json!({"scope": ""}), whole),
+        (json!({"scope": null}), whole),
+        (json!({"scope": "mcp:write mcp:read more"}), whole),
+        (json!({"scope": "mcp:read"}), "mcp:read"),
+        (json!({"scope": ["mcp:read"]}), "mcp:read"),
+        (json!({"scope": "other"}), ""),
+    ] {
+        let rig = rig(|_| {}).await;
+        registers(&rig, &[("own", said.clone())]);
+        // What the server did not grant once is not asked of it with each sign-in.
+        for _ in 0..2 {
+            assert_eq!(asked(&rig).await, pair("own", expected), "{said}");
+        }
+        assert_eq!(named(&rig), [whole], "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_scope_that_the_user_has_chosen_is_asked_for_even_where_the_registration_leaves_nothing_of_it() {
+    let rig = rig(|settings| settings.oauth.scope = Some("chosen".into())).await;
+    registers(&rig, &[("own", json!({"scope": "other"}))]);
+    assert_eq!(asked(&rig).await, pair("own", "chosen"));
+    assert_eq!(named(&rig), ["chosen"]);
+}
+
+#[tokio::test]
+async fn a_registration_that_is_too_narrow_is_made_anew_and_the_sign_in_in_use_can_still_be_renewed() {
+    let rig = rig(|_| {}).await;
+    registers(&rig, &[("first", json!({"scope": "mcp:read mcp:write"})), ("second", json!({}))]);
+    rig.fake.script().require = Some("basic");
+    asked(&rig).await;
+    wants(&rig, "mcp:read");
+    assert_eq!(asked(&rig).await, pair("first", "mcp:read"), "it is wide enough");
+    wants(&rig, "mcp:read mcp:admin");
+    // Nobody completes this one.
+    let (result, _) = login(&rig.process(), |link| {
+        assert_eq!(param(link, "client_id"), "second");
+        answer(link, "error=access_denied")
+    })
+    .await;
+    assert_eq!(result.unwrap_err().id, ProblemId::AccessDenied);
+    assert_eq!(named(&rig), ["mcp:read mcp:write", "mcp:read mcp:admin"]);
+    let process = rig.process();
+    let bearer = process.bearer().await.unwrap().unwrap();
+    process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    assert_eq!(asked(&rig).await, pair("second", "mcp:read mcp:admin"), "it is kept");
+}
+
+#[tokio::test]
+async fn a_registration_without_a_scope_is_made_anew_as_soon_as_the_server_wants_one() {
+    let rig = rig(|_| {}).await;
+    rig.fake.script().challenge = None;
+    registers(&rig, &[("first", json!({})), ("second", json!({}))]);
+    assert_eq!(asked(&rig).await, pair("first", ""));
+    wants(&rig, "user");
+    assert_eq!(asked(&rig).await, pair("second", "user"));
+    assert_eq!(named(&rig), [Value::Null, json!("user")]);
+}
+
+#[tokio::test]
+async fn a_registration_that_is_refused_for_its_scope_is_tried_once_without() {
+    for error in ["invalid_client_metadata", "invalid_scope"] {
+        let rig = rig(|_| {}).await;
+        rig.fake.script().registrations.push_back((400, json!({"error": error}).to_string()));
+        registers(&rig, &[("own", json!({}))]);
+        for _ in 0..2 {
+            assert_eq!(asked(&rig).await, pair("own", "mcp:read mcp:write"));
+        }
+        assert_eq!(named(&rig), [json!("mcp:read mcp:write"), Value::Null], "{error}");
+    }
+    for (status, error, requests) in
+        [(400, "invalid_redirect_uri", 1), (503, "invalid_scope", 1), (400, "invalid_scope", 2)]
+    {
+        let rig = rig(|_| {}).await;
+        for _ in 0..3 {
+            rig.fake.script().registrations.push_back((status, json!({"error": error}).to_string()));
+        }
+        login(&rig.process(), |_| panic!("no page may be opened")).await.0.unwrap_err();
+        assert_eq!(named(&rig).len(), requests, "{status} {error}");
+    }
+}

@@ -1,0 +1,121 @@
+//! A 401 that is about one request: the sign-in stays, and no tab opens for it.
+
+use planhat_sandbox::browser::Choice;
+use planhat_sandbox::{Config, Fault, Place, Rotation};
+use serde_json::Value;
+
+use crate::support::{Bridge, PATIENCE, Setup};
+
+const LIST: &str = r#"{"jsonrpc":"2.0","id":"list","method":"tools/list"}"#;
+
+fn setup() -> Setup {
+    Setup::with_sign_in(Config::default(), Choice::Allow)
+}
+
+/// Refuses what it meets as if its token were not good, for ever.
+fn refused() -> Fault {
+    Fault::status(401).header("www-authenticate", r#"Bearer error="invalid_token""#).always()
+}
+
+/// Somebody has signed in, and the server has taken that.
+fn signed_in(setup: &Setup) -> Bridge {
+    let bridge = setup.open();
+    assert!(bridge.ask(LIST).contains("list_model_records"), "{}", bridge.stderr());
+    bridge
+}
+
+fn succeeds(answer: &Value) -> bool {
+    answer["result"].is_object() && answer["result"]["isError"] != true
+}
+
+/// One sign-in, and at most one renewal beside it.
+fn assert_quiet(setup: &Setup, bridge: &Bridge) {
+    let tabs = setup.browser.as_ref().expect("it has one").opened().len();
+    let tokens = setup.sandbox.requests_at(Place::Token).len();
+    assert_eq!(tabs, 1, "{}", bridge.stderr());
+    assert!(tokens <= 2, "{tokens} token requests; {}", bridge.stderr());
+}
+
+#[test]
+fn a_gateway_that_refuses_get_alone_costs_one_renewal_and_no_tab() {
+    let setup = setup();
+    setup.sandbox.fault(refused().http("GET"));
+    let bridge = signed_in(&setup);
+    setup.sandbox.wait_until(|c| c.faults_fired >= 2, PATIENCE).expect("the stream is asked for with both tokens");
+    for id in 1..41 {
+        assert!(succeeds(&bridge.call(id, "echo", "{}")), "{}", bridge.stderr());
+    }
+    setup.sandbox.wait_until(|c| c.faults_fired >= 3, PATIENCE).expect("it is asked for again, later");
+    assert!(succeeds(&bridge.call(99, "echo", "{}")));
+    assert_quiet(&setup, &bridge);
+}
+
+#[test]
+fn a_tool_that_is_refused_alone_is_explained_and_costs_one_renewal_and_no_tab() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    setup.sandbox.fault(refused().tool("echo"));
+    for id in 1..11 {
+        let answer = bridge.call(id, "echo", "{}");
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+        assert!(answer.to_string().contains("for other requests, but not for this one"), "{answer}");
+        assert!(succeeds(&bridge.call(100 + id, "list_model_records", r#"{"MODEL":"Task"}"#)));
+    }
+    assert_eq!(setup.sandbox.counters().method("ping"), 1, "the server is asked once what it takes");
+    assert_quiet(&setup, &bridge);
+    // It is asked each time, so that it works as soon as the server allows it.
+    setup.sandbox.clear_faults();
+    assert!(succeeds(&bridge.call(12, "echo", "{}")));
+}
+
+#[test]
+fn a_notification_that_is_refused_alone_costs_one_renewal_and_no_tab() {
+    let setup = setup();
+    setup.sandbox.fault(refused().method("notifications/initialized"));
+    setup.sandbox.fault(refused().method("notifications/roots/list_changed"));
+    let bridge = signed_in(&setup);
+    for id in 1..11 {
+        bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#);
+        assert!(succeeds(&bridge.call(id, "echo", "{}")), "{}", bridge.stderr());
+    }
+    bridge.wait_stderr("did not reach the server");
+    assert!(succeeds(&bridge.call(99, "echo", "{}")), "{}", bridge.stderr());
+    assert_quiet(&setup, &bridge);
+}
+
+#[test]
+fn a_sign_in_that_the_server_takes_for_nothing_any_more_is_replaced_although_it_was_taken_before() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    assert!(succeeds(&bridge.call(1, "echo", "{}")));
+    // The call with three tokens, and the ping with two of them.
+    setup.sandbox.fault(Fault::status(401).times(5));
+    let answer = bridge.call(2, "list_model_records", r#"{"MODEL":"Task"}"#);
+    assert!(succeeds(&answer), "{answer}; {}", bridge.stderr());
+    assert_eq!(setup.sandbox.counters().consents_granted, 2);
+}
+
+#[test]
+fn a_tool_that_is_refused_together_with_the_ping_opens_one_tab_and_not_one_for_each_call() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    setup.sandbox.fault(refused().tool("echo"));
+    setup.sandbox.fault(refused().method("ping"));
+    for id in 1..8 {
+        let answer = bridge.call(id, "echo", "{}");
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+    }
+    assert_eq!(setup.sandbox.counters().consents_granted, 2, "{}", bridge.stderr());
+    assert!(succeeds(&bridge.call(99, "list_model_records", r#"{"MODEL":"Task"}"#)), "{}", bridge.stderr());
+}
+
+#[test]
+fn a_token_without_renewal_that_has_ended_asks_for_a_sign_in_whichever_request_meets_it_first() {
+    let setup = setup();
+    setup.sandbox.configure(|config| config.rotation = Rotation::Never);
+    let bridge = signed_in(&setup);
+    setup.sandbox.expire_access_tokens();
+    assert!(succeeds(&bridge.call(1, "echo", "{}")), "{}", bridge.stderr());
+    let counters = setup.sandbox.counters();
+    assert_eq!((counters.consents_granted, counters.refreshes, counters.tool("echo")), (2, 0, 1));
+}
