@@ -14,9 +14,10 @@ use crate::problem::catalogue::exit;
 use crate::store::Store;
 
 use super::args::StatusArgs;
+use super::context::{authorizer, block_on};
 use super::grant::{self, Grant};
 use super::style::Style;
-use super::{authorizer, block_on, terminal};
+use super::terminal;
 
 /// The state of one profile.
 #[derive(Debug, Clone, Default)]
