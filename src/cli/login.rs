@@ -44,7 +44,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         // A person can paste; a script that wants to has to say so with --no-browser.
         let can_paste = !how.device && (how.no_browser || terminal::is_interactive());
         let paste = can_paste.then(pasted_lines);
-        let auth = authorizer(&settings, Store::ATTENDED);
+        let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         let mut ui = Ui { settings: &settings, opened: !how.no_browser, can_paste: paste.is_some() };
         let options = LoginOptions {
             open_browser: !how.no_browser,
@@ -69,7 +69,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
         return Err(unusable(&"it is empty, or not one word"));
     }
     block_on(async {
-        let auth = authorizer(settings, Store::ATTENDED);
+        let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.keep_token(token).await?;
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&format!(
@@ -85,7 +85,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
 /// With client credentials there is no person to wait for; this shows whether they are good.
 fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
-        let auth = authorizer(settings, Store::ATTENDED);
+        let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.login(LoginOptions::default(), &mut Silent).await?;
         terminal::say(&format!(
             "{} gives tokens to the client {} without a sign-in. Nothing else is to be done.\n",
@@ -95,7 +95,7 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
     })?
 }
 
-/// Carries out what a bridge asked for; nobody watches, and the outcome is left where the bridges look for it.
+/// Signs in on the order of a bridge; nobody watches, and the outcome goes to the records that the bridges read.
 ///
 /// Its settings are in the order, not in this process's environment or arguments.
 pub fn run_order() -> Result<ExitCode, Problem> {
@@ -105,7 +105,7 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     logging::report_panics();
     let settings = Arc::new(settings);
     block_on(async {
-        let auth = authorizer(&settings, Store::ATTENDED);
+        let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         auth.note_challenge(challenge);
         let open_browser = way == PageOpening::Browser;
         let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
@@ -184,7 +184,7 @@ pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, wi
     out
 }
 
-/// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
+/// The link, what to do with it, and the errors that only the page shows.
 pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool, style: Style) -> String {
     let mut out = waiting_at(settings, link, opened, can_paste, style);
     out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
@@ -286,13 +286,13 @@ pub fn pasted_lines() -> mpsc::UnboundedReceiver<String> {
     receive
 }
 
-/// Passes on what is not blank. No line ends it: a wrong paste may be anything, and the right one follows it.
+/// Passes on the lines that are not blank. None of them ends it: after a wrong paste the right one may follow.
 fn read_lines(mut input: impl BufRead, lines: &mpsc::UnboundedSender<String>) {
-    /// The longest line that can be a redirect URL; of a longer one this much is looked at.
-    const LONGEST: u64 = 64 * 1024;
+    /// The longest line that can be a redirect URL; only this much of a longer one is read.
+    const LONGEST_LINE_BYTES: u64 = 64 * 1024;
     loop {
         let mut line = Vec::new();
-        match input.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+        match input.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut line) {
             Ok(1..) => {}
             Ok(0) | Err(_) => return,
         }

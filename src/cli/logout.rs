@@ -21,7 +21,7 @@ pub fn run(settings: Arc<Settings>, how: &LogoutArgs) -> Result<ExitCode, Proble
         return run_all(&settings);
     }
     block_on(async {
-        let revoked = authorizer(&settings, Store::ATTENDED).logout().await?;
+        let revoked = authorizer(&settings, Store::ATTENDED_TIMEOUT).logout().await?;
         terminal::say(&done(&settings, revoked.as_ref()));
         Ok(ExitCode::SUCCESS)
     })?
@@ -43,7 +43,7 @@ fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
                 first = first.or(Some(problem));
                 continue;
             };
-            match authorizer(&settings, Store::ATTENDED).logout().await {
+            match authorizer(&settings, Store::ATTENDED_TIMEOUT).logout().await {
                 Ok(revoked) => terminal::say(&format!("{}\n", done(&settings, revoked.as_ref()))),
                 Err(problem) => {
                     terminal::say(&format!("{}: {}\n\n", profile.name, problem.what()));
@@ -55,7 +55,7 @@ fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
     })?
 }
 
-/// What was done, and what a program cannot do; `None`: nobody was signed in.
+/// What was done, and what is left to do at the server; `None` when nobody was signed in.
 pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     let name = settings.service_name();
     let Some(revoked) = revoked else {
@@ -73,7 +73,7 @@ pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     out
 }
 
-/// What became of the access at the server, and where a person ends it if this program could not.
+/// Whether the server has withdrawn the access, and where a person can do it if this program could not.
 pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
     let planhat = settings.product.is_planhat();
     let mut texts = Vec::new();

@@ -1,4 +1,4 @@
-//! `planhat-mcp status`: signed in or not, as which client, for how long, and where the tokens lie.
+//! `planhat-mcp status`: signed in or not, as which client, for how long, and where the tokens are kept.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct State {
     pub grant: Option<Grant>,
     /// The issuer that gave it.
     pub issuer: Option<String>,
-    /// Where tokens (would) lie.
+    /// Where tokens are (or would be) kept.
     pub kept: String,
     /// The link of a sign-in under way.
     pub link: Option<String>,
@@ -85,10 +85,10 @@ async fn state(settings: &Arc<Settings>) -> State {
     }
     if settings.oauth.client_credentials {
         let why = "not needed: the client gets its tokens by itself, with --client-credentials";
-        let kept = grant::kept(authorizer(settings, Store::ATTENDED).backend());
+        let kept = grant::kept(authorizer(settings, Store::ATTENDED_TIMEOUT).backend());
         return State { not_needed: Some(why), kept, ..State::default() };
     }
-    let auth = authorizer(settings, Store::ATTENDED);
+    let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
     let status = auth.status().await;
     let issuer = status.grant.as_ref().map(|granted: &GrantSummary| granted.issuer.clone());
     State {

@@ -1,4 +1,4 @@
-//! A look at a connection for those who ask why there is none: what answers, with which certificate, at what time.
+//! Inspects a connection for `doctor`: what answers, with which certificate, and what time it is there.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,14 +12,14 @@ use crate::http::certificate::Certificate;
 use crate::http::{Http, NetError, connection};
 use crate::problem::Problem;
 
-/// What answered a request that carried nothing secret.
+/// The answer to a request that carried nothing secret.
 #[derive(Debug, Clone)]
 pub struct Sight {
     /// The HTTP status.
     pub status: StatusCode,
     /// All headers.
     pub headers: HeaderMap,
-    /// The time at the server, as far as it says.
+    /// The time at the server, if it says.
     pub date: Option<SystemTime>,
     /// Its certificate, on an encrypted connection.
     pub certificate: Option<Certificate>,
@@ -42,7 +42,7 @@ pub async fn untrusted_certificate(http: &Http, url: &Url, within: Duration) -> 
     look_with(http, &client, &root, within).await.ok()?.certificate
 }
 
-/// A client that shows certificates, built on a thread of its own.
+/// A client that shows certificates, built on a thread that may block.
 async fn client(http: &Http, url: &Url, untrusted: bool) -> Result<reqwest::Client, Problem> {
     let guard = http.guard_for(url)?.cloned();
     let (network, tls) = (http.network().clone(), url.scheme() == "https");

@@ -1,4 +1,4 @@
-//! The clients that start the bridge: whether they can, with which settings, and whether a secret lies open there.
+//! The clients that start the bridge: whether they can, with which settings, and whether a secret is in their files.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX};
 use crate::problem::{Problem, ProblemId};
 
 const NAME: &str = "clients";
-/// What begins like this is a client secret of Planhat's.
+/// The beginning of Planhat's client secrets.
 const SECRET_PREFIX: &str = "sk_";
 /// The variables that hold secrets.
 const SECRET_VARIABLES: [&str; 2] = ["PLANHAT_MCP_CLIENT_SECRET", "PLANHAT_MCP_TOKEN"];
@@ -47,7 +47,7 @@ pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
     rows
 }
 
-/// What a client's bridge and this check must share to share a sign-in.
+/// What a client's bridge and this check must have in common to share a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
     url: String,
@@ -95,7 +95,7 @@ fn row(place: &Place, entry: &Entry, run: Option<&Settings>, servers: &mut Vec<S
     }
 }
 
-/// Where a secret stands in the entry. What a client asks its user for, or takes from elsewhere, is none.
+/// Where the entry contains a secret. A reference to one (`${...}`) is none.
 fn secret(entry: &Entry) -> Option<String> {
     let is_literal = |value: &str| !value.trim().is_empty() && !value.contains("${");
     if let Some((name, _)) =
@@ -131,7 +131,7 @@ fn missing(command: &str) -> Option<String> {
     (!found).then(|| crate::problem::printable(command))
 }
 
-/// The settings that this entry comes to, or what is wrong with them; never with a value that may be a secret.
+/// The settings that this entry results in, or what is wrong with them; never a value that may be a secret.
 fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
     let words = std::iter::once("planhat-mcp").chain(entry.arguments.iter().map(String::as_str));
     let cli = Cli::read(words.map(OsString::from)).map_err(|error| {

@@ -3,7 +3,7 @@
 //!
 //! A file for each group of checks: [`clients`] (with [`places`] and [`entries`]), [`network`], [`storage`], [`sign_in`],
 //! [`server`]; [`row`] shows them, [`report`] writes them down. Nothing is started or changed, except that the token store
-//! is tried out with a record of no worth.
+//! is tried out with a worthless record.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,8 +38,8 @@ mod storage;
 use places::Folders;
 use row::{Group, Row};
 
-/// How long the keychain may take; a person may have to answer its question.
-const STORE: Duration = Duration::from_secs(15);
+/// How long the keychain may take; a person may have to answer its dialog.
+const STORE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Checks, and shows what was found.
 pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCode, Problem> {
@@ -119,7 +119,8 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> V
     };
     let settings = Arc::new(loaded.settings.clone());
     let http = Http::new(settings.network.clone());
-    let auth = Authorizer::new(Arc::clone(&settings), http.clone(), Store::open(&settings, STORE), clock::system());
+    let auth =
+        Authorizer::new(Arc::clone(&settings), http.clone(), Store::open(&settings, STORE_TIMEOUT), clock::system());
     let from = proxy_origin(loaded);
     let (clients, network, storage) = tokio::join!(
         looked,

@@ -11,23 +11,23 @@ use crate::http::inspect::{self, Sight};
 use crate::http::{Http, NetError, Skew, Step, host_of};
 use crate::problem::{Problem, ProblemId};
 
-/// How long a name may take.
-const NAME: Duration = Duration::from_secs(5);
+/// How long a name may take to resolve.
+const NAME_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(8);
-/// A certificate that ends sooner is worth a word.
-const SOON: Duration = Duration::from_secs(14 * 86_400);
-/// The most addresses of one name that are tried.
-const MOST: usize = 8;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+/// A certificate that ends sooner is a warning.
+const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(14 * 86_400);
+/// No more addresses of one name are tried.
+const MAX_ADDRESSES: usize = 8;
 
 /// What was found, and what it means for the checks that follow.
 #[derive(Debug)]
 pub struct Network {
     /// The rows.
     pub group: Group,
-    /// What the server said to a request without a token; `None` when it cannot be reached.
+    /// The server's answer to a request without a token; `None` when it cannot be reached.
     pub sight: Option<Sight>,
 }
 
@@ -60,7 +60,7 @@ async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut V
         return None;
     }
     let start = Instant::now();
-    let sight = match inspect::look_at(http, url, ANSWER).await {
+    let sight = match inspect::look_at(http, url, ANSWER_TIMEOUT).await {
         Ok(sight) => sight,
         Err(error) => {
             rows.push(refused(http, url, error).await);
@@ -81,10 +81,10 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
     let shown = host_of(target);
     let asked = host.clone();
     let looked = tokio::task::spawn_blocking(move || inspect::resolve(&asked, port));
-    let found = match tokio::time::timeout(NAME, looked).await {
+    let found = match tokio::time::timeout(NAME_TIMEOUT, looked).await {
         Ok(Ok(found)) => found,
         Ok(Err(_)) => Err("the look-up broke down".to_owned()),
-        Err(_) => Err(format!("no answer within {} s", NAME.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", NAME_TIMEOUT.as_secs())),
     };
     let problem = |id: ProblemId| match is_proxy {
         true => Problem::new(ProblemId::ProxyFailed).with("proxy", &shown),
@@ -98,12 +98,12 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
         }
     };
     addresses.retain(|address| !ipv4_only || address.is_ipv4());
-    addresses.truncate(MOST);
+    addresses.truncate(MAX_ADDRESSES);
     rows.push(name(&host, &addresses));
     let tried: Vec<_> = addresses
         .into_iter()
         .map(|address| {
-            let connected = tokio::task::spawn_blocking(move || inspect::connect(address, CONNECT));
+            let connected = tokio::task::spawn_blocking(move || inspect::connect(address, CONNECT_TIMEOUT));
             async move { (address, connected.await.unwrap_or_else(|error| Err(error.to_string()))) }
         })
         .collect();
@@ -148,7 +148,8 @@ async fn refused(http: &Http, url: &Url, error: NetError) -> Row {
     if problem.id != ProblemId::TlsUntrusted {
         return Row::fail(row, problem);
     }
-    let issuer = inspect::untrusted_certificate(http, url, ANSWER).await.and_then(|certificate| certificate.issuer);
+    let issuer =
+        inspect::untrusted_certificate(http, url, ANSWER_TIMEOUT).await.and_then(|certificate| certificate.issuer);
     let details = issuer.map(|issuer| format!("It was issued by: {}", crate::problem::printable(&issuer)));
     Row::fail(row, problem).with_details(details.into_iter().collect())
 }
@@ -160,7 +161,7 @@ fn certificate(url: &Url, sight: &Sight, now: SystemTime) -> Row {
     let Some(certificate) = &sight.certificate else { return Row::ok("certificate", "trusted") };
     let left = certificate.not_after.duration_since(now).unwrap_or_default();
     let days = left.as_secs() / 86_400;
-    if left < SOON {
+    if left < CERTIFICATE_ENDS_SOON {
         let problem = Problem::new(ProblemId::CertificateEndsSoon);
         return Row::warn("certificate", problem.with("host", host_of(url)).with("days", days));
     }

@@ -1,4 +1,4 @@
-//! What a check has found, and how all of it is shown.
+//! The result of a check, and how all results are shown.
 
 use std::process::ExitCode;
 
@@ -8,17 +8,17 @@ use crate::cli::style::{Style, WIDTH};
 use crate::problem::Problem;
 use crate::problem::wrap;
 
-/// Where the texts begin: after the state and the widest name.
-const INDENT: usize = 23;
-/// The widest name.
-const NAME: usize = 13;
+/// The column where texts begin: after the state and the widest name.
+const TEXT_COLUMN: usize = 23;
+/// The width of the widest name.
+const NAME_WIDTH: usize = 13;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// All is well.
     Ok,
-    /// It works, and something should be looked at.
+    /// It works, and something needs attention.
     Warn,
     /// It does not work.
     Fail,
@@ -68,7 +68,7 @@ impl Row {
         Self { name, state: State::Ok, text: text.into(), problem: None, details: Vec::new() }
     }
 
-    /// Something should be looked at.
+    /// It works, and something needs attention.
     pub fn warn(name: &'static str, problem: Problem) -> Self {
         Self { name, state: State::Warn, text: String::new(), problem: Some(problem), details: Vec::new() }
     }
@@ -110,13 +110,13 @@ impl Row {
             State::Fail => style.bad(&state),
             State::Skip => style.quiet(&state),
         };
-        let text = wrap(&self.text(), INDENT, WIDTH);
+        let text = wrap(&self.text(), TEXT_COLUMN, WIDTH);
         let text = if self.state == State::Skip { style.quiet(&text) } else { text };
-        let mut out = format!("  {state}  {:<NAME$}  {text}\n", self.name);
+        let mut out = format!("  {state}  {:<NAME_WIDTH$}  {text}\n", self.name);
         let mut add = |label: &str, text: &str| {
             if !text.is_empty() {
-                let text = wrap(text, INDENT + 5, WIDTH);
-                out.push_str(&format!("{:INDENT$}{}  {text}\n", "", style.strong(label)));
+                let text = wrap(text, TEXT_COLUMN + 5, WIDTH);
+                out.push_str(&format!("{:TEXT_COLUMN$}{}  {text}\n", "", style.strong(label)));
             }
         };
         if let Some(problem) = &self.problem {
@@ -124,7 +124,7 @@ impl Row {
             add("fix", &problem.fix());
         }
         for detail in &self.details {
-            out.push_str(&format!("{:INDENT$}{}\n", "", style.quiet(&wrap(detail, INDENT + 2, WIDTH))));
+            out.push_str(&format!("{:TEXT_COLUMN$}{}\n", "", style.quiet(&wrap(detail, TEXT_COLUMN + 2, WIDTH))));
         }
         out
     }

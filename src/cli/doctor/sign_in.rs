@@ -12,14 +12,14 @@ use crate::config::Settings;
 use crate::problem::{Problem, ProblemId, printable};
 
 /// How long discovery may take in all.
-const DISCOVERY: Duration = Duration::from_secs(12);
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// What the checks of this group build on.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
     /// Whether the server can be reached.
     pub reached: bool,
-    /// Whether somebody is signed in: then a port that is taken matters only for the next time.
+    /// Whether somebody is signed in: then a callback port that is taken matters only for the next sign-in.
     pub signed_in: bool,
 }
 
@@ -41,11 +41,11 @@ fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
 }
 
 async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut Vec<Row>) {
-    let route = match tokio::time::timeout(DISCOVERY, auth.check_route()).await {
+    let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, auth.check_route()).await {
         Ok(route) => route,
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", settings.service_name());
-            Route { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY.as_secs())) }
+            Route { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
         }
     };
     let details: Vec<String> = route.asked.iter().map(|asked| said(asked, &settings.url)).collect();
