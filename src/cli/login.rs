@@ -22,7 +22,7 @@ use crate::store::Store;
 use super::args::LoginArgs;
 use super::context::{authorizer, block_on};
 use super::grant::{Grant, in_words};
-use super::style::{Style, WIDTH};
+use super::style::{Style, WIDTH, paragraph};
 use super::terminal;
 
 /// Signs in.
@@ -143,18 +143,14 @@ impl LoginUi for Ui<'_> {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste, terminal::style()));
             }
             LoginEvent::BrowserNotOpened(problem) => {
-                terminal::say(&said(&format!("{} Open the link yourself.", problem.what())));
+                terminal::say(&paragraph(&format!("{} Open the link yourself.", problem.what())));
             }
             LoginEvent::PasteRejected(problem) => {
-                terminal::say(&said(&format!("{} {}", problem.what(), problem.fix())));
+                terminal::say(&paragraph(&format!("{} {}", problem.what(), problem.fix())));
             }
             LoginEvent::Answered => terminal::say("The answer is here; fetching the tokens.\n"),
         }
     }
-}
-
-fn said(text: &str) -> String {
-    format!("{}\n", wrap(text, 0, WIDTH))
 }
 
 /// What is about to happen, and where; on another device nobody is sent back.
@@ -201,7 +197,7 @@ fn waiting_at(settings: &Settings, link: &str, opened: bool, can_paste: bool, st
     if can_paste {
         let text = "When the browser ends on a page that it cannot show (as on another device), paste the whole \
                     address from its address bar here, and press Enter.";
-        out.push_str(&format!("{}\n\n", wrap(text, 0, 80)));
+        out.push_str(&(paragraph(text) + "\n"));
     }
     if settings.product.is_planhat() {
         out.push_str(&page_errors(settings, style));
@@ -225,7 +221,7 @@ pub fn joined(
     let restart = settings.command("login --restart");
     let text =
         format!("Waiting for up to {}. Ctrl-C ends the waiting; `{restart}` starts over.", in_words(within.as_secs()));
-    out.push_str(&format!("{}\n", wrap(&text, 0, 80)));
+    out.push_str(&paragraph(&text));
     out
 }
 
@@ -236,7 +232,11 @@ fn page_errors(settings: &Settings, style: Style) -> String {
         let problem = Problem::new(*id)
             .with("redirect_url", settings.oauth.callback.redirect_url())
             .with("command", settings.command("login"));
-        out.push_str(&format!("  {}\n      {}\n", style.strong(&format!("\"{text}\"")), wrap(&problem.fix(), 6, 80)));
+        out.push_str(&format!(
+            "  {}\n      {}\n",
+            style.strong(&format!("\"{text}\"")),
+            wrap(&problem.fix(), 6, WIDTH)
+        ));
     }
     out.push('\n');
     out
@@ -262,7 +262,7 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
         && !scope::covers(granted, asked)
     {
         let text = format!("The server granted less than was asked for, which was: {}.", printable(asked));
-        out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, 80))));
+        out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, WIDTH))));
     }
     let again = match settings.token_store {
         TokenStoreKind::Memory => {
@@ -273,7 +273,7 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
             format!("Your MCP client can use it now. `{}` shows this again.", settings.command("status"))
         }
     };
-    out.push_str(&format!("{}\n", wrap(&again, 0, 80)));
+    out.push_str(&paragraph(&again));
     out
 }
 

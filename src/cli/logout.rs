@@ -6,13 +6,12 @@ use std::sync::Arc;
 use crate::auth::Revoked;
 use crate::auth::grants::profiles;
 use crate::config::Settings;
-use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::store::Store;
 
 use super::args::LogoutArgs;
 use super::context::{authorizer, block_on};
-use super::style::WIDTH;
+use super::style::paragraph;
 use super::terminal;
 
 /// Signs out.
@@ -59,16 +58,16 @@ fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
 pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     let name = settings.service_name();
     let Some(revoked) = revoked else {
-        return say(&format!("You were not signed in to {name} with the profile {}.", settings.profile));
+        return paragraph(&format!("You were not signed in to {name} with the profile {}.", settings.profile));
     };
     let mut out =
-        say(&format!("Signed out of {name}: the tokens of the profile {} are deleted here.", settings.profile));
+        paragraph(&format!("Signed out of {name}: the tokens of the profile {} are deleted here.", settings.profile));
     if settings.oauth.client_id.is_some() {
-        out.push_str(&say("So is its client secret, if one was stored; the next sign-in needs it again."));
+        out.push_str(&paragraph("So is its client secret, if one was stored; the next sign-in needs it again."));
     }
     out.push_str(&at_the_server(settings, revoked));
     if settings.static_token.is_some() {
-        out.push_str(&say("PLANHAT_MCP_TOKEN is still set, and is used as long as it is."));
+        out.push_str(&paragraph("PLANHAT_MCP_TOKEN is still set, and is used as long as it is."));
     }
     out
 }
@@ -78,14 +77,16 @@ pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
     let planhat = settings.product.is_planhat();
     let mut texts = Vec::new();
     let issuer = match revoked {
-        Revoked::Yes => return say("The server has withdrawn the access as well."),
+        Revoked::Yes => return paragraph("The server has withdrawn the access as well."),
         Revoked::Nothing => return String::new(),
         Revoked::Typed if planhat => {
-            return say(
+            return paragraph(
                 "The access token itself stays good until the Private App is deactivated in Planhat's App Center.",
             );
         }
-        Revoked::Typed => return say("The access token itself stays good until whoever gave it out withdraws it."),
+        Revoked::Typed => {
+            return paragraph("The access token itself stays good until whoever gave it out withdraws it.");
+        }
         Revoked::Failed(problem) => {
             texts.push(format!("The server could not be told to withdraw the access. {}", problem.what()));
             None
@@ -105,9 +106,5 @@ pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
             lead.unwrap_or_default()
         )
     });
-    texts.iter().map(|text| say(text)).collect()
-}
-
-fn say(text: &str) -> String {
-    format!("{}\n", wrap(text, 0, WIDTH))
+    texts.iter().map(|text| paragraph(text)).collect()
 }

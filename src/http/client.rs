@@ -71,7 +71,7 @@ impl Slots {
     }
 
     /// Drops the connections and keeps the cookies.
-    fn hang_up(&mut self) {
+    fn drop_connections(&mut self) {
         (self.free, self.guarded) = (None, None);
     }
 }
@@ -175,8 +175,8 @@ impl Http {
             // Old connections are most likely dead, and writing to a dead one looks like success for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
             let mut clients = self.clients();
-            clients.plain.hang_up();
-            clients.secure.hang_up();
+            clients.plain.drop_connections();
+            clients.secure.drop_connections();
         }
         if let Some(known) = self.clients().slots(tls).slot(guarded) {
             return known.clone();

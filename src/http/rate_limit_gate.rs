@@ -24,9 +24,9 @@ const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct Gate {
     /// Spares the lock while the gate has never been closed by this process.
     used: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     /// The file that the processes share: two times, in milliseconds since 1970.
-    shared: Option<Shared>,
+    shared: Option<SharedFile>,
 }
 
 /// How long a gate is closed.
@@ -39,13 +39,13 @@ pub struct Closed {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedFile {
     paths: Paths,
     file: PathBuf,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GateState {
     closed_until: Option<Instant>,
     asked_until: Option<Instant>,
     /// When the file was last checked.
@@ -59,7 +59,7 @@ impl Gate {
     /// of this process alone.)
     pub fn shared(paths: &Paths, server: &Url, tag: Option<u64>) -> Self {
         let file = Self::file(paths, server, tag);
-        Self { shared: Some(Shared { paths: paths.clone(), file }), ..Self::default() }
+        Self { shared: Some(SharedFile { paths: paths.clone(), file }), ..Self::default() }
     }
 
     /// The file that the processes share.
@@ -115,8 +115,8 @@ impl Gate {
     }
 
     /// Reads the file of the other processes, if it has changed.
-    fn read_shared(&self, state: &mut State) {
-        let Some(Shared { file: path, .. }) = &self.shared else { return };
+    fn read_shared(&self, state: &mut GateState) {
+        let Some(SharedFile { file: path, .. }) = &self.shared else { return };
         if state.checked.is_some_and(|checked| checked.elapsed() < SHARED_FILE_POLL) {
             return;
         }
@@ -133,12 +133,12 @@ impl Gate {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl GateState {
     /// Returns whether this closes it for longer than before.
     fn close(&mut self, wait: Duration, asked: Duration) -> bool {
         let now = Instant::now();

@@ -56,7 +56,7 @@ struct Job {
 }
 
 /// A backend that outlives being opened again.
-struct Shared(Arc<Mutex<Box<dyn CredentialStore>>>);
+struct SharedBackend(Arc<Mutex<Box<dyn CredentialStore>>>);
 
 enum Reply {
     Read(Result<Option<Secret<Vec<u8>>>, StoreError>),
@@ -93,7 +93,7 @@ impl Store {
     pub fn with_backend(backend: Box<dyn CredentialStore>, timeout: Duration) -> Self {
         let backend = Arc::new(Mutex::new(backend));
         let about = Backend { kind: TokenStoreKind::Memory, place: "memory".into(), why: "as the caller says".into() };
-        Self::with_opener(about, timeout, Box::new(move || Ok(Box::new(Shared(Arc::clone(&backend))))))
+        Self::with_opener(about, timeout, Box::new(move || Ok(Box::new(SharedBackend(Arc::clone(&backend))))))
     }
 
     fn with_opener(backend: Backend, timeout: Duration, opener: Opener) -> Self {
@@ -214,13 +214,13 @@ fn serve(mut opener: Opener, queue: &mpsc::Receiver<Job>) {
     }
 }
 
-impl Shared {
+impl SharedBackend {
     fn get(&self) -> std::sync::MutexGuard<'_, Box<dyn CredentialStore>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl CredentialStore for Shared {
+impl CredentialStore for SharedBackend {
     fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
         self.get().read(account)
     }
