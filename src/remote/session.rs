@@ -1,4 +1,4 @@
-//! What the server has told us about the session (Streamable HTTP, "Session Management").
+//! The session with the server (Streamable HTTP, "Session Management").
 
 use reqwest::header::HeaderValue;
 
@@ -9,9 +9,9 @@ pub struct Session {
     pub id: Option<HeaderValue>,
     /// `MCP-Protocol-Version`: what the server answered to `initialize`.
     pub version: Option<HeaderValue>,
-    /// Counts the sessions of this process, so that "my session is lost" can be told from "it was lost and is replaced".
+    /// Counts the sessions of this process: a message whose session was lost and replaced must not lose the new one.
     pub epoch: u64,
-    /// Under which interactive grant it was opened; another grant may be another user's.
+    /// The interactive grant under which it was opened; another grant may be another user's.
     pub grant: Option<u64>,
 }
 

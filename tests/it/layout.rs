@@ -64,9 +64,6 @@ mod known {
         "cli/status.rs",
         "config/resolve.rs",
         "config/signing_in.rs",
-        "remote/lost.rs",
-        "remote/refused.rs",
-        "remote/send.rs",
     ];
     pub const STRAY_IMPLS: &[&str] = &[
         "auth/coordination/link.rs: impl Authorizer",
@@ -102,17 +99,9 @@ mod known {
         "config/paths.rs: impl Paths",
         "config/server.rs: impl Product",
         "problem/render.rs: impl Problem",
-        "remote/listen_stream.rs: impl Remote",
-        "remote/lost.rs: impl Remote",
-        "remote/refused.rs: impl Remote",
     ];
-    pub const LONG: &[&str] = &[
-        "auth/exchange/token_endpoint.rs",
-        "bridge/forward/forwarder.rs",
-        "problem/catalogue.rs",
-        "remote/response.rs",
-        "remote/send.rs",
-    ];
+    pub const LONG: &[&str] =
+        &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs", "problem/catalogue.rs"];
 }
 
 fn project() -> Tree {

@@ -236,6 +236,10 @@ fn a_session_that_is_lost_in_other_words_than_404_is_opened_again_without_a_brow
         (400, "application/json", NO_SESSION),
         (400, "text/plain", "Invalid or missing session ID"),
         (401, "application/json", r#"{"error":"Session not found"}"#),
+        (200, "application/json", r#"{"error":"Session not found"}"#),
+        (200, "text/plain", "Session not found"),
+        (200, "text/event-stream", "data: {\"error\":\"Session not found\"}\n\n"),
+        (200, "text/event-stream", "event: error\ndata: {\"error\":\"Session not found\"}\n\n"),
     ] {
         let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
         let bridge = setup.open();
