@@ -13,7 +13,7 @@ const TARGETS: &[(&str, Check)] = &[
     ("lines", crate::bridge::client::stdio::invariants::lines),
     ("message", crate::message::invariants::message),
     ("metadata", crate::auth::invariants::metadata),
-    ("mirror", crate::remote::invariants::mirror),
+    ("mcp_headers", crate::remote::invariants::mcp_headers),
     ("oversize", crate::message::invariants::oversize),
     ("redact", crate::logging::invariants::redacted),
     ("retry_after", crate::http::invariants::retry_after),

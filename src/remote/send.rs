@@ -1,11 +1,10 @@
 //! The one send loop: bearer, headers, POST, classify the answer, act on the verdict.
 //!
-//! What a message may have done at the server decides what happens next ([`verdict`](super::verdict)). 401, 403 and 429 say
+//! What a message may have done at the server decides what happens next (`verdict`). 401, 403 and 429 say
 //! that it was not executed, and a connection that was never made that it was not even sent: only then does this loop send
 //! the same bytes again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use reqwest::StatusCode;
 use tokio::time::{Duration, Instant};
@@ -24,7 +23,7 @@ use super::failure::Failure;
 use super::lost_session::{Doubts, LossWatch};
 use super::outgoing::Outgoing;
 use super::request;
-use super::session::{OwedAnswers, Session};
+use super::session::{CurrentSession, OwedAnswers, Session};
 use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
 use super::throttle::Throttle;
 use super::transport::{Answer, Transport};
@@ -50,9 +49,7 @@ pub struct Remote {
     throttle: Throttle,
     doubts: Arc<Doubts>,
     clock: SharedClock,
-    session: Mutex<Arc<Session>>,
-    /// The interactive grant that was used last; 0 before the first.
-    last_grant: AtomicU64,
+    session: CurrentSession,
 }
 
 /// What has been tried for one message.
@@ -74,18 +71,18 @@ impl Remote {
         let transport = Transport::new(Arc::clone(&settings), http, owed);
         let unauthorized = Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone());
         let throttle = Throttle::new(Arc::clone(&settings));
-        let (doubts, session, last_grant) = (Arc::default(), Mutex::default(), AtomicU64::default());
-        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session, last_grant }
+        let (doubts, session) = (Arc::default(), CurrentSession::default());
+        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session }
     }
 
     /// The session as it is now.
     pub fn session(&self) -> Arc<Session> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.session.get()
     }
 
     /// Replaces the session.
     pub fn set_session(&self, session: Session) {
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+        self.session.set(session);
     }
 
     /// The epoch of the session, if it was opened under another interactive grant than this one, which may be another
@@ -170,7 +167,7 @@ impl Remote {
                 return Err(Problem::new(ProblemId::NewSignIn).into());
             }
         }
-        if out.mcp_headers.is_some() { Ok(Arc::default()) } else { self.session_of(bearer, out.epoch) }
+        if out.mcp_headers.is_some() { Ok(Arc::default()) } else { self.session.get_for(bearer, out.epoch) }
     }
 
     /// Sends a message once.
@@ -298,21 +295,9 @@ impl Remote {
         }
     }
 
-    /// The session, unless another user's grant has opened it, or its epoch is not the wanted one.
-    fn session_of(&self, bearer: Option<&Bearer>, wanted: Option<u64>) -> Result<Arc<Session>, Failure> {
-        let session = self.session();
-        let of_another = matches!((session.grant, bearer), (Some(opened), Some(now)) if opened != now.grant);
-        let epoch = wanted.unwrap_or(session.epoch);
-        if of_another || epoch != session.epoch {
-            return Err(Failure::SessionLost { epoch, otherwise: Box::new(Problem::new(ProblemId::SessionLost)) });
-        }
-        Ok(session)
-    }
-
     /// Another interactive grant may be another user's, to whom the cookies of the one before do not belong.
     fn follow_grant(&self, grant: u64) {
-        let before = self.last_grant.swap(grant, Ordering::Relaxed);
-        if before != 0 && before != grant {
+        if self.session.is_new_grant(grant) {
             tracing::info!("somebody has signed in anew; the session and cookies of before are forgotten");
             self.transport.forget();
         }
@@ -338,7 +323,7 @@ impl Remote {
         loop {
             let bearer = self.pass_gate(None, None).await?;
             let bearer = bearer.as_ref();
-            let session = self.session_of(bearer, epoch)?;
+            let session = self.session.get_for(bearer, epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer, last_event_id);
             let mut answer = self.transport.execute(message, None).await?;
             match self.judge(&mut answer, Asked::Stream, &session).await {

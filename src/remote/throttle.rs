@@ -74,3 +74,40 @@ impl Throttle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use url::Url;
+
+    use super::*;
+    use crate::config::Paths;
+
+    fn throttle(directory: &tempfile::TempDir) -> Throttle {
+        let paths = Paths { config_file: directory.path().join("c"), state_dir: directory.path().join("state") };
+        Throttle::new(Arc::new(Settings::for_url(Url::parse("https://a.example/mcp").unwrap(), paths)))
+    }
+
+    /// Whether the future gives the thread back before it is over; it is over then.
+    async fn gives_way<T>(future: impl Future<Output = T>) -> (bool, T) {
+        let mut future = std::pin::pin!(future);
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => (false, value),
+            Poll::Pending => (true, future.await),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_gate_is_first_read_and_always_written_on_another_thread() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (mine, other) = (throttle(&directory), throttle(&directory));
+        let minute = Duration::from_secs(60);
+        assert_eq!(gives_way(other.close(None, minute, minute)).await, (true, ()));
+        let (gave_way, closed) = gives_way(mine.closed(None)).await;
+        assert!(gave_way && closed.is_some(), "{closed:?}");
+        let (gave_way, closed) = gives_way(mine.closed(None)).await;
+        assert!(!gave_way && closed.is_some(), "a request pays for another thread only once");
+        assert!(mine.is_closed());
+    }
+}

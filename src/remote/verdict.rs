@@ -1,4 +1,4 @@
-//! What an answer means for what was asked. Pure: the rule of `docs/design.md` ("What an answer means") as a function.
+//! What an answer means for what was asked. Pure: the rule of `docs/design.md` ("What a refusal means") as a function.
 
 use std::time::{Duration, SystemTime};
 

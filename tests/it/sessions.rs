@@ -268,3 +268,19 @@ fn a_refusal_that_speaks_of_a_session_and_stays_is_passed_on_after_one_new_sessi
     assert_eq!(setup.sandbox.counters().sessions_created, 2, "what did not help is not done again at once");
     assert_eq!(setup.sandbox.requests().iter().filter(|r| r.text().contains(r#""name":"echo""#)).count(), 6);
 }
+
+#[test]
+fn a_stream_that_speaks_of_a_session_instead_of_answering_costs_one_new_session() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    bridge.call(1, "echo", "{}");
+    let body = "data: {\"error\":\"Session not found\"}\n\n";
+    let refused = Fault::status(200).header("content-type", "text/event-stream").body(body);
+    setup.sandbox.fault(refused.tool("echo").always());
+    for id in 2..6 {
+        let answer = bridge.call(id, "echo", "{}");
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+    }
+    assert_eq!(setup.sandbox.counters().sessions_created, 2, "what did not help is not done again at once");
+    assert_eq!(setup.sandbox.requests().iter().filter(|r| r.text().contains(r#""name":"echo""#)).count(), 6);
+}
