@@ -13,7 +13,8 @@ use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 use crate::{bridge, clock};
 
-use super::{block_on, signals, terminal};
+use super::context::block_on;
+use super::{signals, terminal};
 
 /// How long the end may wait for a renewed sign-in to be saved.
 const LAST_SAVE: Duration = Duration::from_millis(750);

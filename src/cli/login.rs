@@ -14,15 +14,16 @@ use crate::clock;
 use crate::config::{Product, Settings, TokenStoreKind};
 use crate::logging;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::secret::Secret;
 use crate::store::Store;
 
 use super::args::LoginArgs;
+use super::context::{authorizer, block_on};
 use super::grant::{Grant, in_words};
 use super::style::{Style, WIDTH};
-use super::{authorizer, block_on, terminal};
+use super::terminal;
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::auth::Revoked;
 use crate::auth::grants::profiles;
 use crate::config::Settings;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::store::Store;
 
 use super::args::LogoutArgs;
+use super::context::{authorizer, block_on};
 use super::style::WIDTH;
-use super::{authorizer, block_on, terminal};
+use super::terminal;
 
 /// Signs out.
 pub fn run(settings: Arc<Settings>, how: &LogoutArgs) -> Result<ExitCode, Problem> {

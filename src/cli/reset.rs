@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use crate::auth::reset::Removed;
 use crate::config::Settings;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
 use super::args::ResetArgs;
+use super::context::{authorizer, block_on};
 use super::style::{Style, WIDTH};
-use super::{authorizer, block_on, grant, logout, terminal};
+use super::{grant, logout, terminal};
 
 /// Says what will be removed, asks, and removes it.
 pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem> {

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use crate::auth::GrantSummary;
 use crate::auth::grants::profiles;
 use crate::clock;
-use crate::config::Settings;
+use crate::config::{Choice, Settings};
 use crate::problem::Problem;
 use crate::problem::catalogue::exit;
 use crate::store::Store;
 
 use super::args::StatusArgs;
+use super::context::{authorizer, block_on};
 use super::grant::{self, Grant};
 use super::style::Style;
-use super::{authorizer, block_on, terminal};
+use super::terminal;
 
 /// The state of one profile.
 #[derive(Debug, Clone, Default)]
@@ -170,7 +171,7 @@ mod tests {
     fn settings() -> Settings {
         let url = url::Url::parse(server::DEMO_URL).expect("a constant");
         let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
-        settings.told = vec!["--tenant".to_owned(), "demo".to_owned()];
+        settings.run_flags = vec!["--tenant".to_owned(), "demo".to_owned()];
         settings
     }
 

@@ -1,6 +1,6 @@
 //! Colors and columns for results: calm, and the same text without them.
 
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 
 /// The width that everything fits into, whole addresses excepted.
 pub const WIDTH: usize = 80;

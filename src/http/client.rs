@@ -13,11 +13,12 @@ use reqwest::cookie::CookieStore as _;
 use reqwest::header::HeaderMap;
 use url::Url;
 
+use crate::blocking;
 use crate::config::NetworkSettings;
 use crate::http::error::{NetError, host_of};
 use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
 use crate::http::{connection, sent};
-use crate::problem::{Problem, ProblemId};
+use crate::problem::Problem;
 use crate::secret::Secrets;
 
 /// A jump of the wall clock against the monotonic one that means: the machine slept.
@@ -195,7 +196,7 @@ impl Http {
                 let guard = guarded.then_some(&inner.guard);
                 connection::build(connection::builder(&inner.network, tls, guard)?.cookie_provider(jar))
             };
-            let built = tokio::task::spawn_blocking(build).await.unwrap_or_else(|error| Err(not_built(&error)));
+            let built = blocking::run(build).await;
             let mut clients = self.clients();
             let slots = clients.slots(tls);
             // If they were forgotten in the meantime, these cookies are another user's.
@@ -296,13 +297,10 @@ impl Http {
     }
 }
 
-fn not_built(detail: &dyn std::fmt::Display) -> Problem {
-    Problem::new(ProblemId::InternalError).with("detail", format!("no HTTP client: {detail}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::ProblemId;
 
     #[tokio::test]
     async fn a_client_is_built_on_another_thread_and_not_kept_when_it_is_forgotten_meanwhile() {

@@ -7,9 +7,10 @@ use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use crate::blocking;
 use crate::http::certificate::Certificate;
 use crate::http::{Http, NetError, connection};
-use crate::problem::{Problem, ProblemId};
+use crate::problem::Problem;
 
 /// What answered a request that carried nothing secret.
 #[derive(Debug, Clone)]
@@ -49,8 +50,7 @@ async fn client(http: &Http, url: &Url, untrusted: bool) -> Result<reqwest::Clie
         let builder = connection::builder(&network, tls, guard.as_ref())?.tls_info(true);
         connection::build(if untrusted { builder.tls_danger_accept_invalid_certs(true) } else { builder })
     };
-    let built = tokio::task::spawn_blocking(build).await;
-    built.unwrap_or_else(|error| Err(Problem::new(ProblemId::InternalError).with("detail", error)))
+    blocking::run(build).await
 }
 
 async fn look_with(http: &Http, client: &reqwest::Client, url: &Url, within: Duration) -> Result<Sight, NetError> {

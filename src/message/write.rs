@@ -1,9 +1,10 @@
 //! Messages of the bridge's own, and the few edits that are allowed on somebody else's.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::members::Picked;
 
 /// A result for the request `id` (as it was written).
 pub fn result(id: &RawValue, result: &Value) -> Bytes {
@@ -54,12 +55,7 @@ pub fn replaced(object: &str, part: &RawValue, text: &str) -> String {
 /// Gives a message another id, or one at all: an answer that lacks it, a request that is repeated. `object` is a JSON
 /// object.
 pub fn with_id(object: &str, id: &RawValue) -> Bytes {
-    #[derive(Deserialize)]
-    struct OldId<'a> {
-        #[serde(borrow, default, deserialize_with = "super::peek::present")]
-        id: Option<&'a RawValue>,
-    }
-    let old = serde_json::from_str::<OldId<'_>>(object).ok().and_then(|found| found.id);
+    let old = Picked::of(object, &["id"]).ok().and_then(|picked| picked.values[0]);
     let text = match old {
         Some(old) => replaced(object, old, id.get()),
         None => match object.split_once('{') {

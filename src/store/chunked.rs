@@ -22,7 +22,7 @@ const HEADER_ROOM: usize = 120;
 
 /// A store of records of any size on top of one with small items.
 #[derive(Debug)]
-pub struct Parts<S> {
+pub struct Chunked<S> {
     items: S,
     largest: usize,
 }
@@ -36,7 +36,7 @@ struct Header {
     checksum: u64,
 }
 
-impl<S: CredentialStore> Parts<S> {
+impl<S: CredentialStore> Chunked<S> {
     /// Splits what is larger than `largest` bytes.
     pub fn new(items: S, largest: usize) -> Self {
         Self { items, largest: largest.max(HEADER_ROOM + 1) }
@@ -54,7 +54,7 @@ impl<S: CredentialStore> Parts<S> {
     }
 }
 
-impl<S: CredentialStore> CredentialStore for Parts<S> {
+impl<S: CredentialStore> CredentialStore for Chunked<S> {
     fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
         let Some((header, inline)) = self.header(account)? else { return Ok(None) };
         let mut record = Vec::with_capacity(header.length);
@@ -192,57 +192,61 @@ mod tests {
         }
     }
 
-    fn store(largest: usize) -> Parts<Failing> {
-        Parts::new(Failing { inner: Memory::default(), writes_left: usize::MAX, largest_seen: 0 }, largest)
+    fn store(largest: usize) -> Chunked<Failing> {
+        Chunked::new(Failing { inner: Memory::default(), writes_left: usize::MAX, largest_seen: 0 }, largest)
     }
 
     #[test]
     fn records_of_every_size_come_back_and_no_item_is_larger_than_allowed() {
-        let mut parts = store(200);
+        let mut chunked = store(200);
         for length in [0, 1, 79, 80, 81, 199, 200, 201, 400, 5_000] {
-            parts.write("a", &secret(length, 7)).unwrap();
-            assert_eq!(parts.read("a").unwrap().unwrap(), secret(length, 7), "{length}");
+            chunked.write("a", &secret(length, 7)).unwrap();
+            assert_eq!(chunked.read("a").unwrap().unwrap(), secret(length, 7), "{length}");
         }
-        assert!(parts.items.largest_seen <= 200);
+        assert!(chunked.items.largest_seen <= 200);
     }
 
     #[test]
     fn a_write_that_is_cut_off_anywhere_leaves_the_old_record() {
-        for allowed in 0..6 {
-            let mut parts = store(200);
-            parts.write("a", &secret(900, 1)).unwrap();
-            parts.write("a", &secret(900, 2)).unwrap();
-            parts.items.writes_left = allowed;
-            let result = parts.write("a", &secret(1_000, 3));
-            let expected = if result.is_ok() { secret(1_000, 3) } else { secret(900, 2) };
-            assert_eq!(parts.read("a").unwrap().unwrap(), expected, "cut after {allowed} writes");
-            assert_eq!(result.is_ok(), allowed == 6, "five parts and a header");
+        for allowed in 0..=6 {
+            let mut chunked = store(200);
+            chunked.write("a", &secret(900, 1)).unwrap();
+            chunked.write("a", &secret(900, 2)).unwrap();
+            chunked.items.writes_left = allowed;
+            let result = chunked.write("a", &secret(1_000, 3));
+            // Five parts and a header.
+            assert_eq!(result.is_ok(), allowed == 6, "cut after {allowed} writes");
+            let expected = if allowed == 6 { secret(1_000, 3) } else { secret(900, 2) };
+            assert_eq!(chunked.read("a").unwrap().unwrap(), expected, "cut after {allowed} writes");
+            chunked.items.writes_left = usize::MAX;
+            chunked.write("a", &secret(1_000, 4)).unwrap();
+            assert_eq!(chunked.read("a").unwrap().unwrap(), secret(1_000, 4), "after a cut after {allowed} writes");
         }
     }
 
     #[test]
     fn deleting_leaves_nothing_behind_even_after_a_cut_write() {
-        let mut parts = store(200);
-        parts.write("a", &secret(900, 1)).unwrap();
-        parts.items.writes_left = 4;
-        assert!(parts.write("a", &secret(900, 2)).is_err());
-        assert!(parts.delete("a").unwrap());
-        assert!(!parts.delete("a").unwrap());
-        assert!(parts.read("a").unwrap().is_none());
+        let mut chunked = store(200);
+        chunked.write("a", &secret(900, 1)).unwrap();
+        chunked.items.writes_left = 4;
+        assert!(chunked.write("a", &secret(900, 2)).is_err());
+        assert!(chunked.delete("a").unwrap());
+        assert!(!chunked.delete("a").unwrap());
+        assert!(chunked.read("a").unwrap().is_none());
         for name in ["a#0.0", "a#0.3", "a#1.0", "a#1.4"] {
-            assert!(parts.items.inner.read(name).unwrap().is_none(), "{name}");
+            assert!(chunked.items.inner.read(name).unwrap().is_none(), "{name}");
         }
     }
 
     #[test]
     fn what_was_changed_behind_our_back_is_damage_and_can_be_overwritten() {
-        let mut parts = store(200);
-        parts.write("a", &secret(900, 1)).unwrap();
-        parts.items.inner.write("a#1.2", &secret(200, 9)).unwrap();
-        assert!(matches!(parts.read("a"), Err(StoreError::Corrupt(_))));
-        parts.items.inner.write("a", &Secret::new(b"something else".to_vec())).unwrap();
-        assert!(matches!(parts.read("a"), Err(StoreError::Corrupt(_))));
-        parts.write("a", &secret(10, 4)).unwrap();
-        assert_eq!(parts.read("a").unwrap().unwrap(), secret(10, 4));
+        let mut chunked = store(200);
+        chunked.write("a", &secret(900, 1)).unwrap();
+        chunked.items.inner.write("a#1.2", &secret(200, 9)).unwrap();
+        assert!(matches!(chunked.read("a"), Err(StoreError::Corrupt(_))));
+        chunked.items.inner.write("a", &Secret::new(b"something else".to_vec())).unwrap();
+        assert!(matches!(chunked.read("a"), Err(StoreError::Corrupt(_))));
+        chunked.write("a", &secret(10, 4)).unwrap();
+        assert_eq!(chunked.read("a").unwrap().unwrap(), secret(10, 4));
     }
 }

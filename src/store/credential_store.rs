@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::config::key::Key;
 use crate::config::origin::Origin;
 use crate::config::{Settings, TokenStoreKind};
 use crate::secret::Secret;
-use crate::store::chunked::{LARGEST_ITEM, Parts};
+use crate::store::chunked::{Chunked, LARGEST_ITEM};
 use crate::store::file::TokenFile;
 use crate::store::keychain::Keychain;
 use crate::store::memory::Memory;
@@ -76,7 +77,7 @@ impl Store {
         let path = settings.paths.state_dir.join("tokens.json");
         let (place, opener): (String, Opener) = match kind {
             TokenStoreKind::Keychain => {
-                (Keychain::NAME.to_owned(), Box::new(|| Ok(Box::new(Parts::new(Keychain::open()?, LARGEST_ITEM)))))
+                (Keychain::NAME.to_owned(), Box::new(|| Ok(Box::new(Chunked::new(Keychain::open()?, LARGEST_ITEM)))))
             }
             TokenStoreKind::File => {
                 (path.display().to_string(), Box::new(move || Ok(Box::new(TokenFile::new(path.clone())))))
@@ -177,7 +178,7 @@ impl Inner {
 
 /// Who chose the store, in words.
 fn why(settings: &Settings) -> String {
-    match &settings.token_store_from {
+    match settings.origins.of(Key::TokenStore) {
         Origin::Default | Origin::BuiltIn if settings.oauth.client_credentials => {
             "the default with --client-credentials".to_owned()
         }

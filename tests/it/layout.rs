@@ -10,7 +10,7 @@ pub mod source;
 
 /// From the bottom to the top; modules of one row may not use each other.
 const ROWS: &[&[&str]] = &[
-    &["hash", "secret", "clock", "pacing"],
+    &["blocking", "hash", "secret", "clock", "pacing"],
     &["problem"],
     &["config"],
     &["logging"],
@@ -55,15 +55,6 @@ mod known {
         "bridge/session/server_messages.rs",
         "bridge/sign_in/policy.rs",
         "bridge/session/subscriptions.rs",
-        "cli/bridge.rs",
-        "cli/doctor/mod.rs",
-        "cli/login.rs",
-        "cli/logout.rs",
-        "cli/mod.rs",
-        "cli/reset.rs",
-        "cli/status.rs",
-        "config/resolve.rs",
-        "config/signing_in.rs",
     ];
     pub const STRAY_IMPLS: &[&str] = &[
         "auth/coordination/link.rs: impl Authorizer",
@@ -95,13 +86,8 @@ mod known {
         "bridge/session/startup.rs: impl Bridge",
         "bridge/session/subscriptions.rs: impl Bridge",
         "bridge/lists/learned.rs: impl Bridge",
-        "config/layers.rs: impl Given",
-        "config/paths.rs: impl Paths",
-        "config/server.rs: impl Product",
-        "problem/render.rs: impl Problem",
     ];
-    pub const LONG: &[&str] =
-        &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs", "problem/catalogue.rs"];
+    pub const LONG: &[&str] = &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs"];
 }
 
 fn project() -> Tree {
@@ -140,7 +126,7 @@ const SAID: &[&str] = &["content_type", "error", "error_description", "server_re
 fn what_a_server_said_becomes_a_fact_only_without_the_secrets_of_the_exchange() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut wrong, mut said) = (Vec::new(), 0);
-    for file in rust_files(&source) {
+    for file in rust_files(&source).into_iter().filter(|file| !file.ends_with("tests.rs")) {
         let text = std::fs::read_to_string(&file).expect("readable");
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         for fact in SAID {

@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::DoctorArgs;
+use super::context::block_on;
 use super::style::Style;
-use super::{block_on, terminal};
+use super::terminal;
 use crate::auth::{Authorizer, Challenge};
 use crate::clock;
 use crate::config::key::Key;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::style::{Style, WIDTH};
 use crate::problem::Problem;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 
 /// Where the texts begin: after the state and the widest name.
 const INDENT: usize = 23;
