@@ -24,10 +24,12 @@ pub struct Removed {
 /// The files in the state directory that a reset removes.
 pub async fn state_files(auth: &Authorizer) -> Vec<PathBuf> {
     let mut files = auth.ctx.files.all();
-    // A gate is named after the grant, which the store knows; those of earlier grants have opened long ago.
+    // A gate is named after the grant, which the store knows, or the static token; those of earlier grants have opened
+    // long ago.
     let grant = stored::read(&auth.ctx).await.ok().flatten();
     let (paths, url) = (&auth.ctx.settings.paths, &auth.ctx.settings.url);
-    let own = [None, grant.map(|grant| grant.tag())].map(|tag| Gate::file(paths, url, tag));
+    let tags = [None, grant.map(|grant| grant.tag()), auth.tokens.static_tag().await];
+    let own = tags.map(|tag| Gate::file(paths, url, tag));
     files.extend(own.into_iter().filter(|gate| gate.exists()).chain(Gate::opened(paths)));
     files.sort();
     files.dedup();

@@ -1,10 +1,10 @@
-//! The HTTP client: made on first use, shared by everything that talks to the network.
+//! The HTTP client: built on first use, shared by everything that talks to the network.
 //!
 //! Redirects are never followed by the library: a bearer must not reach another origin, nor plain http. There is a time
 //! limit on connecting and none on a whole exchange, because an answer may be a stream that stays open for hours.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::proxy::matcher::Matcher;
@@ -13,30 +13,22 @@ use reqwest::cookie::CookieStore as _;
 use reqwest::header::HeaderMap;
 use url::Url;
 
+use crate::blocking;
 use crate::config::NetworkSettings;
-use crate::problem::{Problem, ProblemId, error_chain};
-use crate::secret::Secrets;
-
-use super::{NetError, sent};
+use crate::http::error::{NetError, host_of};
 use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
-
-/// What every request says about who sends it.
-pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
-
-/// From the first SYN to the end of the TLS handshake, for one connection.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A pooled connection that is older than this is not used again; servers and middle-boxes close idle ones silently.
-const POOL_IDLE: Duration = Duration::from_secs(50);
+use crate::http::{connection, sent};
+use crate::problem::Problem;
+use crate::secret::Secrets;
 
 /// A jump of the wall clock against the monotonic one that means: the machine slept.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
 
-/// How a connection is made, shared by everything that talks to the network. Cheap to clone.
+/// Access to the network. Cheap to clone; all clones share connections and cookies.
 #[derive(Debug, Clone)]
 pub struct Http {
     inner: Arc<Inner>,
-    /// Whose word the addresses are that this goes to.
+    /// Who named the addresses that this connects to.
     by: NamedBy,
 }
 
@@ -45,7 +37,9 @@ struct Inner {
     network: NetworkSettings,
     guard: Guard,
     clients: Mutex<Clients>,
-    awake: Mutex<Awake>,
+    /// Held while a client is built, so that requests that come in the meantime share it.
+    building: tokio::sync::Mutex<()>,
+    last_reading: Mutex<ClockReading>,
 }
 
 #[derive(Debug, Default)]
@@ -54,25 +48,37 @@ struct Clients {
     secure: Slots,
 }
 
-/// Connections that were made for one's own addresses are not at hand for those that a public server names.
+type Built = Result<reqwest::Client, Problem>;
+
+/// Two pools: an address that a public server names must not find a connection that was made without the guard.
 #[derive(Debug, Default)]
 struct Slots {
-    free: Option<Result<reqwest::Client, Problem>>,
-    guarded: Option<Result<reqwest::Client, Problem>>,
-    /// What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
+    free: Option<Built>,
+    guarded: Option<Built>,
+    /// Load balancers set cookies to keep a session at one server. Kept in memory only.
     cookies: Arc<reqwest::cookie::Jar>,
 }
 
+impl Clients {
+    fn slots(&mut self, tls: bool) -> &mut Slots {
+        if tls { &mut self.secure } else { &mut self.plain }
+    }
+}
+
 impl Slots {
-    /// Connections are made anew; the cookies stay.
-    fn hang_up(&mut self) {
+    fn slot(&mut self, guarded: bool) -> &mut Option<Built> {
+        if guarded { &mut self.guarded } else { &mut self.free }
+    }
+
+    /// Drops the connections and keeps the cookies.
+    fn drop_connections(&mut self) {
         (self.free, self.guarded) = (None, None);
     }
 }
 
-/// Two clocks side by side: one runs on while the machine sleeps, the other (on most systems) does not.
+/// Two clocks, read at the same time: one goes on while the machine sleeps, the other (on most systems) does not.
 #[derive(Debug)]
-struct Awake {
+struct ClockReading {
     wall: SystemTime,
     monotonic: Instant,
 }
@@ -102,7 +108,7 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, within the bound.
     pub body: Vec<u8>,
-    /// Who has answered.
+    /// How far the server that answered is trusted to name addresses.
     pub namer: NamedBy,
     /// What was sent with the request and must not be shown: [`Secrets::words`] frees what the answer says of it.
     pub secrets: Secrets,
@@ -114,21 +120,22 @@ impl Http {
         Self::within(network, Surroundings::default())
     }
 
-    /// The same in a network that looks as it is told.
+    /// The same, with a view of the network that a test can set.
     pub fn within(network: NetworkSettings, surroundings: Surroundings) -> Self {
-        let awake = Mutex::new(Awake { wall: SystemTime::now(), monotonic: Instant::now() });
+        let last_reading = Mutex::new(ClockReading { wall: SystemTime::now(), monotonic: Instant::now() });
         let guard = Guard::new(surroundings, &network.allow_private);
-        Self { inner: Arc::new(Inner { network, guard, clients: Mutex::default(), awake }), by: NamedBy::Insider }
+        let (clients, building) = Default::default();
+        Self { inner: Arc::new(Inner { network, guard, clients, building, last_reading }), by: NamedBy::Insider }
     }
 
-    /// The same for addresses that `by` has named.
+    /// The same, for addresses that `by` has named.
     #[must_use]
     pub fn named_by(&self, by: NamedBy) -> Self {
         Self { by, ..self.clone() }
     }
 
-    /// Who has given this answer, read off the connection that brought it: another look-up could say something else. What
-    /// lies behind a proxy is outside, or the proxy would not be needed.
+    /// How far the server that gave this answer is trusted to name addresses, by the address of the connection itself: a
+    /// second look-up could give another one. A server behind a proxy counts as public, or no proxy would be needed.
     pub fn namer(&self, response: &reqwest::Response) -> NamedBy {
         self.namer_at(response.url(), response.remote_addr().map(|address| address.ip()))
     }
@@ -140,7 +147,7 @@ impl Http {
         }
     }
 
-    /// Refuses a page that must not be opened in a browser: one that a public server has named and that lies inside.
+    /// Refuses a page that must not be opened in a browser: a public server has named it, and its address is inward.
     ///
     /// # Errors
     /// `InwardAddress`, with the host, the address and the setting that allows it.
@@ -151,33 +158,62 @@ impl Http {
         Ok(())
     }
 
-    /// Whether the guard stands before `url`. A proxy connects by itself, from where it is.
+    /// Whether the guard applies to `url`. It does not behind a proxy, which resolves and connects by itself.
     fn guards(&self, url: &Url) -> bool {
         self.by == NamedBy::Public && self.proxy_for(url).is_none()
     }
 
-    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only when the first https URL
-    /// comes by, because reading them is most of what a start costs.
+    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL, because
+    /// that is the slowest part of a start; it happens on a thread that may block.
     ///
     /// # Errors
     /// When the CA file or the proxy of the settings cannot be used, or when the URL leads where it must not.
-    pub fn client(&self, url: &Url) -> Result<reqwest::Client, Problem> {
-        let guard = self.guard_for(url)?;
+    pub async fn client(&self, url: &Url) -> Result<reqwest::Client, Problem> {
+        let guarded = self.guard_for(url)?.is_some();
         let tls = url.scheme() == "https";
-        let mut clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if self.has_slept(SystemTime::now(), Instant::now()) {
-            // Connections from before are most likely dead, and writing to a dead one looks like success for minutes.
+            // Old connections are most likely dead, and writing to a dead one looks like success for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
-            clients.plain.hang_up();
-            clients.secure.hang_up();
+            let mut clients = self.clients();
+            clients.plain.drop_connections();
+            clients.secure.drop_connections();
         }
-        let slots = if tls { &mut clients.secure } else { &mut clients.plain };
-        let cookies = Arc::clone(&slots.cookies);
-        let slot = if guard.is_some() { &mut slots.guarded } else { &mut slots.free };
-        slot.get_or_insert_with(|| build(&self.inner.network, tls, guard, cookies)).clone()
+        if let Some(known) = self.clients().slots(tls).slot(guarded) {
+            return known.clone();
+        }
+        let _building = self.inner.building.lock().await;
+        loop {
+            let cookies = {
+                let mut clients = self.clients();
+                let slots = clients.slots(tls);
+                if let Some(known) = slots.slot(guarded) {
+                    return known.clone();
+                }
+                Arc::clone(&slots.cookies)
+            };
+            let (inner, jar) = (Arc::clone(&self.inner), Arc::clone(&cookies));
+            let build = move || {
+                let guard = guarded.then_some(&inner.guard);
+                connection::build(connection::builder(&inner.network, tls, guard)?.cookie_provider(jar))
+            };
+            let built = blocking::run(build).await;
+            let mut clients = self.clients();
+            let slots = clients.slots(tls);
+            // If they were forgotten in the meantime, these cookies are another user's.
+            if Arc::ptr_eq(&slots.cookies, &cookies) {
+                return slots.slot(guarded).insert(built).clone();
+            }
+        }
     }
 
-    /// The guard that stands before `url`, when it lets it through.
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The guard for `url`, if one applies.
+    ///
+    /// # Errors
+    /// `InwardAddress` when it refuses the URL.
     pub(super) fn guard_for(&self, url: &Url) -> Result<Option<&Guard>, Problem> {
         let guard = self.guards(url).then_some(&self.inner.guard);
         if let Some(guard) = guard {
@@ -189,9 +225,8 @@ impl Http {
     /// The secrets that `request` carries, with the cookies that it will be sent with: the answer may quote them.
     pub fn secrets_in(&self, request: &reqwest::Request) -> Secrets {
         let mut secrets = sent::secrets_in(request);
-        let clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let slots = if request.url().scheme() == "https" { &clients.secure } else { &clients.plain };
-        if let Some(cookies) = slots.cookies.cookies(request.url()) {
+        let cookies = Arc::clone(&self.clients().slots(request.url().scheme() == "https").cookies);
+        if let Some(cookies) = cookies.cookies(request.url()) {
             sent::add_cookies(&mut secrets, &cookies);
         }
         secrets
@@ -199,23 +234,23 @@ impl Http {
 
     /// Forgets cookies and connections: the next request may be another user's.
     pub fn forget(&self) {
-        *self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner) = Clients::default();
+        *self.clients() = Clients::default();
     }
 
     /// Whether the clocks have drifted apart since the last call.
     fn has_slept(&self, wall: SystemTime, monotonic: Instant) -> bool {
-        let mut awake = self.inner.awake.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = std::mem::replace(&mut *awake, Awake { wall, monotonic });
+        let mut reading = self.inner.last_reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(&mut *reading, ClockReading { wall, monotonic });
         let by_wall = wall.duration_since(last.wall).unwrap_or_default();
         by_wall.saturating_sub(monotonic.saturating_duration_since(last.monotonic)) > CLOCK_JUMP
     }
 
-    /// What a failed exchange with `url` is called.
+    /// Classifies a failed exchange with `url`.
     pub fn explain(&self, url: &Url, error: &reqwest::Error) -> NetError {
         NetError::of(url, error, self.proxy_for(url).as_deref())
     }
 
-    /// How this reaches the network.
+    /// The settings of the network.
     pub(super) fn network(&self) -> &NetworkSettings {
         &self.inner.network
     }
@@ -234,7 +269,7 @@ impl Http {
             None => Matcher::from_system(),
         };
         let proxy = matcher.intercept(&url.as_str().parse().ok()?)?;
-        Some(super::host_of(&Url::parse(&proxy.uri().to_string()).ok()?))
+        Some(host_of(&Url::parse(&proxy.uri().to_string()).ok()?))
     }
 
     /// One bounded exchange: no redirect is followed, the whole body is read.
@@ -243,7 +278,7 @@ impl Http {
     /// A [`NetError`] that says how far it got. A refusal by status is an [`Answer`], not an error.
     pub async fn exchange(&self, request: reqwest::Request, bounds: Bounds) -> Result<Answer, NetError> {
         let url = request.url().clone();
-        let client = self.client(&url).map_err(NetError::Unusable)?;
+        let client = self.client(&url).await.map_err(NetError::Unusable)?;
         let secrets = self.secrets_in(&request);
         let whole = async {
             let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
@@ -264,89 +299,36 @@ impl Http {
     }
 }
 
-fn build(
-    network: &NetworkSettings,
-    tls: bool,
-    guard: Option<&Guard>,
-    cookies: Arc<reqwest::cookie::Jar>,
-) -> Result<reqwest::Client, Problem> {
-    let builder = builder(network, tls, guard)?.cookie_provider(cookies);
-    builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
-}
-
-/// How every connection is made. It goes where `guard` lets it, if there is one; it knows no proxy then, which could go
-/// further.
-pub(super) fn builder(
-    network: &NetworkSettings,
-    tls: bool,
-    guard: Option<&Guard>,
-) -> Result<reqwest::ClientBuilder, Problem> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.
-        .tcp_keepalive(Duration::from_secs(30))
-        .tcp_keepalive_interval(Duration::from_secs(10))
-        .tcp_keepalive_retries(3)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .http2_keep_alive_timeout(Duration::from_secs(20))
-        .http2_adaptive_window(true);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        builder = builder.tcp_user_timeout(Duration::from_secs(60));
-    }
-    if network.ipv4_only {
-        builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    }
-    if !tls {
-        // Plain http is for this machine alone: a proxy would see the token, and could not reach it anyway.
-        builder = builder.tls_certs_only([]).no_proxy();
-    } else if let Some(path) = &network.ca_file {
-        let unusable = |e: &dyn std::fmt::Display| {
-            Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e)
-        };
-        let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| unusable(&e))?;
-        if certificates.is_empty() {
-            return Err(unusable(&"no certificate in PEM form"));
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    if let Some(guard) = guard {
-        builder = builder.dns_resolver(guard.clone()).no_proxy();
-    } else if let (true, Some(proxy)) = (tls, &network.proxy) {
-        // The library's error would repeat the URL, which may hold a password.
-        let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
-            Problem::new(ProblemId::ProxyInvalid)
-                .with("setting", "proxy")
-                .with("expected", "a URL such as http://proxy.example:3128")
-        })?;
-        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
-    }
-    Ok(builder)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::ProblemId;
 
-    #[test]
-    fn a_request_that_goes_through_a_proxy_is_not_judged_here() {
+    #[tokio::test]
+    async fn a_client_is_built_on_another_thread_and_not_kept_when_it_is_forgotten_meanwhile() {
+        let http = Http::new(NetworkSettings::default());
+        let url = Url::parse("http://127.0.0.1/mcp").unwrap();
+        let mut client = std::pin::pin!(http.client(&url));
+        let first = std::future::poll_fn(|context| std::task::Poll::Ready(client.as_mut().poll(context))).await;
+        assert!(first.is_pending(), "built on the thread that asked for it");
+        http.forget();
+        client.await.unwrap();
+        let cookies = Arc::clone(&http.clients().slots(false).cookies);
+        assert!(Arc::strong_count(&cookies) > 2, "the client has the cookies of the user before");
+        assert!(http.clients().slots(false).slot(false).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_goes_through_a_proxy_is_not_judged_here() {
         let proxy = Some("http://10.0.0.8:3128".into());
         let http = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() }).named_by(NamedBy::Public);
         let inner = Url::parse("https://10.0.0.1/token").unwrap();
-        assert!(http.client(&inner).is_ok(), "the proxy looks at it from where it is");
+        assert!(http.client(&inner).await.is_ok(), "the proxy looks at it from where it is");
         assert_eq!(http.proxy_for(&inner).as_deref(), Some("10.0.0.8:3128"));
         // Plain http never goes there.
         let local = Url::parse("http://127.0.0.1/token").unwrap();
-        assert_eq!(http.client(&local).unwrap_err().id, ProblemId::InwardAddress);
-        assert!(http.named_by(NamedBy::Insider).client(&local).is_ok());
+        assert_eq!(http.client(&local).await.unwrap_err().id, ProblemId::InwardAddress);
+        assert!(http.named_by(NamedBy::Insider).client(&local).await.is_ok());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a failed exchange is called: which host, which step, and whether the server may have seen the request.
+//! Classifies failed exchanges: which host, which step, and whether the server may have seen the request.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::problem::{Problem, ProblemId, error_chain};
-
-use super::client::CONNECT_TIMEOUT;
+use crate::http::connection::CONNECT_TIMEOUT;
 use crate::http::ssrf_guard::Inward;
+use crate::problem::{Problem, ProblemId, error_chain};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,7 +25,7 @@ pub enum NetError {
         step: Step,
         /// The library's words, without the URL.
         detail: String,
-        /// The proxy that stands at fault.
+        /// The proxy at fault, if it is one.
         proxy: Option<String>,
     },
 }
@@ -66,7 +65,7 @@ pub enum TlsTrouble {
 }
 
 impl NetError {
-    /// Sorts the library's error.
+    /// Classifies the library's error.
     ///
     /// `proxy` is the proxy that requests to `url` go through, without user name and password.
     pub fn of(url: &Url, error: &reqwest::Error, proxy: Option<&str>) -> Self {

@@ -7,5 +7,6 @@ pub mod remembered_answers;
 pub mod renewal;
 pub mod renewal_decision;
 pub mod state;
+pub mod static_token;
 pub mod step_up;
 pub mod tokens;

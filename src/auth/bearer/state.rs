@@ -1,6 +1,5 @@
 //! The token that a request carries, and whether somebody is signed in.
 
-use crate::hash::fnv1a;
 use crate::secret::Secret;
 
 /// An access token as it goes on the wire, and which one it is.
@@ -16,14 +15,6 @@ pub struct Bearer {
     pub signed_in_at: u64,
     /// The same in every process that uses this grant, and another one for any other grant; no secret.
     pub tag: u64,
-}
-
-impl Bearer {
-    /// A token from the environment: there is never another one.
-    pub(crate) fn of_static_token(token: &Secret) -> Self {
-        let tag = fnv1a(token.expose().as_bytes());
-        Self { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0, tag }
-    }
 }
 
 /// Whether somebody is signed in.

@@ -13,6 +13,7 @@ use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::scope;
 use crate::auth::grants::grant::GrantKind;
+use crate::config::key::Key;
 use crate::problem::{Problem, ProblemId};
 
 /// How many wider scopes are asked for in [`STEP_UP_WINDOW`]: a server that is never content must not keep its user busy.
@@ -48,7 +49,8 @@ struct StepUpFacts<'a> {
     held: &'a str,
     /// Whether the user has typed the token.
     is_typed: bool,
-    /// Whether the user has chosen the scope: that is all that they want to be asked for.
+    /// Whether the user has chosen the scope: that is all that they want to agree to. A built-in one is only where a grant
+    /// begins.
     is_scope_chosen: bool,
 }
 
@@ -73,7 +75,7 @@ impl StepUps {
             held: &held,
             is_typed: settings.static_token.is_some()
                 || current.is_some_and(|current| current.grant.kind == GrantKind::Static),
-            is_scope_chosen: settings.oauth.scope.is_some(),
+            is_scope_chosen: settings.oauth.scope.is_some() && settings.origins.is_chosen(Key::Scope),
         };
         let scope = self.next_scope(narrow.map(|bearer| bearer.serial), &facts)?;
         tracing::info!(scope, "the server wants a wider scope");

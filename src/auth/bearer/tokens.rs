@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
 
 use crate::auth::bearer::cache::TokenCache;
 use crate::auth::bearer::remembered_answers;
 use crate::auth::bearer::renewal::{Renewals, RenewedFor};
 use crate::auth::bearer::renewal_decision::RenewalDue;
 use crate::auth::bearer::state::Bearer;
+use crate::auth::bearer::static_token;
 use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
@@ -32,18 +34,24 @@ pub(crate) struct Tokens {
     pub(crate) ctx: Arc<Context>,
     pub(crate) cache: Arc<TokenCache>,
     renewals: Arc<Renewals>,
+    static_tag: OnceCell<u64>,
 }
 
 impl Tokens {
     pub(crate) fn new(ctx: Arc<Context>) -> Self {
         let cache = Arc::new(TokenCache::new(Arc::clone(&ctx)));
-        Self { renewals: Arc::new(Renewals::new(Arc::clone(&ctx), Arc::clone(&cache))), cache, ctx }
+        Self {
+            renewals: Arc::new(Renewals::new(Arc::clone(&ctx), Arc::clone(&cache))),
+            cache,
+            ctx,
+            static_tag: OnceCell::new(),
+        }
     }
 
     /// The token to send, renewed ahead of its end; `None` when nobody is signed in.
     pub(crate) async fn bearer(&self, challenge: &Arc<Challenge>) -> Result<Option<Bearer>, RenewalError> {
-        if let Some(token) = &self.ctx.settings.static_token {
-            return Ok(Some(Bearer::of_static_token(token)));
+        if let (Some(token), Some(tag)) = (&self.ctx.settings.static_token, self.static_tag().await) {
+            return Ok(Some(static_token::bearer(token, tag)));
         }
         self.cache.follow_store().await?;
         let Some(current) = self.cache.usable() else { return Ok(None) };
@@ -55,6 +63,12 @@ impl Tokens {
             RenewalDue::Now => return self.renew(RenewedFor::Request, Some(serial), challenge).await.map(Some),
         }
         Ok(Some(current.bearer))
+    }
+
+    /// As [`Bearer::tag`], for the token of the settings.
+    pub(crate) async fn static_tag(&self) -> Option<u64> {
+        let token = self.ctx.settings.static_token.as_ref()?;
+        Some(*self.static_tag.get_or_init(|| static_token::tag(token.clone(), self.ctx.files.clone())).await)
     }
 
     /// A token newer than `rejected`.

@@ -17,7 +17,7 @@ pub(crate) async fn challenge(ctx: &Context, met: &Challenge) -> Challenge {
     if !met.is_silent() {
         return met.clone();
     }
-    let Ok(client) = ctx.http.client(&ctx.settings.url) else { return met.clone() };
+    let Ok(client) = ctx.http.client(&ctx.settings.url).await else { return met.clone() };
     let mut request = reqwest::Request::new(Method::GET, ctx.settings.url.clone());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     // Only the head of the answer matters; a stream that opens is dropped.

@@ -148,6 +148,35 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
 }
 
 #[tokio::test]
+async fn the_tag_of_a_static_token_is_the_same_for_all_profiles_of_one_user_and_tells_others_nothing_of_the_token() {
+    let (one, other) = (Rig::new().await, Rig::new().await);
+    let tag = async |rig: &Rig, profile: &str, token: &str| {
+        let mut settings = (*rig.settings).clone();
+        settings.profile = profile.into();
+        settings.static_token = Some(token.into());
+        let http = Http::new(NetworkSettings::default());
+        let process = Authorizer::new(Arc::new(settings), http, rig.ring.store(), rig.clock.clone());
+        process.bearer().await.unwrap().unwrap().tag
+    };
+    let here = tag(&one, "a", "canary-one").await;
+    assert_eq!(here, tag(&one, "b", "canary-one").await);
+    assert_ne!(here, tag(&one, "a", "canary-two").await);
+    assert_ne!(here, tag(&other, "a", "canary-one").await, "it can be computed from the token alone");
+}
+
+#[tokio::test]
+async fn a_reset_removes_the_gate_that_a_static_token_has_closed() {
+    let rig = Rig::with(|settings| settings.static_token = Some("canary".into())).await;
+    let process = rig.process();
+    let tag = process.bearer().await.unwrap().map(|bearer| bearer.tag);
+    let day = Duration::from_secs(24 * 60 * 60);
+    crate::http::Gate::shared(&rig.settings.paths, &rig.settings.url, tag).close_for(day, day);
+    let file = crate::http::Gate::file(&rig.settings.paths, &rig.settings.url, tag);
+    assert!(file.exists());
+    assert!(reset::state_files(&process).await.contains(&file));
+}
+
+#[tokio::test]
 async fn a_sign_in_for_another_client_is_not_used() {
     let rig = Rig::new().await;
     rig.signed_in().await;

@@ -55,9 +55,9 @@ impl Bridge {
             let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
             Params::of(params).ok()?.revision()?
         };
-        self.list_tools_privately(request, &revision).await?;
+        self.list_tools_privately(request, revision.as_str()).await?;
         let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
-        let fresh = self.mirrors.headers(&request.method, &Params::of(params).ok()?, &revision);
+        let fresh = self.mirrors.headers(&request.method, &Params::of(params).ok()?, revision.as_str());
         (&fresh != sent).then_some(fresh)
     }
 
@@ -87,7 +87,7 @@ impl Bridge {
             let Ok(Peek::One(Kind::Request { key, params, .. })) = peek(&list) else { return None };
             (key, self.mirrors.headers("tools/list", &Params::of(params).ok()?, revision))
         };
-        let out = Outgoing { expects: Some(key.clone()), mirrored: Some(mirrored), ..Outgoing::unanswered(list) };
+        let out = Outgoing { expects: Some(key.clone()), mcp_headers: Some(mirrored), ..Outgoing::unanswered(list) };
         let mut exchange = self.remote.exchange(&out).await.ok()?;
         while let Some(message) = exchange.next().await.ok()? {
             if let Some(answer) = self.hear(message, Some(&key), None).await.ok()?.answer {

@@ -5,24 +5,25 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use jsonc_parser::ParseOptions;
 use serde_json::Value;
 
-/// Larger files are not looked at; histories of clients grow.
-const LARGEST: u64 = 32 * 1024 * 1024;
-/// How deep the lists of servers may lie.
-const DEEPEST: usize = 6;
-/// What such lists are called.
-const LISTS: [&str; 3] = ["mcpServers", "servers", "mcp_servers"];
+/// Larger files are not read: some clients keep their history in the same file.
+const LARGEST_FILE_BYTES: u64 = 32 * 1024 * 1024;
+/// How deep a list of servers may be nested.
+const MAX_DEPTH: usize = 6;
+/// The names of such lists.
+const LIST_NAMES: [&str; 3] = ["mcpServers", "servers", "mcp_servers"];
 /// The name of the program.
 const PROGRAM: &str = "planhat-mcp";
 
 /// How a client starts the bridge. May hold secrets, so there is no `Debug`.
 pub struct Entry {
-    /// What the client calls the server.
+    /// The client's name for the server.
     pub name: String,
     /// The program.
     pub command: String,
-    /// What follows the name of the bridge.
+    /// The arguments after the bridge's own name.
     pub arguments: Vec<String>,
     /// Variables that are added.
     pub environment: Vec<(String, String)>,
@@ -35,7 +36,7 @@ pub struct Entry {
 pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
     let Ok(file) = File::open(path) else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
-    if file.take(LARGEST + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > LARGEST {
+    if file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > LARGEST_FILE_BYTES {
         return Ok(Vec::new());
     }
     if memchr::memmem::find(&bytes, PROGRAM.as_bytes()).is_none() {
@@ -48,8 +49,10 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
         // The whole message would quote the line.
         toml::from_str(text).map_err(|error| format!("{}{}", error.message().trim(), place(text, error.span())))?
     } else {
-        serde_json::from_str(&plain_json(text))
-            .map_err(|error| format!("it is no JSON at line {}, column {}", error.line(), error.column()))?
+        jsonc_parser::parse_to_serde_value(text, &json_with_comments()).map_err(|error| {
+            // The whole message could quote a secret.
+            format!("it is no JSON at line {}, column {}", error.line_display(), error.column_display())
+        })?
     };
     let mut found = Vec::new();
     collect(&value, 0, &mut found);
@@ -65,10 +68,10 @@ fn collect(value: &Value, depth: usize, found: &mut Vec<Entry>) {
     let Value::Object(members) = value else { return };
     for (key, member) in members {
         match member {
-            Value::Object(servers) if LISTS.contains(&key.as_str()) => {
+            Value::Object(servers) if LIST_NAMES.contains(&key.as_str()) => {
                 found.extend(servers.iter().filter_map(|(name, server)| entry(name, server)));
             }
-            Value::Object(_) if depth < DEEPEST => collect(member, depth + 1, found),
+            Value::Object(_) if depth < MAX_DEPTH => collect(member, depth + 1, found),
             _ => {}
         }
     }
@@ -95,43 +98,20 @@ fn is_bridge(word: &str) -> bool {
     name == PROGRAM || name.eq_ignore_ascii_case("planhat-mcp.exe")
 }
 
-/// JSON without the comments and trailing commas that some clients allow; places stay the same.
-fn plain_json(text: &str) -> String {
-    let mut out: Vec<char> = text.chars().collect();
-    let (mut at, mut comma) = (0, None);
-    while at < out.len() {
-        match (out[at], out.get(at + 1)) {
-            ('"', _) => {
-                comma = None;
-                at += 1;
-                while at < out.len() && out[at] != '"' {
-                    at += if out[at] == '\\' { 2 } else { 1 };
-                }
-            }
-            ('/', Some('/')) => {
-                while at < out.len() && out[at] != '\n' {
-                    out[at] = ' ';
-                    at += 1;
-                }
-            }
-            ('/', Some('*')) => {
-                let end = (at + 2..out.len()).find(|i| out[*i] == '/' && out[i - 1] == '*' && *i > at + 2);
-                let end = end.unwrap_or(out.len() - 1);
-                out[at..=end].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
-                at = end;
-            }
-            (',', _) => comma = Some(at),
-            ('}' | ']', _) => {
-                if let Some(comma) = comma.take() {
-                    out[comma] = ' ';
-                }
-            }
-            (c, _) if c.is_whitespace() => {}
-            _ => comma = None,
-        }
-        at += 1;
+/// JSON with the comments and trailing commas that some clients allow, and nothing else that is no JSON.
+fn json_with_comments() -> ParseOptions {
+    ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
     }
-    out.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -173,6 +153,10 @@ mod tests {
     fn a_broken_file_that_names_it_is_told_by_its_place_without_quoting_it() {
         let why = read_as("a.json", "{\n \"x\": \"canary\" \"planhat-mcp\"").err().expect("broken");
         assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
+        // What a client itself would refuse.
+        for text in ["{\"x\": \"planhat-mcp\" \"y\": 1}", "{x: \"planhat-mcp\"}", "{'x': \"planhat-mcp\"}"] {
+            assert!(read_as("a.json", text).is_err(), "{text}");
+        }
         let why = read_as("a.toml", "a = 1\nplanhat-mcp = canary\n").err().expect("broken");
         assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
     }

@@ -1,102 +1,102 @@
 //! What stands between this machine and the server.
 
-super::entries! {
-    DnsFailed = "dns-failed", code REMOTE, exit REMOTE,
+super::entry::entries! {
+    DnsFailed = "dns-failed", code REMOTE, exit REMOTE, recovery Depends,
         what "The name [{host}|of the server] could not be resolved, so no connection was made.",
         cause "The machine is offline, its DNS does not know the name, or the name is misspelled.",
         fix "Check the network connection and the host in --url. Behind a company proxy, set it with --proxy or in the configuration file: MCP clients often pass no environment on.",
         model "The server's name[ {host}] could not be resolved, so nothing was sent. Tell the user to check the network; try again later.";
-    ConnectFailed = "connect-failed", code REMOTE, exit REMOTE,
+    ConnectFailed = "connect-failed", code REMOTE, exit REMOTE, recovery Depends,
         what "No connection to [{host}|the server][, port {port},] could be made, so nothing was sent.",
         cause "The server is down, or a firewall or a missing proxy setting stands in between.",
         fix "Check the network connection. Behind a company proxy, set it with --proxy or in the configuration file: MCP clients often pass no environment on. Where IPv6 leads nowhere, set --ipv4.",
         model "No connection to [{host}|the server] could be made, so nothing was sent. Try again later, and tell the user if it goes on.";
-    ConnectTimedOut = "connect-timed-out", code REMOTE, exit REMOTE,
+    ConnectTimedOut = "connect-timed-out", code REMOTE, exit REMOTE, recovery Depends,
         what "[{host}|The server] did not accept a connection[ within {seconds} s], so nothing was sent.",
         cause "The server is overloaded or down, or a firewall drops the connection without a word.",
         fix "Check the network connection. Behind a company proxy, set it with --proxy or in the configuration file. Where IPv6 leads nowhere, set --ipv4.",
         model "No connection to [{host}|the server] could be made in time, so nothing was sent. Try again later, and tell the user if it goes on.";
-    TlsFailed = "tls-failed", code REMOTE, exit REMOTE,
+    TlsFailed = "tls-failed", code REMOTE, exit REMOTE, recovery Depends,
         what "The encrypted connection (TLS) to [{host}|the server] could not be set up, so nothing was sent.",
         cause "Something between this machine and the server breaks or refuses TLS, or the port does not speak it.",
         fix "Check the host and port in --url. If the company inspects TLS, give its root certificate with --ca-file or ca_file in the configuration file.",
         model "The secure connection to [{host}|the server] failed, so nothing was sent. Tell the user; repeating does not help.";
-    TlsUntrusted = "tls-untrusted", code REMOTE, exit REMOTE,
+    TlsUntrusted = "tls-untrusted", code REMOTE, exit REMOTE, recovery Settings,
         what "The certificate of [{host}|the server] is not trusted on this machine, so nothing was sent.",
         cause "The company may inspect TLS with a certificate authority of its own, or the server uses a private one.",
         fix "Ask IT for the root certificate (PEM) and give it with --ca-file FILE, or as ca_file in the configuration file. A certificate that the system trusts works without this.",
         model "The server's certificate is not trusted on this machine, so nothing was sent. Tell the user to ask IT about --ca-file; repeating does not help.";
-    TlsExpired = "tls-expired", code REMOTE, exit REMOTE,
+    TlsExpired = "tls-expired", code REMOTE, exit REMOTE, recovery Depends,
         what "The certificate of [{host}|the server] is not valid at this time, so nothing was sent.",
         cause "The certificate has expired, or this machine's clock is wrong.",
         fix "Check this machine's date and time first. If they are right, the server's operator has to renew the certificate.",
         model "The server's certificate is not valid at this time, so nothing was sent. Tell the user to check the machine's clock.";
-    ProxyFailed = "proxy-failed", code REMOTE, exit REMOTE,
+    ProxyFailed = "proxy-failed", code REMOTE, exit REMOTE, recovery Depends,
         what "The proxy[ {proxy}] did not connect to [{host}|the server], so nothing was sent.",
         cause "The proxy is down, wants a user name and password, or does not allow this host.",
         fix "Check the proxy in --proxy, the configuration file, or HTTPS_PROXY. Hosts to reach without it belong into NO_PROXY.",
         model "The proxy did not let the connection through, so nothing was sent. Tell the user to check the proxy settings.";
-    ProxyInvalid = "proxy-invalid", code INTERNAL_ERROR, exit USAGE,
+    ProxyInvalid = "proxy-invalid", code INTERNAL_ERROR, exit USAGE, recovery Final,
         what "The proxy setting[ from {origin}] is no proxy URL.",
         cause "[Expected: {expected}|Expected: a URL such as http://proxy.example:8080].",
         fix "Correct --proxy, PLANHAT_MCP_PROXY, proxy in the configuration file, or HTTPS_PROXY.",
         model "The proxy setting is wrong, so nothing can be sent. Tell the user to correct it.";
-    CaFileUnusable = "ca-file-unusable", code INTERNAL_ERROR, exit USAGE,
+    CaFileUnusable = "ca-file-unusable", code INTERNAL_ERROR, exit USAGE, recovery Final,
         what "The file with extra certificate authorities[, {file},] cannot be used[: {detail}].",
         cause "The file is missing, not readable, or not in PEM form.",
         fix "Correct the path in --ca-file or ca_file. The file holds one or more blocks that begin with -----BEGIN CERTIFICATE-----.",
         model "The configured certificate file cannot be used, so nothing can be sent. Tell the user to correct --ca-file.";
-    NoTrustRoots = "no-trust-roots", code INTERNAL_ERROR, exit USAGE,
+    NoTrustRoots = "no-trust-roots", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "This system has no trusted certificate authorities, so no server can be verified[: {detail}].",
         cause "The package with the certificates is missing, or SSL_CERT_FILE or SSL_CERT_DIR points to nothing.",
         fix "Install the ca-certificates package, correct SSL_CERT_FILE, or give a PEM file with --ca-file.",
         model "The system has no trusted certificates, so nothing can be sent. Tell the user.";
-    CertificateEndsSoon = "certificate-ends-soon", code REMOTE, exit REMOTE,
+    CertificateEndsSoon = "certificate-ends-soon", code REMOTE, exit REMOTE, recovery Depends,
         what "The certificate of [{host}|the server] is valid for [{days} days|a short time] more.",
         cause "Certificates are usually renewed well before their end, so the renewal may have failed.",
         fix "Tell the server's operator, unless it is renewed by itself.",
         model "The server's certificate ends soon. Nothing needs to be done now.";
-    ClockWrong = "clock-wrong", code REMOTE, exit REMOTE,
+    ClockWrong = "clock-wrong", code REMOTE, exit REMOTE, recovery Depends,
         what "This machine's clock and that of [{host}|the server] do not agree.[ {clock}.]",
         cause "The date, the time or the time zone of this machine is wrong, or the server's is.",
         fix "Let the system set date and time by itself (over the network), then try again. With a wrong clock certificates look expired, and signed requests and fresh tokens are refused.",
         model "This machine's clock is wrong.[ {clock}.] Tell the user to correct date and time.";
-    Ipv6Unreachable = "ipv6-unreachable", code REMOTE, exit REMOTE,
+    Ipv6Unreachable = "ipv6-unreachable", code REMOTE, exit REMOTE, recovery Depends,
         what "The IPv6 addresses of [{host}|the server] cannot be reached, its IPv4 addresses can.",
         cause "The network announces IPv6 and does not carry it, which some routers and VPNs do.",
         fix "Connections work, some of them after a wait. To do without the wait, set --ipv4 (ipv4 = true in the configuration file).",
         model "Connections are slow because IPv6 leads nowhere on this network. The user can set --ipv4.";
-    AnswerTimedOut = "answer-timed-out", code REMOTE, exit REMOTE,
+    AnswerTimedOut = "answer-timed-out", code REMOTE, exit REMOTE, recovery Later,
         what "[{host}|The server] did not answer in time[ ({seconds} s)].",
         cause "The request was sent, and may still be worked on.",
         fix "If the request changes data, check whether it took effect before you repeat it.",
         model "The server did not answer in time. The request may have been carried out; check before repeating a change.";
-    ConnectionLost = "connection-lost", code REMOTE, exit REMOTE,
+    ConnectionLost = "connection-lost", code REMOTE, exit REMOTE, recovery Depends,
         what "The connection to [{host}|the server] broke before the answer came.",
         cause "The request had been sent, so it may have been carried out.",
         fix "If the request changes data, check whether it took effect before you repeat it.",
         model "The connection broke after the request was sent. It may have been executed; check before repeating it.";
-    ServerOffline = "server-offline", code REMOTE, exit REMOTE,
+    ServerOffline = "server-offline", code REMOTE, exit REMOTE, recovery Later,
         what "[{host}|The server] cannot be reached at the moment[: {detail}].",
         cause "The server is down, or the network between is.",
         fix "Check the network connection. The bridge tries again by itself.",
         model "The server cannot be reached at the moment. Nothing was sent; try again later.";
-    AnswerTooLarge = "answer-too-large", code REMOTE, exit REMOTE,
+    AnswerTooLarge = "answer-too-large", code REMOTE, exit REMOTE, recovery Depends,
         what "An answer of [{host}|the server] is larger than the bound[ of {limit} bytes].",
         cause "Much was asked for at once, or the address does not lead where it should. The request itself was probably carried out.",
         fix "If the request changes data, check before you repeat it. Ask for less at a time, or raise the bound with --max-message-bytes. If even small calls fail, check --url.",
         model "The server's answer was larger than the bound[ of {limit} bytes] and was not passed on. The call was probably carried out; check before repeating a change. When reading, ask for less at a time: filters, fewer fields, smaller pages.";
-    RedirectElsewhere = "redirect-elsewhere", code REMOTE, exit REMOTE,
+    RedirectElsewhere = "redirect-elsewhere", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] redirects to another address[, {location}], which was not followed.",
         cause "The endpoint has moved, or a network login page is in the way. Tokens are never sent to a host that was not asked for.",
         fix "If the new address is right, give it with --url.",
         model "The server redirects elsewhere, so nothing was sent there. Tell the user to check the configured URL.";
-    RedirectInsecure = "redirect-insecure", code REMOTE, exit REMOTE,
+    RedirectInsecure = "redirect-insecure", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] redirects to an address without encryption[, {location}], which was not followed.",
         cause "The server is set up wrongly, or somebody tampers with the connection.",
         fix "Give the https address with --url, or ask the server's operator.",
         model "The server redirects to an unencrypted address, which was refused. Tell the user.";
-    TooManyRedirects = "too-many-redirects", code REMOTE, exit REMOTE,
+    TooManyRedirects = "too-many-redirects", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] redirects in circles.",
         cause "The server is set up wrongly, or the path in --url is.",
         fix "Check the path in --url, or ask the server's operator.",
