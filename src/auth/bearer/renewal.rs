@@ -3,7 +3,6 @@
 //! Lock, read the store again, refresh, save, use. A renewal runs as a task of its own: the request that began it may be
 //! cancelled at any moment, and a rotated refresh token must not be lost with it.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -24,20 +23,17 @@ use crate::auth::grants::notes::Spent;
 use crate::auth::grants::{notes, stored};
 use crate::auth::registration::client::Client;
 use crate::auth::registration::{choose, dynamic};
+use crate::pacing::{Backoff, RateWindow};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::ProcessLock;
 
-/// A server that rejects what it has just issued is not asked more often than this in [`REJECTED_RENEWALS_WINDOW`].
-const MOST_REJECTED_RENEWALS: usize = 3;
-/// See [`MOST_REJECTED_RENEWALS`].
-const REJECTED_RENEWALS_WINDOW: Duration = Duration::from_secs(60);
+/// A server that rejects what it has just issued is not asked more often than this.
+const REJECTED_RENEWALS: RateWindow = RateWindow::new(3, Duration::from_secs(60));
 /// How long after a failed renewal ahead of time the next one is tried.
 const RENEWAL_AHEAD_PAUSE: Duration = Duration::from_secs(10);
-/// The first pause between two attempts to save a rotated token; each is twice as long as the one before.
-const FIRST_SAVE_PAUSE: Duration = Duration::from_secs(1);
-/// The longest of these pauses.
-const LONGEST_SAVE_PAUSE: Duration = Duration::from_secs(60);
+/// The pauses between attempts to save a rotated token.
+const SAVE_PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// What a token is renewed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,22 +53,30 @@ pub(crate) struct Renewals {
     shared: Mutex<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     /// Counts the attempts, so that those who waited for one share its result.
     attempts: u64,
     last_failure: Option<RenewalError>,
     ahead_not_before: Option<Instant>,
     ahead_running: bool,
-    /// When tokens were renewed because the server rejected one.
-    rejections: VecDeque<Instant>,
+    /// The renewals of tokens that the server had rejected.
+    rejected: RateWindow,
     /// The client of the grant, with what authenticates it.
     client: Option<Client>,
 }
 
 impl Renewals {
     pub(crate) fn new(ctx: Arc<Context>, cache: Arc<TokenCache>) -> Self {
-        Self { ctx, cache, turn: tokio::sync::Mutex::default(), shared: Mutex::default() }
+        let shared = Mutex::new(Shared {
+            attempts: 0,
+            last_failure: None,
+            ahead_not_before: None,
+            ahead_running: false,
+            rejected: REJECTED_RENEWALS,
+            client: None,
+        });
+        Self { ctx, cache, turn: tokio::sync::Mutex::default(), shared }
     }
 
     /// A token newer than `rejected`. `challenge` leads a client that gets tokens for itself to its server.
@@ -120,7 +124,7 @@ impl Renewals {
 
     /// The server accepts the renewed token: it may reject it later.
     pub(crate) fn accepted(&self) {
-        self.shared().rejections.clear();
+        self.shared().rejected.clear();
     }
 
     async fn renew_in_turn(
@@ -323,16 +327,7 @@ impl Renewals {
 
     /// Whether a token that the server rejected may be renewed once more; counts.
     fn may_renew_rejected(&self) -> bool {
-        let rejections = &mut self.shared().rejections;
-        let now = Instant::now();
-        while rejections.front().is_some_and(|at| now.duration_since(*at) > REJECTED_RENEWALS_WINDOW) {
-            rejections.pop_front();
-        }
-        let may = rejections.len() < MOST_REJECTED_RENEWALS;
-        if may {
-            rejections.push_back(now);
-        }
-        may
+        self.shared().rejected.admit(Instant::now())
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -343,10 +338,8 @@ impl Renewals {
 /// Tries to save the newest token until it works. The token lock stays held: a process that refreshed with the stored
 /// token in the meantime would present one that is spent.
 async fn save_until_it_works(renewals: Weak<Renewals>) {
-    let mut pause = FIRST_SAVE_PAUSE;
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_SAVE_PAUSE);
+    for attempts in 1.. {
+        tokio::time::sleep(SAVE_PAUSES.ceiling(attempts)).await;
         let Some(renewals) = renewals.upgrade() else { return };
         let _turn = renewals.turn.lock().await;
         let cache = &renewals.cache;

@@ -1,7 +1,6 @@
 //! A wider scope on demand (MCP, "Scope Challenge Handling"): a 403 `insufficient_scope` names what is missing, and the
 //! user is asked for it together with what was granted before.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,12 +13,11 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::scope;
 use crate::auth::grants::grant::GrantKind;
 use crate::config::key::Key;
+use crate::pacing::RateWindow;
 use crate::problem::{Problem, ProblemId};
 
-/// How many wider scopes are asked for in [`STEP_UP_WINDOW`]: a server that is never content must not keep its user busy.
-const MOST_STEP_UPS: usize = 3;
-/// See [`MOST_STEP_UPS`].
-const STEP_UP_WINDOW: Duration = Duration::from_secs(600);
+/// A server that is never content must not keep its user busy with ever wider scopes.
+const STEP_UPS: RateWindow = RateWindow::new(3, Duration::from_secs(600));
 
 /// "The token is allowed too little", with the scope that the challenge names.
 pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
@@ -31,13 +29,19 @@ pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
 }
 
 /// The wider scopes that were asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct StepUps(Mutex<Asked>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Asked {
-    times: VecDeque<Instant>,
+    rate: RateWindow,
     last: Option<(Option<u64>, String)>,
+}
+
+impl Default for StepUps {
+    fn default() -> Self {
+        Self(Mutex::new(Asked { rate: STEP_UPS, last: None }))
+    }
 }
 
 /// What is known of a request whose token is allowed too little.
@@ -95,13 +99,8 @@ impl StepUps {
         if asked.last.as_ref() == Some(&this) {
             return true;
         }
-        let now = Instant::now();
-        while asked.times.front().is_some_and(|at| now.duration_since(*at) > STEP_UP_WINDOW) {
-            asked.times.pop_front();
-        }
-        let may = asked.times.len() < MOST_STEP_UPS;
+        let may = asked.rate.admit(Instant::now());
         if may {
-            asked.times.push_back(now);
             asked.last = Some(this);
         }
         may
@@ -136,7 +135,7 @@ mod tests {
         }
         let further = |serial| step_ups.next_scope(Some(serial), &WIDER).is_some();
         assert_eq!([2, 3, 4, 5].map(further), [true, true, false, false]);
-        tokio::time::advance(STEP_UP_WINDOW + Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_secs(601)).await;
         assert!(further(6));
     }
 }
