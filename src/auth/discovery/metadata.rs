@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+use crate::auth::discovery::issuer;
 use crate::auth::discovery::resource;
 use crate::auth::discovery::safe_url;
 use crate::problem::{Problem, ProblemId};
@@ -83,7 +84,7 @@ impl<'a> Sought<'a> {
     /// Whether a document that names this issuer speaks for it.
     fn is(self, found: &str) -> bool {
         match self {
-            Sought::Issuer(issuer) => same_issuer(issuer, found),
+            Sought::Issuer(named) => issuer::is_same(named, found),
             Sought::Origin(origin) => {
                 let url = Url::parse(found).ok().filter(|url| url.query().is_none() && url.fragment().is_none());
                 url.is_some_and(|url| url.origin().ascii_serialization() == origin)
@@ -205,17 +206,6 @@ fn well_known(url: &Url, names: &[&str], path: &str, query: bool) -> Vec<Url> {
         }
     }
     places
-}
-
-/// Identical, save for the slash of an empty path: RFC 3986 (6.2.3) holds the two forms of an origin equal, they lead to
-/// the same metadata, and widespread servers list one form and issue as the other.
-pub fn same_issuer(asked: &str, found: &str) -> bool {
-    let bare = |text: &str| -> Option<String> {
-        let url = Url::parse(text).ok()?;
-        let origin = url.origin().ascii_serialization();
-        text.strip_suffix('/').is_some_and(|rest| rest == origin).then_some(origin)
-    };
-    asked == found || bare(asked).as_deref() == Some(found) || bare(found).as_deref() == Some(asked)
 }
 
 /// Some servers write `null` for what they do not have.

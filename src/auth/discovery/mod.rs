@@ -2,6 +2,7 @@
 //! (RFC 9728, RFC 8414), and the scope to ask for.
 
 pub mod challenge;
+pub mod issuer;
 pub mod metadata;
 pub mod probe;
 pub mod resource;

@@ -12,6 +12,7 @@ use url::{Origin, Url};
 
 use crate::auth::AuthError;
 use crate::auth::discovery::challenge::Challenge;
+use crate::auth::discovery::issuer;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::{Flow, ResourceMetadata, ServerMetadata, Sought};
 use crate::auth::discovery::resource;
@@ -145,7 +146,7 @@ async fn search(
         None => (resource::canonical(&settings.url), Vec::new(), None),
     };
     // A client id that belongs to one of them is unknown to the others.
-    let home = issuers.iter().find(|issuer| home.is_some_and(|home| metadata::same_issuer(issuer, home)));
+    let home = issuers.iter().find(|listed| home.is_some_and(|home| issuer::is_same(listed, home)));
     let mut all: Vec<Sought<'_>> = match home {
         Some(home) => vec![Sought::Issuer(home)],
         None => issuers.iter().take(SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),

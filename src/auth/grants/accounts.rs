@@ -1,6 +1,6 @@
 //! The names that records have in the credential store.
 
-use crate::auth::discovery::resource;
+use crate::auth::discovery::{issuer, resource};
 use crate::config::Settings;
 use crate::hash::fnv1a;
 
@@ -16,9 +16,11 @@ impl Accounts {
         name(settings, "sign-in", &[client, &resource::canonical(&settings.url)])
     }
 
-    /// Where the registration with a server lies: one for each profile and issuer.
-    pub fn registration(settings: &Settings, issuer: &str) -> String {
-        name(settings, "registration", &[issuer, &settings.url.origin().ascii_serialization()])
+    /// Where the registration with a server lies, one for each profile and issuer; and then where it may lie under the
+    /// other form of the issuer.
+    pub fn registrations(settings: &Settings, issuer: &str) -> Vec<String> {
+        let origin = settings.url.origin().ascii_serialization();
+        issuer::forms(issuer).iter().map(|form| name(settings, "registration", &[form, &origin])).collect()
     }
 
     /// Where the secret of a client lies.

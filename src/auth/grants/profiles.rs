@@ -107,7 +107,7 @@ pub(crate) fn accounts(files: &StateDir, settings: &Settings, grant: Option<&Gra
     let clients = [settings.oauth.client_id.as_deref(), grant.map(|grant| grant.client_id.as_str())];
     accounts.extend(clients.into_iter().flatten().map(|id| Accounts::client_secret(settings, id)));
     let issuers = [grant.map(|grant| grant.issuer.clone()), issuer(files)];
-    accounts.extend(issuers.into_iter().flatten().map(|issuer| Accounts::registration(settings, &issuer)));
+    accounts.extend(issuers.into_iter().flatten().flat_map(|issuer| Accounts::registrations(settings, &issuer)));
     accounts.sort();
     accounts.dedup();
     accounts

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::auth::AuthError;
 use crate::auth::context::Context;
+use crate::auth::discovery::issuer;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::grants::grant::Grant;
 use crate::auth::registration::client;
@@ -86,7 +87,7 @@ pub(crate) async fn client_of(ctx: &Context, grant: &Grant) -> Result<Client, Au
 /// A client id and its secret are for the server that gave them out; one that names another now may be after them.
 fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
     match home(ctx) {
-        Some(known) if known != issuer => Err(AuthError::Failed(
+        Some(known) if !issuer::is_same(&known, issuer) => Err(AuthError::Failed(
             Problem::new(ProblemId::IssuerMoved)
                 .with("client_id", client_id)
                 .with("expected", known)

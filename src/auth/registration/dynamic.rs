@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::auth::AuthError;
+use crate::auth::discovery::issuer;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
@@ -94,23 +95,35 @@ pub async fn kept(
 }
 
 async fn read(settings: &Settings, store: &Store, issuer: &str) -> Result<Option<Stored>, StoreError> {
-    let Some(bytes) = store.read(&Accounts::registration(settings, issuer)).await? else { return Ok(None) };
-    // One that cannot be read is replaced by the next.
-    Ok(serde_json::from_slice::<Stored>(bytes.expose()).ok().filter(|stored| stored.issuer == issuer))
+    for account in Accounts::registrations(settings, issuer) {
+        let Some(bytes) = store.read(&account).await? else { continue };
+        // One that cannot be read is replaced by the next.
+        let stored = serde_json::from_slice::<Stored>(bytes.expose()).ok();
+        if let Some(stored) = stored.filter(|stored| issuer::is_same(&stored.issuer, issuer)) {
+            return Ok(Some(stored));
+        }
+    }
+    Ok(None)
+}
+
+/// Keeps this registration, and no other for this server.
+async fn write(settings: &Settings, store: &Store, issuer: &str, left: Option<&Stored>) -> Result<(), StoreError> {
+    for (at, account) in Accounts::registrations(settings, issuer).into_iter().enumerate() {
+        match left.filter(|_| at == 0) {
+            Some(stored) => store.write(&account, stored.bytes()).await?,
+            None => _ = store.delete(&account).await?,
+        }
+    }
+    Ok(())
 }
 
 /// Forgets the client with this id: the server does not know it any more. Another one stays.
 pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) {
-    let account = Accounts::registration(settings, issuer);
     let left = match read(settings, store, issuer).await {
         Ok(stored) => stored.and_then(|stored| stored.without_id(id)),
         Err(_) => None,
     };
-    let forgotten = match left {
-        Some(stored) => store.write(&account, stored.bytes()).await,
-        None => store.delete(&account).await.map(|_| ()),
-    };
-    if let Err(error) = forgotten {
+    if let Err(error) = write(settings, store, issuer, left.as_ref()).await {
         tracing::debug!(%error, "a registration that is no longer good stays in the store");
     }
 }
@@ -159,7 +172,7 @@ pub async fn register(
         before: before.and_then(|(before, in_use)| before.with_id(in_use)).map(Box::new),
     };
     tracing::info!(issuer = server.issuer, client_id = id, "registered as a client");
-    store.write(&Accounts::registration(settings, &server.issuer), stored.bytes()).await?;
+    write(settings, store, &server.issuer, Some(&stored)).await?;
     Ok(Some(stored.client()))
 }
 

@@ -135,3 +135,41 @@ async fn a_built_in_scope_is_where_a_grant_begins_and_a_step_up_goes_beyond_it()
     });
     link.await.0.unwrap();
 }
+
+/// The same server, whose metadata now writes the issuer with a slash at its end.
+fn with_slash(rig: &Rig) {
+    let mut metadata: serde_json::Value =
+        serde_json::from_str(&rig.fake.script().pages["/.well-known/oauth-authorization-server"].1).unwrap();
+    metadata["issuer"] = format!("{}/", rig.fake.origin).into();
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+}
+
+#[tokio::test]
+async fn the_slash_after_an_origin_makes_no_other_issuer_for_a_client_that_was_given_out() {
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    with_slash(&rig);
+    login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();
+}
+
+#[tokio::test]
+async fn the_slash_after_an_origin_makes_no_other_issuer_for_a_registered_client() {
+    let rig = Rig::with(|settings| {
+        settings.product = Product::Other;
+        settings.oauth.client_id = None;
+    })
+    .await;
+    let mut metadata: serde_json::Value = serde_json::from_str(&rig.fake.metadata()).unwrap();
+    metadata["registration_endpoint"] = format!("{}/register", rig.fake.origin).into();
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+    rig.fake.page("/register", 201, r#"{"client_id":"own"}"#);
+    let registrations = || rig.fake.script().seen.iter().filter(|seen| seen.target == "/register").count();
+    rig.signed_in().await;
+    with_slash(&rig);
+    let process = rig.signed_in().await;
+    assert_eq!(registrations(), 1, "it is the same server");
+    // Nothing of it stays behind under either name.
+    process.logout().await.unwrap();
+    login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();
+    assert_eq!(registrations(), 2);
+}
