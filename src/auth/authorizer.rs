@@ -177,7 +177,7 @@ impl Authorizer {
 
     /// Waits until there is a token newer than `than`; its errors are those of [`wait::for_token`].
     pub async fn wait_newer(&self, than: Option<u64>, within: Duration) -> Result<(), AuthError> {
-        wait::for_token(&self.sign_ins, &self.tokens.cache, than, within).await
+        wait::for_token(&self.sign_ins, &self.tokens.cache, &self.ctx, than, within).await
     }
 
     /// The same for any token.

@@ -14,6 +14,7 @@ use crate::auth::context::Context;
 use crate::auth::error::AuthError;
 use crate::auth::grants::grant::Grant;
 use crate::auth::grants::stored;
+use crate::blocking;
 use crate::store::{LockError, ProcessLock};
 
 /// How often the generation number is read, at most.
@@ -112,7 +113,8 @@ impl TokenCache {
         if !has_token {
             return self.reload_if_changed().await;
         }
-        if self.memory().generation == Some(self.ctx.files.generation().read()) {
+        if self.loading.try_lock().is_err() {
+            // It is being read already.
             return Ok(());
         }
         let this = Arc::clone(self);
@@ -136,7 +138,8 @@ impl TokenCache {
 
     async fn reload_in_turn(&self) -> Result<(), AuthError> {
         let _turn = self.loading.lock().await;
-        let generation = self.ctx.files.generation().read();
+        let files = self.ctx.files.clone();
+        let generation = blocking::run(move || files.generation().read()).await;
         {
             let memory = self.memory();
             // Nobody else can have a newer one while its lock is held here.
@@ -167,6 +170,11 @@ impl TokenCache {
                 if memory.current.is_some() { Ok(()) } else { Err(error) }
             }
         }
+    }
+
+    /// The generation at which the store was read last.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        self.memory().generation
     }
 
     /// Whether the token in use was renewed from this stored one, which is therefore spent.

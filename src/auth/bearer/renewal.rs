@@ -23,6 +23,7 @@ use crate::auth::grants::notes::Spent;
 use crate::auth::grants::{notes, stored};
 use crate::auth::registration::client::Client;
 use crate::auth::registration::{choose, dynamic};
+use crate::blocking;
 use crate::pacing::{Backoff, RateWindow};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -261,7 +262,8 @@ impl Renewals {
             Err(error) => {
                 tracing::warn!(%error, "a renewed token could not be saved yet");
                 let spent = Spent { grant: grant.id.clone(), renewals: grant.renewals };
-                if let Err(problem) = notes::spent(&self.ctx.files).write(&spent) {
+                let note = notes::spent(&self.ctx.files);
+                if let Err(problem) = blocking::run(move || note.write(&spent)).await {
                     tracing::debug!(%problem, "the note that the stored token is spent could not be written");
                 }
                 if !self.cache.is_unsaved() {

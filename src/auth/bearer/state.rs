@@ -35,6 +35,14 @@ pub enum AuthState {
 }
 
 impl AuthState {
+    /// The page of the sign-in that is under way, once this process has heard of it.
+    pub(crate) fn link(&self) -> Option<String> {
+        match self {
+            AuthState::SigningIn { link } => link.clone(),
+            AuthState::SignedOut | AuthState::SignedIn { .. } => None,
+        }
+    }
+
     /// The interactive grant of the user who is signed in.
     pub(crate) fn grant(&self) -> Option<u64> {
         match self {

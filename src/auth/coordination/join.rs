@@ -9,8 +9,8 @@ use url::Url;
 
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::context::Context;
+use crate::auth::coordination::observed::Observed;
 use crate::auth::grants::grant::GrantSummary;
-use crate::auth::login::attempt;
 use crate::auth::login::attempt::Attempt;
 use crate::auth::login::code_flow::pasted_query;
 use crate::auth::login::sign_in_page;
@@ -38,12 +38,13 @@ pub(crate) async fn join(
     let mut page = std::pin::pin!(sign_in_page::open_again(ctx, is_under_way));
     let mut opens = options.open_browser;
     let mut shown = false;
-    let mut awaited = Attempt::awaited(record(ctx).as_ref());
-    while ctx.files.login_is_under_way()? {
-        if let Some(problem) = overdue(ctx) {
+    let mut observed = Observed::now(ctx).await;
+    let mut awaited = Attempt::awaited(observed.attempt.as_ref());
+    while observed.is_locked? {
+        if let Some(problem) = observed.attempt.as_ref().and_then(|attempt| overdue(ctx, attempt)) {
             return Err(problem);
         }
-        let attempt = record(ctx).filter(|attempt| attempt.ended.is_none());
+        let attempt = observed.attempt.filter(|attempt| attempt.ended.is_none());
         if let Some(attempt) = &attempt {
             awaited = attempt.number;
             let has_none = ctx.now().saturating_sub(attempt.started) > NO_LINK_SECONDS;
@@ -67,8 +68,9 @@ pub(crate) async fn join(
             }
             () = tokio::time::sleep(SIGN_IN_RECORD_POLL) => {}
         }
+        observed = Observed::now(ctx).await;
     }
-    match record(ctx) {
+    match observed.attempt {
         Some(Attempt { failure: Some(failure), number, .. }) if number >= awaited => Err(failure.into()),
         Some(Attempt { ended: Some(_), number, .. }) if number >= awaited => {
             tokens.cache.reload().await?;
@@ -78,13 +80,8 @@ pub(crate) async fn join(
     }
 }
 
-fn record(ctx: &Context) -> Option<Attempt> {
-    attempt::note(&ctx.files).read()
-}
-
 /// The problem of a sign-in that should have ended by itself, and has not.
-pub(crate) fn overdue(ctx: &Context) -> Option<Problem> {
-    let attempt = record(ctx)?;
+pub(crate) fn overdue(ctx: &Context, attempt: &Attempt) -> Option<Problem> {
     let now = ctx.now();
     attempt.is_overdue(now).then(|| {
         let path = ctx.files.login_lock();

@@ -1,7 +1,6 @@
 //! The page of the sign-in that is under way, and "somebody has to sign in" with its link.
 
 use crate::auth::bearer::cache::TokenCache;
-use crate::auth::bearer::state::AuthState;
 use crate::auth::context::Context;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::Attempt;
@@ -9,10 +8,9 @@ use crate::problem::{Problem, ProblemId};
 
 /// The page of the sign-in that is under way in some process.
 pub(crate) fn current(cache: &TokenCache, ctx: &Context) -> Option<String> {
-    match cache.state() {
-        AuthState::SigningIn { link: Some(link) } => return Some(link),
-        // Somebody who is signed in may be asked for a wider scope.
-        AuthState::SigningIn { link: None } | AuthState::SignedOut | AuthState::SignedIn { .. } => {}
+    // Somebody who is signed in may be asked for a wider scope: then only the record has the link.
+    if let Some(link) = cache.state().link() {
+        return Some(link);
     }
     let attempt: Attempt = attempt::note(&ctx.files).read()?;
     let is_under_way = attempt.ended.is_none() && ctx.files.login_is_under_way().unwrap_or(false);

@@ -21,6 +21,7 @@ use crate::auth::login::device_flow::LONGEST_DEVICE_CODE_LIFE;
 use crate::auth::login::flow::Granted;
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::login::{code_flow, flow};
+use crate::blocking;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{LockError, ProcessLock};
 
@@ -168,7 +169,8 @@ async fn outcome_since(ctx: &Context, since: &Since, last: Option<&Attempt>) -> 
 async fn stop_requested(ctx: &Context, number: u64) {
     loop {
         tokio::time::sleep(STOP_REQUEST_POLL).await;
-        if attempt::stop(&ctx.files).read() == Some(number) {
+        let stop = attempt::stop(&ctx.files);
+        if blocking::run(move || stop.read()).await == Some(number) {
             return;
         }
     }

@@ -5,6 +5,7 @@ pub mod join;
 pub mod link;
 pub mod login;
 pub mod logout;
+pub mod observed;
 pub mod process;
 pub mod sign_ins;
 pub mod start;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::auth::bearer::state::AuthState;
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::context::Context;
+use crate::auth::coordination::observed::Observed;
 use crate::auth::coordination::process::Program;
 use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
 use crate::auth::coordination::{join, link, login};
@@ -96,7 +97,7 @@ impl SignIns {
         }
         if self.is_under_way() {
             tracing::debug!(?reason, "a sign-in is under way already");
-            if let Some(problem) = join::overdue(&self.ctx) {
+            if let Some(problem) = self.record().and_then(|attempt| join::overdue(&self.ctx, &attempt)) {
                 return Err(problem);
             }
             self.show_link();
@@ -168,14 +169,17 @@ impl SignIns {
     }
 
     fn opening(&self) -> Option<PageOpening> {
-        {
+        Some(self.opening_of(self.record().as_ref()))
+    }
+
+    /// How the person gets to the page of the sign-in that is under way, with this record.
+    pub(crate) fn opening_of(&self, attempt: Option<&Attempt>) -> PageOpening {
+        let own = {
             let shared = self.shared();
-            if shared.is_running && shared.opening.is_some() {
-                return shared.opening;
-            }
-        }
-        let opens = self.record().is_none_or(|attempt| attempt.opens);
-        Some(if opens { PageOpening::Browser } else { PageOpening::Link })
+            shared.opening.filter(|_| shared.is_running)
+        };
+        let opens = attempt.is_none_or(|attempt| attempt.opens);
+        own.unwrap_or(if opens { PageOpening::Browser } else { PageOpening::Link })
     }
 
     /// Opens the browser after all, for a sign-in that was to do without.
@@ -211,7 +215,7 @@ impl SignIns {
             return;
         }
         let weak = Arc::downgrade(self);
-        let mut seen = self.ctx.files.generation().read();
+        let mut seen = self.tokens.cache.generation();
         tokio::spawn(async move {
             let mut pause = SIGN_IN_POLL;
             loop {
@@ -234,25 +238,30 @@ impl SignIns {
         }
     }
 
-    async fn follow_once(&self, seen: &mut u64) -> Duration {
-        let generation = self.ctx.files.generation().read();
+    async fn follow_once(&self, seen: &mut Option<u64>) -> Duration {
+        let observed = Observed::now(&self.ctx).await;
         // The store itself is asked only when it has changed: a locked keychain may show a question each time.
-        if std::mem::replace(seen, generation) != generation
+        if seen.replace(observed.generation) != Some(observed.generation)
             && let Err(error) = self.tokens.cache.reload_if_changed().await
         {
             tracing::debug!(%error, "the store cannot be asked");
         }
-        if self.is_under_way() {
-            self.show_link();
+        if self.is_under_way_in(&observed) {
+            self.tokens.cache.set_signing_in(observed.link());
             return SIGN_IN_POLL;
         }
         let signing_in = matches!(self.tokens.cache.state(), AuthState::SigningIn { .. });
         if signing_in && !self.is_signed_in() {
             // Another process's sign-in has ended without a token.
-            self.ended(self.recorded_failure());
+            self.ended(observed.attempt.and_then(|attempt| attempt.failure).map(Problem::from));
             self.tokens.cache.set_state(AuthState::SignedOut);
         }
         SIGNED_OUT_POLL
+    }
+
+    /// Whether a sign-in is under way in some process.
+    pub(crate) fn is_under_way_in(&self, observed: &Observed) -> bool {
+        self.shared().is_running || observed.is_under_way()
     }
 
     pub(crate) fn is_under_way(&self) -> bool {
@@ -262,11 +271,6 @@ impl SignIns {
     /// The record of the newest sign-in.
     pub(crate) fn record(&self) -> Option<Attempt> {
         attempt::note(&self.ctx.files).read()
-    }
-
-    /// Why the last sign-in of any process ended without a token, as far as its record says.
-    pub(crate) fn recorded_failure(&self) -> Option<Problem> {
-        self.record()?.failure.map(Problem::from)
     }
 
     /// Why the last sign-in of this process ended without a token.
@@ -333,15 +337,16 @@ impl SignIns {
 
     async fn process_ended(&self, status: Option<ExitStatus>, number: u64, than: Option<u64>) {
         let reloaded = self.tokens.cache.reload().await;
+        let observed = Observed::now(&self.ctx).await;
         // What the process says counts: a good token may have been used, rejected and given up by now.
         let is_good = status.is_some_and(|status| status.success()) || self.tokens.cache.newer_than(than).is_some();
         // Or it left the field to another process, which is followed instead.
-        if is_good || self.ctx.files.login_is_under_way().unwrap_or(false) {
+        if is_good || observed.is_under_way() {
             return self.ended(None);
         }
         // What an earlier one has left behind is not the end of this one.
-        let recorded = self.recorded_failure().filter(|_| self.record().is_some_and(|last| last.number > number));
-        match recorded.or_else(|| reloaded.err().map(Problem::from)) {
+        let recorded = observed.attempt.filter(|last| last.number > number).and_then(|last| last.failure);
+        match recorded.map(Problem::from).or_else(|| reloaded.err().map(Problem::from)) {
             Some(failure) => self.ended(Some(failure)),
             None => self.ended_silently(silent_end(status)),
         }

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::auth::bearer::cache::TokenCache;
 use crate::auth::context::Context;
-use crate::auth::coordination::link;
+use crate::auth::coordination::observed::Observed;
 use crate::auth::coordination::sign_ins::{SIGN_IN_POLL, SignIns};
 use crate::auth::coordination::start::SignInReason;
 use crate::auth::error::AuthError;
 use crate::auth::login::attempt::Attempt;
 use crate::auth::login::browser;
 use crate::auth::login::sign_in_page::PageOpening;
-use crate::problem::ProblemId;
+use crate::problem::{Problem, ProblemId};
 
 /// How often the link is looked for: it is there as soon as the callback's port is bound.
 const LINK_POLL: Duration = Duration::from_millis(50);
@@ -27,6 +27,7 @@ const LINK_POLL: Duration = Duration::from_millis(50);
 pub(crate) async fn for_token(
     sign_ins: &Arc<SignIns>,
     cache: &TokenCache,
+    ctx: &Context,
     than: Option<u64>,
     within: Duration,
 ) -> Result<(), AuthError> {
@@ -36,23 +37,24 @@ pub(crate) async fn for_token(
     let mut was_under_way = false;
     let mut may_restart = true;
     let mut opening = if browser::is_expected() { PageOpening::Browser } else { PageOpening::Link };
-    let awaited = Attempt::awaited(sign_ins.record().as_ref());
+    let awaited = Attempt::awaited(Observed::now(ctx).await.attempt.as_ref());
     let mut reloaded = cache.reload().await;
     loop {
         if cache.newer_than(than).is_some() {
             return Ok(());
         }
-        if sign_ins.is_under_way() {
+        let observed = Observed::now(ctx).await;
+        if sign_ins.is_under_way_in(&observed) {
             was_under_way = true;
-            opening = sign_ins.page_opening().unwrap_or(opening);
-            sign_ins.show_link();
+            opening = sign_ins.opening_of(observed.attempt.as_ref());
+            cache.set_signing_in(observed.link());
         } else {
             // A silent store is no reason to stop waiting, but it is one to end with.
             reloaded?;
             let failure = sign_ins.failure();
             // Its process was killed. What it was for is still wanted, so another one takes its place; once.
             if was_under_way
-                && !sign_ins.record().is_some_and(|last| last.number >= awaited && last.ended.is_some())
+                && !observed.attempt.as_ref().is_some_and(|last| last.number >= awaited && last.ended.is_some())
                 && failure.as_ref().is_none_or(|failure| failure.id == ProblemId::SignInProcessFailed)
                 && std::mem::take(&mut may_restart)
             {
@@ -60,7 +62,7 @@ pub(crate) async fn for_token(
                 reloaded = Ok(());
                 continue;
             }
-            let recorded = || sign_ins.recorded_failure().filter(|_| was_under_way);
+            let recorded = || observed.attempt.filter(|_| was_under_way)?.failure.map(Problem::from);
             return Err(failure.or_else(recorded).map_or_else(needed, AuthError::Failed));
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -89,12 +91,15 @@ pub(crate) async fn for_link(
 ) -> Result<Option<String>, AuthError> {
     let deadline = Instant::now() + within;
     loop {
-        if let Some(link) = link::current(cache, ctx) {
-            return Ok(Some(link));
+        let observed = Observed::now(ctx).await;
+        let link = cache.state().link().or_else(|| observed.link().filter(|_| observed.is_under_way()));
+        if link.is_some() {
+            return Ok(link);
         }
-        if !sign_ins.is_under_way() || Instant::now() >= deadline || cache.newer_than(than).is_some() {
+        let is_over = !sign_ins.is_under_way_in(&observed) || cache.newer_than(than).is_some();
+        if is_over || Instant::now() >= deadline {
             // Says how it ended.
-            return for_token(sign_ins, cache, than, Duration::ZERO).await.map(|()| None);
+            return for_token(sign_ins, cache, ctx, than, Duration::ZERO).await.map(|()| None);
         }
         tokio::time::sleep(LINK_POLL).await;
     }

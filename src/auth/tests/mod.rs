@@ -137,6 +137,13 @@ impl Rig {
         process
     }
 
+    /// A file of the profile in the state directory.
+    pub fn state_file(&self, name: &str) -> std::path::PathBuf {
+        let lock = crate::store::StateDir::new(&self.settings.paths.state_dir, &self.settings.profile).login_lock();
+        let stem = lock.file_name().unwrap().to_string_lossy().replace("login.lock", "");
+        lock.with_file_name(format!("{stem}{name}"))
+    }
+
     pub async fn stored(&self) -> Option<Grant> {
         let record = self.ring.store().read(&Accounts::grant(&self.settings)).await.unwrap()?;
         Some(Grant::from_record(&record).unwrap())

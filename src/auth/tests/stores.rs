@@ -1,6 +1,8 @@
 //! Stores that fail, and several processes on one.
 
 use super::*;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::OpenOptionsExt;
 
 #[tokio::test]
 async fn a_locked_or_absent_or_silent_store_never_means_signed_out() {
@@ -116,6 +118,61 @@ async fn a_request_with_a_token_does_not_wait_for_a_silent_store() {
     process.ctx.files.generation().bump().unwrap();
     process.tokens.cache.forget_generation_read();
     assert_eq!(process.bearer().await.unwrap().unwrap().serial, bearer.serial);
+}
+
+/// A file that is opened for as long as nobody writes to it, as on a network drive that is away.
+#[cfg(target_os = "linux")]
+struct Stuck(std::path::PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Stuck {
+    fn in_place_of(path: std::path::PathBuf) -> Self {
+        let _ = std::fs::remove_file(&path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        Self(path)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Stuck {
+    /// Else the threads that read it would never end.
+    fn drop(&mut self) {
+        for _ in 0..64 {
+            let writer = std::fs::OpenOptions::new().write(true).custom_flags(libc_nonblock()).open(&self.0);
+            let Ok(mut writer) = writer else { break };
+            let _ = writer.write_all(b"0");
+        }
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn libc_nonblock() -> i32 {
+    rustix::fs::OFlags::NONBLOCK.bits() as i32
+}
+
+/// On the one thread of the runtime: while something blocks it, no timer goes off.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_state_directory_that_does_not_answer_holds_up_no_request_that_has_a_token() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    let _stuck = Stuck::in_place_of(rig.state_file("generation"));
+    process.tokens.cache.forget_generation_read();
+    assert_eq!(process.bearer().await.unwrap().unwrap().serial, bearer.serial);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_record_that_does_not_answer_holds_up_nothing_else_while_a_sign_in_is_waited_for() {
+    let rig = Rig::new().await;
+    let process = rig.process();
+    let _lock = crate::store::ProcessLock::try_acquire(&process.ctx.files.login_lock()).unwrap().unwrap();
+    let _stuck = Stuck::in_place_of(rig.state_file("sign-in.json"));
+    let waiting = process.wait_signed_in(Duration::from_secs(60));
+    assert!(tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err());
 }
 
 #[tokio::test]
