@@ -11,7 +11,7 @@ use crate::auth::authorizer::Authorizer;
 use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
-use crate::auth::discovery::search::{Asked, Discovered};
+use crate::auth::discovery::search::{Discovered, ProbedPlace};
 use crate::auth::discovery::{probe, scope, search};
 use crate::auth::login::authorization_request::Request;
 use crate::auth::login::loopback::listener::Callback;
@@ -24,13 +24,13 @@ use crate::secret::Secrets;
 use crate::store::ProcessLock;
 
 /// Authorization pages are read for the words of a refusal.
-const PAGE: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(8) };
+const PAGE_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(8) };
 
-/// The way to the authorization server.
+/// How the authorization server was found.
 #[derive(Debug)]
 pub struct Route {
     /// Each place that was asked, in order.
-    pub asked: Vec<Asked>,
+    pub probed: Vec<ProbedPlace>,
     /// What was found in the end.
     pub found: Result<Discovered, Problem>,
 }
@@ -47,7 +47,7 @@ pub struct Identity {
 /// What the authorization page says to somebody who is not signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageSays {
-    /// It refuses the client id, the redirect URL or what is asked for.
+    /// It refuses the client id, the redirect URL or what is probed for.
     Refused(Problem),
     /// It sends the person on to sign in: nothing is refused so far.
     GoesOn,
@@ -96,11 +96,11 @@ impl Checkup {
     pub async fn route(&self) -> Route {
         let flow = if self.ctx.uses_client_credentials() { Flow::Client } else { Flow::Code };
         let challenge = self.challenge().await;
-        let mut asked = Vec::new();
+        let mut probed = Vec::new();
         let home = choose::home(&self.ctx);
         let (settings, home) = (&self.ctx.settings, home.as_deref());
-        let found = search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, home, &mut asked).await;
-        Route { asked, found: found.map_err(|error| self.ctx.explain(error.into())) }
+        let found = search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, home, &mut probed).await;
+        Route { probed, found: found.map_err(|error| self.ctx.explain(error.into())) }
     }
 
     /// As whom a sign-in at this server would be made.
@@ -135,11 +135,11 @@ impl Checkup {
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
         let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client);
-        let asked = Request::new(&self.ctx.settings, found, client, &redirect_url, scope.as_deref())?;
-        let mut request = reqwest::Request::new(Method::GET, asked.link.clone());
+        let request_to_page = Request::new(&self.ctx.settings, found, client, &redirect_url, scope.as_deref())?;
+        let mut request = reqwest::Request::new(Method::GET, request_to_page.link.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
-        let answer = self.ctx.http.named_by(found.named_by).exchange(request, PAGE).await?;
-        let says = read_page(&asked.link, &redirect_url, &answer, &asked.expected.secrets);
+        let answer = self.ctx.http.named_by(found.named_by).exchange(request, PAGE_BOUNDS).await?;
+        let says = read_page(&request_to_page.link, &redirect_url, &answer, &request_to_page.expected.secrets);
         Ok(match says {
             PageSays::Refused(problem) => {
                 let problem = client.explained(problem.with("client_id", &client.id));
@@ -187,14 +187,14 @@ fn read_page(link: &Url, redirect_url: &str, answer: &Answer, sent: &Secrets) ->
     {
         return PageSays::Refused(refusal(error, json["error_description"].as_str(), &secrets));
     }
-    match CODES.iter().find(|code| answer.status.is_client_error() && text.contains(**code)) {
+    match PAGE_ERROR_CODES.iter().find(|code| answer.status.is_client_error() && text.contains(**code)) {
         Some(code) => PageSays::Refused(refusal(code, None, &secrets)),
         None => PageSays::Unknown(answer.status),
     }
 }
 
 /// Error codes that stand on the pages of many servers, and are no words that a page would hold by chance.
-const CODES: [&str; 5] =
+const PAGE_ERROR_CODES: [&str; 5] =
     ["invalid_redirect_uri", "redirect_uri_mismatch", "invalid_client", "unauthorized_client", "invalid_scope"];
 
 fn known_words(text: &str) -> Option<Problem> {

@@ -15,7 +15,7 @@ use crate::store::{StateDir, Store};
 pub struct Context {
     /// The settings of this run.
     pub(crate) settings: Arc<Settings>,
-    /// The way to the network.
+    /// The HTTP client.
     pub(crate) http: Http,
     /// The credential store.
     pub(crate) store: Store,
@@ -53,7 +53,7 @@ impl Context {
         self.settings.oauth.client_credentials
     }
 
-    /// The way to a token endpoint that `by` has named, unless the user has named another.
+    /// The HTTP client for a token endpoint that `by` has named, unless the user has named another.
     pub(crate) fn http_to_token_endpoint(&self, by: NamedBy) -> Http {
         let by = if self.settings.oauth.token_endpoint.is_some() { NamedBy::Insider } else { by };
         self.http.named_by(by)

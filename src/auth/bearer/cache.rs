@@ -81,7 +81,7 @@ impl TokenCache {
         self.current().filter(|current| !current.is_ended)
     }
 
-    /// The token, if it is newer than the one that was rejected.
+    /// The token, if it is newer than the rejected one.
     pub(crate) fn newer_than(&self, rejected: Option<u64>) -> Option<Bearer> {
         let current = self.usable()?;
         (rejected.is_none_or(|serial| current.bearer.serial > serial)).then_some(current.bearer)

@@ -23,7 +23,7 @@ pub(crate) enum Renewal {
 pub(crate) struct RenewalFacts {
     /// The server takes neither it nor its refresh token any more.
     pub(crate) is_ended: bool,
-    /// It came after the one that was rejected.
+    /// It is newer than the rejected one.
     pub(crate) is_newer: bool,
     /// It is over by the clock.
     pub(crate) has_expired: bool,

@@ -1,4 +1,4 @@
-//! The tokens of this process: the one that a request carries, its renewal, and keeping and giving up a grant.
+//! The tokens of this process: sending, renewing, keeping and giving them up.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -50,7 +50,7 @@ impl From<Refusal> for Setback {
     }
 }
 
-/// What the server really said, for the explanation.
+/// The answer of the server, for the explanation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) status: u16,
@@ -115,7 +115,7 @@ enum Meaning {
     Pending { slower: bool },
     /// The time of the code for another device is over.
     DeviceCodeExpired,
-    /// The person said no.
+    /// The person denied access.
     AccessDenied,
     /// The scope is refused.
     InvalidScope,
@@ -206,7 +206,7 @@ fn explained(
     seen: &Seen,
     why: &str,
 ) -> Refusal {
-    let said = |id: ProblemId| seen.add_to(Problem::new(id));
+    let explained = |id: ProblemId| seen.add_to(Problem::new(id));
     match meaning {
         Meaning::Unavailable => {
             let problem = Problem::new(ProblemId::TokenEndpointUnavailable);
@@ -230,9 +230,9 @@ fn explained(
         }
         Meaning::Pending { slower } => Refusal::Pending { slower },
         Meaning::DeviceCodeExpired => Refusal::Spent(Problem::new(ProblemId::DeviceCodeExpired)),
-        Meaning::AccessDenied => Refusal::Other(said(ProblemId::AccessDenied)),
-        Meaning::InvalidScope => Refusal::Other(said(ProblemId::InvalidScope)),
-        Meaning::Other => Refusal::Other(said(ProblemId::TokenEndpointError)),
+        Meaning::AccessDenied => Refusal::Other(explained(ProblemId::AccessDenied)),
+        Meaning::InvalidScope => Refusal::Other(explained(ProblemId::InvalidScope)),
+        Meaning::Other => Refusal::Other(explained(ProblemId::TokenEndpointError)),
     }
 }
 

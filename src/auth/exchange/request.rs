@@ -89,9 +89,9 @@ pub struct Issued {
     pub access_token: Secret,
     /// A new refresh token, where one was given.
     pub refresh_token: Option<Secret>,
-    /// How long the access token lasts, where that was said.
+    /// How long the access token lasts, if the server says so.
     pub expires_in: Option<Duration>,
-    /// What it allows, where that was said.
+    /// What it allows, if the server says so.
     pub scope: Option<String>,
     /// Who signed in, where an ID token says so.
     pub person: Option<String>,

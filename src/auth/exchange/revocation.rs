@@ -18,12 +18,12 @@ const REVOCATION_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Revoked {
     /// The server has withdrawn it.
     Yes,
-    /// The server offers programs no way to do that; a person has one.
+    /// The server has no revocation endpoint; a person can do it there.
     NotOffered {
         /// The issuer that gave it.
         issuer: String,
     },
-    /// It was an access token that the user typed: whoever gave it out takes it back.
+    /// It was an access token that the user typed: its issuer revokes it.
     Typed,
     /// There was nothing that could be withdrawn.
     Nothing,

@@ -1,7 +1,7 @@
 //! The token endpoint (RFC 6749, 3.2): a code or a refresh token in, an access token or a faithful error out.
 //!
 //! The exchange itself is `oauth2`'s. It insists on status 200, JSON and whole numbers, and forgets what it did not
-//! understand, so the answer is made plain first, and what the server really said is kept for the explanation.
+//! understand, so the answer is normalized first, and the original is kept for the explanation.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +51,7 @@ pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequ
     }
 }
 
-/// When the server refuses how the client proves itself, tries the other way once.
+/// When the server refuses the client authentication, tries the other method once.
 async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>) -> Result<Issued, Setback> {
     let first = attempt(http, endpoint, endpoint.method, presented).await;
     match (first, endpoint.method.other()) {
@@ -59,7 +59,7 @@ async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantReq
             // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
             match attempt(http, endpoint, other, presented).await {
                 Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
-                // The other way itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
+                // The other method itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
                 Err(Setback { refusal: Refusal::Other(second) | Refusal::Spent(second), .. })
                     if second.fact("error") == Some("invalid_request") =>
                 {
@@ -166,7 +166,7 @@ fn client(endpoint: &Endpoint<'_>, method: AuthMethod) -> Result<Basic, Problem>
     })
 }
 
-/// The library would ask again and again by itself, and could not be told to stop.
+/// The library would poll by itself, without a way to stop it.
 async fn device(
     endpoint: &Endpoint<'_>,
     method: AuthMethod,

@@ -75,10 +75,10 @@ pub struct Grant {
     /// When it ends; `None` when the server did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
-    /// What it allows, as far as the server said.
+    /// What it allows, if the server names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Who signed in, as far as the server said; only to be shown.
+    /// Who signed in, if the server names it; only to be shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
 }
@@ -250,15 +250,15 @@ pub struct GrantSummary {
     pub client_id: String,
     /// What it is for.
     pub resource: String,
-    /// What it allows, as far as the server said.
+    /// What it allows, if the server names it.
     pub scope: Option<String>,
-    /// When the access token ends, in seconds since 1970, as far as the server said.
+    /// When the access token ends, in seconds since 1970, if the server names it.
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
     pub renews: bool,
     /// How it came about.
     pub kind: GrantKind,
-    /// Who signed in, as far as the server said.
+    /// Who signed in, if the server names it.
     pub person: Option<String>,
 }
 

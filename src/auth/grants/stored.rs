@@ -17,7 +17,7 @@ use crate::store::{LockError, ProcessLock};
 /// How long the token lock is waited for.
 const TOKEN_LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The lock on renewing and saving; whoever gets it reads the store again.
+/// The lock on renewing and saving. Its holder reads the store again: another process may have changed it.
 pub(crate) async fn lock(ctx: &Context) -> Result<ProcessLock, LockError> {
     ProcessLock::acquire(&ctx.files.token_lock(), "renewing or saving a sign-in", TOKEN_LOCK_TIMEOUT).await
 }

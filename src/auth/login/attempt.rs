@@ -65,7 +65,7 @@ pub struct PageOpened {
     pub at: u64,
 }
 
-/// A problem as it is told to another process.
+/// A problem in the form that other processes read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredProblem {
     problem: String,
@@ -132,7 +132,7 @@ impl Attempt {
             (None, _) if self.deaths > 0 => self.started,
             _ => return None,
         };
-        // A time that is still to come was told by a clock that has been put right since.
+        // A time in the future comes from a clock that has been set right since.
         let passed = Duration::from_secs(now.checked_sub(from)?);
         FAILED_SIGN_IN_PAUSE.checked_sub(passed).filter(|left| !left.is_zero())
     }

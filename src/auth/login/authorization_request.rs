@@ -74,7 +74,7 @@ impl Request {
         for (name, value) in &settings.oauth.authorize_params {
             request = request.add_extra_param(name, value);
         }
-        let asks = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE));
+        let asks = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE_ACCESS));
         if asks && settings.oauth.authorize_params.iter().all(|(name, _)| name != "prompt") {
             // Without it, OpenID providers ignore the wish for a refresh token (OpenID Connect Core, 11).
             request = request.add_extra_param("prompt", "consent");

@@ -14,7 +14,7 @@ use crate::auth::login::attempt::Attempt;
 use crate::auth::login::authorization_request::{Rejection, Request};
 use crate::auth::login::loopback::listener::{Arrival, Browser, Serving};
 use crate::auth::login::loopback::page::Page;
-use crate::auth::login::parts::{Asked, LoginEnd, Parts};
+use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::sign_in_page;
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi, pasted_line};
 use crate::auth::registration::client::{Client, is_about_the_client};
@@ -67,20 +67,20 @@ impl LastPage {
 /// Sends the person to the authorization server, and exchanges the code that comes back.
 pub(crate) async fn code_flow(
     ctx: &Context,
-    asked: &Asked,
+    target: &SignInTarget,
     parts: Parts,
     options: &mut LoginOptions,
     ui: &mut dyn LoginUi,
     attempt: &mut Attempt,
 ) -> (Result<Grant, LoginEnd>, LastPage) {
     let mut last_page = LastPage::none();
-    let outcome = run(ctx, asked, parts, options, ui, attempt, &mut last_page).await;
+    let outcome = run(ctx, target, parts, options, ui, attempt, &mut last_page).await;
     (outcome, last_page)
 }
 
 async fn run(
     ctx: &Context,
-    asked: &Asked,
+    target: &SignInTarget,
     parts: Parts,
     options: &mut LoginOptions,
     ui: &mut dyn LoginUi,
@@ -93,13 +93,13 @@ async fn run(
     let Some(listener) = listener else {
         return Err(Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).into());
     };
-    let request = Request::new(&ctx.settings, &asked.found, &client, &redirect_url, asked.scope.as_deref())?;
+    let request = Request::new(&ctx.settings, &target.found, &client, &redirect_url, target.scope.as_deref())?;
     let (serving, arrivals) = listener.serve(request.expected.clone(), ctx.settings.command("login"))?;
     last_page.serving = Some(serving);
     attempt.redirect_url = Some(redirect_url.clone());
     attempt.link = Some(request.link.to_string());
     attempt::note(&ctx.files).write(attempt)?;
-    let within = asked.deadline.saturating_duration_since(Instant::now());
+    let within = target.deadline.saturating_duration_since(Instant::now());
     ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
     if options.open_browser {
         match sign_in_page::open(ctx, attempt.number, &request.link).await {
@@ -111,15 +111,15 @@ async fn run(
             }
         }
     }
-    let Some(answer) = answer(ctx, &request, arrivals, &mut options.paste, (asked.deadline, &redirect_url), ui).await
+    let Some(answer) = answer(ctx, &request, arrivals, &mut options.paste, (target.deadline, &redirect_url), ui).await
     else {
-        forget_unused_registration(ctx, asked, &client).await;
+        forget_unused_registration(ctx, target, &client).await;
         return Err(timed_out(ctx, Some(&client)).into());
     };
     ui.event(LoginEvent::Answered);
     last_page.browser = answer.browser;
     match answer.outcome {
-        Ok(code) => exchange_code(ctx, asked, &client, &request, &code, &redirect_url).await,
+        Ok(code) => exchange_code(ctx, target, &client, &request, &code, &redirect_url).await,
         Err(problem) if is_about_the_client(&problem) => {
             let problem = problem.with("client_id", &client.id);
             Err(LoginEnd::UnknownClient(client.explained(problem)))
@@ -130,10 +130,10 @@ async fn run(
 
 /// A server that has forgotten the client tells only the person; then a new registration helps. One that a grant was
 /// issued to is known, and needed to renew it.
-async fn forget_unused_registration(ctx: &Context, asked: &Asked, client: &Client) {
+async fn forget_unused_registration(ctx: &Context, target: &SignInTarget, client: &Client) {
     let in_use = stored::read(ctx).await.ok().flatten().is_some_and(|held| held.client_id == client.id);
     if client.is_registered() && !in_use {
-        dynamic::forget(&ctx.settings, &ctx.store, &asked.found.server.issuer, &client.id).await;
+        dynamic::forget(&ctx.settings, &ctx.store, &target.found.server.issuer, &client.id).await;
     }
 }
 
@@ -171,17 +171,17 @@ pub(crate) fn timed_out(ctx: &Context, client: Option<&Client>) -> Problem {
 
 async fn exchange_code(
     ctx: &Context,
-    asked: &Asked,
+    target: &SignInTarget,
     client: &Client,
     request: &Request,
     code: &Secret,
     redirect_url: &str,
 ) -> Result<Grant, LoginEnd> {
-    let endpoint = Endpoint::of(ctx, &asked.found, client);
+    let endpoint = Endpoint::of(ctx, &target.found, client);
     let presented = GrantRequest::Code { code, verifier: &request.verifier, redirect_url };
-    let http = ctx.http_to_token_endpoint(asked.found.named_by);
+    let http = ctx.http_to_token_endpoint(target.found.named_by);
     let issued = token_endpoint::present(&http, &endpoint, &presented).await?;
-    Ok(Grant::issued(&asked.found, client, issued, asked.scope.clone(), ctx.now()))
+    Ok(Grant::issued(&target.found, client, issued, target.scope.clone(), ctx.now()))
 }
 
 /// The outcome that a pasted address (or its query) holds, or why it is of no use. Only a code or an error ends the

@@ -17,7 +17,7 @@ use crate::auth::exchange::refusal::Refusal;
 use crate::auth::exchange::request::{Endpoint, GrantRequest, Issued};
 use crate::auth::exchange::token_endpoint;
 use crate::auth::grants::grant::Grant;
-use crate::auth::login::parts::{Asked, LoginEnd};
+use crate::auth::login::parts::{LoginEnd, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginUi};
 use crate::auth::registration::client::Client;
 use crate::problem::{Problem, ProblemId, printable};
@@ -46,12 +46,12 @@ struct Begun {
 /// Shows the code and waits until it was typed on another device.
 pub(crate) async fn device_flow(
     ctx: &Context,
-    asked: &Asked,
+    target: &SignInTarget,
     client: &Client,
     ui: &mut dyn LoginUi,
 ) -> Result<Grant, LoginEnd> {
-    let issued = authorize(ctx, &asked.found, client, asked.scope.as_deref(), ui).await?;
-    Ok(Grant::issued(&asked.found, client, issued, asked.scope.clone(), ctx.now()))
+    let issued = authorize(ctx, &target.found, client, target.scope.as_deref(), ui).await?;
+    Ok(Grant::issued(&target.found, client, issued, target.scope.clone(), ctx.now()))
 }
 
 async fn authorize(

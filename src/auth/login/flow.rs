@@ -12,7 +12,7 @@ use crate::auth::login::attempt::Attempt;
 use crate::auth::login::code_flow;
 use crate::auth::login::code_flow::LastPage;
 use crate::auth::login::device_flow;
-use crate::auth::login::parts::{Asked, LoginEnd, Parts};
+use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::registration::{choose, dynamic};
 use crate::problem::Problem;
@@ -40,16 +40,16 @@ pub(crate) async fn sign_in(
     let home = choose::home(ctx);
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, home.as_deref()).await?;
     let scope = scope::choose(&ctx.settings, &challenge, &found, flow);
-    let mut asked = Asked { found, scope: None, deadline };
+    let mut target = SignInTarget { found, scope: None, deadline };
     let mut may_register_again = true;
     loop {
-        let parts = Parts::prepare(ctx, &asked.found, scope.as_deref(), flow, deadline).await?;
+        let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, deadline).await?;
         let (client, is_new) = (parts.client.clone(), parts.is_new);
-        asked.scope = scope::bounded(&ctx.settings, scope.as_deref(), &client);
-        ui.event(LoginEvent::Found { issuer: &asked.found.chosen(), client_id: &client.id });
+        target.scope = scope::bounded(&ctx.settings, scope.as_deref(), &client);
+        ui.event(LoginEvent::Found { issuer: &target.found.chosen(), client_id: &client.id });
         let (outcome, last_page) = match flow {
-            Flow::Device => (device_flow::device_flow(ctx, &asked, &client, ui).await, LastPage::none()),
-            Flow::Code | Flow::Client => code_flow::code_flow(ctx, &asked, parts, options, ui, attempt).await,
+            Flow::Device => (device_flow::device_flow(ctx, &target, &client, ui).await, LastPage::none()),
+            Flow::Code | Flow::Client => code_flow::code_flow(ctx, &target, parts, options, ui, attempt).await,
         };
         let end = match outcome {
             Ok(grant) => {
@@ -64,7 +64,7 @@ pub(crate) async fn sign_in(
         if !is_unknown {
             return Err(problem);
         }
-        dynamic::forget(&ctx.settings, &ctx.store, &asked.found.server.issuer, &client.id).await;
+        dynamic::forget(&ctx.settings, &ctx.store, &target.found.server.issuer, &client.id).await;
         // A new one is known; another would be refused as well, after a second page.
         if is_new || !std::mem::take(&mut may_register_again) {
             return Err(problem);

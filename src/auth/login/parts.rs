@@ -9,7 +9,7 @@ use crate::auth::exchange::refusal::Refusal;
 use crate::auth::grants::stored;
 use crate::auth::login::loopback::listener::Callback;
 use crate::auth::registration::client::{Client, ClientOrigin};
-use crate::auth::registration::dynamic::Wish;
+use crate::auth::registration::dynamic::RegistrationRequest;
 use crate::auth::registration::{choose, dynamic};
 use crate::config::CallbackSettings;
 use crate::problem::{Problem, ProblemId};
@@ -17,7 +17,7 @@ use crate::store::ProcessLock;
 
 /// What a sign-in asks for, and of which server.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct SignInTarget {
     pub(crate) found: Discovered,
     pub(crate) scope: Option<String>,
     /// When the person has taken too long.
@@ -131,8 +131,8 @@ impl Parts {
         };
         let http = ctx.http.named_by(found.named_by);
         let in_use = stored::read(ctx).await.ok().flatten().map(|grant| grant.client_id);
-        let wish = Wish { callback: &callback, scope, in_use: in_use.as_deref() };
-        let registered = dynamic::register(&http, &ctx.settings, &ctx.store, &found.server, wish).await?;
+        let request = RegistrationRequest { callback: &callback, scope, in_use: in_use.as_deref() };
+        let registered = dynamic::register(&http, &ctx.settings, &ctx.store, &found.server, request).await?;
         let client = registered.ok_or_else(no_client)?;
         let listener = (flow != Flow::Device).then_some(listener);
         Ok(Self { client, is_new: true, callback, listener, port_turn })

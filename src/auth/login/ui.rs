@@ -10,7 +10,7 @@ use crate::problem::Problem;
 /// How a sign-in is made.
 #[derive(Debug, Default)]
 pub struct LoginOptions {
-    /// Whether to open a browser; the link is told in any case.
+    /// Whether to open a browser; the link is shown in any case.
     pub open_browser: bool,
     /// Lines that the user pastes: the address of the last page. Races the listener.
     pub paste: Option<mpsc::UnboundedReceiver<String>>,

@@ -18,7 +18,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
 
 /// Which server each client id that was given out belongs to.
-const ISSUERS: &str = "issuers.json";
+const ISSUERS_NOTE: &str = "issuers.json";
 
 /// Planhat registers nobody by itself, so without a client id there is nothing to begin.
 pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
@@ -121,7 +121,7 @@ pub(crate) fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
 
 /// Which server each client id belongs to; forgotten when the user signs out.
 pub(crate) fn issuers(files: &StateDir) -> Note {
-    files.note(ISSUERS)
+    files.note(ISSUERS_NOTE)
 }
 
 fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {

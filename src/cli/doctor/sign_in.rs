@@ -7,7 +7,7 @@ use url::Url;
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
 use crate::auth::checkup::{Checkup, Identity, PageSays, Route};
-use crate::auth::discovery::search::{Asked, Discovered};
+use crate::auth::discovery::search::{Discovered, ProbedPlace};
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId, printable};
 
@@ -45,10 +45,10 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
         Ok(route) => route,
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", settings.service_name());
-            Route { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
+            Route { probed: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
         }
     };
-    let details: Vec<String> = route.asked.iter().map(|asked| describe(asked, &settings.url)).collect();
+    let details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
     let found = match route.found {
         Ok(found) => found,
         Err(problem) => {
@@ -74,12 +74,12 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
 }
 
 /// One place that was asked; the host is left out where it is the server's own.
-fn describe(asked: &Asked, server: &Url) -> String {
+fn describe(asked: &ProbedPlace, server: &Url) -> String {
     let place = match Url::parse(&asked.place) {
         Ok(place) if place.origin() == server.origin() => place.path().to_owned(),
         _ => asked.place.clone(),
     };
-    format!("{}: {}", printable(&asked.said), printable(&place))
+    format!("{}: {}", printable(&asked.outcome), printable(&place))
 }
 
 fn client(identity: &Identity) -> Row {
@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn a_place_is_shown_with_its_host_only_where_that_is_another() {
         let server = Url::parse("https://api.planhat.com/v1/mcp").expect("valid");
-        let shown = |place: &str| describe(&Asked { place: place.to_owned(), said: "status 401".to_owned() }, &server);
+        let shown =
+            |place: &str| describe(&ProbedPlace { place: place.to_owned(), outcome: "status 401".to_owned() }, &server);
         assert_eq!(shown("https://api.planhat.com/.well-known/x"), "status 401: /.well-known/x");
         assert_eq!(shown("https://as.example/.well-known/x"), "status 401: https://as.example/.well-known/x");
     }
