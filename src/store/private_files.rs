@@ -43,6 +43,14 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Creates the file with its whole content; leaves one that exists.
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let fresh = fresh_name(path)?;
+    let linked = write_new(&fresh, content).and_then(|()| fs::hard_link(&fresh, path));
+    let _ = fs::remove_file(&fresh);
+    linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+}
+
 /// Removes the file; `false` when there was none.
 pub fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
@@ -133,6 +141,16 @@ fn fresh_name(path: &Path) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use crate::store::private_files::*;
+
+    #[test]
+    fn of_two_that_create_a_file_the_first_one_wins_and_both_find_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        create(&path, b"first").unwrap();
+        create(&path, b"second").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    }
 
     #[test]
     fn a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it() {

@@ -10,7 +10,11 @@ use super::{LockError, ProcessLock};
 use crate::config::own_dir;
 use crate::hash::fnv1a;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
 use crate::store::private_files;
+
+/// The length of [`StateDir::naming_key`].
+const NAMING_KEY_BYTES: usize = 32;
 
 /// The files of one profile in the state directory.
 #[derive(Debug, Clone)]
@@ -65,6 +69,22 @@ impl StateDir {
         let end = format!(".{name}");
         let is_one = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().ends_with(&end));
         entries(dir).into_iter().filter(is_one).map(|path| Note { path }).collect()
+    }
+
+    /// A random key that all profiles of this directory share: to hash what file names must not give away.
+    pub fn naming_key(&self) -> io::Result<Secret<Vec<u8>>> {
+        own_dir(&self.dir)?;
+        // No profile begins with a dot.
+        let path = self.dir.join(".names.key");
+        let known = || private_files::read(&path).map(|key| key.filter(|key| key.len() == NAMING_KEY_BYTES));
+        if let Some(key) = known()? {
+            return Ok(Secret::new(key));
+        }
+        let mut fresh = [0; NAMING_KEY_BYTES];
+        getrandom::fill(&mut fresh).map_err(io::Error::other)?;
+        private_files::create(&path, Secret::new(fresh).expose())?;
+        // Another process may have been quicker.
+        known()?.map(Secret::new).ok_or_else(|| io::Error::other("the key for names is damaged"))
     }
 
     /// All files of this profile, locks included.
