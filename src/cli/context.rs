@@ -1,4 +1,4 @@
-//! What the commands share: the runtime that they wait in, and the authorizer that they ask.
+//! The parts that commands share: the runtime, and how an authorizer is put together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,9 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
     Ok(result)
 }
 
-/// What signs in and out, with a store that may take `patience` for an answer.
-pub fn authorizer(settings: &Arc<Settings>, patience: Duration) -> Arc<Authorizer> {
+/// The authorizer of these settings, with a store that may take `store_timeout` to answer.
+pub fn authorizer(settings: &Arc<Settings>, store_timeout: Duration) -> Arc<Authorizer> {
     let http = Http::new(settings.network.clone());
-    let store = Store::open(settings, patience);
+    let store = Store::open(settings, store_timeout);
     Authorizer::new(Arc::clone(settings), http, store, clock::system())
 }

@@ -64,7 +64,7 @@ fn load(cli: &Cli) -> Result<Loaded, Problem> {
     config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths: Paths::of_this_user()? })
 }
 
-/// A command tells its user by itself what happens; its log begins with warnings unless more was asked for.
+/// A command reports to its user itself, so that it logs only warnings unless more was asked for.
 fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
     let log = &loaded.settings.log;
     let by_default = loaded.rows.iter().any(|row| row.key == Key::LogLevel && row.origin == Origin::Default);

@@ -18,7 +18,7 @@ use super::{grant, logout, terminal};
 /// Says what will be removed, asks, and removes it.
 pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem> {
     block_on(async {
-        let auth = authorizer(&settings, Store::ATTENDED);
+        let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         let style = terminal::style();
         terminal::say(&plan(&settings, &grant::kept(auth.backend()), &auth.state_files().await, style));
         if !how.yes && !terminal::confirm("Remove all this? [y/N] ") {

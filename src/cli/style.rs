@@ -5,6 +5,11 @@ use crate::problem::wrap;
 /// The width that everything fits into, whole addresses excepted.
 pub const WIDTH: usize = 80;
 
+/// A paragraph of a result.
+pub fn paragraph(text: &str) -> String {
+    format!("{}\n", wrap(text, 0, WIDTH))
+}
+
 /// Whether results are colored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {

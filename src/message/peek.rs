@@ -1,4 +1,4 @@
-//! A look at a message without taking it apart.
+//! Reads a few fields of a message and leaves the rest alone.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ pub enum Kind<'a> {
 pub enum Peek<'a> {
     /// A single message.
     One(Kind<'a>),
-    /// The members of a batch, each still to be looked at; never empty.
+    /// The members of a batch, each still to be peeked at; never empty.
     Batch(Vec<&'a RawValue>),
 }
 
@@ -166,7 +166,7 @@ fn text_of(member: Option<&RawValue>) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(member?.get()).ok().map(|text| text.0)
 }
 
-/// Members of `params` that the bridge acts on, each as it was written; everything else in there is none of its business.
+/// Members of `params` that the bridge acts on, each as it was written.
 #[derive(Debug, Default)]
 pub struct Params<'a> {
     /// The tool of `tools/call`, the prompt of `prompts/get`.
@@ -238,12 +238,12 @@ impl<'a> Params<'a> {
         serde_json::from_str(self.meta().protocol_version?.get()).ok()
     }
 
-    /// Who the client is, as a request of the stateless era says.
+    /// The client's name and version, from a request of the stateless era.
     pub fn client_info(&self) -> Option<&'a RawValue> {
         self.meta().client_info
     }
 
-    /// What the client can do, as a request of the stateless era says.
+    /// The client's capabilities, from a request of the stateless era.
     pub fn client_capabilities(&self) -> Option<&'a RawValue> {
         self.meta().client_capabilities
     }
@@ -306,7 +306,7 @@ mod tests {
             Err(PeekError::Duplicate { id: None, member }) => assert_eq!(member, "id"),
             other => panic!("{other:?}"),
         }
-        // What no one here reads may repeat.
+        // A member that is not read here may occur twice.
         assert!(peek(br#"{"jsonrpc":"2.0","id":7,"method":"a","x":1,"x":2}"#).is_ok());
         // The words of the decoder decide nothing: these are no duplicates.
         for text in [

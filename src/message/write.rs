@@ -1,4 +1,4 @@
-//! Messages of the bridge's own, and the few edits that are allowed on somebody else's.
+//! The bridge's own messages, and the few edits that are allowed on others'.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -11,12 +11,12 @@ pub fn result(id: &RawValue, result: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()))
 }
 
-/// The same with a result as the server wrote it before.
+/// The same with a result that the server wrote.
 pub fn raw_result(id: &RawValue, result: &RawValue) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#, id.get(), result.get()))
 }
 
-/// An error for the request `id`; `null` where the request could not be told.
+/// An error for the request `id`; `null` when its id could not be read.
 pub fn error(id: Option<&RawValue>, error: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, id.map_or("null", RawValue::get)))
 }

@@ -1,14 +1,14 @@
 //! The catalogue: for each problem that a person can meet, what happened, the likely cause, the way out, and a line for
 //! a model.
 //!
-//! The texts lie beside each other by area, so that one voice stays one voice: [`messages`], [`network`], [`server`],
+//! The texts are grouped by area, so that they speak with one voice: [`messages`], [`network`], [`server`],
 //! [`sign_in`], [`setup`], [`storage`]. The notation is small:
 //!
-//! - `{key}` stands for a fact of the case; a sentence that names a fact that the case does not have is left out.
+//! - `{key}` is replaced by a fact of the case; a sentence is left out when the case lacks a fact that it names.
 //! - `[on {host}]` is left out alone, instead of its sentence, when it lacks a fact; `[{host}|the server]` says the
 //!   second then.
 //!
-//! So every `what`, `fix` and `model` needs one sentence that stands without facts; a test checks it.
+//! So every `what`, `fix` and `model` needs one sentence without facts; a test checks it.
 
 mod entry;
 mod messages;
@@ -66,7 +66,7 @@ catalogue! {
         BatchNotAllowed,
         /// An id that is still in flight; fact `id`.
         DuplicateId,
-        /// A member that a filter reads stands twice in one object; fact `member`.
+        /// A member that a filter reads occurs twice in one object; fact `member`.
         DuplicateMember,
         /// A message larger than the bound; facts `limit`, `direction` ("to the server", "from the client", ...).
         MessageTooLarge,
@@ -350,7 +350,7 @@ impl ProblemId {
         }
     }
 
-    /// The problem that Planhat's authorization server has in mind, when these are its words.
+    /// The problem that a text of Planhat's authorization page describes.
     pub fn in_words(text: &str) -> Option<Self> {
         let text = text.to_lowercase();
         let says = |words: &str| text.contains(words.trim_end_matches('.').to_lowercase().as_str());

@@ -1,4 +1,4 @@
-//! Owns what a person or a model is told when something went wrong.
+//! Owns what people and models read when something goes wrong.
 //!
 //! An error type beside the code says what failed; it turns into a [`Problem`]: the id of an entry in the
 //! [`catalogue`], the facts of this case, and the underlying cause. The texts live in the catalogue alone; from them a
@@ -29,9 +29,9 @@ use crate::secret::ServerWords;
 pub struct Problem {
     /// Which entry of the catalogue explains it.
     pub id: ProblemId,
-    /// What the texts of the entry name, as `{key}`, and what `data` of a JSON-RPC error carries.
+    /// Values for the `{key}`s in the entry's texts and for `data` of a JSON-RPC error.
     pub facts: Vec<(&'static str, String)>,
-    /// The lower-level message, for those who want to know more (already free of secrets and of control characters).
+    /// The lower-level message, free of secrets and of control characters.
     pub source: Option<String>,
 }
 

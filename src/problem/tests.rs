@@ -30,7 +30,7 @@ fn a_json_rpc_error_reads_alone_and_carries_its_facts_as_numbers_and_strings() {
     let error = Problem::new(ProblemId::RateLimited)
         .with("retry_after_seconds", 7)
         .with("status", 429)
-        .with("server_request_id", "req-1")
+        .said("server_request_id", crate::secret::Secrets::none().words("req-1"))
         .to_json_rpc_error();
     assert_eq!(error["code"], -32029);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Text for people and logs: wrapped, printable, with the causes of an error.
 
 /// `text` with line breaks at white space so that lines end before `width`; lines after the first are indented. A word
-/// longer than a line (an address that somebody will click) stays whole.
+/// longer than a line (an address to click on) stays whole.
 pub fn wrap(text: &str, indent: usize, width: usize) -> String {
     let mut out = String::new();
     let mut column = indent;

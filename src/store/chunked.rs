@@ -6,19 +6,19 @@
 //! the old record, or none, never a mixture.
 
 use crate::store::{CredentialStore, StoreError};
-// Tells a torn record from a whole one; it is no defence against somebody who can write to the keychain.
+// Detects a torn record; it is no defence against an attacker who can write to the keychain.
 use crate::hash::fnv1a as checksum;
 use crate::secret::Secret;
 
-/// The largest item that is given to the platform's store, in bytes.
-pub const LARGEST_ITEM: usize = if cfg!(windows) { 2_400 } else { 32 * 1024 };
+/// The largest item that is given to the platform's store.
+pub const LARGEST_ITEM_BYTES: usize = if cfg!(windows) { 2_400 } else { 32 * 1024 };
 
-/// What a header begins with; the number is the version of the form.
-const MARK: &str = "planhat-mcp/1";
-/// More parts than any record of ours has.
-const MOST_PARTS: usize = 1_000;
-/// The room that a header line may take.
-const HEADER_ROOM: usize = 120;
+/// The beginning of a header; the number is the version of the format.
+const HEADER_MARK: &str = "planhat-mcp/1";
+/// More parts than any record of this program has.
+const MAX_PARTS: usize = 1_000;
+/// The longest header line.
+const HEADER_BYTES: usize = 120;
 
 /// A store of records of any size on top of one with small items.
 #[derive(Debug)]
@@ -37,9 +37,9 @@ struct Header {
 }
 
 impl<S: CredentialStore> Chunked<S> {
-    /// Splits what is larger than `largest` bytes.
+    /// Splits records that are larger than `largest` bytes.
     pub fn new(items: S, largest: usize) -> Self {
-        Self { items, largest: largest.max(HEADER_ROOM + 1) }
+        Self { items, largest: largest.max(HEADER_BYTES + 1) }
     }
 
     fn header(&mut self, account: &str) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
@@ -77,14 +77,14 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
         let old = match self.header(account) {
             Ok(old) => old.map(|(header, _)| header),
-            // What is damaged is replaced: nobody can use it any more.
+            // A damaged record is replaced: it is of no use any more.
             Err(StoreError::Corrupt(_)) => None,
             Err(error) => return Err(error),
         };
         let record = record.expose();
-        let inline = record.len() + HEADER_ROOM <= self.largest;
+        let inline = record.len() + HEADER_BYTES <= self.largest;
         let chunks: Vec<&[u8]> = if inline { Vec::new() } else { record.chunks(self.largest).collect() };
-        if chunks.len() > MOST_PARTS {
+        if chunks.len() > MAX_PARTS {
             return Err(StoreError::Failed(format!("a record of {} bytes is too large", record.len())));
         }
         let header = Header {
@@ -102,7 +102,7 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
         }
         self.items.write(account, &Secret::new(item))?;
         if let Some(old) = old {
-            // Left behind, they would only take room; the next write to this set replaces them.
+            // A failure does no harm: the next write to this set replaces them.
             for index in 0..old.parts {
                 let _ = self.items.delete(&Self::part_name(account, old.generation, index));
             }
@@ -121,7 +121,7 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
         let removed = self.items.delete(account)?;
         for set in 0..2 {
             // At least one more than the header says: a write that was cut off may have left some.
-            for index in 0..MOST_PARTS {
+            for index in 0..MAX_PARTS {
                 let gone = !self.items.delete(&Self::part_name(account, set, index)).unwrap_or(false);
                 if gone && index >= parts {
                     break;
@@ -134,7 +134,7 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
 
 impl Header {
     fn line(&self) -> String {
-        format!("{MARK} {} {} {} {:016x}\n", self.generation, self.parts, self.length, self.checksum)
+        format!("{HEADER_MARK} {} {} {} {:016x}\n", self.generation, self.parts, self.length, self.checksum)
     }
 }
 
@@ -143,7 +143,7 @@ fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
     let end = memchr::memchr(b'\n', item).ok_or_else(damaged)?;
     let line = std::str::from_utf8(&item[..end]).map_err(|_| damaged())?;
     let mut words = line.split(' ');
-    if words.next() != Some(MARK) {
+    if words.next() != Some(HEADER_MARK) {
         return Err(damaged());
     }
     let mut word = || words.next().ok_or_else(damaged);
@@ -153,7 +153,7 @@ fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
         length: word()?.parse().map_err(|_| damaged())?,
         checksum: u64::from_str_radix(word()?, 16).map_err(|_| damaged())?,
     };
-    if header.parts > MOST_PARTS || header.length > MOST_PARTS * 64 * 1024 {
+    if header.parts > MAX_PARTS || header.length > MAX_PARTS * 64 * 1024 {
         return Err(damaged());
     }
     Ok((header, item[end + 1..].to_vec()))

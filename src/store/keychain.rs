@@ -31,7 +31,7 @@ pub struct Keychain {
 }
 
 impl Keychain {
-    /// What people call it.
+    /// Its name, in words for people.
     pub const NAME: &'static str = if cfg!(target_os = "macos") {
         "the macOS keychain"
     } else if cfg!(windows) {
@@ -101,8 +101,7 @@ fn failure(error: Error) -> StoreError {
     }
 }
 
-/// Against the Secret Service of a session that `tests/interop/keychain.sh` sets up in each of these states; none is run
-/// by itself.
+/// Run by `tests/interop/keychain.sh`, which puts the Secret Service of a session into each of these states.
 #[cfg(all(test, unix, not(target_os = "macos")))]
 mod tests {
     use std::process::Command;
@@ -173,7 +172,7 @@ mod tests {
             crate::config::Paths { config_file: "/nonexistent".into(), state_dir: "/nonexistent".into() },
         );
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let store = Store::open(&settings, Store::UNATTENDED);
+        let store = Store::open(&settings, Store::UNATTENDED_TIMEOUT);
         let error = runtime.block_on(store.read("x")).unwrap_err();
         assert!(matches!(error, StoreError::Absent(_)), "{error}");
         rig("start_bus");

@@ -32,7 +32,7 @@ pub enum LockError {
     Held {
         /// The lock file.
         path: PathBuf,
-        /// What the holder is busy with, in words.
+        /// What the lock is for, in words.
         purpose: &'static str,
         /// How long this one waited.
         after: Duration,
@@ -61,7 +61,7 @@ impl ProcessLock {
         let deadline = Instant::now() + within;
         let mut attempts = 0;
         loop {
-            // Given up in the middle, the attempt still ends, and lets go of what it got.
+            // If this is given up in the middle, the attempt still ends, and drops the lock that it may have got.
             let lock = path.to_owned();
             if let Some(lock) = blocking::run(move || Self::try_acquire(&lock)).await? {
                 return Ok(lock);
@@ -88,7 +88,8 @@ impl ProcessLock {
         }
     }
 
-    /// Whether somebody, this process included, holds it now. Those who look do not get in each other's way.
+    /// Whether any process, this one included, holds it now. Blocks for as long as a file takes to open. Several processes
+    /// may ask at once: none is taken for a holder.
     pub fn is_held(path: &Path) -> Result<bool, LockError> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -135,8 +136,7 @@ fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
     }
 }
 
-/// Whether the path still leads to this file: `reset` removes lock files, and a lock on a file that nobody else can open
-/// keeps nobody out.
+/// Whether the path still names this file: `reset` removes lock files, and a lock on a removed file keeps nobody out.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

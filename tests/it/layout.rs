@@ -55,9 +55,6 @@ mod known {
         "bridge/session/server_messages.rs",
         "bridge/sign_in/policy.rs",
         "bridge/session/subscriptions.rs",
-        "remote/lost.rs",
-        "remote/refused.rs",
-        "remote/send.rs",
     ];
     pub const STRAY_IMPLS: &[&str] = &[
         "auth/coordination/link.rs: impl Authorizer",
@@ -89,12 +86,8 @@ mod known {
         "bridge/session/startup.rs: impl Bridge",
         "bridge/session/subscriptions.rs: impl Bridge",
         "bridge/lists/learned.rs: impl Bridge",
-        "remote/listen_stream.rs: impl Remote",
-        "remote/lost.rs: impl Remote",
-        "remote/refused.rs: impl Remote",
     ];
-    pub const LONG: &[&str] =
-        &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs", "remote/response.rs", "remote/send.rs"];
+    pub const LONG: &[&str] = &["auth/exchange/token_endpoint.rs", "bridge/forward/forwarder.rs"];
 }
 
 fn project() -> Tree {

@@ -1,4 +1,4 @@
-//! What an entry of the catalogue consists of, and the notation in which each area lists its own.
+//! The parts of an entry, and the notation in which each area lists its entries.
 
 /// One entry of the catalogue.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ pub mod exit {
     pub const SIGN_IN: u8 = 3;
     /// The remote server could not be reached, or refused.
     pub const REMOTE: u8 = 4;
-    /// The credential store or another local file stands in the way.
+    /// The credential store or another local file cannot be used.
     pub const STORAGE: u8 = 5;
 }
 
