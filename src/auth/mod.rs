@@ -3,7 +3,8 @@
 //! The stations, in the order in which a token passes them: [`discovery`] (what a 401 says, and where to sign in),
 //! [`registration`] (as whom), [`login`] (the user's answer), [`exchange`] (a code becomes a token), [`grants`] (what is
 //! stored), [`bearer`] (what requests carry, and its renewal). [`coordination`] lets one sign-in serve any number of
-//! processes. [`Authorizer`] puts them together. For the commands there are [`checkup`] and [`reset`].
+//! processes. All of them work with a [`context`], and [`Authorizer`] is the facade over them. For the commands there are
+//! [`status`], [`checkup`] and [`reset`].
 
 pub mod authorizer;
 pub mod bearer;
