@@ -18,6 +18,7 @@ mod paths;
 mod raw_setting;
 mod read;
 mod resolve;
+pub mod safe_url;
 pub mod server;
 pub mod settings;
 mod shown;

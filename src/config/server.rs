@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use super::safe_url;
+use super::safe_url::UnsafeUrl;
 use super::shown::Shown;
 
 /// Planhat's production endpoint.
@@ -80,27 +82,11 @@ impl Shown for Product {
 
 /// Parses the address of an MCP endpoint: https, or http to this machine; no user name, no fragment.
 pub fn parse_url(text: &str) -> Result<Url, UrlRefused> {
-    let url = Url::parse(text).map_err(|_| UrlRefused::Invalid)?;
-    let plain = !url.has_host() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some();
-    if plain || text.contains(char::is_whitespace) {
-        return Err(UrlRefused::Invalid);
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(UrlRefused::Insecure),
-        _ => Err(UrlRefused::Invalid),
-    }
-}
-
-/// Whether the address is this machine: 127.0.0.0/8, ::1 or localhost.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+    let url = safe_url::check(text).map_err(|refused| match refused {
+        UnsafeUrl::Scheme { scheme, .. } if scheme == "http" => UrlRefused::Insecure,
+        _ => UrlRefused::Invalid,
+    })?;
+    if url.fragment().is_some() { Err(UrlRefused::Invalid) } else { Ok(url) }
 }
 
 /// The default profile of an address: always the same for one address, never the same for two, and valid in a file

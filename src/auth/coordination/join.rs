@@ -15,7 +15,7 @@ use crate::auth::login::attempt::Attempt;
 use crate::auth::login::code_flow::pasted_query;
 use crate::auth::login::sign_in_page;
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi, pasted_line};
-use crate::config::server;
+use crate::config::safe_url;
 use crate::problem::{Problem, ProblemId};
 use crate::store::LockError;
 
@@ -98,7 +98,7 @@ async fn hand_over(line: &str, attempt: Attempt) -> Result<(), Problem> {
     };
     let (Some(link), Some(redirect_url)) = (attempt.link, attempt.redirect_url) else { return Err(useless()) };
     let query = pasted_query(line, &link, &redirect_url)?;
-    let mut target = Url::parse(&redirect_url).ok().filter(server::is_loopback).ok_or_else(useless)?;
+    let mut target = Url::parse(&redirect_url).ok().filter(safe_url::is_loopback).ok_or_else(useless)?;
     target.set_query(Some(query));
     let wanted = Url::parse(&link).ok().and_then(|link| state_of(&link));
     if wanted.is_none() || state_of(&target) != wanted {
