@@ -27,7 +27,7 @@ pub mod sign_in;
 pub use run::{End, run};
 
 use client::in_flight::Pending;
-use client::stdio::Output;
+use client::output::Output;
 use forward::retry_safety::Safety;
 use lists::served::ServedLists;
 use session::connection::Connection;

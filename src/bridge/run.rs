@@ -16,8 +16,8 @@ use crate::remote::mcp_headers::Mirrors;
 
 use super::{Bridge, OwnIds};
 use crate::bridge::client::in_flight::Pending;
-use crate::bridge::client::stdio;
-use crate::bridge::client::stdio::{Line, Output, Written};
+use crate::bridge::client::input::{Line, read_lines};
+use crate::bridge::client::output::{Output, Written};
 use crate::bridge::forward::retry_safety::Safety;
 use crate::bridge::lists::served::ServedLists;
 use crate::bridge::session::connection::Connection;
@@ -56,7 +56,7 @@ pub async fn run(
     mut signals: mpsc::Receiver<()>,
 ) -> End {
     let (output, written) = Output::start(output);
-    let mut lines = stdio::read_lines(input, settings.limits.max_message_bytes);
+    let mut lines = read_lines(input, settings.limits.max_message_bytes);
     let server_requests = ServerRequests::default();
     let owed = server_requests.owed();
     let bridge = Arc::new(Bridge {

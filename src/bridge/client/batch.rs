@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::bridge::client::stdio::Output;
+use crate::bridge::client::output::Output;
 
 /// The revision that has batches.
 pub const REVISION: &str = "2025-03-26";

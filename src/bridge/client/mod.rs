@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod client_info;
 pub mod in_flight;
+pub mod input;
+pub mod output;
 pub mod progress;
 pub mod responder;
-pub mod stdio;

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Duration;
 
+use crate::bridge::client::output::Output;
 use crate::bridge::client::responder::InFlight;
-use crate::bridge::client::stdio::Output;
 use crate::bridge::{Bridge, Flag};
 
 /// How often a client is told that its request still waits.

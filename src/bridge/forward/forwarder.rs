@@ -18,9 +18,9 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::{Exchange, Failure, Outgoing};
 
 use crate::bridge::Bridge;
+use crate::bridge::client::output::Reserved;
 use crate::bridge::client::progress::TELL_EVERY;
 use crate::bridge::client::responder::{Handler, InFlight, LastResort};
-use crate::bridge::client::stdio::Reserved;
 use crate::bridge::session::outbox::OutboxMessage;
 use crate::bridge::session::server_messages::Received;
 use crate::bridge::session::startup::is_out_of_reach;

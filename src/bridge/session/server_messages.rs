@@ -12,7 +12,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
 use crate::bridge::Bridge;
-use crate::bridge::client::stdio::{Output, Reserved};
+use crate::bridge::client::output::{Output, Reserved};
 use crate::bridge::session::outbox::OutboxMessage;
 
 /// The requests of the server that the client has not answered yet.
