@@ -14,7 +14,7 @@
 //! A module may use only what stands to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! hash, secret, clock | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
+//! hash, secret, clock, pacing | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
 //! ```
 
 pub mod auth;
@@ -26,6 +26,7 @@ pub mod hash;
 pub mod http;
 pub mod logging;
 pub mod message;
+pub mod pacing;
 pub mod problem;
 pub mod remote;
 pub mod secret;

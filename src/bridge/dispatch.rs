@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::message::peek::{Params, peek_object};
-use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
+use crate::message::{IdKey, Kind, Peek, PeekError, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::BoundUser;
 
@@ -118,7 +118,7 @@ impl Bridge {
             let detail = "`initialize` must not be part of a batch";
             return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
         }
-        let revision = looked_at.revision().filter(|revision| revision.as_str() >= STATELESS);
+        let revision = looked_at.revision().filter(Revision::is_stateless).map(|revision| revision.as_str().to_owned());
         let Some(ticket) = self.pending.add(key.clone(), revision.is_some()) else {
             return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()), seat);
         };

@@ -3,8 +3,8 @@
 //! Redirects are never followed by the library: a bearer must not reach another origin, nor plain http. There is a time
 //! limit on connecting and none on a whole exchange, because an answer may be a stream that stays open for hours.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::proxy::matcher::Matcher;
@@ -14,20 +14,11 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::config::NetworkSettings;
-use crate::problem::{Problem, ProblemId, error_chain};
-use crate::secret::Secrets;
-
-use super::{NetError, sent};
+use crate::http::error::{NetError, host_of};
 use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
-
-/// What every request says about who sends it.
-pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
-
-/// From the first SYN to the end of the TLS handshake, for one connection.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A pooled connection that is older than this is not used again; servers and middle-boxes close idle ones silently.
-const POOL_IDLE: Duration = Duration::from_secs(50);
+use crate::http::{connection, sent};
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 
 /// A jump of the wall clock against the monotonic one that means: the machine slept.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
@@ -45,6 +36,8 @@ struct Inner {
     network: NetworkSettings,
     guard: Guard,
     clients: Mutex<Clients>,
+    /// Held while a client is built, so that requests that come meanwhile share it.
+    building: tokio::sync::Mutex<()>,
     awake: Mutex<Awake>,
 }
 
@@ -54,16 +47,28 @@ struct Clients {
     secure: Slots,
 }
 
+type Built = Result<reqwest::Client, Problem>;
+
 /// Connections that were made for one's own addresses are not at hand for those that a public server names.
 #[derive(Debug, Default)]
 struct Slots {
-    free: Option<Result<reqwest::Client, Problem>>,
-    guarded: Option<Result<reqwest::Client, Problem>>,
+    free: Option<Built>,
+    guarded: Option<Built>,
     /// What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
     cookies: Arc<reqwest::cookie::Jar>,
 }
 
+impl Clients {
+    fn slots(&mut self, tls: bool) -> &mut Slots {
+        if tls { &mut self.secure } else { &mut self.plain }
+    }
+}
+
 impl Slots {
+    fn slot(&mut self, guarded: bool) -> &mut Option<Built> {
+        if guarded { &mut self.guarded } else { &mut self.free }
+    }
+
     /// Connections are made anew; the cookies stay.
     fn hang_up(&mut self) {
         (self.free, self.guarded) = (None, None);
@@ -118,7 +123,8 @@ impl Http {
     pub fn within(network: NetworkSettings, surroundings: Surroundings) -> Self {
         let awake = Mutex::new(Awake { wall: SystemTime::now(), monotonic: Instant::now() });
         let guard = Guard::new(surroundings, &network.allow_private);
-        Self { inner: Arc::new(Inner { network, guard, clients: Mutex::default(), awake }), by: NamedBy::Insider }
+        let (clients, building) = Default::default();
+        Self { inner: Arc::new(Inner { network, guard, clients, building, awake }), by: NamedBy::Insider }
     }
 
     /// The same for addresses that `by` has named.
@@ -156,25 +162,51 @@ impl Http {
         self.by == NamedBy::Public && self.proxy_for(url).is_none()
     }
 
-    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only when the first https URL
-    /// comes by, because reading them is most of what a start costs.
+    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL, because
+    /// reading them is most of what a start costs; it happens on a thread of its own.
     ///
     /// # Errors
     /// When the CA file or the proxy of the settings cannot be used, or when the URL leads where it must not.
-    pub fn client(&self, url: &Url) -> Result<reqwest::Client, Problem> {
-        let guard = self.guard_for(url)?;
+    pub async fn client(&self, url: &Url) -> Result<reqwest::Client, Problem> {
+        let guarded = self.guard_for(url)?.is_some();
         let tls = url.scheme() == "https";
-        let mut clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if self.has_slept(SystemTime::now(), Instant::now()) {
             // Connections from before are most likely dead, and writing to a dead one looks like success for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
+            let mut clients = self.clients();
             clients.plain.hang_up();
             clients.secure.hang_up();
         }
-        let slots = if tls { &mut clients.secure } else { &mut clients.plain };
-        let cookies = Arc::clone(&slots.cookies);
-        let slot = if guard.is_some() { &mut slots.guarded } else { &mut slots.free };
-        slot.get_or_insert_with(|| build(&self.inner.network, tls, guard, cookies)).clone()
+        if let Some(known) = self.clients().slots(tls).slot(guarded) {
+            return known.clone();
+        }
+        let _building = self.inner.building.lock().await;
+        loop {
+            let cookies = {
+                let mut clients = self.clients();
+                let slots = clients.slots(tls);
+                if let Some(known) = slots.slot(guarded) {
+                    return known.clone();
+                }
+                Arc::clone(&slots.cookies)
+            };
+            let (inner, jar) = (Arc::clone(&self.inner), Arc::clone(&cookies));
+            let build = move || {
+                let guard = guarded.then_some(&inner.guard);
+                connection::build(connection::builder(&inner.network, tls, guard)?.cookie_provider(jar))
+            };
+            let built = tokio::task::spawn_blocking(build).await.unwrap_or_else(|error| Err(not_built(&error)));
+            let mut clients = self.clients();
+            let slots = clients.slots(tls);
+            // If they were forgotten in the meantime, these cookies are another user's.
+            if Arc::ptr_eq(&slots.cookies, &cookies) {
+                return slots.slot(guarded).insert(built).clone();
+            }
+        }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The guard that stands before `url`, when it lets it through.
@@ -199,7 +231,7 @@ impl Http {
 
     /// Forgets cookies and connections: the next request may be another user's.
     pub fn forget(&self) {
-        *self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner) = Clients::default();
+        *self.clients() = Clients::default();
     }
 
     /// Whether the clocks have drifted apart since the last call.
@@ -234,7 +266,7 @@ impl Http {
             None => Matcher::from_system(),
         };
         let proxy = matcher.intercept(&url.as_str().parse().ok()?)?;
-        Some(super::host_of(&Url::parse(&proxy.uri().to_string()).ok()?))
+        Some(host_of(&Url::parse(&proxy.uri().to_string()).ok()?))
     }
 
     /// One bounded exchange: no redirect is followed, the whole body is read.
@@ -243,7 +275,7 @@ impl Http {
     /// A [`NetError`] that says how far it got. A refusal by status is an [`Answer`], not an error.
     pub async fn exchange(&self, request: reqwest::Request, bounds: Bounds) -> Result<Answer, NetError> {
         let url = request.url().clone();
-        let client = self.client(&url).map_err(NetError::Unusable)?;
+        let client = self.client(&url).await.map_err(NetError::Unusable)?;
         let secrets = self.secrets_in(&request);
         let whole = async {
             let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
@@ -264,89 +296,39 @@ impl Http {
     }
 }
 
-fn build(
-    network: &NetworkSettings,
-    tls: bool,
-    guard: Option<&Guard>,
-    cookies: Arc<reqwest::cookie::Jar>,
-) -> Result<reqwest::Client, Problem> {
-    let builder = builder(network, tls, guard)?.cookie_provider(cookies);
-    builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
-}
-
-/// How every connection is made. It goes where `guard` lets it, if there is one; it knows no proxy then, which could go
-/// further.
-pub(super) fn builder(
-    network: &NetworkSettings,
-    tls: bool,
-    guard: Option<&Guard>,
-) -> Result<reqwest::ClientBuilder, Problem> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.
-        .tcp_keepalive(Duration::from_secs(30))
-        .tcp_keepalive_interval(Duration::from_secs(10))
-        .tcp_keepalive_retries(3)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .http2_keep_alive_timeout(Duration::from_secs(20))
-        .http2_adaptive_window(true);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        builder = builder.tcp_user_timeout(Duration::from_secs(60));
-    }
-    if network.ipv4_only {
-        builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    }
-    if !tls {
-        // Plain http is for this machine alone: a proxy would see the token, and could not reach it anyway.
-        builder = builder.tls_certs_only([]).no_proxy();
-    } else if let Some(path) = &network.ca_file {
-        let unusable = |e: &dyn std::fmt::Display| {
-            Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e)
-        };
-        let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| unusable(&e))?;
-        if certificates.is_empty() {
-            return Err(unusable(&"no certificate in PEM form"));
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    if let Some(guard) = guard {
-        builder = builder.dns_resolver(guard.clone()).no_proxy();
-    } else if let (true, Some(proxy)) = (tls, &network.proxy) {
-        // The library's error would repeat the URL, which may hold a password.
-        let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
-            Problem::new(ProblemId::ProxyInvalid)
-                .with("setting", "proxy")
-                .with("expected", "a URL such as http://proxy.example:3128")
-        })?;
-        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
-    }
-    Ok(builder)
+fn not_built(detail: &dyn std::fmt::Display) -> Problem {
+    Problem::new(ProblemId::InternalError).with("detail", format!("no HTTP client: {detail}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_request_that_goes_through_a_proxy_is_not_judged_here() {
+    #[tokio::test]
+    async fn a_client_is_built_on_another_thread_and_not_kept_when_it_is_forgotten_meanwhile() {
+        let http = Http::new(NetworkSettings::default());
+        let url = Url::parse("http://127.0.0.1/mcp").unwrap();
+        let mut client = std::pin::pin!(http.client(&url));
+        let first = std::future::poll_fn(|context| std::task::Poll::Ready(client.as_mut().poll(context))).await;
+        assert!(first.is_pending(), "built on the thread that asked for it");
+        http.forget();
+        client.await.unwrap();
+        let cookies = Arc::clone(&http.clients().slots(false).cookies);
+        assert!(Arc::strong_count(&cookies) > 2, "the client has the cookies of the user before");
+        assert!(http.clients().slots(false).slot(false).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_goes_through_a_proxy_is_not_judged_here() {
         let proxy = Some("http://10.0.0.8:3128".into());
         let http = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() }).named_by(NamedBy::Public);
         let inner = Url::parse("https://10.0.0.1/token").unwrap();
-        assert!(http.client(&inner).is_ok(), "the proxy looks at it from where it is");
+        assert!(http.client(&inner).await.is_ok(), "the proxy looks at it from where it is");
         assert_eq!(http.proxy_for(&inner).as_deref(), Some("10.0.0.8:3128"));
         // Plain http never goes there.
         let local = Url::parse("http://127.0.0.1/token").unwrap();
-        assert_eq!(http.client(&local).unwrap_err().id, ProblemId::InwardAddress);
-        assert!(http.named_by(NamedBy::Insider).client(&local).is_ok());
+        assert_eq!(http.client(&local).await.unwrap_err().id, ProblemId::InwardAddress);
+        assert!(http.named_by(NamedBy::Insider).client(&local).await.is_ok());
     }
 
     #[test]

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::problem::{Problem, ProblemId, error_chain};
-
-use super::client::CONNECT_TIMEOUT;
+use crate::http::connection::CONNECT_TIMEOUT;
 use crate::http::ssrf_guard::Inward;
+use crate::problem::{Problem, ProblemId, error_chain};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]

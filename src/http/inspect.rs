@@ -7,9 +7,9 @@ use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::certificate::Certificate;
-use super::client::builder;
-use super::{Http, NetError};
+use crate::http::certificate::Certificate;
+use crate::http::{Http, NetError, connection};
+use crate::problem::{Problem, ProblemId};
 
 /// What answered a request that carried nothing secret.
 #[derive(Debug, Clone)]
@@ -24,43 +24,51 @@ pub struct Sight {
     pub certificate: Option<Certificate>,
 }
 
-impl Http {
-    /// Asks for `url` without a token, on a connection of its own.
-    ///
-    /// # Errors
-    /// A [`NetError`] that says how far it got.
-    pub async fn look_at(&self, url: &Url, within: Duration) -> Result<Sight, NetError> {
-        let guard = self.guard_for(url).map_err(NetError::Unusable)?;
-        let client = builder(self.network(), url.scheme() == "https", guard).map_err(NetError::Unusable)?;
-        let client = client.tls_info(true).build().map_err(|error| self.explain(url, &error))?;
-        self.look_with(&client, url, within).await
-    }
+/// Asks for `url` without a token, on a connection of its own.
+///
+/// # Errors
+/// A [`NetError`] that says how far it got.
+pub async fn look_at(http: &Http, url: &Url, within: Duration) -> Result<Sight, NetError> {
+    let client = client(http, url, false).await.map_err(NetError::Unusable)?;
+    look_with(http, &client, url, within).await
+}
 
-    /// The certificate that is not trusted; nothing that this connection brings may be believed otherwise.
-    pub async fn untrusted_certificate(&self, url: &Url, within: Duration) -> Option<Certificate> {
-        let client = builder(self.network(), true, self.guard_for(url).ok()?).ok()?;
-        let client = client.tls_info(true).tls_danger_accept_invalid_certs(true).build().ok()?;
-        // The root of the host, so that not even the path is told to whoever that is.
-        self.look_with(&client, &url.join("/").ok()?, within).await.ok()?.certificate
-    }
+/// The certificate that is not trusted; nothing else that this connection brings may be believed.
+pub async fn untrusted_certificate(http: &Http, url: &Url, within: Duration) -> Option<Certificate> {
+    // The root of the host, so that an impostor does not even learn the path.
+    let root = url.join("/").ok()?;
+    let client = client(http, &root, true).await.ok()?;
+    look_with(http, &client, &root, within).await.ok()?.certificate
+}
 
-    async fn look_with(&self, client: &reqwest::Client, url: &Url, within: Duration) -> Result<Sight, NetError> {
-        let mut request = reqwest::Request::new(Method::GET, url.clone());
-        let accept = HeaderValue::from_static("application/json, text/event-stream");
-        request.headers_mut().insert(ACCEPT, accept);
-        let answer = match tokio::time::timeout(within, client.execute(request)).await {
-            Ok(answer) => answer.map_err(|error| self.explain(url, &error))?,
-            Err(_) => return Err(NetError::timed_out(url, within)),
-        };
-        let certificate = answer.extensions().get::<reqwest::tls::TlsInfo>().and_then(|info| info.peer_certificate());
-        let date = answer.headers().get(DATE).and_then(|value| value.to_str().ok());
-        Ok(Sight {
-            status: answer.status(),
-            date: date.and_then(|text| httpdate::parse_http_date(text).ok()),
-            certificate: certificate.and_then(Certificate::read),
-            headers: answer.headers().clone(),
-        })
-    }
+/// A client that shows certificates, built on a thread of its own.
+async fn client(http: &Http, url: &Url, untrusted: bool) -> Result<reqwest::Client, Problem> {
+    let guard = http.guard_for(url)?.cloned();
+    let (network, tls) = (http.network().clone(), url.scheme() == "https");
+    let build = move || {
+        let builder = connection::builder(&network, tls, guard.as_ref())?.tls_info(true);
+        connection::build(if untrusted { builder.tls_danger_accept_invalid_certs(true) } else { builder })
+    };
+    let built = tokio::task::spawn_blocking(build).await;
+    built.unwrap_or_else(|error| Err(Problem::new(ProblemId::InternalError).with("detail", error)))
+}
+
+async fn look_with(http: &Http, client: &reqwest::Client, url: &Url, within: Duration) -> Result<Sight, NetError> {
+    let mut request = reqwest::Request::new(Method::GET, url.clone());
+    let accept = HeaderValue::from_static("application/json, text/event-stream");
+    request.headers_mut().insert(ACCEPT, accept);
+    let answer = match tokio::time::timeout(within, client.execute(request)).await {
+        Ok(answer) => answer.map_err(|error| http.explain(url, &error))?,
+        Err(_) => return Err(NetError::timed_out(url, within)),
+    };
+    let certificate = answer.extensions().get::<reqwest::tls::TlsInfo>().and_then(|info| info.peer_certificate());
+    let date = answer.headers().get(DATE).and_then(|value| value.to_str().ok());
+    Ok(Sight {
+        status: answer.status(),
+        date: date.and_then(|text| httpdate::parse_http_date(text).ok()),
+        certificate: certificate.and_then(Certificate::read),
+        headers: answer.headers().clone(),
+    })
 }
 
 /// The addresses of a host, as the system resolves it. Blocks.

@@ -5,6 +5,7 @@
 pub mod certificate;
 pub mod client;
 pub mod clock_skew;
+pub mod connection;
 pub mod error;
 pub mod inspect;
 #[cfg(any(test, fuzzing))]

@@ -4,6 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
+use crate::pacing::{Backoff, spread};
+
+pub use crate::pacing::noise;
+
 /// The longest single wait; a server that says "a day" is asked again after this.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
@@ -23,32 +27,23 @@ pub fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(at.duration_since(server_now.unwrap_or(now)).unwrap_or(Duration::ZERO))
 }
 
+/// What is added at most to a wait that the server asked for.
+const LONGEST_SPREAD: Duration = Duration::from_millis(500);
+
+/// The waits of a client that the server has told nothing.
+const UNASKED: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+
 /// How long to wait before attempt `attempt` + 1 (the first attempt is 1), with `noise` in 0..=1 for jitter.
 ///
-/// What the server asks for is the least; a little is added so that many waiters do not all come at once. Without its
-/// word: exponential from 1 s with full jitter, at most 30 s; "at once" is such a first time, because who takes it at its
-/// word has used up all attempts before anything could change.
+/// What the server asks for is the least; a little is added so that many waiters do not all come at once. When it asks for
+/// nothing, the wait grows. "At once" counts as a first attempt each time: a client that takes it literally uses up all
+/// its attempts before anything could change.
 pub fn wait(asked: Option<Duration>, attempt: u32, noise: f64) -> Duration {
-    const FIRST: Duration = Duration::from_secs(1);
-    const LONGEST_UNASKED: Duration = Duration::from_secs(30);
-    let noise = noise.clamp(0.0, 1.0);
     match asked {
-        Some(asked) if !asked.is_zero() => {
-            let asked = asked.min(LONGEST_WAIT);
-            asked + asked.mul_f64(0.1 * noise).min(Duration::from_millis(500))
-        }
-        at_once => {
-            let attempt = if at_once.is_some() { 1 } else { attempt };
-            let ceiling = FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(LONGEST_UNASKED);
-            ceiling.mul_f64(noise).max(Duration::from_millis(100))
-        }
+        Some(asked) if !asked.is_zero() => spread(asked.min(LONGEST_WAIT), LONGEST_SPREAD, noise),
+        Some(_) => UNASKED.wait(1, noise),
+        None => UNASKED.wait(attempt, noise),
     }
-}
-
-/// A random number in 0..1 for jitter; nothing secret depends on it.
-pub fn noise() -> f64 {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    f64::from(random) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ pub mod invariants;
 pub mod members;
 pub mod oversize;
 pub mod peek;
+pub mod revision;
 pub mod write;
 
 pub use id::IdKey;
 pub use members::Members;
 pub use peek::{Kind, Peek, PeekError, peek};
+pub use revision::Revision;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::IdKey;
+use super::{IdKey, Revision};
 
 /// What kind of message it is; borrowed from its text.
 #[derive(Debug)]
@@ -262,8 +262,8 @@ impl<'a> Params<'a> {
     }
 
     /// The revision that a request of the stateless era names.
-    pub fn revision(&self) -> Option<String> {
-        text(self.meta().protocol_version)
+    pub fn revision(&self) -> Option<Revision> {
+        serde_json::from_str(self.meta().protocol_version?.get()).ok()
     }
 
     /// Who the client is, as a request of the stateless era says.

@@ -34,6 +34,21 @@ pub struct Entry {
     pub code: i64,
     /// The exit code of a command that ends with this problem.
     pub exit: u8,
+    /// What has to happen before the same attempt can succeed.
+    pub recovery: Recovery,
+}
+
+/// What has to happen before the attempt that met a problem can succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nothing that this process could wait for: the address is wrong, or there is no MCP server at it.
+    Final,
+    /// Somebody changes the configuration, here or at the server; until then each sign-in fails in the same way.
+    Settings,
+    /// Time: the server, or what the way to it needs, cannot be asked now. What it said before is the best there is.
+    Later,
+    /// It depends on what was attempted, so the caller decides.
+    Depends,
 }
 
 /// Codes of JSON-RPC 2.0 and ours (from the range that it leaves to implementations).
@@ -83,12 +98,12 @@ pub const FACTS: &[&str] = &[
 
 /// The entries of one area, each a constant with the name of its [`ProblemId`].
 macro_rules! entries {
-    ($($id:ident = $name:literal, code $code:ident, exit $exit:ident,
+    ($($id:ident = $name:literal, code $code:ident, exit $exit:ident, recovery $recovery:ident,
         what $what:literal, cause $cause:literal, fix $fix:literal, model $model:literal;)+) => {
         $(#[allow(non_upper_case_globals, reason = "named after the ProblemId that it explains")]
         pub(super) const $id: super::Entry = super::Entry {
             name: $name, what: $what, cause: $cause, fix: $fix, model: $model,
-            code: super::code::$code, exit: super::exit::$exit,
+            code: super::code::$code, exit: super::exit::$exit, recovery: super::Recovery::$recovery,
         };)+
     };
 }
@@ -421,35 +436,19 @@ impl ProblemId {
         PLANHAT_PAGE_ERRORS.iter().find(|(words, _)| says(words)).map(|(_, id)| *id)
     }
 
+    /// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.
+    pub const fn is_final(self) -> bool {
+        matches!(self.entry().recovery, Recovery::Final)
+    }
+
+    /// Whether the server cannot be asked now, so that what it said before is the best there is.
+    pub const fn is_out_of_reach(self) -> bool {
+        matches!(self.entry().recovery, Recovery::Later)
+    }
+
     /// Whether a sign-in that failed like this fails again until somebody changes the configuration, here or at the server.
     pub const fn is_mended_by_settings(self) -> bool {
-        matches!(
-            self,
-            Self::PlanhatClientIdMissing
-                | Self::ClientIdMissing
-                | Self::SecretWithoutClientId
-                | Self::WrongEnvironment
-                | Self::RedirectUrlNotRegistered
-                | Self::NoPermissions
-                | Self::MissingPermissions
-                | Self::ClientSecretMissing
-                | Self::InvalidClient
-                | Self::ClientKeyUnusable
-                | Self::RegistrationRefused
-                | Self::IssuerMoved
-                | Self::InvalidScope
-                | Self::PortInUse
-                | Self::ListenFailed
-                | Self::NoAuthorizationServer
-                | Self::IssuerMismatch
-                | Self::ResourceMismatch
-                | Self::NoS256
-                | Self::UnsafeEndpoint
-                | Self::InwardAddress
-                | Self::TlsUntrusted
-                | Self::KeychainAbsent
-                | Self::FileStoreUnsafe
-        )
+        matches!(self.entry().recovery, Recovery::Settings)
     }
 }
 

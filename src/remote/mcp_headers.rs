@@ -48,7 +48,7 @@ impl Mirrors {
     /// The headers for a notification, when the client speaks the stateless era.
     pub fn headers_without_request(&self, method: &str, params: &Params<'_>) -> Option<HeaderMap> {
         let last = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let revision = params.revision().or(last)?;
+        let revision = params.revision().map(|revision| revision.as_str().to_owned()).or(last)?;
         Some(self.headers(method, params, &revision))
     }
 

@@ -397,7 +397,7 @@ impl Remote {
         within: Option<Duration>,
     ) -> Result<(Response, Secrets), Failure> {
         let secrets = self.http.secrets_in(&message);
-        let client = self.http.client(&self.settings.url)?;
+        let client = self.http.client(&self.settings.url).await?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
         for _ in 0..=MOST_REDIRECTS {

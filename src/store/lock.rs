@@ -10,8 +10,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::own_dir;
+use crate::pacing::Backoff;
 use crate::problem::{Problem, ProblemId};
 use crate::store::private_files;
+
+/// The system tells nobody when a lock is free, so it is tried again and again.
+const LOCK_POLL: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -55,7 +59,7 @@ impl ProcessLock {
     pub async fn acquire(path: &Path, purpose: &'static str, within: Duration) -> Result<Self, LockError> {
         let mut file = open(path)?;
         let deadline = Instant::now() + within;
-        let mut pause = Duration::from_millis(5);
+        let mut looks = 0;
         loop {
             if try_lock(&file, path)? {
                 if is_at(&file, path) {
@@ -68,8 +72,8 @@ impl ProcessLock {
             if left.is_zero() {
                 return Err(LockError::Held { path: path.to_owned(), purpose, after: within });
             }
-            tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(Duration::from_millis(100));
+            looks += 1;
+            tokio::time::sleep(LOCK_POLL.ceiling(looks).min(left)).await;
         }
     }
 

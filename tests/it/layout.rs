@@ -10,7 +10,7 @@ pub mod source;
 
 /// From the bottom to the top; modules of one row may not use each other.
 const ROWS: &[&[&str]] = &[
-    &["hash", "secret", "clock"],
+    &["hash", "secret", "clock", "pacing"],
     &["problem"],
     &["config"],
     &["logging"],
@@ -64,8 +64,6 @@ mod known {
         "cli/status.rs",
         "config/resolve.rs",
         "config/signing_in.rs",
-        "http/client.rs",
-        "http/error.rs",
         "remote/lost.rs",
         "remote/refused.rs",
         "remote/send.rs",
@@ -103,7 +101,6 @@ mod known {
         "config/layers.rs: impl Given",
         "config/paths.rs: impl Paths",
         "config/server.rs: impl Product",
-        "http/inspect.rs: impl Http",
         "problem/render.rs: impl Problem",
         "remote/listen_stream.rs: impl Remote",
         "remote/lost.rs: impl Remote",

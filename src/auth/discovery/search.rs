@@ -261,7 +261,7 @@ impl Search<'_> {
     async fn check_ways(&self, found: &ServerMetadata, flow: Flow) -> Result<(), Problem> {
         let http = self.http.named_by(self.named_by());
         if !self.token_endpoint_given {
-            http.client(&metadata::endpoint(&found.token_endpoint, "token endpoint")?)?;
+            http.client(&metadata::endpoint(&found.token_endpoint, "token endpoint")?).await?;
         }
         if let (Flow::Code, Some(page)) = (flow, &found.authorization_endpoint) {
             http.check_page(&metadata::endpoint(page, "authorization endpoint")?).await?;

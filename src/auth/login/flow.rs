@@ -411,7 +411,7 @@ impl Authorizer {
         if !known.is_silent() {
             return known;
         }
-        let Ok(client) = self.http.client(&self.settings.url) else { return known };
+        let Ok(client) = self.http.client(&self.settings.url).await else { return known };
         let mut request = reqwest::Request::new(reqwest::Method::GET, self.settings.url.clone());
         let accept = reqwest::header::HeaderValue::from_static("application/json, text/event-stream");
         request.headers_mut().insert(reqwest::header::ACCEPT, accept);

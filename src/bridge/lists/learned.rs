@@ -55,9 +55,9 @@ impl Bridge {
             let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
             Params::of(params).ok()?.revision()?
         };
-        self.list_tools_privately(request, &revision).await?;
+        self.list_tools_privately(request, revision.as_str()).await?;
         let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
-        let fresh = self.mirrors.headers(&request.method, &Params::of(params).ok()?, &revision);
+        let fresh = self.mirrors.headers(&request.method, &Params::of(params).ok()?, revision.as_str());
         (&fresh != sent).then_some(fresh)
     }
 

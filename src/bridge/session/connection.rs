@@ -407,24 +407,3 @@ fn unopened(failure: Failure) -> Failure {
         failure => failure,
     }
 }
-
-/// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.
-pub(crate) fn is_final(problem: &Problem) -> bool {
-    use ProblemId as Id;
-    matches!(
-        problem.id,
-        Id::BadRequest
-            | Id::Forbidden
-            | Id::NotFound
-            | Id::MethodNotAllowed
-            | Id::NotMcp
-            | Id::RedirectElsewhere
-            | Id::RedirectInsecure
-            | Id::TooManyRedirects
-            | Id::PlanhatBadRequest
-            | Id::PlanhatForbidden
-            | Id::PlanhatNotFound
-            | Id::CaFileUnusable
-            | Id::ProxyInvalid
-    )
-}

@@ -14,7 +14,7 @@ use crate::remote::Failure;
 
 use crate::bridge::Bridge;
 use crate::bridge::client::responder::InFlight;
-use crate::bridge::session::connection::{SessionStage, State, is_final};
+use crate::bridge::session::connection::{SessionStage, State};
 use crate::bridge::session::initialize::{InitializeRequest, InitializeResult};
 
 /// How long a server that is known to want a sign-in may take to say so before it is taken at its word.
@@ -39,7 +39,7 @@ impl Bridge {
                 });
                 // A failure that no waiting will mend is the client's to know now; its answer may also have come.
                 answered.try_recv().ok().or_else(|| match failure {
-                    Some(Failure::Explained(problem)) if is_final(&problem) => {
+                    Some(Failure::Explained(problem)) if problem.id.is_final() => {
                         Some(write::error(Some(&request.id), &problem.to_json_rpc_error()))
                     }
                     _ => None,
@@ -120,20 +120,9 @@ fn remembered_hello(bridge: &Bridge, hello: &InitializeRequest) -> Option<(Box<R
 
 /// Whether a failure says that the server cannot be asked now, so that what it said before is the best there is.
 pub fn is_out_of_reach(failure: &Failure) -> bool {
-    use ProblemId as Id;
     match failure {
         Failure::NotSent(_) | Failure::Unclear { .. } => true,
-        Failure::Explained(problem) => matches!(
-            problem.id,
-            Id::AnswerTimedOut
-                | Id::ServerOffline
-                | Id::NoAnswer
-                | Id::TokenEndpointUnavailable
-                | Id::KeychainLocked
-                | Id::KeychainSlow
-                | Id::StoreFailed
-                | Id::LockTimedOut
-        ),
+        Failure::Explained(problem) => problem.id.is_out_of_reach(),
         Failure::SignIn(_) | Failure::Scope { .. } | Failure::SessionLost { .. } => false,
     }
 }

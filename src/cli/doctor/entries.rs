@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use jsonc_parser::ParseOptions;
 use serde_json::Value;
 
 /// Larger files are not looked at; histories of clients grow.
@@ -48,8 +49,10 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
         // The whole message would quote the line.
         toml::from_str(text).map_err(|error| format!("{}{}", error.message().trim(), place(text, error.span())))?
     } else {
-        serde_json::from_str(&plain_json(text))
-            .map_err(|error| format!("it is no JSON at line {}, column {}", error.line(), error.column()))?
+        jsonc_parser::parse_to_serde_value(text, &json_with_comments()).map_err(|error| {
+            // The whole message could quote what stands there.
+            format!("it is no JSON at line {}, column {}", error.line_display(), error.column_display())
+        })?
     };
     let mut found = Vec::new();
     collect(&value, 0, &mut found);
@@ -95,43 +98,20 @@ fn is_bridge(word: &str) -> bool {
     name == PROGRAM || name.eq_ignore_ascii_case("planhat-mcp.exe")
 }
 
-/// JSON without the comments and trailing commas that some clients allow; places stay the same.
-fn plain_json(text: &str) -> String {
-    let mut out: Vec<char> = text.chars().collect();
-    let (mut at, mut comma) = (0, None);
-    while at < out.len() {
-        match (out[at], out.get(at + 1)) {
-            ('"', _) => {
-                comma = None;
-                at += 1;
-                while at < out.len() && out[at] != '"' {
-                    at += if out[at] == '\\' { 2 } else { 1 };
-                }
-            }
-            ('/', Some('/')) => {
-                while at < out.len() && out[at] != '\n' {
-                    out[at] = ' ';
-                    at += 1;
-                }
-            }
-            ('/', Some('*')) => {
-                let end = (at + 2..out.len()).find(|i| out[*i] == '/' && out[i - 1] == '*' && *i > at + 2);
-                let end = end.unwrap_or(out.len() - 1);
-                out[at..=end].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
-                at = end;
-            }
-            (',', _) => comma = Some(at),
-            ('}' | ']', _) => {
-                if let Some(comma) = comma.take() {
-                    out[comma] = ' ';
-                }
-            }
-            (c, _) if c.is_whitespace() => {}
-            _ => comma = None,
-        }
-        at += 1;
+/// JSON with the comments and trailing commas that some clients allow, and nothing else that is no JSON.
+fn json_with_comments() -> ParseOptions {
+    ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
     }
-    out.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -173,6 +153,10 @@ mod tests {
     fn a_broken_file_that_names_it_is_told_by_its_place_without_quoting_it() {
         let why = read_as("a.json", "{\n \"x\": \"canary\" \"planhat-mcp\"").err().expect("broken");
         assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
+        // What a client itself would refuse.
+        for text in ["{\"x\": \"planhat-mcp\" \"y\": 1}", "{x: \"planhat-mcp\"}", "{'x': \"planhat-mcp\"}"] {
+            assert!(read_as("a.json", text).is_err(), "{text}");
+        }
         let why = read_as("a.toml", "a = 1\nplanhat-mcp = canary\n").err().expect("broken");
         assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
     }

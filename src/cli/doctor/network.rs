@@ -60,7 +60,7 @@ async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut V
         return None;
     }
     let start = Instant::now();
-    let sight = match http.look_at(url, ANSWER).await {
+    let sight = match inspect::look_at(http, url, ANSWER).await {
         Ok(sight) => sight,
         Err(error) => {
             rows.push(refused(http, url, error).await);
@@ -148,7 +148,7 @@ async fn refused(http: &Http, url: &Url, error: NetError) -> Row {
     if problem.id != ProblemId::TlsUntrusted {
         return Row::fail(row, problem);
     }
-    let issuer = http.untrusted_certificate(url, ANSWER).await.and_then(|certificate| certificate.issuer);
+    let issuer = inspect::untrusted_certificate(http, url, ANSWER).await.and_then(|certificate| certificate.issuer);
     let details = issuer.map(|issuer| format!("It was issued by: {}", crate::problem::printable(&issuer)));
     Row::fail(row, problem).with_details(details.into_iter().collect())
 }

@@ -1,57 +1,57 @@
 //! What is wrong with a message between the client and the bridge.
 
 super::entries! {
-    NotJson = "not-json", code PARSE_ERROR, exit FAILED,
+    NotJson = "not-json", code PARSE_ERROR, exit FAILED, recovery Depends,
         what "A line on standard input is not JSON[: {detail}].",
         cause "The client sent a line that is not one whole JSON message in UTF-8.",
         fix "Send one JSON-RPC message per line, in UTF-8. Nothing else is affected; the next line is read as usual.",
         model "The message was not valid JSON[: {detail}]. Send it again as one line of valid JSON.";
-    NotJsonRpc = "not-json-rpc", code INVALID_REQUEST, exit FAILED,
+    NotJsonRpc = "not-json-rpc", code INVALID_REQUEST, exit FAILED, recovery Depends,
         what "A message on standard input is JSON, but no JSON-RPC 2.0 message[: {detail}].",
         cause "The client sent something that MCP does not know.",
         fix "Report it to the maker of the client. Nothing else is affected.",
         model "The message was no valid JSON-RPC message[: {detail}].";
-    EmptyBatch = "empty-batch", code INVALID_REQUEST, exit FAILED,
+    EmptyBatch = "empty-batch", code INVALID_REQUEST, exit FAILED, recovery Depends,
         what "A batch on standard input holds no message.",
         cause "JSON-RPC 2.0 wants at least one message in a batch.",
         fix "Report it to the maker of the client. Nothing else is affected.",
         model "The batch was empty. Send at least one message.";
-    BatchNotAllowed = "batch-not-allowed", code INVALID_REQUEST, exit FAILED,
+    BatchNotAllowed = "batch-not-allowed", code INVALID_REQUEST, exit FAILED, recovery Depends,
         what "A batch was sent, but the protocol revision in use[ ({revision})] has no batches.",
         cause "Only revision 2025-03-26 of MCP allows several messages in one array.",
         fix "Send each message on a line of its own.",
         model "Batches are not allowed in this protocol revision. Send each message on its own.";
-    DuplicateId = "duplicate-id", code INVALID_REQUEST, exit FAILED,
+    DuplicateId = "duplicate-id", code INVALID_REQUEST, exit FAILED, recovery Depends,
         what "A request uses an id[, {id},] that another unanswered request already has.",
         cause "Two answers with one id could not be told apart.",
         fix "Report it to the maker of the client. The earlier request goes on.",
         model "The request id is already in use by an unanswered request. Use a new id.";
-    DuplicateMember = "duplicate-member", code INVALID_REQUEST, exit FAILED,
+    DuplicateMember = "duplicate-member", code INVALID_REQUEST, exit FAILED, recovery Depends,
         what "A message holds a member[, \"{member}\",] twice in one object.",
         cause "Readers disagree on which of the two counts, so such a message could pass a filter unseen.",
         fix "Report it to the maker of the client. Nothing else is affected.",
         model "The message holds a member twice[: {member}]. Send it once.";
-    MessageTooLarge = "message-too-large", code INVALID_REQUEST, exit FAILED,
+    MessageTooLarge = "message-too-large", code INVALID_REQUEST, exit FAILED, recovery Depends,
         what "A message[ {direction}] is larger than the bound[ of {limit} bytes].",
         cause "The arguments or the result are unusually large.",
         fix "Ask for less at a time, or raise the bound with --max-message-bytes.",
         model "The message is larger than the bound[ of {limit} bytes]. Ask for less at a time (filters, fewer fields, pages).";
-    MethodNotFound = "method-not-found", code METHOD_NOT_FOUND, exit FAILED,
+    MethodNotFound = "method-not-found", code METHOD_NOT_FOUND, exit FAILED, recovery Depends,
         what "There is no method[ {method}] here.",
         cause "The server at the other end does not offer it, or cannot be asked yet.",
         fix "Nothing needs to be done; clients that probe for newer methods go on without them.",
         model "This method is not available[: {method}]. Go on without it.";
-    ShuttingDown = "shutting-down", code INTERNAL_ERROR, exit FAILED,
+    ShuttingDown = "shutting-down", code INTERNAL_ERROR, exit FAILED, recovery Depends,
         what "The bridge is shutting down, so this request was not completed.",
         cause "The client ended the connection or stopped the bridge.",
         fix "Start the client again. If the request changes data, check first whether it took effect.",
         model "The connection is closing. The request may not have been carried out; check before repeating a change.";
-    NewSignIn = "new-sign-in", code REMOTE, exit FAILED,
+    NewSignIn = "new-sign-in", code REMOTE, exit FAILED, recovery Depends,
         what "Somebody signed in anew while this request was waiting, so it was not sent.",
         cause "The new sign-in may belong to another user, in whose name the request was not meant.",
         fix "Repeat the request.",
         model "The user signed in anew, so this request was not sent. Repeat it if it is still wanted.";
-    InternalError = "internal-error", code INTERNAL_ERROR, exit FAILED,
+    InternalError = "internal-error", code INTERNAL_ERROR, exit FAILED, recovery Depends,
         what "The bridge itself failed[: {detail}].",
         cause "This is a fault in planhat-mcp.",
         fix "Try again. If it happens again, run with --log-level debug and report what the log says.",

@@ -58,6 +58,63 @@ fn a_refusal_by_status_is_explained_in_planhats_own_terms_when_it_is_planhat() {
     assert_eq!(ProblemId::of_status(418, true), ProblemId::HttpStatus);
 }
 
+#[test]
+fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
+    use ProblemId as Id;
+    for id in ProblemId::ALL.iter().copied() {
+        let expected = match id {
+            Id::BadRequest
+            | Id::Forbidden
+            | Id::NotFound
+            | Id::MethodNotAllowed
+            | Id::NotMcp
+            | Id::RedirectElsewhere
+            | Id::RedirectInsecure
+            | Id::TooManyRedirects
+            | Id::PlanhatBadRequest
+            | Id::PlanhatForbidden
+            | Id::PlanhatNotFound
+            | Id::CaFileUnusable
+            | Id::ProxyInvalid => (true, false, false),
+            Id::AnswerTimedOut
+            | Id::ServerOffline
+            | Id::NoAnswer
+            | Id::TokenEndpointUnavailable
+            | Id::KeychainLocked
+            | Id::KeychainSlow
+            | Id::StoreFailed
+            | Id::LockTimedOut => (false, true, false),
+            Id::PlanhatClientIdMissing
+            | Id::ClientIdMissing
+            | Id::SecretWithoutClientId
+            | Id::WrongEnvironment
+            | Id::RedirectUrlNotRegistered
+            | Id::NoPermissions
+            | Id::MissingPermissions
+            | Id::ClientSecretMissing
+            | Id::InvalidClient
+            | Id::ClientKeyUnusable
+            | Id::RegistrationRefused
+            | Id::IssuerMoved
+            | Id::InvalidScope
+            | Id::PortInUse
+            | Id::ListenFailed
+            | Id::NoAuthorizationServer
+            | Id::IssuerMismatch
+            | Id::ResourceMismatch
+            | Id::NoS256
+            | Id::UnsafeEndpoint
+            | Id::InwardAddress
+            | Id::TlsUntrusted
+            | Id::KeychainAbsent
+            | Id::FileStoreUnsafe => (false, false, true),
+            _ => (false, false, false),
+        };
+        let found = (id.is_final(), id.is_out_of_reach(), id.is_mended_by_settings());
+        assert_eq!(found, expected, "(final, out of reach, mended by settings) of {}", id.entry().name);
+    }
+}
+
 /// What Planhat's help centre says of each error that people meet, in the terms that lead out of it.
 #[test]
 fn each_error_that_planhat_documents_has_its_cause_and_its_way_out() {

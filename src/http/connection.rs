@@ -1,0 +1,87 @@
+//! How every connection is made: time limits, trust roots, proxy, and where it may lead.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use crate::config::NetworkSettings;
+use crate::http::ssrf_guard::Guard;
+use crate::problem::{Problem, ProblemId, error_chain};
+
+/// What every request says about who sends it.
+pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
+
+/// From the first SYN to the end of the TLS handshake, for one connection.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A pooled connection that is older than this is not used again; servers and middle-boxes close idle ones silently.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+
+/// How long a connection may be silent before its peer is asked for a sign of life.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How long sent bytes may stay unacknowledged (RFC 5482).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
+/// The client; reads the platform's trust roots, which takes long.
+pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Problem> {
+    builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
+}
+
+/// A client that connects only where `guard` lets it, if there is one; then it knows no proxy, which could go further.
+/// Reads `--ca-file`.
+pub(super) fn builder(
+    network: &NetworkSettings,
+    tls: bool,
+    guard: Option<&Guard>,
+) -> Result<reqwest::ClientBuilder, Problem> {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(Duration::from_secs(10))
+        .tcp_keepalive_retries(3)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_timeout(Duration::from_secs(20))
+        .http2_adaptive_window(true);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    if network.ipv4_only {
+        builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
+    if !tls {
+        // Plain http is for this machine alone: a proxy would see the token, and could not reach it anyway.
+        builder = builder.tls_certs_only([]).no_proxy();
+    } else if let Some(path) = &network.ca_file {
+        let unusable = |e: &dyn std::fmt::Display| {
+            Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e)
+        };
+        let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| unusable(&e))?;
+        if certificates.is_empty() {
+            return Err(unusable(&"no certificate in PEM form"));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(guard) = guard {
+        builder = builder.dns_resolver(guard.clone()).no_proxy();
+    } else if let (true, Some(proxy)) = (tls, &network.proxy) {
+        // The library's error would repeat the URL, which may hold a password.
+        let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
+            Problem::new(ProblemId::ProxyInvalid)
+                .with("setting", "proxy")
+                .with("expected", "a URL such as http://proxy.example:3128")
+        })?;
+        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
+    }
+    Ok(builder)
+}
