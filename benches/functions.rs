@@ -12,7 +12,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use planhat_mcp::bridge::client::input::{Line, read_lines};
 use planhat_mcp::message::peek::Params;
 use planhat_mcp::message::{Kind, Peek, peek};
-use planhat_mcp::remote::mcp_headers::Mirrors;
+use planhat_mcp::remote::mcp_headers::McpHeaders;
 use planhat_mcp::remote::sse::Decoder;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":12,"method":"tools/call","params":{"name":"get_model_record","arguments":{"MODEL":"Company","OBJECT_ID":"5f1a2b3c4d5e6f7a8b9c0d1e"},"_meta":{"progressToken":12}}}"#;
@@ -66,7 +66,7 @@ fn events(c: &mut Criterion) {
 }
 
 fn headers(c: &mut Criterion) {
-    let mirrors = Mirrors::default();
+    let mirrors = McpHeaders::default();
     let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"get_model_record","inputSchema":{"properties":{"MODEL":{"type":"string","x-mcp-header":"Model"},"OBJECT_ID":{"type":"string"}}}}]}}"#;
     assert_eq!(mirrors.learn(&Bytes::from_static(list.as_bytes())), None, "its marks are valid");
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(CALL.as_bytes()) else { unreachable!("a request") };

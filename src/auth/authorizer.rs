@@ -117,7 +117,7 @@ impl Authorizer {
     /// one and earns a challenge.
     pub async fn bearer(self: &Arc<Self>) -> Result<Option<Bearer>, AuthError> {
         if let Some(token) = &self.settings.static_token {
-            return Ok(Some(static_bearer(token)));
+            return Ok(Some(static_bearer(token, &self.settings)));
         }
         self.keep_up().await?;
         let Some(current) = self.current().filter(|current| !current.dead) else {
@@ -407,7 +407,12 @@ impl Authorizer {
     }
 }
 
-fn static_bearer(token: &Secret) -> Bearer {
-    let tag = fnv1a(token.expose().as_bytes());
-    Bearer { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0, tag }
+fn static_bearer(token: &Secret, settings: &Settings) -> Bearer {
+    Bearer { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0, tag: static_tag(settings) }
+}
+
+/// As [`Bearer::tag`], for the token that the settings hold. Files are named after it, so the profile stands for the
+/// token: a name made from the token itself would let others of this machine test their guesses.
+pub(super) fn static_tag(settings: &Settings) -> u64 {
+    fnv1a(format!("static token of {}", settings.profile).as_bytes())
 }

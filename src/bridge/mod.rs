@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::auth::Authorizer;
 use crate::config::Settings;
 use crate::remote::Remote;
-use crate::remote::mcp_headers::Mirrors;
+use crate::remote::mcp_headers::McpHeaders;
 
 pub mod client;
 pub mod dispatch;
@@ -52,7 +52,7 @@ pub struct Bridge {
     subscriptions: Subscriptions,
     own_ids: OwnIds,
     safety: Safety,
-    mirrors: Mirrors,
+    mirrors: McpHeaders,
     /// As many requests as the server takes at once.
     places: Semaphore,
     /// Lists that were answered here and not by the server: the client may be owed a `list_changed`.

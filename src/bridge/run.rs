@@ -12,7 +12,7 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
 use crate::remote::Remote;
-use crate::remote::mcp_headers::Mirrors;
+use crate::remote::mcp_headers::McpHeaders;
 
 use super::{Bridge, OwnIds};
 use crate::bridge::client::in_flight::Pending;
@@ -62,7 +62,7 @@ pub async fn run(
     let bridge = Arc::new(Bridge {
         remote: Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock, owed)),
         safety: Safety::new(settings.product.is_planhat()),
-        mirrors: Mirrors::default(),
+        mirrors: McpHeaders::default(),
         places: Semaphore::new(settings.limits.in_flight),
         settings,
         auth,
@@ -111,7 +111,7 @@ async fn serve(bridge: &Arc<Bridge>, lines: &mut mpsc::Receiver<Line>) {
 
 async fn wind_up(bridge: Arc<Bridge>, written: Written, background: JoinSet<()>) {
     bridge.closing.send_replace(true);
-    bridge.remote.goodbye().await;
+    bridge.remote.end_session().await;
     drop(background);
     // Tasks that were told to stop let go of their places in batches now, so that these are written.
     tokio::task::yield_now().await;

@@ -1,11 +1,11 @@
-//! What the command line looks like, and the help that it is learned from.
+//! The command line and its `--help`. The flags of settings come from the table in [`crate::config`].
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
 
-use crate::config::key::Key;
+use crate::config::key::{Flag, Heading, Key, Takes};
 use crate::problem::{Problem, ProblemId};
 
 const ABOUT: &str = "Use Planhat, or any other remote MCP server, from any local MCP client.
@@ -57,7 +57,7 @@ pub struct Cli {
     /// What to do; without a command: the bridge.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What holds for every command.
+    /// The options of every command.
     #[command(flatten)]
     pub options: Options,
 }
@@ -79,7 +79,7 @@ pub enum Command {
     Reset(ResetArgs),
 }
 
-/// Of whom to delete the sign-in.
+/// Which sign-ins to delete.
 #[derive(Debug, Args)]
 pub struct LogoutArgs {
     /// Every profile that has a sign-in
@@ -98,7 +98,7 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// How to show what was found.
+/// How to show the findings.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// For programs
@@ -109,7 +109,7 @@ pub struct DoctorArgs {
     pub report: Option<String>,
 }
 
-/// Whether to ask.
+/// Whether to ask first.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
     /// Do not ask
@@ -132,189 +132,103 @@ pub struct LoginArgs {
     /// Keep an access token that is typed here
     #[arg(long, conflicts_with_all = ["no_browser", "device", "restart"])]
     pub token_from_stdin: bool,
-    /// The bridge starts its sign-in this way; the order holds what must not stand in argv.
+    /// How a bridge starts a sign-in; the order carries what argv must not contain.
     #[arg(long, hide = true)]
     pub order_from_stdin: bool,
 }
 
-/// Options that every command takes.
-#[derive(Debug, Args)]
+/// The options of every command: a flag for each setting, and `--config`.
+#[derive(Debug)]
 pub struct Options {
-    /// Planhat tenant: production (default), demo
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Server")]
-    tenant: Option<String>,
-    /// Any other remote MCP server
-    #[arg(long, global = true, value_name = "URL", help_heading = "Server")]
-    url: Option<String>,
-    /// A set of tokens and settings of its own
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Server")]
-    profile: Option<String>,
-
-    /// Client id from the App Center (pk_...)
-    #[arg(long, global = true, value_name = "ID", help_heading = "Signing in")]
-    client_id: Option<String>,
-    /// File with the client secret; - to type it
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Signing in", allow_hyphen_values = true)]
-    client_secret_file: Option<String>,
-    /// Client ID metadata document
-    #[arg(long, global = true, value_name = "URL", help_heading = "Signing in")]
-    client_metadata_url: Option<String>,
-    /// Sign in as the client, without a person
-    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Signing in")]
-    client_credentials: Option<String>,
-    /// Client's private key (PEM)
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Signing in")]
-    client_key: Option<String>,
-    /// How it signs (default: ES256)
-    #[arg(long, global = true, value_name = "ALG", help_heading = "Signing in")]
-    client_key_alg: Option<String>,
-    /// Token endpoint, if not the server's own
-    #[arg(long, global = true, value_name = "URL", help_heading = "Signing in")]
-    token_endpoint: Option<String>,
-    /// Scope to ask for (Planhat: inclusive)
-    #[arg(long, global = true, value_name = "SCOPE", help_heading = "Signing in")]
-    scope: Option<String>,
-    /// Add to the authorize request
-    #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "Signing in")]
-    authorize_param: Vec<String>,
-    /// Leave out the resource parameter
-    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Signing in")]
-    no_resource: Option<String>,
-    /// Send the ID token as the bearer
-    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Signing in")]
-    id_token: Option<String>,
-    /// 127.0.0.1 (default) or localhost
-    #[arg(long, global = true, value_name = "HOST", help_heading = "Signing in")]
-    callback_host: Option<String>,
-    /// Port of the redirect URL (default: 7526)
-    #[arg(long, global = true, value_name = "PORT", help_heading = "Signing in")]
-    callback_port: Option<String>,
-    /// When a browser opens: auto (default), manual
-    #[arg(long, global = true, value_name = "WHEN", help_heading = "Signing in")]
-    sign_in: Option<String>,
-    /// How long a call waits for a sign-in (default: 50 s)
-    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Signing in")]
-    sign_in_wait: Option<String>,
-    /// keychain (default), file or memory
-    #[arg(long, global = true, value_name = "WHERE", help_heading = "Signing in")]
-    token_store: Option<String>,
-
-    /// Proxy for all requests
-    #[arg(long, global = true, value_name = "URL", help_heading = "Network")]
-    proxy: Option<String>,
-    /// More trusted certificates (PEM)
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Network")]
-    ca_file: Option<String>,
-    /// Largest message (default: 67108864)
-    #[arg(long, global = true, value_name = "N", help_heading = "Network")]
-    max_message_bytes: Option<String>,
-    /// Use IPv4 alone
-    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Network")]
-    ipv4: Option<String>,
-    /// Sign-in hosts that may be private
-    #[arg(long, global = true, value_name = "HOSTS", help_heading = "Network")]
-    allow_private: Option<String>,
-    /// Keep trying to connect (default: 20 s)
-    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
-    connect_wait: Option<String>,
-    /// Longest silence in a call (default: 300 s)
-    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
-    idle_timeout: Option<String>,
-    /// Longest call (default: 3600 s)
-    #[arg(long, global = true, value_name = "SECONDS", help_heading = "Network")]
-    total_timeout: Option<String>,
-    /// Calls at the server at once (Planhat: 50)
-    #[arg(long, global = true, value_name = "N", help_heading = "Network")]
-    max_in_flight: Option<String>,
-
-    /// Go on when the starting process is gone
-    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    keep_without_parent: Option<String>,
-    /// Another configuration file
-    #[arg(long, global = true, value_name = "FILE")]
+    flags: Vec<(Key, String)>,
+    /// Another configuration file.
     pub config: Option<PathBuf>,
-    /// error, warn, info (default), debug, trace
-    #[arg(long, global = true, value_name = "LEVEL")]
-    log_level: Option<String>,
-    /// Write the log to this file as well
-    #[arg(long, global = true, value_name = "FILE")]
-    log_file: Option<String>,
-
-    /// What people try first; refused with the ways that work.
-    #[command(flatten)]
-    traps: Traps,
+    /// The one of [`TRAPS`] that was used.
+    trap: Option<&'static str>,
 }
 
-/// Options that do not exist, because a secret would stand in argv.
-#[derive(Debug, Args)]
-struct Traps {
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "")]
-    client_secret: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "")]
-    token: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "")]
-    password: Option<String>,
+/// The place of `--config` in `--help`, among those of [`Flag`].
+const CONFIG_PLACE: usize = 29;
+/// Flags that do not exist because they would put a secret into argv. People try them first, so the error names the ways
+/// that work.
+const TRAPS: [&str; 3] = ["--client-secret", "--token", "--password"];
+
+impl Args for Options {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let config = option("config", "--config", Takes::File, Heading::General, CONFIG_PLACE)
+            .help("Another configuration file")
+            .value_parser(value_parser!(PathBuf));
+        let settings = Key::ALL.iter().filter_map(|key| {
+            let Flag { name, takes, heading, place, help } = key.info().flag?;
+            Some(option(key.info().name, name, takes, heading, place).help(help))
+        });
+        let traps = TRAPS.map(|flag| Arg::new(flag).long(flag.trim_start_matches('-')).hide(true).global(true));
+        let traps = traps.map(|trap| trap.num_args(0..=1).default_missing_value(""));
+        command.args(settings).arg(config).args(traps)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+/// A flag that is valid before and after the command.
+fn option(id: &'static str, flag: &'static str, takes: Takes, heading: Heading, place: usize) -> Arg {
+    let option = Arg::new(id).long(flag.trim_start_matches('-')).global(true).display_order(place);
+    let option = match takes {
+        Takes::One(value) => option.value_name(value),
+        Takes::Many(value) => option.value_name(value).action(ArgAction::Append),
+        Takes::Truth => option.value_name("BOOL").num_args(0..=1).default_missing_value("true"),
+        Takes::File => option.value_name("FILE"),
+        Takes::FileOrStdin => option.value_name("FILE").allow_hyphen_values(true),
+    };
+    match heading {
+        Heading::Server => option.help_heading("Server"),
+        Heading::SigningIn => option.help_heading("Signing in"),
+        Heading::Network => option.help_heading("Network"),
+        Heading::General => option,
+    }
+}
+
+impl FromArgMatches for Options {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let flags = Key::ALL.iter().filter(|key| key.flag().is_some()).filter_map(|key| {
+            // A repeated flag is one setting, in the syntax of variables and the file.
+            let texts: Vec<&str> = matches.get_many(key.info().name)?.map(String::as_str).collect();
+            Some((*key, texts.join("&")))
+        });
+        Ok(Self {
+            flags: flags.collect(),
+            config: matches.get_one("config").cloned(),
+            trap: TRAPS.into_iter().find(|trap| matches.contains_id(trap)),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl Cli {
-    /// Reads the command line; secrets in it are refused here, before anything else happens.
+    /// Parses the command line.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
     }
 }
 
 impl Options {
-    /// What was given, as the highest layer of the settings.
-    pub fn given(&self) -> Result<Vec<(Key, String)>, Problem> {
-        let traps = [
-            ("--client-secret", &self.traps.client_secret),
-            ("--token", &self.traps.token),
-            ("--password", &self.traps.password),
-        ];
-        if let Some((flag, _)) = traps.into_iter().find(|(_, value)| value.is_some()) {
-            return Err(Problem::new(ProblemId::SecretInArguments).with("flag", flag));
+    /// The flags: the highest layer of the settings.
+    pub fn flags(&self) -> Result<Vec<(Key, String)>, Problem> {
+        match self.trap {
+            Some(flag) => Err(Problem::new(ProblemId::SecretInArguments).with("flag", flag)),
+            None => Ok(self.flags.clone()),
         }
-        // One setting, in the form that variables and the file have.
-        let authorize_param = (!self.authorize_param.is_empty()).then(|| self.authorize_param.join("&"));
-        let all = [
-            (Key::Tenant, &self.tenant),
-            (Key::Url, &self.url),
-            (Key::Profile, &self.profile),
-            (Key::ClientId, &self.client_id),
-            (Key::ClientSecretFile, &self.client_secret_file),
-            (Key::ClientMetadataUrl, &self.client_metadata_url),
-            (Key::ClientCredentials, &self.client_credentials),
-            (Key::ClientKey, &self.client_key),
-            (Key::ClientKeyAlg, &self.client_key_alg),
-            (Key::TokenEndpoint, &self.token_endpoint),
-            (Key::Scope, &self.scope),
-            (Key::AuthorizeParam, &authorize_param),
-            (Key::NoResource, &self.no_resource),
-            (Key::IdToken, &self.id_token),
-            (Key::CallbackHost, &self.callback_host),
-            (Key::CallbackPort, &self.callback_port),
-            (Key::SignIn, &self.sign_in),
-            (Key::TokenStore, &self.token_store),
-            (Key::MaxMessageBytes, &self.max_message_bytes),
-            (Key::Proxy, &self.proxy),
-            (Key::CaFile, &self.ca_file),
-            (Key::Ipv4, &self.ipv4),
-            (Key::AllowPrivate, &self.allow_private),
-            (Key::ConnectWait, &self.connect_wait),
-            (Key::IdleTimeout, &self.idle_timeout),
-            (Key::TotalTimeout, &self.total_timeout),
-            (Key::SignInWait, &self.sign_in_wait),
-            (Key::MaxInFlight, &self.max_in_flight),
-            (Key::KeepWithoutParent, &self.keep_without_parent),
-            (Key::LogLevel, &self.log_level),
-            (Key::LogFile, &self.log_file),
-        ];
-        Ok(all.into_iter().filter_map(|(key, value)| value.clone().map(|value| (key, value))).collect())
     }
 
-    /// Whether the client secret is to be read from standard input.
+    /// Whether to read the client secret from standard input.
     pub fn asks_for_secret(&self) -> bool {
-        self.client_secret_file.as_deref() == Some("-")
+        self.flags.iter().any(|(key, text)| *key == Key::ClientSecretFile && text == "-")
     }
 }
 
@@ -336,10 +250,10 @@ mod tests {
     #[test]
     fn every_setting_that_has_a_flag_can_be_given_before_and_after_the_command() {
         for key in Key::ALL {
-            let Some(flag) = key.info().flag else { continue };
+            let Some(flag) = key.flag() else { continue };
             for words in [[flag, "x", "login"], ["login", flag, "x"]] {
                 let cli = read(&words).unwrap_or_else(|error| panic!("{flag}: {error}"));
-                assert_eq!(cli.options.given().expect("no secret"), [(*key, "x".to_owned())], "{flag}");
+                assert_eq!(cli.options.flags().expect("no secret"), [(*key, "x".to_owned())], "{flag}");
             }
         }
     }
@@ -348,7 +262,7 @@ mod tests {
     fn a_secret_on_the_command_line_is_refused_with_the_ways_that_work() {
         for words in [["--client-secret", "canary"], ["--token", "canary"], ["--client-secret=canary", "login"]] {
             let cli = read(&words).expect("clap lets it through, to be explained better");
-            let problem = cli.options.given().expect_err("a secret");
+            let problem = cli.options.flags().expect_err("a secret");
             assert_eq!(problem.id, ProblemId::SecretInArguments);
             let shown = problem.to_terminal(false);
             assert!(shown.contains("PLANHAT_MCP_CLIENT_SECRET") && !shown.contains("canary"), "{shown}");

@@ -1,4 +1,4 @@
-//! `planhat-mcp config`: each setting, its value and where it came from; no secret.
+//! `planhat-mcp config`: each setting with its value and its source, without secrets.
 
 use std::process::ExitCode;
 
@@ -17,15 +17,15 @@ pub fn run(loaded: &Loaded) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The settings in words.
+/// The table of settings, and where the program keeps its files.
 pub fn text(loaded: &Loaded, style: Style) -> String {
     let mut out = style.strong(row("setting", "value", "from").trim_end()) + "\n";
     for entry in &loaded.rows {
         let value = entry.value.as_deref().unwrap_or("(not set)");
         let origin = if entry.value.is_some() { entry.origin.to_string() } else { String::new() };
         let line = row(entry.key.info().name, value, &origin);
-        // What somebody has set stands out.
-        let set = entry.value.is_some() && entry.origin.rank() > 1;
+        // What the user has set stands out.
+        let set = entry.value.is_some() && entry.origin.is_chosen();
         out.push_str(&if set { line } else { style.quiet(line.trim_end()) + "\n" });
     }
     let settings = &loaded.settings;
@@ -41,7 +41,7 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
     out
 }
 
-/// One line; an origin that finds no room in it gets a line of its own.
+/// One line; an origin that does not fit goes on the next.
 fn row(name: &str, value: &str, origin: &str) -> String {
     let line = format!("{name:<NAME$}{value:<VALUE$} {origin}");
     if line.trim_end().chars().count() <= WIDTH {

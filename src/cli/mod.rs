@@ -55,7 +55,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
 }
 
 fn load(cli: &Cli) -> Result<Loaded, Problem> {
-    let flags = cli.options.given()?;
+    let flags = cli.options.flags()?;
     let asks = cli.options.asks_for_secret() && matches!(cli.command, Some(Command::Login(_)));
     let secret_from_stdin = asks.then(|| terminal::ask_secret("Client secret: ")).transpose().map_err(|error| {
         Problem::new(ProblemId::SecretFileUnusable).with("file", "standard input").with("detail", error)

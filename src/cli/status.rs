@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::auth::GrantSummary;
 use crate::auth::grants::profiles;
 use crate::clock;
-use crate::config::Settings;
+use crate::config::{Choice, Settings};
 use crate::problem::Problem;
 use crate::problem::catalogue::exit;
 use crate::store::Store;
@@ -170,7 +170,7 @@ mod tests {
     fn settings() -> Settings {
         let url = url::Url::parse(server::DEMO_URL).expect("a constant");
         let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
-        settings.told = vec!["--tenant".to_owned(), "demo".to_owned()];
+        settings.run_flags = vec!["--tenant".to_owned(), "demo".to_owned()];
         settings
     }
 

@@ -3,7 +3,7 @@
 //! ```toml
 //! client_id = "pk_..."
 //!
-//! [profiles.demo]            # counts when --profile demo is given
+//! [profiles.demo]            # applies with --profile demo
 //! tenant = "demo"
 //! client_id = "pk_..."
 //! ```
@@ -16,32 +16,21 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
 
 use super::key::{Key, suggestion};
 use super::origin::Origin;
-
-/// A value as it was given, not yet understood.
-#[derive(Debug, Clone)]
-pub struct Given {
-    /// The setting.
-    pub key: Key,
-    /// Its text; secret, because some of them are.
-    pub text: Secret,
-    /// Where it stands.
-    pub origin: Origin,
-}
+use super::raw_setting::RawSetting;
 
 /// Everything that the file says.
 #[derive(Debug, Default)]
 pub struct ConfigFile {
-    /// The keys at the top: they count for every profile.
-    pub common: Vec<Given>,
+    /// The keys at the top, which apply to every profile.
+    pub common: Vec<RawSetting>,
     /// The keys of each `[profiles.NAME]`.
-    pub profiles: Vec<(String, Vec<Given>)>,
+    pub profiles: Vec<(String, Vec<RawSetting>)>,
 }
 
-/// Reads the file; one that is absent says nothing, unless it was asked for by name.
+/// Reads the file. A missing file is an empty one, unless the user named it.
 pub fn read(path: &Path, asked_for: bool) -> Result<ConfigFile, Problem> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
@@ -50,9 +39,9 @@ pub fn read(path: &Path, asked_for: bool) -> Result<ConfigFile, Problem> {
     }
 }
 
-/// Understands the text of the file at `path`.
+/// Parses the text of the file at `path`.
 pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, Problem> {
-    // Windows editors like to begin a file with a byte order mark.
+    // Windows editors often start a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let place = Place { path, text };
     let table = DeTable::parse(text).map_err(|error| place.syntax(&error))?;
@@ -69,12 +58,13 @@ pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, Problem> {
                             .with("origin", place.origin(Some(name.span())))
                             .with("key", "profile (the name of the table is the profile)"));
                     }
-                    let keys = keys.iter().map(|(name, value)| place.given(name, value)).collect::<Result<_, _>>()?;
+                    let keys =
+                        keys.iter().map(|(name, value)| place.raw_setting(name, value)).collect::<Result<_, _>>()?;
                     file.profiles.push((profile.get_ref().to_string(), keys));
                 }
             }
             ("profiles", _) => return Err(place.wrong(name, "a table, such as [profiles.demo]")),
-            _ => file.common.push(place.given(name, value)?),
+            _ => file.common.push(place.raw_setting(name, value)?),
         }
     }
     Ok(file)
@@ -96,7 +86,11 @@ impl Place<'_> {
         }
     }
 
-    fn given(&self, name: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) -> Result<Given, Problem> {
+    fn raw_setting(
+        &self,
+        name: &Spanned<impl AsRef<str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<RawSetting, Problem> {
         let text = name.get_ref().as_ref();
         let key_origin = self.origin(Some(name.span()));
         let Some(key) = Key::by_name(text) else {
@@ -106,7 +100,7 @@ impl Place<'_> {
                 None => problem,
             });
         };
-        if !key.info().in_file {
+        if key.is_secret() {
             return Err(Problem::new(ProblemId::ConfigHoldsSecret).with("key", text).with("origin", key_origin));
         }
         let origin = self.origin(Some(value.span()));
@@ -122,7 +116,7 @@ impl Place<'_> {
                     .with("expected", key.info().expected));
             }
         };
-        Ok(Given { key, text: text.into(), origin })
+        Ok(RawSetting { key, text: text.into(), origin })
     }
 
     fn wrong(&self, name: &Spanned<impl AsRef<str>>, expected: &str) -> Problem {
@@ -132,7 +126,7 @@ impl Place<'_> {
             .with("expected", expected)
     }
 
-    /// The parser says what is wrong in one line and what it expected in the next.
+    /// The parser puts what is wrong on one line and what it expected on the next.
     fn syntax(&self, error: &toml::de::Error) -> Problem {
         let (detail, expected) = match error.message().split_once("expected ") {
             Some((detail, expected)) => (detail.trim().trim_end_matches([',', ':']), Some(expected)),

@@ -3,21 +3,24 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use url::Host;
 
-/// Hosts that are meant by one name, address or `*.` pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::shown::Shown;
+
+/// The hosts that one name, address or `*.` pattern matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostPattern {
     /// This host.
     Name(String),
     /// All hosts below this name, but not the name itself, as in a certificate (RFC 9525, 6.3).
     Below(String),
-    /// This address, where it stands in a URL in place of a name.
+    /// This address, where a URL has it in place of a name.
     Address(IpAddr),
 }
 
 impl HostPattern {
-    /// Understands `auth.corp.example`, `*.corp.example`, `10.0.0.1` or `fd00::1`.
+    /// Parses `auth.corp.example`, `*.corp.example`, `10.0.0.1` or `fd00::1`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Ok(address) = text.parse() {
@@ -26,7 +29,7 @@ impl HostPattern {
         let below = text.strip_prefix("*.");
         let name = below.unwrap_or(text).trim_end_matches('.');
         match (Host::parse(name).ok()?, below) {
-            // In the form that it has in a URL: lower case, and punycode.
+            // As URLs write it: in lower case and punycode.
             (Host::Domain(name), _) if name.is_empty() || !name.bytes().all(is_part_of_a_name) => None,
             (Host::Domain(name), Some(_)) => Some(Self::Below(name)),
             (Host::Domain(name), None) => Some(Self::Name(name)),
@@ -36,12 +39,12 @@ impl HostPattern {
         }
     }
 
-    /// Understands several, separated by commas.
+    /// Parses several, separated by commas.
     pub fn parse_all(text: &str) -> Option<Vec<Self>> {
         text.split(',').map(Self::parse).collect()
     }
 
-    /// Whether it means this host, as it stands in a URL.
+    /// Whether it matches this host of a URL.
     pub fn matches(&self, host: &Host<&str>) -> bool {
         match (self, host) {
             (Self::Name(name), Host::Domain(host)) => *name == plain(host),
@@ -55,12 +58,12 @@ impl HostPattern {
     }
 }
 
-/// What stands in names that DNS is asked for; URLs allow more.
+/// The bytes of host names in DNS; URLs allow more.
 fn is_part_of_a_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// The dot of the root at its end makes no other host of a name.
+/// A name with the dot of the DNS root at its end is the same host.
 fn plain(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
@@ -72,6 +75,13 @@ impl fmt::Display for HostPattern {
             Self::Below(name) => write!(f, "*.{name}"),
             Self::Address(address) => write!(f, "{address}"),
         }
+    }
+}
+
+impl Shown for Vec<HostPattern> {
+    fn shown(&self) -> Option<String> {
+        let patterns: Vec<String> = self.iter().map(ToString::to_string).collect();
+        (!patterns.is_empty()).then(|| patterns.join(","))
     }
 }
 

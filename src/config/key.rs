@@ -1,208 +1,143 @@
-//! The table of settings: what each is called in the file, as a flag and in the environment, and what it may hold.
+//! The keys of the settings, and what the table says about each: its names, its help, its syntax, whether it is secret.
 
-/// One setting that somebody can give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Key {
-    /// Which of Planhat's environments.
-    Tenant,
-    /// Any other MCP server.
-    Url,
-    /// Which set of tokens and state.
-    Profile,
-    /// The pre-registered client id.
-    ClientId,
-    /// Its secret, from the environment alone.
-    ClientSecret,
-    /// A file that holds the secret; `-` is standard input, for `login` alone.
-    ClientSecretFile,
-    /// A static bearer token, from the environment alone.
-    Token,
-    /// The client ID metadata document.
-    ClientMetadataUrl,
-    /// Whether the client signs in for itself, without a person.
-    ClientCredentials,
-    /// A file with the client's private key.
-    ClientKey,
-    /// How that key signs.
-    ClientKeyAlg,
-    /// The token endpoint, over what the server says.
-    TokenEndpoint,
-    /// The scope to ask for.
-    Scope,
-    /// More parameters of the authorization request.
-    AuthorizeParam,
-    /// Whether `resource` is left out.
-    NoResource,
-    /// Whether the ID token is sent in place of the access token.
-    IdToken,
-    /// How the loopback host is written in the redirect URL.
-    CallbackHost,
-    /// The port of the redirect URL.
-    CallbackPort,
-    /// When a browser opens for a sign-in.
-    SignIn,
-    /// Where tokens are kept.
-    TokenStore,
-    /// The largest message.
-    MaxMessageBytes,
-    /// A proxy for all requests.
-    Proxy,
-    /// More trusted certificate authorities.
-    CaFile,
-    /// Whether to use IPv4 alone.
-    Ipv4,
-    /// Hosts that a public server may name although they lie inside.
-    AllowPrivate,
-    /// How long a connection that cannot be made is tried again.
-    ConnectWait,
-    /// How long a request may go without a byte.
-    IdleTimeout,
-    /// How long a request may take in all.
-    TotalTimeout,
-    /// How long a call waits for a sign-in.
-    SignInWait,
-    /// How many requests may be at the server at once.
-    MaxInFlight,
-    /// Whether the bridge outlives the process that started it.
-    KeepWithoutParent,
-    /// How much is logged.
-    LogLevel,
-    /// A file that the log goes to as well.
-    LogFile,
-}
+use serde::{Deserialize, Serialize};
 
-/// How a setting is called and what it may hold.
+use super::table::settings_table;
+
+/// A row of the table without its field.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyInfo {
-    /// As in the configuration file.
+    /// Its key in the configuration file.
     pub name: &'static str,
-    /// The flag; `None` where a value must not stand in argv.
-    pub flag: Option<&'static str>,
     /// The environment variable.
     pub variable: &'static str,
-    /// Whether the configuration file may hold it.
-    pub in_file: bool,
-    /// What a value looks like, for error messages.
+    /// The flag; `None` where a value must not stand in argv.
+    pub flag: Option<Flag>,
+    /// The syntax of a value, for error messages.
     pub expected: &'static str,
+    /// What it concerns.
+    pub concerns: Concerns,
+    /// What may be shown of its value.
+    pub disclosure: Disclosure,
+}
+
+/// A setting on the command line and in `--help`.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag {
+    /// With its two hyphens.
+    pub name: &'static str,
+    /// What follows it.
+    pub takes: Takes,
+    /// The part of `--help` that explains it.
+    pub heading: Heading,
+    /// Its place among the flags there.
+    pub place: usize,
+    /// The explanation.
+    pub help: &'static str,
+}
+
+/// What follows a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// A value, which `--help` calls by this name.
+    One(&'static str),
+    /// A value each time the flag occurs.
+    Many(&'static str),
+    /// `true` or `false`; the flag alone means `true`.
+    Truth,
+    /// The path of a file.
+    File,
+    /// The path of a file, or `-` for standard input.
+    FileOrStdin,
+}
+
+/// The parts of `--help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heading {
+    /// Which server.
+    Server,
+    /// How to sign in there.
+    SigningIn,
+    /// How to get there.
+    Network,
+    /// Everything else.
+    General,
+}
+
+/// What a setting concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concerns {
+    /// One server: if set for one, it must not reach another.
+    Server,
+    /// How to reach the server and the profile, whichever they are.
+    Way,
+    /// This run alone: a command in a terminal need not repeat it.
+    Run,
+}
+
+/// What may be shown of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disclosure {
+    /// All of it.
+    Whole,
+    /// An address without its user name and password.
+    WithoutUserinfo,
+    /// Nothing: it is a secret, which flags and files must not contain.
+    Never,
+}
+
+const fn flag(name: &'static str, takes: Takes, heading: Heading, place: usize, help: &'static str) -> Option<Flag> {
+    Some(Flag { name, takes, heading, place, help })
 }
 
 macro_rules! keys {
-    ($($key:ident: $name:literal, $flag:expr, $variable:literal, $in_file:literal, $expected:literal;)+) => {
+    ($url:ident; $($(#$doc:tt)* [$($group:ident)*] $field:ident: $type:ty = $default:expr, $read:expr => $key:ident {
+        $($info:tt)*
+    };)+) => {
+        /// One setting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Key {
+            $($(#$doc)* $key,)+
+        }
+
         impl Key {
-            /// All settings, in the order in which they are shown.
+            /// All settings, in the order of `planhat-mcp config`.
             pub const ALL: &'static [Key] = &[$(Key::$key,)+];
 
-            /// How this one is called.
+            /// Its row of the table.
             pub const fn info(self) -> &'static KeyInfo {
+                use Takes::{File, FileOrStdin, Many, One, Truth};
                 match self {
-                    $(Key::$key => &KeyInfo {
-                        name: $name, flag: $flag, variable: $variable, in_file: $in_file, expected: $expected,
-                    },)+
+                    $(Key::$key => const { &KeyInfo { $($info)* } },)+
                 }
+            }
+
+            /// The setting that the configuration file calls `name`.
+            pub fn by_name(name: &str) -> Option<Key> {
+                Key::ALL.iter().copied().find(|key| key.info().name == name)
+            }
+
+            /// The name of its flag.
+            pub fn flag(self) -> Option<&'static str> {
+                self.info().flag.map(|flag| flag.name)
+            }
+
+            /// Whether it is a secret, which flags and files must not contain and nobody may see.
+            pub fn is_secret(self) -> bool {
+                self.info().disclosure == Disclosure::Never
             }
         }
     };
 }
 
-keys! {
-    Tenant: "tenant", Some("--tenant"), "PLANHAT_MCP_TENANT", true, "production or demo";
-    Url: "url", Some("--url"), "PLANHAT_MCP_URL", true, "an https address, without user name and without #";
-    Profile: "profile", Some("--profile"), "PLANHAT_MCP_PROFILE", true,
-        "1 to 64 letters, digits, dots, hyphens or underscores, with a letter or digit first";
-    ClientId: "client_id", Some("--client-id"), "PLANHAT_MCP_CLIENT_ID", true, "the id that the server gave, such as pk_...";
-    ClientSecret: "client_secret", None, "PLANHAT_MCP_CLIENT_SECRET", false, "the secret that belongs to the client id";
-    ClientSecretFile: "client_secret_file", Some("--client-secret-file"), "PLANHAT_MCP_CLIENT_SECRET_FILE", true,
-        "the path of a file that holds the client secret alone";
-    Token: "token", None, "PLANHAT_MCP_TOKEN", false, "an access token: visible characters without spaces";
-    ClientMetadataUrl: "client_metadata_url", Some("--client-metadata-url"), "PLANHAT_MCP_CLIENT_METADATA_URL", true,
-        "the https address of a client ID metadata document, with a path and without #";
-    ClientCredentials: "client_credentials", Some("--client-credentials"), "PLANHAT_MCP_CLIENT_CREDENTIALS", true,
-        "true or false";
-    ClientKey: "client_key", Some("--client-key"), "PLANHAT_MCP_CLIENT_KEY", true,
-        "the path of a PEM file that holds a private key";
-    ClientKeyAlg: "client_key_alg", Some("--client-key-alg"), "PLANHAT_MCP_CLIENT_KEY_ALG", true,
-        "ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512 or EdDSA";
-    TokenEndpoint: "token_endpoint", Some("--token-endpoint"), "PLANHAT_MCP_TOKEN_ENDPOINT", true,
-        "an https address, without user name and without #";
-    Scope: "scope", Some("--scope"), "PLANHAT_MCP_SCOPE", true, "scope names with single spaces between";
-    AuthorizeParam: "authorize_param", Some("--authorize-param"), "PLANHAT_MCP_AUTHORIZE_PARAM", true,
-        "NAME=VALUE, several joined by & and encoded as in an address, and none of the protocol's own";
-    NoResource: "no_resource", Some("--no-resource"), "PLANHAT_MCP_NO_RESOURCE", true, "true or false";
-    IdToken: "id_token", Some("--id-token"), "PLANHAT_MCP_ID_TOKEN", true, "true or false";
-    CallbackHost: "callback_host", Some("--callback-host"), "PLANHAT_MCP_CALLBACK_HOST", true, "127.0.0.1 or localhost";
-    CallbackPort: "callback_port", Some("--callback-port"), "PLANHAT_MCP_CALLBACK_PORT", true, "a port from 1 to 65535";
-    SignIn: "sign_in", Some("--sign-in"), "PLANHAT_MCP_SIGN_IN", true, "auto or manual";
-    TokenStore: "token_store", Some("--token-store"), "PLANHAT_MCP_TOKEN_STORE", true, "keychain, file or memory";
-    MaxMessageBytes: "max_message_bytes", Some("--max-message-bytes"), "PLANHAT_MCP_MAX_MESSAGE_BYTES", true,
-        "a number of bytes from 1024 to 4294967295";
-    Proxy: "proxy", Some("--proxy"), "PLANHAT_MCP_PROXY", true,
-        "an address such as http://proxy.example:8080, or with https, socks5 or socks5h";
-    CaFile: "ca_file", Some("--ca-file"), "PLANHAT_MCP_CA_FILE", true, "the path of a PEM file";
-    Ipv4: "ipv4", Some("--ipv4"), "PLANHAT_MCP_IPV4", true, "true or false";
-    AllowPrivate: "allow_private", Some("--allow-private"), "PLANHAT_MCP_ALLOW_PRIVATE", true,
-        "host names, or patterns such as *.corp.example, separated by commas";
-    ConnectWait: "connect_wait", Some("--connect-wait"), "PLANHAT_MCP_CONNECT_WAIT", true, "seconds, from 0 to 3600";
-    IdleTimeout: "idle_timeout", Some("--idle-timeout"), "PLANHAT_MCP_IDLE_TIMEOUT", true, "seconds, from 1 to 86400";
-    TotalTimeout: "total_timeout", Some("--total-timeout"), "PLANHAT_MCP_TOTAL_TIMEOUT", true, "seconds, from 1 to 86400";
-    SignInWait: "sign_in_wait", Some("--sign-in-wait"), "PLANHAT_MCP_SIGN_IN_WAIT", true, "seconds, from 0 to 3600";
-    MaxInFlight: "max_in_flight", Some("--max-in-flight"), "PLANHAT_MCP_MAX_IN_FLIGHT", true, "a number from 1 to 10000";
-    KeepWithoutParent: "keep_without_parent", Some("--keep-without-parent"), "PLANHAT_MCP_KEEP_WITHOUT_PARENT", true,
-        "true or false";
-    LogLevel: "log_level", Some("--log-level"), "PLANHAT_MCP_LOG_LEVEL", true, "error, warn, info, debug or trace";
-    LogFile: "log_file", Some("--log-file"), "PLANHAT_MCP_LOG_FILE", true, "the path of a file";
-}
+settings_table!(keys, url);
 
-impl Key {
-    /// The setting that the configuration file calls `name`.
-    pub fn by_name(name: &str) -> Option<Key> {
-        Key::ALL.iter().copied().find(|key| key.info().name == name)
-    }
-
-    /// Whether its value is shown to nobody.
-    pub const fn is_secret(self) -> bool {
-        matches!(self, Key::ClientSecret | Key::Token)
-    }
-
-    /// Whether it is meant for one server: given for one, it must not reach another.
-    pub const fn belongs_to_a_server(self) -> bool {
-        matches!(
-            self,
-            Key::ClientId
-                | Key::ClientSecret
-                | Key::ClientSecretFile
-                | Key::Token
-                | Key::ClientMetadataUrl
-                | Key::ClientCredentials
-                | Key::ClientKey
-                | Key::ClientKeyAlg
-                | Key::TokenEndpoint
-                | Key::Scope
-                | Key::AuthorizeParam
-                | Key::NoResource
-                | Key::IdToken
-        )
-    }
-}
-
-/// The name of a setting that `name` was probably meant to be.
+/// The setting that `name` is probably a misspelling of.
 pub fn suggestion(name: &str) -> Option<&'static str> {
     let wanted = name.to_ascii_lowercase().replace('-', "_");
-    let candidates = Key::ALL.iter().map(|key| key.info()).filter(|info| info.in_file).map(|info| info.name);
-    candidates.map(|name| (distance(&wanted, name), name)).filter(|(d, _)| *d <= 3).min().map(|(_, name)| name)
-}
-
-/// How many letters have to be added, removed or replaced (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, cb) in b.iter().enumerate() {
-            let cost = (diagonal + usize::from(ca != *cb)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], cost);
-        }
-    }
-    row[b.len()]
+    let candidates = Key::ALL.iter().filter(|key| !key.is_secret()).map(|key| key.info().name);
+    let near = candidates.map(|name| (strsim::levenshtein(&wanted, name), name)).filter(|(distance, _)| *distance <= 3);
+    near.min().map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -222,9 +157,25 @@ mod tests {
         for key in Key::ALL {
             let info = key.info();
             assert_eq!(info.variable, format!("PLANHAT_MCP_{}", info.name.to_uppercase()));
-            if let Some(flag) = info.flag {
+            if let Some(flag) = key.flag() {
                 assert_eq!(flag, format!("--{}", info.name.replace('_', "-")));
             }
         }
+    }
+
+    #[test]
+    fn a_secret_has_no_flag_and_everything_else_has_one() {
+        for key in Key::ALL {
+            assert_eq!(key.flag().is_none(), key.is_secret(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_has_a_place_of_its_own_in_the_help() {
+        let mut places: Vec<usize> = Key::ALL.iter().filter_map(|key| Some(key.info().flag?.place)).collect();
+        let all = places.len();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), all);
     }
 }

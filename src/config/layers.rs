@@ -1,5 +1,6 @@
 //! Lays the layers over each other: flags, environment, the user's file, the built-in profile, defaults.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,134 +8,135 @@ use std::path::PathBuf;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-use super::Paths;
-use super::file::{self, ConfigFile, Given};
-use super::key::Key;
+use super::file::{self, ConfigFile};
+use super::key::{Concerns, Key};
 use super::origin::Origin;
+use super::paths::Paths;
+use super::raw_setting::RawSetting;
 
 /// The variable that names another configuration file.
 pub const CONFIG_VARIABLE: &str = "PLANHAT_MCP_CONFIG";
-/// How variables that are meant for this program begin.
+/// The prefix of the variables for this program.
 pub const VARIABLE_PREFIX: &str = "PLANHAT_MCP_";
 
-/// Everything that settings can come from.
+/// All sources of settings.
 #[derive(Debug)]
 pub struct Inputs {
-    /// What was given by flag.
+    /// The flags.
     pub flags: Vec<(Key, String)>,
     /// `--config`.
     pub config_file: Option<PathBuf>,
     /// The environment, or as much of it as begins with [`VARIABLE_PREFIX`].
     pub environment: Vec<(String, OsString)>,
-    /// The client secret that was read from standard input, for `--client-secret-file -`.
+    /// The client secret from standard input, for `--client-secret-file -`.
     pub secret_from_stdin: Option<Secret>,
-    /// Where files lie unless told otherwise.
+    /// The default locations of files.
     pub paths: Paths,
 }
 
-/// All values that were given, by layer.
+/// The values of all layers.
 #[derive(Debug)]
 pub(super) struct Layers {
-    given: Vec<Given>,
-    common: Vec<Given>,
-    /// The file that was read, and whether it was asked for by name.
+    chosen: Vec<RawSetting>,
+    common: Vec<RawSetting>,
+    /// The configuration file, and whether the user named it.
     pub config_file: (PathBuf, bool),
     pub notes: Vec<String>,
 }
 
 impl Layers {
-    /// Reads the file and collects what flags and variables say.
+    /// Reads the file and collects flags and variables.
     pub fn collect(inputs: &Inputs) -> Result<Self, Problem> {
         let variables = Variables::read(&inputs.environment)?;
         let asked_for = inputs.config_file.clone().or(variables.config_file);
         let config_file = asked_for.clone().unwrap_or_else(|| inputs.paths.config_file.clone());
         let file = file::read(&config_file, asked_for.is_some())?;
 
-        let mut given: Vec<Given> = inputs
+        let mut chosen: Vec<RawSetting> = inputs
             .flags
             .iter()
-            .map(|(key, text)| Given { key: *key, text: text.as_str().into(), origin: Origin::Flag(*key) })
+            .map(|(key, text)| RawSetting { key: *key, text: text.as_str().into(), origin: Origin::Flag(*key) })
             .collect();
-        given.extend(variables.given);
-        let mut layers =
-            Self { given, common: Vec::new(), config_file: (config_file, asked_for.is_some()), notes: variables.notes };
+        chosen.extend(variables.chosen);
+        let mut layers = Self {
+            chosen,
+            common: Vec::new(),
+            config_file: (config_file, asked_for.is_some()),
+            notes: variables.notes,
+        };
         layers.add_file(file);
         Ok(layers)
     }
 
-    /// The file's table for the chosen profile goes over its common keys.
+    /// In the file, the table of the profile overrides the common keys.
     fn add_file(&mut self, file: ConfigFile) {
-        let named = self.winner(Key::Profile).or_else(|| file.common.iter().find(|given| given.key == Key::Profile));
-        let profile = named.map(|given| given.text.expose().clone());
+        let named = self.winner(Key::Profile).or_else(|| file.common.iter().find(|raw| raw.key == Key::Profile));
+        let profile = named.map(|raw| raw.text.expose().clone());
         let table = file.profiles.into_iter().find(|(name, _)| Some(name) == profile.as_ref()).map(|(_, keys)| keys);
         let table = table.unwrap_or_default();
-        let overridden: HashSet<Key> = table.iter().map(|given| given.key).collect();
+        let overridden: HashSet<Key> = table.iter().map(|raw| raw.key).collect();
         let names_server = overridden.contains(&Key::Tenant) || overridden.contains(&Key::Url);
         self.common = file.common;
         let hidden = |key: Key| overridden.contains(&key) || names_server && matches!(key, Key::Tenant | Key::Url);
-        self.given.extend(self.common.iter().filter(|given| !hidden(given.key)).cloned());
-        self.given.extend(table);
+        self.chosen.extend(self.common.iter().filter(|raw| !hidden(raw.key)).cloned());
+        self.chosen.extend(table);
     }
 
     /// The value that wins for `key`.
-    pub fn winner(&self, key: Key) -> Option<&Given> {
-        self.given.iter().filter(|given| given.key == key).max_by_key(|given| given.origin.rank())
+    pub fn winner(&self, key: Key) -> Option<&RawSetting> {
+        self.chosen.iter().filter(|raw| raw.key == key).max_by_key(|raw| raw.origin.rank())
     }
 
-    /// The winner among two keys that exclude each other; an error when both stand in the same layer.
-    pub fn either(&self, a: Key, b: Key) -> Result<Option<&Given>, Problem> {
-        match (self.winner(a), self.winner(b)) {
-            (Some(a), Some(b)) if a.origin.rank() == b.origin.rank() => Err(Problem::new(ProblemId::Conflict)
-                .with("detail", format_args!("{} and {}", a.origin_label(), b.origin_label()))),
-            (a, b) => Ok(a.into_iter().chain(b).max_by_key(|given| given.origin.rank())),
-        }
+    /// Drops the lower layer's value of two keys that exclude each other; an error when both are in the same layer.
+    pub fn decide_between(&mut self, a: Key, b: Key) -> Result<(), Problem> {
+        let (Some(one), Some(other)) = (self.winner(a), self.winner(b)) else { return Ok(()) };
+        let loser = match one.origin.rank().cmp(&other.origin.rank()) {
+            Ordering::Less => a,
+            Ordering::Greater => b,
+            Ordering::Equal => {
+                let both = format!("{} and {}", one.label(), other.label());
+                return Err(Problem::new(ProblemId::Conflict).with("detail", both));
+            }
+        };
+        self.chosen.retain(|raw| raw.key != loser);
+        Ok(())
     }
 
-    /// What the file's common keys say about the server, whatever else says.
-    pub fn common_server(&self) -> Option<&Given> {
-        self.common.iter().find(|given| matches!(given.key, Key::Tenant | Key::Url))
+    /// The server that the file's common keys are about, even if another layer names another one.
+    pub fn common_server(&self) -> Option<&RawSetting> {
+        self.common.iter().find(|raw| matches!(raw.key, Key::Tenant | Key::Url))
     }
 
-    /// Takes away the file's common keys that belong to another server than the one that was chosen.
+    /// Drops the file's common keys that belong to another server than this run's.
     pub fn drop_common_of_other_server(&mut self, for_server: &str) {
-        let foreign = |given: &Given| given.key.belongs_to_a_server();
-        for given in self.common.iter().filter(|given| foreign(given)) {
-            if self.given.iter().any(|other| other.origin == given.origin) {
-                let (name, origin) = (given.key.info().name, &given.origin);
+        let foreign = |raw: &RawSetting| raw.key.info().concerns == Concerns::Server;
+        for raw in self.common.iter().filter(|raw| foreign(raw)) {
+            if self.chosen.iter().any(|other| other.origin == raw.origin) {
+                let (name, origin) = (raw.key.info().name, &raw.origin);
                 self.notes.push(format!("{name} from {origin} is meant for {for_server}, so it is not used here."));
             }
         }
-        let origins: Vec<Origin> =
-            self.common.iter().filter(|g| foreign(g)).map(|given| given.origin.clone()).collect();
-        self.given.retain(|given| !origins.contains(&given.origin));
+        let origins: Vec<Origin> = self.common.iter().filter(|g| foreign(g)).map(|raw| raw.origin.clone()).collect();
+        self.chosen.retain(|raw| !origins.contains(&raw.origin));
     }
 }
 
-impl Given {
-    fn origin_label(&self) -> String {
-        match &self.origin {
-            Origin::File { .. } => format!("{} ({})", self.key.info().name, self.origin),
-            origin => origin.to_string(),
-        }
-    }
-}
-
-/// What the environment says.
+/// The variables of the environment.
 struct Variables {
-    given: Vec<Given>,
+    chosen: Vec<RawSetting>,
     config_file: Option<PathBuf>,
     notes: Vec<String>,
 }
 
 impl Variables {
     fn read(environment: &[(String, OsString)]) -> Result<Self, Problem> {
-        let mut found = Self { given: Vec::new(), config_file: None, notes: Vec::new() };
+        let mut found = Self { chosen: Vec::new(), config_file: None, notes: Vec::new() };
         for (name, value) in environment.iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
             let key = Key::ALL.iter().copied().find(|key| key.info().variable == name);
             match (key, value.to_str()) {
                 (_, Some(text)) if is_unset(text) => {}
                 (Some(key), Some(text)) => {
-                    found.given.push(Given { key, text: text.trim().into(), origin: Origin::Variable(key) });
+                    found.chosen.push(RawSetting { key, text: text.trim().into(), origin: Origin::Variable(key) });
                 }
                 (Some(key), None) => {
                     return Err(Problem::new(ProblemId::BadValue)
@@ -151,7 +153,7 @@ impl Variables {
     }
 }
 
-/// Empty counts as not set; so does a placeholder that a client left in place of a setting that its user left empty.
+/// An empty value is not set; nor is a placeholder that a client passes on when its user left the setting empty.
 fn is_unset(text: &str) -> bool {
     let text = text.trim();
     text.is_empty() || text.starts_with("${") && text.ends_with('}')

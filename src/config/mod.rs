@@ -1,9 +1,12 @@
 //! Owns the settings: where each value comes from, and the final typed form that everything else reads.
 //!
-//! The layers, the first one wins: flags, environment, the user's file, what is built in for Planhat, defaults. A layer
-//! that an administrator distributes will stand between the user's file and what is built in.
+//! The layers, the first one wins: flags, environment, the user's file, what is built in for Planhat, defaults.
+//!
+//! `table` has one row for each setting. From it follow the keys ([`key`]), the structs ([`settings`]), the command line
+//! (`cli::args`) and the order to the sign-in process.
 
-mod client_key;
+mod choices;
+mod exposed;
 mod file;
 mod hosts;
 #[cfg(any(test, fuzzing))]
@@ -12,16 +15,21 @@ pub mod key;
 mod layers;
 pub mod origin;
 mod paths;
+mod raw_setting;
+mod read;
 mod resolve;
 pub mod server;
 pub mod settings;
-mod signing_in;
+mod shown;
+mod table;
 #[cfg(test)]
 mod tests;
 
-pub use client_key::{KeyAlgorithm, KeySettings};
+pub use choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind};
 pub use hosts::HostPattern;
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
-pub use paths::own_dir;
-pub use resolve::{Loaded, REDACTED, Row, load};
+pub use paths::{Paths, own_dir};
+pub use resolve::{Loaded, Row, load};
+pub use server::Product;
 pub use settings::*;
+pub use shown::Shown;

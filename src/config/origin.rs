@@ -1,14 +1,17 @@
 //! Where a value came from, so that an error can point there and `planhat-mcp config` can show it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::key::Key;
 
-/// The place that gave a value; a later variant wins over an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The source of a value; a later variant overrides an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// Nobody gave it.
+    /// The default.
     Default,
     /// The built-in profile of Planhat's production or demo environment.
     BuiltIn,
@@ -28,19 +31,23 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Which layer this is; the higher one wins.
+    /// The precedence of its layer; the highest wins.
     pub const fn rank(&self) -> u8 {
         match self {
             Origin::Default => 0,
             Origin::BuiltIn => 1,
-            // A managed file, which an administrator distributes, comes in between.
-            Origin::File { .. } => 3,
-            Origin::Variable(_) => 4,
-            Origin::Flag(_) => 5,
+            Origin::File { .. } => 2,
+            Origin::Variable(_) => 3,
+            Origin::Flag(_) => 4,
         }
     }
 
-    /// Whether it was given for this run, by flag or variable.
+    /// Whether the user chose the value, rather than the program.
+    pub const fn is_chosen(&self) -> bool {
+        !matches!(self, Origin::Default | Origin::BuiltIn)
+    }
+
+    /// Whether it belongs to this run alone: a flag or a variable.
     pub const fn is_of_this_run(&self) -> bool {
         matches!(self, Origin::Variable(_) | Origin::Flag(_))
     }
@@ -53,7 +60,28 @@ impl fmt::Display for Origin {
             Origin::BuiltIn => f.write_str("built in"),
             Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Origin::Variable(key) => f.write_str(key.info().variable),
-            Origin::Flag(key) => f.write_str(key.info().flag.unwrap_or(key.info().name)),
+            Origin::Flag(key) => f.write_str(key.flag().unwrap_or(key.info().name)),
         }
+    }
+}
+
+/// The source of each setting.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origins(BTreeMap<Key, Origin>);
+
+impl Origins {
+    /// The source of this setting.
+    pub fn of(&self, key: Key) -> &Origin {
+        self.0.get(&key).unwrap_or(&Origin::Default)
+    }
+
+    /// Whether the user chose this setting, rather than the program.
+    pub fn is_chosen(&self, key: Key) -> bool {
+        self.of(key).is_chosen()
+    }
+
+    /// Records the source of a setting.
+    pub fn set(&mut self, key: Key, origin: Origin) {
+        self.0.insert(key, origin);
     }
 }

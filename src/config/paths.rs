@@ -5,12 +5,21 @@ use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
 
+use serde::{Deserialize, Serialize};
+
 use crate::problem::{Problem, ProblemId};
 
-use super::Paths;
+/// Where the program keeps its files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Paths {
+    /// The user's configuration file.
+    pub config_file: PathBuf,
+    /// Locks, the generation number, the pending record, the file store, the log.
+    pub state_dir: PathBuf,
+}
 
 impl Paths {
-    /// The places that the system has for this: on Linux and macOS those of its conventions; on Windows
+    /// The conventional places on Linux and macOS; on Windows
     /// `%USERPROFILE%\.planhat-mcp`, because packaged clients see an AppData of their own, and a terminal would then
     /// not share the sign-in.
     pub fn of_this_user() -> Result<Self, Problem> {
@@ -23,7 +32,7 @@ impl Paths {
         Ok(Self { config_file: project.config_dir().join("config.toml"), state_dir })
     }
 
-    /// Makes sure that the state directory is there and is the user's alone (0700).
+    /// Creates the state directory if needed and makes it private to the user (0700).
     pub fn prepare_state_dir(&self) -> Result<&Path, Problem> {
         let dir = self.state_dir.as_path();
         let problem =
@@ -33,7 +42,7 @@ impl Paths {
     }
 }
 
-/// A path as a person writes it: `~/` is the home directory, and a relative one counts from `base`.
+/// Expands a path as people write it: `~/` is the home directory, and a relative path starts at `base`.
 pub(super) fn expand(text: &str, base: Option<&Path>) -> PathBuf {
     let rest = text.strip_prefix("~/").or_else(|| if cfg!(windows) { text.strip_prefix("~\\") } else { None });
     if let (Some(rest), Some(dirs)) = (rest, BaseDirs::new()) {
@@ -42,13 +51,13 @@ pub(super) fn expand(text: &str, base: Option<&Path>) -> PathBuf {
     base.map_or_else(|| PathBuf::from(text), |base| base.join(text))
 }
 
-/// Makes sure that a folder is there and is the user's alone: an open one is closed, another user's refused.
+/// Creates a folder if needed and makes it private to the user; refuses another user's.
 #[cfg(unix)]
 pub fn own_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let me = rustix::process::geteuid().as_raw();
-    // Also as it is named: a link that somebody else owns can be pointed elsewhere at any time.
+    // The link too, if it is one: its owner can point it elsewhere at any time.
     let found = std::fs::metadata(dir)?;
     if found.uid() != me || std::fs::symlink_metadata(dir)?.uid() != me {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
@@ -59,7 +68,7 @@ pub fn own_dir(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes sure that a folder is there; the profile directory of a Windows user is theirs alone by inheritance.
+/// Creates a folder if needed; on Windows it inherits its privacy from the user's profile directory.
 #[cfg(not(unix))]
 pub fn own_dir(dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)

@@ -1,31 +1,29 @@
 //! Turns the layers into final settings: each value parsed once, each error pointing to where the value came from.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use url::Url;
 
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
 
-use super::file::Given;
-use super::hosts::HostPattern;
-use super::key::Key;
+use super::key::{Concerns, Disclosure, Key, Takes};
 use super::layers::{Inputs, Layers};
 use super::origin::Origin;
 use super::paths::expand;
-use super::server::{self, UrlRefused};
-use super::settings::{LogLevel, Product, Settings, TokenStoreKind};
-use super::signing_in;
+use super::raw_setting::RawSetting;
+use super::read;
+use super::server::{self, Product};
+use super::settings::Settings;
+use super::shown::NOT_SHOWN;
 
-/// The settings, and how they came about.
+/// The settings, and where they come from.
 #[derive(Debug)]
 pub struct Loaded {
     /// What the rest of the program reads.
     pub settings: Settings,
     /// Each setting as it may be shown, with its origin.
     pub rows: Vec<Row>,
-    /// What was left out, and why; worth a warning.
+    /// Warnings: what is not used, and why.
     pub notes: Vec<String>,
 }
 
@@ -36,46 +34,44 @@ pub struct Row {
     pub key: Key,
     /// Its value, unless it is secret; `None` when it is not set.
     pub value: Option<String>,
-    /// Where it came from.
+    /// Its source.
     pub origin: Origin,
 }
-
-/// What stands in place of a secret.
-pub const REDACTED: &str = "(set, not shown)";
 
 /// Reads all layers and makes the settings of this run.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     let mut layers = Layers::collect(inputs)?;
+    layers.decide_between(Key::Tenant, Key::Url)?;
     let (url, server_origin) = server(&layers)?;
-    let common = layers.common_server().map(parse_server).transpose()?;
+    let common = layers.common_server().map(address).transpose()?;
     let common = common.unwrap_or_else(|| built_in(Product::Planhat));
     if common != url {
         layers.drop_common_of_other_server(common.as_str());
     }
+    layers.decide_between(Key::ClientSecret, Key::ClientSecretFile)?;
 
     let mut settings = Settings::for_url(url, inputs.paths.clone());
     settings.paths.config_file = layers.config_file.0.clone();
-    let mut report = Report { layers: &layers, rows: Vec::new() };
-    report.server(&settings, server_origin);
-    if let Some(name) = report.take(Key::Profile, |text| server::is_profile_name(text).then(|| text.to_owned()))? {
-        settings.profile = name;
-    } else {
-        report.default(Key::Profile, Some(settings.profile.clone()));
+    for raw in Key::ALL.iter().filter_map(|key| layers.winner(*key)) {
+        settings.set(raw)?;
     }
-    signing_in::read(&mut settings, &mut report, inputs)?;
-    rest(&mut settings, &mut report)?;
-    let rows = report.rows;
-    settings.told = told(&layers);
+    // Both follow from the one that is set.
+    settings.origins.set(Key::Tenant, server_origin.clone());
+    settings.origins.set(Key::Url, server_origin);
+    settings.derive_defaults();
+    let rows = Key::ALL.iter().map(|key| row(*key, &settings, &layers)).collect();
+    read_client_secret(&mut settings, &layers, inputs)?;
+    settings.run_flags = run_flags(&layers);
     Ok(Loaded { settings, rows, notes: layers.notes })
 }
 
-/// Which server, and who said so.
+/// The server, and the source of its address.
 fn server(layers: &Layers) -> Result<(Url, Origin), Problem> {
-    if let Some(given) = layers.either(Key::Tenant, Key::Url)? {
-        return Ok((parse_server(given)?, given.origin.clone()));
+    if let Some(raw) = layers.winner(Key::Tenant).or_else(|| layers.winner(Key::Url)) {
+        return Ok((address(raw)?, raw.origin.clone()));
     }
-    // The names of the built-in profiles say which server is meant.
-    match layers.winner(Key::Profile).map(|given| given.text.expose().as_str()) {
+    // The names of the built-in profiles imply their server.
+    match layers.winner(Key::Profile).map(RawSetting::text) {
         Some("planhat-demo") => Ok((built_in(Product::PlanhatDemo), Origin::BuiltIn)),
         _ => Ok((built_in(Product::Planhat), Origin::BuiltIn)),
     }
@@ -86,196 +82,62 @@ fn built_in(product: Product) -> Url {
     Url::parse(text).expect("a constant, which the tests parse")
 }
 
-fn parse_server(given: &Given) -> Result<Url, Problem> {
-    let text = given.text.expose().as_str();
-    if given.key == Key::Tenant {
-        return match text.to_ascii_lowercase().as_str() {
-            "production" => Ok(built_in(Product::Planhat)),
-            "demo" => Ok(built_in(Product::PlanhatDemo)),
-            _ => Err(bad_value(given)),
-        };
-    }
-    server::parse_url(text).map_err(|refused| match refused {
-        // What cannot be parsed is not shown: a password may stand in it.
-        UrlRefused::Invalid if text.contains('@') => bad_value_unseen(given, "an address with a user name or password"),
-        UrlRefused::Invalid => bad_value(given),
-        UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &given.origin),
-    })
+/// The address of a tenant or a URL.
+fn address(raw: &RawSetting) -> Result<Url, Problem> {
+    if raw.key == Key::Tenant { read::tenant(raw).map(built_in) } else { read::server_url(raw) }
 }
 
-fn rest(settings: &mut Settings, report: &mut Report<'_>) -> Result<(), Problem> {
-    let store = |text: &str| {
-        let all = [TokenStoreKind::Keychain, TokenStoreKind::File, TokenStoreKind::Memory];
-        all.into_iter().find(|kind| kind.as_str() == text)
+/// Fills in the client secret from its file, and rejects a secret without a client id.
+fn read_client_secret(settings: &mut Settings, layers: &Layers, inputs: &Inputs) -> Result<(), Problem> {
+    let Some(raw) = layers.winner(Key::ClientSecret).or_else(|| layers.winner(Key::ClientSecretFile)) else {
+        return Ok(());
     };
-    // A token that can be had at any moment need not be kept, and a machine without people often has no keychain.
-    let usual = if settings.oauth.client_credentials { TokenStoreKind::Memory } else { settings.token_store };
-    settings.token_store = report.take(Key::TokenStore, store)?.unwrap_or(usual);
-    if let Some(given) = report.layers.winner(Key::TokenStore) {
-        settings.token_store_from = given.origin.clone();
-    }
-    report.default(Key::TokenStore, Some(settings.token_store.as_str().to_owned()));
-
-    let bytes = |text: &str| text.parse::<u32>().ok().filter(|bytes| *bytes >= 1024);
-    if let Some(bytes) = report.take(Key::MaxMessageBytes, bytes)? {
-        settings.limits.max_message_bytes = bytes as usize;
-    }
-    report.default(Key::MaxMessageBytes, Some(settings.limits.max_message_bytes.to_string()));
-
-    let seconds = |least: u64, most: u64| {
-        move |text: &str| text.parse().ok().filter(|n| (least..=most).contains(n)).map(Duration::from_secs)
+    let secret = match raw.key {
+        Key::ClientSecretFile => read::secret_file(raw, inputs.secret_from_stdin.as_ref())?,
+        _ => raw.text.clone(),
     };
-    let limits = &mut settings.limits;
-    for (key, value, least, most) in [
-        (Key::ConnectWait, &mut limits.connecting, 0, 3_600),
-        (Key::IdleTimeout, &mut limits.idle, 1, 86_400),
-        (Key::TotalTimeout, &mut limits.total, 1, 86_400),
-        (Key::SignInWait, &mut limits.call_wait, 0, 3_600),
-    ] {
-        *value = report.take(key, seconds(least, most))?.unwrap_or(*value);
-        report.default(key, Some(value.as_secs().to_string()));
+    if settings.product.is_planhat() && secret.expose().starts_with("pk_") {
+        return Err(raw.bad_unseen_value("what looks like the client id (pk_...)"));
     }
-    let number = |text: &str| text.parse().ok().filter(|n| (1..=10_000).contains(n));
-    limits.in_flight = report.take(Key::MaxInFlight, number)?.unwrap_or(limits.in_flight);
-    report.default(Key::MaxInFlight, Some(limits.in_flight.to_string()));
-    for (key, value) in
-        [(Key::Ipv4, &mut settings.network.ipv4_only), (Key::KeepWithoutParent, &mut settings.keep_without_parent)]
-    {
-        *value = report.take(key, |text: &str| text.parse().ok())?.unwrap_or(*value);
-        report.default(key, Some(value.to_string()));
+    if settings.oauth.client_id.is_none() {
+        return Err(Problem::new(ProblemId::SecretWithoutClientId).with("origin", &raw.origin));
     }
-
-    if let Some(given) = report.layers.winner(Key::Proxy).cloned() {
-        let proxy = parse_proxy(&given)?;
-        report.row(Key::Proxy, Some(without_userinfo(&proxy)), given.origin);
-        settings.network.proxy = Some(Secret::new(proxy.as_str().to_owned()));
-    }
-    report.default(Key::Proxy, None);
-
-    settings.network.ca_file = report.take_path(Key::CaFile)?;
-    report.default(Key::CaFile, None);
-
-    settings.network.allow_private = report.take(Key::AllowPrivate, HostPattern::parse_all)?.unwrap_or_default();
-    report.default(Key::AllowPrivate, None);
-
-    let level = |text: &str| LogLevel::ALL.into_iter().find(|level| level.as_str() == text);
-    settings.log.level = report.take(Key::LogLevel, level)?.unwrap_or(settings.log.level);
-    report.default(Key::LogLevel, Some(settings.log.level.as_str().to_owned()));
-    settings.log.file = report.take_path(Key::LogFile)?;
-    report.default(Key::LogFile, None);
+    settings.oauth.client_secret = Some(secret);
     Ok(())
 }
 
-/// A proxy address; one with a password must not stand in argv.
-fn parse_proxy(given: &Given) -> Result<Url, Problem> {
-    let text = given.text.expose();
-    let with_scheme = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-    let refused = || bad_value_unseen(given, "no proxy address");
-    let url = Url::parse(&with_scheme).map_err(|_| refused())?;
-    if url.password().is_some() && matches!(given.origin, Origin::Flag(_)) {
-        return Err(Problem::new(ProblemId::SecretInArguments).with("flag", "--proxy"));
-    }
-    let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
-    if known && url.has_host() { Ok(url) } else { Err(refused()) }
+fn row(key: Key, settings: &Settings, layers: &Layers) -> Row {
+    // The tenant and the address follow from each other, so neither is shown as raw text.
+    let raw = layers.winner(key).filter(|_| !matches!(key, Key::Tenant | Key::Url));
+    let value = match (raw, key.info().disclosure) {
+        (None, _) => settings.shown(key),
+        (Some(raw), Disclosure::Whole) => Some(raw.text().to_owned()),
+        (Some(raw), Disclosure::WithoutUserinfo) => read::proxy_without_userinfo(raw),
+        (Some(_), Disclosure::Never) => Some(NOT_SHOWN.to_owned()),
+    };
+    Row { key, value, origin: settings.origins.of(key).clone() }
 }
 
-fn without_userinfo(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Both only fail for addresses without a host.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.to_string()
-}
-
-/// Collects the rows while the settings are made.
-pub(super) struct Report<'a> {
-    pub(super) layers: &'a Layers,
-    pub(super) rows: Vec<Row>,
-}
-
-impl Report<'_> {
-    pub(super) fn row(&mut self, key: Key, value: Option<String>, origin: Origin) {
-        self.rows.push(Row { key, value, origin });
-    }
-
-    /// The row of a value that nobody gave; nothing when there is a row already.
-    pub(super) fn default(&mut self, key: Key, value: Option<String>) {
-        if !self.rows.iter().any(|row| row.key == key) {
-            self.row(key, value, Origin::Default);
-        }
-    }
-
-    fn server(&mut self, settings: &Settings, origin: Origin) {
-        let tenant = match settings.product {
-            Product::Planhat => Some("production".to_owned()),
-            Product::PlanhatDemo => Some("demo".to_owned()),
-            Product::Other => None,
-        };
-        self.row(Key::Tenant, tenant, origin.clone());
-        self.row(Key::Url, Some(settings.url.to_string()), origin);
-    }
-
-    /// The winner for `key`, understood by `parse`.
-    pub(super) fn take<T>(&mut self, key: Key, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
-        let Some(given) = self.layers.winner(key).cloned() else { return Ok(None) };
-        let value = parse(given.text.expose()).ok_or_else(|| bad_value(&given))?;
-        let shown = if key.is_secret() { REDACTED.to_owned() } else { given.text.expose().clone() };
-        self.row(key, Some(shown), given.origin);
-        Ok(Some(value))
-    }
-
-    pub(super) fn take_path(&mut self, key: Key) -> Result<Option<PathBuf>, Problem> {
-        let origin = self.layers.winner(key).map(|given| given.origin.clone());
-        let base = origin.as_ref().and_then(folder_of);
-        self.take(key, |text| (!text.trim().is_empty()).then(|| expand(text, base)))
-    }
-}
-
-/// A relative path in the configuration file counts from the file's folder.
-pub(super) fn folder_of(origin: &Origin) -> Option<&Path> {
-    if let Origin::File { path, .. } = origin { path.parent() } else { None }
-}
-
-/// What a terminal command has to repeat: what flags and variables said about the server, the client and the way there.
-fn told(layers: &Layers) -> Vec<String> {
+/// The flags and variables that a command in a terminal must repeat to reach the same server as the same client.
+fn run_flags(layers: &Layers) -> Vec<String> {
     let mut words = Vec::new();
     if layers.config_file.1 {
         words.extend(["--config".to_owned(), absolute(&layers.config_file.0)]);
     }
-    for key in Key::ALL {
-        let Some(given) = layers.winner(*key).filter(|given| given.origin.is_of_this_run()) else { continue };
-        let text = given.text.expose();
-        let value = match key {
-            Key::MaxMessageBytes | Key::LogLevel | Key::LogFile | Key::KeepWithoutParent | Key::SignIn => continue,
-            Key::ConnectWait | Key::IdleTimeout | Key::TotalTimeout | Key::SignInWait | Key::MaxInFlight => continue,
-            Key::ClientSecretFile if text == "-" => continue,
-            Key::ClientSecretFile | Key::CaFile | Key::ClientKey => absolute(&expand(text, None)),
-            Key::Proxy if text.contains('@') => continue,
-            _ => text.clone(),
+    for key in Key::ALL.iter().filter(|key| key.info().concerns != Concerns::Run) {
+        let raw = layers.winner(*key).filter(|raw| raw.origin.is_of_this_run());
+        let (Some(raw), Some(flag)) = (raw, key.info().flag) else { continue };
+        let value = match (flag.takes, key.info().disclosure, raw.text()) {
+            (Takes::FileOrStdin, _, "-") => continue,
+            (_, Disclosure::WithoutUserinfo, text) if text.contains('@') => continue,
+            (Takes::File | Takes::FileOrStdin, _, text) => absolute(&expand(text, None)),
+            (_, _, text) => text.to_owned(),
         };
-        // A value of a lower layer that another key has beaten would contradict it.
-        let beaten = |other: Key| layers.winner(other).is_some_and(|o| o.origin.rank() > given.origin.rank());
-        let lost = matches!(key, Key::Tenant) && beaten(Key::Url) || matches!(key, Key::Url) && beaten(Key::Tenant);
-        if let (Some(flag), false) = (key.info().flag, lost) {
-            words.extend([flag.to_owned(), value]);
-        }
+        words.extend([flag.name.to_owned(), value]);
     }
     words
 }
 
 fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
-}
-
-pub(super) fn bad_value(given: &Given) -> Problem {
-    let found = if given.key.is_secret() { "a value that is not shown" } else { given.text.expose().as_str() };
-    bad_value_unseen(given, if found.is_empty() { "nothing" } else { found })
-}
-
-pub(super) fn bad_value_unseen(given: &Given, found: &str) -> Problem {
-    Problem::new(ProblemId::BadValue)
-        .with("setting", given.key.info().name)
-        .with("origin", &given.origin)
-        .with("found", found)
-        .with("expected", given.key.info().expected)
 }

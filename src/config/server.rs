@@ -1,8 +1,9 @@
-//! The server at the other end: which addresses are accepted, which of them are Planhat's, and the profile of each.
+//! The remote server: which addresses are acceptable, which of them are Planhat's, and the default profile of each.
 
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use super::Product;
+use super::shown::Shown;
 
 /// Planhat's production endpoint.
 pub const PRODUCTION_URL: &str = "https://api.planhat.com/v1/mcp";
@@ -11,13 +12,24 @@ pub const DEMO_URL: &str = "https://api.planhatdemo.com/v1/mcp";
 /// The scope that Planhat advertises: the overlap of the OAuth Client's permissions and the user's Role.
 pub const PLANHAT_SCOPE: &str = "inclusive";
 
-/// Why an address is not accepted.
+/// Why an address is not acceptable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UrlRefused {
-    /// It is no absolute http or https address, or carries a user name, a password or a fragment.
+    /// Not an absolute http or https address, or one with a user name, a password or a fragment.
     Invalid,
     /// Plain http to another machine.
     Insecure,
+}
+
+/// The service at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Product {
+    /// Planhat's production tenants.
+    Planhat,
+    /// Planhat's demo tenants.
+    PlanhatDemo,
+    /// Any other MCP server, by URL.
+    Other,
 }
 
 impl Product {
@@ -35,7 +47,17 @@ impl Product {
         }
     }
 
-    /// Which product an address belongs to: Planhat's are recognised by host, however they were given.
+    /// The scope to ask for unless the user chooses another.
+    pub(super) fn scope(self) -> Option<String> {
+        self.is_planhat().then(|| PLANHAT_SCOPE.to_owned())
+    }
+
+    /// How many requests the service takes at once; Planhat documents its limit.
+    pub(super) const fn requests_at_once(self) -> usize {
+        if self.is_planhat() { 50 } else { 1_000 }
+    }
+
+    /// The product behind an address; the host alone decides.
     pub fn of(url: &Url) -> Product {
         match (url.scheme(), url.host_str(), url.port()) {
             ("https", Some("api.planhat.com"), None) => Product::Planhat,
@@ -45,7 +67,18 @@ impl Product {
     }
 }
 
-/// Understands the address of an MCP endpoint: https, or http to this machine; no user name, no fragment.
+/// The name of the tenant.
+impl Shown for Product {
+    fn shown(&self) -> Option<String> {
+        match self {
+            Product::Planhat => Some("production".to_owned()),
+            Product::PlanhatDemo => Some("demo".to_owned()),
+            Product::Other => None,
+        }
+    }
+}
+
+/// Parses the address of an MCP endpoint: https, or http to this machine; no user name, no fragment.
 pub fn parse_url(text: &str) -> Result<Url, UrlRefused> {
     let url = Url::parse(text).map_err(|_| UrlRefused::Invalid)?;
     let plain = !url.has_host() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some();
@@ -70,8 +103,8 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The name of the profile that an address gets by itself: the same address always gets the same name, two addresses
-/// never share one, and it can stand in a file name.
+/// The default profile of an address: always the same for one address, never the same for two, and valid in a file
+/// name.
 pub fn profile_of(url: &Url) -> String {
     match Product::of(url) {
         Product::Planhat if url.as_str() == PRODUCTION_URL => return "planhat".to_owned(),
@@ -87,14 +120,14 @@ pub fn profile_of(url: &Url) -> String {
         name.push_str(&format!("-{port}"));
     }
     name.truncate(46);
-    // The path, the query and what else the name leaves out count through a hash.
+    // A hash stands for the path, the query and whatever else the name leaves out.
     if url.path() != "/mcp" || url.query().is_some() || url.scheme() != "https" || !is_short {
         name.push_str(&format!("-{:08x}", folded(url.as_str())));
     }
     name
 }
 
-/// Whether `name` can be a profile: it stands in file names and in the keychain.
+/// Whether `name` can be a profile, and so part of file names and keychain items.
 pub fn is_profile_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     (1..=64).contains(&name.len()) && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(allowed)

@@ -1,86 +1,209 @@
 //! The settings in their final form: parsed, checked, complete. Nothing below the command line sees anything else.
+//!
+//! The fields are rows of the [table](super::table), plus a few that no setting controls.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::problem::Problem;
 use crate::secret::Secret;
 
-use super::client_key::KeySettings;
+use super::choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind};
 use super::hosts::HostPattern;
-use super::origin::Origin;
-use super::server::{PLANHAT_SCOPE, profile_of};
+use super::key::Key;
+use super::origin::{Origin, Origins};
+use super::paths::Paths;
+use super::raw_setting::RawSetting;
+use super::server::{Product, profile_of};
+use super::shown::Shown;
+use super::table::settings_table;
+use super::{exposed, read};
 
-/// Everything that a run of the program needs to know.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Which set of tokens and remembered state this is: `planhat`, `planhat-demo`, or the host of `--url`.
-    pub profile: String,
-    /// Which service is at the other end; decides texts and defaults, never how a message is carried.
-    pub product: Product,
-    /// The remote MCP endpoint: https, or http to a loopback address; no userinfo, no fragment.
-    pub url: Url,
-    /// How to sign in.
-    pub oauth: OAuthSettings,
-    /// A bearer token that is sent as it is; switches OAuth off.
-    pub static_token: Option<Secret>,
-    /// When a browser opens for a sign-in.
-    pub sign_in: SignInPolicy,
-    /// Where tokens are kept.
-    pub token_store: TokenStoreKind,
-    /// Who chose that.
-    pub token_store_from: Origin,
-    /// How to reach the network.
-    pub network: NetworkSettings,
-    /// Bounds and budgets.
-    pub limits: Limits,
-    /// Where the program keeps its files.
-    pub paths: Paths,
-    /// What is logged, and where to.
-    pub log: LogSettings,
-    /// Whether the bridge goes on when the process that started it is gone: for launchers that hand over on purpose.
-    pub keep_without_parent: bool,
-    /// What this run was told by flag or variable, as flags: a command that a person is asked to type in a terminal
-    /// must repeat it. No secrets.
-    pub told: Vec<String>,
+/// The port of the redirect URL when nobody chooses one: 7526 spells PLAN on a telephone's keys. IANA has given it to
+/// nobody, and it lies below the ports that Linux (from 32768), macOS and Windows (from 49152) hand out by themselves.
+pub const DEFAULT_CALLBACK_PORT: u16 = 7526;
+
+/// Generates the structs. Each row of the table becomes a field of the struct that its group names: `@row` takes the next row,
+/// `@put` appends its field to the right list of the six in `$lists`, and without rows the lists become structs.
+macro_rules! structs {
+    ($url:ident; $($rows:tt)+) => {
+        structs! { @row $url { [] [] [] [] [] [] } $($rows)+ }
+    };
+    (@row $url:ident $lists:tt $(#$doc:tt)* [$($group:ident)*] $field:ident: Option<Secret> = $default:expr,
+        $read:expr => $key:ident $info:tt; $($rows:tt)*) => {
+        structs! {
+            @put $url [$($group)*] { $(#$doc)* #[serde(with = "exposed")] $field: Option<Secret> = $default }
+            $lists $($rows)*
+        }
+    };
+    (@row $url:ident $lists:tt $(#$doc:tt)* [$($group:ident)*] $field:ident: $type:ty = $default:expr,
+        $read:expr => $key:ident $info:tt; $($rows:tt)*) => {
+        structs! { @put $url [$($group)*] { $(#$doc)* $field: $type = $default } $lists $($rows)* }
+    };
+    (@put $url:ident [] $field:tt { [$($list:tt)*] $($lists:tt)* } $($rows:tt)*) => {
+        structs! { @row $url { [$($list)* $field] $($lists)* } $($rows)* }
+    };
+    (@put $url:ident [oauth] $field:tt { $a:tt [$($list:tt)*] $($lists:tt)* } $($rows:tt)*) => {
+        structs! { @row $url { $a [$($list)* $field] $($lists)* } $($rows)* }
+    };
+    (@put $url:ident [oauth callback] $field:tt { $a:tt $b:tt [$($list:tt)*] $($lists:tt)* } $($rows:tt)*) => {
+        structs! { @row $url { $a $b [$($list)* $field] $($lists)* } $($rows)* }
+    };
+    (@put $url:ident [limits] $field:tt { $a:tt $b:tt $c:tt [$($list:tt)*] $($lists:tt)* } $($rows:tt)*) => {
+        structs! { @row $url { $a $b $c [$($list)* $field] $($lists)* } $($rows)* }
+    };
+    (@put $url:ident [network] $field:tt { $a:tt $b:tt $c:tt $d:tt [$($list:tt)*] $($lists:tt)* } $($rows:tt)*) => {
+        structs! { @row $url { $a $b $c $d [$($list)* $field] $($lists)* } $($rows)* }
+    };
+    (@put $url:ident [log] $field:tt { $a:tt $b:tt $c:tt $d:tt $e:tt [$($list:tt)*] } $($rows:tt)*) => {
+        structs! { @row $url { $a $b $c $d $e [$($list)* $field] } $($rows)* }
+    };
+    (@row $url:ident {
+        [$({ $(#$own_doc:tt)* $own:ident: $own_type:ty = $own_default:expr })*]
+        [$({ $(#$oauth_doc:tt)* $oauth:ident: $oauth_type:ty = $oauth_default:expr })*]
+        [$({ $(#$callback_doc:tt)* $callback:ident: $callback_type:ty = $callback_default:expr })*]
+        [$({ $(#$limits_doc:tt)* $limits:ident: $limits_type:ty = $limits_default:expr })*]
+        [$({ $(#$network_doc:tt)* $network:ident: $network_type:ty = $network_default:expr })*]
+        [$({ $(#$log_doc:tt)* $log:ident: $log_type:ty = $log_default:expr })*]
+    }) => {
+        /// Everything that a run of the program needs to know.
+        ///
+        /// It contains secrets, so it does not implement `Serialize`: only the order to the sign-in process serializes it,
+        /// with `#[serde(with = "Settings")]`.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(remote = "Self")]
+        pub struct Settings {
+            $($(#$own_doc)* pub $own: $own_type,)*
+            /// How to sign in.
+            #[serde(with = "OAuthSettings")]
+            pub oauth: OAuthSettings,
+            /// Bounds and budgets.
+            pub limits: Limits,
+            /// How to reach the network.
+            #[serde(with = "NetworkSettings")]
+            pub network: NetworkSettings,
+            /// What is logged, and where to.
+            pub log: LogSettings,
+            /// Where the program keeps its files.
+            pub paths: Paths,
+            /// The source of each setting.
+            pub origins: Origins,
+            /// The flags and variables of this run, as flags: a command that a person types in a terminal must repeat them.
+            /// No secrets.
+            pub run_flags: Vec<String>,
+        }
+
+        /// What the authorization code flow needs from the user or the administrator.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(remote = "Self")]
+        pub struct OAuthSettings {
+            $($(#$oauth_doc)* pub $oauth: $oauth_type,)*
+            /// Where the browser is sent back to.
+            pub callback: CallbackSettings,
+        }
+
+        /// The loopback redirect URL (RFC 8252, 7.3): exactly `http://<host>:<port>/callback`.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct CallbackSettings {
+            $($(#$callback_doc)* pub $callback: $callback_type,)*
+            /// Whether nobody chose the port, so that a client that registers itself may take any that is free.
+            pub free: bool,
+        }
+
+        /// Bounds and budgets.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Limits {
+            $($(#$limits_doc)* pub $limits: $limits_type,)*
+            /// How long `initialize` waits for the server before the program answers it alone.
+            pub initialize_wait: Duration,
+            /// How long `tools/list` waits for a sign-in before it offers the sign-in tool, unless its client is known to
+            /// wait longer; never longer than a call waits.
+            pub list_wait: Duration,
+            /// How long a sign-in may take.
+            pub sign_in: Duration,
+        }
+
+        /// How to reach the network; the environment of an MCP client is often stripped, so the file can say all of it.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(remote = "Self")]
+        pub struct NetworkSettings {
+            $($(#$network_doc)* pub $network: $network_type,)*
+        }
+
+        /// What is logged, and where to.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct LogSettings {
+            $($(#$log_doc)* pub $log: $log_type,)*
+        }
+
+        impl Default for NetworkSettings {
+            fn default() -> Self {
+                Self { $($network: $network_default,)* }
+            }
+        }
+
+        impl Settings {
+            /// The defaults for the server at `url`.
+            pub fn for_url($url: Url, paths: Paths) -> Self {
+                let product = Product::of(&$url);
+                let mut origins = Origins::default();
+                if product.scope().is_some() {
+                    origins.set(Key::Scope, Origin::BuiltIn);
+                }
+                Self {
+                    oauth: OAuthSettings {
+                        $($oauth: $oauth_default,)*
+                        callback: CallbackSettings { $($callback: $callback_default,)* free: true },
+                    },
+                    limits: Limits {
+                        $($limits: $limits_default,)*
+                        initialize_wait: Duration::from_secs(5),
+                        list_wait: Duration::from_secs(8),
+                        sign_in: Duration::from_secs(5 * 60),
+                    },
+                    network: NetworkSettings::default(),
+                    log: LogSettings { $($log: $log_default,)* },
+                    paths,
+                    origins,
+                    run_flags: Vec::new(),
+                    $($own: $own_default,)*
+                }
+            }
+        }
+    };
 }
 
-impl Settings {
-    /// The defaults for the server at `url`, with nothing told by anybody.
-    pub fn for_url(url: Url, paths: Paths) -> Self {
-        let product = Product::of(&url);
-        Self {
-            profile: profile_of(&url),
-            product,
-            url,
-            oauth: OAuthSettings {
-                client_id: None,
-                client_secret: None,
-                metadata_url: None,
-                client_credentials: false,
-                key: None,
-                token_endpoint: None,
-                scope: product.is_planhat().then(|| PLANHAT_SCOPE.to_owned()),
-                authorize_params: Vec::new(),
-                no_resource: false,
-                id_token: false,
-                callback: CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT, free: true },
-            },
-            static_token: None,
-            sign_in: SignInPolicy::Auto,
-            token_store: TokenStoreKind::Keychain,
-            token_store_from: Origin::Default,
-            network: NetworkSettings::default(),
-            limits: Limits { in_flight: product.in_flight(), ..Limits::default() },
-            paths,
-            log: LogSettings { level: LogLevel::Info, file: None },
-            keep_without_parent: false,
-            told: Vec::new(),
-        }
-    }
+/// Generates the access to fields by key.
+macro_rules! by_key {
+    ($url:ident; $($(#$doc:tt)* [$($group:ident)*] $field:ident: $type:ty = $default:expr, $read:expr => $key:ident
+        $info:tt;)+) => {
+        impl Settings {
+            /// Parses a value into its field, and records its source.
+            pub(super) fn set(&mut self, raw: &RawSetting) -> Result<(), Problem> {
+                match raw.key {
+                    $(Key::$key => self$(.$group)*.$field = $read(raw)?,)+
+                }
+                self.origins.set(raw.key, raw.origin.clone());
+                Ok(())
+            }
 
+            /// The text of a setting for people; `None` when it is not set.
+            pub fn shown(&self, key: Key) -> Option<String> {
+                match key {
+                    $(Key::$key => self$(.$group)*.$field.shown(),)+
+                }
+            }
+        }
+    };
+}
+
+settings_table!(structs, url);
+settings_table!(by_key, url);
+
+impl Settings {
     /// The service as a person calls it: `Planhat`, `Planhat (demo)`, or the host.
     pub fn service_name(&self) -> String {
         match self.product {
@@ -97,11 +220,48 @@ impl Settings {
     /// and client as this run.
     pub fn command(&self, command: &str) -> String {
         let mut line = format!("planhat-mcp {command}");
-        for word in &self.told {
+        for word in &self.run_flags {
             line.push(' ');
             line.push_str(&quoted(word));
         }
         line
+    }
+
+    /// Sets the defaults that depend on other settings.
+    pub(super) fn derive_defaults(&mut self) {
+        let unset = |key| *self.origins.of(key) == Origin::Default;
+        self.oauth.callback.free = unset(Key::CallbackPort);
+        // A token that can be had at any moment need not be kept, and a machine without people often has no keychain.
+        if self.oauth.client_credentials && unset(Key::TokenStore) {
+            self.token_store = TokenStoreKind::Memory;
+        }
+        if self.oauth.client_key.is_some() {
+            self.oauth.client_key_alg.get_or_insert(KeyAlgorithm::Es256);
+        }
+    }
+}
+
+/// A private key of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySettings {
+    /// The PEM file that holds it.
+    pub file: PathBuf,
+    /// How it signs.
+    pub algorithm: KeyAlgorithm,
+}
+
+impl OAuthSettings {
+    /// The private key that the client proves its identity with.
+    pub fn key(&self) -> Option<KeySettings> {
+        let file = self.client_key.clone()?;
+        Some(KeySettings { file, algorithm: self.client_key_alg.unwrap_or(KeyAlgorithm::Es256) })
+    }
+}
+
+impl CallbackSettings {
+    /// The redirect URL, byte for byte as it must be registered.
+    pub fn redirect_url(&self) -> String {
+        format!("http://{}:{}/callback", self.host.as_str(), self.port)
     }
 }
 
@@ -117,257 +277,6 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The service at the other end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Product {
-    /// Planhat's production tenants.
-    Planhat,
-    /// Planhat's demo tenants.
-    PlanhatDemo,
-    /// Any other MCP server, by URL.
-    Other,
-}
-
-impl Product {
-    /// How many requests the service takes at once. Planhat's is documented.
-    const fn in_flight(self) -> usize {
-        match self {
-            Self::Planhat | Self::PlanhatDemo => 50,
-            Self::Other => 1_000,
-        }
-    }
-}
-
-/// What the authorization code flow needs from the user or the administrator.
-#[derive(Debug, Clone)]
-pub struct OAuthSettings {
-    /// The pre-registered client id (RFC 6749, 2.2).
-    pub client_id: Option<String>,
-    /// The pre-registered client's secret, when it was given for this run (environment or file). A secret that `login`
-    /// put into the credential store is found there.
-    pub client_secret: Option<Secret>,
-    /// The client ID metadata document, which is the client id of servers that support it.
-    pub metadata_url: Option<Url>,
-    /// Whether the client signs in for itself, without a person (RFC 6749, 4.4).
-    pub client_credentials: bool,
-    /// The private key that the client proves itself with (RFC 7523, 2.2).
-    pub key: Option<KeySettings>,
-    /// The token endpoint, over what the server says.
-    pub token_endpoint: Option<Url>,
-    /// The scope to ask for; `None` leaves the choice to what the server says.
-    pub scope: Option<String>,
-    /// More parameters of the authorization request; none of the protocol's own.
-    pub authorize_params: Vec<(String, String)>,
-    /// Whether `resource` (RFC 8707) is left out everywhere, for servers that reject it.
-    pub no_resource: bool,
-    /// Whether the ID token is sent in place of the access token, for servers that want that.
-    pub id_token: bool,
-    /// Where the browser is sent back to.
-    pub callback: CallbackSettings,
-}
-
-/// The loopback redirect URL (RFC 8252, 7.3): exactly `http://<host>:<port>/callback`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallbackSettings {
-    /// As it is written in the URL.
-    pub host: CallbackHost,
-    /// The fixed port, because Planhat compares redirect URLs exactly.
-    pub port: u16,
-    /// Whether nobody chose the port, so that a client that registers itself may take any that is free.
-    pub free: bool,
-}
-
-/// The port of the redirect URL unless told otherwise: 7526 spells PLAN on a telephone's keys. IANA has given it to
-/// nobody, and it lies below the ports that Linux (from 32768), macOS and Windows (from 49152) hand out by themselves.
-pub const DEFAULT_CALLBACK_PORT: u16 = 7526;
-
-/// How the loopback host is written in the redirect URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallbackHost {
-    /// `127.0.0.1`, which RFC 8252 recommends.
-    Ipv4,
-    /// `localhost`, for servers that insist on it.
-    Localhost,
-}
-
-impl CallbackHost {
-    /// As it stands in the URL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            CallbackHost::Ipv4 => "127.0.0.1",
-            CallbackHost::Localhost => "localhost",
-        }
-    }
-
-    /// The address to listen on.
-    pub const fn address(self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::LOCALHOST)
-    }
-}
-
-impl CallbackSettings {
-    /// The redirect URL, byte for byte as it must be registered.
-    pub fn redirect_url(&self) -> String {
-        format!("http://{}:{}/callback", self.host.as_str(), self.port)
-    }
-}
-
-/// When a browser opens for a sign-in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignInPolicy {
-    /// At the first list of tools or a call that needs it; with a pause after a sign-in that failed.
-    Auto,
-    /// Only when the user asks: with the sign-in tool, or with `login`.
-    Manual,
-}
-
-impl SignInPolicy {
-    /// As it is written in settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            SignInPolicy::Auto => "auto",
-            SignInPolicy::Manual => "manual",
-        }
-    }
-}
-
-/// Where tokens are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenStoreKind {
-    /// The operating system's keychain.
-    Keychain,
-    /// A file of mode 0600, only when asked for.
-    File,
-    /// Nowhere: gone with the process, which then runs the sign-in itself.
-    Memory,
-}
-
-impl TokenStoreKind {
-    /// As it is written in settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            TokenStoreKind::Keychain => "keychain",
-            TokenStoreKind::File => "file",
-            TokenStoreKind::Memory => "memory",
-        }
-    }
-}
-
-/// How to reach the network; the environment of an MCP client is often stripped, so the file can say all of it.
-#[derive(Debug, Clone, Default)]
-pub struct NetworkSettings {
-    /// A proxy for all requests, over what the environment says.
-    pub proxy: Option<Secret>,
-    /// More trusted certificate authorities, PEM.
-    pub ca_file: Option<PathBuf>,
-    /// Whether to use IPv4 alone, for networks whose IPv6 leads nowhere.
-    pub ipv4_only: bool,
-    /// Hosts that a public server may name although they lie inside.
-    pub allow_private: Vec<HostPattern>,
-}
-
-/// Bounds and budgets.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// The largest message in either direction, in bytes.
-    pub max_message_bytes: usize,
-    /// How long `initialize` waits for the server before it is answered without it.
-    pub initialize_wait: Duration,
-    /// How long `tools/list` waits for a sign-in before it offers the sign-in tool, unless its client is known to wait
-    /// longer; never longer than a call waits.
-    pub list_wait: Duration,
-    /// How long a call waits for a sign-in.
-    pub call_wait: Duration,
-    /// How long a request may go without a byte before it is given up; it stands still while the client owes the server
-    /// an answer.
-    pub idle: Duration,
-    /// How long a request may take in all; listening streams have no such end.
-    pub total: Duration,
-    /// How long a connection that cannot be made is tried again before a request is told.
-    pub connecting: Duration,
-    /// How many requests may be at the server at once; the others wait in order.
-    pub in_flight: usize,
-    /// How long a sign-in may take.
-    pub sign_in: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_message_bytes: 64 * 1024 * 1024,
-            initialize_wait: Duration::from_secs(5),
-            list_wait: Duration::from_secs(8),
-            call_wait: Duration::from_secs(50),
-            idle: Duration::from_secs(5 * 60),
-            total: Duration::from_secs(60 * 60),
-            connecting: Duration::from_secs(20),
-            in_flight: 1_000,
-            sign_in: Duration::from_secs(5 * 60),
-        }
-    }
-}
-
-/// Where the program keeps its files.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    /// The user's configuration file.
-    pub config_file: PathBuf,
-    /// Locks, the generation number, the pending record, the file store, the log.
-    pub state_dir: PathBuf,
-}
-
-/// What is logged, and where to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The most detailed level that is written.
-    pub level: LogLevel,
-    /// A file that the log goes to as well as to stderr.
-    pub file: Option<PathBuf>,
-}
-
-/// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Only what stops something from working.
-    Error,
-    /// And what may.
-    Warn,
-    /// And what a user would want to know: signed in, reconnected.
-    Info,
-    /// And each request's fate, without its content.
-    Debug,
-    /// And everything short of secrets and message bodies.
-    Trace,
-}
-
-impl LogLevel {
-    /// From the least to the most.
-    pub const ALL: [LogLevel; 5] = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
-
-    /// As it is written in settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
-            LogLevel::Trace => "trace",
-        }
-    }
-}
-
-impl From<LogLevel> for tracing::Level {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => tracing::Level::ERROR,
-            LogLevel::Warn => tracing::Level::WARN,
-            LogLevel::Info => tracing::Level::INFO,
-            LogLevel::Debug => tracing::Level::DEBUG,
-            LogLevel::Trace => tracing::Level::TRACE,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,7 +287,7 @@ mod tests {
         let url = Url::parse("https://mcp.example.com/mcp").expect("valid");
         let mut settings = Settings::for_url(url, paths);
         assert_eq!(settings.command("login"), "planhat-mcp login");
-        settings.told = ["--url", "https://mcp.example.com/mcp?a=1&b=2"].map(str::to_owned).to_vec();
+        settings.run_flags = ["--url", "https://mcp.example.com/mcp?a=1&b=2"].map(str::to_owned).to_vec();
         let shown = settings.command("login");
         assert!(shown.starts_with("planhat-mcp login --url "), "{shown}");
         assert!(shown.ends_with(['\'', '"']), "an & must not reach the shell: {shown}");

@@ -180,7 +180,7 @@ fn each_wrong_value_says_where_it_stands_what_was_found_and_what_is_expected() {
     ] {
         let problem = Try::new().flag(key, text).problem();
         assert_eq!(problem.id, ProblemId::BadValue, "{key:?}");
-        assert_eq!(problem.fact("origin"), key.info().flag, "{key:?}");
+        assert_eq!(problem.fact("origin"), key.flag(), "{key:?}");
         assert_eq!(problem.fact("found"), Some(if text.is_empty() { "nothing" } else { text }));
         assert_eq!(problem.fact("expected"), Some(key.info().expected));
         assert_eq!(problem.id.entry().exit, 2);

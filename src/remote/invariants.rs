@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::sse::Decoder;
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek};
-use crate::remote::mcp_headers::Mirrors;
+use crate::remote::mcp_headers::McpHeaders;
 
 /// What was read from a stream.
 #[derive(Debug, Default, PartialEq)]
@@ -111,11 +111,11 @@ fn by_the_standard(stream: &[u8]) -> Read {
 /// rest a message.
 pub fn mirror(data: &[u8]) {
     let (list, message) = data.split_at(memchr::memchr(b'\n', data).unwrap_or(0));
-    let mirrors = Mirrors::default();
+    let mirrors = McpHeaders::default();
     if let Some(kept) = mirrors.learn(&Bytes::copy_from_slice(list)) {
         assert!(matches!(peek(&kept), Ok(Peek::One(Kind::Response { result: Some(_), .. }))));
         // What is left needs nothing more to be taken out.
-        assert_eq!(Mirrors::default().learn(&kept), None);
+        assert_eq!(McpHeaders::default().learn(&kept), None);
     }
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(message) else { return };
     let Ok(looked_at) = Params::of(params) else { return };

@@ -1,10 +1,10 @@
 //! The standing GET stream: messages that the server sends on its own, taken up again when it breaks.
 
 use bytes::Bytes;
+use reqwest::StatusCode;
 use tokio::time::{Duration, Instant};
 
 use crate::http::retry_after;
-use crate::problem::Problem;
 
 use crate::remote::response::{Exchange, Stream};
 use crate::remote::{Failure, Remote};
@@ -16,7 +16,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The standing stream of one session, as a source of messages.
 #[derive(Debug)]
-pub struct Standing<'a> {
+pub struct ListenStream<'a> {
     remote: &'a Remote,
     stream: Option<Stream>,
     last_event_id: Option<String>,
@@ -27,7 +27,7 @@ pub struct Standing<'a> {
 
 /// Why the standing stream is over.
 #[derive(Debug)]
-pub enum Over {
+pub enum ListenEnd {
     /// The server offers none.
     NotOffered,
     /// The session it belongs to is gone.
@@ -36,8 +36,8 @@ pub enum Over {
     SignedOut,
 }
 
-impl<'a> Standing<'a> {
-    /// The stream of the session that `remote` has now; opened by the first [`Standing::next`].
+impl<'a> ListenStream<'a> {
+    /// The stream of the session that `remote` has now; opened by the first [`ListenStream::next`].
     pub fn new(remote: &'a Remote) -> Self {
         Self { remote, stream: None, last_event_id: None, retry: None, failures: 0, was_open: false }
     }
@@ -45,8 +45,8 @@ impl<'a> Standing<'a> {
     /// The next message; waits as long as it takes, re-opening the stream when it breaks.
     ///
     /// # Errors
-    /// [`Over`] when there will be none any more.
-    pub async fn next(&mut self) -> Result<Bytes, Over> {
+    /// [`ListenEnd`] when there will be none any more.
+    pub async fn next(&mut self) -> Result<Bytes, ListenEnd> {
         loop {
             let Some(stream) = &mut self.stream else {
                 self.open().await?;
@@ -70,25 +70,25 @@ impl<'a> Standing<'a> {
         }
     }
 
-    async fn open(&mut self) -> Result<(), Over> {
+    async fn open(&mut self) -> Result<(), ListenEnd> {
         match self.remote.listen(self.last_event_id.as_deref(), None, None).await {
             Ok(Some(stream)) => {
                 self.stream = Some(stream);
                 self.was_open = true;
                 Ok(())
             }
-            Ok(None) => Err(Over::NotOffered),
+            Ok(None) => Err(ListenEnd::NotOffered),
             // Servers without a GET route answer 404 to it; only a stream that was open before says something about the
             // session.
-            Err(Failure::SessionLost { .. }) if !self.was_open => Err(Over::NotOffered),
-            Err(Failure::SessionLost { epoch, .. }) => Err(Over::SessionLost(epoch)),
-            Err(Failure::SignIn(_)) => Err(Over::SignedOut),
+            Err(Failure::SessionLost { .. }) if !self.was_open => Err(ListenEnd::NotOffered),
+            Err(Failure::SessionLost { epoch, .. }) => Err(ListenEnd::SessionLost(epoch)),
+            Err(Failure::SignIn(_)) => Err(ListenEnd::SignedOut),
+            Err(Failure::Refused { status, problem }) if matches!(status.as_u16(), 400 | 404 | 406 | 501) => {
+                tracing::debug!(%problem, "the server does not offer a standing stream");
+                Err(ListenEnd::NotOffered)
+            }
             Err(failure) => {
                 let problem = failure.into_problem();
-                if problem.fact("status").is_some_and(|status| matches!(status, "400" | "404" | "406" | "501")) {
-                    tracing::debug!(%problem, "the server does not offer a standing stream");
-                    return Err(Over::NotOffered);
-                }
                 tracing::debug!(%problem, "the standing stream could not be opened");
                 self.pause().await;
                 Ok(())
@@ -138,10 +138,12 @@ impl Remote {
                 Err(Failure::NotSent(problem) | Failure::Unclear { problem, .. }) if Instant::now() < end => {
                     tracing::debug!(%problem, "the stream could not be taken up yet");
                 }
-                Err(Failure::Explained(problem)) if is_passing(&problem) && Instant::now() < end => {
+                Err(Failure::Refused { status, problem }) if is_passing(status) && Instant::now() < end => {
                     tracing::debug!(%problem, "the stream could not be taken up yet");
                 }
-                Err(Failure::Explained(problem) | Failure::Unclear { problem, .. }) => {
+                Err(
+                    Failure::Explained(problem) | Failure::Refused { problem, .. } | Failure::Unclear { problem, .. },
+                ) => {
                     tracing::debug!(%problem, "the stream cannot be taken up");
                     return Ok(None);
                 }
@@ -152,6 +154,6 @@ impl Remote {
 }
 
 /// Whether a refusal is likely to be over soon: a limit, or a server that is being restarted.
-fn is_passing(problem: &Problem) -> bool {
-    problem.fact("status").is_some_and(|status| matches!(status, "429" | "502" | "503" | "504"))
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502..=504)
 }

@@ -123,7 +123,7 @@ impl Remote {
             return None;
         }
         tracing::info!(status = status.as_u16(), "the server no longer knows the session");
-        out.whereabouts.came_back();
+        out.send_state.mark_not_executed();
         let otherwise = Box::new(explain_refusal(&self.settings, response.url(), status, headers, body, sent));
         Some(Failure::SessionLost { epoch: session.epoch, otherwise })
     }

@@ -38,13 +38,13 @@ struct Mark {
 
 /// The marks of the server's tools, as far as they have passed by.
 #[derive(Debug, Default)]
-pub struct Mirrors {
+pub struct McpHeaders {
     tools: Mutex<HashMap<String, Vec<Mark>>>,
     /// The revision of the client's last request; its notifications do not name one.
     revision: Mutex<Option<String>>,
 }
 
-impl Mirrors {
+impl McpHeaders {
     /// The headers for a notification, when the client speaks the stateless era.
     pub fn headers_without_request(&self, method: &str, params: &Params<'_>) -> Option<HeaderMap> {
         let last = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -291,7 +291,7 @@ mod tests {
         Bytes::from(json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}}).to_string())
     }
 
-    fn headers(mirrors: &Mirrors, method: &str, params: &str) -> Vec<(String, String)> {
+    fn headers(mirrors: &McpHeaders, method: &str, params: &str) -> Vec<(String, String)> {
         let raw: &RawValue = serde_json::from_str(params).expect("JSON");
         let params = Params::of(Some(raw)).expect("unambiguous");
         let headers = mirrors.headers(method, &params, "2026-07-28");
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn marked_arguments_become_headers_and_absent_ones_do_not() {
-        let mirrors = Mirrors::default();
+        let mirrors = McpHeaders::default();
         let schema = json!({"type": "object", "properties": {
             "region": {"type": "string", "x-mcp-header": "Region"},
             "deep": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "Count"}}},
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_name_comes_from_where_the_method_has_it() {
-        let mirrors = Mirrors::default();
+        let mirrors = McpHeaders::default();
         let name = |method, params| {
             headers(&mirrors, method, params).into_iter().find(|(n, _)| n == "mcp-name").map(|(_, v)| v)
         };
@@ -365,7 +365,7 @@ mod tests {
             json!({"$defs": {"d": {"type": "string", "x-mcp-header": "A"}}}),
         ];
         for schema in bad {
-            let mirrors = Mirrors::default();
+            let mirrors = McpHeaders::default();
             let good = r#"{"name":"good","n":1.0,"inputSchema":{"properties":{"x-mcp-header":{"type":"string"}},"default":{"x-mcp-header":1}}}"#;
             let list = format!(
                 r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":1.0,"tools":[{{"name":"bad","inputSchema":{schema}}}, {good}],"z":2}}}}"#

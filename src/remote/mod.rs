@@ -18,7 +18,7 @@ pub mod send;
 pub mod session;
 pub mod sse;
 
-pub use outgoing::{BoundUser, Failure, Outgoing, SendState};
+pub use outgoing::{BoundUser, Failure, Outgoing, SendState, Withdrawn};
 pub use response::Exchange;
 pub use send::Remote;
 pub use session::Session;

@@ -5,36 +5,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::time::Duration;
 
 use crate::auth::{AuthError, Authorizer, Bearer};
 use crate::http::{NetError, Step};
 use crate::message::{IdKey, Kind, Peek, peek};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemId};
 
 /// One message on its way to the server.
 #[derive(Clone)]
 pub struct Outgoing {
-    /// As the client wrote it.
+    /// The message as the client wrote it.
     pub body: Bytes,
-    /// Whether an answer is expected, and under which id.
+    /// The id of the answer, for a message that expects one.
     pub expects: Option<IdKey>,
-    /// In whose name it is meant.
-    pub meant: Arc<BoundUser>,
-    /// Where it is, for whoever may take it back.
-    pub whereabouts: Arc<SendState>,
-    /// The session that it belongs to, by its epoch, where it belongs to one: it may wait here until that one is replaced.
+    /// The user in whose name the message may be sent.
+    pub bound_user: Arc<BoundUser>,
+    /// How far the message has got; shared with those who may withdraw it.
+    pub send_state: Arc<SendState>,
+    /// The epoch of the session that the message belongs to, if any: the session may be replaced while the message waits.
     pub epoch: Option<u64>,
-    /// Whether it is sent again in a new session, because an answer spoke of a lost one.
+    /// The message is sent again in a new session, because an answer spoke of a lost one.
     pub reopened: bool,
-    /// Headers that repeat parts of the body; a message of the stateless era has them and no session.
-    pub mirrored: Option<HeaderMap>,
-    /// Whether it opens a stream that is silent by nature.
+    /// Headers that repeat parts of the body. Messages of the stateless era have them, and no session.
+    pub mcp_headers: Option<HeaderMap>,
+    /// The message opens a stream that is silent by nature.
     pub listens: bool,
-    /// How long the server may take to begin to answer, when that is less than for a request.
+    /// How long the server may take to begin its answer, when that is less than a request is given.
     pub accepted_within: Option<Duration>,
-    /// Is told how long the message has to wait, each time it has to.
+    /// Called with the time left, each time the message has to wait.
     pub on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
 }
 
@@ -53,11 +54,11 @@ impl Outgoing {
         Self {
             body,
             expects: None,
-            meant: Arc::default(),
-            whereabouts: Arc::default(),
+            bound_user: Arc::default(),
+            send_state: Arc::default(),
             epoch: None,
             reopened: false,
-            mirrored: None,
+            mcp_headers: None,
             listens: false,
             accepted_within: None,
             on_wait: None,
@@ -65,32 +66,33 @@ impl Outgoing {
     }
 }
 
-/// In whose name a message is meant: not to be sent in that of another user, who has signed in while it waited.
+/// The user in whose name a message may be sent. It does not go out in the name of another user who signs in while it
+/// waits.
 #[derive(Debug, Default)]
 pub struct BoundUser {
-    /// The interactive grant; 0: whoever is signed in when it is sent.
+    /// The interactive grant; 0: any user who is signed in when the message is sent.
     grant: AtomicU64,
-    /// When it came, in seconds since 1970.
-    came: u64,
+    /// When the message arrived, in seconds since 1970.
+    arrived_at: u64,
 }
 
 impl BoundUser {
-    /// Whoever is signed in now; nobody in particular when nobody is.
+    /// Binds to the user who is signed in now; to nobody in particular when nobody is.
     pub fn the_user_of(auth: &Authorizer) -> Self {
-        let (grant, came) = auth.signed_in_now();
-        Self { grant: AtomicU64::new(grant.unwrap_or_default()), came }
+        let (grant, arrived_at) = auth.signed_in_now();
+        Self { grant: AtomicU64::new(grant.unwrap_or_default()), arrived_at }
     }
 
-    /// Its sender was told to sign in, and is content with whoever does.
-    pub fn anybody(&self) {
+    /// Any user will do from here on: the sender was asked to sign in, as anybody.
+    pub fn release(&self) {
         self.grant.store(0, Ordering::Relaxed);
     }
 
-    /// Whether it may be sent with this token. A sign-in in another process is noticed late: only what came before it was
-    /// meant for the one before.
+    /// Whether the message may be sent with this token. This process learns late of a sign-in in another one: only a
+    /// message that arrived before the sign-in belongs to the user before.
     pub(super) fn allows(&self, bearer: &Bearer) -> bool {
-        let meant = self.grant.load(Ordering::Relaxed);
-        if meant != 0 && meant != bearer.grant && self.came < bearer.signed_in_at {
+        let bound = self.grant.load(Ordering::Relaxed);
+        if bound != 0 && bound != bearer.grant && self.arrived_at < bearer.signed_in_at {
             return false;
         }
         self.grant.store(bearer.grant, Ordering::Relaxed);
@@ -98,34 +100,42 @@ impl BoundUser {
     }
 }
 
-/// Where a message is, shared by those who send it and those who may take it back.
+/// How far a message has got, shared by those who send it and those who may withdraw it.
 #[derive(Debug, Default)]
 pub struct SendState {
     at_server: AtomicBool,
     withdrawn: AtomicBool,
 }
 
+/// The message was withdrawn before it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withdrawn;
+
 impl SendState {
-    /// Whether the server may have it. Not while it waits here, nor after a refusal that says "not executed".
-    pub fn is_at_server(&self) -> bool {
+    /// Whether the server may have the message. Not while it waits here, nor after a refusal that means "not executed".
+    pub fn may_be_at_server(&self) -> bool {
         self.at_server.load(Ordering::Relaxed)
     }
 
-    /// Nobody wants it any more: wherever it is, it is not sent again.
+    /// Nobody wants the message any more: it is not sent, nor sent again.
     pub fn withdraw(&self) {
         self.withdrawn.store(true, Ordering::Relaxed);
     }
 
-    /// It is about to be sent. What was withdrawn stays here, until its task is stopped.
-    pub async fn leave(&self) {
+    /// From here on the server may have the message.
+    ///
+    /// # Errors
+    /// [`Withdrawn`]: it must not be sent.
+    pub fn start_sending(&self) -> Result<(), Withdrawn> {
         if self.withdrawn.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
+            return Err(Withdrawn);
         }
         self.at_server.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// It surely was not executed.
-    pub(super) fn came_back(&self) {
+    /// The server surely did not execute the message.
+    pub(super) fn mark_not_executed(&self) {
         self.at_server.store(false, Ordering::Relaxed);
     }
 }
@@ -142,24 +152,33 @@ pub enum Failure {
         /// The token that is too narrow, as in [`Bearer::serial`](crate::auth::Bearer::serial).
         narrow: Option<u64>,
     },
-    /// The session of this epoch is gone, as far as its server says so; nothing was executed.
+    /// The server no longer knows the session; nothing was executed.
     SessionLost {
-        /// Which one.
+        /// The epoch of the session.
         epoch: u64,
         /// What the answer means if a new session does not help.
         otherwise: Box<Problem>,
     },
-    /// The server surely did not get it.
+    /// The server surely did not get the message.
     NotSent(Problem),
-    /// The server may have executed it, and may be able to answer later.
+    /// The server may have executed the message, and may be able to answer later.
     Unclear {
         /// What happened.
         problem: Problem,
         /// How long the server asks to wait, uncapped.
         wait: Option<Duration>,
     },
+    /// The server answered with a status that means no; trying again cannot help.
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// What the refusal means.
+        problem: Problem,
+    },
     /// Anything else; trying again cannot help.
     Explained(Problem),
+    /// The message was withdrawn before it was sent (again); nobody waits for an answer.
+    Withdrawn,
 }
 
 impl Failure {
@@ -170,9 +189,18 @@ impl Failure {
             | Self::Scope { problem, .. }
             | Self::NotSent(problem)
             | Self::Unclear { problem, .. }
+            | Self::Refused { problem, .. }
             | Self::Explained(problem) => problem,
             Self::SessionLost { otherwise, .. } => *otherwise,
+            // Nobody reads it: what was withdrawn has no one left to answer.
+            Self::Withdrawn => Problem::new(ProblemId::InternalError).with("detail", "the message was withdrawn"),
         }
+    }
+}
+
+impl From<Withdrawn> for Failure {
+    fn from(_: Withdrawn) -> Self {
+        Self::Withdrawn
     }
 }
 

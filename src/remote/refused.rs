@@ -70,7 +70,7 @@ impl Asked<'_> {
     }
 
     fn is_stateless(self) -> bool {
-        matches!(self, Self::Message(out) if out.mirrored.is_some())
+        matches!(self, Self::Message(out) if out.mcp_headers.is_some())
     }
 }
 
@@ -262,14 +262,14 @@ impl Remote {
                         Err(error) => tracing::debug!(%error, "no other token for what nobody waits for"),
                     }
                     self.exceptions.note(&kind, Known::Alone(bearer.grant));
-                    return Err(self.refused_here().into());
+                    return Err(self.refused_here());
                 }
                 Step::AskWitness => refused.witness = Some(self.ask_witness(&kind, bearer, asked.is_stateless()).await),
                 Step::Explain => {
                     if refused.witness != Some(Witness::Silent) && (tried > 1 || !refused.renewable) {
                         self.exceptions.note(&kind, Known::Alone(bearer.grant));
                     }
-                    return Err(self.refused_here().into());
+                    return Err(self.refused_here());
                 }
                 Step::Reject => {
                     self.exceptions.note(&kind, Known::EndedSignIn);
@@ -297,11 +297,13 @@ impl Remote {
         }
     }
 
-    fn refused_here(&self) -> Problem {
-        Problem::new(ProblemId::TokenRefusedHere)
-            .with("status", StatusCode::UNAUTHORIZED.as_u16())
+    fn refused_here(&self) -> Failure {
+        let status = StatusCode::UNAUTHORIZED;
+        let problem = Problem::new(ProblemId::TokenRefusedHere)
+            .with("status", status.as_u16())
             .with("host", host_of(&self.settings.url))
-            .with("command", self.settings.command("login"))
+            .with("command", self.settings.command("login"));
+        Failure::Refused { status, problem }
     }
 }
 

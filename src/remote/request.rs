@@ -1,4 +1,4 @@
-//! Builds the requests of Streamable HTTP: one POST a message, one GET to listen, one DELETE to say goodbye.
+//! Builds the requests of Streamable HTTP: one POST a message, one GET to listen, one DELETE to end the session.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -45,7 +45,7 @@ pub fn listen(url: &Url, session: &Session, bearer: Option<&Bearer>, last_event_
 }
 
 /// Ends the session at the server.
-pub fn goodbye(url: &Url, session: &Session, bearer: Option<&Bearer>) -> Request {
+pub fn end_session(url: &Url, session: &Session, bearer: Option<&Bearer>) -> Request {
     let mut request = Request::new(Method::DELETE, url.clone());
     common(request.headers_mut(), session, bearer);
     request

@@ -37,8 +37,8 @@ const MOST_REDIRECTS: u32 = 3;
 const REFUSAL_BODY: usize = 1024 * 1024;
 /// How often a client is told that its request still waits.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// How long the goodbye at the end may take.
-const GOODBYE: Duration = Duration::from_millis(750);
+/// How long ending the session at the server may take.
+const END_SESSION_WITHIN: Duration = Duration::from_millis(750);
 /// How long a refusal's body may stand still; its status says enough.
 const REFUSAL_WAIT: Duration = Duration::from_secs(10);
 
@@ -111,25 +111,25 @@ impl Remote {
             let bearer = self.pass_gate(out, Some(give_up)).await?;
             if let Some(bearer) = &bearer {
                 self.follow_grant(bearer.grant);
-                if !out.meant.allows(bearer) {
+                if !out.bound_user.allows(bearer) {
                     return Err(Problem::new(ProblemId::NewSignIn).into());
                 }
             }
             let session =
-                if out.mirrored.is_some() { Arc::default() } else { self.session_of(bearer.as_ref(), out.epoch)? };
+                if out.mcp_headers.is_some() { Arc::default() } else { self.session_of(bearer.as_ref(), out.epoch)? };
             let mut message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
-            if let Some(mirrored) = &out.mirrored {
-                message.headers_mut().extend(mirrored.clone());
+            if let Some(headers) = &out.mcp_headers {
+                message.headers_mut().extend(headers.clone());
             }
-            out.whereabouts.leave().await;
+            out.send_state.start_sending()?;
             let (mut response, sent) = self.execute(message, out.accepted_within).await.inspect_err(|failure| {
                 if matches!(failure, Failure::NotSent(_)) {
-                    out.whereabouts.came_back();
+                    out.send_state.mark_not_executed();
                 }
             })?;
             let status = response.status();
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
-                out.whereabouts.came_back();
+                out.send_state.mark_not_executed();
             }
             let url = response.url().clone();
             match status {
@@ -142,7 +142,7 @@ impl Remote {
                     }
                     renewals += 1;
                     // What was refused to one user is asked for whoever is signed in by now.
-                    out.meant.anybody();
+                    out.bound_user.release();
                     let challenge = self.challenge(&response, &sent);
                     Box::pin(self.unauthorized(Asked::Message(out), renewals, bearer.as_ref(), challenge)).await?;
                 }
@@ -157,13 +157,13 @@ impl Remote {
                         let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
                         let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent)
                             .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
-                        return Err(problem.into());
+                        return Err(Failure::Refused { status, problem });
                     }
                     tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
                 }
                 StatusCode::NOT_FOUND if session.id.is_some() => {
                     let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                    out.whereabouts.came_back();
+                    out.send_state.mark_not_executed();
                     return match answer_in(&body, out) {
                         // An answer that names this very request says that the session lives.
                         Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
@@ -175,7 +175,7 @@ impl Remote {
                     };
                 }
                 StatusCode::FORBIDDEN if Challenge::from_headers(response.headers(), &sent).is_insufficient_scope() => {
-                    out.whereabouts.came_back();
+                    out.send_state.mark_not_executed();
                     renewals += 1;
                     let challenge = self.challenge(&response, &sent);
                     Box::pin(self.widen(renewals, bearer.as_ref(), challenge)).await?;
@@ -211,7 +211,7 @@ impl Remote {
                             };
                             Failure::Unclear { problem, wait }
                         }
-                        _ => Failure::Explained(problem),
+                        _ => Failure::Refused { status, problem },
                     });
                 }
             }
@@ -340,27 +340,28 @@ impl Remote {
                     if let Some(lost) = self.lost_in_words(&session, &out, &response, &body, &sent) {
                         return Err(lost);
                     }
-                    return Err(explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent).into());
+                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
+                    return Err(Failure::Refused { status, problem });
                 }
             }
         }
     }
 
     /// Tells the server that the session is over; takes at most a second and does not mind a refusal.
-    pub async fn goodbye(&self) {
+    pub async fn end_session(&self) {
         let session = self.session();
         if session.id.is_none() {
             return;
         }
         let farewell = async {
             let bearer = self.auth.bearer().await.ok().flatten();
-            let message = request::goodbye(&self.settings.url, &session, bearer.as_ref());
+            let message = request::end_session(&self.settings.url, &session, bearer.as_ref());
             match self.execute(message, None).await {
                 Ok((response, _)) => tracing::debug!(status = response.status().as_u16(), "session ended"),
                 Err(_) => tracing::debug!("the session could not be ended at the server"),
             }
         };
-        if tokio::time::timeout(GOODBYE, farewell).await.is_err() {
+        if tokio::time::timeout(END_SESSION_WITHIN, farewell).await.is_err() {
             tracing::debug!("the server took too long to end the session");
         }
         self.set_session(session.successor());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::config::key::Key;
 use crate::config::origin::Origin;
 use crate::config::{Settings, TokenStoreKind};
 use crate::secret::Secret;
@@ -177,7 +178,7 @@ impl Inner {
 
 /// Who chose the store, in words.
 fn why(settings: &Settings) -> String {
-    match &settings.token_store_from {
+    match settings.origins.of(Key::TokenStore) {
         Origin::Default | Origin::BuiltIn if settings.oauth.client_credentials => {
             "the default with --client-credentials".to_owned()
         }

@@ -56,7 +56,7 @@ fn the_readme_names_every_command_and_every_setting() {
     let readme = include_str!("../../README.md");
     let settings = readme.split("## Settings").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
     for key in Key::ALL {
-        let name = key.info().flag.unwrap_or(key.info().variable);
+        let name = key.flag().unwrap_or(key.info().variable);
         assert!(settings.contains(&format!("`{name}`")), "{name} is not among the settings");
     }
     let command = Cli::command();

@@ -29,7 +29,7 @@ fn settings(url: &str) -> Settings {
     let mut settings = Settings::for_url(url.parse().expect("a constant"), paths());
     settings.oauth.client_id = Some("pk_1f0c2a9b7e".to_owned());
     if url == server::DEMO_URL {
-        settings.told = ["--tenant", "demo"].map(str::to_owned).to_vec();
+        settings.run_flags = ["--tenant", "demo"].map(str::to_owned).to_vec();
     }
     settings
 }

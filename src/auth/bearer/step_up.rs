@@ -12,6 +12,7 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::scope;
 use crate::auth::grants::grant::GrantKind;
 use crate::auth::{AuthError, Bearer};
+use crate::config::key::Key;
 use crate::problem::{Problem, ProblemId};
 
 /// How many wider scopes are asked for in [`WITHIN`]: a server that is never content must not keep its user busy.
@@ -69,12 +70,12 @@ impl Authorizer {
         let current = self.current();
         let held = current.as_ref().and_then(|current| current.grant.scope.clone()).unwrap_or_default();
         let is_static = current.is_some_and(|current| current.grant.kind == GrantKind::Static);
-        // What the user has configured is all that they want to be asked for.
-        let is_configured = self.settings.oauth.scope.is_some();
+        // The scope that the user has chosen is all that they want to agree to; a built-in one is only where a grant begins.
+        let is_chosen = self.settings.oauth.scope.is_some() && self.settings.origins.is_chosen(Key::Scope);
         // What is held already would only be granted again.
         let in_vain = wanted.is_empty() || scope::covers(&held, &wanted);
         let union = scope::union(&held, &wanted);
-        if is_static || is_configured || in_vain || !self.memory().step_ups.may(serial, &union) {
+        if is_static || is_chosen || in_vain || !self.memory().step_ups.may(serial, &union) {
             return failed(problem);
         }
         tracing::info!(scope = union, "the server wants a wider scope");

@@ -5,19 +5,13 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::auth::coordination::link::PageOpening;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::login::attempt::Since;
-use crate::config::origin::Origin;
-use crate::config::{
-    CallbackHost, CallbackSettings, HostPattern, KeyAlgorithm, KeySettings, Limits, LogLevel, LogSettings,
-    NetworkSettings, OAuthSettings, Paths, Product, Settings, SignInPolicy, TokenStoreKind, VARIABLE_PREFIX,
-};
+use crate::config::{Settings, VARIABLE_PREFIX};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
@@ -29,32 +23,8 @@ const LARGEST_ORDER: u64 = 1024 * 1024;
 /// All that a sign-in process needs to know.
 #[derive(Serialize, Deserialize)]
 struct Order {
-    profile: String,
-    product: String,
-    url: Url,
-    client_id: Option<String>,
-    client_secret: Option<String>,
-    metadata_url: Option<Url>,
-    key: Option<(PathBuf, String)>,
-    token_endpoint: Option<Url>,
-    scope: Option<String>,
-    authorize_params: Vec<(String, String)>,
-    no_resource: bool,
-    id_token: bool,
-    callback_free: bool,
-    callback_localhost: bool,
-    callback_port: u16,
-    token_file: bool,
-    proxy: Option<String>,
-    ca_file: Option<PathBuf>,
-    ipv4_only: bool,
-    allow_private: Vec<String>,
-    sign_in_seconds: u64,
-    config_file: PathBuf,
-    state_dir: PathBuf,
-    log_level: u8,
-    log_file: Option<PathBuf>,
-    told: Vec<String>,
+    #[serde(with = "Settings")]
+    settings: Settings,
     challenge: Challenge,
     by_link: bool,
     since: Since,
@@ -148,112 +118,30 @@ pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, PageO
     let order: Order = serde_json::from_slice(bytes.expose())
         .map_err(|error| wrong(format!("the order cannot be read ({:?})", error.classify())))?;
     let way = if order.by_link { PageOpening::Link } else { PageOpening::Browser };
-    let (settings, challenge, since) = settings(order);
-    Ok((settings, challenge, since, way))
+    Ok((order.settings, order.challenge, order.since, way))
 }
 
 fn order(settings: &Settings, challenge: &Challenge, since: Since, way: PageOpening) -> Order {
-    Order {
-        profile: settings.profile.clone(),
-        product: match settings.product {
-            Product::Planhat => "planhat".into(),
-            Product::PlanhatDemo => "planhat-demo".into(),
-            Product::Other => "other".into(),
-        },
-        url: settings.url.clone(),
-        client_id: settings.oauth.client_id.clone(),
-        client_secret: settings.oauth.client_secret.as_ref().map(|secret| secret.expose().clone()),
-        metadata_url: settings.oauth.metadata_url.clone(),
-        key: settings.oauth.key.as_ref().map(|key| (key.file.clone(), key.algorithm.as_str().to_owned())),
-        token_endpoint: settings.oauth.token_endpoint.clone(),
-        scope: settings.oauth.scope.clone(),
-        authorize_params: settings.oauth.authorize_params.clone(),
-        no_resource: settings.oauth.no_resource,
-        id_token: settings.oauth.id_token,
-        callback_free: settings.oauth.callback.free,
-        callback_localhost: settings.oauth.callback.host == CallbackHost::Localhost,
-        callback_port: settings.oauth.callback.port,
-        token_file: settings.token_store == TokenStoreKind::File,
-        proxy: settings.network.proxy.as_ref().map(|proxy| proxy.expose().clone()),
-        ca_file: settings.network.ca_file.clone(),
-        ipv4_only: settings.network.ipv4_only,
-        allow_private: settings.network.allow_private.iter().map(ToString::to_string).collect(),
-        sign_in_seconds: settings.limits.sign_in.as_secs(),
-        config_file: settings.paths.config_file.clone(),
-        state_dir: settings.paths.state_dir.clone(),
-        log_level: settings.log.level as u8,
-        log_file: settings.log.file.clone(),
-        told: settings.told.clone(),
-        challenge: challenge.clone(),
-        by_link: way == PageOpening::Link,
-        since,
-    }
-}
-
-fn settings(order: Order) -> (Settings, Challenge, Since) {
-    let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
-    let settings = Settings {
-        profile: order.profile,
-        product: match order.product.as_str() {
-            "planhat" => Product::Planhat,
-            "planhat-demo" => Product::PlanhatDemo,
-            _ => Product::Other,
-        },
-        url: order.url,
-        oauth: OAuthSettings {
-            client_id: order.client_id,
-            client_secret: order.client_secret.map(Secret::new),
-            metadata_url: order.metadata_url,
-            // A process for a person's sign-in.
-            client_credentials: false,
-            key: order.key.and_then(|(file, name)| {
-                let algorithm = KeyAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)?;
-                Some(KeySettings { file, algorithm })
-            }),
-            token_endpoint: order.token_endpoint,
-            scope: order.scope,
-            authorize_params: order.authorize_params,
-            no_resource: order.no_resource,
-            id_token: order.id_token,
-            callback: CallbackSettings {
-                host: if order.callback_localhost { CallbackHost::Localhost } else { CallbackHost::Ipv4 },
-                port: order.callback_port,
-                free: order.callback_free,
-            },
-        },
-        static_token: None,
-        token_store: if order.token_file { TokenStoreKind::File } else { TokenStoreKind::Keychain },
-        // Told to nobody from there.
-        token_store_from: Origin::Default,
-        network: NetworkSettings {
-            proxy: order.proxy.map(Secret::new),
-            ca_file: order.ca_file,
-            ipv4_only: order.ipv4_only,
-            allow_private: order.allow_private.iter().filter_map(|text| HostPattern::parse(text)).collect(),
-        },
-        limits: Limits { sign_in: Duration::from_secs(order.sign_in_seconds), ..Limits::default() },
-        paths: Paths { config_file: order.config_file, state_dir: order.state_dir },
-        log: LogSettings {
-            level: levels.into_iter().nth(order.log_level.into()).unwrap_or(LogLevel::Info),
-            file: order.log_file,
-        },
-        keep_without_parent: true,
-        // It was asked for.
-        sign_in: SignInPolicy::Auto,
-        told: order.told,
-    };
-    (settings, order.challenge, order.since)
+    let by_link = way == PageOpening::Link;
+    Order { settings: settings.clone(), challenge: challenge.clone(), by_link, since }
 }
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use crate::auth::coordination::process::*;
+    use crate::config::key::Key;
+    use crate::config::{HostPattern, Inputs, Paths, load};
     use crate::http::NamedBy;
+
+    fn paths() -> Paths {
+        Paths { config_file: "/nonexistent/c".into(), state_dir: "/s".into() }
+    }
 
     #[test]
     fn a_sign_in_process_knows_whose_word_the_challenge_is_and_what_the_user_allows() {
-        let url = Url::parse("https://h/mcp").unwrap();
-        let mut before = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        let mut before = Settings::for_url(Url::parse("https://h/mcp").unwrap(), paths());
         before.network.allow_private = HostPattern::parse_all("*.corp.example,10.0.0.1").unwrap();
         let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.said_by(NamedBy::Public);
         let since = Since { number: 7, grant: Some("g".into()) };
@@ -261,5 +149,69 @@ mod tests {
         let (after, read, newest, way) = read_order(text.as_slice()).unwrap();
         assert_eq!(after.network.allow_private, before.network.allow_private);
         assert_eq!((read, newest, way), (challenge, since, PageOpening::Link));
+    }
+
+    /// One of them suits each setting and is not its default.
+    const SAMPLES: [&str; 14] = [
+        "demo",
+        "https://h.example/x",
+        "true",
+        "2000",
+        "localhost",
+        "manual",
+        "file",
+        "ES384",
+        "debug",
+        "a=b",
+        "*.corp.example",
+        "http://me:secret@proxy.example:8080",
+        "-",
+        "word",
+    ];
+
+    /// The settings of a run that sets this one.
+    fn with(key: Key, sample: &str) -> Option<Settings> {
+        let environment = [(Key::ClientId, "pk_1"), (key, sample)];
+        let environment = environment.map(|(key, text)| (key.info().variable.to_owned(), text.into()));
+        let secret_from_stdin = Some("typed".into());
+        let inputs = Inputs {
+            flags: Vec::new(),
+            config_file: None,
+            environment: environment.to_vec(),
+            secret_from_stdin,
+            paths: paths(),
+        };
+        load(&inputs).ok().map(|loaded| loaded.settings)
+    }
+
+    #[test]
+    fn every_setting_reaches_the_sign_in_process_with_the_place_that_it_comes_from() {
+        let default = Settings::for_url(Url::parse(crate::config::server::PRODUCTION_URL).unwrap(), paths());
+        for key in Key::ALL {
+            let tried = SAMPLES.iter().filter_map(|sample| with(*key, sample));
+            let before = tried.into_iter().find(|settings| settings.shown(*key) != default.shown(*key));
+            let before = before.unwrap_or_else(|| panic!("no sample suits {key:?}"));
+            let bytes = |settings: &Settings| {
+                let since = Since { number: 0, grant: None };
+                serde_json::to_vec(&order(settings, &Challenge::default(), since, PageOpening::Browser)).unwrap()
+            };
+            let (after, ..) = read_order(bytes(&before).as_slice()).unwrap();
+            assert_eq!(after.shown(*key), before.shown(*key), "{key:?}");
+            assert_eq!(after.origins, before.origins, "{key:?}");
+            assert_eq!(bytes(&after), bytes(&before), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_secrets_of_the_settings_are_secrets_in_the_sign_in_process_too() {
+        let mut before = Settings::for_url(Url::parse("https://h/mcp").unwrap(), paths());
+        before.oauth.client_secret = Some("canary-secret".into());
+        before.network.proxy = Some("http://me:canary-password@proxy.example".into());
+        let since = Since { number: 0, grant: None };
+        let order = order(&before, &Challenge::default(), since, PageOpening::Browser);
+        let (after, ..) = read_order(serde_json::to_vec(&order).unwrap().as_slice()).unwrap();
+        assert_eq!(after.oauth.client_secret, before.oauth.client_secret);
+        assert_eq!(after.network.proxy, before.network.proxy);
+        assert!(!format!("{after:?}").contains("canary"), "{after:?}");
     }
 }

@@ -5,13 +5,21 @@ use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::registration::client::Client;
 use crate::config::Settings;
+use crate::config::key::Key;
 
 /// Asks for a refresh token, at servers that know it (OpenID Connect Core, 11).
 pub const OFFLINE: &str = "offline_access";
 
-/// The scope to ask for: what is configured, else what the challenge names, else what the resource lists, else none.
+/// The scope to ask for: what is configured, else what the challenge names, else what the resource lists, else none. A
+/// step-up goes beyond a scope that is built in, but not beyond the user's.
 pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, flow: Flow) -> Option<String> {
-    let configured = settings.oauth.scope.clone();
+    let mut configured = settings.oauth.scope.clone();
+    if let (Some(built_in), Some(wider), false) =
+        (&configured, &challenge.scope, settings.origins.is_chosen(Key::Scope))
+        && challenge.is_insufficient_scope()
+    {
+        configured = Some(union(built_in, wider));
+    }
     let is_configured = configured.is_some();
     let listed = || found.resource_scopes.as_ref().map(|scopes| scopes.join(" "));
     let chosen = configured.or_else(|| challenge.scope.clone()).or_else(listed).unwrap_or_default();
@@ -74,6 +82,7 @@ mod tests {
     use crate::auth::discovery::metadata::ServerMetadata;
     use crate::auth::discovery::scope::*;
     use crate::config::Paths;
+    use crate::config::origin::Origin;
     use crate::http::NamedBy;
 
     fn chosen(
@@ -82,21 +91,25 @@ mod tests {
         listed: Option<&str>,
         server: Option<&str>,
     ) -> String {
-        let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let url = url::Url::parse("https://h/mcp").unwrap();
         let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
         settings.oauth.scope = configured.map(str::to_owned);
         let challenge = Challenge { scope: challenged.map(str::to_owned), ..Challenge::default() };
+        let found = found(listed, server);
+        choose(&settings, &challenge, &found, Flow::Code).unwrap_or_default()
+    }
+
+    fn found(listed: Option<&str>, server: Option<&str>) -> Discovered {
+        let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mut metadata = ServerMetadata::assumed("https://h");
         metadata.scopes_supported = server.map(list);
-        let found = Discovered {
+        Discovered {
             resource: "https://h/mcp".into(),
             server: metadata,
             listed: 1,
             resource_scopes: listed.map(list),
             named_by: NamedBy::Insider,
-        };
-        choose(&settings, &challenge, &found, Flow::Code).unwrap_or_default()
+        }
     }
 
     #[test]
@@ -105,6 +118,24 @@ mod tests {
         assert_eq!(chosen(None, Some("b"), Some("c"), None), "b");
         assert_eq!(chosen(None, None, Some("c d c"), None), "c d");
         assert_eq!(chosen(None, None, None, Some("every scope there is")), "", "never all of the server's");
+    }
+
+    #[test]
+    fn a_step_up_goes_beyond_a_built_in_scope_and_not_beyond_the_users() {
+        let step_up = Challenge {
+            error: Some("insufficient_scope".into()),
+            scope: Some("inclusive more".into()),
+            ..Challenge::default()
+        };
+        let first = Challenge { scope: Some("more".into()), ..Challenge::default() };
+        let url = url::Url::parse(crate::config::server::PRODUCTION_URL).unwrap();
+        let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        let found = found(None, None);
+        let chosen = |settings: &Settings, challenge| choose(settings, challenge, &found, Flow::Code);
+        assert_eq!(chosen(&settings, &first).as_deref(), Some("inclusive"));
+        assert_eq!(chosen(&settings, &step_up).as_deref(), Some("inclusive more"));
+        settings.origins.set(Key::Scope, Origin::Variable(Key::Scope));
+        assert_eq!(chosen(&settings, &step_up).as_deref(), Some("inclusive"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::auth::grants::grant::{Accounts, Grant};
 use crate::auth::login::attempt;
-use crate::config::{Settings, TokenStoreKind, server};
+use crate::config::{Choice, Settings, TokenStoreKind, server};
 use crate::store::{Note, StateDir};
 
 /// The end of the note's file name.
@@ -79,9 +79,8 @@ impl Profile {
         settings.oauth.client_id.clone_from(&self.client_id);
         settings.network = run.network.clone();
         settings.log = run.log.clone();
-        let kinds = [TokenStoreKind::Keychain, TokenStoreKind::File, TokenStoreKind::Memory];
-        settings.token_store = kinds.into_iter().find(|kind| kind.as_str() == self.token_store)?;
-        settings.told = match self.url.as_str() {
+        settings.token_store = TokenStoreKind::of_word(&self.token_store)?;
+        settings.run_flags = match self.url.as_str() {
             server::PRODUCTION_URL => Vec::new(),
             server::DEMO_URL => vec!["--tenant".to_owned(), "demo".to_owned()],
             other => vec!["--url".to_owned(), other.to_owned()],
@@ -93,7 +92,7 @@ impl Profile {
             ("--client-id", self.client_id.as_ref()),
             ("--token-store", (!is_default).then_some(&self.token_store)),
         ] {
-            settings.told.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+            settings.run_flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }
         Some(settings)
     }

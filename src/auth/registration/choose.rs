@@ -133,6 +133,6 @@ impl Authorizer {
 }
 
 fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {
-    let key = settings.oauth.key.as_ref().map(ClientKey::read).transpose().map_err(AuthError::Failed)?;
+    let key = settings.oauth.key().as_ref().map(ClientKey::read).transpose().map_err(AuthError::Failed)?;
     Ok(key.map(Arc::new))
 }

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::SigningKey;
 use serde_json::json;
 
-use crate::config::{KeyAlgorithm, KeySettings};
+use crate::config::{Choice, KeyAlgorithm, KeySettings};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 

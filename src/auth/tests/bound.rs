@@ -1,6 +1,8 @@
 //! What a client has is for the server that gave it, and a user is asked so often and no more.
 
 use super::*;
+use crate::config::key::Key;
+use crate::config::origin::Origin;
 
 /// An authorization server of its own, which the MCP server of `rig` names from now on.
 async fn moved(rig: &Rig) -> Fake {
@@ -111,8 +113,25 @@ async fn a_server_that_is_never_content_is_not_asked_for_ever_wider_scopes() {
     }
     assert_eq!(asked, 3);
     // What the user has chosen is all there is.
+    let rig = Rig::with(|settings| settings.origins.set(Key::Scope, Origin::Flag(Key::Scope))).await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    let error = process.step_up(Some(&bearer), wants("more")).await;
+    assert!(matches!(error, Err(AuthError::Failed(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_built_in_scope_is_where_a_grant_begins_and_a_step_up_goes_beyond_it() {
     let rig = Rig::new().await;
     let process = rig.signed_in().await;
-    let error = process.step_up(None, wants("more")).await;
-    assert!(matches!(error, Ok(_) | Err(AuthError::Failed(_))), "{error:?}");
+    let bearer = process.bearer().await.unwrap().unwrap();
+    let challenge =
+        Challenge { error: Some("insufficient_scope".into()), scope: Some("more".into()), ..Challenge::default() };
+    let error = process.step_up(Some(&bearer), challenge).await.unwrap_err();
+    assert!(matches!(error, AuthError::SignInNeeded(_)), "{error:?}");
+    let link = login(&process, |link| {
+        assert_eq!(param(link, "scope"), "inclusive more");
+        answer(link, "code=abc")
+    });
+    link.await.0.unwrap();
 }

@@ -211,7 +211,7 @@ impl LoginUi for Refusals {
 
 #[tokio::test]
 async fn the_pages_and_the_log_of_a_sign_in_name_the_command_with_this_run_s_settings() {
-    let rig = Rig::with(|settings| settings.told = vec!["--tenant".into(), "demo".into()]).await;
+    let rig = Rig::with(|settings| settings.run_flags = vec!["--tenant".into(), "demo".into()]).await;
     let (result, pages) = login(&rig.process(), |link| {
         let to = redirect(link);
         vec![format!("{to}?code=x&state=wrong"), answer(link, "error=access_denied").remove(0)]
@@ -396,7 +396,7 @@ async fn a_missing_secret_and_an_unknown_scope_are_called_that() {
 
 #[tokio::test]
 async fn a_damaged_store_is_explained_with_the_command_that_mends_it() {
-    let rig = Rig::with(|settings| settings.told = vec!["--token-store".into(), "file".into()]).await;
+    let rig = Rig::with(|settings| settings.run_flags = vec!["--token-store".into(), "file".into()]).await;
     rig.ring.fail(Some(StoreError::Corrupt("x".into())));
     let problem = rig.process().status().await.store_problem.unwrap();
     assert!(problem.fix().contains("`planhat-mcp logout --token-store file`"), "{}", problem.fix());

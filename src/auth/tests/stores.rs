@@ -148,6 +148,31 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
 }
 
 #[tokio::test]
+async fn what_a_file_is_named_after_says_nothing_about_a_static_token() {
+    let mut tags = Vec::new();
+    for token in ["canary-one", "canary-two"] {
+        let rig = Rig::with(|settings| {
+            settings.static_token = Some(token.into());
+            settings.profile = "one".into();
+        });
+        tags.push(rig.await.process().bearer().await.unwrap().unwrap().tag);
+    }
+    assert_eq!(tags[0], tags[1], "it changes with the token, so it is made from the token");
+}
+
+#[tokio::test]
+async fn a_reset_removes_the_gate_that_a_static_token_has_closed() {
+    let rig = Rig::with(|settings| settings.static_token = Some("canary".into())).await;
+    let process = rig.process();
+    let tag = process.bearer().await.unwrap().map(|bearer| bearer.tag);
+    let day = Duration::from_secs(24 * 60 * 60);
+    crate::http::Gate::shared(&rig.settings.paths, &rig.settings.url, tag).close_for(day, day);
+    let file = crate::http::Gate::file(&rig.settings.paths, &rig.settings.url, tag);
+    assert!(file.exists());
+    assert!(process.state_files().await.contains(&file));
+}
+
+#[tokio::test]
 async fn a_sign_in_for_another_client_is_not_used() {
     let rig = Rig::new().await;
     rig.signed_in().await;

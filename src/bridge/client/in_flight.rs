@@ -95,7 +95,7 @@ impl Pending {
     /// cannot answer: that is about an earlier request with the same id.
     pub fn answer_for(&self, key: &IdKey) -> Option<AnswerGuard<'_>> {
         let mut requests = self.lock();
-        if !requests.get(key)?.whereabouts.is_at_server() {
+        if !requests.get(key)?.whereabouts.may_be_at_server() {
             return None;
         }
         let entry = requests.remove(key)?;
@@ -112,7 +112,7 @@ impl Pending {
         }
         match removed {
             None => Cancelled::Unknown,
-            Some(entry) if entry.whereabouts.is_at_server() && !entry.stateless => Cancelled::Sent(entry),
+            Some(entry) if entry.whereabouts.may_be_at_server() && !entry.stateless => Cancelled::Sent(entry),
             Some(entry) => {
                 entry.stop.notify_one();
                 Cancelled::Unsent
@@ -164,7 +164,7 @@ mod tests {
         let pending = Pending::default();
         pending.add(key(1), false);
         let sent = pending.add(key(2), false).expect("free");
-        sent.whereabouts.leave().await;
+        sent.whereabouts.start_sending().expect("not withdrawn");
         assert!(matches!(pending.cancel(&key(1)), Cancelled::Unsent));
         assert!(matches!(pending.cancel(&key(2)), Cancelled::Sent(_)));
         assert!(matches!(pending.cancel(&key(3)), Cancelled::Unknown));
@@ -176,7 +176,7 @@ mod tests {
         let pending = Pending::default();
         let ticket = pending.add(key(1), false).expect("free");
         assert!(pending.answer_for(&key(1)).is_none());
-        ticket.whereabouts.leave().await;
+        ticket.whereabouts.start_sending().expect("not withdrawn");
         assert!(pending.answer_for(&key(1)).is_some());
         assert!(pending.answer_for(&key(1)).is_none());
     }

@@ -281,9 +281,9 @@ impl Bridge {
             reopened: wire.reopened,
             body: wire.body.clone(),
             expects: Some(wire.key.clone()),
-            meant: Arc::clone(&request.meant),
-            whereabouts: Arc::clone(&request.ticket.whereabouts),
-            mirrored: wire.mirrored.clone(),
+            bound_user: Arc::clone(&request.meant),
+            send_state: Arc::clone(&request.ticket.whereabouts),
+            mcp_headers: wire.mirrored.clone(),
             listens: request.listens(),
             on_wait: Self::throttle_teller(request),
             ..Outgoing::unanswered(Bytes::new())
@@ -427,7 +427,7 @@ impl RetryDecision {
         match meanwhile {
             SignInOutcome::TryAgain => {
                 // It has waited for just this sign-in, whoever it is.
-                request.meant.anybody();
+                request.meant.release();
                 Self::Again
             }
             SignInOutcome::Result(result) => Self::Result(result),

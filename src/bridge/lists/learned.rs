@@ -87,7 +87,7 @@ impl Bridge {
             let Ok(Peek::One(Kind::Request { key, params, .. })) = peek(&list) else { return None };
             (key, self.mirrors.headers("tools/list", &Params::of(params).ok()?, revision))
         };
-        let out = Outgoing { expects: Some(key.clone()), mirrored: Some(mirrored), ..Outgoing::unanswered(list) };
+        let out = Outgoing { expects: Some(key.clone()), mcp_headers: Some(mirrored), ..Outgoing::unanswered(list) };
         let mut exchange = self.remote.exchange(&out).await.ok()?;
         while let Some(message) = exchange.next().await.ok()? {
             if let Some(answer) = self.hear(message, Some(&key), None).await.ok()?.answer {

@@ -17,13 +17,13 @@ impl Bridge {
     /// Sends `notifications/initialized`, and returns when the server has taken it or does not answer.
     pub(crate) async fn say_initialized(self: &Arc<Self>, body: Bytes) -> Result<(), Failure> {
         let out = Outgoing::unanswered(body);
-        let whereabouts = Arc::clone(&out.whereabouts);
+        let send_state = Arc::clone(&out.send_state);
         let bridge = Arc::clone(self);
         let mut said = Box::pin(async move { bridge.remote.exchange(&out).await.map(drop) });
         loop {
             let Ok(taken) = tokio::time::timeout(ACCEPTED_WITHIN, &mut said).await else {
                 // While it waits here, for a limit of the rate, what follows would only overtake it.
-                if !whereabouts.is_at_server() {
+                if !send_state.may_be_at_server() {
                     continue;
                 }
                 tracing::warn!("the server does not answer notifications/initialized; going on");
@@ -33,7 +33,7 @@ impl Bridge {
             };
             return match taken {
                 // A server that dislikes the notification has still answered `initialize`; what follows will show.
-                Err(Failure::Explained(problem)) if problem.fact("status").is_some() => {
+                Err(Failure::Refused { problem, .. }) => {
                     tracing::warn!(%problem, "the server did not take notifications/initialized");
                     Ok(())
                 }

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::message::{IdKey, Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::listen_stream::{Over, Standing};
+use crate::remote::listen_stream::{ListenEnd, ListenStream};
 use crate::remote::request::SESSION_ID;
 use crate::remote::{Failure, Outgoing, Session};
 
@@ -337,7 +337,7 @@ impl Bridge {
     fn start_standing(self: &Arc<Self>) {
         let bridge = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let mut standing = Standing::new(&bridge.remote);
+            let mut standing = ListenStream::new(&bridge.remote);
             loop {
                 match standing.next().await {
                     Ok(message) => {
@@ -345,7 +345,7 @@ impl Bridge {
                             tracing::warn!(%problem, "a message on the standing stream was dropped");
                         }
                     }
-                    Err(Over::SessionLost(epoch)) => {
+                    Err(ListenEnd::SessionLost(epoch)) => {
                         bridge.session_lost(epoch);
                         bridge.begin_opening();
                         return;

@@ -91,7 +91,7 @@ impl Bridge {
         let mut sessions = 0;
         let OutboxMessage { body, need, mirrored, answers, then_stop } = item;
         let within = Some(self.accepted_within());
-        let mut out = Outgoing { mirrored, accepted_within: within, ..Outgoing::unanswered(body) };
+        let mut out = Outgoing { mcp_headers: mirrored, accepted_within: within, ..Outgoing::unanswered(body) };
         loop {
             let outcome = match self.ready(need).await {
                 // Asked only now: the session may have been replaced while the message waited.

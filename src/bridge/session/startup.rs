@@ -39,7 +39,7 @@ impl Bridge {
                 });
                 // A failure that no waiting will mend is the client's to know now; its answer may also have come.
                 answered.try_recv().ok().or_else(|| match failure {
-                    Some(Failure::Explained(problem)) if problem.id.is_final() => {
+                    Some(Failure::Explained(problem) | Failure::Refused { problem, .. }) if problem.id.is_final() => {
                         Some(write::error(Some(&request.id), &problem.to_json_rpc_error()))
                     }
                     _ => None,
@@ -122,7 +122,7 @@ fn remembered_hello(bridge: &Bridge, hello: &InitializeRequest) -> Option<(Box<R
 pub fn is_out_of_reach(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) | Failure::Unclear { .. } => true,
-        Failure::Explained(problem) => problem.id.is_out_of_reach(),
-        Failure::SignIn(_) | Failure::Scope { .. } | Failure::SessionLost { .. } => false,
+        Failure::Explained(problem) | Failure::Refused { problem, .. } => problem.id.is_out_of_reach(),
+        Failure::SignIn(_) | Failure::Scope { .. } | Failure::SessionLost { .. } | Failure::Withdrawn => false,
     }
 }

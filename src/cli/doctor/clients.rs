@@ -139,7 +139,7 @@ fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
         error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
     })?;
     let inputs = Inputs {
-        flags: cli.options.given().map_err(|problem| problem.what())?,
+        flags: cli.options.flags().map_err(|problem| problem.what())?,
         config_file: cli.options.config.clone(),
         environment: entry
             .environment

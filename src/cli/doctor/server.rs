@@ -48,7 +48,7 @@ pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>
             Row::fail(NAME, problem.with("seconds", WITHIN.as_secs()))
         }
     };
-    remote.goodbye().await;
+    remote.end_session().await;
     row
 }
 
@@ -95,7 +95,7 @@ async fn ask(
     let id = format!("planhat-mcp/doctor/{number}");
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
     let key = IdKey::Text(id);
-    let out = Outgoing { expects: Some(key.clone()), mirrored, ..Outgoing::unanswered(Bytes::from(body)) };
+    let out = Outgoing { expects: Some(key.clone()), mcp_headers: mirrored, ..Outgoing::unanswered(Bytes::from(body)) };
     let mut exchange = remote.exchange(&out).await?;
     while let Some(message) = exchange.next().await? {
         let is_answer = match peek(&message) {

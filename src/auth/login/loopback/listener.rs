@@ -16,7 +16,7 @@ use crate::auth::login::loopback::door::Door;
 use crate::auth::login::loopback::inside;
 use crate::auth::login::loopback::page::Page;
 use crate::auth::login::loopback::port_owner;
-use crate::config::{CallbackHost, CallbackSettings};
+use crate::config::{CallbackHost, CallbackSettings, Choice};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 

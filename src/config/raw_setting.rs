@@ -1,0 +1,56 @@
+//! One value of a flag, a variable or the file: its text and its source.
+
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+
+use super::key::Key;
+use super::origin::Origin;
+
+/// A value before it is parsed.
+#[derive(Debug, Clone)]
+pub struct RawSetting {
+    /// The setting.
+    pub key: Key,
+    /// Its text; a secret, because some settings are.
+    pub text: Secret,
+    /// Its source.
+    pub origin: Origin,
+}
+
+impl RawSetting {
+    /// The text, for the parser.
+    pub fn text(&self) -> &str {
+        self.text.expose()
+    }
+
+    /// The parsed value, or the problem that explains why there is none.
+    pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Problem> {
+        parse(self.text()).ok_or_else(|| self.bad_value())
+    }
+
+    /// The problem of a wrong value, which it shows.
+    pub fn bad_value(&self) -> Problem {
+        match self.text() {
+            _ if self.key.is_secret() => self.bad_unseen_value("a value that is not shown"),
+            "" => self.bad_unseen_value("nothing"),
+            text => self.bad_unseen_value(text),
+        }
+    }
+
+    /// The problem of a wrong value that must not be shown; `found` describes it.
+    pub fn bad_unseen_value(&self, found: &str) -> Problem {
+        Problem::new(ProblemId::BadValue)
+            .with("setting", self.key.info().name)
+            .with("origin", &self.origin)
+            .with("found", found)
+            .with("expected", self.key.info().expected)
+    }
+
+    /// The source, with the name of the setting where the source does not imply it.
+    pub fn label(&self) -> String {
+        match &self.origin {
+            Origin::File { .. } => format!("{} ({})", self.key.info().name, self.origin),
+            origin => origin.to_string(),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The readers of the table: each parses the text of one setting, or explains what is wrong with it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
+
+use super::choices::Choice;
+use super::hosts::HostPattern;
+use super::origin::Origin;
+use super::paths::expand;
+use super::raw_setting::RawSetting;
+use super::server::{self, Product, UrlRefused};
+
+/// `production` or `demo`.
+pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
+    raw.parsed(|text| match text.to_ascii_lowercase().as_str() {
+        "production" => Some(Product::Planhat),
+        "demo" => Some(Product::PlanhatDemo),
+        _ => None,
+    })
+}
+
+/// The address of an MCP endpoint.
+pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
+    let text = raw.text();
+    server::parse_url(text).map_err(|refused| match refused {
+        // What cannot be parsed may contain a password.
+        UrlRefused::Invalid if text.contains('@') => raw.bad_unseen_value("an address with a user name or password"),
+        UrlRefused::Invalid => raw.bad_value(),
+        UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &raw.origin),
+    })
+}
+
+/// A profile name, which file names can contain.
+pub fn profile(raw: &RawSetting) -> Result<String, Problem> {
+    raw.parsed(|text| server::is_profile_name(text).then(|| text.to_owned()))
+}
+
+/// A client id (RFC 6749, A.1), unless it looks like one of Planhat's client secrets.
+pub fn client_id(raw: &RawSetting) -> Result<Option<String>, Problem> {
+    if raw.text().starts_with("sk_") {
+        return Err(match raw.origin {
+            Origin::Flag(_) => Problem::new(ProblemId::SecretInArguments).with("flag", "--client-id"),
+            _ => raw.bad_unseen_value("what looks like the client secret (sk_...)"),
+        });
+    }
+    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    raw.parsed(|text| visible(text).then(|| Some(text.to_owned())))
+}
+
+/// A client secret: any text.
+pub fn client_secret(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
+    Ok(Some(raw.text.clone()))
+}
+
+/// An access token that a header can carry.
+pub fn token(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
+    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+    raw.parsed(|text| visible(text).then(|| Some(raw.text.clone())))
+}
+
+/// Scopes, in the characters of RFC 6749, 3.3; an empty value leaves the choice to the server.
+pub fn scope(raw: &RawSetting) -> Result<Option<String>, Problem> {
+    let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let scope = raw.parsed(|text| text.bytes().all(allowed).then(|| text.trim().to_owned()))?;
+    Ok(Some(scope).filter(|scope| !scope.is_empty()))
+}
+
+/// One word out of a few.
+pub fn choice<T: Choice>(raw: &RawSetting) -> Result<T, Problem> {
+    raw.parsed(T::of_word)
+}
+
+/// One word out of a few, where there is no default.
+pub fn some_choice<T: Choice>(raw: &RawSetting) -> Result<Option<T>, Problem> {
+    choice(raw).map(Some)
+}
+
+/// `true` or `false`.
+pub fn truth(raw: &RawSetting) -> Result<bool, Problem> {
+    raw.parsed(|text| text.parse().ok())
+}
+
+/// A port to listen on.
+pub fn port(raw: &RawSetting) -> Result<u16, Problem> {
+    raw.parsed(|text| text.parse().ok().filter(|port| *port != 0))
+}
+
+/// A number within these bounds.
+pub fn number<const LEAST: u64, const MOST: u64>(raw: &RawSetting) -> Result<usize, Problem> {
+    let number = raw.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)))?;
+    usize::try_from(number).map_err(|_| raw.bad_value())
+}
+
+/// Whole seconds within these bounds.
+pub fn seconds<const LEAST: u64, const MOST: u64>(raw: &RawSetting) -> Result<Duration, Problem> {
+    raw.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)).map(Duration::from_secs))
+}
+
+/// A path; see [`expand`].
+pub fn path(raw: &RawSetting) -> Result<Option<PathBuf>, Problem> {
+    raw.parsed(|text| (!text.trim().is_empty()).then(|| Some(expand(text, folder_of(&raw.origin)))))
+}
+
+/// Relative paths in the configuration file start at the file's folder.
+fn folder_of(origin: &Origin) -> Option<&Path> {
+    if let Origin::File { path, .. } = origin { path.parent() } else { None }
+}
+
+/// The URL of a client ID metadata document. The draft demands https, a path, no fragment and no user name.
+pub fn metadata_url(raw: &RawSetting) -> Result<Option<Url>, Problem> {
+    let is_document = |url: &Url| url.scheme() == "https" && url.path() != "/";
+    raw.parsed(|text| server::parse_url(text).ok().filter(is_document).map(Some))
+}
+
+/// The address of an endpoint that receives secrets.
+pub fn endpoint(raw: &RawSetting) -> Result<Option<Url>, Problem> {
+    raw.parsed(|text| server::parse_url(text).ok().map(Some))
+}
+
+/// Parameters that this program sets itself, or does not implement.
+const PROTOCOL_PARAMS: [&str; 12] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "request",
+    "request_uri",
+];
+
+/// Parameters in the form of a query, without any of the protocol's own.
+pub fn authorize_params(raw: &RawSetting) -> Result<Vec<(String, String)>, Problem> {
+    let param = |pair: &str| {
+        let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;
+        let own = PROTOCOL_PARAMS.iter().any(|own| name.eq_ignore_ascii_case(own));
+        (pair.contains('=') && !name.is_empty() && !own).then(|| (name.into_owned(), value.into_owned()))
+    };
+    raw.parsed(|text| text.split('&').map(param).collect())
+}
+
+/// The address of a proxy; argv must not contain one with a password.
+pub fn proxy(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
+    Ok(Some(Secret::new(proxy_url(raw)?.to_string())))
+}
+
+fn proxy_url(raw: &RawSetting) -> Result<Url, Problem> {
+    let text = raw.text();
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let refused = || raw.bad_unseen_value("no proxy address");
+    let url = Url::parse(&with_scheme).map_err(|_| refused())?;
+    if url.password().is_some() && matches!(raw.origin, Origin::Flag(_)) {
+        return Err(Problem::new(ProblemId::SecretInArguments).with("flag", "--proxy"));
+    }
+    let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
+    if known && url.has_host() { Ok(url) } else { Err(refused()) }
+}
+
+/// The address of a proxy without user name and password.
+pub fn proxy_without_userinfo(raw: &RawSetting) -> Option<String> {
+    let mut shown = proxy_url(raw).ok()?;
+    // These fail only for addresses without a host.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    Some(shown.to_string())
+}
+
+/// Patterns of host names.
+pub fn hosts(raw: &RawSetting) -> Result<Vec<HostPattern>, Problem> {
+    raw.parsed(HostPattern::parse_all)
+}
+
+/// The client secret from the file that `raw` names, or `from_stdin` for `-`.
+pub fn secret_file(raw: &RawSetting, from_stdin: Option<&Secret>) -> Result<Secret, Problem> {
+    let refused = |detail: &dyn std::fmt::Display| {
+        Problem::new(ProblemId::SecretFileUnusable).with("file", raw.text()).with("detail", detail)
+    };
+    let secret = match raw.text() {
+        "-" => from_stdin.cloned().ok_or_else(|| refused(&"only the command login can read it from standard input"))?,
+        text => {
+            let path = expand(text, folder_of(&raw.origin));
+            Secret::new(std::fs::read_to_string(path).map_err(|error| refused(&error))?)
+        }
+    };
+    let trimmed = Secret::from(secret.expose().trim());
+    match trimmed.expose() {
+        text if text.is_empty() => Err(refused(&"it is empty")),
+        text if text.contains(char::is_whitespace) => Err(refused(&"it holds more than one word")),
+        _ => Ok(trimmed),
+    }
+}
