@@ -44,17 +44,6 @@ mod known {
         "auth/coordination/process.rs",
         "auth/bearer/step_up.rs",
         "auth/exchange/token_endpoint.rs",
-        "bridge/client/responder.rs",
-        "bridge/session/connection.rs",
-        "bridge/sign_in/elicitation.rs",
-        "bridge/lists/served.rs",
-        "bridge/dispatch.rs",
-        "bridge/session/outbox.rs",
-        "bridge/mod.rs",
-        "bridge/client/progress.rs",
-        "bridge/session/server_messages.rs",
-        "bridge/sign_in/policy.rs",
-        "bridge/session/subscriptions.rs",
         "cli/bridge.rs",
         "cli/doctor/mod.rs",
         "cli/login.rs",
@@ -82,32 +71,13 @@ mod known {
         "auth/exchange/revocation.rs: impl Authorizer",
         "auth/coordination/start.rs: impl Authorizer",
         "auth/bearer/step_up.rs: impl Authorizer",
-        "bridge/client/responder.rs: impl Bridge",
-        "bridge/forward/forwarder.rs: impl Bridge",
-        "bridge/session/barrier.rs: impl Bridge",
-        "bridge/session/connection.rs: impl Bridge",
-        "bridge/sign_in/elicitation.rs: impl Bridge",
-        "bridge/lists/served.rs: impl Bridge",
-        "bridge/dispatch.rs: impl Bridge",
-        "bridge/session/outbox.rs: impl Bridge",
-        "bridge/client/progress.rs: impl Bridge",
-        "bridge/session/server_messages.rs: impl Bridge",
-        "bridge/sign_in/policy.rs: impl Bridge",
-        "bridge/session/startup.rs: impl Bridge",
-        "bridge/session/subscriptions.rs: impl Bridge",
-        "bridge/lists/learned.rs: impl Bridge",
         "problem/render.rs: impl Problem",
         "remote/listen_stream.rs: impl Remote",
         "remote/lost.rs: impl Remote",
         "remote/refused.rs: impl Remote",
     ];
-    pub const LONG: &[&str] = &[
-        "auth/exchange/token_endpoint.rs",
-        "bridge/forward/forwarder.rs",
-        "problem/catalogue.rs",
-        "remote/response.rs",
-        "remote/send.rs",
-    ];
+    pub const LONG: &[&str] =
+        &["auth/exchange/token_endpoint.rs", "problem/catalogue.rs", "remote/response.rs", "remote/send.rs"];
 }
 
 fn project() -> Tree {

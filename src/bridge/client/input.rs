@@ -126,7 +126,7 @@ impl Framer {
 
 #[cfg(test)]
 mod tests {
-    use crate::bridge::client::input::*;
+    use super::*;
 
     fn lines(input: &[u8], max: usize, step: usize) -> Vec<String> {
         let mut framer = Framer::new(max);

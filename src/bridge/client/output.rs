@@ -16,7 +16,7 @@ const COALESCE: usize = 64 * 1024;
 /// The room that is taken for an answer whose length the server does not say.
 const UNKNOWN_LENGTH: usize = 256 * 1024;
 
-/// Where lines for the client go. Cheap to clone.
+/// Takes lines for the client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Output {
     lines: mpsc::UnboundedSender<Item>,
@@ -24,9 +24,9 @@ pub struct Output {
     closed: watch::Receiver<bool>,
 }
 
-/// Room for one line; given back when it is dropped.
+/// Room that was taken for one line; dropping it gives the room back.
 #[derive(Debug)]
-pub struct Reserved(OwnedSemaphorePermit);
+pub struct Room(OwnedSemaphorePermit);
 
 #[derive(Debug)]
 enum Item {
@@ -56,7 +56,7 @@ impl Output {
                 if let Err(e) = write_lines(&mut output, receiver, &freed) {
                     tracing::info!("standard output is closed: {e}");
                     let _ = closed.send(true);
-                    // Nobody may wait for room that will never come.
+                    // No task may wait for room that will never come.
                     freed.close();
                 }
                 let _ = done.send(());
@@ -76,19 +76,19 @@ impl Output {
         }
     }
 
-    /// Takes room for a line that is still to be read, of `bytes` as far as that is known; waits while the client does
-    /// not read. So answers pile up at the server and not here.
-    pub async fn reserve(&self, bytes: Option<u64>) -> Option<Reserved> {
+    /// Takes room for a line of `bytes`, as far as its length is known before it is read from the network; waits while the
+    /// client does not read, so that answers pile up at the server and not here. `None` when the client has closed its side.
+    pub async fn reserve(&self, bytes: Option<u64>) -> Option<Room> {
         let bytes =
             bytes.map_or(UNKNOWN_LENGTH, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM)).min(OUTPUT_ROOM);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Arc::clone(&self.room).acquire_many_owned(permits).await.ok().map(Reserved)
+        Arc::clone(&self.room).acquire_many_owned(permits).await.ok().map(Room)
     }
 
-    /// Writes a line that room was taken for.
-    pub fn send_reserved(&self, line: Bytes, reserved: Reserved) {
-        let permits = u32::try_from(reserved.0.num_permits()).unwrap_or(u32::MAX);
-        reserved.0.forget();
+    /// Writes a line that room was taken for, without waiting.
+    pub fn write_reserved(&self, line: Bytes, room: Room) {
+        let permits = u32::try_from(room.0.num_permits()).unwrap_or(u32::MAX);
+        room.0.forget();
         let _ = self.lines.send(Item::Line(line, permits));
     }
 
@@ -97,12 +97,12 @@ impl Output {
         let _ = self.lines.send(Item::Line(line, 0));
     }
 
-    /// Writes a line that cannot wait at once, and takes what room there is for it, so that whoever waits for room waits
-    /// for this line too.
+    /// Writes a line that cannot wait at once, and takes what room there is for it, so that other lines wait for this one
+    /// too.
     pub fn push_counted(&self, line: Bytes) {
         let wanted = line.len().min(OUTPUT_ROOM).min(self.room.available_permits());
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        // Room that somebody else took in between is not missed: the line is then counted as nothing.
+        // When another line took the room in between, this one counts as nothing.
         let taken = self.room.try_acquire_many(wanted).map_or(0, |permit| {
             permit.forget();
             wanted
@@ -110,7 +110,7 @@ impl Output {
         let _ = self.lines.send(Item::Line(line, taken));
     }
 
-    /// Nothing more comes from anybody; what was sent before is still written.
+    /// Ends the output; what was sent before is still written.
     pub fn finish(&self) {
         let _ = self.lines.send(Item::End);
     }
@@ -203,7 +203,7 @@ impl Written {
 mod tests {
     use std::io::Read;
 
-    use crate::bridge::client::output::*;
+    use super::*;
 
     #[tokio::test]
     async fn output_ends_when_the_last_line_is_written() {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_output_is_noticed_and_nobody_waits_for_it() {
+    async fn a_closed_output_is_noticed_and_no_line_waits_for_it() {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         let (output, _written) = Output::start(writer);
         drop(reader);
