@@ -4,10 +4,13 @@
 //! thread together: waking it for each would cost more than writing them.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// How many bytes may wait for the client to read them; one larger message may go alone.
 const OUTPUT_ROOM: usize = 8 * 1024 * 1024;
@@ -27,6 +30,27 @@ pub struct Output {
 /// Room that was taken for one line; dropping it gives the room back.
 #[derive(Debug)]
 pub struct Room(OwnedSemaphorePermit);
+
+/// A line that was handed over; ends when there was room for it. Dropping it changes nothing.
+#[derive(Debug)]
+#[must_use = "a caller that produces more lines has to wait for room"]
+pub struct Enqueued(Option<JoinHandle<()>>);
+
+impl Future for Enqueued {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(task) => Pin::new(task).poll(context).map(|_| ()),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+/// The room that a line takes; one that is larger than all of it goes alone.
+fn permits_for(bytes: usize) -> u32 {
+    u32::try_from(bytes.min(OUTPUT_ROOM)).unwrap_or(u32::MAX)
+}
 
 #[derive(Debug)]
 enum Item {
@@ -67,22 +91,49 @@ impl Output {
         (Self { lines, room, closed: closed_receiver }, Written(written))
     }
 
-    /// Writes a line when there is room for it; waits while the client does not read.
+    /// Writes a line when there is room for it; waits while the client does not read. A caller that stops waiting changes
+    /// nothing: the line is written all the same.
     pub async fn send(&self, line: Bytes) {
-        let permits = u32::try_from(line.len().min(OUTPUT_ROOM)).unwrap_or(u32::MAX);
-        if let Ok(permit) = self.room.acquire_many(permits).await {
-            permit.forget();
-            let _ = self.lines.send(Item::Line(line, permits));
+        self.enqueue(line, ()).await;
+    }
+
+    /// Hands over a line, to be written when there is room for it; `held` is dropped then. The line is handed over by the
+    /// call itself. What it returns ends when there was room, for callers that must not produce more before.
+    pub fn enqueue(&self, line: Bytes, held: impl Send + 'static) -> Enqueued {
+        let permits = permits_for(line.len());
+        match self.room.try_acquire_many(permits) {
+            Ok(permit) => {
+                permit.forget();
+                let _ = self.lines.send(Item::Line(line, permits));
+                Enqueued(None)
+            }
+            // Nobody reads any more.
+            Err(TryAcquireError::Closed) => Enqueued(None),
+            Err(TryAcquireError::NoPermits) => {
+                let lines = self.lines.clone();
+                let mut room = Box::pin(Arc::clone(&self.room).acquire_many_owned(permits));
+                // Now and not when its task first runs, so that lines are written in the order in which they came.
+                let is_there = room.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                Enqueued(Some(tokio::spawn(async move {
+                    let permit = match is_there {
+                        Poll::Ready(permit) => permit,
+                        Poll::Pending => room.await,
+                    };
+                    if let Ok(permit) = permit {
+                        permit.forget();
+                        let _ = lines.send(Item::Line(line, permits));
+                    }
+                    drop(held);
+                })))
+            }
         }
     }
 
     /// Takes room for a line of `bytes`, as far as its length is known before it is read from the network; waits while the
     /// client does not read, so that answers pile up at the server and not here. `None` when the client has closed its side.
     pub async fn reserve(&self, bytes: Option<u64>) -> Option<Room> {
-        let bytes =
-            bytes.map_or(UNKNOWN_LENGTH, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM)).min(OUTPUT_ROOM);
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Arc::clone(&self.room).acquire_many_owned(permits).await.ok().map(Room)
+        let bytes = bytes.map_or(UNKNOWN_LENGTH, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM));
+        Arc::clone(&self.room).acquire_many_owned(permits_for(bytes)).await.ok().map(Room)
     }
 
     /// Writes a line that room was taken for, without waiting.
@@ -279,5 +330,35 @@ mod tests {
         assert_eq!(output.room.available_permits(), OUTPUT_ROOM, "what is written takes no room");
         drop(output);
         reading.join().expect("no panic").expect("readable");
+    }
+
+    #[tokio::test]
+    async fn a_line_is_written_in_its_turn_although_its_sender_stops_waiting_for_room() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let all = "x".repeat(OUTPUT_ROOM);
+        output.push_counted(Bytes::from(all.clone()));
+        let guard = Arc::new(());
+        // Both would fit into what is left after the first, and must not overtake each other.
+        let (long, short) = ("y".repeat(1000), "z");
+        drop(output.enqueue(Bytes::from(long.clone()), Arc::clone(&guard)));
+        let mut sending = Box::pin(output.send(Bytes::from(short)));
+        assert!(sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(sending);
+        assert_eq!(Arc::strong_count(&guard), 2, "it is not written yet");
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        while Arc::strong_count(&guard) == 2 {
+            tokio::task::yield_now().await;
+        }
+        // Room is there in the order of the lines, so this one is the last.
+        output.send(Bytes::from_static(b"end")).await;
+        output.finish();
+        written.wait().await;
+        drop(output);
+        let text = reading.join().expect("no panic").expect("readable");
+        assert_eq!(text.lines().collect::<Vec<_>>(), [&*all, &*long, short, "end"]);
     }
 }

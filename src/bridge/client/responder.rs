@@ -10,7 +10,6 @@ use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 
 use super::endpoint::Client;
-use super::in_flight::AnswerGuard;
 use super::output::Room;
 use super::request::InFlight;
 
@@ -27,22 +26,9 @@ impl Responder {
         Self { client, settings }
     }
 
-    /// Gives the one answer, unless the client has cancelled the request; `room` is what was taken for the line before.
-    ///
-    /// The right to answer is taken only when there is room, and the line is written in the same step: a caller that stops
-    /// waiting leaves the request to be answered by another.
+    /// Gives the one answer, as [`Client::answer`].
     pub async fn answer(&self, request: &InFlight, line: Bytes, room: Option<Room>) {
-        let room = match room {
-            Some(room) => Some(room),
-            None => self.client.output.reserve(Some(line.len() as u64)).await,
-        };
-        let Some(mut guard) = self.guard(request) else { return };
-        match (guard.take_batch_slot(), room) {
-            (Some(slot), _) => slot.fill(line),
-            (None, Some(room)) => self.client.output.write_reserved(line, room),
-            // The client has closed its side and reads nothing more.
-            (None, None) => {}
-        }
+        self.client.answer(&request.key, &request.ticket, line, room).await;
     }
 
     /// A result of the bridge's own, with the members that results of the stateless era must have.
@@ -76,10 +62,6 @@ impl Responder {
             write::error(Some(&request.id), &problem.to_json_rpc_error())
         }
     }
-
-    fn guard(&self, request: &InFlight) -> Option<AnswerGuard> {
-        self.client.in_flight.answer(&request.key, &request.ticket)
-    }
 }
 
 /// Answers a request whose task ends without an answer: a fault of this program, which the client must not wait for.
@@ -97,12 +79,10 @@ impl<'a> LastResort<'a> {
 
 impl Drop for LastResort<'_> {
     fn drop(&mut self) {
-        let Some(mut guard) = self.responder.guard(self.request) else { return };
-        let problem = Problem::new(ProblemId::InternalError).with("detail", "a request was dropped");
-        let line = write::error(Some(&self.request.id), &problem.to_json_rpc_error());
-        match guard.take_batch_slot() {
-            Some(slot) => slot.fill(line),
-            None => self.responder.client.output.push(line),
-        }
+        let Self { responder, request } = self;
+        responder.client.answer_at_once(&request.key, &request.ticket, || {
+            let problem = Problem::new(ProblemId::InternalError).with("detail", "a request was dropped");
+            write::error(Some(&request.id), &problem.to_json_rpc_error())
+        });
     }
 }

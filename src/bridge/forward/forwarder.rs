@@ -240,7 +240,11 @@ impl Forwarder {
                 self.after_sign_in(request, self.sign_in.widen(request, problem, narrow).await)
             }
             RetryDecision::Resend { wait, is_repeat, problem } => {
-                tracing::info!(%problem, method = request.method, is_repeat, "the request is sent again");
+                if is_unclear {
+                    tracing::info!(%problem, method = request.method, "repeating what only reads");
+                } else {
+                    tracing::info!(%problem, "the server cannot be reached; trying again");
+                }
                 if !self.pause(request, wait, &problem).await {
                     return Next::Answer(Box::new(self.give_up(request, &problem)));
                 }

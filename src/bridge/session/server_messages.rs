@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::endpoint::Client;
-use crate::bridge::client::output::Room;
+use crate::bridge::client::output::{Enqueued, Room};
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
@@ -147,22 +147,32 @@ impl ServerMessages {
         let members: Vec<Bytes> = match peek(&body) {
             Ok(Peek::One(kind)) => {
                 let role = role_of(&kind, &body, awaited, id);
-                return Ok(self.act(role, body, room).await);
+                let (received, enqueued) = self.act(role, body, room);
+                if let Some(enqueued) = enqueued {
+                    enqueued.await;
+                }
+                return Ok(received);
             }
             // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
             Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
         let mut received = Received::default();
+        let mut all_enqueued = Vec::new();
         for member in members {
             let text = std::str::from_utf8(&member).unwrap_or_default();
             match peek_object(text) {
                 Ok(kind) => {
                     let role = role_of(&kind, &member, awaited, id);
-                    received = received.and(self.act(role, member, room).await);
+                    let (one, enqueued) = self.act(role, member, room);
+                    received = received.and(one);
+                    all_enqueued.extend(enqueued);
                 }
                 Err(error) => tracing::warn!(%error, "a member of a server's batch was dropped"),
             }
+        }
+        for enqueued in all_enqueued {
+            enqueued.await;
         }
         Ok(received)
     }
@@ -196,36 +206,45 @@ impl ServerMessages {
         self.outbox.push(OutboxMessage::new(line, self.handshake.stage()));
     }
 
-    async fn act(&self, role: Role, body: Bytes, room: &mut Option<Room>) -> Received {
+    /// Does what a message asks for, all of it at once: the stream that brought it belongs to a request that may end while
+    /// the client does not read, and the message may be for another one.
+    fn act(&self, role: Role, body: Bytes, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
         if !matches!(role, Role::Answer(_)) {
             // A task that waits for room while it holds some could wait for ever.
             *room = None;
         }
+        let output = &self.client.output;
+        let mut received = Received::default();
+        let mut enqueued = None;
         match role {
-            Role::Answer(line) => return Received { answer: Some(write::one_line(line)), stray: None },
+            Role::Answer(line) => received.answer = Some(write::one_line(line)),
             Role::Notification(cancelled) => {
                 if let Some(key) = cancelled {
                     self.requests.settle(&key);
                 }
-                self.client.output.send(write::one_line(body)).await;
+                enqueued = Some(output.enqueue(write::one_line(body), ()));
             }
             Role::Request(key, id) => {
-                self.client.output.send(write::one_line(body)).await;
-                // Counted only now: one that is dropped on its way to the client would be owed for ever.
-                if !self.requests.open(key, &id) {
+                let can_answer = self.requests.open(key, &id);
+                enqueued = Some(output.enqueue(write::one_line(body), ()));
+                if !can_answer {
                     self.refuse(&id);
                 }
             }
             Role::OtherAnswer(key, id) => match self.client.in_flight.answer_elsewhere(&key) {
-                Some(_guard) => self.client.output.send(write::one_line(body)).await,
+                Some(mut guard) => match guard.take_batch_slot() {
+                    Some(slot) => slot.fill(write::one_line(body)),
+                    // Until it is written, its request is in flight.
+                    None => enqueued = Some(output.enqueue(write::one_line(body), guard)),
+                },
                 None => {
                     tracing::warn!("the server answered a request that is not in flight; dropped");
-                    return Received { answer: None, stray: Some(id) };
+                    received.stray = Some(id);
                 }
             },
             Role::Nameless => tracing::warn!("the server sent an answer without an id; dropped"),
         }
-        Received::default()
+        (received, enqueued)
     }
 }
 
@@ -249,5 +268,90 @@ fn role_of(kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&R
             (Some(_), None) => Role::Answer(body.clone()),
             (None, _) => Role::Nameless,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::task::{Context, Waker};
+
+    use crate::bridge::client::batch::BatchSlot;
+    use crate::bridge::client::output::{Output, Written};
+
+    use super::*;
+
+    fn key(n: u32) -> IdKey {
+        IdKey::Number(n.to_string())
+    }
+
+    fn server_messages() -> (ServerMessages, Written, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let messages = ServerMessages::new(
+            Arc::new(Client::new(output)),
+            ServerRequests::default(),
+            Arc::default(),
+            Arc::default(),
+        );
+        (messages, written, reader)
+    }
+
+    /// What the client reads, once it does.
+    async fn lines(messages: ServerMessages, written: Written, mut reader: std::io::PipeReader) -> Vec<String> {
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        messages.client.in_flight.drained().await;
+        // Lines get room in their order, so this one is the last.
+        messages.client.output.send(Bytes::from_static(b"end")).await;
+        messages.client.output.finish();
+        written.wait().await;
+        drop(messages);
+        let text = reading.join().expect("no panic").expect("readable");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_message_reaches_the_client_although_the_request_on_whose_stream_it_came_ends_before_there_is_room() {
+        let (messages, written, reader) = server_messages();
+        let in_flight = &messages.client.in_flight;
+        for n in [1, 2] {
+            let ticket = in_flight.admit(key(n), false, None).expect("the id is free");
+            ticket.send_state.start_sending().expect("not withdrawn");
+        }
+        // All the room there is, and nobody reads.
+        messages.client.output.push_counted(Bytes::from("x".repeat(8 * 1024 * 1024)));
+        let note = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#;
+        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#;
+        let answer = r#"{"jsonrpc":"2.0","id":2,"result":{}}"#;
+        let body = Bytes::from(format!("[{note},{ask},{answer}]"));
+        let first = key(1);
+        let mut room = None;
+        let mut receiving = Box::pin(messages.receive(body, Some(&first), None, &mut room));
+        assert!(receiving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(receiving);
+        in_flight.cancel(&first);
+        assert_eq!(*messages.requests.owed().borrow(), 1, "the client owes an answer from now on");
+        let lines = lines(messages, written, reader).await;
+        assert_eq!(lines[1..], [note, ask, answer, "end"]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_on_another_stream_belongs_in_the_batch_of_its_request() {
+        let (messages, written, reader) = server_messages();
+        let slot = BatchSlot::in_new_batch(messages.client.output.clone());
+        for n in [1, 2] {
+            let ticket = messages.client.in_flight.admit(key(n), false, Some(slot.clone())).expect("the id is free");
+            ticket.send_state.start_sending().expect("not withdrawn");
+        }
+        drop(slot);
+        for n in [1, 2] {
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":{n},"result":{{}}}}"#);
+            messages.receive(Bytes::from(answer), None, None, &mut None).await.expect("a message");
+        }
+        let array = r#"[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]"#;
+        assert_eq!(lines(messages, written, reader).await, [array, "end"]);
     }
 }
