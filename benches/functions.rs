@@ -66,12 +66,14 @@ fn events(c: &mut Criterion) {
 }
 
 fn headers(c: &mut Criterion) {
-    let mirrors = McpHeaders::default();
+    let mcp_headers = McpHeaders::default();
     let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"get_model_record","inputSchema":{"properties":{"MODEL":{"type":"string","x-mcp-header":"Model"},"OBJECT_ID":{"type":"string"}}}}]}}"#;
-    assert_eq!(mirrors.learn(&Bytes::from_static(list.as_bytes())), None, "its marks are valid");
+    assert_eq!(mcp_headers.learn(&Bytes::from_static(list.as_bytes())), None, "its marks are valid");
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(CALL.as_bytes()) else { unreachable!("a request") };
     let params = Params::of(params).expect("no member stands twice");
-    c.bench_function("headers of a call", |b| b.iter(|| mirrors.headers(&method, black_box(&params), "2026-07-28")));
+    c.bench_function("headers of a call", |b| {
+        b.iter(|| mcp_headers.headers(&method, black_box(&params), "2026-07-28"))
+    });
 }
 
 fn framing(c: &mut Criterion) {

@@ -1,6 +1,6 @@
 //! Owns "what time is it": token expiry, HTTP-dates and records read the wall clock here, so that a test can set it.
 //!
-//! Sleeping needs no seam of ours: the runtime's timer can be paused by a test.
+//! Sleeping needs no trait here: a test can pause the runtime's timer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Now, as the machine believes it to be.
     fn now(&self) -> SystemTime;
 
-    /// Now, in whole seconds since 1970; 0 for a clock that stands before that.
+    /// Now, in whole seconds since 1970; 0 for a clock that is set before that.
     fn unix_seconds(&self) -> u64 {
         self.now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
     }

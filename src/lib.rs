@@ -14,10 +14,11 @@
 //! A module may use only what stands to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! hash, secret, clock, pacing | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
+//! blocking, hash, secret, clock, pacing | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
 //! ```
 
 pub mod auth;
+pub mod blocking;
 pub mod bridge;
 pub mod cli;
 pub mod clock;

@@ -1,7 +1,7 @@
 //! Owns the log: one line an event to stderr, and to a file when one is asked for; never to stdout.
 //!
-//! Redaction ([`redact`]) is the last guard, not the first: nothing above it logs a secret. Libraries are held to
-//! warnings unless everything is asked for, because what they say in detail is about bytes, not about what happened.
+//! Redaction ([`redact`]) is the last guard, not the first: no caller logs a secret. Libraries are limited to warnings unless
+//! everything is asked for, because their details are about bytes, not about events.
 
 use std::fmt;
 use std::fs::File;
@@ -36,7 +36,7 @@ pub fn start(level: Level, file: Option<&Path>) -> Result<(), Problem> {
 /// Sends panics through the log, and so through redaction, instead of straight to stderr.
 ///
 /// A panic in a library's own thread (the callback listener's, when a browser resets at the wrong moment) is contained
-/// there and is nobody's concern; one in our code is a fault to report.
+/// there and does no harm; one in our code is a fault to report.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| (at.file(), at.line()));
@@ -45,7 +45,7 @@ pub fn report_panics() {
             payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         let what = text.unwrap_or("no message");
         match place {
-            // Files of ours are named from the crate's folder; libraries lie in a folder of this machine.
+            // Our own files have paths relative to the crate; those of libraries are absolute.
             Some((file, line)) if std::path::Path::new(file).is_relative() => {
                 tracing::error!("internal fault at {file}:{line}: {what}");
             }

@@ -1,9 +1,9 @@
-//! Owns the one type that a secret may live in.
+//! Owns the one type that may hold a secret.
 //!
-//! Tokens, codes, verifiers, client secrets and proxy passwords exist as [`Secret`] from the moment they are read until
-//! they are written to the credential store or to the wire. A `Secret` has no `Display` and no `Serialize`, and its
-//! `Debug` says nothing, so that it cannot reach a log, an error or a URL by accident; [`Secret::expose`] is the one
-//! door, and easy to search for.
+//! Tokens, codes, verifiers, client secrets and proxy passwords are [`Secret`]s from the moment they are read until they
+//! are written to the credential store or to the wire. A `Secret` has no `Display` and no `Serialize`, and its `Debug`
+//! hides the value, so that it cannot reach a log, an error or a URL by accident; [`Secret::expose`] is the only way out,
+//! and easy to search for.
 //!
 //! Servers quote what they were sent. [`Secrets`] turns what one said into [`ServerWords`], which are free of the secrets of
 //! that exchange; nothing that a server said goes into a problem, a log or a file in another way.
@@ -24,7 +24,7 @@ pub const REDACTED: &str = "[redacted]";
 pub struct Secret<T: Zeroize = String>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes the value in; from here on it is shown to nobody.
+    /// Wraps the value; from here on it is never shown.
     pub fn new(value: T) -> Self {
         Self(value)
     }

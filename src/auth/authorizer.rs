@@ -6,11 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use super::{AuthError, Bearer};
 use crate::auth::bearer::cache::Memory;
 use crate::auth::bearer::renewal::{Asker, Renewals};
+use crate::auth::bearer::static_token;
 use crate::auth::coordination::process::Program;
 use crate::auth::coordination::start::SignIns;
 use crate::auth::discovery::challenge::Challenge;
@@ -22,7 +23,6 @@ use crate::auth::login::attempt::Pending;
 use crate::auth::registration::client;
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::hash::fnv1a;
 use crate::http::{Http, NamedBy};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -77,6 +77,7 @@ pub struct Authorizer {
     /// When this process began, in seconds since 1970.
     pub(super) born: u64,
     memory: Mutex<Memory>,
+    static_tag: OnceCell<u64>,
     pub(super) loading: tokio::sync::Mutex<()>,
     state: watch::Sender<AuthState>,
     program: Option<Program>,
@@ -107,6 +108,7 @@ impl Authorizer {
             born: clock.unix_seconds(),
             clock,
             memory: Mutex::default(),
+            static_tag: OnceCell::new(),
             loading: tokio::sync::Mutex::default(),
             state: watch::Sender::new(AuthState::SignedOut),
             program,
@@ -117,7 +119,7 @@ impl Authorizer {
     /// one and earns a challenge.
     pub async fn bearer(self: &Arc<Self>) -> Result<Option<Bearer>, AuthError> {
         if let Some(token) = &self.settings.static_token {
-            return Ok(Some(static_bearer(token, &self.settings)));
+            return Ok(Some(static_token::bearer(token, self.static_tag(token).await)));
         }
         self.keep_up().await?;
         let Some(current) = self.current().filter(|current| !current.dead) else {
@@ -350,6 +352,11 @@ impl Authorizer {
         self.memory().challenge.clone()
     }
 
+    /// As [`Bearer::tag`], for the token of the settings.
+    pub(super) async fn static_tag(&self, token: &Secret) -> u64 {
+        *self.static_tag.get_or_init(|| static_token::tag(token.clone(), self.files.clone())).await
+    }
+
     /// `kept` is where the token lies, unless it came from the environment.
     pub(super) fn static_token_rejected(&self, kept: Option<&Backend>) -> Problem {
         let problem = if self.settings.product.is_planhat() {
@@ -405,14 +412,4 @@ impl Authorizer {
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn static_bearer(token: &Secret, settings: &Settings) -> Bearer {
-    Bearer { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0, tag: static_tag(settings) }
-}
-
-/// As [`Bearer::tag`], for the token that the settings hold. Files are named after it, so the profile stands for the
-/// token: a name made from the token itself would let others of this machine test their guesses.
-pub(super) fn static_tag(settings: &Settings) -> u64 {
-    fnv1a(format!("static token of {}", settings.profile).as_bytes())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::authorizer::{Authorizer, static_tag};
+use super::authorizer::Authorizer;
 use crate::auth::exchange::revocation::Revoked;
 use crate::http::Gate;
 use crate::problem::{Problem, ProblemId};
@@ -23,11 +23,15 @@ impl Authorizer {
     /// The files in the state directory that a reset removes.
     pub async fn state_files(&self) -> Vec<PathBuf> {
         let mut files = self.files.all();
-        // A gate is named after the grant, which the store knows, or after the profile of a static token; those of earlier
-        // grants have opened long ago.
+        // A gate is named after the grant, which the store knows, or the static token; those of earlier grants have opened
+        // long ago.
         let grant = self.read_grant().await.ok().flatten();
         let (paths, url) = (&self.settings.paths, &self.settings.url);
-        let tags = [None, grant.map(|grant| grant.tag()), Some(static_tag(&self.settings))];
+        let static_tag = match &self.settings.static_token {
+            Some(token) => Some(self.static_tag(token).await),
+            None => None,
+        };
+        let tags = [None, grant.map(|grant| grant.tag()), static_tag];
         let own = tags.map(|tag| Gate::file(paths, url, tag));
         files.extend(own.into_iter().filter(|gate| gate.exists()).chain(Gate::opened(paths)));
         files.sort();

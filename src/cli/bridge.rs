@@ -13,17 +13,18 @@ use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 use crate::{bridge, clock};
 
-use super::{block_on, signals, terminal};
+use super::context::block_on;
+use super::{signals, terminal};
 
-/// How long the end may wait for a renewed sign-in to be saved.
-const LAST_SAVE: Duration = Duration::from_millis(750);
+/// How long the end waits for a renewed sign-in to be saved.
+const LAST_SAVE_TIMEOUT: Duration = Duration::from_millis(750);
 
 /// Runs until the client, a signal or the end of the client's process ends it; each of these is how it should end.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     let output = unbuffered_stdout()
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
     if terminal::is_interactive() {
-        // Somebody tries it by hand, and would wait for a prompt.
+        // A person started it by hand, and would wait for a prompt.
         terminal::tell(&format!(
             "planhat-mcp is started by MCP clients and speaks JSON-RPC here, one message a line, to {}.\n\
              Ctrl-D ends it; `planhat-mcp --help` says what else there is.\n",
@@ -33,13 +34,13 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     raise_descriptor_limit();
     block_on(async {
         let http = Http::new(settings.network.clone());
-        let store = Store::open(&settings, Store::UNATTENDED);
+        let store = Store::open(&settings, Store::UNATTENDED_TIMEOUT);
         let auth = Authorizer::new(Arc::clone(&settings), http.clone(), store, clock::system());
         let pipes = (io::stdin(), output);
         let signals = signals::watch(settings.keep_without_parent);
         let end = bridge::run(settings, http, Arc::clone(&auth), clock::system(), pipes, signals).await;
         // A refresh token that was rotated a moment ago must reach the store.
-        auth.settle(LAST_SAVE).await;
+        auth.settle(LAST_SAVE_TIMEOUT).await;
         tracing::debug!(?end, "ended");
     })?;
     Ok(ExitCode::SUCCESS)
@@ -54,13 +55,13 @@ fn unbuffered_stdout() -> io::Result<File> {
 }
 
 /// A thousand calls in flight are a thousand connections where the server speaks HTTP/1.1, and some systems start programs
-/// with a limit of 256. What the system does not grant shows as connections that have to wait.
+/// with a limit of 256. Without the higher limit some connections have to wait.
 #[cfg(unix)]
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const WANTED: u64 = 4096;
+    const WANTED_DESCRIPTORS: u64 = 4096;
     let now = getrlimit(Resource::Nofile);
-    let wanted = now.maximum.map_or(WANTED, |most| most.min(WANTED));
+    let wanted = now.maximum.map_or(WANTED_DESCRIPTORS, |most| most.min(WANTED_DESCRIPTORS));
     if now.current.is_some_and(|current| current < wanted) {
         let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: now.maximum });
         tracing::debug!(?raised, wanted, "the limit of open descriptors");

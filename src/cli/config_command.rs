@@ -36,7 +36,7 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
     out.push_str(&format!("\nThe configuration file:\n  {}{there}\n", paths.config_file.display()));
     out.push_str(&format!("The folder for state:\n  {}\n", paths.state_dir.display()));
     for note in &loaded.notes {
-        out.push_str(&format!("\nnote: {}\n", crate::problem::render::wrap(note, 6, 80)));
+        out.push_str(&format!("\nnote: {}\n", crate::problem::wrap(note, 6, 80)));
     }
     out
 }

@@ -1,4 +1,4 @@
-//! How a sign-in is shown: who, for what, until when, and where it lies.
+//! How a sign-in is shown: who, for what, until when, and where it is kept.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use crate::auth::{GrantKind, GrantSummary};
 use crate::config::{Settings, TokenStoreKind};
 use crate::store::Backend;
 
-/// What is shown of a sign-in; no secret.
+/// A sign-in, as far as it is shown; no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The client that signed in.
@@ -19,11 +19,11 @@ pub struct Grant {
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
     pub renewable: bool,
-    /// Where the tokens lie, in words.
+    /// Where the tokens are kept, in words.
     pub kept: String,
 }
 
-/// Where tokens lie (or would) and why there, in words.
+/// Where tokens are (or would be) kept, and why there, in words.
 pub fn kept(backend: &Backend) -> String {
     let place = match backend.kind {
         TokenStoreKind::Keychain => format!("in {}", backend.place),
@@ -34,7 +34,7 @@ pub fn kept(backend: &Backend) -> String {
 }
 
 impl Grant {
-    /// What is shown of a sign-in that lies in this store.
+    /// A sign-in that is kept in this store.
     pub fn new(granted: GrantSummary, backend: &Backend) -> Self {
         Self {
             client_id: (granted.kind != GrantKind::Static).then_some(granted.client_id),

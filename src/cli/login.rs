@@ -14,15 +14,16 @@ use crate::clock;
 use crate::config::{Product, Settings, TokenStoreKind};
 use crate::logging;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::secret::Secret;
 use crate::store::Store;
 
 use super::args::LoginArgs;
+use super::context::{authorizer, block_on};
 use super::grant::{Grant, in_words};
-use super::style::{Style, WIDTH};
-use super::{authorizer, block_on, terminal};
+use super::style::{Style, WIDTH, paragraph};
+use super::terminal;
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
@@ -43,7 +44,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
         // A person can paste; a script that wants to has to say so with --no-browser.
         let can_paste = !how.device && (how.no_browser || terminal::is_interactive());
         let paste = can_paste.then(pasted_lines);
-        let auth = authorizer(&settings, Store::ATTENDED);
+        let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         let mut ui = Ui { settings: &settings, opened: !how.no_browser, can_paste: paste.is_some() };
         let options = LoginOptions {
             open_browser: !how.no_browser,
@@ -68,7 +69,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
         return Err(unusable(&"it is empty, or not one word"));
     }
     block_on(async {
-        let auth = authorizer(settings, Store::ATTENDED);
+        let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.keep_token(token).await?;
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&format!(
@@ -84,7 +85,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
 /// With client credentials there is no person to wait for; this shows whether they are good.
 fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
-        let auth = authorizer(settings, Store::ATTENDED);
+        let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.login(LoginOptions::default(), &mut Silent).await?;
         terminal::say(&format!(
             "{} gives tokens to the client {} without a sign-in. Nothing else is to be done.\n",
@@ -94,7 +95,7 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
     })?
 }
 
-/// Carries out what a bridge asked for; nobody watches, and the outcome is left where the bridges look for it.
+/// Signs in on the order of a bridge; nobody watches, and the outcome goes to the records that the bridges read.
 ///
 /// Its settings are in the order, not in this process's environment or arguments.
 pub fn run_order() -> Result<ExitCode, Problem> {
@@ -104,7 +105,7 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     logging::report_panics();
     let settings = Arc::new(settings);
     block_on(async {
-        let auth = authorizer(&settings, Store::ATTENDED);
+        let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         auth.note_challenge(challenge);
         let open_browser = way == PageOpening::Browser;
         let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
@@ -142,18 +143,14 @@ impl LoginUi for Ui<'_> {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste, terminal::style()));
             }
             LoginEvent::BrowserNotOpened(problem) => {
-                terminal::say(&said(&format!("{} Open the link yourself.", problem.what())));
+                terminal::say(&paragraph(&format!("{} Open the link yourself.", problem.what())));
             }
             LoginEvent::PasteRejected(problem) => {
-                terminal::say(&said(&format!("{} {}", problem.what(), problem.fix())));
+                terminal::say(&paragraph(&format!("{} {}", problem.what(), problem.fix())));
             }
             LoginEvent::Answered => terminal::say("The answer is here; fetching the tokens.\n"),
         }
     }
-}
-
-fn said(text: &str) -> String {
-    format!("{}\n", wrap(text, 0, WIDTH))
 }
 
 /// What is about to happen, and where; on another device nobody is sent back.
@@ -183,7 +180,7 @@ pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, wi
     out
 }
 
-/// The link, what to do with it, and what the page itself cannot tell us. `browser` is why none was opened, if so.
+/// The link, what to do with it, and the errors that only the page shows.
 pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool, style: Style) -> String {
     let mut out = waiting_at(settings, link, opened, can_paste, style);
     out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
@@ -200,7 +197,7 @@ fn waiting_at(settings: &Settings, link: &str, opened: bool, can_paste: bool, st
     if can_paste {
         let text = "When the browser ends on a page that it cannot show (as on another device), paste the whole \
                     address from its address bar here, and press Enter.";
-        out.push_str(&format!("{}\n\n", wrap(text, 0, 80)));
+        out.push_str(&(paragraph(text) + "\n"));
     }
     if settings.product.is_planhat() {
         out.push_str(&page_errors(settings, style));
@@ -224,7 +221,7 @@ pub fn joined(
     let restart = settings.command("login --restart");
     let text =
         format!("Waiting for up to {}. Ctrl-C ends the waiting; `{restart}` starts over.", in_words(within.as_secs()));
-    out.push_str(&format!("{}\n", wrap(&text, 0, 80)));
+    out.push_str(&paragraph(&text));
     out
 }
 
@@ -235,7 +232,11 @@ fn page_errors(settings: &Settings, style: Style) -> String {
         let problem = Problem::new(*id)
             .with("redirect_url", settings.oauth.callback.redirect_url())
             .with("command", settings.command("login"));
-        out.push_str(&format!("  {}\n      {}\n", style.strong(&format!("\"{text}\"")), wrap(&problem.fix(), 6, 80)));
+        out.push_str(&format!(
+            "  {}\n      {}\n",
+            style.strong(&format!("\"{text}\"")),
+            wrap(&problem.fix(), 6, WIDTH)
+        ));
     }
     out.push('\n');
     out
@@ -261,7 +262,7 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
         && !scope::covers(granted, asked)
     {
         let text = format!("The server granted less than was asked for, which was: {}.", printable(asked));
-        out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, 80))));
+        out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, WIDTH))));
     }
     let again = match settings.token_store {
         TokenStoreKind::Memory => {
@@ -272,7 +273,7 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
             format!("Your MCP client can use it now. `{}` shows this again.", settings.command("status"))
         }
     };
-    out.push_str(&format!("{}\n", wrap(&again, 0, 80)));
+    out.push_str(&paragraph(&again));
     out
 }
 
@@ -285,13 +286,13 @@ pub fn pasted_lines() -> mpsc::UnboundedReceiver<String> {
     receive
 }
 
-/// Passes on what is not blank. No line ends it: a wrong paste may be anything, and the right one follows it.
+/// Passes on the lines that are not blank. None of them ends it: after a wrong paste the right one may follow.
 fn read_lines(mut input: impl BufRead, lines: &mpsc::UnboundedSender<String>) {
-    /// The longest line that can be a redirect URL; of a longer one this much is looked at.
-    const LONGEST: u64 = 64 * 1024;
+    /// The longest line that can be a redirect URL; only this much of a longer one is read.
+    const LONGEST_LINE_BYTES: u64 = 64 * 1024;
     loop {
         let mut line = Vec::new();
-        match input.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+        match input.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut line) {
             Ok(1..) => {}
             Ok(0) | Err(_) => return,
         }

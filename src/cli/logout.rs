@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::auth::Revoked;
 use crate::auth::grants::profiles;
 use crate::config::Settings;
-use crate::problem::render::wrap;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::store::Store;
 
 use super::args::LogoutArgs;
-use super::style::WIDTH;
-use super::{authorizer, block_on, terminal};
+use super::context::{authorizer, block_on};
+use super::style::paragraph;
+use super::terminal;
 
 /// Signs out.
 pub fn run(settings: Arc<Settings>, how: &LogoutArgs) -> Result<ExitCode, Problem> {
@@ -20,7 +20,7 @@ pub fn run(settings: Arc<Settings>, how: &LogoutArgs) -> Result<ExitCode, Proble
         return run_all(&settings);
     }
     block_on(async {
-        let revoked = authorizer(&settings, Store::ATTENDED).logout().await?;
+        let revoked = authorizer(&settings, Store::ATTENDED_TIMEOUT).logout().await?;
         terminal::say(&done(&settings, revoked.as_ref()));
         Ok(ExitCode::SUCCESS)
     })?
@@ -42,7 +42,7 @@ fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
                 first = first.or(Some(problem));
                 continue;
             };
-            match authorizer(&settings, Store::ATTENDED).logout().await {
+            match authorizer(&settings, Store::ATTENDED_TIMEOUT).logout().await {
                 Ok(revoked) => terminal::say(&format!("{}\n", done(&settings, revoked.as_ref()))),
                 Err(problem) => {
                     terminal::say(&format!("{}: {}\n\n", profile.name, problem.what()));
@@ -54,37 +54,39 @@ fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
     })?
 }
 
-/// What was done, and what a program cannot do; `None`: nobody was signed in.
+/// What was done, and what is left to do at the server; `None` when nobody was signed in.
 pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     let name = settings.service_name();
     let Some(revoked) = revoked else {
-        return say(&format!("You were not signed in to {name} with the profile {}.", settings.profile));
+        return paragraph(&format!("You were not signed in to {name} with the profile {}.", settings.profile));
     };
     let mut out =
-        say(&format!("Signed out of {name}: the tokens of the profile {} are deleted here.", settings.profile));
+        paragraph(&format!("Signed out of {name}: the tokens of the profile {} are deleted here.", settings.profile));
     if settings.oauth.client_id.is_some() {
-        out.push_str(&say("So is its client secret, if one was stored; the next sign-in needs it again."));
+        out.push_str(&paragraph("So is its client secret, if one was stored; the next sign-in needs it again."));
     }
     out.push_str(&at_the_server(settings, revoked));
     if settings.static_token.is_some() {
-        out.push_str(&say("PLANHAT_MCP_TOKEN is still set, and is used as long as it is."));
+        out.push_str(&paragraph("PLANHAT_MCP_TOKEN is still set, and is used as long as it is."));
     }
     out
 }
 
-/// What became of the access at the server, and where a person ends it if this program could not.
+/// Whether the server has withdrawn the access, and where a person can do it if this program could not.
 pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
     let planhat = settings.product.is_planhat();
     let mut texts = Vec::new();
     let issuer = match revoked {
-        Revoked::Yes => return say("The server has withdrawn the access as well."),
+        Revoked::Yes => return paragraph("The server has withdrawn the access as well."),
         Revoked::Nothing => return String::new(),
         Revoked::Typed if planhat => {
-            return say(
+            return paragraph(
                 "The access token itself stays good until the Private App is deactivated in Planhat's App Center.",
             );
         }
-        Revoked::Typed => return say("The access token itself stays good until whoever gave it out withdraws it."),
+        Revoked::Typed => {
+            return paragraph("The access token itself stays good until whoever gave it out withdraws it.");
+        }
         Revoked::Failed(problem) => {
             texts.push(format!("The server could not be told to withdraw the access. {}", problem.what()));
             None
@@ -104,9 +106,5 @@ pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
             lead.unwrap_or_default()
         )
     });
-    texts.iter().map(|text| say(text)).collect()
-}
-
-fn say(text: &str) -> String {
-    format!("{}\n", wrap(text, 0, WIDTH))
+    texts.iter().map(|text| paragraph(text)).collect()
 }

@@ -2,20 +2,16 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::auth::Authorizer;
-use crate::clock;
 use crate::config::origin::Origin;
-use crate::config::{self, Inputs, Loaded, LogLevel, Paths, Settings, VARIABLE_PREFIX, key::Key};
-use crate::http::Http;
+use crate::config::{self, Inputs, Loaded, LogLevel, Paths, VARIABLE_PREFIX, key::Key};
 use crate::logging;
 use crate::problem::{Problem, ProblemId};
-use crate::store::Store;
 
 pub mod args;
 mod bridge;
 pub mod config_command;
+mod context;
 pub mod doctor;
 pub mod grant;
 pub mod login;
@@ -68,7 +64,7 @@ fn load(cli: &Cli) -> Result<Loaded, Problem> {
     config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths: Paths::of_this_user()? })
 }
 
-/// A command tells its user by itself what happens; its log begins with warnings unless more was asked for.
+/// A command reports to its user itself, so that it logs only warnings unless more was asked for.
 fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
     let log = &loaded.settings.log;
     let by_default = loaded.rows.iter().any(|row| row.key == Key::LogLevel && row.origin == Origin::Default);
@@ -81,23 +77,4 @@ fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// Runs `work` on the one thread that everything but blocking calls shares.
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no runtime").because(error))?;
-    let result = runtime.block_on(work);
-    // A blocking thread that waits for a person (a keychain dialog, stdin) must not hold up the exit.
-    runtime.shutdown_background();
-    Ok(result)
-}
-
-/// What signs in and out, with a store that may take `patience` for an answer.
-fn authorizer(settings: &Arc<Settings>, patience: Duration) -> Arc<Authorizer> {
-    let http = Http::new(settings.network.clone());
-    let store = Store::open(settings, patience);
-    Authorizer::new(Arc::clone(settings), http, store, clock::system())
 }

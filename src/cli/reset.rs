@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use crate::auth::reset::Removed;
 use crate::config::Settings;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
 use super::args::ResetArgs;
+use super::context::{authorizer, block_on};
 use super::style::{Style, WIDTH};
-use super::{authorizer, block_on, grant, logout, terminal};
+use super::{grant, logout, terminal};
 
 /// Says what will be removed, asks, and removes it.
 pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem> {
     block_on(async {
-        let auth = authorizer(&settings, Store::ATTENDED);
+        let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         let style = terminal::style();
         terminal::say(&plan(&settings, &grant::kept(auth.backend()), &auth.state_files().await, style));
         if !how.yes && !terminal::confirm("Remove all this? [y/N] ") {

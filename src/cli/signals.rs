@@ -91,7 +91,7 @@ mod parent {
         let Some(parent) = getppid().filter(|pid| *pid != Pid::INIT) else { return };
         let watch = move || {
             wait_for_end(parent);
-            // The bridge that has ended by itself no longer listens.
+            // A bridge that is ending no longer listens.
             let _ = send.blocking_send(());
         };
         // Without the thread there is no watch, which is no reason not to run.

@@ -1,4 +1,4 @@
-//! `planhat-mcp status`: signed in or not, as which client, for how long, and where the tokens lie.
+//! `planhat-mcp status`: signed in or not, as which client, for how long, and where the tokens are kept.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,18 +14,19 @@ use crate::problem::catalogue::exit;
 use crate::store::Store;
 
 use super::args::StatusArgs;
+use super::context::{authorizer, block_on};
 use super::grant::{self, Grant};
 use super::style::Style;
-use super::{authorizer, block_on, terminal};
+use super::terminal;
 
-/// The state of one profile.
+/// The sign-in of one profile.
 #[derive(Debug, Clone, Default)]
-pub struct State {
+pub struct SignInStatus {
     /// The sign-in, when there is one.
     pub grant: Option<Grant>,
     /// The issuer that gave it.
     pub issuer: Option<String>,
-    /// Where tokens (would) lie.
+    /// Where tokens are (or would be) kept.
     pub kept: String,
     /// The link of a sign-in under way.
     pub link: Option<String>,
@@ -35,7 +36,7 @@ pub struct State {
     pub problem: Option<Problem>,
 }
 
-impl State {
+impl SignInStatus {
     /// Whether there is a sign-in that a call can be made with.
     fn is_signed_in(&self, now: u64) -> bool {
         self.grant.as_ref().is_some_and(|grant| !grant.has_ended(now))
@@ -71,26 +72,26 @@ pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Proble
         if let Some(problem) = states.iter().find_map(|(_, state)| state.problem.clone()) {
             return Err(problem);
         }
-        let is_in = |state: &State| state.is_signed_in(now) || state.not_needed.is_some();
+        let is_in = |state: &SignInStatus| state.is_signed_in(now) || state.not_needed.is_some();
         let good = !states.is_empty() && states.iter().all(|(_, state)| is_in(state));
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(exit::SIGN_IN) })
     })?
 }
 
-async fn state(settings: &Arc<Settings>) -> State {
+async fn state(settings: &Arc<Settings>) -> SignInStatus {
     if settings.static_token.is_some() {
         let why = "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is";
-        return State { not_needed: Some(why), ..State::default() };
+        return SignInStatus { not_needed: Some(why), ..SignInStatus::default() };
     }
     if settings.oauth.client_credentials {
         let why = "not needed: the client gets its tokens by itself, with --client-credentials";
-        let kept = grant::kept(authorizer(settings, Store::ATTENDED).backend());
-        return State { not_needed: Some(why), kept, ..State::default() };
+        let kept = grant::kept(authorizer(settings, Store::ATTENDED_TIMEOUT).backend());
+        return SignInStatus { not_needed: Some(why), kept, ..SignInStatus::default() };
     }
-    let auth = authorizer(settings, Store::ATTENDED);
+    let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
     let status = auth.status().await;
     let issuer = status.grant.as_ref().map(|granted: &GrantSummary| granted.issuer.clone());
-    State {
+    SignInStatus {
         grant: status.grant.map(|granted| Grant::new(granted, &status.backend)),
         issuer: issuer.filter(|issuer| !issuer.is_empty()),
         kept: grant::kept(&status.backend),
@@ -101,7 +102,7 @@ async fn state(settings: &Arc<Settings>) -> State {
 }
 
 /// The state in words.
-pub fn text(settings: &Settings, state: &State, now: u64, style: Style) -> String {
+pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -> String {
     let signed_in = match (&state.grant, state.not_needed, &state.problem) {
         (_, Some(why), _) => why.to_owned(),
         (_, _, Some(_)) => style.attention("unknown: the store cannot be asked"),
@@ -141,7 +142,7 @@ pub fn text(settings: &Settings, state: &State, now: u64, style: Style) -> Strin
 }
 
 /// The state for programs; no secret, and no link.
-fn as_json(settings: &Settings, state: &State, now: u64) -> Value {
+fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
     let grant = state.grant.as_ref();
     json!({
         "service": settings.service_name(),
@@ -174,7 +175,7 @@ mod tests {
         settings
     }
 
-    fn signed_in() -> State {
+    fn signed_in() -> SignInStatus {
         let grant = Grant {
             client_id: Some("pk_1".to_owned()),
             person: Some("Maja Lindqvist (maja@example.com)".to_owned()),
@@ -183,12 +184,12 @@ mod tests {
             renewable: true,
             kept: "in the keychain (Secret Service)".to_owned(),
         };
-        State { grant: Some(grant), ..State::default() }
+        SignInStatus { grant: Some(grant), ..SignInStatus::default() }
     }
 
     #[test]
     fn signed_out_says_how_to_sign_in_with_the_settings_of_this_run() {
-        let state = State { kept: "in the keychain".to_owned(), ..State::default() };
+        let state = SignInStatus { kept: "in the keychain".to_owned(), ..SignInStatus::default() };
         let text = text(&settings(), &state, 0, Style::PLAIN);
         assert!(text.contains("signed in  no\n"), "{text}");
         assert!(text.ends_with("To sign in: planhat-mcp login --tenant demo\n"), "{text}");
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_sign_in_under_way_shows_its_link_to_people_alone() {
-        let state = State { link: Some("https://as.example.com/x".to_owned()), ..State::default() };
+        let state = SignInStatus { link: Some("https://as.example.com/x".to_owned()), ..SignInStatus::default() };
         let text = text(&settings(), &state, 0, Style::PLAIN);
         assert!(text.ends_with("\n\nhttps://as.example.com/x\n"), "{text}");
         let json = as_json(&settings(), &state, 0);

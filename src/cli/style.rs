@@ -1,9 +1,14 @@
 //! Colors and columns for results: calm, and the same text without them.
 
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 
 /// The width that everything fits into, whole addresses excepted.
 pub const WIDTH: usize = 80;
+
+/// A paragraph of a result.
+pub fn paragraph(text: &str) -> String {
+    format!("{}\n", wrap(text, 0, WIDTH))
+}
 
 /// Whether results are colored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

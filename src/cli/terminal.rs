@@ -39,7 +39,7 @@ pub fn style() -> Style {
     Style::new(colors(&io::stdout()))
 }
 
-/// Asks whether to go on; nobody to be asked means no.
+/// Asks whether to go on; without a terminal the answer is no.
 pub fn confirm(question: &str) -> bool {
     if !is_interactive() {
         return false;
@@ -50,7 +50,7 @@ pub fn confirm(question: &str) -> bool {
     read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-/// Whether somebody sits at stdin and can be asked.
+/// Whether stdin is a terminal, so that a person can be asked.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
@@ -79,7 +79,7 @@ fn colors(stream: &impl IsTerminal) -> bool {
     wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && stream.is_terminal()
 }
 
-/// A reader that has gone away (`planhat-mcp config | head`) is no failure of ours.
+/// A reader that has closed the pipe (`planhat-mcp config | head`) is no failure.
 fn write(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
     let _ = to.flush();

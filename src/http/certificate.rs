@@ -1,21 +1,20 @@
-//! The few facts of a server's certificate that people are told: who issued it, and from when to when it is good.
+//! The facts of a server's certificate that `doctor` shows: its issuer and its validity.
 //!
-//! Whether it is trusted has been decided by the TLS library. This only reads it (X.509 as in RFC 5280, 4.1), and finds
-//! nothing rather than guess.
+//! The TLS library has already decided whether it is trusted. This only reads it (X.509, RFC 5280, 4.1).
 
 use std::time::SystemTime;
 
 use x509_cert::der::Decode;
 use x509_cert::name::Name;
 
-/// What a certificate says of itself.
+/// A certificate, as far as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// Who issued it: the common name, or else the organization.
     pub issuer: Option<String>,
-    /// From when on it is good.
+    /// Valid from this time.
     pub not_before: SystemTime,
-    /// Until when.
+    /// Valid until this time.
     pub not_after: SystemTime,
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP client: made on first use, shared by everything that talks to the network.
+//! The HTTP client: built on first use, shared by everything that talks to the network.
 //!
 //! Redirects are never followed by the library: a bearer must not reach another origin, nor plain http. There is a time
 //! limit on connecting and none on a whole exchange, because an answer may be a stream that stays open for hours.
@@ -13,21 +13,22 @@ use reqwest::cookie::CookieStore as _;
 use reqwest::header::HeaderMap;
 use url::Url;
 
+use crate::blocking;
 use crate::config::NetworkSettings;
 use crate::http::error::{NetError, host_of};
 use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
 use crate::http::{connection, sent};
-use crate::problem::{Problem, ProblemId};
+use crate::problem::Problem;
 use crate::secret::Secrets;
 
 /// A jump of the wall clock against the monotonic one that means: the machine slept.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
 
-/// How a connection is made, shared by everything that talks to the network. Cheap to clone.
+/// Access to the network. Cheap to clone; all clones share connections and cookies.
 #[derive(Debug, Clone)]
 pub struct Http {
     inner: Arc<Inner>,
-    /// Whose word the addresses are that this goes to.
+    /// Who named the addresses that this connects to.
     by: NamedBy,
 }
 
@@ -36,9 +37,9 @@ struct Inner {
     network: NetworkSettings,
     guard: Guard,
     clients: Mutex<Clients>,
-    /// Held while a client is built, so that requests that come meanwhile share it.
+    /// Held while a client is built, so that requests that come in the meantime share it.
     building: tokio::sync::Mutex<()>,
-    awake: Mutex<Awake>,
+    last_reading: Mutex<ClockReading>,
 }
 
 #[derive(Debug, Default)]
@@ -49,12 +50,12 @@ struct Clients {
 
 type Built = Result<reqwest::Client, Problem>;
 
-/// Connections that were made for one's own addresses are not at hand for those that a public server names.
+/// Two pools: an address that a public server names must not find a connection that was made without the guard.
 #[derive(Debug, Default)]
 struct Slots {
     free: Option<Built>,
     guarded: Option<Built>,
-    /// What a load balancer sets to send a session to one server goes back to it; kept in memory alone.
+    /// Load balancers set cookies to keep a session at one server. Kept in memory only.
     cookies: Arc<reqwest::cookie::Jar>,
 }
 
@@ -69,15 +70,15 @@ impl Slots {
         if guarded { &mut self.guarded } else { &mut self.free }
     }
 
-    /// Connections are made anew; the cookies stay.
-    fn hang_up(&mut self) {
+    /// Drops the connections and keeps the cookies.
+    fn drop_connections(&mut self) {
         (self.free, self.guarded) = (None, None);
     }
 }
 
-/// Two clocks side by side: one runs on while the machine sleeps, the other (on most systems) does not.
+/// Two clocks, read at the same time: one goes on while the machine sleeps, the other (on most systems) does not.
 #[derive(Debug)]
-struct Awake {
+struct ClockReading {
     wall: SystemTime,
     monotonic: Instant,
 }
@@ -107,7 +108,7 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, within the bound.
     pub body: Vec<u8>,
-    /// Who has answered.
+    /// How far the server that answered is trusted to name addresses.
     pub namer: NamedBy,
     /// What was sent with the request and must not be shown: [`Secrets::words`] frees what the answer says of it.
     pub secrets: Secrets,
@@ -119,22 +120,22 @@ impl Http {
         Self::within(network, Surroundings::default())
     }
 
-    /// The same in a network that looks as it is told.
+    /// The same, with a view of the network that a test can set.
     pub fn within(network: NetworkSettings, surroundings: Surroundings) -> Self {
-        let awake = Mutex::new(Awake { wall: SystemTime::now(), monotonic: Instant::now() });
+        let last_reading = Mutex::new(ClockReading { wall: SystemTime::now(), monotonic: Instant::now() });
         let guard = Guard::new(surroundings, &network.allow_private);
         let (clients, building) = Default::default();
-        Self { inner: Arc::new(Inner { network, guard, clients, building, awake }), by: NamedBy::Insider }
+        Self { inner: Arc::new(Inner { network, guard, clients, building, last_reading }), by: NamedBy::Insider }
     }
 
-    /// The same for addresses that `by` has named.
+    /// The same, for addresses that `by` has named.
     #[must_use]
     pub fn named_by(&self, by: NamedBy) -> Self {
         Self { by, ..self.clone() }
     }
 
-    /// Who has given this answer, read off the connection that brought it: another look-up could say something else. What
-    /// lies behind a proxy is outside, or the proxy would not be needed.
+    /// How far the server that gave this answer is trusted to name addresses, by the address of the connection itself: a
+    /// second look-up could give another one. A server behind a proxy counts as public, or no proxy would be needed.
     pub fn namer(&self, response: &reqwest::Response) -> NamedBy {
         self.namer_at(response.url(), response.remote_addr().map(|address| address.ip()))
     }
@@ -146,7 +147,7 @@ impl Http {
         }
     }
 
-    /// Refuses a page that must not be opened in a browser: one that a public server has named and that lies inside.
+    /// Refuses a page that must not be opened in a browser: a public server has named it, and its address is inward.
     ///
     /// # Errors
     /// `InwardAddress`, with the host, the address and the setting that allows it.
@@ -157,13 +158,13 @@ impl Http {
         Ok(())
     }
 
-    /// Whether the guard stands before `url`. A proxy connects by itself, from where it is.
+    /// Whether the guard applies to `url`. It does not behind a proxy, which resolves and connects by itself.
     fn guards(&self, url: &Url) -> bool {
         self.by == NamedBy::Public && self.proxy_for(url).is_none()
     }
 
     /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL, because
-    /// reading them is most of what a start costs; it happens on a thread of its own.
+    /// that is the slowest part of a start; it happens on a thread that may block.
     ///
     /// # Errors
     /// When the CA file or the proxy of the settings cannot be used, or when the URL leads where it must not.
@@ -171,11 +172,11 @@ impl Http {
         let guarded = self.guard_for(url)?.is_some();
         let tls = url.scheme() == "https";
         if self.has_slept(SystemTime::now(), Instant::now()) {
-            // Connections from before are most likely dead, and writing to a dead one looks like success for minutes.
+            // Old connections are most likely dead, and writing to a dead one looks like success for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
             let mut clients = self.clients();
-            clients.plain.hang_up();
-            clients.secure.hang_up();
+            clients.plain.drop_connections();
+            clients.secure.drop_connections();
         }
         if let Some(known) = self.clients().slots(tls).slot(guarded) {
             return known.clone();
@@ -195,7 +196,7 @@ impl Http {
                 let guard = guarded.then_some(&inner.guard);
                 connection::build(connection::builder(&inner.network, tls, guard)?.cookie_provider(jar))
             };
-            let built = tokio::task::spawn_blocking(build).await.unwrap_or_else(|error| Err(not_built(&error)));
+            let built = blocking::run(build).await;
             let mut clients = self.clients();
             let slots = clients.slots(tls);
             // If they were forgotten in the meantime, these cookies are another user's.
@@ -209,7 +210,10 @@ impl Http {
         self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The guard that stands before `url`, when it lets it through.
+    /// The guard for `url`, if one applies.
+    ///
+    /// # Errors
+    /// `InwardAddress` when it refuses the URL.
     pub(super) fn guard_for(&self, url: &Url) -> Result<Option<&Guard>, Problem> {
         let guard = self.guards(url).then_some(&self.inner.guard);
         if let Some(guard) = guard {
@@ -221,9 +225,8 @@ impl Http {
     /// The secrets that `request` carries, with the cookies that it will be sent with: the answer may quote them.
     pub fn secrets_in(&self, request: &reqwest::Request) -> Secrets {
         let mut secrets = sent::secrets_in(request);
-        let clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let slots = if request.url().scheme() == "https" { &clients.secure } else { &clients.plain };
-        if let Some(cookies) = slots.cookies.cookies(request.url()) {
+        let cookies = Arc::clone(&self.clients().slots(request.url().scheme() == "https").cookies);
+        if let Some(cookies) = cookies.cookies(request.url()) {
             sent::add_cookies(&mut secrets, &cookies);
         }
         secrets
@@ -236,18 +239,18 @@ impl Http {
 
     /// Whether the clocks have drifted apart since the last call.
     fn has_slept(&self, wall: SystemTime, monotonic: Instant) -> bool {
-        let mut awake = self.inner.awake.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = std::mem::replace(&mut *awake, Awake { wall, monotonic });
+        let mut reading = self.inner.last_reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(&mut *reading, ClockReading { wall, monotonic });
         let by_wall = wall.duration_since(last.wall).unwrap_or_default();
         by_wall.saturating_sub(monotonic.saturating_duration_since(last.monotonic)) > CLOCK_JUMP
     }
 
-    /// What a failed exchange with `url` is called.
+    /// Classifies a failed exchange with `url`.
     pub fn explain(&self, url: &Url, error: &reqwest::Error) -> NetError {
         NetError::of(url, error, self.proxy_for(url).as_deref())
     }
 
-    /// How this reaches the network.
+    /// The settings of the network.
     pub(super) fn network(&self) -> &NetworkSettings {
         &self.inner.network
     }
@@ -296,13 +299,10 @@ impl Http {
     }
 }
 
-fn not_built(detail: &dyn std::fmt::Display) -> Problem {
-    Problem::new(ProblemId::InternalError).with("detail", format!("no HTTP client: {detail}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::ProblemId;
 
     #[tokio::test]
     async fn a_client_is_built_on_another_thread_and_not_kept_when_it_is_forgotten_meanwhile() {

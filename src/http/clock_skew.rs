@@ -1,14 +1,14 @@
-//! How far this machine's clock is from a server's, as its `Date` header tells (RFC 9110, 6.6.1).
+//! The difference between this machine's clock and a server's, from the `Date` header (RFC 9110, 6.6.1).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap};
 
-/// What may lie between the server's writing the header and our reading it, and what tokens bear.
-const TOLERATED: Duration = Duration::from_secs(90);
+/// A smaller difference may be the time that the answer took, and does tokens no harm.
+const TOLERATED_SKEW: Duration = Duration::from_secs(90);
 
-/// A difference of the clocks that is worth telling.
+/// A difference that is worth mentioning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skew {
     /// How far they are apart.
@@ -30,7 +30,7 @@ impl Skew {
             Ok(by) => (by, true),
             Err(error) => (error.duration(), false),
         };
-        (by > TOLERATED).then_some(Self { by, ahead })
+        (by > TOLERATED_SKEW).then_some(Self { by, ahead })
     }
 }
 

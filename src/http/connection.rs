@@ -7,7 +7,7 @@ use crate::config::NetworkSettings;
 use crate::http::ssrf_guard::Guard;
 use crate::problem::{Problem, ProblemId, error_chain};
 
-/// What every request says about who sends it.
+/// The `User-Agent` of every request.
 pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
 
 /// From the first SYN to the end of the TLS handshake, for one connection.
@@ -44,7 +44,7 @@ pub(super) fn builder(
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
-        // A peer that is gone without a word is noticed within a minute, also on a stream that is silent by nature.
+        // A peer that vanished is noticed within a minute, even on a stream that is idle by nature.
         .tcp_keepalive(KEEP_ALIVE)
         .tcp_keepalive_interval(Duration::from_secs(10))
         .tcp_keepalive_retries(3)
@@ -75,7 +75,7 @@ pub(super) fn builder(
     if let Some(guard) = guard {
         builder = builder.dns_resolver(guard.clone()).no_proxy();
     } else if let (true, Some(proxy)) = (tls, &network.proxy) {
-        // The library's error would repeat the URL, which may hold a password.
+        // The library's error would repeat the URL, which may contain a password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
             Problem::new(ProblemId::ProxyInvalid)
                 .with("setting", "proxy")

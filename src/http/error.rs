@@ -1,4 +1,4 @@
-//! What a failed exchange is called: which host, which step, and whether the server may have seen the request.
+//! Classifies failed exchanges: which host, which step, and whether the server may have seen the request.
 
 use std::error::Error as StdError;
 use std::io;
@@ -25,7 +25,7 @@ pub enum NetError {
         step: Step,
         /// The library's words, without the URL.
         detail: String,
-        /// The proxy that stands at fault.
+        /// The proxy at fault, if it is one.
         proxy: Option<String>,
     },
 }
@@ -65,7 +65,7 @@ pub enum TlsTrouble {
 }
 
 impl NetError {
-    /// Sorts the library's error.
+    /// Classifies the library's error.
     ///
     /// `proxy` is the proxy that requests to `url` go through, without user name and password.
     pub fn of(url: &Url, error: &reqwest::Error, proxy: Option<&str>) -> Self {

@@ -1,4 +1,4 @@
-//! A look at a connection for those who ask why there is none: what answers, with which certificate, at what time.
+//! Inspects a connection for `doctor`: what answers, with which certificate, and what time it is there.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant, SystemTime};
@@ -7,18 +7,19 @@ use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use crate::blocking;
 use crate::http::certificate::Certificate;
 use crate::http::{Http, NetError, connection};
-use crate::problem::{Problem, ProblemId};
+use crate::problem::Problem;
 
-/// What answered a request that carried nothing secret.
+/// The answer to a request that carried nothing secret.
 #[derive(Debug, Clone)]
-pub struct Sight {
+pub struct Inspection {
     /// The HTTP status.
     pub status: StatusCode,
     /// All headers.
     pub headers: HeaderMap,
-    /// The time at the server, as far as it says.
+    /// The time at the server, if it says.
     pub date: Option<SystemTime>,
     /// Its certificate, on an encrypted connection.
     pub certificate: Option<Certificate>,
@@ -28,9 +29,9 @@ pub struct Sight {
 ///
 /// # Errors
 /// A [`NetError`] that says how far it got.
-pub async fn look_at(http: &Http, url: &Url, within: Duration) -> Result<Sight, NetError> {
+pub async fn inspect(http: &Http, url: &Url, within: Duration) -> Result<Inspection, NetError> {
     let client = client(http, url, false).await.map_err(NetError::Unusable)?;
-    look_with(http, &client, url, within).await
+    inspect_with(http, &client, url, within).await
 }
 
 /// The certificate that is not trusted; nothing else that this connection brings may be believed.
@@ -38,10 +39,10 @@ pub async fn untrusted_certificate(http: &Http, url: &Url, within: Duration) -> 
     // The root of the host, so that an impostor does not even learn the path.
     let root = url.join("/").ok()?;
     let client = client(http, &root, true).await.ok()?;
-    look_with(http, &client, &root, within).await.ok()?.certificate
+    inspect_with(http, &client, &root, within).await.ok()?.certificate
 }
 
-/// A client that shows certificates, built on a thread of its own.
+/// A client that shows certificates, built on a thread that may block.
 async fn client(http: &Http, url: &Url, untrusted: bool) -> Result<reqwest::Client, Problem> {
     let guard = http.guard_for(url)?.cloned();
     let (network, tls) = (http.network().clone(), url.scheme() == "https");
@@ -49,11 +50,15 @@ async fn client(http: &Http, url: &Url, untrusted: bool) -> Result<reqwest::Clie
         let builder = connection::builder(&network, tls, guard.as_ref())?.tls_info(true);
         connection::build(if untrusted { builder.tls_danger_accept_invalid_certs(true) } else { builder })
     };
-    let built = tokio::task::spawn_blocking(build).await;
-    built.unwrap_or_else(|error| Err(Problem::new(ProblemId::InternalError).with("detail", error)))
+    blocking::run(build).await
 }
 
-async fn look_with(http: &Http, client: &reqwest::Client, url: &Url, within: Duration) -> Result<Sight, NetError> {
+async fn inspect_with(
+    http: &Http,
+    client: &reqwest::Client,
+    url: &Url,
+    within: Duration,
+) -> Result<Inspection, NetError> {
     let mut request = reqwest::Request::new(Method::GET, url.clone());
     let accept = HeaderValue::from_static("application/json, text/event-stream");
     request.headers_mut().insert(ACCEPT, accept);
@@ -63,7 +68,7 @@ async fn look_with(http: &Http, client: &reqwest::Client, url: &Url, within: Dur
     };
     let certificate = answer.extensions().get::<reqwest::tls::TlsInfo>().and_then(|info| info.peer_certificate());
     let date = answer.headers().get(DATE).and_then(|value| value.to_str().ok());
-    Ok(Sight {
+    Ok(Inspection {
         status: answer.status(),
         date: date.and_then(|text| httpdate::parse_http_date(text).ok()),
         certificate: certificate.and_then(Certificate::read),

@@ -1,6 +1,6 @@
-//! Owns how the network is reached: the client (trust roots, proxy, time-outs), what a failed exchange is called, when
-//! a throttled request may go again, the gate that a 429 closes, the guard against addresses that lead inwards, which
-//! secrets a request carries, and a look at a connection for those who ask why there is none.
+//! Owns access to the network: how connections are made (trust roots, proxy, time-outs), the client that all requests share,
+//! the names of failures, when a throttled request may be sent again, the gate that a 429 closes, the guard against inward
+//! addresses, which secrets a request carries, and the inspection of a connection for `doctor`.
 
 pub mod certificate;
 pub mod client;

@@ -1,5 +1,5 @@
-//! The gate that a 429 closes until the server's time is over: for every request of this process, and through a file in
-//! the state directory for every process of the same server and grant, so that eight windows do not hammer one tenant.
+//! The gate that a 429 closes for as long as the server asks: for every request of this process, and through a file in the
+//! state directory for every process with the same server and grant, so that eight windows do not hammer one tenant.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,19 +14,19 @@ use crate::hash::fnv1a;
 
 use crate::http::retry_after::LONGEST_WAIT;
 
-/// How often the file of the other processes is looked at, at most.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// What a server asks for beyond this is no time but a refusal; and it must stay a time that can be added.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The shared file is not read more often than this.
+const SHARED_FILE_POLL: Duration = Duration::from_millis(20);
+/// A server that asks for more refuses for good; a bound also keeps the sum with the current time representable.
+const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Open until [`Gate::close_for`]; then closed until that time is over.
 #[derive(Debug, Default)]
 pub struct Gate {
     /// Spares the lock while the gate has never been closed by this process.
     used: AtomicBool,
-    state: Mutex<State>,
-    /// Where other processes read and write the same; holds two times in milliseconds since 1970.
-    shared: Option<Shared>,
+    state: Mutex<GateState>,
+    /// The file that the processes share: two times, in milliseconds since 1970.
+    shared: Option<SharedFile>,
 }
 
 /// How long a gate is closed.
@@ -39,18 +39,19 @@ pub struct Closed {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedFile {
     paths: Paths,
     file: PathBuf,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GateState {
     closed_until: Option<Instant>,
     asked_until: Option<Instant>,
-    looked: Option<Instant>,
-    /// When the file was last changed, as it was last seen.
-    changed: Option<SystemTime>,
+    /// When the file was last checked.
+    checked: Option<Instant>,
+    /// The file's modification time at the last check.
+    modified: Option<SystemTime>,
 }
 
 impl Gate {
@@ -58,17 +59,17 @@ impl Gate {
     /// of this process alone.)
     pub fn shared(paths: &Paths, server: &Url, tag: Option<u64>) -> Self {
         let file = Self::file(paths, server, tag);
-        Self { shared: Some(Shared { paths: paths.clone(), file }), ..Self::default() }
+        Self { shared: Some(SharedFile { paths: paths.clone(), file }), ..Self::default() }
     }
 
-    /// Where it is shared.
+    /// The file that the processes share.
     pub fn file(paths: &Paths, server: &Url, tag: Option<u64>) -> PathBuf {
         // The limit is the tenant's: it counts neither paths nor the profiles of this program.
         let whose = format!("{} {}", server.origin().ascii_serialization(), tag.unwrap_or_default());
         paths.state_dir.join(format!("{:016x}.gate", fnv1a(whose.as_bytes())))
     }
 
-    /// The files of gates that are open again: nothing is lost with them, whosever they were.
+    /// The files of gates that are open again, of all profiles; nothing is lost by deleting them.
     pub fn opened(paths: &Paths) -> Vec<PathBuf> {
         let files = std::fs::read_dir(&paths.state_dir).into_iter().flatten().flatten().map(|entry| entry.path());
         let is_gate = |path: &PathBuf| path.extension().is_some_and(|end| end == "gate");
@@ -88,12 +89,12 @@ impl Gate {
         self.used.store(true, Ordering::Release);
         if let (true, Some(shared)) = (longer, &self.shared) {
             let millis = |wait: Duration| {
-                let until = SystemTime::now() + wait.min(FOR_EVER);
+                let until = SystemTime::now() + wait.min(LONGEST_ASKED_WAIT);
                 until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
             };
             let text = format!("{} {}", millis(wait), millis(asked.max(wait)));
             let written = shared.paths.prepare_state_dir().map(|_| replace(&shared.file, &text));
-            // Without it the others learn of it by their own 429.
+            // Without the file the others get a 429 of their own.
             if !matches!(written, Ok(Ok(()))) {
                 tracing::debug!(?written, "the gate could not be shared with other processes");
             }
@@ -106,39 +107,39 @@ impl Gate {
             return None;
         }
         let mut state = self.lock();
-        self.look(&mut state);
+        self.read_shared(&mut state);
         let now = Instant::now();
         let left = |until: Option<Instant>| until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let closed = Closed { left: left(state.closed_until), asked: left(state.asked_until) };
         (!closed.left.is_zero()).then_some(closed)
     }
 
-    /// Reads what other processes have said, when it has changed.
-    fn look(&self, state: &mut State) {
-        let Some(Shared { file: path, .. }) = &self.shared else { return };
-        if state.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+    /// Reads the file of the other processes, if it has changed.
+    fn read_shared(&self, state: &mut GateState) {
+        let Some(SharedFile { file: path, .. }) = &self.shared else { return };
+        if state.checked.is_some_and(|checked| checked.elapsed() < SHARED_FILE_POLL) {
             return;
         }
-        state.looked = Some(Instant::now());
-        let Ok(changed) = std::fs::metadata(path).and_then(|file| file.modified()) else { return };
-        if state.changed.replace(changed) == Some(changed) {
+        state.checked = Some(Instant::now());
+        let Ok(modified) = std::fs::metadata(path).and_then(|file| file.modified()) else { return };
+        if state.modified.replace(modified) == Some(modified) {
             return;
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let mut times = times(&text).map_while(|until| until.duration_since(SystemTime::now()).ok());
-        // A clock that was wrong, or a file that somebody else wrote, must not close the gate for a year.
+        // A wrong clock, or a file that something else wrote, must not close the gate for a year.
         if let Some(wait) = times.next() {
             state.close(wait.min(LONGEST_WAIT), times.next().unwrap_or(wait).max(wait));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Whether that is later than what was set before.
+impl GateState {
+    /// Returns whether this closes it for longer than before.
     fn close(&mut self, wait: Duration, asked: Duration) -> bool {
         let now = Instant::now();
         let still = self.closed_until.filter(|before| *before > now);
@@ -147,20 +148,20 @@ impl State {
         if longer {
             self.closed_until = Some(until);
         }
-        // What was asked for before is over with the closing that it caused: the server has been asked again since.
-        let asked = now + asked.min(FOR_EVER);
+        // An earlier request of the server ends with the closing that it caused: it has been asked again since.
+        let asked = now + asked.min(LONGEST_ASKED_WAIT);
         self.asked_until = Some(self.asked_until.filter(|_| still.is_some()).map_or(asked, |before| before.max(asked)));
         longer
     }
 }
 
-/// The times that a gate's file holds, up to what is none.
+/// The times in a gate's file, up to the first word that is none.
 fn times(text: &str) -> impl Iterator<Item = SystemTime> {
     let time = |millis: &str| UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?));
     text.split_whitespace().map_while(time)
 }
 
-/// Others read it at any moment: never half of it.
+/// Replaces the file at once: other processes may read it at any moment.
 fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let new = file.with_extension(format!("{}.new", std::process::id()));
     std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file))
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_passes_before_the_latest_time_that_was_set() {
+    async fn the_gate_stays_closed_until_the_latest_time_that_was_set() {
         let gate = Gate::default();
         assert_eq!(gate.closed(), None);
         gate.close_for(5 * SECOND, 5 * SECOND);

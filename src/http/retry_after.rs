@@ -8,7 +8,7 @@ use crate::pacing::{Backoff, spread};
 
 pub use crate::pacing::noise;
 
-/// The longest single wait; a server that says "a day" is asked again after this.
+/// The longest single wait; a server that asks for a day is tried again after this.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The wait that the server asks for, uncapped; `None` when it does not say or says nonsense.
@@ -27,16 +27,16 @@ pub fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(at.duration_since(server_now.unwrap_or(now)).unwrap_or(Duration::ZERO))
 }
 
-/// What is added at most to a wait that the server asked for.
+/// The most that is added to a wait that the server asked for.
 const LONGEST_SPREAD: Duration = Duration::from_millis(500);
 
-/// The waits of a client that the server has told nothing.
+/// The waits when the server asks for none.
 const UNASKED: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// How long to wait before attempt `attempt` + 1 (the first attempt is 1), with `noise` in 0..=1 for jitter.
 ///
-/// What the server asks for is the least; a little is added so that many waiters do not all come at once. When it asks for
-/// nothing, the wait grows. "At once" counts as a first attempt each time: a client that takes it literally uses up all
+/// The wait is never shorter than the server asks for; a little is added so that many waiters do not all return at once.
+/// When it asks for nothing, the wait grows. "At once" counts as a first attempt each time: a client that takes it literally uses up all
 /// its attempts before anything could change.
 pub fn wait(asked: Option<Duration>, attempt: u32, noise: f64) -> Duration {
     match asked {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_from_the_server_the_wait_grows_and_stays_bounded() {
+    fn when_the_server_asks_for_no_wait_it_grows_and_stays_bounded() {
         assert_eq!(wait(None, 1, 1.0), Duration::from_secs(1));
         assert_eq!(wait(None, 3, 1.0), Duration::from_secs(4));
         assert_eq!(wait(None, 60, 1.0), Duration::from_secs(30));

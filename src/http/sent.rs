@@ -1,4 +1,4 @@
-//! What a request carries that nobody may be shown when the answer quotes it.
+//! The secrets that a request carries, so that they can be taken out of an answer that quotes them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,8 +7,8 @@ use url::form_urlencoded;
 
 use crate::secret::{Secret, Secrets};
 
-/// What is no secret in a form that a client posts to an authorization server; everything else counts as one.
-const PUBLIC: &[&str] = &[
+/// The fields that are no secret in a form for an authorization server; all others count as secrets.
+const PUBLIC_FIELDS: &[&str] = &[
     "audience",
     "client_assertion_type",
     "client_id",
@@ -18,8 +18,8 @@ const PUBLIC: &[&str] = &[
     "scope",
     "token_type_hint",
 ];
-/// A shorter cookie is the name of a machine, or a number that stands in any text.
-const SHORTEST_COOKIE: usize = 8;
+/// A shorter cookie is the name of a machine, or a number that any text may contain.
+const SHORTEST_SECRET_COOKIE: usize = 8;
 
 /// The secrets in the headers and the form of a request.
 pub fn secrets_in(request: &reqwest::Request) -> Secrets {
@@ -31,7 +31,7 @@ pub fn secrets_in(request: &reqwest::Request) -> Secrets {
         && let Some(body) = request.body().and_then(reqwest::Body::as_bytes)
     {
         for (name, value) in form_urlencoded::parse(body) {
-            if !PUBLIC.contains(&&*name) {
+            if !PUBLIC_FIELDS.contains(&&*name) {
                 secrets.add(Secret::new(value.into_owned()).expose());
             }
         }
@@ -43,7 +43,7 @@ pub fn secrets_in(request: &reqwest::Request) -> Secrets {
 pub(super) fn add_cookies(secrets: &mut Secrets, value: &HeaderValue) {
     for cookie in value.to_str().unwrap_or_default().split(';') {
         let (_, value) = cookie.split_once('=').unwrap_or_default();
-        if value.trim().len() >= SHORTEST_COOKIE {
+        if value.trim().len() >= SHORTEST_SECRET_COOKIE {
             secrets.add(value.trim());
         }
     }

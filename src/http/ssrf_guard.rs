@@ -1,9 +1,9 @@
-//! The guard against addresses that lead inwards: into this machine, or into the network that it stands in.
+//! The guard against inward addresses: those of this machine and of the network around it.
 //!
-//! A server of the public internet that names `http://127.0.0.1:8080/` or `169.254.169.254` as the place to get tokens
-//! from would have this program, or its user's browser, speak to what it cannot reach itself. So what such a server
-//! names is held to public addresses. Names are judged where the connection is made, by the very answer of the DNS that
-//! the connection goes to: a DNS that answers differently the second time gains nothing.
+//! A server of the public internet that names `http://127.0.0.1:8080/` or `169.254.169.254` as its token endpoint would make
+//! this program, or its user's browser, talk to hosts that the server itself cannot reach (server-side request forgery). So
+//! such a server may name public addresses only. Host names are checked when the connection is made, on the same DNS answer
+//! that the connection uses: a DNS server that answers differently the second time gains nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -16,42 +16,42 @@ use url::{Host, Url};
 use crate::config::HostPattern;
 use crate::problem::{Problem, ProblemId};
 
-/// How long a look at where a page lies may take.
-const LOOK: Duration = Duration::from_secs(5);
+/// How long the address of a page may take to resolve.
+const PAGE_LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whose word an address is; the stricter one is the greater.
+/// Who named an address; the stricter one is the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
-    /// The user, or a server that is itself inside: it may lead anywhere.
+    /// The user, or a server that is itself inside: they may name any address.
     Insider,
-    /// A server of the public internet: it must not lead inwards.
+    /// A server of the public internet: it may not name inward addresses.
     Public,
 }
 
-/// How the network looks from here.
+/// The network as seen from this machine; tests have their own.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// Whether an address lies inside.
+    /// Whether an address is inward.
     pub is_inward: fn(IpAddr) -> bool,
-    /// Where names lead.
+    /// Resolves host names.
     pub resolver: Arc<dyn Resolve>,
 }
 
-/// Lets through what leads outside, and the hosts that the user has allowed.
+/// Lets public addresses through, and the hosts that the user has allowed.
 #[derive(Clone)]
 pub struct Guard {
     surroundings: Surroundings,
     allowed: Arc<[HostPattern]>,
 }
 
-/// An address that was not let through.
+/// An address that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{host} leads to {address}")]
 pub struct Inward {
-    /// As it was named.
+    /// The host, as the server named it.
     pub host: String,
-    /// Where it leads.
+    /// Its inward address.
     pub address: IpAddr,
 }
 
@@ -73,12 +73,12 @@ impl Guard {
         Self { surroundings, allowed: allowed.into() }
     }
 
-    /// Who speaks from this address.
+    /// How far a server at this address is trusted to name others.
     pub fn namer(&self, address: IpAddr) -> NamedBy {
         if (self.surroundings.is_inward)(address) { NamedBy::Insider } else { NamedBy::Public }
     }
 
-    /// Refuses a URL whose host is an inward address; no resolver is asked for those.
+    /// Refuses a URL whose host is written as an inward address. Host names are checked by [`Guard::resolve`].
     pub fn check(&self, url: &Url) -> Result<(), Inward> {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -91,8 +91,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Refuses a page that a browser would find inside. A browser chooses among all addresses of a name, so none of them
-    /// may lead inwards.
+    /// Refuses a page at an inward address. A browser chooses among all addresses of a name, so none of them may be inward.
     pub async fn check_page(&self, url: &Url) -> Result<(), Inward> {
         self.check(url)?;
         let Some(host @ Host::Domain(name)) = url.host() else { return Ok(()) };
@@ -102,12 +101,14 @@ impl Guard {
         let inward = |address| Err(Inward { host: name.to_owned(), address });
         let bare = name.trim_end_matches('.');
         if bare == "localhost" || bare.ends_with(".localhost") {
-            // Browsers know these without asking (RFC 6761, 6.3).
+            // Browsers resolve these by themselves (RFC 6761, 6.3).
             return inward(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         let Ok(name) = name.parse::<Name>() else { return Ok(()) };
-        // What cannot be found from here a browser does not find either, unless it has other ways out.
-        let Ok(Ok(mut found)) = tokio::time::timeout(LOOK, self.surroundings.resolver.resolve(name)).await else {
+        // A browser cannot resolve it either, unless it goes through a proxy that this program does not know.
+        let Ok(Ok(mut found)) =
+            tokio::time::timeout(PAGE_LOOKUP_TIMEOUT, self.surroundings.resolver.resolve(name)).await
+        else {
             return Ok(());
         };
         match found.find(|address| (self.surroundings.is_inward)(address.ip())) {
@@ -122,7 +123,7 @@ impl Guard {
 }
 
 impl Resolve for Guard {
-    /// The addresses that lead outside; an error when the name has inward ones alone.
+    /// The public addresses; an error when the name has only inward ones.
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
         let allowed = self.allows(&Host::Domain(&host));
@@ -162,8 +163,8 @@ impl From<Inward> for Problem {
     }
 }
 
-/// Whether an address is not globally reachable (IANA's registries of special-purpose addresses, RFC 6890), so that what
-/// answers there belongs to this machine, its network, or nobody.
+/// Whether an address is not globally reachable (IANA's registries of special-purpose addresses, RFC 6890): it belongs to
+/// this machine, to its network, or to nobody.
 pub fn is_inward(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_inward_v4(address),
@@ -172,7 +173,7 @@ pub fn is_inward(address: IpAddr) -> bool {
 }
 
 fn is_inward_v4(address: Ipv4Addr) -> bool {
-    /// Azure's platform answers each of its machines here, metadata included; nobody outside is reached by it.
+    /// Azure's platform services, metadata included, for the virtual machines that run there; a public address by the book.
     const AZURE_PLATFORM: [u8; 4] = [168, 63, 129, 16];
     match address.octets() {
         // This network; private; loopback; shared (CGNAT, and Alibaba's metadata); link-local (most metadata services).
@@ -195,7 +196,7 @@ fn is_inward_v6(address: Ipv6Addr) -> bool {
         return is_inward_v4(mapped);
     }
     match (a, b) {
-        // NAT64 (RFC 6052) and 6to4 (RFC 3056) lead to the IPv4 address within.
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056) embed the IPv4 address that they lead to.
         (0x64, 0xff9b) if address.segments()[2..6] == [0; 4] => embedded(g, h),
         (0x2002, _) => embedded(b, c),
         // Protocol assignments, Teredo among them; documentation.

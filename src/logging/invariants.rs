@@ -2,7 +2,7 @@
 
 use super::redact;
 
-/// Masking takes out and adds nothing else, and a secret is masked whatever stands before it.
+/// Masking removes secrets and adds only the mask, and a secret is masked whatever precedes it.
 pub fn redacted(before: &[u8]) {
     let before = String::from_utf8_lossy(before);
     let mut rest = &*before;

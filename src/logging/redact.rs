@@ -28,7 +28,7 @@ const NAMES: &[&str] = &[
     "verifier",
 ];
 
-/// How secrets begin that are known by their look.
+/// The beginnings of secrets that can be recognised by themselves.
 const PREFIXES: &[&str] = &["sk_", "eyj"];
 
 /// Authentication schemes whose credentials follow after a space.

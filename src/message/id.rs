@@ -26,12 +26,12 @@ impl IdKey {
 /// `1.0`, `1e0` and `10e-1` become `1`; integers of any length stay as they are. Only whole numbers that a double holds
 /// exactly are folded, because only those can be spelled in several ways by a peer that is not at fault.
 fn shortest(text: &str) -> String {
-    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    const EXACT_INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0; // 2^53
     if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
         return if text == "-0" { "0".to_owned() } else { text.to_owned() };
     }
     match text.parse::<f64>() {
-        Ok(value) if value.fract() == 0.0 && value.abs() < EXACT => {
+        Ok(value) if value.fract() == 0.0 && value.abs() < EXACT_INTEGERS_BELOW => {
             // Whole and below 2^53, so the cast is exact.
             #[allow(clippy::cast_possible_truncation, reason = "checked just above")]
             let whole = value as i64;

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::oversize::IdFinder;
 use super::{IdKey, Kind, Peek, PeekError, peek, write};
 
-/// The members of an object in their order, also those that stand twice.
+/// The members of an object in their order, duplicates included.
 #[derive(Debug, PartialEq)]
 struct Members<V>(Vec<(String, V)>);
 
@@ -89,7 +89,7 @@ pub fn message(text: &[u8]) {
     }
 }
 
-/// What was seen is what stands there.
+/// What peek reports is what a whole decoder finds.
 fn seen(kind: &Kind<'_>, members: &Members<Value>) {
     for name in ["jsonrpc", "id", "method", "params", "result", "error"] {
         assert!(members.count(name) <= 1, "{name} stands twice");

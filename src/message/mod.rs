@@ -1,8 +1,8 @@
-//! Owns what a JSON-RPC message looks like from outside: its kind, its id, its method, a few fields.
+//! Owns the outside of a JSON-RPC message: its kind, its id, its method, a few fields; and the revisions of MCP.
 //!
-//! The bytes are carried, never a model of them: decoding a message and encoding it again would drop unknown members,
-//! round numbers and reorder keys. So [`peek()`] borrows what it needs and leaves the text as it came. This stands below
-//! both `remote` and `bridge`, because both have to recognise an answer.
+//! The bridge carries bytes, never a model of them: decoding a message and encoding it again would drop unknown members,
+//! round numbers and reorder keys. So [`peek()`] borrows what it needs and leaves the text alone. This module is
+//! below both `remote` and `bridge`, because both have to recognise an answer.
 
 pub mod id;
 #[cfg(any(test, fuzzing))]

@@ -4,14 +4,14 @@ use serde_json::value::RawValue;
 
 use super::IdKey;
 
-/// Reads a message piece by piece and remembers only the top-level `id`. Tolerant: what is not JSON simply has no id.
+/// Reads a message piece by piece and remembers only the top-level `id`. Tolerant: text that is not JSON has no id.
 #[derive(Debug, Default)]
 pub struct IdFinder {
     depth: u64,
     in_string: bool,
     escaped: bool,
-    at: Place,
-    /// The key or value that is being read at depth one; cut at [`IdFinder::LONGEST`].
+    at: Position,
+    /// The key or value that is being read at depth one; cut at [`IdFinder::LONGEST_ID_BYTES`].
     token: Vec<u8>,
     ids: u32,
     id: Vec<u8>,
@@ -19,7 +19,7 @@ pub struct IdFinder {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     #[default]
     Key,
     IdValue,
@@ -27,8 +27,8 @@ enum Place {
 }
 
 impl IdFinder {
-    /// Longer ids are not found; nobody writes those.
-    const LONGEST: usize = 512;
+    /// Longer ids are not found; no client writes those.
+    const LONGEST_ID_BYTES: usize = 512;
 
     /// Reads the next piece.
     pub fn feed(&mut self, piece: &[u8]) {
@@ -71,13 +71,13 @@ impl IdFinder {
                 self.depth += 1;
                 if self.depth == 1 {
                     self.token.clear();
-                    self.at = Place::Key;
+                    self.at = Position::Key;
                 }
             }
             b':' if self.depth == 1 => {
                 let key = self.key();
                 self.method |= key == "method";
-                self.at = if key == "id" { Place::IdValue } else { Place::OtherValue };
+                self.at = if key == "id" { Position::IdValue } else { Position::OtherValue };
                 self.token.clear();
             }
             b',' if self.depth == 1 => self.end_of_member(),
@@ -93,18 +93,18 @@ impl IdFinder {
     }
 
     fn keep(&mut self, byte: u8) {
-        if self.depth == 1 && self.at != Place::OtherValue && self.token.len() < Self::LONGEST {
+        if self.depth == 1 && self.at != Position::OtherValue && self.token.len() < Self::LONGEST_ID_BYTES {
             self.token.push(byte);
         }
     }
 
     fn end_of_member(&mut self) {
-        if self.at == Place::IdValue {
+        if self.at == Position::IdValue {
             self.ids = self.ids.saturating_add(1);
             self.id = std::mem::take(&mut self.token);
         }
         self.token.clear();
-        self.at = Place::Key;
+        self.at = Position::Key;
     }
 }
 

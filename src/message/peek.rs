@@ -1,10 +1,11 @@
-//! A look at a message without taking it apart.
+//! Reads a few fields of a message and leaves the rest alone.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::members::Picked;
 use super::{IdKey, Revision};
 
 /// What kind of message it is; borrowed from its text.
@@ -42,7 +43,7 @@ pub enum Kind<'a> {
 pub enum Peek<'a> {
     /// A single message.
     One(Kind<'a>),
-    /// The members of a batch, each still to be looked at; never empty.
+    /// The members of a batch, each still to be peeked at; never empty.
     Batch(Vec<&'a RawValue>),
 }
 
@@ -63,7 +64,7 @@ pub enum PeekError {
     /// A batch without a message in it.
     #[error("the batch is empty")]
     EmptyBatch,
-    /// A member that is looked at stands twice in one object: two readers could take a different one of them.
+    /// A member that is read here occurs twice in one object: two readers could take a different one of them.
     #[error("`{member}` stands twice")]
     Duplicate {
         /// As with [`PeekError::NotJsonRpc`].
@@ -71,29 +72,6 @@ pub enum PeekError {
         /// Which one.
         member: String,
     },
-}
-
-#[derive(Deserialize)]
-struct Members<'a> {
-    #[serde(borrow, default)]
-    jsonrpc: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-/// `null` is a value here, not an absence: `"result":null` is a result.
-pub(super) fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Looks at one line or body.
@@ -129,32 +107,44 @@ pub fn peek_object(text: &str) -> Result<Kind<'_>, PeekError> {
     if !text.starts_with('{') {
         return Err(PeekError::NotJsonRpc { id: None, reason: "a message is a JSON object".to_owned() });
     }
-    let members: Members<'_> = match serde_json::from_str(text) {
+    let members = match Picked::of(text, &["jsonrpc", "id", "method", "params", "result", "error"]) {
         Ok(members) => members,
-        Err(e) => return Err(explain(text, &e)),
+        // JSON all the same when it is only a name that cannot be read.
+        Err(error) if serde_json::from_str::<&RawValue>(text).is_ok() => {
+            return Err(PeekError::NotJsonRpc { id: None, reason: error.to_string() });
+        }
+        Err(error) => return Err(PeekError::NotJson(error.to_string())),
     };
-    let wrong = |reason: &str| PeekError::NotJsonRpc {
-        id: members.id.filter(|id| IdKey::parse(id).is_some()).map(ToOwned::to_owned),
-        reason: reason.to_owned(),
-    };
-    if members.jsonrpc.as_deref() != Some("2.0") {
+    let [jsonrpc, id, method, params, result, error] = members.values;
+    let readable_id = || id.filter(|id| IdKey::parse(id).is_some()).map(ToOwned::to_owned);
+    if let Some(member) = members.duplicate {
+        let id = if member == "id" { None } else { readable_id() };
+        return Err(PeekError::Duplicate { id, member: member.to_owned() });
+    }
+    let wrong = |reason: &str| PeekError::NotJsonRpc { id: readable_id(), reason: reason.to_owned() };
+    if text_of(jsonrpc).as_deref() != Some("2.0") {
         return Err(wrong("`jsonrpc` is not \"2.0\""));
     }
-    match (members.method, members.id) {
-        (Some(_), _) if members.result.is_some() || members.error.is_some() => {
+    let method = match not_null(method) {
+        Some(method) => Some(text_of(Some(method)).ok_or_else(|| wrong("`method` is not a string"))?),
+        None => None,
+    };
+    // `null` is a value here, not an absence: `"result":null` is a result.
+    let (params, error) = (not_null(params), not_null(error));
+    match (method, id) {
+        (Some(_), _) if result.is_some() || error.is_some() => {
             Err(wrong("it has a `method` and a `result` or `error`"))
         }
         (Some(method), Some(id)) => match IdKey::parse(id) {
-            Some(key) => Ok(Kind::Request { id, key, method, params: members.params }),
+            Some(key) => Ok(Kind::Request { id, key, method, params }),
             None => Err(wrong("`id` is neither a string nor a number")),
         },
-        (Some(method), None) => Ok(Kind::Notification { method, params: members.params }),
-        (None, id) => match (members.result, members.error) {
+        (Some(method), None) => Ok(Kind::Notification { method, params }),
+        (None, id) => match (result, error) {
             (Some(_), Some(_)) => Err(wrong("it has a `result` and an `error`")),
             (None, None) => Err(wrong("it has no `method`, `result` or `error`")),
-            (result, _) => match id {
+            (result, _) => match not_null(id) {
                 None => Ok(Kind::Response { id: None, result }),
-                Some(id) if id.get() == "null" => Ok(Kind::Response { id: None, result }),
                 Some(id) => match IdKey::parse(id) {
                     Some(key) => Ok(Kind::Response { id: Some((id, key)), result }),
                     None => Err(wrong("`id` is neither a string nor a number")),
@@ -164,56 +154,35 @@ pub fn peek_object(text: &str) -> Result<Kind<'_>, PeekError> {
     }
 }
 
-/// Tells "not JSON" from "JSON of another shape", and finds the id in the latter.
-fn explain(text: &str, error: &serde_json::Error) -> PeekError {
+/// A member that is `null` counts as absent.
+fn not_null(member: Option<&RawValue>) -> Option<&RawValue> {
+    member.filter(|member| member.get() != "null")
+}
+
+/// A string, copied only where escapes make it necessary.
+fn text_of(member: Option<&RawValue>) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
-    struct JustId<'a> {
-        #[serde(borrow, default)]
-        id: Option<&'a RawValue>,
-    }
-    if serde_json::from_str::<&RawValue>(text).is_err() {
-        return PeekError::NotJson(error.to_string());
-    }
-    let id = serde_json::from_str::<JustId<'_>>(text).ok().and_then(|just| just.id);
-    let id = id.filter(|id| IdKey::parse(id).is_some()).map(ToOwned::to_owned);
-    let reason = error.to_string();
-    match duplicate_in(&reason) {
-        Some(member) => PeekError::Duplicate { id, member },
-        None => PeekError::NotJsonRpc { id, reason },
-    }
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str::<Text<'_>>(member?.get()).ok().map(|text| text.0)
 }
 
-/// The member that stands twice, if that is what the decoder says; it has no other way of saying it.
-fn duplicate_in(reason: &str) -> Option<String> {
-    let (member, _) = reason.strip_prefix("duplicate field `")?.split_once('`')?;
-    Some(member.to_owned())
-}
-
-/// Members of `params` that the bridge acts on, each as it was written; everything else in there is none of its business.
-#[derive(Debug, Default, Deserialize)]
+/// Members of `params` that the bridge acts on, each as it was written.
+#[derive(Debug, Default)]
 pub struct Params<'a> {
     /// The tool of `tools/call`, the prompt of `prompts/get`.
-    #[serde(borrow, default)]
     name: Option<&'a RawValue>,
     /// The resource of `resources/read`.
-    #[serde(borrow, default)]
     uri: Option<&'a RawValue>,
     /// The arguments of `tools/call`.
-    #[serde(borrow, default)]
     pub arguments: Option<&'a RawValue>,
     /// Where a page of a list begins that is not the first.
-    #[serde(borrow, default)]
     pub cursor: Option<&'a RawValue>,
-    /// What the server is to be told again (stateless era).
-    #[serde(borrow, default, rename = "requestState")]
+    /// The state that goes back to the server unchanged (stateless era).
     request_state: Option<&'a RawValue>,
-    /// The client's answers to what it was asked (stateless era).
-    #[serde(borrow, default, rename = "inputResponses")]
+    /// The client's answers to the server's questions (stateless era).
     pub input_responses: Option<&'a RawValue>,
     /// The request that `notifications/cancelled` is about.
-    #[serde(borrow, default, rename = "requestId")]
     pub request_id: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "_meta")]
     meta: Option<&'a RawValue>,
 }
 
@@ -234,16 +203,19 @@ impl<'a> Params<'a> {
     /// Looks into `params`.
     ///
     /// # Errors
-    /// The name of a member that stands twice: two readers could take a different one. Nothing else can be wrong here,
-    /// because each is taken as it was written.
+    /// The name of a duplicate member: two readers could take a different one. Nothing else can be wrong here, because each
+    /// is taken as it was written.
     pub fn of(params: Option<&'a RawValue>) -> Result<Self, String> {
-        match params {
-            Some(raw) if raw.get().starts_with('{') => serde_json::from_str(raw.get()).map_err(|e| {
-                let reason = e.to_string();
-                duplicate_in(&reason).unwrap_or(reason)
-            }),
-            _ => Ok(Self::default()),
+        const NAMES: [&str; 8] =
+            ["name", "uri", "arguments", "cursor", "requestState", "inputResponses", "requestId", "_meta"];
+        let Some(raw) = params.filter(|raw| raw.get().starts_with('{')) else { return Ok(Self::default()) };
+        let picked = Picked::of(raw.get(), &NAMES).map_err(|error| error.to_string())?;
+        if let Some(member) = picked.duplicate {
+            return Err(member.to_owned());
         }
+        let [name, uri, arguments, cursor, request_state, input_responses, request_id, meta] =
+            picked.values.map(not_null);
+        Ok(Self { name, uri, arguments, cursor, request_state, input_responses, request_id, meta })
     }
 
     /// `name`, when it is a string.
@@ -266,12 +238,12 @@ impl<'a> Params<'a> {
         serde_json::from_str(self.meta().protocol_version?.get()).ok()
     }
 
-    /// Who the client is, as a request of the stateless era says.
+    /// The client's name and version, from a request of the stateless era.
     pub fn client_info(&self) -> Option<&'a RawValue> {
         self.meta().client_info
     }
 
-    /// What the client can do, as a request of the stateless era says.
+    /// The client's capabilities, from a request of the stateless era.
     pub fn client_capabilities(&self) -> Option<&'a RawValue> {
         self.meta().client_capabilities
     }
@@ -325,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_stands_twice_is_refused_and_the_id_still_found() {
+    fn a_duplicate_member_is_refused_and_the_id_still_found() {
         match peek(br#"{"jsonrpc":"2.0","id":7,"method":"a","method":"b"}"#) {
             Err(PeekError::Duplicate { id: Some(id), member }) => assert_eq!((id.get(), &*member), ("7", "method")),
             other => panic!("{other:?}"),
@@ -334,8 +306,35 @@ mod tests {
             Err(PeekError::Duplicate { id: None, member }) => assert_eq!(member, "id"),
             other => panic!("{other:?}"),
         }
+        // A member that is not read here may occur twice.
+        assert!(peek(br#"{"jsonrpc":"2.0","id":7,"method":"a","x":1,"x":2}"#).is_ok());
+        // The words of the decoder decide nothing: these are no duplicates.
+        for text in [
+            r#"{"jsonrpc":"2.0","id":7,"method":"duplicate field `id`"}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":["duplicate field `id`"]}"#,
+        ] {
+            assert!(!matches!(peek(text.as_bytes()), Err(PeekError::Duplicate { .. })), "{text}");
+        }
         let params: &RawValue = serde_json::from_str(r#"{"name":"a","name":"b"}"#).expect("JSON");
         assert_eq!(Params::of(Some(params)).unwrap_err(), "name");
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_is_named_and_the_id_still_found() {
+        for (text, words, id) in [
+            (r#"{"jsonrpc":2,"id":7,"method":"a"}"#, "`jsonrpc`", Some("7")),
+            (r#"{"jsonrpc":"2.0","id":7,"method":5}"#, "`method`", Some("7")),
+            (r#"{"jsonrpc":"2.0","id":[],"method":"a"}"#, "`id`", None),
+            (r#"{"jsonrpc":"2.0","id":7,"x":1,"\ud800":2,"method":"a"}"#, "escape", None),
+        ] {
+            match peek(text.as_bytes()) {
+                Err(PeekError::NotJsonRpc { id: found, reason }) => {
+                    assert_eq!(found.as_deref().map(RawValue::get), id, "{text}");
+                    assert!(reason.contains(words), "{text}: {reason}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Revisions of MCP, parsed once: what each one has is asked here and nowhere by text.
+//! Revisions of MCP, parsed once; the differences between them are decided here and nowhere else by text.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,21 +1,22 @@
-//! Messages of the bridge's own, and the few edits that are allowed on somebody else's.
+//! The bridge's own messages, and the few edits that are allowed on others'.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::members::Picked;
 
 /// A result for the request `id` (as it was written).
 pub fn result(id: &RawValue, result: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()))
 }
 
-/// The same with a result as the server wrote it before.
+/// The same with a result that the server wrote.
 pub fn raw_result(id: &RawValue, result: &RawValue) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#, id.get(), result.get()))
 }
 
-/// An error for the request `id`; `null` where the request could not be told.
+/// An error for the request `id`; `null` when its id could not be read.
 pub fn error(id: Option<&RawValue>, error: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, id.map_or("null", RawValue::get)))
 }
@@ -54,12 +55,7 @@ pub fn replaced(object: &str, part: &RawValue, text: &str) -> String {
 /// Gives a message another id, or one at all: an answer that lacks it, a request that is repeated. `object` is a JSON
 /// object.
 pub fn with_id(object: &str, id: &RawValue) -> Bytes {
-    #[derive(Deserialize)]
-    struct OldId<'a> {
-        #[serde(borrow, default, deserialize_with = "super::peek::present")]
-        id: Option<&'a RawValue>,
-    }
-    let old = serde_json::from_str::<OldId<'_>>(object).ok().and_then(|found| found.id);
+    let old = Picked::of(object, &["id"]).ok().and_then(|picked| picked.values[0]);
     let text = match old {
         Some(old) => replaced(object, old, id.get()),
         None => match object.split_once('{') {

@@ -1,16 +1,26 @@
-//! Owns what a person or a model is told when something went wrong.
+//! Owns what people and models read when something goes wrong.
 //!
 //! An error type beside the code says what failed; it turns into a [`Problem`]: the id of an entry in the
-//! [`catalogue`], the facts of this case, and the underlying cause. The texts live in the catalogue alone; [`render`]
-//! turns a problem into terminal text, a JSON-RPC error, a tool result.
+//! [`catalogue`], the facts of this case, and the underlying cause. The texts live in the catalogue alone; from them a
+//! problem becomes terminal text, a JSON-RPC error, or a tool result.
 
 use std::fmt;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use template::fill;
 
 pub mod catalogue;
-pub mod render;
 mod template;
+mod text;
 
 pub use catalogue::ProblemId;
+pub use text::{error_chain, printable, wrap};
+
+/// Facts that are numbers in `data`.
+const NUMBERS: &[&str] =
+    &["column", "days", "limit", "line", "minutes", "port", "retry_after_seconds", "seconds", "status"];
 
 use crate::secret::ServerWords;
 
@@ -19,9 +29,9 @@ use crate::secret::ServerWords;
 pub struct Problem {
     /// Which entry of the catalogue explains it.
     pub id: ProblemId,
-    /// What the texts of the entry name, as `{key}`, and what `data` of a JSON-RPC error carries.
+    /// Values for the `{key}`s in the entry's texts and for `data` of a JSON-RPC error.
     pub facts: Vec<(&'static str, String)>,
-    /// The lower-level message, for those who want to know more (already free of secrets and of control characters).
+    /// The lower-level message, free of secrets and of control characters.
     pub source: Option<String>,
 }
 
@@ -59,6 +69,89 @@ impl Problem {
     pub fn fact(&self, key: &str) -> Option<&str> {
         self.facts.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str())
     }
+
+    /// What happened.
+    pub fn what(&self) -> String {
+        self.fill(self.id.entry().what)
+    }
+
+    /// The likely cause; may be empty when the facts are missing.
+    pub fn cause(&self) -> String {
+        self.fill(self.id.entry().cause)
+    }
+
+    /// What to do now.
+    pub fn fix(&self) -> String {
+        self.fill(self.id.entry().fix)
+    }
+
+    /// What a model should do or tell its user.
+    pub fn model_line(&self) -> String {
+        self.fill(self.id.entry().model)
+    }
+
+    /// The exit code of a command that ends with this problem.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.id.entry().exit)
+    }
+
+    /// For a person at a terminal: labelled, wrapped at 80 columns, ending in a line break.
+    pub fn to_terminal(&self, color: bool) -> String {
+        let mut out = String::new();
+        let mut row = |label: &str, style: &str, text: &str| {
+            if !text.is_empty() {
+                let label = format!("{label:>6}");
+                let shown = if color { format!("\u{1b}[{style}m{label}\u{1b}[0m") } else { label };
+                out.push_str(&shown);
+                out.push(' ');
+                out.push_str(&wrap(text, 7, 80));
+                out.push('\n');
+            }
+        };
+        row("error:", "1;31", &self.what());
+        row("why:", "1", &self.cause());
+        row("fix:", "1;32", &self.fix());
+        row("more:", "2", self.source.as_deref().unwrap_or_default());
+        row("name:", "2", self.id.entry().name);
+        out
+    }
+
+    /// The `error` member of a JSON-RPC response: the message can be read alone, `data` holds the parts and the facts.
+    pub fn to_json_rpc_error(&self) -> Value {
+        let mut data = Map::new();
+        for (key, value) in &self.facts {
+            let number = NUMBERS.contains(key).then(|| value.parse::<u64>().ok()).flatten();
+            data.insert((*key).to_owned(), number.map_or_else(|| json!(value), |n| json!(n)));
+        }
+        if let Some(source) = &self.source {
+            data.insert("source".to_owned(), json!(source));
+        }
+        data.insert("problem".to_owned(), json!(self.id.entry().name));
+        data.insert("cause".to_owned(), json!(self.cause()));
+        data.insert("fix".to_owned(), json!(self.fix()));
+        json!({ "code": self.id.entry().code, "message": format!("{} {}", self.what(), self.fix()), "data": data })
+    }
+
+    /// A `CallToolResult` with `isError`, in words that a model can act on.
+    pub fn to_tool_result(&self) -> Value {
+        let mut text = self.model_line();
+        for (key, label) in [("link", "Link"), ("server_request_id", "The server's request id")] {
+            if let Some(value) = self.fact(key).filter(|value| !text.contains(*value)) {
+                text.push_str(&format!(" {label}: {value} ."));
+            }
+        }
+        json!({ "content": [{ "type": "text", "text": text }], "isError": true })
+    }
+
+    fn fill(&self, template: &str) -> String {
+        fill(template, &|key| self.fact(key))
+    }
+}
+
+impl From<ProblemId> for Problem {
+    fn from(id: ProblemId) -> Self {
+        Self::new(id)
+    }
 }
 
 impl fmt::Display for Problem {
@@ -74,35 +167,5 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// An error and what caused it, in one line, each text once.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
-}
-
-/// `text` without control characters and bidirectional overrides, and no longer than 2,000 characters: what a server
-/// sent must not be able to drive a terminal or flood a log.
-pub fn printable(text: &str) -> String {
-    const LONGEST: usize = 2_000;
-    let clean = |c: char| match c {
-        '\n' | '\t' => ' ',
-        c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
-            '\u{fffd}'
-        }
-        c => c,
-    };
-    let mut out: String = text.chars().take(LONGEST).map(clean).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        out.push('…');
-    }
-    out
-}
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ pub(super) fn keys(template: &str) -> Vec<&str> {
     template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(key, _)| key)).collect()
 }
 
-/// Cuts after each full stop that white space or the end follows and that stands in no `[...]`.
+/// Cuts after each full stop outside `[...]` that is followed by white space or the end.
 fn sentences(template: &str) -> Vec<&str> {
     let (mut found, mut start, mut depth) = (Vec::new(), 0, 0_usize);
     let bytes = template.as_bytes();
@@ -76,7 +76,7 @@ impl Filled {
         Some(())
     }
 
-    /// A fact that is a sentence brings its own full stop; ours would be a second one.
+    /// A fact that is a sentence ends in a full stop already.
     fn push_literal(&mut self, text: &str) {
         let doubled = self.ends_with_fact && text.starts_with('.') && self.text.ends_with(['.', '!', '?']);
         self.text.push_str(if doubled { &text[1..] } else { text });

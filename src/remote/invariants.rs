@@ -109,17 +109,17 @@ fn by_the_standard(stream: &[u8]) -> Read {
 
 /// The headers say what the body says, in a form that a header can carry. The first line is an answer to `tools/list`, the
 /// rest a message.
-pub fn mirror(data: &[u8]) {
+pub fn mcp_headers(data: &[u8]) {
     let (list, message) = data.split_at(memchr::memchr(b'\n', data).unwrap_or(0));
-    let mirrors = McpHeaders::default();
-    if let Some(kept) = mirrors.learn(&Bytes::copy_from_slice(list)) {
+    let mcp_headers = McpHeaders::default();
+    if let Some(kept) = mcp_headers.learn(&Bytes::copy_from_slice(list)) {
         assert!(matches!(peek(&kept), Ok(Peek::One(Kind::Response { result: Some(_), .. }))));
         // What is left needs nothing more to be taken out.
         assert_eq!(McpHeaders::default().learn(&kept), None);
     }
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(message) else { return };
     let Ok(looked_at) = Params::of(params) else { return };
-    let headers = mirrors.headers(&method, &looked_at, "2026-07-28");
+    let headers = mcp_headers.headers(&method, &looked_at, "2026-07-28");
     let said = |name: &str| {
         let value = headers.get(name)?.to_str().expect("printable");
         let text = match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {

@@ -1,36 +1,34 @@
-//! The standing GET stream: messages that the server sends on its own, taken up again when it breaks.
+//! The GET stream of the server's own messages, opened again when it breaks.
 
 use bytes::Bytes;
-use reqwest::StatusCode;
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
-use crate::http::retry_after;
+use crate::pacing::{Backoff, noise, spread};
 
-use crate::remote::response::{Exchange, Stream};
-use crate::remote::{Failure, Remote};
+use super::failure::Failure;
+use super::send::Remote;
+use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
 
-/// The first wait before the stream is opened again, when the server has not said one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait between two attempts.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The waits before the stream is opened again, where the server has not named one.
+const RECONNECT: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_RECONNECT_WAIT);
 
-/// The standing stream of one session, as a source of messages.
+/// The GET stream of one session, as a source of messages.
 #[derive(Debug)]
 pub struct ListenStream<'a> {
     remote: &'a Remote,
-    stream: Option<Stream>,
+    stream: Option<EventStream>,
     last_event_id: Option<String>,
     retry: Option<Duration>,
     failures: u32,
     was_open: bool,
 }
 
-/// Why the standing stream is over.
+/// Why there will be no more messages.
 #[derive(Debug)]
 pub enum ListenEnd {
-    /// The server offers none.
+    /// The server offers no such stream.
     NotOffered,
-    /// The session it belongs to is gone.
+    /// The session of this epoch is gone, and the stream with it.
     SessionLost(u64),
     /// Somebody has to sign in first; listening alone is no reason to ask for it.
     SignedOut,
@@ -42,10 +40,10 @@ impl<'a> ListenStream<'a> {
         Self { remote, stream: None, last_event_id: None, retry: None, failures: 0, was_open: false }
     }
 
-    /// The next message; waits as long as it takes, re-opening the stream when it breaks.
+    /// The next message; waits as long as it takes, opening the stream again when it breaks.
     ///
     /// # Errors
-    /// [`ListenEnd`] when there will be none any more.
+    /// [`ListenEnd`] when there will be no more messages.
     pub async fn next(&mut self) -> Result<Bytes, ListenEnd> {
         loop {
             let Some(stream) = &mut self.stream else {
@@ -59,7 +57,7 @@ impl<'a> ListenStream<'a> {
                 }
                 end => {
                     if let Err(failure) = end {
-                        tracing::debug!(?failure, "the standing stream broke");
+                        tracing::debug!(?failure, "the listening stream broke");
                     }
                     self.last_event_id = stream.last_event_id().map(str::to_owned).or(self.last_event_id.take());
                     self.retry = stream.retry().or(self.retry);
@@ -84,76 +82,23 @@ impl<'a> ListenStream<'a> {
             Err(Failure::SessionLost { epoch, .. }) => Err(ListenEnd::SessionLost(epoch)),
             Err(Failure::SignIn(_)) => Err(ListenEnd::SignedOut),
             Err(Failure::Refused { status, problem }) if matches!(status.as_u16(), 400 | 404 | 406 | 501) => {
-                tracing::debug!(%problem, "the server does not offer a standing stream");
+                tracing::debug!(%problem, "the server does not offer a listening stream");
                 Err(ListenEnd::NotOffered)
             }
             Err(failure) => {
                 let problem = failure.into_problem();
-                tracing::debug!(%problem, "the standing stream could not be opened");
+                tracing::debug!(%problem, "the listening stream could not be opened");
                 self.pause().await;
                 Ok(())
             }
         }
     }
 
-    /// Waits before the next attempt: what the server asked for, or longer from failure to failure.
+    /// Waits before the next attempt: as long as the server asked for, or longer from failure to failure.
     async fn pause(&mut self) {
-        let wait = match self.retry.filter(|_| self.failures == 0) {
-            Some(asked) => asked.min(LONGEST_WAIT),
-            None => FIRST_WAIT.saturating_mul(1 << self.failures.min(6)).min(LONGEST_WAIT),
-        };
+        let asked = self.retry.filter(|_| self.failures == 0);
         self.failures += 1;
-        tokio::time::sleep(wait + wait.mul_f64(0.2 * retry_after::noise())).await;
+        let wait = asked.map_or_else(|| RECONNECT.ceiling(self.failures), |asked| asked.min(LONGEST_RECONNECT_WAIT));
+        tokio::time::sleep(spread(wait, LONGEST_RECONNECT_WAIT, noise())).await;
     }
-}
-
-impl Remote {
-    /// Takes up the stream of a POST that ended before its answer, after the last event that was received. `None` when the
-    /// server gave no place to take it up at, or does not offer it.
-    ///
-    /// The wait is what the server asked for with `retry:`; a clean end is how servers make clients poll. A connection that
-    /// cannot be made or breaks is tried again until `end`. In a session that replaces the stream's own there is nothing to
-    /// take up: its server would give another stream, on which the answer never comes.
-    ///
-    /// # Errors
-    /// A [`Failure`] when the server cannot be asked. It is about asking: whether the request was executed is as unclear as
-    /// before.
-    pub async fn resume(&self, broken: &Exchange, end: Instant) -> Result<Option<Exchange>, Failure> {
-        let Some((id, retry)) = broken.resume_from() else { return Ok(None) };
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let wait = match retry {
-                Some(asked) if attempt == 1 => asked.min(LONGEST_WAIT),
-                _ => retry_after::wait(None, attempt, retry_after::noise()),
-            };
-            tokio::time::sleep(wait).await;
-            match self.listen(Some(id), Some(self.idle()), Some(broken.epoch)).await {
-                Ok(Some(stream)) => {
-                    let mut again = Exchange::stream(broken.headers.clone(), stream.after(id, retry));
-                    (again.grant, again.epoch) = (broken.grant, broken.epoch);
-                    return Ok(Some(again));
-                }
-                Ok(None) => return Ok(None),
-                Err(Failure::NotSent(problem) | Failure::Unclear { problem, .. }) if Instant::now() < end => {
-                    tracing::debug!(%problem, "the stream could not be taken up yet");
-                }
-                Err(Failure::Refused { status, problem }) if is_passing(status) && Instant::now() < end => {
-                    tracing::debug!(%problem, "the stream could not be taken up yet");
-                }
-                Err(
-                    Failure::Explained(problem) | Failure::Refused { problem, .. } | Failure::Unclear { problem, .. },
-                ) => {
-                    tracing::debug!(%problem, "the stream cannot be taken up");
-                    return Ok(None);
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-    }
-}
-
-/// Whether a refusal is likely to be over soon: a limit, or a server that is being restarted.
-fn is_passing(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 502..=504)
 }

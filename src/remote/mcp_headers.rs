@@ -1,8 +1,8 @@
-//! Headers that repeat parts of the body (revision 2026-07-28, "Streamable HTTP"), so that what stands between client and
+//! Headers that repeat parts of the body (revision 2026-07-28, "Streamable HTTP"), so that gateways between client and
 //! server can route without reading messages: `MCP-Protocol-Version`, `Mcp-Method`, `Mcp-Name`, and `Mcp-Param-*` for the
 //! arguments that a tool's schema marks with `x-mcp-header`.
 //!
-//! The marks are learned from `tools/list` as it passes by. A tool whose marks are invalid must not be called at all, so it
+//! The marks are learned from answers to `tools/list` as they pass through. A tool whose marks are invalid must not be called at all, so it
 //! is taken out of the list.
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The JSON-RPC error code of a server that found header and body to disagree.
 const HEADER_MISMATCH: i64 = -32020;
-/// How a schema marks a property.
+/// The keyword with which a schema marks a property.
 const MARK: &str = "x-mcp-header";
 
 /// An argument that is repeated in a header.
@@ -36,11 +36,11 @@ struct Mark {
     header: HeaderName,
 }
 
-/// The marks of the server's tools, as far as they have passed by.
+/// The marks of the server's tools, as far as its lists have passed through.
 #[derive(Debug, Default)]
 pub struct McpHeaders {
     tools: Mutex<HashMap<String, Vec<Mark>>>,
-    /// The revision of the client's last request; its notifications do not name one.
+    /// The revision of the client's last request; notifications do not name one.
     revision: Mutex<Option<String>>,
 }
 
@@ -82,8 +82,8 @@ impl McpHeaders {
         headers
     }
 
-    /// Reads the marks in an answer to `tools/list`; the answer without the tools whose marks are invalid, if there are
-    /// such.
+    /// Reads the marks in an answer to `tools/list`; returns the answer without the tools whose marks are invalid, if it has
+    /// any.
     pub fn learn(&self, answer: &Bytes) -> Option<Bytes> {
         #[derive(Deserialize)]
         struct List<'a> {
@@ -102,7 +102,7 @@ impl McpHeaders {
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = Vec::with_capacity(members.len());
         for member in &members {
-            // What is no tool by our reading is the client's to judge.
+            // The client judges what is no tool by our reading.
             if let Ok(tool) = serde_json::from_str::<Tool>(member.get()) {
                 match marks_of(&tool.input_schema) {
                     Ok(marks) => drop(tools.insert(tool.name, marks)),
@@ -291,25 +291,25 @@ mod tests {
         Bytes::from(json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}}).to_string())
     }
 
-    fn headers(mirrors: &McpHeaders, method: &str, params: &str) -> Vec<(String, String)> {
+    fn headers(mcp_headers: &McpHeaders, method: &str, params: &str) -> Vec<(String, String)> {
         let raw: &RawValue = serde_json::from_str(params).expect("JSON");
         let params = Params::of(Some(raw)).expect("unambiguous");
-        let headers = mirrors.headers(method, &params, "2026-07-28");
+        let headers = mcp_headers.headers(method, &params, "2026-07-28");
         headers.iter().map(|(n, v)| (n.to_string(), v.to_str().expect("ASCII").to_owned())).collect()
     }
 
     #[test]
     fn marked_arguments_become_headers_and_absent_ones_do_not() {
-        let mirrors = McpHeaders::default();
+        let mcp_headers = McpHeaders::default();
         let schema = json!({"type": "object", "properties": {
             "region": {"type": "string", "x-mcp-header": "Region"},
             "deep": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "Count"}}},
             "on": {"type": "boolean", "x-mcp-header": "On"},
             "gone": {"type": "string", "x-mcp-header": "Gone"},
             "plain": {"type": "string"}}});
-        assert_eq!(mirrors.learn(&answer(&json!([{"name": "t", "inputSchema": schema}]))), None);
+        assert_eq!(mcp_headers.learn(&answer(&json!([{"name": "t", "inputSchema": schema}]))), None);
         let call = r#"{"name":"t","arguments":{"region":"å","deep":{"n":12345678901234567890123},"on":false,"gone":null,"plain":"x"}}"#;
-        let mut got = headers(&mirrors, "tools/call", call);
+        let mut got = headers(&mcp_headers, "tools/call", call);
         got.sort();
         let expected = [
             ("mcp-method", "tools/call"),
@@ -324,9 +324,9 @@ mod tests {
 
     #[test]
     fn the_name_comes_from_where_the_method_has_it() {
-        let mirrors = McpHeaders::default();
+        let mcp_headers = McpHeaders::default();
         let name = |method, params| {
-            headers(&mirrors, method, params).into_iter().find(|(n, _)| n == "mcp-name").map(|(_, v)| v)
+            headers(&mcp_headers, method, params).into_iter().find(|(n, _)| n == "mcp-name").map(|(_, v)| v)
         };
         assert_eq!(name("prompts/get", r#"{"name":"p","uri":"u"}"#).as_deref(), Some("p"));
         assert_eq!(
@@ -365,12 +365,12 @@ mod tests {
             json!({"$defs": {"d": {"type": "string", "x-mcp-header": "A"}}}),
         ];
         for schema in bad {
-            let mirrors = McpHeaders::default();
+            let mcp_headers = McpHeaders::default();
             let good = r#"{"name":"good","n":1.0,"inputSchema":{"properties":{"x-mcp-header":{"type":"string"}},"default":{"x-mcp-header":1}}}"#;
             let list = format!(
                 r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":1.0,"tools":[{{"name":"bad","inputSchema":{schema}}}, {good}],"z":2}}}}"#
             );
-            let kept = mirrors.learn(&Bytes::from(list)).unwrap_or_else(|| panic!("{schema} was let through"));
+            let kept = mcp_headers.learn(&Bytes::from(list)).unwrap_or_else(|| panic!("{schema} was let through"));
             assert_eq!(kept, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":1.0,"tools":[{good}],"z":2}}}}"#));
         }
     }

@@ -1,24 +1,40 @@
 //! Owns the remote side: Streamable HTTP requests out, messages in.
 //!
-//! [`Remote::exchange`] is the one send loop: bearer, headers, POST, classify the answer, act (refresh, wait, give up
-//! with a reason). What comes back is an [`Exchange`] that yields whole JSON messages, from a JSON body or from an SSE
-//! stream alike. Which message answers whom is the bridge's business.
+//! [`Remote::exchange`] is the one send loop: bearer, headers, POST, classify the answer, act on the verdict (refresh, wait,
+//! give up with a reason). What comes back is an [`Exchange`] that yields whole JSON messages, from a JSON body or from an
+//! SSE stream alike. Which message answers whom is the bridge's business.
+//!
+//! From the bottom up: an [`Outgoing`] message and the [`Session`] it belongs to become a [`request`]; `transport` executes
+//! it; `verdict` says what the answer means (with `asked`, `lost_session` and `body`); `unauthorized` and `throttle` act on a
+//! 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server delivers, `refusal` explains what
+//! it refuses, and a [`Failure`] says what a message may have done; [`send`] puts them together, and [`listen_stream`] keeps
+//! the GET stream open on top of it. [`mcp_headers`] stands alone.
 
+mod asked;
+mod body;
+mod exchange;
+mod failure;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 pub mod listen_stream;
-mod lost;
+mod lost_session;
 pub mod mcp_headers;
 pub mod outgoing;
+mod patience;
 mod redirect;
-mod refused;
+mod refusal;
 pub mod request;
-pub mod response;
 pub mod send;
 pub mod session;
 pub mod sse;
+pub mod stream;
+mod throttle;
+mod transport;
+mod unauthorized;
+mod verdict;
 
-pub use outgoing::{BoundUser, Failure, Outgoing, SendState, Withdrawn};
-pub use response::Exchange;
+pub use exchange::Exchange;
+pub use failure::Failure;
+pub use outgoing::{BoundUser, Outgoing, SendState, Withdrawn};
 pub use send::Remote;
 pub use session::Session;

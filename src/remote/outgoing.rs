@@ -1,18 +1,15 @@
-//! A message on its way, and the ways in which it may not get through.
+//! A message on its way to the server: the user and the session it belongs to, and how far it has got.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::time::Duration;
 
-use crate::auth::{AuthError, Authorizer, Bearer};
-use crate::http::{NetError, Step};
-use crate::message::{IdKey, Kind, Peek, peek};
-use crate::problem::{Problem, ProblemId};
+use crate::auth::{Authorizer, Bearer};
+use crate::message::IdKey;
 
 /// One message on its way to the server.
 #[derive(Clone)]
@@ -140,134 +137,20 @@ impl SendState {
     }
 }
 
-/// Why a message did not get through, sorted by what the server may have done.
-#[derive(Debug, Clone)]
-pub enum Failure {
-    /// Somebody has to sign in; nothing was executed.
-    SignIn(Problem),
-    /// Somebody has to agree to a wider scope; nothing was executed.
-    Scope {
-        /// What is missing.
-        problem: Problem,
-        /// The token that is too narrow, as in [`Bearer::serial`](crate::auth::Bearer::serial).
-        narrow: Option<u64>,
-    },
-    /// The server no longer knows the session; nothing was executed.
-    SessionLost {
-        /// The epoch of the session.
-        epoch: u64,
-        /// What the answer means if a new session does not help.
-        otherwise: Box<Problem>,
-    },
-    /// The server surely did not get the message.
-    NotSent(Problem),
-    /// The server may have executed the message, and may be able to answer later.
-    Unclear {
-        /// What happened.
-        problem: Problem,
-        /// How long the server asks to wait, uncapped.
-        wait: Option<Duration>,
-    },
-    /// The server answered with a status that means no; trying again cannot help.
-    Refused {
-        /// The HTTP status.
-        status: StatusCode,
-        /// What the refusal means.
-        problem: Problem,
-    },
-    /// Anything else; trying again cannot help.
-    Explained(Problem),
-    /// The message was withdrawn before it was sent (again); nobody waits for an answer.
-    Withdrawn,
-}
-
-impl Failure {
-    /// The problem, whatever else there is to say.
-    pub fn into_problem(self) -> Problem {
-        match self {
-            Self::SignIn(problem)
-            | Self::Scope { problem, .. }
-            | Self::NotSent(problem)
-            | Self::Unclear { problem, .. }
-            | Self::Refused { problem, .. }
-            | Self::Explained(problem) => problem,
-            Self::SessionLost { otherwise, .. } => *otherwise,
-            // Nobody reads it: what was withdrawn has no one left to answer.
-            Self::Withdrawn => Problem::new(ProblemId::InternalError).with("detail", "the message was withdrawn"),
-        }
-    }
-}
-
-impl From<Withdrawn> for Failure {
-    fn from(_: Withdrawn) -> Self {
-        Self::Withdrawn
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Explained(problem)
-    }
-}
-
-impl From<NetError> for Failure {
-    fn from(error: NetError) -> Self {
-        let (final_, never_sent) = match &error {
-            NetError::Unusable(_) => (true, true),
-            NetError::Failed { step, .. } => (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent()),
-        };
-        let problem = Problem::from(error);
-        match (final_, never_sent) {
-            (true, _) => Self::Explained(problem),
-            (false, true) => Self::NotSent(problem),
-            (false, false) => Self::Unclear { problem, wait: None },
-        }
-    }
-}
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::SignInNeeded(problem) => Self::SignIn(problem),
-            AuthError::NotNow(problem) | AuthError::Failed(problem) => Self::Explained(problem),
-        }
-    }
-}
-
-/// Whom a JSON-RPC answer names.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Names {
-    /// The request that was posted.
-    This,
-    /// Nobody: its id is `null` or absent.
-    Nobody,
-}
-
-/// The JSON-RPC answer to `out` that `body` is, if it is one.
-pub(super) fn answer_in(body: &[u8], out: &Outgoing) -> Option<Names> {
-    match peek(body) {
-        Ok(Peek::One(Kind::Response { id: None, .. })) => Some(Names::Nobody),
-        Ok(Peek::One(Kind::Response { id: Some((_, key)), .. })) if out.expects.as_ref() == Some(&key) => {
-            Some(Names::This)
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_recognised_by_its_id_or_by_the_lack_of_one() {
-        let out = Outgoing { expects: Some(IdKey::Number("7".into())), ..Outgoing::unanswered(Bytes::new()) };
-        let named = br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}"#;
-        let nameless = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
-        let other = br#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"message":"no"}}"#;
-        assert_eq!(answer_in(named, &out), Some(Names::This));
-        assert_eq!(answer_in(nameless, &out), Some(Names::Nobody));
-        for not in [&other[..], br#"{"error":"nope"}"#, b"<html>", b""] {
-            assert_eq!(answer_in(not, &out), None);
-        }
+    fn what_was_withdrawn_is_not_sent_and_what_was_sent_may_be_at_the_server_until_it_is_refused() {
+        let state = SendState::default();
+        assert!(!state.may_be_at_server());
+        assert_eq!(state.start_sending(), Ok(()));
+        assert!(state.may_be_at_server());
+        state.mark_not_executed();
+        assert!(!state.may_be_at_server());
+        state.withdraw();
+        assert_eq!(state.start_sending(), Err(Withdrawn));
+        assert!(!state.may_be_at_server());
     }
 }

@@ -13,14 +13,14 @@ use super::Session;
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The negotiated revision, on every request after `initialize`.
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-/// Where a broken stream is taken up again.
+/// The event after which a broken stream is resumed.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_OR_STREAM: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// A message to the server; `body` goes as it is.
+/// Posts a message; `body` goes out unchanged.
 pub fn post(url: &Url, session: &Session, bearer: Option<&Bearer>, body: Bytes) -> Request {
     let mut request = Request::new(Method::POST, url.clone());
     let headers = request.headers_mut();
@@ -32,7 +32,7 @@ pub fn post(url: &Url, session: &Session, bearer: Option<&Bearer>, body: Bytes) 
     request
 }
 
-/// Opens the standing stream, or takes a broken one up after `last_event_id`.
+/// Opens the stream of the server's own messages, or resumes a broken stream after `last_event_id`.
 pub fn listen(url: &Url, session: &Session, bearer: Option<&Bearer>, last_event_id: Option<&str>) -> Request {
     let mut request = Request::new(Method::GET, url.clone());
     let headers = request.headers_mut();

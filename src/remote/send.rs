@@ -1,63 +1,62 @@
-//! The one send loop: bearer, headers, POST, classify the answer, act.
+//! The one send loop: bearer, headers, POST, classify the answer, act on the verdict.
 //!
-//! What a request may have done at the server decides what happens next. 401, 403 and 429 say that it was not executed,
-//! and a connection that was never made that it was not even sent: only then does this loop send the same bytes again.
+//! What a message may have done at the server decides what happens next (`verdict`). 401, 403 and 429 say
+//! that it was not executed, and a connection that was never made that it was not even sent: only then does this loop send
+//! the same bytes again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
-use reqwest::{Request, Response, StatusCode};
+use reqwest::StatusCode;
 use tokio::time::{Duration, Instant};
-use url::Url;
 
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::{Gate, Http, NetError, host_of, retry_after};
+use crate::http::{Http, host_of, retry_after};
+use crate::pacing::{noise, spread};
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secrets;
 
-use super::lost::Doubts;
-use super::outgoing::{Names, answer_in};
-use super::redirect::{redirect_target, refused_redirect, same_origin};
-use super::refused::{Asked, Exceptions};
-use super::session::OwedAnswers;
-use super::{Failure, Outgoing, Session, request};
-use crate::remote::response::{Exchange, Media, Patience, Stream, Unread, explain_refusal, read_whole};
+use super::asked::Asked;
+use super::body::Media;
+use super::exchange::Exchange;
+use super::failure::Failure;
+use super::lost_session::{Doubts, LossWatch};
+use super::outgoing::Outgoing;
+use super::request;
+use super::session::{CurrentSession, OwedAnswers, Session};
+use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
+use super::throttle::Throttle;
+use super::transport::{Answer, Transport};
+use super::unauthorized::{MOST_RENEWALS, Unauthorized};
+use super::verdict::{Head, Question, Verdict, classify, needs_body};
 
-/// How often a throttled request is sent again before its client is told.
+/// How often a throttled request is sent again before its client gets the refusal.
 const MOST_THROTTLED: u32 = 8;
-/// How often a 401 may bring a new token for one request: its own, and one more that another request caused.
-pub(super) const MOST_RENEWALS: u32 = 2;
-/// How many redirects within the origin are followed.
-const MOST_REDIRECTS: u32 = 3;
-/// The largest body that is read from a refusal, in bytes.
-const REFUSAL_BODY: usize = 1024 * 1024;
-/// How often a client is told that its request still waits.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How often a client learns that its request still waits at a closed gate.
+const WAIT_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
+/// The most that is added to a wait at the gate, so that those who wait do not all come at once.
+const GATE_SPREAD: Duration = Duration::from_millis(250);
 /// How long ending the session at the server may take.
-const END_SESSION_WITHIN: Duration = Duration::from_millis(750);
-/// How long a refusal's body may stand still; its status says enough.
-const REFUSAL_WAIT: Duration = Duration::from_secs(10);
+const END_SESSION_TIMEOUT: Duration = Duration::from_millis(750);
 
 /// The remote MCP server, as this process sees it.
 #[derive(Debug)]
 pub struct Remote {
-    pub(super) settings: Arc<Settings>,
-    http: Http,
-    pub(super) auth: Arc<Authorizer>,
-    /// What is refused although the sign-in is good.
-    pub(super) exceptions: Exceptions,
-    pub(super) doubts: Doubts,
+    settings: Arc<Settings>,
+    auth: Arc<Authorizer>,
+    transport: Transport,
+    unauthorized: Unauthorized,
+    throttle: Throttle,
+    doubts: Arc<Doubts>,
     clock: SharedClock,
-    /// The gate of the grant that was used last.
-    gate: Mutex<Option<(Option<u64>, Arc<Gate>)>>,
-    session: Mutex<Arc<Session>>,
-    owed: OwedAnswers,
-    /// The interactive grant that was used last; 0 before the first.
-    last_grant: AtomicU64,
+    session: CurrentSession,
+}
+
+/// What has been tried for one message.
+#[derive(Debug, Default)]
+struct Attempts {
+    throttled: u32,
+    renewals: u32,
 }
 
 impl Remote {
@@ -69,33 +68,35 @@ impl Remote {
         clock: SharedClock,
         owed: OwedAnswers,
     ) -> Self {
-        let (gate, session, last_grant) = (Mutex::default(), Mutex::default(), AtomicU64::default());
-        let (exceptions, doubts) = (Exceptions::default(), Doubts::default());
-        Self { settings, http, auth, exceptions, doubts, clock, gate, session, owed, last_grant }
+        let transport = Transport::new(Arc::clone(&settings), http, owed);
+        let unauthorized = Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone());
+        let throttle = Throttle::new(Arc::clone(&settings));
+        let (doubts, session) = (Arc::default(), CurrentSession::default());
+        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session }
     }
 
     /// The session as it is now.
     pub fn session(&self) -> Arc<Session> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// How long a request may go without a byte.
-    pub(super) fn idle(&self) -> Duration {
-        self.settings.limits.idle
+        self.session.get()
     }
 
     /// Replaces the session.
     pub fn set_session(&self, session: Session) {
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+        self.session.set(session);
     }
 
     /// The epoch of the session, if it was opened under another interactive grant than this one, which may be another
-    /// user's; what the server left here for it is forgotten.
+    /// user's. What the server left here for that user is forgotten.
     pub fn outlived_by(&self, grant: u64) -> Option<u64> {
         let session = self.session();
         session.grant.filter(|opened| *opened != grant)?;
         self.follow_grant(grant);
         Some(session.epoch)
+    }
+
+    /// Whether a 429 holds requests back at the moment.
+    pub fn is_throttled(&self) -> bool {
+        self.throttle.is_closed()
     }
 
     /// Sends a message and returns its answer, as far as it has begun. Cancel-safe: dropping the future drops the
@@ -104,275 +105,158 @@ impl Remote {
     /// # Errors
     /// A [`Failure`] when there is no answer that could be delivered.
     pub async fn exchange(&self, out: &Outgoing) -> Result<Exchange, Failure> {
-        let mut throttled = 0;
-        let mut renewals = 0;
+        let mut attempts = Attempts::default();
         let give_up = Instant::now() + self.settings.limits.idle;
         loop {
-            let bearer = self.pass_gate(out, Some(give_up)).await?;
-            if let Some(bearer) = &bearer {
-                self.follow_grant(bearer.grant);
-                if !out.bound_user.allows(bearer) {
-                    return Err(Problem::new(ProblemId::NewSignIn).into());
-                }
-            }
-            let session =
-                if out.mcp_headers.is_some() { Arc::default() } else { self.session_of(bearer.as_ref(), out.epoch)? };
-            let mut message = request::post(&self.settings.url, &session, bearer.as_ref(), out.body.clone());
-            if let Some(headers) = &out.mcp_headers {
-                message.headers_mut().extend(headers.clone());
-            }
-            out.send_state.start_sending()?;
-            let (mut response, sent) = self.execute(message, out.accepted_within).await.inspect_err(|failure| {
-                if matches!(failure, Failure::NotSent(_)) {
-                    out.send_state.mark_not_executed();
-                }
-            })?;
-            let status = response.status();
-            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
+            let bearer = self.pass_gate(Some(out), Some(give_up)).await?;
+            let bearer = bearer.as_ref();
+            let session = self.session_for(out, bearer)?;
+            let mut answer = self.post(out, &session, bearer).await?;
+            let verdict = self.judge(&mut answer, Asked::Message(out), &session).await;
+            if verdict.is_not_executed() {
                 out.send_state.mark_not_executed();
             }
-            let url = response.url().clone();
-            match status {
-                StatusCode::UNAUTHORIZED => {
-                    if session.id.is_some() && !response.headers().contains_key(WWW_AUTHENTICATE) {
-                        let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                        if let Some(lost) = self.lost_in_words(&session, out, &response, &body, &sent) {
-                            return Err(lost);
-                        }
-                    }
-                    renewals += 1;
-                    // What was refused to one user is asked for whoever is signed in by now.
+            let status = answer.response.status();
+            match verdict {
+                Verdict::Deliver => return Ok(self.deliver(answer, out, &session, bearer)),
+                Verdict::DeliverBody => {
+                    let (grant, sent) = (bearer.map(|bearer| bearer.grant), answer.secrets.clone());
+                    return Ok(answer.into_whole().sent_with(grant, session.epoch, sent));
+                }
+                Verdict::Unauthorized => {
+                    attempts.renewals += 1;
+                    // What one user was refused may go out for the one who signs in now.
                     out.bound_user.release();
-                    let challenge = self.challenge(&response, &sent);
-                    Box::pin(self.unauthorized(Asked::Message(out), renewals, bearer.as_ref(), challenge)).await?;
+                    let (tried, challenge) = (attempts.renewals, self.transport.challenge(&answer));
+                    let renewal = self.unauthorized.renew(Asked::Message(out), tried, bearer, challenge, &session);
+                    Box::pin(renewal).await?;
                 }
-                StatusCode::TOO_MANY_REQUESTS => {
-                    throttled += 1;
-                    let asked = retry_after::asked_wait(response.headers(), self.clock.now());
-                    let wait = retry_after::wait(asked, throttled, retry_after::noise());
-                    self.gate_of(bearer.as_ref()).close_for(wait, asked.unwrap_or(wait));
-                    // What was asked counts, not what it was capped to: waiting in vain helps nobody.
-                    let until = Instant::now().checked_add(asked.unwrap_or(wait));
-                    if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
-                        let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                        let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent)
-                            .with("retry_after_seconds", asked.unwrap_or(wait).as_secs().max(1));
-                        return Err(Failure::Refused { status, problem });
-                    }
-                    tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
+                Verdict::InsufficientScope => {
+                    attempts.renewals += 1;
+                    let challenge = self.transport.challenge(&answer);
+                    Box::pin(self.widen(attempts.renewals, bearer, challenge)).await?;
                 }
-                StatusCode::NOT_FOUND if session.id.is_some() => {
-                    let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                    out.send_state.mark_not_executed();
-                    return match answer_in(&body, out) {
-                        // An answer that names this very request says that the session lives.
-                        Some(Names::This) => Ok(Exchange::whole(std::mem::take(response.headers_mut()), body)),
-                        _ => {
-                            let otherwise =
-                                explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
-                            Err(Failure::SessionLost { epoch: session.epoch, otherwise: Box::new(otherwise) })
-                        }
-                    };
+                Verdict::Throttled { asked } => {
+                    attempts.throttled += 1;
+                    Box::pin(self.wait_after_429(attempts.throttled, asked, bearer, give_up, &mut answer)).await?;
                 }
-                StatusCode::FORBIDDEN if Challenge::from_headers(response.headers(), &sent).is_insufficient_scope() => {
-                    out.send_state.mark_not_executed();
-                    renewals += 1;
-                    let challenge = self.challenge(&response, &sent);
-                    Box::pin(self.widen(renewals, bearer.as_ref(), challenge)).await?;
-                }
-                status if status.is_success() => {
-                    if let Some(bearer) = &bearer {
-                        self.took(Asked::Message(out), bearer);
-                    }
-                    let mut exchange = self.accept(response, out, &sent);
-                    exchange.grant = bearer.map(|bearer| bearer.grant);
-                    exchange.epoch = session.epoch;
-                    exchange.sent = sent;
-                    return Ok(exchange);
-                }
-                status => {
-                    let bound = self.refusal_bound(response.headers());
-                    let body = self.read_refusal(&url, &mut response, bound).await;
-                    if let Some(lost) = self.lost_in_words(&session, out, &response, &body, &sent) {
-                        return Err(lost);
-                    }
-                    if out.expects.is_some() && answer_in(&body, out).is_some() {
-                        return Ok(Exchange::whole(std::mem::take(response.headers_mut()), body));
-                    }
-                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
-                    return Err(match status.as_u16() {
-                        // RFC 9110, 15.6: the server does not say whether it got as far as executing it; nor does what
-                        // stands before it, for which some use numbers from 520.
-                        500 | 502..=504 | 520..=530 => {
-                            let wait = retry_after::asked_wait(response.headers(), self.clock.now());
-                            let problem = match wait {
-                                Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),
-                                None => problem,
-                            };
-                            Failure::Unclear { problem, wait }
-                        }
-                        _ => Failure::Refused { status, problem },
-                    });
-                }
-            }
-        }
-    }
-
-    /// Another interactive grant may be another user's, who has nothing to do with the cookies of the one before.
-    fn follow_grant(&self, grant: u64) {
-        let before = self.last_grant.swap(grant, Ordering::Relaxed);
-        if before != 0 && before != grant {
-            tracing::info!("somebody has signed in anew; the session and cookies of before are forgotten");
-            self.http.forget();
-        }
-    }
-
-    /// The session, unless another user's grant has opened it, or it is not (or no longer) the one that is meant.
-    fn session_of(&self, bearer: Option<&Bearer>, meant: Option<u64>) -> Result<Arc<Session>, Failure> {
-        let session = self.session();
-        let of_another = matches!((session.grant, bearer), (Some(opened), Some(now)) if opened != now.grant);
-        let epoch = meant.unwrap_or(session.epoch);
-        if of_another || epoch != session.epoch {
-            return Err(Failure::SessionLost { epoch, otherwise: Box::new(Problem::new(ProblemId::SessionLost)) });
-        }
-        Ok(session)
-    }
-
-    /// Whether a 429 holds requests back at the moment.
-    pub fn is_throttled(&self) -> bool {
-        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        gate.is_some_and(|(_, gate)| gate.closed().is_some())
-    }
-
-    /// The gate that this token's grant shares with the other processes that use it.
-    fn gate_of(&self, bearer: Option<&Bearer>) -> Arc<Gate> {
-        let tag = bearer.map(|bearer| bearer.tag);
-        let mut last = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((known, gate)) if *known == tag => Arc::clone(gate),
-            _ => {
-                let gate = Arc::new(Gate::shared(&self.settings.paths, &self.settings.url, tag));
-                *last = Some((tag, Arc::clone(&gate)));
-                gate
-            }
-        }
-    }
-
-    /// Waits until the gate is open, and says so from time to time; the token to send then.
-    ///
-    /// # Errors
-    /// When the gate will surely not open before `give_up`, and as [`Authorizer::bearer`].
-    async fn pass_gate(&self, out: &Outgoing, give_up: Option<Instant>) -> Result<Option<Bearer>, Failure> {
-        loop {
-            let bearer = self.auth.bearer().await?;
-            let Some(closed) = self.gate_of(bearer.as_ref()).closed() else { return Ok(bearer) };
-            if give_up.is_some_and(|end| end.saturating_duration_since(Instant::now()) < closed.asked) {
-                let problem = Problem::new(ProblemId::RateLimited).with("host", host_of(&self.settings.url));
-                return Err(problem.with("retry_after_seconds", closed.asked.as_secs().max(1)).into());
-            }
-            if let Some(tell) = &out.on_wait {
-                tell(closed.left);
-            }
-            // Those who wait here need not all come at once.
-            let spread = closed.left.mul_f64(0.1 * retry_after::noise()).min(Duration::from_millis(250));
-            tokio::time::sleep(closed.left.min(TELL_EVERY) + spread).await;
-        }
-    }
-
-    /// The body of a refusal, as far as it comes.
-    async fn read_refusal(&self, url: &Url, response: &mut Response, max: usize) -> Bytes {
-        let patience = self.patience(Some(self.idle().min(REFUSAL_WAIT)));
-        read_whole(&self.http, url, response, max, &patience).await.unwrap_or_default()
-    }
-
-    fn patience(&self, idle: Option<Duration>) -> Patience {
-        Patience { idle, owed: Arc::clone(&self.owed) }
-    }
-
-    /// Opens the standing stream, or takes up a broken one after `last_event_id`; `idle` bounds its silence, and `epoch`
-    /// says of which session it is. `None`: the server offers none (405).
-    ///
-    /// # Errors
-    /// A [`Failure`]; never one that starts a sign-in by itself.
-    pub async fn listen(
-        &self,
-        last_event_id: Option<&str>,
-        idle: Option<Duration>,
-        epoch: Option<u64>,
-    ) -> Result<Option<Stream>, Failure> {
-        let mut renewals = 0;
-        loop {
-            let out = Outgoing::unanswered(Bytes::new());
-            let bearer = self.pass_gate(&out, None).await?;
-            let session = self.session_of(bearer.as_ref(), epoch)?;
-            let message = request::listen(&self.settings.url, &session, bearer.as_ref(), last_event_id);
-            let (mut response, sent) = self.execute(message, None).await?;
-            let status = response.status();
-            match status {
-                StatusCode::UNAUTHORIZED => {
-                    renewals += 1;
-                    let challenge = self.challenge(&response, &sent);
-                    Box::pin(self.unauthorized(Asked::Stream, renewals, bearer.as_ref(), challenge)).await?;
-                }
-                StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
-                StatusCode::NOT_FOUND if session.id.is_some() => {
-                    let otherwise = Box::new(Problem::new(ProblemId::SessionLost));
+                Verdict::SessionLost { .. } => {
+                    let otherwise = Box::new(self.transport.explain(&mut answer).await);
                     return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
                 }
-                StatusCode::OK if Media::of(response.headers()) == Media::Events => {
-                    if let Some(bearer) = &bearer {
-                        self.took(Asked::Stream, bearer);
-                    }
-                    let url = response.url().clone();
-                    let max = self.settings.limits.max_message_bytes;
-                    let patience = self.patience(idle);
-                    return Ok(Some(Stream::new(self.http.clone(), url, response, max, patience)));
+                Verdict::Unclear { wait } => {
+                    let problem = with_wait(self.transport.explain(&mut answer).await, wait);
+                    return Err(Failure::Unclear { problem, wait });
                 }
-                status => {
-                    let url = response.url().clone();
-                    if let (StatusCode::TOO_MANY_REQUESTS, Some(asked)) =
-                        (status, retry_after::asked_wait(response.headers(), self.clock.now()))
-                    {
-                        let wait = retry_after::wait(Some(asked), 1, retry_after::noise());
-                        self.gate_of(bearer.as_ref()).close_for(wait, asked);
-                    }
-                    let body = self.read_refusal(&url, &mut response, REFUSAL_BODY).await;
-                    if let Some(lost) = self.lost_in_words(&session, &out, &response, &body, &sent) {
-                        return Err(lost);
-                    }
-                    let problem = explain_refusal(&self.settings, &url, status, response.headers(), &body, &sent);
+                Verdict::NotOffered | Verdict::Refused => {
+                    let problem = self.transport.explain(&mut answer).await;
                     return Err(Failure::Refused { status, problem });
                 }
             }
         }
     }
 
-    /// Tells the server that the session is over; takes at most a second and does not mind a refusal.
-    pub async fn end_session(&self) {
-        let session = self.session();
-        if session.id.is_none() {
-            return;
-        }
-        let farewell = async {
-            let bearer = self.auth.bearer().await.ok().flatten();
-            let message = request::end_session(&self.settings.url, &session, bearer.as_ref());
-            match self.execute(message, None).await {
-                Ok((response, _)) => tracing::debug!(status = response.status().as_u16(), "session ended"),
-                Err(_) => tracing::debug!("the session could not be ended at the server"),
+    /// The session in which to send a message with this token.
+    ///
+    /// # Errors
+    /// When the message belongs to another user or another session.
+    fn session_for(&self, out: &Outgoing, bearer: Option<&Bearer>) -> Result<Arc<Session>, Failure> {
+        if let Some(bearer) = bearer {
+            self.follow_grant(bearer.grant);
+            if !out.bound_user.allows(bearer) {
+                return Err(Problem::new(ProblemId::NewSignIn).into());
             }
-        };
-        if tokio::time::timeout(END_SESSION_WITHIN, farewell).await.is_err() {
-            tracing::debug!("the server took too long to end the session");
         }
-        self.set_session(session.successor());
+        if out.mcp_headers.is_some() { Ok(Arc::default()) } else { self.session.get_for(bearer, out.epoch) }
     }
 
-    /// What a refusal asks for, and who refuses.
-    fn challenge(&self, response: &Response, sent: &Secrets) -> Challenge {
-        Challenge::from_headers(response.headers(), sent).said_by(self.http.namer(response))
+    /// Sends a message once.
+    async fn post(&self, out: &Outgoing, session: &Session, bearer: Option<&Bearer>) -> Result<Answer, Failure> {
+        let mut message = request::post(&self.settings.url, session, bearer, out.body.clone());
+        if let Some(headers) = &out.mcp_headers {
+            message.headers_mut().extend(headers.clone());
+        }
+        out.send_state.start_sending()?;
+        self.transport.execute(message, out.accepted_within).await.inspect_err(|failure| {
+            if matches!(failure, Failure::NotSent(_)) {
+                out.send_state.mark_not_executed();
+            }
+        })
     }
 
-    /// Gets a token with a wider scope after a 403 that wants one, or says why there is none.
+    /// What the answer means. Words about a lost session that are doubted count for nothing.
+    async fn judge(&self, answer: &mut Answer, asked: Asked<'_>, session: &Session) -> Verdict {
+        let status = answer.response.status();
+        let mut question = Question { asked, in_session: session.id.is_some(), believes_words: true };
+        let now = self.clock.now();
+        if needs_body(&Head { status, headers: answer.response.headers(), now }, &question) {
+            Box::pin(self.transport.read_refusal(answer)).await;
+        }
+        let head = Head { status, headers: answer.response.headers(), now };
+        let verdict = classify(&head, answer.body(), &question);
+        let Verdict::SessionLost { words } = &verdict else { return verdict };
+        let reopened = matches!(asked, Asked::Message(out) if out.reopened);
+        if words.as_ref().is_some_and(|words| !self.doubts.believes(words, reopened)) {
+            question.believes_words = false;
+            return classify(&head, answer.body(), &question);
+        }
+        tracing::info!(status = status.as_u16(), "the server no longer knows the session");
+        verdict
+    }
+
+    /// The answer to a message that the server has taken; its body is left for when its reader has room for it.
+    fn deliver(&self, answer: Answer, out: &Outgoing, session: &Session, bearer: Option<&Bearer>) -> Exchange {
+        if let Some(bearer) = bearer {
+            self.unauthorized.accepted(Asked::Message(out), bearer);
+        }
+        let Answer { mut response, secrets, .. } = answer;
+        let headers = std::mem::take(response.headers_mut());
+        let exchange = if Media::of(&headers) == Media::Events {
+            let idle = (!out.listens).then_some(self.idle());
+            Exchange::stream(headers, self.transport.stream(response, idle))
+        } else if response.status() == StatusCode::ACCEPTED {
+            Exchange::accepted(headers)
+        } else {
+            self.transport.unread(headers, response, out.expects.is_some())
+        };
+        let watch = (session.id.is_some() && out.expects.is_some()).then(|| LossWatch {
+            settings: Arc::clone(&self.settings),
+            doubts: Arc::clone(&self.doubts),
+            send_state: Arc::clone(&out.send_state),
+            reopened: out.reopened,
+        });
+        exchange.sent_with(bearer.map(|bearer| bearer.grant), session.epoch, secrets).watched(watch)
+    }
+
+    /// Closes the gate after the `throttled`-th 429 of a message; the message passes it before it is sent again.
+    ///
+    /// # Errors
+    /// The refusal, when the time that the server asks for does not fit the message's budget.
+    async fn wait_after_429(
+        &self,
+        throttled: u32,
+        asked: Option<Duration>,
+        bearer: Option<&Bearer>,
+        give_up: Instant,
+        answer: &mut Answer,
+    ) -> Result<(), Failure> {
+        let wait = retry_after::wait(asked, throttled, noise());
+        let whole_wait = asked.unwrap_or(wait);
+        self.throttle.close(bearer, wait, whole_wait).await;
+        // The time that was asked for counts, not the cap: a wait that ends in the next 429 helps nobody.
+        let until = Instant::now().checked_add(whole_wait);
+        if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
+            let problem = with_wait(self.transport.explain(answer).await, Some(whole_wait));
+            return Err(Failure::Refused { status: answer.response.status(), problem });
+        }
+        tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
+        Ok(())
+    }
+
+    /// Gets a token with a wider scope after the `tried`-th 403 that wants one.
+    ///
+    /// # Errors
+    /// The reason why there is none.
     async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
         if tried > MOST_RENEWALS {
             let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
@@ -390,68 +274,161 @@ impl Remote {
         }
     }
 
-    /// Executes a request; follows redirects that stay within the origin and keep the method. With the answer come the secrets
-    /// that were sent for it. `within` bounds the wait for the head of the answer more tightly than the settings do.
-    pub(super) async fn execute(
+    /// Waits until the gate is open, with a notice to the sender of `out` from time to time; the token to send then.
+    ///
+    /// # Errors
+    /// When the gate will surely not open before `give_up`, and as [`Authorizer::bearer`].
+    async fn pass_gate(&self, out: Option<&Outgoing>, give_up: Option<Instant>) -> Result<Option<Bearer>, Failure> {
+        loop {
+            let bearer = self.auth.bearer().await?;
+            let Some(closed) = self.throttle.closed(bearer.as_ref()).await else { return Ok(bearer) };
+            if give_up.is_some_and(|end| end.saturating_duration_since(Instant::now()) < closed.asked) {
+                let problem = Problem::new(ProblemId::RateLimited).with("host", host_of(&self.settings.url));
+                return Err(with_wait(problem, Some(closed.asked)).into());
+            }
+            if let Some(notify) = out.and_then(|out| out.on_wait.as_ref()) {
+                notify(closed.left);
+            }
+            let pause = closed.left.min(WAIT_NOTICE_INTERVAL);
+            let jitter = spread(closed.left, GATE_SPREAD, noise()).saturating_sub(closed.left);
+            tokio::time::sleep(pause + jitter).await;
+        }
+    }
+
+    /// Another interactive grant may be another user's, to whom the cookies of the one before do not belong.
+    fn follow_grant(&self, grant: u64) {
+        if self.session.is_new_grant(grant) {
+            tracing::info!("somebody has signed in anew; the session and cookies of before are forgotten");
+            self.transport.forget();
+        }
+    }
+
+    /// How long a request may go without a byte.
+    fn idle(&self) -> Duration {
+        self.settings.limits.idle
+    }
+
+    /// Opens the stream of the server's own messages, or resumes a broken stream after `last_event_id`; `idle` bounds its
+    /// silence, and `epoch` says to which session it belongs. `None`: the server offers none (405).
+    ///
+    /// # Errors
+    /// A [`Failure`]; never one that starts a sign-in by itself.
+    pub async fn listen(
         &self,
-        mut message: Request,
-        within: Option<Duration>,
-    ) -> Result<(Response, Secrets), Failure> {
-        let secrets = self.http.secrets_in(&message);
-        let client = self.http.client(&self.settings.url).await?;
-        let idle = within.unwrap_or(self.settings.limits.idle);
-        let patience = self.patience(Some(idle));
-        for _ in 0..=MOST_REDIRECTS {
-            let url = message.url().clone();
-            let again = message.try_clone();
-            let Some(sent) = patience.wait(client.execute(message)).await else {
-                return Err(NetError::timed_out(&url, idle).into());
-            };
-            let response = sent.map_err(|e| self.http.explain(&url, &e))?;
-            let status = response.status();
-            let Some(target) = redirect_target(&url, status, response.headers()) else {
-                return Ok((response, secrets));
-            };
-            match again {
-                Some(mut next) if same_origin(&url, &target) => {
-                    *next.url_mut() = target;
-                    message = next;
+        last_event_id: Option<&str>,
+        idle: Option<Duration>,
+        epoch: Option<u64>,
+    ) -> Result<Option<EventStream>, Failure> {
+        let mut renewals = 0;
+        loop {
+            let bearer = self.pass_gate(None, None).await?;
+            let bearer = bearer.as_ref();
+            let session = self.session.get_for(bearer, epoch)?;
+            let message = request::listen(&self.settings.url, &session, bearer, last_event_id);
+            let mut answer = self.transport.execute(message, None).await?;
+            match self.judge(&mut answer, Asked::Stream, &session).await {
+                Verdict::Deliver => {
+                    if let Some(bearer) = bearer {
+                        self.unauthorized.accepted(Asked::Stream, bearer);
+                    }
+                    return Ok(Some(self.transport.stream(answer.response, idle)));
                 }
-                _ => return Err(refused_redirect(&url, &target, &secrets).into()),
+                Verdict::NotOffered => return Ok(None),
+                Verdict::Unauthorized => {
+                    renewals += 1;
+                    let challenge = self.transport.challenge(&answer);
+                    Box::pin(self.unauthorized.renew(Asked::Stream, renewals, bearer, challenge, &session)).await?;
+                }
+                Verdict::SessionLost { .. } => {
+                    let otherwise = Box::new(self.transport.explain(&mut answer).await);
+                    return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
+                }
+                verdict => {
+                    if let Verdict::Throttled { asked: Some(asked) } = verdict {
+                        let wait = retry_after::wait(Some(asked), 1, noise());
+                        self.throttle.close(bearer, wait, asked).await;
+                    }
+                    let problem = self.transport.explain(&mut answer).await;
+                    return Err(Failure::Refused { status: answer.response.status(), problem });
+                }
             }
         }
-        Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 
-    /// An answer with a good status; its body is left for when somebody has room for it.
-    fn accept(&self, mut response: Response, out: &Outgoing, sent: &Secrets) -> Exchange {
-        let url = response.url().clone();
-        let limits = &self.settings.limits;
-        let media = Media::of(response.headers());
-        if response.status() == StatusCode::ACCEPTED && media != Media::Events {
-            return Exchange::accepted(std::mem::take(response.headers_mut()));
+    /// Resumes the stream of a POST that ended before its answer, after the last event that was received. `None` when the
+    /// server has named no place to resume it at, or does not offer it.
+    ///
+    /// The wait is what the server asked for with `retry:`; a clean end is how servers make clients poll. A connection that
+    /// cannot be made or breaks is tried again until `end`. In a session that replaces the stream's own there is nothing to
+    /// resume: its server would give another stream, on which the answer never comes.
+    ///
+    /// # Errors
+    /// A [`Failure`] when the server cannot be asked. It is about asking: whether the request was executed is as unclear as
+    /// before.
+    pub async fn resume(&self, broken: &Exchange, end: Instant) -> Result<Option<Exchange>, Failure> {
+        let Some((id, retry)) = broken.resume_from() else { return Ok(None) };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let wait = match retry {
+                Some(asked) if attempt == 1 => asked.min(LONGEST_RECONNECT_WAIT),
+                _ => retry_after::wait(None, attempt, noise()),
+            };
+            tokio::time::sleep(wait).await;
+            match self.listen(Some(id), Some(self.idle()), Some(broken.epoch)).await {
+                Ok(Some(stream)) => {
+                    let again = Exchange::stream(broken.headers.clone(), stream.after(id, retry));
+                    return Ok(Some(again.sent_with(broken.grant, broken.epoch, broken.sent.clone())));
+                }
+                Ok(None) => return Ok(None),
+                Err(failure) if is_passing(&failure) && Instant::now() < end => {
+                    tracing::debug!(?failure, "the stream could not be resumed yet");
+                }
+                Err(
+                    Failure::Explained(problem) | Failure::Refused { problem, .. } | Failure::Unclear { problem, .. },
+                ) => {
+                    tracing::debug!(%problem, "the stream cannot be resumed");
+                    return Ok(None);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
-        if media == Media::Events {
-            let headers = std::mem::take(response.headers_mut());
-            let patience = self.patience((!out.listens).then_some(limits.idle));
-            let stream = Stream::new(self.http.clone(), url, response, limits.max_message_bytes, patience);
-            return Exchange::stream(headers, stream);
-        }
-        let headers = std::mem::take(response.headers_mut());
-        let settings = Arc::clone(&self.settings);
-        let expects = out.expects.is_some();
-        let patience = self.patience(Some(settings.limits.idle));
-        Exchange::unread(
-            headers,
-            Unread { settings, response, expects, http: self.http.clone(), patience, sent: sent.clone() },
-        )
     }
 
-    /// A refusal with a JSON body may be an answer of any size; anything else is only read for its first words.
-    fn refusal_bound(&self, headers: &HeaderMap) -> usize {
-        match Media::of(headers) {
-            Media::Json => self.settings.limits.max_message_bytes,
-            Media::Events | Media::Other => REFUSAL_BODY,
+    /// Ends the session at the server; takes at most [`END_SESSION_TIMEOUT`] and does not mind a refusal.
+    pub async fn end_session(&self) {
+        let session = self.session();
+        if session.id.is_none() {
+            return;
         }
+        let ending = async {
+            let bearer = self.auth.bearer().await.ok().flatten();
+            let message = request::end_session(&self.settings.url, &session, bearer.as_ref());
+            match self.transport.execute(message, None).await {
+                Ok(answer) => tracing::debug!(status = answer.response.status().as_u16(), "session ended"),
+                Err(_) => tracing::debug!("the session could not be ended at the server"),
+            }
+        };
+        if tokio::time::timeout(END_SESSION_TIMEOUT, ending).await.is_err() {
+            tracing::debug!("the server took too long to end the session");
+        }
+        self.set_session(session.successor());
+    }
+}
+
+/// Whether asking for a stream is likely to succeed soon: after a limit, a restart of the server, or a broken connection.
+fn is_passing(failure: &Failure) -> bool {
+    match failure {
+        Failure::NotSent(_) | Failure::Unclear { .. } => true,
+        Failure::Refused { status, .. } => matches!(status.as_u16(), 429 | 502..=504),
+        _ => false,
+    }
+}
+
+/// The problem with the seconds that the server asks to wait.
+fn with_wait(problem: Problem, wait: Option<Duration>) -> Problem {
+    match wait {
+        Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),
+        None => problem,
     }
 }

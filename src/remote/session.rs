@@ -1,6 +1,14 @@
-//! What the server has told us about the session (Streamable HTTP, "Session Management").
+//! The session with the server (Streamable HTTP, "Session Management").
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::header::HeaderValue;
+
+use crate::auth::Bearer;
+use crate::problem::{Problem, ProblemId};
+
+use super::failure::Failure;
 
 /// The state that every request of a session carries.
 #[derive(Debug, Clone, Default)]
@@ -9,9 +17,9 @@ pub struct Session {
     pub id: Option<HeaderValue>,
     /// `MCP-Protocol-Version`: what the server answered to `initialize`.
     pub version: Option<HeaderValue>,
-    /// Counts the sessions of this process, so that "my session is lost" can be told from "it was lost and is replaced".
+    /// Counts the sessions of this process: a message whose session was lost and replaced must not lose the new one.
     pub epoch: u64,
-    /// Under which interactive grant it was opened; another grant may be another user's.
+    /// The interactive grant under which it was opened; another grant may be another user's.
     pub grant: Option<u64>,
 }
 
@@ -23,5 +31,76 @@ impl Session {
     }
 }
 
+/// The session of this process as it is now, and the interactive grant that was used last.
+#[derive(Debug, Default)]
+pub(super) struct CurrentSession {
+    session: Mutex<Arc<Session>>,
+    /// 0 before the first.
+    last_grant: AtomicU64,
+}
+
+impl CurrentSession {
+    pub(super) fn get(&self) -> Arc<Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set(&self, session: Session) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+    }
+
+    /// The session in which to send a message with this token; `wanted` is the epoch of the message's own session.
+    ///
+    /// # Errors
+    /// `SessionLost` when another user's grant has opened the session, or its epoch is not the wanted one.
+    pub(super) fn get_for(&self, bearer: Option<&Bearer>, wanted: Option<u64>) -> Result<Arc<Session>, Failure> {
+        let session = self.get();
+        let of_another = matches!((session.grant, bearer), (Some(opened), Some(now)) if opened != now.grant);
+        let epoch = wanted.unwrap_or(session.epoch);
+        if of_another || epoch != session.epoch {
+            return Err(Failure::SessionLost { epoch, otherwise: Box::new(Problem::new(ProblemId::SessionLost)) });
+        }
+        Ok(session)
+    }
+
+    /// Notes the grant that is used now; whether another one was used before, which may be another user's.
+    pub(super) fn is_new_grant(&self, grant: u64) -> bool {
+        let before = self.last_grant.swap(grant, Ordering::Relaxed);
+        before != 0 && before != grant
+    }
+}
+
 /// How many requests of the server the client has not answered yet. While there is one, silence is the client's doing.
-pub type OwedAnswers = std::sync::Arc<tokio::sync::watch::Sender<usize>>;
+pub type OwedAnswers = Arc<tokio::sync::watch::Sender<usize>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_goes_in_its_own_session_and_under_the_grant_that_opened_it() {
+        let sessions = CurrentSession::default();
+        sessions.set(Session { epoch: 2, grant: Some(7), ..Session::default() });
+        let bearer = |grant| Bearer { token: "t".into(), serial: 1, grant, signed_in_at: 0, tag: 0 };
+        for (grant, wanted, epoch) in [
+            (None, None, Ok(2)),
+            (Some(7), None, Ok(2)),
+            (Some(7), Some(2), Ok(2)),
+            (Some(7), Some(1), Err(1)),
+            (Some(8), None, Err(2)),
+            (Some(8), Some(2), Err(2)),
+        ] {
+            let got = match sessions.get_for(grant.map(bearer).as_ref(), wanted) {
+                Ok(session) => Ok(session.epoch),
+                Err(Failure::SessionLost { epoch, .. }) => Err(epoch),
+                Err(failure) => panic!("{failure:?}"),
+            };
+            assert_eq!(got, epoch, "{grant:?} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_new_only_beside_another_one_before_it() {
+        let sessions = CurrentSession::default();
+        assert_eq!([7, 7, 8, 8, 7].map(|grant| sessions.is_new_grant(grant)), [false, false, true, false, true]);
+    }
+}

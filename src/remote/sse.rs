@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-/// An event that grew over the bound of this many bytes; nothing after it can be told apart.
+/// An event that grew over the bound of this many bytes; where the next one begins is no longer known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event is larger than {0} bytes")]
 pub struct EventTooLarge(pub usize);
@@ -24,13 +24,27 @@ pub struct Decoder {
     after_cr: bool,
     first_line: bool,
     data: Data,
-    /// The event that is being read is of a type that is not for us.
-    other_type: bool,
+    /// The type of the event that is being read.
+    kind: EventKind,
     /// The `id` line of the event that is being read.
     id: Option<String>,
     last_id: Option<String>,
     retry: Option<Duration>,
     ready: VecDeque<Bytes>,
+    /// The data of the last event of type `error`.
+    error: Option<Bytes>,
+}
+
+/// The type of an event.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum EventKind {
+    /// The default, which carries messages.
+    #[default]
+    Message,
+    /// `error`: no message, but some servers refuse with it.
+    Error,
+    /// Not for us: servers send others to keep a connection alive.
+    Other,
 }
 
 /// The data lines of the event that is being read, joined by line feeds.
@@ -86,25 +100,26 @@ impl Decoder {
             after_cr: false,
             first_line: true,
             data: Data::default(),
-            other_type: false,
+            kind: EventKind::default(),
             id: None,
             last_id: None,
             retry: None,
             ready: VecDeque::new(),
+            error: None,
         }
     }
 
-    /// The id of the last complete event that had one: where a stream is taken up again (`Last-Event-ID`).
+    /// The id of the last complete event that had one, after which a stream is resumed (`Last-Event-ID`).
     pub fn last_event_id(&self) -> Option<&str> {
         self.last_id.as_deref()
     }
 
-    /// The time to wait before reconnecting, once the server has said it.
+    /// The time to wait before reconnecting, once the server has named it.
     pub fn retry(&self) -> Option<Duration> {
         self.retry
     }
 
-    /// The stream continues another one: until it says otherwise, it is taken up again at the same place.
+    /// The stream continues another one: until it says otherwise, it is resumed at the same place.
     pub fn continue_after(&mut self, id: &str, retry: Option<Duration>) {
         self.last_id = Some(id.to_owned());
         self.retry = retry;
@@ -113,6 +128,11 @@ impl Decoder {
     /// The data of the next complete event; its lines are joined by a line feed. Events without data are not reported.
     pub fn next_event(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
+    }
+
+    /// The data of the last event of type `error`, once.
+    pub fn take_error(&mut self) -> Option<Bytes> {
+        self.error.take()
     }
 
     /// Reads the next bytes of the stream.
@@ -173,8 +193,13 @@ impl Decoder {
         }
         match &name[..] {
             b"data" => self.data.add(value, self.max_event)?,
-            // Messages come in events of the default type; servers send others to keep a connection alive.
-            b"event" => self.other_type = !matches!(&value[..], b"" | b"message"),
+            b"event" => {
+                self.kind = match &value[..] {
+                    b"" | b"message" => EventKind::Message,
+                    b"error" => EventKind::Error,
+                    _ => EventKind::Other,
+                }
+            }
             b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok().or(self.id.take()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let millis = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
@@ -191,11 +216,11 @@ impl Decoder {
             self.last_id = (!id.is_empty()).then_some(id);
         }
         let data = self.data.take();
-        if std::mem::take(&mut self.other_type) {
-            return;
-        }
-        if !data.is_empty() {
-            self.ready.push_back(data);
+        match std::mem::take(&mut self.kind) {
+            _ if data.is_empty() => {}
+            EventKind::Message => self.ready.push_back(data),
+            EventKind::Error => self.error = Some(data),
+            EventKind::Other => {}
         }
     }
 }
@@ -239,6 +264,17 @@ mod tests {
     fn events_of_other_types_are_not_messages_but_their_ids_count() {
         let (events, id, _) = decode(&[b"event: ping\nid: 7\ndata: {}\n\nevent: message\ndata: a\n\ndata: b\n\n"]);
         assert_eq!((events, id.as_deref()), (vec!["a".to_owned(), "b".to_owned()], Some("7")));
+    }
+
+    #[test]
+    fn an_event_of_type_error_is_no_message_and_can_be_asked_for() {
+        let mut decoder = Decoder::new(100);
+        decoder
+            .push(Bytes::from_static(b"event: error\ndata: no\n\nevent: ping\ndata: x\n\n"))
+            .expect("within the bound");
+        assert_eq!(decoder.next_event(), None);
+        assert_eq!(decoder.take_error().as_deref(), Some(&b"no"[..]));
+        assert_eq!(decoder.take_error(), None);
     }
 
     #[test]

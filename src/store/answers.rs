@@ -1,6 +1,6 @@
-//! What the server answered before, for when nobody is signed in or it cannot be reached.
+//! Earlier answers of the server, for when nobody is signed in or it cannot be reached.
 //!
-//! The answers belong to one sign-in: who signs in as somebody else, or signs out, must not see them. So the record names
+//! The answers belong to one sign-in: after a sign-out, or to another user, they must not be shown. So the record names
 //! its owner, a new sign-in puts an empty record of its own in the place of the old one, and signing out leaves one that
 //! belongs to nobody. A process that still holds the old token finds that it owns nothing there, and writes nothing.
 
@@ -12,21 +12,21 @@ use serde_json::value::RawValue;
 use super::Note;
 use crate::problem::Problem;
 
-/// The record's form; one of another form counts as none.
-const VERSION: u32 = 1;
-/// The largest record, in bytes; what does not fit is not remembered.
-const LARGEST: usize = 1024 * 1024;
+/// The version of the record's format; a record of another version counts as none.
+const FORMAT_VERSION: u32 = 1;
+/// The largest record; an answer that does not fit is not remembered.
+const LARGEST_RECORD_BYTES: usize = 1024 * 1024;
 
-/// Whose answers they are.
+/// The sign-in that answers belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The server.
     pub resource: String,
-    /// Who gave the token.
+    /// The issuer of the token.
     pub issuer: String,
-    /// Which client it was given to.
+    /// The client that it was issued to.
     pub client: String,
-    /// Which sign-in it came from.
+    /// The sign-in that it came from.
     pub grant: String,
 }
 
@@ -39,7 +39,7 @@ pub struct Answers {
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     version: u32,
-    /// `None`: somebody signed out.
+    /// `None` after a sign-out.
     owner: Option<Owner>,
     /// By revision and method, each as the server wrote it.
     #[serde(default)]
@@ -48,12 +48,12 @@ struct Record {
 
 impl Record {
     fn of(owner: Option<Owner>) -> Self {
-        Self { version: VERSION, owner, answers: BTreeMap::new() }
+        Self { version: FORMAT_VERSION, owner, answers: BTreeMap::new() }
     }
 }
 
 impl Answers {
-    /// The answers that lie in this note.
+    /// The answers in this note.
     pub fn new(note: Note) -> Self {
         Self { note }
     }
@@ -63,18 +63,18 @@ impl Answers {
         self.read().is_some()
     }
 
-    /// Somebody signed in: whatever was there is forgotten.
+    /// After a sign-in: forgets what was there.
     pub fn begin(&self, owner: Owner) -> Result<(), Problem> {
         self.note.write(&Record::of(Some(owner)))
     }
 
-    /// Somebody signed out: whatever was there is forgotten, and nobody adds to it.
+    /// After a sign-out: forgets what was there, and lets nobody add to it.
     pub fn end(&self) -> Result<(), Problem> {
         self.note.write(&Record::of(None))
     }
 
-    /// The answer to `method` in this revision. With `owner`, only if it is theirs; without one (nobody is signed in at the
-    /// moment), whoever signed in last.
+    /// The answer to `method` in this revision. With `owner`, only if it is theirs; without one (nobody is signed in at
+    /// the moment), whichever user's signed in last.
     pub fn get(&self, owner: Option<&Owner>, revision: &str, method: &str) -> Option<Box<RawValue>> {
         self.record(owner)?.answers.remove(revision)?.remove(method)
     }
@@ -85,7 +85,7 @@ impl Answers {
         record.answers.into_iter().rev().filter(|(name, _)| fits(name)).find_map(|(_, mut known)| known.remove(method))
     }
 
-    /// Remembers an answer of the owner's. Does nothing when the record belongs to somebody else.
+    /// Remembers an answer to the owner. Does nothing when the record belongs to another sign-in.
     pub fn keep(&self, owner: &Owner, revision: &str, method: &str, answer: &RawValue) -> Result<(), Problem> {
         let mut record = self.read().unwrap_or_else(|| Record::of(Some(owner.clone())));
         if record.owner.as_ref() != Some(owner) {
@@ -96,10 +96,10 @@ impl Answers {
             return Ok(());
         }
         known.insert(method.to_owned(), answer.to_owned());
-        if record.size() > LARGEST {
+        if record.size() > LARGEST_RECORD_BYTES {
             record.answers.retain(|name, _| name == revision);
         }
-        if record.size() > LARGEST {
+        if record.size() > LARGEST_RECORD_BYTES {
             // An old answer in its place would be a wrong one.
             record.answers.remove(revision);
         }
@@ -114,7 +114,7 @@ impl Answers {
     }
 
     fn read(&self) -> Option<Record> {
-        self.note.read::<Record>().filter(|record| record.version == VERSION)
+        self.note.read::<Record>().filter(|record| record.version == FORMAT_VERSION)
     }
 }
 
@@ -181,11 +181,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let answers = answers(&dir);
         let large = |n: usize| raw(&format!("\"{}\"", "x".repeat(n)));
-        answers.keep(&owner("a"), "old", "tools/list", &large(LARGEST / 2)).unwrap();
-        answers.keep(&owner("a"), "new", "tools/list", &large(LARGEST * 3 / 4)).unwrap();
+        answers.keep(&owner("a"), "old", "tools/list", &large(LARGEST_RECORD_BYTES / 2)).unwrap();
+        answers.keep(&owner("a"), "new", "tools/list", &large(LARGEST_RECORD_BYTES * 3 / 4)).unwrap();
         assert!(answers.get(None, "old", "tools/list").is_none());
         assert!(answers.get(None, "new", "tools/list").is_some());
-        answers.keep(&owner("a"), "new", "tools/list", &large(LARGEST + 1)).unwrap();
+        answers.keep(&owner("a"), "new", "tools/list", &large(LARGEST_RECORD_BYTES + 1)).unwrap();
         assert!(answers.get(None, "new", "tools/list").is_none());
     }
 

@@ -6,23 +6,23 @@
 //! the old record, or none, never a mixture.
 
 use crate::store::{CredentialStore, StoreError};
-// Tells a torn record from a whole one; it is no defence against somebody who can write to the keychain.
+// Detects a torn record; it is no defence against an attacker who can write to the keychain.
 use crate::hash::fnv1a as checksum;
 use crate::secret::Secret;
 
-/// The largest item that is given to the platform's store, in bytes.
-pub const LARGEST_ITEM: usize = if cfg!(windows) { 2_400 } else { 32 * 1024 };
+/// The largest item that is given to the platform's store.
+pub const LARGEST_ITEM_BYTES: usize = if cfg!(windows) { 2_400 } else { 32 * 1024 };
 
-/// What a header begins with; the number is the version of the form.
-const MARK: &str = "planhat-mcp/1";
-/// More parts than any record of ours has.
-const MOST_PARTS: usize = 1_000;
-/// The room that a header line may take.
-const HEADER_ROOM: usize = 120;
+/// The beginning of a header; the number is the version of the format.
+const HEADER_MARK: &str = "planhat-mcp/1";
+/// More parts than any record of this program has.
+const MAX_PARTS: usize = 1_000;
+/// The longest header line.
+const HEADER_BYTES: usize = 120;
 
 /// A store of records of any size on top of one with small items.
 #[derive(Debug)]
-pub struct Parts<S> {
+pub struct Chunked<S> {
     items: S,
     largest: usize,
 }
@@ -36,10 +36,10 @@ struct Header {
     checksum: u64,
 }
 
-impl<S: CredentialStore> Parts<S> {
-    /// Splits what is larger than `largest` bytes.
+impl<S: CredentialStore> Chunked<S> {
+    /// Splits records that are larger than `largest` bytes.
     pub fn new(items: S, largest: usize) -> Self {
-        Self { items, largest: largest.max(HEADER_ROOM + 1) }
+        Self { items, largest: largest.max(HEADER_BYTES + 1) }
     }
 
     fn header(&mut self, account: &str) -> Result<Option<(Header, Vec<u8>)>, StoreError> {
@@ -54,7 +54,7 @@ impl<S: CredentialStore> Parts<S> {
     }
 }
 
-impl<S: CredentialStore> CredentialStore for Parts<S> {
+impl<S: CredentialStore> CredentialStore for Chunked<S> {
     fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
         let Some((header, inline)) = self.header(account)? else { return Ok(None) };
         let mut record = Vec::with_capacity(header.length);
@@ -77,14 +77,14 @@ impl<S: CredentialStore> CredentialStore for Parts<S> {
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
         let old = match self.header(account) {
             Ok(old) => old.map(|(header, _)| header),
-            // What is damaged is replaced: nobody can use it any more.
+            // A damaged record is replaced: it is of no use any more.
             Err(StoreError::Corrupt(_)) => None,
             Err(error) => return Err(error),
         };
         let record = record.expose();
-        let inline = record.len() + HEADER_ROOM <= self.largest;
+        let inline = record.len() + HEADER_BYTES <= self.largest;
         let chunks: Vec<&[u8]> = if inline { Vec::new() } else { record.chunks(self.largest).collect() };
-        if chunks.len() > MOST_PARTS {
+        if chunks.len() > MAX_PARTS {
             return Err(StoreError::Failed(format!("a record of {} bytes is too large", record.len())));
         }
         let header = Header {
@@ -102,7 +102,7 @@ impl<S: CredentialStore> CredentialStore for Parts<S> {
         }
         self.items.write(account, &Secret::new(item))?;
         if let Some(old) = old {
-            // Left behind, they would only take room; the next write to this set replaces them.
+            // A failure does no harm: the next write to this set replaces them.
             for index in 0..old.parts {
                 let _ = self.items.delete(&Self::part_name(account, old.generation, index));
             }
@@ -121,7 +121,7 @@ impl<S: CredentialStore> CredentialStore for Parts<S> {
         let removed = self.items.delete(account)?;
         for set in 0..2 {
             // At least one more than the header says: a write that was cut off may have left some.
-            for index in 0..MOST_PARTS {
+            for index in 0..MAX_PARTS {
                 let gone = !self.items.delete(&Self::part_name(account, set, index)).unwrap_or(false);
                 if gone && index >= parts {
                     break;
@@ -134,7 +134,7 @@ impl<S: CredentialStore> CredentialStore for Parts<S> {
 
 impl Header {
     fn line(&self) -> String {
-        format!("{MARK} {} {} {} {:016x}\n", self.generation, self.parts, self.length, self.checksum)
+        format!("{HEADER_MARK} {} {} {} {:016x}\n", self.generation, self.parts, self.length, self.checksum)
     }
 }
 
@@ -143,7 +143,7 @@ fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
     let end = memchr::memchr(b'\n', item).ok_or_else(damaged)?;
     let line = std::str::from_utf8(&item[..end]).map_err(|_| damaged())?;
     let mut words = line.split(' ');
-    if words.next() != Some(MARK) {
+    if words.next() != Some(HEADER_MARK) {
         return Err(damaged());
     }
     let mut word = || words.next().ok_or_else(damaged);
@@ -153,7 +153,7 @@ fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
         length: word()?.parse().map_err(|_| damaged())?,
         checksum: u64::from_str_radix(word()?, 16).map_err(|_| damaged())?,
     };
-    if header.parts > MOST_PARTS || header.length > MOST_PARTS * 64 * 1024 {
+    if header.parts > MAX_PARTS || header.length > MAX_PARTS * 64 * 1024 {
         return Err(damaged());
     }
     Ok((header, item[end + 1..].to_vec()))
@@ -192,57 +192,61 @@ mod tests {
         }
     }
 
-    fn store(largest: usize) -> Parts<Failing> {
-        Parts::new(Failing { inner: Memory::default(), writes_left: usize::MAX, largest_seen: 0 }, largest)
+    fn store(largest: usize) -> Chunked<Failing> {
+        Chunked::new(Failing { inner: Memory::default(), writes_left: usize::MAX, largest_seen: 0 }, largest)
     }
 
     #[test]
     fn records_of_every_size_come_back_and_no_item_is_larger_than_allowed() {
-        let mut parts = store(200);
+        let mut chunked = store(200);
         for length in [0, 1, 79, 80, 81, 199, 200, 201, 400, 5_000] {
-            parts.write("a", &secret(length, 7)).unwrap();
-            assert_eq!(parts.read("a").unwrap().unwrap(), secret(length, 7), "{length}");
+            chunked.write("a", &secret(length, 7)).unwrap();
+            assert_eq!(chunked.read("a").unwrap().unwrap(), secret(length, 7), "{length}");
         }
-        assert!(parts.items.largest_seen <= 200);
+        assert!(chunked.items.largest_seen <= 200);
     }
 
     #[test]
     fn a_write_that_is_cut_off_anywhere_leaves_the_old_record() {
-        for allowed in 0..6 {
-            let mut parts = store(200);
-            parts.write("a", &secret(900, 1)).unwrap();
-            parts.write("a", &secret(900, 2)).unwrap();
-            parts.items.writes_left = allowed;
-            let result = parts.write("a", &secret(1_000, 3));
-            let expected = if result.is_ok() { secret(1_000, 3) } else { secret(900, 2) };
-            assert_eq!(parts.read("a").unwrap().unwrap(), expected, "cut after {allowed} writes");
-            assert_eq!(result.is_ok(), allowed == 6, "five parts and a header");
+        for allowed in 0..=6 {
+            let mut chunked = store(200);
+            chunked.write("a", &secret(900, 1)).unwrap();
+            chunked.write("a", &secret(900, 2)).unwrap();
+            chunked.items.writes_left = allowed;
+            let result = chunked.write("a", &secret(1_000, 3));
+            // Five parts and a header.
+            assert_eq!(result.is_ok(), allowed == 6, "cut after {allowed} writes");
+            let expected = if allowed == 6 { secret(1_000, 3) } else { secret(900, 2) };
+            assert_eq!(chunked.read("a").unwrap().unwrap(), expected, "cut after {allowed} writes");
+            chunked.items.writes_left = usize::MAX;
+            chunked.write("a", &secret(1_000, 4)).unwrap();
+            assert_eq!(chunked.read("a").unwrap().unwrap(), secret(1_000, 4), "after a cut after {allowed} writes");
         }
     }
 
     #[test]
     fn deleting_leaves_nothing_behind_even_after_a_cut_write() {
-        let mut parts = store(200);
-        parts.write("a", &secret(900, 1)).unwrap();
-        parts.items.writes_left = 4;
-        assert!(parts.write("a", &secret(900, 2)).is_err());
-        assert!(parts.delete("a").unwrap());
-        assert!(!parts.delete("a").unwrap());
-        assert!(parts.read("a").unwrap().is_none());
+        let mut chunked = store(200);
+        chunked.write("a", &secret(900, 1)).unwrap();
+        chunked.items.writes_left = 4;
+        assert!(chunked.write("a", &secret(900, 2)).is_err());
+        assert!(chunked.delete("a").unwrap());
+        assert!(!chunked.delete("a").unwrap());
+        assert!(chunked.read("a").unwrap().is_none());
         for name in ["a#0.0", "a#0.3", "a#1.0", "a#1.4"] {
-            assert!(parts.items.inner.read(name).unwrap().is_none(), "{name}");
+            assert!(chunked.items.inner.read(name).unwrap().is_none(), "{name}");
         }
     }
 
     #[test]
     fn what_was_changed_behind_our_back_is_damage_and_can_be_overwritten() {
-        let mut parts = store(200);
-        parts.write("a", &secret(900, 1)).unwrap();
-        parts.items.inner.write("a#1.2", &secret(200, 9)).unwrap();
-        assert!(matches!(parts.read("a"), Err(StoreError::Corrupt(_))));
-        parts.items.inner.write("a", &Secret::new(b"something else".to_vec())).unwrap();
-        assert!(matches!(parts.read("a"), Err(StoreError::Corrupt(_))));
-        parts.write("a", &secret(10, 4)).unwrap();
-        assert_eq!(parts.read("a").unwrap().unwrap(), secret(10, 4));
+        let mut chunked = store(200);
+        chunked.write("a", &secret(900, 1)).unwrap();
+        chunked.items.inner.write("a#1.2", &secret(200, 9)).unwrap();
+        assert!(matches!(chunked.read("a"), Err(StoreError::Corrupt(_))));
+        chunked.items.inner.write("a", &Secret::new(b"something else".to_vec())).unwrap();
+        assert!(matches!(chunked.read("a"), Err(StoreError::Corrupt(_))));
+        chunked.write("a", &secret(10, 4)).unwrap();
+        assert_eq!(chunked.read("a").unwrap().unwrap(), secret(10, 4));
     }
 }

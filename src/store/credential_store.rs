@@ -1,4 +1,4 @@
-//! The async face of a store: one thread that blocks so that nobody else has to.
+//! The async interface of a store: one thread makes all calls, which may block.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,17 +11,17 @@ use crate::config::key::Key;
 use crate::config::origin::Origin;
 use crate::config::{Settings, TokenStoreKind};
 use crate::secret::Secret;
-use crate::store::chunked::{LARGEST_ITEM, Parts};
+use crate::store::chunked::{Chunked, LARGEST_ITEM_BYTES};
 use crate::store::file::TokenFile;
 use crate::store::keychain::Keychain;
 use crate::store::memory::Memory;
-use crate::store::{CredentialStore, PROBE, StoreError};
+use crate::store::{CredentialStore, PROBE_ACCOUNT, StoreError};
 
 /// Opens a backend; runs on the store's thread, again after a failure.
 type Opener = Box<dyn FnMut() -> Result<Box<dyn CredentialStore>, StoreError> + Send>;
 type Work = Box<dyn FnOnce(&mut dyn CredentialStore) -> Reply + Send>;
 
-/// Where the tokens lie, for people.
+/// Where the tokens are kept, in words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
     /// Which kind of store this is.
@@ -57,7 +57,7 @@ struct Job {
 }
 
 /// A backend that outlives being opened again.
-struct Shared(Arc<Mutex<Box<dyn CredentialStore>>>);
+struct SharedBackend(Arc<Mutex<Box<dyn CredentialStore>>>);
 
 enum Reply {
     Read(Result<Option<Secret<Vec<u8>>>, StoreError>),
@@ -66,19 +66,20 @@ enum Reply {
 }
 
 impl Store {
-    /// How long a bridge waits for the store: a question that nobody answers must not hold up a client.
-    pub const UNATTENDED: Duration = Duration::from_secs(5);
-    /// How long a command waits that a person watches and who can answer the keychain's question.
-    pub const ATTENDED: Duration = Duration::from_secs(120);
+    /// How long a bridge waits for the store: a dialog that nobody answers must not hold up a client.
+    pub const UNATTENDED_TIMEOUT: Duration = Duration::from_secs(5);
+    /// How long a command waits while a person is there to answer the keychain's dialog.
+    pub const ATTENDED_TIMEOUT: Duration = Duration::from_secs(120);
 
     /// The store that the settings name; nothing is opened before the first call.
     pub fn open(settings: &Settings, timeout: Duration) -> Self {
         let kind = settings.token_store;
         let path = settings.paths.state_dir.join("tokens.json");
         let (place, opener): (String, Opener) = match kind {
-            TokenStoreKind::Keychain => {
-                (Keychain::NAME.to_owned(), Box::new(|| Ok(Box::new(Parts::new(Keychain::open()?, LARGEST_ITEM)))))
-            }
+            TokenStoreKind::Keychain => (
+                Keychain::NAME.to_owned(),
+                Box::new(|| Ok(Box::new(Chunked::new(Keychain::open()?, LARGEST_ITEM_BYTES)))),
+            ),
             TokenStoreKind::File => {
                 (path.display().to_string(), Box::new(move || Ok(Box::new(TokenFile::new(path.clone())))))
             }
@@ -93,14 +94,14 @@ impl Store {
     pub fn with_backend(backend: Box<dyn CredentialStore>, timeout: Duration) -> Self {
         let backend = Arc::new(Mutex::new(backend));
         let about = Backend { kind: TokenStoreKind::Memory, place: "memory".into(), why: "as the caller says".into() };
-        Self::with_opener(about, timeout, Box::new(move || Ok(Box::new(Shared(Arc::clone(&backend))))))
+        Self::with_opener(about, timeout, Box::new(move || Ok(Box::new(SharedBackend(Arc::clone(&backend))))))
     }
 
     fn with_opener(backend: Backend, timeout: Duration, opener: Opener) -> Self {
         Self { inner: Arc::new(Inner { backend, timeout, thread: Mutex::new(Thread::NotStarted(opener)) }) }
     }
 
-    /// Where the tokens lie.
+    /// Where the tokens are kept.
     pub fn backend(&self) -> &Backend {
         &self.inner.backend
     }
@@ -132,10 +133,10 @@ impl Store {
         }
     }
 
-    /// Finds out whether records can be kept: a locked keychain may say that a record is not there, but it takes none.
+    /// Checks that records can be kept: a locked keychain may claim that a record is absent, but it accepts none.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.write(PROBE, Secret::new(b"can be removed".to_vec())).await?;
-        self.delete(PROBE).await.map(|_| ())
+        self.write(PROBE_ACCOUNT, Secret::new(b"can be removed".to_vec())).await?;
+        self.delete(PROBE_ACCOUNT).await.map(|_| ())
     }
 
     async fn run(&self, work: Work) -> Result<Reply, StoreError> {
@@ -176,7 +177,7 @@ impl Inner {
     }
 }
 
-/// Who chose the store, in words.
+/// Why this store is used, in words.
 fn why(settings: &Settings) -> String {
     match settings.origins.of(Key::TokenStore) {
         Origin::Default | Origin::BuiltIn if settings.oauth.client_credentials => {
@@ -191,7 +192,7 @@ fn why(settings: &Settings) -> String {
 fn serve(mut opener: Opener, queue: &mpsc::Receiver<Job>) {
     let mut backend: Option<Box<dyn CredentialStore>> = None;
     while let Ok(Job { work, reply }) = queue.recv() {
-        // Its caller has given up. Above all a late write must not happen: a newer token may stand there by now.
+        // The caller has given up. A late write above all must not happen: a newer token may be stored by now.
         if reply.is_closed() {
             continue;
         }
@@ -206,7 +207,7 @@ fn serve(mut opener: Opener, queue: &mpsc::Receiver<Job>) {
             backend = None;
             Err(StoreError::Failed("the keychain's client broke down".into()))
         });
-        // After a breakdown of the connection only a new one helps, as when the keychain's service was restarted.
+        // A broken connection has to be replaced, as after a restart of the keychain's service.
         if result.as_ref().is_ok_and(Reply::is_breakdown) {
             backend = None;
         }
@@ -214,13 +215,13 @@ fn serve(mut opener: Opener, queue: &mpsc::Receiver<Job>) {
     }
 }
 
-impl Shared {
+impl SharedBackend {
     fn get(&self) -> std::sync::MutexGuard<'_, Box<dyn CredentialStore>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl CredentialStore for Shared {
+impl CredentialStore for SharedBackend {
     fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
         self.get().read(account)
     }

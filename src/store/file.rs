@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use super::{CredentialStore, PROBE, StoreError};
+use super::{CredentialStore, PROBE_ACCOUNT, StoreError};
 use crate::config::own_dir;
 use crate::secret::Secret;
 use crate::store::private_files;
 
-/// The file's form; a newer program may write a higher one.
-const VERSION: u32 = 1;
-/// How long another process may take for its change; it is a matter of milliseconds.
-const LOCK_WAIT: Duration = Duration::from_secs(3);
-/// How often it is looked whether that is over.
-const LOCK_LOOK: Duration = Duration::from_millis(5);
+/// The version of the file's format; a newer program may write a higher one.
+const FORMAT_VERSION: u32 = 1;
+/// How long another process may take for its change, which normally takes milliseconds.
+const FILE_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pause between two attempts to get the lock.
+const FILE_LOCK_POLL: Duration = Duration::from_millis(5);
 
 /// A file that only this user can read; refused when that is not so.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ struct Content {
 
 impl Content {
     fn empty() -> Self {
-        Self { version: VERSION, records: BTreeMap::new() }
+        Self { version: FORMAT_VERSION, records: BTreeMap::new() }
     }
 }
 
@@ -68,7 +68,7 @@ impl TokenFile {
         let content: Content = serde_json::from_slice(bytes.expose()).map_err(|e| {
             StoreError::Corrupt(format!("{} is not what it should be ({:?})", self.path.display(), e.classify()))
         })?;
-        if content.version > VERSION {
+        if content.version > FORMAT_VERSION {
             return Err(StoreError::Failed(format!(
                 "{} was written by a newer version of planhat-mcp",
                 self.path.display()
@@ -77,20 +77,19 @@ impl TokenFile {
         Ok(content)
     }
 
-    /// The content to be changed, and the lock to hold meanwhile.
+    /// The content to be changed, and the lock to hold until it is saved.
     fn load_to_change(&self) -> Result<(Result<Content, StoreError>, File), StoreError> {
         if let Some(dir) = self.path.parent() {
             own_dir(dir).map_err(|e| self.failed(&e))?;
         }
         let path = self.path.with_extension("lock");
         let lock = private_files::open_lock(&path).map_err(|e| self.failed(&e))?;
-        let end = Instant::now() + LOCK_WAIT;
+        let end = Instant::now() + FILE_LOCK_TIMEOUT;
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok((self.load(), lock)),
-                // Not for ever: whoever waits for this thread has given up by then, and a late write could put an old
-                // token over a new one.
-                Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(LOCK_LOOK),
+                // Not for ever: the caller gives up in the end, and a late write could put an old token over a new one.
+                Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(FILE_LOCK_POLL),
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::Failed(format!("another process keeps {} locked", path.display())));
                 }
@@ -99,7 +98,7 @@ impl TokenFile {
         }
     }
 
-    /// Where a damaged file is kept when its place is needed.
+    /// Where a damaged file is kept when a new one takes its place.
     fn set_aside(&self) -> PathBuf {
         self.path.with_extension("json.damaged")
     }
@@ -129,7 +128,7 @@ impl CredentialStore for TokenFile {
             std::str::from_utf8(record.expose()).map_err(|_| StoreError::Failed("a record is not text".into()))?;
         let (content, _lock) = self.load_to_change()?;
         let mut content = match content {
-            // Nobody can use it any more, and it must not keep anybody from signing in.
+            // It is of no use any more, and must not prevent a sign-in.
             Err(StoreError::Corrupt(why)) => {
                 let aside = self.set_aside();
                 tracing::warn!(%why, kept = %aside.display(), "the damaged token file is replaced");
@@ -147,8 +146,8 @@ impl CredentialStore for TokenFile {
             return Ok(false);
         }
         let (content, _lock) = self.load_to_change()?;
-        if account != PROBE {
-            // Whoever signs out leaves no token behind.
+        if account != PROBE_ACCOUNT {
+            // After a sign-out no token may be left.
             private_files::remove(&self.set_aside()).map_err(|e| self.failed(&e))?;
         }
         let mut content = match content {

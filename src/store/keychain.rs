@@ -1,25 +1,37 @@
-//! The operating system's keychain: Secret Service, macOS Keychain, Windows Credential Manager, through `keyring`.
+//! The operating system's keychain: Secret Service, macOS Keychain, Windows Credential Manager, through `keyring-core` and
+//! its store for each.
 //!
-//! On Linux the connection is made here and not by `keyring`'s simple face, which connects once per process: a keychain
-//! service that starts after us, or again, would never be reached.
+//! The Secret Service is found on the session bus that the environment names or, when an MCP client has stripped the
+//! environment, on that of this user's runtime directory.
 
-use keyring::{Entry, Error};
+use std::sync::Arc;
 
-use super::{CredentialStore, StoreError};
+#[cfg(target_os = "macos")]
+use apple_native_keyring_store::keychain::Store;
+use keyring_core::api::CredentialStoreApi;
+use keyring_core::{Entry, Error, Result};
+#[cfg(windows)]
+use windows_native_keyring_store::Store;
+#[cfg(all(unix, not(target_os = "macos")))]
+use zbus_secret_service_keyring_store::Store;
+
 use crate::problem::error_chain;
 use crate::secret::Secret;
+use crate::store::{CredentialStore, StoreError};
 
-/// Under which all items of this program stand.
+/// The service under which this program files all its items.
 const SERVICE: &str = "planhat-mcp";
+
+type Stored<T> = std::result::Result<T, StoreError>;
 
 /// The platform's keychain.
 #[derive(Debug)]
 pub struct Keychain {
-    connection: platform::Connection,
+    connection: Arc<Store>,
 }
 
 impl Keychain {
-    /// What people call it.
+    /// Its name, in words for people.
     pub const NAME: &'static str = if cfg!(target_os = "macos") {
         "the macOS keychain"
     } else if cfg!(windows) {
@@ -29,26 +41,35 @@ impl Keychain {
     };
 
     /// Connects to it.
-    pub fn open() -> Result<Self, StoreError> {
-        Ok(Self { connection: platform::connect().map_err(|error| StoreError::Absent(error_chain(&error)))? })
+    pub fn open() -> Stored<Self> {
+        let connection = Store::new().map_err(|error| StoreError::Absent(error_chain(&error)))?;
+        Ok(Self { connection })
     }
 
-    /// Does it, and once more on a new connection when this one turns out to be broken: each of these calls leads to the
-    /// same state however often it is made.
-    fn with_entry<T>(&mut self, account: &str, work: impl Fn(&Entry) -> keyring::Result<T>) -> keyring::Result<T> {
-        match platform::entry(&self.connection, account).and_then(|entry| work(&entry)) {
+    /// Makes a call, and once more on a new connection when this one turns out to be broken: a keychain service that was
+    /// restarted is reached again. Each of these calls leads to the same state however often it is made.
+    fn with_entry<T>(&mut self, account: &str, call: impl Fn(&Entry) -> Result<T>) -> Result<T> {
+        match self.entry(account).and_then(|entry| call(&entry)) {
             Err(Error::PlatformFailure(first)) => {
                 tracing::debug!(error = %first, "the keychain is connected to anew");
-                self.connection = platform::connect()?;
-                platform::entry(&self.connection, account).and_then(|entry| work(&entry))
+                self.connection = Store::new()?;
+                self.entry(account).and_then(|entry| call(&entry))
             }
             result => result,
         }
     }
+
+    fn entry(&self, account: &str) -> Result<Entry> {
+        // What the desktop's password manager shows; the other stores know no label.
+        let label = format!("{SERVICE}: {account}");
+        let modifiers = [("label", label.as_str())].into();
+        let modifiers = cfg!(all(unix, not(target_os = "macos"))).then_some(&modifiers);
+        self.connection.build(SERVICE, account, modifiers)
+    }
 }
 
 impl CredentialStore for Keychain {
-    fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
+    fn read(&mut self, account: &str) -> Stored<Option<Secret<Vec<u8>>>> {
         match self.with_entry(account, Entry::get_secret) {
             Ok(secret) => Ok(Some(Secret::new(secret))),
             Err(Error::NoEntry) => Ok(None),
@@ -56,59 +77,16 @@ impl CredentialStore for Keychain {
         }
     }
 
-    fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
+    fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Stored<()> {
         self.with_entry(account, |entry| entry.set_secret(record.expose())).map_err(failure)
     }
 
-    fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
+    fn delete(&mut self, account: &str) -> Stored<bool> {
         match self.with_entry(account, Entry::delete_credential) {
             Ok(()) => Ok(true),
             Err(Error::NoEntry) => Ok(false),
             Err(error) => Err(failure(error)),
         }
-    }
-}
-
-/// The Secret Service, on the session bus that the environment names or, when an MCP client has stripped the environment,
-/// on the one of this user's runtime directory.
-#[cfg(all(unix, not(target_os = "macos")))]
-mod platform {
-    use std::sync::Arc;
-
-    use keyring::{Entry, Result};
-    use keyring_core::api::CredentialStoreApi;
-    use zbus_secret_service_keyring_store::Store;
-
-    pub type Connection = Arc<Store>;
-
-    pub fn connect() -> Result<Connection> {
-        Store::new()
-    }
-
-    pub fn entry(connection: &Connection, account: &str) -> Result<Entry> {
-        // What the desktop's password manager shows.
-        let label = format!("planhat-mcp: {account}");
-        let modifiers = [("label", label.as_str())].into();
-        Ok(Entry { inner: connection.build(super::SERVICE, account, Some(&modifiers))? })
-    }
-}
-
-/// Keychains that are called without a connection of their own.
-#[cfg(not(all(unix, not(target_os = "macos"))))]
-mod platform {
-    use keyring::{Entry, Error, Result};
-
-    pub type Connection = ();
-
-    pub fn connect() -> Result<Connection> {
-        match Entry::store_status() {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Error::NoDefaultStore),
-        }
-    }
-
-    pub fn entry(_: &Connection, account: &str) -> Result<Entry> {
-        Entry::new(super::SERVICE, account)
     }
 }
 
@@ -123,14 +101,13 @@ fn failure(error: Error) -> StoreError {
     }
 }
 
-/// Against the Secret Service of a session that `tests/interop/keychain.sh` sets up in each of these states; none is run
-/// by itself.
+/// Run by `tests/interop/keychain.sh`, which puts the Secret Service of a session into each of these states.
 #[cfg(all(test, unix, not(target_os = "macos")))]
 mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::store::chunked::Parts;
+    use crate::store::chunked::Chunked;
     use crate::store::credential_store::Store;
 
     fn secret(length: usize) -> Secret<Vec<u8>> {
@@ -148,7 +125,7 @@ mod tests {
     #[ignore = "run by tests/interop/keychain.sh"]
     fn unlocked_keeps_records_of_any_size() {
         for largest in [2_400, 32 * 1024] {
-            let mut ring = Parts::new(Keychain::open().unwrap(), largest);
+            let mut ring = Chunked::new(Keychain::open().unwrap(), largest);
             for length in [0, 10, 5_000, 100_000] {
                 ring.write("interop a", &secret(length)).unwrap();
                 assert_eq!(ring.read("interop a").unwrap().unwrap(), secret(length));
@@ -195,7 +172,7 @@ mod tests {
             crate::config::Paths { config_file: "/nonexistent".into(), state_dir: "/nonexistent".into() },
         );
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let store = Store::open(&settings, Store::UNATTENDED);
+        let store = Store::open(&settings, Store::UNATTENDED_TIMEOUT);
         let error = runtime.block_on(store.read("x")).unwrap_err();
         assert!(matches!(error, StoreError::Absent(_)), "{error}");
         rig("start_bus");

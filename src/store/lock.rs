@@ -1,6 +1,6 @@
 //! Locks between processes: on files of their own, released by the operating system when their holder dies.
 //!
-//! Whoever gets a lock has to read again what it protects: the holder before may have changed it.
+//! A process that gets a lock has to read again what it protects: the previous holder may have changed it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::blocking;
 use crate::config::own_dir;
 use crate::pacing::Backoff;
 use crate::problem::{Problem, ProblemId};
 use crate::store::private_files;
 
-/// The system tells nobody when a lock is free, so it is tried again and again.
+/// The system does not say when a lock is free, so it is tried again and again.
 const LOCK_POLL: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
 
 /// A lock that is held until this is dropped.
@@ -23,17 +24,17 @@ pub struct ProcessLock {
     _file: File,
 }
 
-/// Why a lock was not got.
+/// Why a lock was not acquired.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LockError {
-    /// Somebody else kept it for the whole time.
+    /// Another process kept it for the whole time.
     #[error("{} is held by another process for more than {after:?}", path.display())]
     Held {
         /// The lock file.
         path: PathBuf,
-        /// What the holder is busy with, in words.
+        /// What the lock is for, in words.
         purpose: &'static str,
-        /// How long was waited.
+        /// How long this one waited.
         after: Duration,
     },
     /// The folder of the lock file cannot be used.
@@ -57,27 +58,24 @@ pub enum LockError {
 impl ProcessLock {
     /// Waits for the lock, at most `within`.
     pub async fn acquire(path: &Path, purpose: &'static str, within: Duration) -> Result<Self, LockError> {
-        let mut file = open(path)?;
         let deadline = Instant::now() + within;
-        let mut looks = 0;
+        let mut attempts = 0;
         loop {
-            if try_lock(&file, path)? {
-                if is_at(&file, path) {
-                    return Ok(Self { _file: file });
-                }
-                file = open(path)?;
-                continue;
+            // If this is given up in the middle, the attempt still ends, and drops the lock that it may have got.
+            let lock = path.to_owned();
+            if let Some(lock) = blocking::run(move || Self::try_acquire(&lock)).await? {
+                return Ok(lock);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(LockError::Held { path: path.to_owned(), purpose, after: within });
             }
-            looks += 1;
-            tokio::time::sleep(LOCK_POLL.ceiling(looks).min(left)).await;
+            attempts += 1;
+            tokio::time::sleep(LOCK_POLL.ceiling(attempts).min(left)).await;
         }
     }
 
-    /// The lock, when nobody has it now.
+    /// The lock, when nobody has it now. Blocks for as long as a file takes to open.
     pub fn try_acquire(path: &Path) -> Result<Option<Self>, LockError> {
         loop {
             let file = open(path)?;
@@ -89,10 +87,9 @@ impl ProcessLock {
             }
         }
     }
-}
 
-impl ProcessLock {
-    /// Whether somebody, this process included, holds it now. Those who look do not get in each other's way.
+    /// Whether any process, this one included, holds it now. Blocks for as long as a file takes to open. Several processes
+    /// may ask at once: none is taken for a holder.
     pub fn is_held(path: &Path) -> Result<bool, LockError> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -139,8 +136,7 @@ fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
     }
 }
 
-/// Whether the path still leads to this file: `reset` removes lock files, and a lock on a file that nobody else can open
-/// keeps nobody out.
+/// Whether the path still names this file: `reset` removes lock files, and a lock on a removed file keeps nobody out.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -163,7 +159,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_lock_has_one_holder_and_the_one_who_waits_in_vain_is_told_which_file() {
+    async fn a_lock_has_one_holder_and_a_wait_that_times_out_names_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/folder/x.lock");
         let held = ProcessLock::acquire(&path, "a test", Duration::ZERO).await.unwrap();
@@ -180,7 +176,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test(start_paused = true)]
-    async fn one_who_waits_for_a_lock_whose_file_is_removed_meanwhile_gets_the_one_that_keeps_others_out() {
+    async fn a_waiter_whose_lock_file_is_removed_gets_the_lock_that_keeps_others_out() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.lock");
         let held = ProcessLock::try_acquire(&path).unwrap().unwrap();
@@ -195,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_looks_is_not_taken_for_a_holder_by_another_who_looks() {
+    fn a_process_that_looks_is_not_taken_for_a_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.lock");
         assert!(!ProcessLock::is_held(&path).unwrap());

@@ -1,11 +1,10 @@
-//! Owns where tokens lie: the operating system's keychain, a file on request, or memory; and the locks between processes.
+//! Owns where tokens are kept: the operating system's keychain, a file on request, or memory; and the locks between processes.
 //!
 //! A backend ([`CredentialStore`]) blocks and may put a dialog before the user, so [`Store`] runs it on a thread of its
 //! own with a time-out. A store that is locked or does not answer means "not now", never "signed out".
 //!
-//! Beside the secrets, the state directory holds what processes tell each other without them: who does what
-//! ([`lock`]), that the store has changed ([`state::Generation`]), which sign-in is under way ([`state::Note`]), and what the
-//! server answered before ([`answers`]).
+//! Besides, the state directory holds what processes share and what is no secret: locks ([`lock`]), the number of the last
+//! change to the store ([`state::Generation`]), small records ([`state::Note`]), and remembered answers ([`answers`]).
 
 use std::time::Duration;
 
@@ -27,10 +26,10 @@ pub use credential_store::{Backend, Store};
 pub use lock::{LockError, ProcessLock};
 pub use state::{Generation, Note, StateDir};
 
-/// The record that a store is tried out with.
-const PROBE: &str = "planhat-mcp check";
+/// The account of the record that a store is tried out with.
+const PROBE_ACCOUNT: &str = "planhat-mcp check";
 
-/// Why a store could not do what was asked. None of these means that the record is absent.
+/// Why a call failed. None of these means that the record is absent.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// There is no such store on this machine (a headless Linux without a Secret Service).
@@ -42,10 +41,10 @@ pub enum StoreError {
     /// The store did not answer in time; it may be showing a dialog.
     #[error("the credential store did not answer within {0:?}")]
     TimedOut(Duration),
-    /// A record is there, but is not what this program wrote.
+    /// The record is not one that this program wrote.
     #[error("the stored record is damaged: {0}")]
     Corrupt(String),
-    /// The token file could be read or replaced by somebody else.
+    /// Another user could read or replace the token file.
     #[error("the token file is not private: {0}")]
     Exposed(String),
     /// Anything else.
@@ -54,7 +53,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may well succeed later without anybody changing the configuration.
+    /// Whether the same call may succeed later without a change of the configuration.
     pub fn is_passing(&self) -> bool {
         match self {
             StoreError::Locked | StoreError::TimedOut(_) | StoreError::Failed(_) => true,

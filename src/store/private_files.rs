@@ -1,11 +1,11 @@
-//! Files and folders that belong to this user alone: written whole or not at all, never through somebody else's link.
+//! Files and folders that belong to this user alone: written whole or not at all, never through another user's link.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The largest file that is read; ours are far smaller.
-const LARGEST: u64 = 4 * 1024 * 1024;
+/// More than any file of this program holds; no more is read.
+const LARGEST_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Opens a file to lock it, creating it for this user alone.
 pub fn open_lock(path: &Path) -> io::Result<File> {
@@ -23,7 +23,7 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     };
     let mut content = Vec::new();
-    file.take(LARGEST).read_to_end(&mut content)?;
+    file.take(LARGEST_FILE_BYTES).read_to_end(&mut content)?;
     Ok(Some(content))
 }
 
@@ -41,6 +41,14 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = dir.sync_all();
     }
     Ok(())
+}
+
+/// Creates the file with its whole content; leaves one that exists.
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let fresh = fresh_name(path)?;
+    let linked = write_new(&fresh, content).and_then(|()| fs::hard_link(&fresh, path));
+    let _ = fs::remove_file(&fresh);
+    linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
 /// Removes the file; `false` when there was none.
@@ -63,7 +71,7 @@ pub fn exposure(dir: &Path, file: &Path) -> io::Result<Option<String>> {
 fn exposure_to_others(me: u32, dir: &Path, file: &Path) -> io::Result<Option<String>> {
     use std::os::unix::fs::MetadataExt;
 
-    // The folder as it is named: a link that somebody else owns can be pointed elsewhere at any time.
+    // Not followed: another user could point a link of theirs elsewhere at any time.
     let link = fs::symlink_metadata(dir)?;
     if link.file_type().is_symlink() && link.uid() != me {
         return Ok(Some(format!("the folder {} is a link that belongs to another user", dir.display())));
@@ -94,7 +102,7 @@ fn exposure_to_others(me: u32, dir: &Path, file: &Path) -> io::Result<Option<Str
     })
 }
 
-/// On Windows the user's own folders are private by inheritance; what remains to be refused is a link.
+/// On Windows the user's own folders are private by inheritance; only a link is refused.
 #[cfg(not(unix))]
 pub fn exposure(_dir: &Path, file: &Path) -> io::Result<Option<String>> {
     match fs::symlink_metadata(file) {
@@ -121,7 +129,7 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A name beside the file that nobody can have prepared.
+/// A name beside the file that nobody can predict.
 fn fresh_name(path: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -135,6 +143,16 @@ mod tests {
     use crate::store::private_files::*;
 
     #[test]
+    fn of_two_that_create_a_file_the_first_one_wins_and_both_find_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        create(&path, b"first").unwrap();
+        create(&path, b"second").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
     fn a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
@@ -146,7 +164,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn files_and_folders_are_for_this_user_alone_whatever_stood_there_before() {
+    fn files_and_folders_are_for_this_user_alone_whatever_was_there_before() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("a/b");
@@ -192,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reads_while_it_is_replaced_sees_the_old_content_or_the_new_and_never_a_part() {
+    fn a_reader_sees_the_old_content_or_the_new_and_never_a_part() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         let contents = [vec![b'a'; 64 * 1024], vec![b'b'; 64 * 1024]];

@@ -1,4 +1,4 @@
-//! What processes of one profile tell each other through the state directory; never a secret.
+//! What the processes of one profile share through the state directory; never a secret.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,11 @@ use super::{LockError, ProcessLock};
 use crate::config::own_dir;
 use crate::hash::fnv1a;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
 use crate::store::private_files;
+
+/// The length of [`StateDir::naming_key`].
+const NAMING_KEY_BYTES: usize = 32;
 
 /// The files of one profile in the state directory.
 #[derive(Debug, Clone)]
@@ -30,7 +34,7 @@ impl StateDir {
         self.file("token.lock")
     }
 
-    /// The lock on signing in; held while a person is at it.
+    /// The lock on signing in; held for as long as the person takes.
     pub fn login_lock(&self) -> PathBuf {
         self.file("login.lock")
     }
@@ -67,7 +71,23 @@ impl StateDir {
         entries(dir).into_iter().filter(is_one).map(|path| Note { path }).collect()
     }
 
-    /// Everything that lies here for this profile, locks included.
+    /// A random key that all profiles of this directory share: to hash what file names must not give away.
+    pub fn naming_key(&self) -> io::Result<Secret<Vec<u8>>> {
+        own_dir(&self.dir)?;
+        // No profile begins with a dot.
+        let path = self.dir.join(".names.key");
+        let known = || private_files::read(&path).map(|key| key.filter(|key| key.len() == NAMING_KEY_BYTES));
+        if let Some(key) = known()? {
+            return Ok(Secret::new(key));
+        }
+        let mut fresh = [0; NAMING_KEY_BYTES];
+        getrandom::fill(&mut fresh).map_err(io::Error::other)?;
+        private_files::create(&path, Secret::new(fresh).expose())?;
+        // Another process may have been quicker.
+        known()?.map(Secret::new).ok_or_else(|| io::Error::other("the key for names is damaged"))
+    }
+
+    /// All files of this profile, locks included.
     pub fn all(&self) -> Vec<PathBuf> {
         let begin = format!("{}.", self.stem);
         let is_ours = |path: &PathBuf| {
@@ -88,7 +108,7 @@ impl StateDir {
 fn begins_with_longer_stem(name: &str, from: usize) -> bool {
     name.match_indices('-').filter(|(at, _)| *at >= from).any(|(at, _)| {
         let Some(hash) = name.get(at + 1..at + 17).filter(|_| name[at + 17..].starts_with('.')) else { return false };
-        // A character that was replaced in the stem leaves no way to make sure; what is not surely ours stays.
+        // A character that was replaced in the stem makes it uncertain; a file that is not surely ours stays.
         name[from..at].contains('_') || hash == format!("{:016x}", fnv1a(&name.as_bytes()[..at]))
     })
 }
@@ -100,7 +120,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A number that every change of the store raises, so that nobody has to ask the keychain whether it changed.
+/// A number that every change of the store raises, so that no process has to poll the keychain.
 #[derive(Debug, Clone)]
 pub struct Generation {
     path: PathBuf,

@@ -212,7 +212,8 @@ fn a_refused_tool_call_is_a_result_that_a_model_can_act_on() {
 #[test]
 fn a_server_out_of_reach_holds_up_no_initialize_and_is_named_in_the_error() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let port = planhat_sandbox::free_port();
+    let reserved = planhat_sandbox::ReservedPort::new();
+    let port = reserved.number();
     let mut command = bare(home.path());
     command.args(["--url", &format!("http://127.0.0.1:{port}/mcp"), "--connect-wait", "0"]);
     command.env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);

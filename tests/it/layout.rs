@@ -10,7 +10,7 @@ pub mod source;
 
 /// From the bottom to the top; modules of one row may not use each other.
 const ROWS: &[&[&str]] = &[
-    &["hash", "secret", "clock", "pacing"],
+    &["blocking", "hash", "secret", "clock", "pacing"],
     &["problem"],
     &["config"],
     &["logging"],
@@ -44,16 +44,6 @@ mod known {
         "auth/coordination/process.rs",
         "auth/bearer/step_up.rs",
         "auth/exchange/token_endpoint.rs",
-        "cli/bridge.rs",
-        "cli/doctor/mod.rs",
-        "cli/login.rs",
-        "cli/logout.rs",
-        "cli/mod.rs",
-        "cli/reset.rs",
-        "cli/status.rs",
-        "remote/lost.rs",
-        "remote/refused.rs",
-        "remote/send.rs",
     ];
     pub const STRAY_IMPLS: &[&str] = &[
         "auth/coordination/link.rs: impl Authorizer",
@@ -71,13 +61,8 @@ mod known {
         "auth/exchange/revocation.rs: impl Authorizer",
         "auth/coordination/start.rs: impl Authorizer",
         "auth/bearer/step_up.rs: impl Authorizer",
-        "problem/render.rs: impl Problem",
-        "remote/listen_stream.rs: impl Remote",
-        "remote/lost.rs: impl Remote",
-        "remote/refused.rs: impl Remote",
     ];
-    pub const LONG: &[&str] =
-        &["auth/exchange/token_endpoint.rs", "problem/catalogue.rs", "remote/response.rs", "remote/send.rs"];
+    pub const LONG: &[&str] = &["auth/exchange/token_endpoint.rs"];
 }
 
 fn project() -> Tree {
@@ -116,7 +101,7 @@ const SAID: &[&str] = &["content_type", "error", "error_description", "server_re
 fn what_a_server_said_becomes_a_fact_only_without_the_secrets_of_the_exchange() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut wrong, mut said) = (Vec::new(), 0);
-    for file in rust_files(&source) {
+    for file in rust_files(&source).into_iter().filter(|file| !file.ends_with("tests.rs")) {
         let text = std::fs::read_to_string(&file).expect("readable");
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         for fact in SAID {

@@ -236,6 +236,10 @@ fn a_session_that_is_lost_in_other_words_than_404_is_opened_again_without_a_brow
         (400, "application/json", NO_SESSION),
         (400, "text/plain", "Invalid or missing session ID"),
         (401, "application/json", r#"{"error":"Session not found"}"#),
+        (200, "application/json", r#"{"error":"Session not found"}"#),
+        (200, "text/plain", "Session not found"),
+        (200, "text/event-stream", "data: {\"error\":\"Session not found\"}\n\n"),
+        (200, "text/event-stream", "event: error\ndata: {\"error\":\"Session not found\"}\n\n"),
     ] {
         let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
         let bridge = setup.open();
@@ -260,6 +264,22 @@ fn a_refusal_that_speaks_of_a_session_and_stays_is_passed_on_after_one_new_sessi
     for id in 2..6 {
         let answer = bridge.call(id, "echo", "{}");
         assert!(answer.to_string().contains("No valid session ID"), "{answer}");
+    }
+    assert_eq!(setup.sandbox.counters().sessions_created, 2, "what did not help is not done again at once");
+    assert_eq!(setup.sandbox.requests().iter().filter(|r| r.text().contains(r#""name":"echo""#)).count(), 6);
+}
+
+#[test]
+fn a_stream_that_speaks_of_a_session_instead_of_answering_costs_one_new_session() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    bridge.call(1, "echo", "{}");
+    let body = "data: {\"error\":\"Session not found\"}\n\n";
+    let refused = Fault::status(200).header("content-type", "text/event-stream").body(body);
+    setup.sandbox.fault(refused.tool("echo").always());
+    for id in 2..6 {
+        let answer = bridge.call(id, "echo", "{}");
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
     }
     assert_eq!(setup.sandbox.counters().sessions_created, 2, "what did not help is not done again at once");
     assert_eq!(setup.sandbox.requests().iter().filter(|r| r.text().contains(r#""name":"echo""#)).count(), 6);

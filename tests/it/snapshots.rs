@@ -8,7 +8,7 @@ use planhat_mcp::auth::Revoked;
 use planhat_mcp::auth::reset::Removed;
 use planhat_mcp::cli::doctor::row::{self, Group, Row};
 use planhat_mcp::cli::grant::Grant;
-use planhat_mcp::cli::status::State;
+use planhat_mcp::cli::status::SignInStatus;
 use planhat_mcp::cli::style::Style;
 use planhat_mcp::cli::{config_command, login, logout, reset, status};
 use planhat_mcp::config::{Inputs, Paths, Settings, load, server};
@@ -95,12 +95,12 @@ fn snapshots_of_login() {
 
 #[test]
 fn snapshots_of_status() {
-    let signed_in = State { grant: Some(grant()), ..State::default() };
+    let signed_in = SignInStatus { grant: Some(grant()), ..SignInStatus::default() };
     let kept = "in the keychain (Secret Service)".to_owned();
-    let signed_out = State { kept: kept.clone(), ..State::default() };
-    let pending = State { kept, link: Some(LINK.to_owned()), ..State::default() };
+    let signed_out = SignInStatus { kept: kept.clone(), ..SignInStatus::default() };
+    let pending = SignInStatus { kept, link: Some(LINK.to_owned()), ..SignInStatus::default() };
     let ended = Grant { expires_at: Some(NOW - 60), renewable: false, person: None, ..grant() };
-    let ended = State { grant: Some(ended), ..State::default() };
+    let ended = SignInStatus { grant: Some(ended), ..SignInStatus::default() };
     let demo = settings(server::DEMO_URL);
     compare("status", |style| status::text(&demo, &signed_in, NOW, style));
     compare("status-signed-out", |style| status::text(&demo, &signed_out, NOW, style));

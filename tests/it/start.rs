@@ -13,6 +13,11 @@ use crate::canary::files_below;
 use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup, bare};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+/// The bridge waits 5 s for the server to answer `initialize`; an answer within this time, also on a busy machine, did not
+/// wait for it.
+const WITHOUT_WAIT: Duration = Duration::from_secs(4);
+/// An answer within this time waited for the server once.
+const AFTER_WAIT: Duration = Duration::from_secs(9);
 /// Members of a list that no encoder would write like this.
 const TOOLS: &str = r#" {"name":"echo","n":1.50,"inputSchema":{"type":"object"}} ,{"name":"odd","big":12345678901234567890123,"\u0069nputSchema":{ }}"#;
 const CHANGED: &str = "notifications/tools/list_changed";
@@ -61,7 +66,7 @@ fn where_a_sign_in_is_known_to_be_due_nothing_waits_for_a_server_that_is_silent(
     let (_proxy, command) = silent_planhat(home.path());
     let bridge = Bridge::start(command);
     let (hello, took) = timed(&bridge, INITIALIZE);
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert!(took < WITHOUT_WAIT, "{took:?}");
     assert_eq!(hello["result"]["serverInfo"]["name"], "planhat-mcp");
     bridge.send(INITIALIZED);
     let start = Instant::now();
@@ -78,12 +83,12 @@ fn a_profile_that_was_signed_in_is_not_kept_waiting_either_and_has_its_memory() 
     setup.sandbox.fault(Fault::held(&gate).before_auth().always());
     let bridge = setup.bridge();
     let (hello, took) = timed(&bridge, INITIALIZE);
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert!(took < WITHOUT_WAIT, "{took:?}");
     assert_eq!(hello["result"]["serverInfo"]["name"], "planhat-sandbox", "{hello}");
     bridge.send(INITIALIZED);
     let start = Instant::now();
     assert!(bridge.ask(LIST).contains(TOOLS));
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < WITHOUT_WAIT, "{:?}", start.elapsed());
     gate.open();
 }
 
@@ -135,12 +140,12 @@ fn with_the_server_away_everything_comes_from_memory_and_a_list_that_is_still_tr
     setup.sandbox.go_offline();
     let bridge = setup.bridge();
     let (hello, took) = timed(&bridge, INITIALIZE);
-    assert!(took < Duration::from_millis(5_500), "{took:?}");
+    assert!(took < AFTER_WAIT, "{took:?}");
     assert_eq!(hello["result"]["serverInfo"]["name"], "planhat-sandbox", "{hello}");
     bridge.send(INITIALIZED);
     let start = Instant::now();
     let tools = bridge.ask(LIST);
-    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(start.elapsed() < AFTER_WAIT, "{:?}", start.elapsed());
     assert_eq!(tools, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{TOOLS}]}}}}"#));
     setup.sandbox.come_back().expect("its ports are free");
     let listed = setup.sandbox.counters().method("tools/list");
@@ -174,12 +179,12 @@ fn a_server_that_stalls_delays_a_start_by_five_seconds_at_most() {
     setup.sandbox.fault(Fault::held(&gate).before_auth().always());
     let bridge = setup.bridge();
     let (hello, took) = timed(&bridge, INITIALIZE);
-    assert!(took < Duration::from_millis(5_500), "{took:?}");
+    assert!(took < AFTER_WAIT, "{took:?}");
     assert_eq!(hello["result"]["serverInfo"]["name"], "planhat-sandbox", "{hello}");
     bridge.send(INITIALIZED);
     let start = Instant::now();
     assert!(bridge.ask(LIST).contains("odd"));
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < WITHOUT_WAIT, "{:?}", start.elapsed());
     gate.open();
 }
 
@@ -315,7 +320,7 @@ fn a_first_list_is_held_as_long_as_its_client_is_known_to_wait() {
         // A client that lists again does not stall again.
         let start = Instant::now();
         assert!(bridge.ask(&LIST.replace(":1,", ":2,")).contains("planhat_sign_in"));
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!(start.elapsed() < WITHOUT_WAIT, "{:?}", start.elapsed());
         assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1);
     }
 }

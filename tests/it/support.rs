@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use planhat_sandbox::browser::Choice;
-use planhat_sandbox::{ClientSpec, Config, Desktop, Sandbox, free_port};
+use planhat_sandbox::{ClientSpec, Config, Desktop, ReservedPort, Sandbox};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,6 +26,8 @@ pub struct Setup {
     pub sandbox: Sandbox,
     pub home: TempDir,
     pub callback_port: u16,
+    /// Keeps other tests from the callback's port.
+    _reserved: Option<ReservedPort>,
     pub browser: Option<Desktop>,
 }
 
@@ -33,15 +35,17 @@ impl Setup {
     /// A tenant that takes the static token.
     pub fn with_token(config: Config) -> Self {
         let config = Config { private_app_tokens: vec![STATIC_TOKEN.to_owned()], test_tools: true, ..config };
-        Self { sandbox: Sandbox::start(config), home: home(), callback_port: 0, browser: None }
+        Self { sandbox: Sandbox::start(config), home: home(), callback_port: 0, _reserved: None, browser: None }
     }
 
     /// A tenant with an OAuth Client whose redirect URL is the bridge's, and a person who does this at its page.
     pub fn with_sign_in(config: Config, choice: Choice) -> Self {
-        let callback_port = free_port();
+        let reserved = ReservedPort::new();
+        let callback_port = reserved.number();
         let client = ClientSpec::confidential().redirect(format!("http://127.0.0.1:{callback_port}/callback"));
         let config = Config { clients: vec![client], test_tools: true, ..config };
-        Self { sandbox: Sandbox::start(config), home: home(), callback_port, browser: Some(Desktop::start(choice)) }
+        let (sandbox, browser) = (Sandbox::start(config), Some(Desktop::start(choice)));
+        Self { sandbox, home: home(), callback_port, _reserved: Some(reserved), browser }
     }
 
     /// The program, with nothing of this machine's environment but PATH.

@@ -6,4 +6,5 @@ pub mod client_credentials;
 pub mod refresh;
 pub mod remembered_answers;
 pub mod renewal;
+pub mod static_token;
 pub mod step_up;

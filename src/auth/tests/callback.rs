@@ -20,16 +20,15 @@ struct Listening {
 
 impl Listening {
     fn start() -> Self {
-        let port = free_port();
-        let settings = CallbackSettings { host: CallbackHost::Ipv4, port, free: false };
+        let settings = CallbackSettings { host: CallbackHost::Ipv4, port: 0, free: true };
+        let (callback, CallbackSettings { port, .. }) = Callback::bind_any(&settings).unwrap();
         let expected = Expected {
             state: "s3cret".into(),
             issuer: "https://as".into(),
             iss_required: false,
             secrets: Secrets::none(),
         };
-        let (serving, arrivals) =
-            Callback::bind(&settings).unwrap().serve(expected, "planhat-mcp login".into()).unwrap();
+        let (serving, arrivals) = callback.serve(expected, "planhat-mcp login".into()).unwrap();
         Self { port, serving, arrivals }
     }
 

@@ -9,18 +9,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::form_urlencoded;
 
-/// A port that nobody listens on, below those that the system hands out to clients by itself: tests run side by side.
-pub fn free_port() -> u16 {
-    loop {
-        let mut random = [0; 2];
-        getrandom::fill(&mut random).unwrap();
-        let port = 10_000 + u16::from_le_bytes(random) % 20_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 /// A request as it came.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {

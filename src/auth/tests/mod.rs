@@ -14,7 +14,7 @@ mod renewal;
 mod sign_in;
 mod stores;
 
-pub use fake::{Fake, Seen, free_port};
+pub use fake::{Fake, Seen};
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use planhat_sandbox::ReservedPort;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -83,6 +84,7 @@ pub struct Rig {
     pub ring: Ring,
     pub clock: Arc<ManualClock>,
     pub settings: Arc<Settings>,
+    _port: ReservedPort,
     _dir: tempfile::TempDir,
 }
 
@@ -100,12 +102,20 @@ impl Rig {
         settings.product = Product::Planhat;
         settings.oauth.client_id = Some("pk_test".into());
         settings.oauth.scope = Some("inclusive".into());
-        settings.oauth.callback.port = free_port();
+        let port = ReservedPort::new();
+        settings.oauth.callback.port = port.number();
         settings.oauth.callback.free = false;
         settings.token_store = TokenStoreKind::Memory;
         settings.limits.sign_in = Duration::from_secs(30);
         change(&mut settings);
-        Self { fake, ring: Ring::default(), clock: ManualClock::at(NOW), settings: Arc::new(settings), _dir: dir }
+        Self {
+            fake,
+            ring: Ring::default(),
+            clock: ManualClock::at(NOW),
+            settings: Arc::new(settings),
+            _port: port,
+            _dir: dir,
+        }
     }
 
     /// Another process of the same user.

@@ -148,16 +148,20 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
 }
 
 #[tokio::test]
-async fn what_a_file_is_named_after_says_nothing_about_a_static_token() {
-    let mut tags = Vec::new();
-    for token in ["canary-one", "canary-two"] {
-        let rig = Rig::with(|settings| {
-            settings.static_token = Some(token.into());
-            settings.profile = "one".into();
-        });
-        tags.push(rig.await.process().bearer().await.unwrap().unwrap().tag);
-    }
-    assert_eq!(tags[0], tags[1], "it changes with the token, so it is made from the token");
+async fn the_tag_of_a_static_token_is_the_same_for_all_profiles_of_one_user_and_tells_others_nothing_of_the_token() {
+    let (one, other) = (Rig::new().await, Rig::new().await);
+    let tag = async |rig: &Rig, profile: &str, token: &str| {
+        let mut settings = (*rig.settings).clone();
+        settings.profile = profile.into();
+        settings.static_token = Some(token.into());
+        let http = Http::new(NetworkSettings::default());
+        let process = Authorizer::new(Arc::new(settings), http, rig.ring.store(), rig.clock.clone());
+        process.bearer().await.unwrap().unwrap().tag
+    };
+    let here = tag(&one, "a", "canary-one").await;
+    assert_eq!(here, tag(&one, "b", "canary-one").await);
+    assert_ne!(here, tag(&one, "a", "canary-two").await);
+    assert_ne!(here, tag(&other, "a", "canary-one").await, "it can be computed from the token alone");
 }
 
 #[tokio::test]

@@ -1,17 +1,17 @@
-//! The clients that start the bridge: whether they can, with which settings, and whether a secret lies open there.
+//! The clients that start the bridge: whether they can, with which settings, and whether a secret is in their files.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::client_files::{ClientFile, Folders};
 use super::entries::{self, Entry};
-use super::places::{Folders, Place};
 use super::row::Row;
 use crate::cli::args::Cli;
 use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX};
 use crate::problem::{Problem, ProblemId};
 
 const NAME: &str = "clients";
-/// What begins like this is a client secret of Planhat's.
+/// The beginning of Planhat's client secrets.
 const SECRET_PREFIX: &str = "sk_";
 /// The variables that hold secrets.
 const SECRET_VARIABLES: [&str; 2] = ["PLANHAT_MCP_CLIENT_SECRET", "PLANHAT_MCP_TOKEN"];
@@ -22,15 +22,15 @@ const SECRET_OPTIONS: [&str; 3] = ["--client-secret", "--token", "--password"];
 pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut servers = Vec::new();
-    for place in folders.places() {
-        match entries::read(&place.path) {
+    for file in folders.files() {
+        match entries::read(&file.path) {
             Err(why) => {
                 let problem = Problem::new(ProblemId::ClientFileUnreadable);
-                rows.push(Row::warn(NAME, problem.with("file", place.path.display()).with("detail", why)));
+                rows.push(Row::warn(NAME, problem.with("file", file.path.display()).with("detail", why)));
             }
             Ok(found) => {
                 for entry in found {
-                    rows.push(row(&place, &entry, run, &mut servers));
+                    rows.push(row(&file, &entry, run, &mut servers));
                 }
             }
         }
@@ -47,7 +47,7 @@ pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
     rows
 }
 
-/// What a client's bridge and this check must share to share a sign-in.
+/// What a client's bridge and this check must have in common to share a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
     url: String,
@@ -76,9 +76,9 @@ impl std::fmt::Display for Server {
     }
 }
 
-fn row(place: &Place, entry: &Entry, run: Option<&Settings>, servers: &mut Vec<Server>) -> Row {
-    let problem = |id: ProblemId| Problem::new(id).with("file", place.path.display());
-    let shown = format!("{}, as {}: {}", place.client, crate::problem::printable(&entry.name), place.path.display());
+fn row(file: &ClientFile, entry: &Entry, run: Option<&Settings>, servers: &mut Vec<Server>) -> Row {
+    let problem = |id: ProblemId| Problem::new(id).with("file", file.path.display());
+    let shown = format!("{}, as {}: {}", file.client, crate::problem::printable(&entry.name), file.path.display());
     let loaded = run.map(|run| settings(entry, &run.paths));
     if let Some(Ok(settings)) = &loaded {
         servers.push(Server::of(settings));
@@ -95,7 +95,7 @@ fn row(place: &Place, entry: &Entry, run: Option<&Settings>, servers: &mut Vec<S
     }
 }
 
-/// Where a secret stands in the entry. What a client asks its user for, or takes from elsewhere, is none.
+/// Where the entry contains a secret. A reference to one (`${...}`) is none.
 fn secret(entry: &Entry) -> Option<String> {
     let is_literal = |value: &str| !value.trim().is_empty() && !value.contains("${");
     if let Some((name, _)) =
@@ -131,7 +131,7 @@ fn missing(command: &str) -> Option<String> {
     (!found).then(|| crate::problem::printable(command))
 }
 
-/// The settings that this entry comes to, or what is wrong with them; never with a value that may be a secret.
+/// The settings that this entry results in, or what is wrong with them; never a value that may be a secret.
 fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
     let words = std::iter::once("planhat-mcp").chain(entry.arguments.iter().map(String::as_str));
     let cli = Cli::read(words.map(OsString::from)).map_err(|error| {
@@ -155,7 +155,7 @@ fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::State;
+    use super::super::row::Outcome;
     use super::*;
 
     struct Home {
@@ -203,9 +203,9 @@ mod tests {
     fn an_entry_that_is_as_it_should_be_names_client_and_file() {
         let home = Home::new();
         let rows = home.check(GOOD);
-        assert_eq!((rows.len(), rows[0].state), (1, State::Ok), "{rows:?}");
+        assert_eq!((rows.len(), rows[0].outcome), (1, Outcome::Ok), "{rows:?}");
         assert!(rows[0].text().starts_with("Cursor, as planhat: "), "{rows:?}");
-        assert_eq!(home.check(r#"{"command":"other"}"#)[0].state, State::Ok);
+        assert_eq!(home.check(r#"{"command":"other"}"#)[0].outcome, Outcome::Ok);
     }
 
     #[test]

@@ -8,22 +8,22 @@ use std::path::Path;
 use jsonc_parser::ParseOptions;
 use serde_json::Value;
 
-/// Larger files are not looked at; histories of clients grow.
-const LARGEST: u64 = 32 * 1024 * 1024;
-/// How deep the lists of servers may lie.
-const DEEPEST: usize = 6;
-/// What such lists are called.
-const LISTS: [&str; 3] = ["mcpServers", "servers", "mcp_servers"];
+/// Larger files are not read: some clients keep their history in the same file.
+const LARGEST_FILE_BYTES: u64 = 32 * 1024 * 1024;
+/// How deep a list of servers may be nested.
+const MAX_DEPTH: usize = 6;
+/// The names of such lists.
+const LIST_NAMES: [&str; 3] = ["mcpServers", "servers", "mcp_servers"];
 /// The name of the program.
 const PROGRAM: &str = "planhat-mcp";
 
 /// How a client starts the bridge. May hold secrets, so there is no `Debug`.
 pub struct Entry {
-    /// What the client calls the server.
+    /// The client's name for the server.
     pub name: String,
     /// The program.
     pub command: String,
-    /// What follows the name of the bridge.
+    /// The arguments after the bridge's own name.
     pub arguments: Vec<String>,
     /// Variables that are added.
     pub environment: Vec<(String, String)>,
@@ -36,7 +36,7 @@ pub struct Entry {
 pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
     let Ok(file) = File::open(path) else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
-    if file.take(LARGEST + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > LARGEST {
+    if file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > LARGEST_FILE_BYTES {
         return Ok(Vec::new());
     }
     if memchr::memmem::find(&bytes, PROGRAM.as_bytes()).is_none() {
@@ -50,7 +50,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
         toml::from_str(text).map_err(|error| format!("{}{}", error.message().trim(), place(text, error.span())))?
     } else {
         jsonc_parser::parse_to_serde_value(text, &json_with_comments()).map_err(|error| {
-            // The whole message could quote what stands there.
+            // The whole message could quote a secret.
             format!("it is no JSON at line {}, column {}", error.line_display(), error.column_display())
         })?
     };
@@ -68,10 +68,10 @@ fn collect(value: &Value, depth: usize, found: &mut Vec<Entry>) {
     let Value::Object(members) = value else { return };
     for (key, member) in members {
         match member {
-            Value::Object(servers) if LISTS.contains(&key.as_str()) => {
+            Value::Object(servers) if LIST_NAMES.contains(&key.as_str()) => {
                 found.extend(servers.iter().filter_map(|(name, server)| entry(name, server)));
             }
-            Value::Object(_) if depth < DEEPEST => collect(member, depth + 1, found),
+            Value::Object(_) if depth < MAX_DEPTH => collect(member, depth + 1, found),
             _ => {}
         }
     }

@@ -1,9 +1,9 @@
 //! `planhat-mcp doctor`: follows the way from the settings to a list of tools, and says of each step whether it works, and
 //! if not, what to do.
 //!
-//! A file for each group of checks: [`clients`] (with [`places`] and [`entries`]), [`network`], [`storage`], [`sign_in`],
+//! A file for each group of checks: [`clients`] (with [`client_files`] and [`entries`]), [`network`], [`storage`], [`sign_in`],
 //! [`server`]; [`row`] shows them, [`report`] writes them down. Nothing is started or changed, except that the token store
-//! is tried out with a record of no worth.
+//! is tried out with a worthless record.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::DoctorArgs;
+use super::context::block_on;
 use super::style::Style;
-use super::{block_on, terminal};
+use super::terminal;
 use crate::auth::{Authorizer, Challenge};
 use crate::clock;
 use crate::config::key::Key;
@@ -24,21 +25,21 @@ use crate::problem::Problem;
 use crate::secret::Secrets;
 use crate::store::Store;
 
+mod client_files;
 mod clients;
 mod entries;
 mod network;
-mod places;
 mod report;
 pub mod row;
 mod server;
 mod sign_in;
 mod storage;
 
-use places::Folders;
+use client_files::Folders;
 use row::{Group, Row};
 
-/// How long the keychain may take; a person may have to answer its question.
-const STORE: Duration = Duration::from_secs(15);
+/// How long the keychain may take; a person may have to answer its dialog.
+const STORE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Checks, and shows what was found.
 pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCode, Problem> {
@@ -94,7 +95,7 @@ fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
         "service": settings.map(Settings::service_name),
         "url": settings.map(|settings| settings.url.as_str()),
         "profile": settings.map(|settings| settings.profile.as_str()),
-        "ok": groups.iter().flat_map(|group| &group.rows).all(|row| row.state != row::State::Fail),
+        "ok": groups.iter().flat_map(|group| &group.rows).all(|row| row.outcome != row::Outcome::Fail),
         "checks": row::json(groups),
     });
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
@@ -103,14 +104,14 @@ fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
 /// All checks; those that do not build on each other at the same time.
 async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> Vec<Group> {
     let run = loaded.ok().map(|loaded| loaded.settings.clone());
-    let looked = tokio::task::spawn_blocking(move || {
+    let checking_clients = tokio::task::spawn_blocking(move || {
         folders.map(|folders| clients::check(&folders, run.as_ref())).unwrap_or_default()
     });
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(problem) => {
             let mut rows = vec![Row::fail("configuration", problem.clone())];
-            rows.extend(looked.await.unwrap_or_default());
+            rows.extend(checking_clients.await.unwrap_or_default());
             let all = ["network", "token store", "discovery", "sign-in", "tools"];
             let skipped = all.into_iter().map(|name| Row::skip(name, "it needs \"configuration\"")).collect();
             return vec![Group { title: "Settings", rows }, Group { title: "All else", rows: skipped }];
@@ -118,20 +119,21 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> V
     };
     let settings = Arc::new(loaded.settings.clone());
     let http = Http::new(settings.network.clone());
-    let auth = Authorizer::new(Arc::clone(&settings), http.clone(), Store::open(&settings, STORE), clock::system());
+    let auth =
+        Authorizer::new(Arc::clone(&settings), http.clone(), Store::open(&settings, STORE_TIMEOUT), clock::system());
     let from = proxy_origin(loaded);
     let (clients, network, storage) = tokio::join!(
-        looked,
+        checking_clients,
         network::check(&settings, &http, &from),
         storage::check(&settings, &auth, clock::system().unix_seconds()),
     );
-    let asks = network.sight.as_ref().map(|sight| sight.status.as_u16());
-    if let Some(sight) = &network.sight {
-        auth.note_challenge(Challenge::from_headers(&sight.headers, &Secrets::none()));
+    let unsigned_status = network.inspection.as_ref().map(|inspection| inspection.status.as_u16());
+    if let Some(inspection) = &network.inspection {
+        auth.note_challenge(Challenge::from_headers(&inspection.headers, &Secrets::none()));
     }
-    let known = sign_in::Known { reached: asks.is_some(), signed_in: storage.signed_in };
+    let known = sign_in::Known { reached: unsigned_status.is_some(), signed_in: storage.signed_in };
     let tools = async {
-        match asks {
+        match unsigned_status {
             None => Row::skip("tools", "the server cannot be reached"),
             Some(401) if !storage.signed_in => Row::skip("tools", "it needs \"sign-in\""),
             Some(_) => server::check(&settings, &http, &auth).await,

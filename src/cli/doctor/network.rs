@@ -5,46 +5,47 @@ use std::time::{Duration, Instant, SystemTime};
 
 use url::Url;
 
-use super::row::{Group, Row, State};
+use super::row::{Group, Outcome, Row};
+use crate::blocking;
 use crate::config::Settings;
-use crate::http::inspect::{self, Sight};
+use crate::http::inspect::{self, Inspection};
 use crate::http::{Http, NetError, Skew, Step, host_of};
 use crate::problem::{Problem, ProblemId};
 
-/// How long a name may take.
-const NAME: Duration = Duration::from_secs(5);
+/// How long a name may take to resolve.
+const NAME_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(8);
-/// A certificate that ends sooner is worth a word.
-const SOON: Duration = Duration::from_secs(14 * 86_400);
-/// The most addresses of one name that are tried.
-const MOST: usize = 8;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+/// A certificate that ends sooner is a warning.
+const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(14 * 86_400);
+/// No more addresses of one name are tried.
+const MAX_ADDRESSES: usize = 8;
 
 /// What was found, and what it means for the checks that follow.
 #[derive(Debug)]
 pub struct Network {
     /// The rows.
     pub group: Group,
-    /// What the server said to a request without a token; `None` when it cannot be reached.
-    pub sight: Option<Sight>,
+    /// The server's answer to a request without a token; `None` when it cannot be reached.
+    pub inspection: Option<Inspection>,
 }
 
 /// Follows the way to the server. `proxy_from` says which setting names the proxy.
 pub async fn check(settings: &Settings, http: &Http, proxy_from: &str) -> Network {
     let mut rows = Vec::new();
-    let sight = follow(settings, http, proxy_from, &mut rows).await;
+    let inspection = follow(settings, http, proxy_from, &mut rows).await;
     for name in ["name", "connection", "certificate", "answer", "clock"] {
         if rows.iter().all(|row| row.name != name) {
-            let failed = rows.iter().find(|row| row.state == State::Fail).map_or("connection", |row| row.name);
+            let failed = rows.iter().find(|row| row.outcome == Outcome::Fail).map_or("connection", |row| row.name);
             rows.push(Row::skip(name, &format!("it needs \"{failed}\"")));
         }
     }
-    Network { group: Group { title: "Network", rows }, sight }
+    Network { group: Group { title: "Network", rows }, inspection }
 }
 
-async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut Vec<Row>) -> Option<Sight> {
+async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut Vec<Row>) -> Option<Inspection> {
     let url = &settings.url;
     let proxy = http.proxy_for(url);
     rows.push(match &proxy {
@@ -60,18 +61,18 @@ async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut V
         return None;
     }
     let start = Instant::now();
-    let sight = match inspect::look_at(http, url, ANSWER).await {
-        Ok(sight) => sight,
+    let inspection = match inspect::inspect(http, url, ANSWER_TIMEOUT).await {
+        Ok(inspection) => inspection,
         Err(error) => {
             rows.push(refused(http, url, error).await);
             return None;
         }
     };
     let took = start.elapsed();
-    rows.push(certificate(url, &sight, SystemTime::now()));
-    rows.push(Row::ok("answer", format!("HTTP {} after {} ms", sight.status.as_u16(), took.as_millis())));
-    rows.push(clock(url, &sight, SystemTime::now()));
-    Some(sight)
+    rows.push(certificate(url, &inspection, SystemTime::now()));
+    rows.push(Row::ok("answer", format!("HTTP {} after {} ms", inspection.status.as_u16(), took.as_millis())));
+    rows.push(clock(url, &inspection, SystemTime::now()));
+    Some(inspection)
 }
 
 /// Name and connection; whether there is one.
@@ -80,11 +81,10 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
         (target.host_str().unwrap_or_default().to_owned(), target.port_or_known_default().unwrap_or(443));
     let shown = host_of(target);
     let asked = host.clone();
-    let looked = tokio::task::spawn_blocking(move || inspect::resolve(&asked, port));
-    let found = match tokio::time::timeout(NAME, looked).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(_)) => Err("the look-up broke down".to_owned()),
-        Err(_) => Err(format!("no answer within {} s", NAME.as_secs())),
+    let resolving = blocking::run(move || inspect::resolve(&asked, port));
+    let found = match tokio::time::timeout(NAME_TIMEOUT, resolving).await {
+        Ok(found) => found,
+        Err(_) => Err(format!("no answer within {} s", NAME_TIMEOUT.as_secs())),
     };
     let problem = |id: ProblemId| match is_proxy {
         true => Problem::new(ProblemId::ProxyFailed).with("proxy", &shown),
@@ -98,12 +98,12 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
         }
     };
     addresses.retain(|address| !ipv4_only || address.is_ipv4());
-    addresses.truncate(MOST);
+    addresses.truncate(MAX_ADDRESSES);
     rows.push(name(&host, &addresses));
     let tried: Vec<_> = addresses
         .into_iter()
         .map(|address| {
-            let connected = tokio::task::spawn_blocking(move || inspect::connect(address, CONNECT));
+            let connected = tokio::task::spawn_blocking(move || inspect::connect(address, CONNECT_TIMEOUT));
             async move { (address, connected.await.unwrap_or_else(|error| Err(error.to_string()))) }
         })
         .collect();
@@ -148,19 +148,20 @@ async fn refused(http: &Http, url: &Url, error: NetError) -> Row {
     if problem.id != ProblemId::TlsUntrusted {
         return Row::fail(row, problem);
     }
-    let issuer = inspect::untrusted_certificate(http, url, ANSWER).await.and_then(|certificate| certificate.issuer);
+    let issuer =
+        inspect::untrusted_certificate(http, url, ANSWER_TIMEOUT).await.and_then(|certificate| certificate.issuer);
     let details = issuer.map(|issuer| format!("It was issued by: {}", crate::problem::printable(&issuer)));
     Row::fail(row, problem).with_details(details.into_iter().collect())
 }
 
-fn certificate(url: &Url, sight: &Sight, now: SystemTime) -> Row {
+fn certificate(url: &Url, inspection: &Inspection, now: SystemTime) -> Row {
     if url.scheme() == "http" {
         return Row::ok("certificate", "none: plain http, on this machine");
     }
-    let Some(certificate) = &sight.certificate else { return Row::ok("certificate", "trusted") };
+    let Some(certificate) = &inspection.certificate else { return Row::ok("certificate", "trusted") };
     let left = certificate.not_after.duration_since(now).unwrap_or_default();
     let days = left.as_secs() / 86_400;
-    if left < SOON {
+    if left < CERTIFICATE_ENDS_SOON {
         let problem = Problem::new(ProblemId::CertificateEndsSoon);
         return Row::warn("certificate", problem.with("host", host_of(url)).with("days", days));
     }
@@ -168,8 +169,8 @@ fn certificate(url: &Url, sight: &Sight, now: SystemTime) -> Row {
     Row::ok("certificate", format!("trusted, valid for {days} more days{}", by.unwrap_or_default()))
 }
 
-fn clock(url: &Url, sight: &Sight, now: SystemTime) -> Row {
-    let Some(there) = sight.date else { return Row::ok("clock", "the server does not say what time it is") };
+fn clock(url: &Url, inspection: &Inspection, now: SystemTime) -> Row {
+    let Some(there) = inspection.date else { return Row::ok("clock", "the server does not say what time it is") };
     match Skew::between(there, now) {
         None => Row::ok("clock", "agrees with the server's"),
         Some(skew) => {
@@ -189,24 +190,24 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn sight(ends_in: Duration, date: SystemTime, now: SystemTime) -> Sight {
+    fn inspection(ends_in: Duration, date: SystemTime, now: SystemTime) -> Inspection {
         let issuer = Some("Acme\u{1b}[2J".to_owned());
         let certificate = Certificate { issuer, not_before: now - DAY, not_after: now + ends_in };
         let headers = HeaderMap::new();
-        Sight { status: StatusCode::UNAUTHORIZED, headers, date: Some(date), certificate: Some(certificate) }
+        Inspection { status: StatusCode::UNAUTHORIZED, headers, date: Some(date), certificate: Some(certificate) }
     }
 
     #[test]
     fn a_certificate_that_ends_soon_and_a_clock_that_is_wrong_are_warnings() {
         let url = Url::parse("https://api.planhat.com/v1/mcp").expect("valid");
         let now = SystemTime::now();
-        let well = sight(DAY * 60, now, now);
+        let well = inspection(DAY * 60, now, now);
         assert!(certificate(&url, &well, now).text().starts_with("trusted, valid for 60 more days, issued by Acme"));
         assert!(!certificate(&url, &well, now).text().contains('\u{1b}'));
-        assert_eq!(clock(&url, &well, now).state, State::Ok);
-        let bad = sight(DAY * 3 + DAY / 2, now - DAY * 2, now);
+        assert_eq!(clock(&url, &well, now).outcome, Outcome::Ok);
+        let bad = inspection(DAY * 3 + DAY / 2, now - DAY * 2, now);
         let row = certificate(&url, &bad, now);
-        assert_eq!((row.state, row.text().contains("3 days")), (State::Warn, true));
+        assert_eq!((row.outcome, row.text().contains("3 days")), (Outcome::Warn, true));
         assert!(clock(&url, &bad, now).text().contains("2 days ahead"), "{:?}", clock(&url, &bad, now));
     }
 
@@ -219,8 +220,8 @@ mod tests {
         assert_eq!(row.problem.map(|problem| problem.id), Some(ProblemId::Ipv6Unreachable));
         let row = connection(&[(six, bad()), (four, bad())], failed(), "h");
         assert_eq!(
-            (row.state, row.problem.and_then(|problem| problem.source)),
-            (State::Fail, Some("unreachable".into()))
+            (row.outcome, row.problem.and_then(|problem| problem.source)),
+            (Outcome::Fail, Some("unreachable".into()))
         );
         let row = connection(&[(four, good)], failed(), "h");
         assert_eq!(row.text(), "192.0.2.1:443 answers within 7 ms");

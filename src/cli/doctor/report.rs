@@ -29,7 +29,7 @@ pub struct Facts<'a> {
     pub loaded: Option<&'a Loaded>,
     /// What the checks found.
     pub groups: &'a [Group],
-    /// The user's home directory, which is nobody else's business.
+    /// The user's home directory, which the report does not name.
     pub home: Option<&'a Path>,
     /// Seconds since 1970.
     pub now: u64,
@@ -128,7 +128,7 @@ fn guarded(report: &str, home: Option<&Path>) -> String {
     let mut out: String = report.split_inclusive('\n').map(|line| redact(line).into_owned()).collect();
     if let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) {
         out = out.replace(home, "~");
-        // As it stands in JSON on Windows.
+        // In JSON, on Windows.
         out = out.replace(&home.replace('\\', "\\\\"), "~");
     }
     out

@@ -1,4 +1,4 @@
-//! What a check has found, and how all of it is shown.
+//! The result of a check, and how all results are shown.
 
 use std::process::ExitCode;
 
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use crate::cli::style::{Style, WIDTH};
 use crate::problem::Problem;
-use crate::problem::render::wrap;
+use crate::problem::wrap;
 
-/// Where the texts begin: after the state and the widest name.
-const INDENT: usize = 23;
-/// The widest name.
-const NAME: usize = 13;
+/// The column where texts begin: after the state and the widest name.
+const TEXT_COLUMN: usize = 23;
+/// The width of the widest name.
+const NAME_WIDTH: usize = 13;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Outcome {
     /// All is well.
     Ok,
-    /// It works, and something should be looked at.
+    /// It works, and something needs attention.
     Warn,
     /// It does not work.
     Fail,
@@ -26,14 +26,14 @@ pub enum State {
     Skip,
 }
 
-impl State {
+impl Outcome {
     /// As it is shown.
     pub const fn as_str(self) -> &'static str {
         match self {
-            State::Ok => "ok",
-            State::Warn => "warn",
-            State::Fail => "fail",
-            State::Skip => "skip",
+            Outcome::Ok => "ok",
+            Outcome::Warn => "warn",
+            Outcome::Fail => "fail",
+            Outcome::Skip => "skip",
         }
     }
 }
@@ -44,7 +44,7 @@ pub struct Row {
     /// What was checked.
     pub name: &'static str,
     /// How it ended.
-    pub state: State,
+    pub outcome: Outcome,
     /// What was seen, where there is no problem to explain.
     text: String,
     /// What is wrong.
@@ -65,23 +65,23 @@ pub struct Group {
 impl Row {
     /// All is well.
     pub fn ok(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, state: State::Ok, text: text.into(), problem: None, details: Vec::new() }
+        Self { name, outcome: Outcome::Ok, text: text.into(), problem: None, details: Vec::new() }
     }
 
-    /// Something should be looked at.
+    /// It works, and something needs attention.
     pub fn warn(name: &'static str, problem: Problem) -> Self {
-        Self { name, state: State::Warn, text: String::new(), problem: Some(problem), details: Vec::new() }
+        Self { name, outcome: Outcome::Warn, text: String::new(), problem: Some(problem), details: Vec::new() }
     }
 
     /// It does not work.
     pub fn fail(name: &'static str, problem: Problem) -> Self {
-        Self { name, state: State::Fail, text: String::new(), problem: Some(problem), details: Vec::new() }
+        Self { name, outcome: Outcome::Fail, text: String::new(), problem: Some(problem), details: Vec::new() }
     }
 
     /// It could not be checked; `why` completes "not checked:".
     pub fn skip(name: &'static str, why: &str) -> Self {
         let text = format!("not checked: {why}");
-        Self { name, state: State::Skip, text, problem: None, details: Vec::new() }
+        Self { name, outcome: Outcome::Skip, text, problem: None, details: Vec::new() }
     }
 
     /// Adds what was seen on the way.
@@ -102,21 +102,21 @@ impl Row {
         text.for_each(|text| *text = text.replace(&format!("{home}{}", std::path::MAIN_SEPARATOR), "~/"));
     }
 
-    fn shown(&self, style: Style) -> String {
-        let state = format!("{:<4}", self.state.as_str());
-        let state = match self.state {
-            State::Ok => style.good(&state),
-            State::Warn => style.attention(&state),
-            State::Fail => style.bad(&state),
-            State::Skip => style.quiet(&state),
+    fn to_text(&self, style: Style) -> String {
+        let outcome = format!("{:<4}", self.outcome.as_str());
+        let outcome = match self.outcome {
+            Outcome::Ok => style.good(&outcome),
+            Outcome::Warn => style.attention(&outcome),
+            Outcome::Fail => style.bad(&outcome),
+            Outcome::Skip => style.quiet(&outcome),
         };
-        let text = wrap(&self.text(), INDENT, WIDTH);
-        let text = if self.state == State::Skip { style.quiet(&text) } else { text };
-        let mut out = format!("  {state}  {:<NAME$}  {text}\n", self.name);
+        let text = wrap(&self.text(), TEXT_COLUMN, WIDTH);
+        let text = if self.outcome == Outcome::Skip { style.quiet(&text) } else { text };
+        let mut out = format!("  {outcome}  {:<NAME_WIDTH$}  {text}\n", self.name);
         let mut add = |label: &str, text: &str| {
             if !text.is_empty() {
-                let text = wrap(text, INDENT + 5, WIDTH);
-                out.push_str(&format!("{:INDENT$}{}  {text}\n", "", style.strong(label)));
+                let text = wrap(text, TEXT_COLUMN + 5, WIDTH);
+                out.push_str(&format!("{:TEXT_COLUMN$}{}  {text}\n", "", style.strong(label)));
             }
         };
         if let Some(problem) = &self.problem {
@@ -124,13 +124,14 @@ impl Row {
             add("fix", &problem.fix());
         }
         for detail in &self.details {
-            out.push_str(&format!("{:INDENT$}{}\n", "", style.quiet(&wrap(detail, INDENT + 2, WIDTH))));
+            out.push_str(&format!("{:TEXT_COLUMN$}{}\n", "", style.quiet(&wrap(detail, TEXT_COLUMN + 2, WIDTH))));
         }
         out
     }
 
     fn json(&self, group: &str) -> Value {
-        let mut value = json!({ "group": group, "name": self.name, "state": self.state.as_str(), "text": self.text() });
+        let mut value =
+            json!({ "group": group, "name": self.name, "state": self.outcome.as_str(), "text": self.text() });
         if !self.details.is_empty() {
             value["details"] = json!(self.details);
         }
@@ -150,13 +151,13 @@ fn rows(groups: &[Group]) -> impl Iterator<Item = &Row> {
     groups.iter().flat_map(|group| &group.rows)
 }
 
-fn count(groups: &[Group], state: State) -> usize {
-    rows(groups).filter(|row| row.state == state).count()
+fn count(groups: &[Group], outcome: Outcome) -> usize {
+    rows(groups).filter(|row| row.outcome == outcome).count()
 }
 
 /// 0 when nothing failed, else the code of the first failure.
 pub fn exit_code(groups: &[Group]) -> ExitCode {
-    let failed = rows(groups).find(|row| row.state == State::Fail);
+    let failed = rows(groups).find(|row| row.outcome == Outcome::Fail);
     failed.map_or(ExitCode::SUCCESS, |row| row.problem.as_ref().map_or(ExitCode::FAILURE, Problem::exit_code))
 }
 
@@ -166,7 +167,7 @@ pub fn text(head: &str, groups: &[Group], style: Style) -> String {
     for group in groups.iter().filter(|group| !group.rows.is_empty()) {
         out.push_str(&format!("\n{}\n", style.strong(group.title)));
         for row in &group.rows {
-            out.push_str(&row.shown(style));
+            out.push_str(&row.to_text(style));
         }
     }
     out.push_str(&format!("\n{}\n", summary(groups, style)));
@@ -178,11 +179,11 @@ fn summary(groups: &[Group], style: Style) -> String {
         1 => format!("1 {one}"),
         count => format!("{count} {many}"),
     };
-    let (failed, warned) = (count(groups, State::Fail), count(groups, State::Warn));
+    let (failed, warned) = (count(groups, Outcome::Fail), count(groups, Outcome::Warn));
     let warnings = counted(warned, "warning", "warnings");
-    let first = rows(groups).find(|row| row.state == State::Fail).map_or("", |row| row.name);
+    let first = rows(groups).find(|row| row.outcome == Outcome::Fail).map_or("", |row| row.name);
     match (failed, warned) {
-        (0, 0) => style.good(&format!("All is well: {}.", counted(count(groups, State::Ok), "check", "checks"))),
+        (0, 0) => style.good(&format!("All is well: {}.", counted(count(groups, Outcome::Ok), "check", "checks"))),
         (0, _) => style.attention(&format!("It works, with {warnings}.")),
         (_, 0) => style.bad(&format!("{}. Begin with: {first}.", counted(failed, "failure", "failures"))),
         (_, _) => {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
 
 use super::row::Row;
@@ -13,25 +12,25 @@ use crate::auth::Authorizer;
 use crate::clock;
 use crate::config::Settings;
 use crate::http::Http;
-use crate::message::{IdKey, Kind, Peek, peek};
+use crate::message::{IdKey, Kind, Peek, Revision, peek};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
 use crate::remote::{Exchange, Failure, Outgoing, Remote, Session};
 use crate::secret::Secrets;
 
 const NAME: &str = "tools";
-/// How long all of it may take.
-const WITHIN: Duration = Duration::from_secs(12);
-/// "This server speaks other revisions" (revision 2026-07-28).
-const UNSUPPORTED: i64 = -32022;
-/// As in the bridge's own requests.
-const META: &str = "io.modelcontextprotocol";
+/// How long the handshake and the list may take together.
+const TOOLS_TIMEOUT: Duration = Duration::from_secs(12);
+/// `UnsupportedProtocolVersionError` (MCP 2026-07-28).
+const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
+/// The prefix of MCP's own members of `_meta`.
+const META_PREFIX: &str = "io.modelcontextprotocol";
 
 /// Lists the tools.
 pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>) -> Row {
     let remote = Remote::new(Arc::clone(settings), http.clone(), Arc::clone(auth), clock::system(), Arc::default());
     let start = Instant::now();
-    let listed = tokio::time::timeout(WITHIN, list(&remote)).await;
+    let listed = tokio::time::timeout(TOOLS_TIMEOUT, list(&remote)).await;
     let took = start.elapsed().as_millis();
     let host = settings.service_name();
     let row = match listed {
@@ -41,11 +40,11 @@ pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>
             let has_command = problem.fact("command").is_some();
             Row::fail(NAME, if has_command { problem } else { problem.with("command", settings.command("login")) })
         }
-        // It is waited for that a rate limit is over.
+        // The time was spent waiting for a rate limit to end.
         Err(_) if remote.is_throttled() => Row::warn(NAME, Problem::new(ProblemId::RateLimited).with("status", 429)),
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", host);
-            Row::fail(NAME, problem.with("seconds", WITHIN.as_secs()))
+            Row::fail(NAME, problem.with("seconds", TOOLS_TIMEOUT.as_secs()))
         }
     };
     remote.end_session().await;
@@ -55,17 +54,17 @@ pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>
 /// How many tools there are, in words.
 async fn list(remote: &Remote) -> Result<String, Failure> {
     let who = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
-    let hello = json!({
-        "protocolVersion": ProtocolVersion::V_2025_11_25.as_str(), "capabilities": {}, "clientInfo": who
+    let initialize = json!({
+        "protocolVersion": Revision::V_2025_11_25, "capabilities": {}, "clientInfo": who
     });
-    let (exchange, answer) = ask(remote, 1, "initialize", &hello, None).await?;
+    let (exchange, answer) = ask(remote, 1, "initialize", &initialize, None).await?;
     let mut params = json!({});
     let mut mirrored = None;
     if let Some(revision) = other_revision(&answer) {
         params["_meta"] = json!({
-            format!("{META}/protocolVersion"): revision,
-            format!("{META}/clientInfo"): who,
-            format!("{META}/clientCapabilities"): {},
+            format!("{META_PREFIX}/protocolVersion"): revision,
+            format!("{META_PREFIX}/clientInfo"): who,
+            format!("{META_PREFIX}/clientCapabilities"): {},
         });
         mirrored = Some(stateless_headers(&revision));
     } else {
@@ -112,25 +111,25 @@ async fn ask(
     Err(Problem::new(ProblemId::NoAnswer).into())
 }
 
-/// The result in an answer, or what the server says instead.
+/// The result in an answer, or the server's error.
 fn result<'a>(answer: &'a Value, sent: &Secrets) -> Result<&'a Value, Failure> {
     if let Some(error) = answer.get("error") {
-        let said = error["message"].as_str().unwrap_or("an error without words");
-        return Err(Problem::new(ProblemId::HttpStatus).said("server_said", sent.words(said)).into());
+        let server_said = error["message"].as_str().unwrap_or("an error without words");
+        return Err(Problem::new(ProblemId::HttpStatus).said("server_said", sent.words(server_said)).into());
     }
     Ok(&answer["result"])
 }
 
 /// The revision to speak with a server that refuses this one: it has no handshake.
-fn other_revision(answer: &Value) -> Option<String> {
-    let error = answer.get("error").filter(|error| error["code"] == UNSUPPORTED)?;
+fn other_revision(answer: &Value) -> Option<Revision> {
+    let error = answer.get("error").filter(|error| error["code"] == UNSUPPORTED_PROTOCOL_VERSION)?;
     let listed = error["data"]["supported"].as_array().into_iter().flatten().find_map(Value::as_str);
-    Some(listed.unwrap_or("2026-07-28").to_owned())
+    Some(listed.map_or(Revision::V_2026_07_28, Revision::parse))
 }
 
-fn stateless_headers(revision: &str) -> HeaderMap {
+fn stateless_headers(revision: &Revision) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_str(revision) {
+    if let Ok(value) = HeaderValue::from_str(revision.as_str()) {
         headers.insert(PROTOCOL_VERSION, value);
     }
     headers.insert(HeaderName::from_static("mcp-method"), HeaderValue::from_static("tools/list"));

@@ -12,14 +12,14 @@ use crate::config::Settings;
 use crate::problem::{Problem, ProblemId, printable};
 
 /// How long discovery may take in all.
-const DISCOVERY: Duration = Duration::from_secs(12);
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// What the checks of this group build on.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
     /// Whether the server can be reached.
     pub reached: bool,
-    /// Whether somebody is signed in: then a port that is taken matters only for the next time.
+    /// Whether somebody is signed in: then a callback port that is taken matters only for the next sign-in.
     pub signed_in: bool,
 }
 
@@ -41,14 +41,14 @@ fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
 }
 
 async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut Vec<Row>) {
-    let route = match tokio::time::timeout(DISCOVERY, auth.check_route()).await {
+    let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, auth.check_route()).await {
         Ok(route) => route,
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", settings.service_name());
-            Route { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY.as_secs())) }
+            Route { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
         }
     };
-    let details: Vec<String> = route.asked.iter().map(|asked| said(asked, &settings.url)).collect();
+    let details: Vec<String> = route.asked.iter().map(|asked| describe(asked, &settings.url)).collect();
     let found = match route.found {
         Ok(found) => found,
         Err(problem) => {
@@ -74,7 +74,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
 }
 
 /// One place that was asked; the host is left out where it is the server's own.
-fn said(asked: &Asked, server: &Url) -> String {
+fn describe(asked: &Asked, server: &Url) -> String {
     let place = match Url::parse(&asked.place) {
         Ok(place) if place.origin() == server.origin() => place.path().to_owned(),
         _ => asked.place.clone(),
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_place_is_shown_with_its_host_only_where_that_is_another() {
         let server = Url::parse("https://api.planhat.com/v1/mcp").expect("valid");
-        let shown = |place: &str| said(&Asked { place: place.to_owned(), said: "status 401".to_owned() }, &server);
+        let shown = |place: &str| describe(&Asked { place: place.to_owned(), said: "status 401".to_owned() }, &server);
         assert_eq!(shown("https://api.planhat.com/.well-known/x"), "status 401: /.well-known/x");
         assert_eq!(shown("https://as.example/.well-known/x"), "status 401: https://as.example/.well-known/x");
     }

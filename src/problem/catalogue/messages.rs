@@ -1,6 +1,6 @@
 //! What is wrong with a message between the client and the bridge.
 
-super::entries! {
+super::entry::entries! {
     NotJson = "not-json", code PARSE_ERROR, exit FAILED, recovery Depends,
         what "A line on standard input is not JSON[: {detail}].",
         cause "The client sent a line that is not one whole JSON message in UTF-8.",

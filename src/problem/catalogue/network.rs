@@ -1,6 +1,6 @@
 //! What stands between this machine and the server.
 
-super::entries! {
+super::entry::entries! {
     DnsFailed = "dns-failed", code REMOTE, exit REMOTE, recovery Depends,
         what "The name [{host}|of the server] could not be resolved, so no connection was made.",
         cause "The machine is offline, its DNS does not know the name, or the name is misspelled.",

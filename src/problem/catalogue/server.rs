@@ -1,6 +1,6 @@
 //! What the server answered.
 
-super::entries! {
+super::entry::entries! {
     RateLimited = "rate-limited", code RATE_LIMITED, exit REMOTE, recovery Depends,
         what "The server limits the rate of calls[ (HTTP {status})].[ It said: {server_said}.]",
         cause "Too many calls were made in a short time. Planhat allows about 200 a minute.",

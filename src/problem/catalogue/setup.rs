@@ -1,6 +1,6 @@
 //! What is wrong with flags, variables and the configuration file.
 
-super::entries! {
+super::entry::entries! {
     ConfigUnreadable = "config-unreadable", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The configuration file[ {file}] cannot be read.",
         cause "[The system says: {detail}|The file is missing or may not be read].",

@@ -1,6 +1,6 @@
 //! What can go wrong between a challenge and a token.
 
-super::entries! {
+super::entry::entries! {
     SignInNeeded = "sign-in-needed", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "You are not signed in[ to {service}].",
         cause "There is no valid sign-in for this profile, or the server no longer accepts it.",

@@ -1,6 +1,6 @@
 //! What stands between the program and its tokens and files.
 
-super::entries! {
+super::entry::entries! {
     KeychainAbsent = "keychain-absent", code INTERNAL_ERROR, exit STORAGE, recovery Settings,
         what "There is no keychain on this machine to keep the sign-in in[: {detail}].",
         cause "No Secret Service runs (usual on a server, over SSH, or in a container), or its D-Bus address is not passed on.",

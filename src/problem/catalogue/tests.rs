@@ -14,7 +14,7 @@ fn every_name_is_unique_and_fit_for_an_anchor() {
     let mut seen = HashSet::new();
     for id in ProblemId::ALL {
         let name = id.entry().name;
-        assert!(seen.insert(name), "{name} stands twice");
+        assert!(seen.insert(name), "{name} occurs twice");
         assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
     }
 }

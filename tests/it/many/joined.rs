@@ -220,7 +220,7 @@ fn what_waited_while_somebody_signed_in_anew_is_not_sent_in_another_name() {
     let output = setup.command().arg("login").stdin(Stdio::null()).output().expect("it starts");
     assert!(output.status.success());
     // What needs no place at the server makes the bridge look into the store, at most once a second.
-    let noticed = || bridge.stderr().matches("opening: signed in").count() == 2;
+    let noticed = || bridge.stderr().matches(": signed in").count() == 2;
     wait_for("the new sign-in is noticed", || {
         bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#);
         setup.sandbox.wait_until(|_| noticed(), Duration::from_millis(200)).ok()

@@ -27,6 +27,7 @@ mod gate;
 mod mcp;
 mod oauth;
 mod peek;
+mod port;
 mod raw;
 mod record;
 mod sandbox;
@@ -44,22 +45,11 @@ pub use counters::{Counters, Timeout};
 pub use desktop::Desktop;
 pub use fault::{Fault, Place};
 pub use gate::Gate;
+pub use port::ReservedPort;
 pub use raw::RawReply;
 pub use record::Recorded;
 pub use sandbox::Sandbox;
 pub use tenant::permission::{Action, Model, Permission, UnknownPermission};
-
-/// A loopback port that nobody listens on now.
-///
-/// Redirect URLs are compared exactly, so a test must know the callback's port before the bridge binds it.
-///
-/// # Panics
-///
-/// When the system has no port left.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
-    listener.local_addr().expect("a bound listener has an address").port()
-}
 
 /// Locks; a test thread that panicked while it held the lock left nothing half-done.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

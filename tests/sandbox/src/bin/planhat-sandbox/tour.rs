@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Counters, Fault, Sandbox, free_port};
+use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Counters, Fault, ReservedPort, Sandbox};
 use serde_json::{Value, json};
 
 use crate::arguments::TourOptions;
@@ -43,6 +43,8 @@ struct Tour {
     /// How long the sign-in may take: a person takes longer than a program.
     sign_in: Duration,
     sandbox: Sandbox,
+    /// The callback's, from the sign-in on.
+    _port: ReservedPort,
     recipe: Recipe,
     home: Home,
     bridge: Option<Bridge>,
@@ -58,16 +60,18 @@ impl Tour {
         };
         let stage = stage.anew();
         let sign_in = if options.open || cfg!(not(unix)) { PATIENCE } else { SOON };
-        let port = free_port();
-        let sandbox = Sandbox::try_start(Config::with_redirect(format!("http://127.0.0.1:{port}/callback")))?;
+        let port = ReservedPort::new();
+        let redirect = format!("http://127.0.0.1:{}/callback", port.number());
+        let sandbox = Sandbox::try_start(Config::with_redirect(redirect))?;
         let home = Home::new()?;
         let desktop = desktop::set_up(&stage, options.open)?;
-        let flags = ["--url", &sandbox.mcp_url(), "--client-id", CLIENT_ID, "--callback-port", &port.to_string()];
+        let flags =
+            ["--url", &sandbox.mcp_url(), "--client-id", CLIENT_ID, "--callback-port", &port.number().to_string()];
         let flags =
             flags.into_iter().chain(["--scope", "inclusive", "--token-store", "file"]).map(str::to_owned).collect();
         let browser = desktop.as_ref().map(desktop::command);
         let recipe = Recipe { program, flags, secret: CLIENT_SECRET.to_owned(), browser };
-        Ok(Self { stage, sign_in, sandbox, recipe, home, bridge: None, desktop, findings: Vec::new() })
+        Ok(Self { stage, sign_in, sandbox, _port: port, recipe, home, bridge: None, desktop, findings: Vec::new() })
     }
 
     fn tell(&mut self) -> io::Result<()> {

@@ -1,31 +1,30 @@
 //! A lost session in other words than 404, which the specification asks for ("Session Management").
 //!
-//! Servers built from the examples of the TypeScript SDK answer 400 after a restart ("No valid session ID provided"), and
-//! some answer 401 without a challenge. Such a request was refused before it was executed. The words may just as well be
-//! about a session that is an argument of the call, so a new session is tried once; when it does not help, the same words
-//! count for nothing for a while.
+//! Servers built from the examples of the TypeScript SDK answer 400 after a restart ("No valid session ID provided"), some
+//! answer 401 without a challenge, and some 200 with an error that is no JSON-RPC. Such a request was refused before it was
+//! executed. The words may just as well be about a session that is an argument of the call, so a new session is tried once;
+//! when it does not help, the same words are not believed for a while.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::WWW_AUTHENTICATE;
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
-use super::{Failure, Outgoing, Remote, Session};
+use crate::config::Settings;
 use crate::hash::fnv1a;
 use crate::message::{IdKey, Kind, Peek, peek};
-use crate::remote::response::explain_refusal;
-use crate::secret::Secrets;
+
+use super::outgoing::SendState;
 
 /// How long words are doubted after a new session did not help.
-const DOUBT: Duration = Duration::from_secs(60);
-/// How far from the word "session" it may be said what is wrong with it, in bytes.
-const NEAR: usize = 40;
-/// The longest text that is looked at, in bytes: what speaks of a session is short.
-const LONGEST: usize = 2048;
-/// What is said of a session that is gone.
-const GONE: &[&str] = &[
+const DOUBT_PERIOD: Duration = Duration::from_secs(60);
+/// How far from the word "session" the words about its loss may be, in bytes.
+const LOSS_WORDS_REACH: usize = 40;
+/// The longest body that is searched, in bytes: a refusal that speaks of a session is short.
+const LONGEST_REFUSAL: usize = 2048;
+/// Words for a session that is gone.
+const LOSS_WORDS: &[&str] = &[
     "invalid",
     "not found",
     "not valid",
@@ -42,20 +41,29 @@ const GONE: &[&str] = &[
     "terminated",
 ];
 
-/// The words in which an answer to a request with a session id says that the session is gone, if it does.
-fn words_of_loss(status: StatusCode, challenged: bool, body: &[u8], expects: Option<&IdKey>) -> Option<String> {
+/// The words in which the answer to a request with a session id says that the session is gone, if it does.
+pub(super) fn words_of_loss(
+    status: StatusCode,
+    challenged: bool,
+    body: &[u8],
+    expects: Option<&IdKey>,
+) -> Option<String> {
     let fits = match status {
+        // A JSON-RPC message is the answer, whatever it speaks of. Nearly all are recognised here, before they are parsed.
+        StatusCode::OK => body.len() <= LONGEST_REFUSAL && memchr::memmem::find(body, b"\"jsonrpc\"").is_none(),
         StatusCode::BAD_REQUEST => true,
         // With a challenge it asks for another token.
         StatusCode::UNAUTHORIZED => !challenged,
         _ => false,
     };
-    if !fits || body.len() > LONGEST {
+    if !fits || body.len() > LONGEST_REFUSAL {
         return None;
     }
     match peek(body) {
+        Err(_) => {}
+        Ok(_) if status == StatusCode::OK => return None,
         Ok(Peek::One(Kind::Response { result: None, id: Some((_, key)) })) if expects != Some(&key) => return None,
-        Ok(Peek::One(Kind::Response { result: None, .. })) | Err(_) => {}
+        Ok(Peek::One(Kind::Response { result: None, .. })) => {}
         Ok(_) => return None,
     }
     let text = std::str::from_utf8(body).ok()?.trim();
@@ -66,16 +74,16 @@ fn words_of_loss(status: StatusCode, challenged: bool, body: &[u8], expects: Opt
     };
     let words = words.to_lowercase();
     let near = |at: usize| {
-        let start = (0..=at.saturating_sub(NEAR)).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
-        let end = (at + NEAR + "session".len()..words.len()).find(|at| words.is_char_boundary(*at));
+        let start = (0..=at.saturating_sub(LOSS_WORDS_REACH)).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
+        let end = (at + LOSS_WORDS_REACH + "session".len()..words.len()).find(|at| words.is_char_boundary(*at));
         &words[start..end.unwrap_or(words.len())]
     };
-    let is_gone = words.match_indices("session").any(|(at, _)| GONE.iter().any(|gone| near(at).contains(gone)));
-    // What the TypeScript SDK says to any request in a session that its new process has not seen begin.
+    let is_gone = words.match_indices("session").any(|(at, _)| LOSS_WORDS.iter().any(|loss| near(at).contains(loss)));
+    // The TypeScript SDK's words for any request in a session that its new process has not seen begin.
     (is_gone || words.contains("server not initialized")).then_some(words)
 }
 
-/// What a JSON refusal says, wherever servers put it.
+/// The words of a JSON refusal, at all the places where servers put them.
 fn words_in(json: &Value) -> String {
     match json {
         Value::String(text) => text.clone(),
@@ -94,38 +102,41 @@ fn words_in(json: &Value) -> String {
 pub(super) struct Doubts(Mutex<Option<(u64, Instant)>>);
 
 impl Doubts {
-    /// Whether to believe them; a request that was sent again in a new session only because of them says that they are
-    /// about something else.
-    fn believes(&self, words: &str, reopened: bool) -> bool {
+    /// Whether to believe the words. A request that was sent again in a new session only because of them shows that they
+    /// are about something else.
+    pub(super) fn believes(&self, words: &str, reopened: bool) -> bool {
         let words = fnv1a(words.as_bytes());
         let mut doubted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if reopened {
             *doubted = Some((words, Instant::now()));
         }
-        !doubted.is_some_and(|(known, at)| known == words && at.elapsed() < DOUBT)
+        !doubted.is_some_and(|(known, at)| known == words && at.elapsed() < DOUBT_PERIOD)
     }
 }
 
-impl Remote {
-    /// The loss of the session, where this refusal speaks of it.
-    pub(super) fn lost_in_words(
-        &self,
-        session: &Session,
-        out: &Outgoing,
-        response: &Response,
-        body: &[u8],
-        sent: &Secrets,
-    ) -> Option<Failure> {
-        session.id.as_ref()?;
-        let (status, headers) = (response.status(), response.headers());
-        let words = words_of_loss(status, headers.contains_key(WWW_AUTHENTICATE), body, out.expects.as_ref())?;
-        if !self.doubts.believes(&words, out.reopened) {
-            return None;
+/// Looks at the first message of a good answer for the words of a lost session.
+#[derive(Debug)]
+pub(super) struct LossWatch {
+    /// Explains the answer if a new session does not help.
+    pub(super) settings: Arc<Settings>,
+    /// The words that are not believed.
+    pub(super) doubts: Arc<Doubts>,
+    /// Learns that the request was not executed.
+    pub(super) send_state: Arc<SendState>,
+    /// Whether the request was sent again because of such words.
+    pub(super) reopened: bool,
+}
+
+impl LossWatch {
+    /// Whether the message says that the session is lost, and is believed.
+    pub(super) fn says_lost(&self, message: &[u8]) -> bool {
+        let words = words_of_loss(StatusCode::OK, false, message, None);
+        let lost = words.is_some_and(|words| self.doubts.believes(&words, self.reopened));
+        if lost {
+            tracing::info!("the server no longer knows the session, and says so with 200");
+            self.send_state.mark_not_executed();
         }
-        tracing::info!(status = status.as_u16(), "the server no longer knows the session");
-        out.send_state.mark_not_executed();
-        let otherwise = Box::new(explain_refusal(&self.settings, response.url(), status, headers, body, sent));
-        Some(Failure::SessionLost { epoch: session.epoch, otherwise })
+        lost
     }
 }
 
@@ -154,6 +165,7 @@ mod tests {
             assert!(lost(401, false, body), "{body}");
             assert!(!lost(401, true, body), "with a challenge: {body}");
             assert!(!lost(403, false, body) && !lost(500, false, body), "{body}");
+            assert_eq!(lost(200, false, body), !body.contains("jsonrpc"), "an answer is one: {body}");
         }
         for body in [
             "",
@@ -167,8 +179,10 @@ mod tests {
             "The session was moved to the end of the list of meetings, whose owner is invalid",
             "The owner is invalid, and without one nothing can be said about any session",
         ] {
-            assert!(!lost(400, false, body), "{body}");
+            assert!(!lost(400, false, body) && !lost(200, false, body), "{body}");
         }
+        let odd = r#"{"json\u0072pc":"2.0","id":7,"error":{"code":1,"message":"Session not found"}}"#;
+        assert!(!lost(200, false, odd), "an answer, however its members are written");
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,7 +192,7 @@ mod tests {
         assert!(!doubts.believes("session not found", true), "the new session is answered in the same words");
         assert!(!doubts.believes("session not found", false), "also to the next call");
         assert!(doubts.believes("no valid session id", false));
-        tokio::time::advance(DOUBT).await;
+        tokio::time::advance(DOUBT_PERIOD).await;
         assert!(doubts.believes("session not found", false));
     }
 }

@@ -6,7 +6,7 @@ use directories::BaseDirs;
 
 /// A file of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ClientFile {
     /// The client, as people call it.
     pub client: &'static str,
     /// The file.
@@ -46,11 +46,11 @@ impl Folders {
     }
 
     /// All files that may name the bridge, whether they are there or not.
-    pub fn places(&self) -> Vec<Place> {
-        let mut found: Vec<Place> = Vec::new();
+    pub fn files(&self) -> Vec<ClientFile> {
+        let mut found: Vec<ClientFile> = Vec::new();
         let mut add = |client: &'static str, path: PathBuf| {
             if found.iter().all(|place| place.path != path) {
-                found.push(Place { client, path });
+                found.push(ClientFile { client, path });
             }
         };
         add("Claude Desktop", self.settings.join("Claude/claude_desktop_config.json"));
@@ -105,14 +105,14 @@ mod tests {
             claude: None,
             home: home.clone(),
         };
-        let places = folders.places();
+        let places = folders.files();
         let has = |client: &str, path: &Path| places.iter().any(|place| place.client == client && place.path == path);
         assert!(has("Claude Desktop", &home.join(".config/Claude/claude_desktop_config.json")));
         assert!(has("Claude Desktop", &package.join("LocalCache/Roaming/Claude/claude_desktop_config.json")));
         assert!(has("Claude Code", &home.join(".claude.json")) && has("Claude Code", &home.join("work/.mcp.json")));
         assert!(has("VS Code", &home.join(".config/Code/User/mcp.json")));
         assert!(has("Codex", &home.join(".codex/config.toml")));
-        let moved = Folders { codex: Some("/c".into()), claude: Some("/d".into()), project: home, ..folders }.places();
+        let moved = Folders { codex: Some("/c".into()), claude: Some("/d".into()), project: home, ..folders }.files();
         assert!(moved.iter().any(|place| place.path == Path::new("/c/config.toml")));
         assert!(moved.iter().any(|place| place.path == Path::new("/d/.claude.json")));
         assert_eq!(moved.iter().filter(|place| place.client == "Cursor").count(), 1, "a project at home counts once");

@@ -1,100 +1,49 @@
-//! What a 401 is about: the sign-in, or this request alone.
+//! A 401: about the sign-in, or about this request alone.
 //!
 //! Gateways route by method and path, and some let POST through while they refuse GET; some servers guard a single tool.
 //! Such a 401 says nothing against a token that the server takes for everything else. If it ended the sign-in, each call
 //! would open a tab, and the next token would meet the same refusal. So one renewal is tried, and then the request is
-//! answered with the reason. What speaks against the token itself is a refusal of a plain `ping` as well.
+//! answered with the reason. Only a refusal of a plain `ping` as well speaks against the token itself.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use serde::Deserialize;
 use tokio::time::{Duration, Instant};
 
-use super::send::MOST_RENEWALS;
-use super::{Failure, Outgoing, Remote, Session, request};
-use crate::auth::{AuthError, Bearer, Challenge, Renewable};
+use crate::auth::{AuthError, Authorizer, Bearer, Challenge, Renewable};
+use crate::config::Settings;
 use crate::http::host_of;
-use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 
-/// How many kinds of requests are remembered as refused; beyond that the oldest are forgotten.
+use super::asked::Asked;
+use super::failure::Failure;
+use super::request;
+use super::session::Session;
+use super::transport::Transport;
+
+/// How many new tokens one request may ask for: its own, and one more where another request caused the first.
+pub(super) const MOST_RENEWALS: u32 = 2;
+/// How many kinds of refused requests are remembered; beyond that the oldest are forgotten.
 const MOST_KINDS: usize = 64;
-/// The longest name of a tool that is told from others, in bytes: clients choose these names.
-const LONGEST_NAME: usize = 128;
 /// How long after a renewal that a refused request caused the next such request causes none: many tools may be refused.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 /// How long the server may take to answer the ping.
-const PING_WITHIN: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Asks whether the server takes the token; its id is not one of the bridge's, and nobody waits for its answer.
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"ping"}"#;
 
-/// What was asked when the 401 came.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Asked<'a> {
-    /// A stream, with GET.
-    Stream,
-    /// What was posted.
-    Message(&'a Outgoing),
-}
-
-impl Asked<'_> {
-    /// Nobody waits for it: never a reason to sign in. What somebody waits for will show whether the token is good.
-    fn is_background(self) -> bool {
-        match self {
-            Self::Stream => true,
-            Self::Message(out) => out.expects.is_none(),
-        }
-    }
-
-    /// What requests of its kind have in common.
-    fn kind(self) -> String {
-        let Self::Message(out) = self else { return "GET".to_owned() };
-        match peek(&out.body) {
-            Ok(Peek::One(Kind::Request { method, params, .. })) => {
-                let tool = params
-                    .filter(|_| method == "tools/call")
-                    .and_then(|params| serde_json::from_str::<Named<'_>>(params.get()).ok())
-                    .map(|named| named.name);
-                match tool {
-                    Some(tool) => format!("{method} {}", shortened(&tool)),
-                    None => shortened(&method).to_owned(),
-                }
-            }
-            Ok(Peek::One(Kind::Notification { method, .. })) => shortened(&method).to_owned(),
-            _ => "an answer".to_owned(),
-        }
-    }
-
-    fn is_stateless(self) -> bool {
-        matches!(self, Self::Message(out) if out.mcp_headers.is_some())
-    }
-}
-
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-}
-
-fn shortened(text: &str) -> &str {
-    let end = (0..=LONGEST_NAME.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or(0)]
-}
-
-/// What is known about a kind of request that was refused.
+/// What is known about a kind of request that met a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// The server refuses it to the tokens of this grant and takes them for others.
+    /// The server refuses it to the tokens of this grant, which it takes for other requests.
     Alone(u64),
-    /// It has ended a sign-in before, and no token was good for it since: the next sign-in would end in the same way.
+    /// It has ended a sign-in before, and no token was good for it since: the next sign-in would end the same way.
     EndedSignIn,
 }
 
-/// What the server answered to the ping.
+/// How the server answered the ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Witness {
     Takes,
@@ -105,7 +54,7 @@ enum Witness {
 /// A 401, with all that decides what it means.
 #[derive(Debug, Clone, Copy)]
 struct Refused {
-    /// How many tokens were refused for this very request, this one included.
+    /// How many tokens were refused for this very request, the last one included.
     tried: u32,
     /// Nobody waits for the request.
     background: bool,
@@ -113,7 +62,7 @@ struct Refused {
     taken: bool,
     known: Option<Known>,
     grant: u64,
-    /// There is a newer token, or one can be had now.
+    /// A newer token exists, or can be had now.
     renewable: bool,
     witness: Option<Witness>,
 }
@@ -121,15 +70,15 @@ struct Refused {
 /// What follows a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// Send it again with another token; somebody may have to sign in for that.
+    /// Send the request again with another token; somebody may have to sign in for that.
     Renew,
-    /// Send it again with another token, if there is one to be had without a person.
+    /// Send it again if another token can be had without a person.
     RenewGently,
     /// Find out whether the server takes the token for anything.
     AskWitness,
-    /// It is about the request.
+    /// The 401 is about the request.
     Explain,
-    /// It is about the token.
+    /// The 401 is about the token.
     Reject,
 }
 
@@ -157,22 +106,18 @@ fn decide(refused: &Refused) -> Step {
 
 /// The kinds of requests that are refused although the sign-in is good.
 #[derive(Debug, Default)]
-pub(super) struct Exceptions {
-    shared: Mutex<Shared>,
-    /// Many that are refused at once ask once.
-    asking: tokio::sync::Mutex<()>,
-}
+struct Exceptions(Mutex<Refusals>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Refusals {
     kinds: VecDeque<(String, Known)>,
     /// When the last renewal was, and of which token.
     renewed: Option<(Instant, u64)>,
 }
 
 impl Exceptions {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Refusals> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self, kind: &str) -> Option<Known> {
@@ -180,15 +125,15 @@ impl Exceptions {
     }
 
     fn note(&self, kind: &str, known: Known) {
-        let mut shared = self.lock();
-        shared.kinds.retain(|(other, _)| other != kind);
-        if shared.kinds.len() >= MOST_KINDS {
-            shared.kinds.pop_front();
+        let kinds = &mut self.lock().kinds;
+        kinds.retain(|(other, _)| other != kind);
+        if kinds.len() >= MOST_KINDS {
+            kinds.pop_front();
         }
-        shared.kinds.push_back((kind.to_owned(), known));
+        kinds.push_back((kind.to_owned(), known));
     }
 
-    /// The server has taken a request of this kind after all. What it takes of another kind proves nothing for this one.
+    /// The server has taken a request of this kind after all. A request of another kind would prove nothing for it.
     fn forget(&self, asked: Asked<'_>) {
         if self.lock().kinds.is_empty() {
             return;
@@ -197,7 +142,8 @@ impl Exceptions {
         self.lock().kinds.retain(|(other, _)| *other != kind);
     }
 
-    /// Whether this token came of such a renewal a moment ago. Those who meet the one before share that renewal.
+    /// Whether this token came of such a renewal a moment ago. Requests that were refused with the token before share that
+    /// renewal.
     fn is_paused(&self, serial: u64) -> bool {
         self.lock().renewed.is_some_and(|(at, before)| serial > before && at.elapsed() < RENEWAL_PAUSE)
     }
@@ -207,20 +153,40 @@ impl Exceptions {
     }
 }
 
-impl Remote {
+/// Answers each 401 with another token, or with the reason why there is none.
+#[derive(Debug)]
+pub(super) struct Unauthorized {
+    settings: Arc<Settings>,
+    auth: Arc<Authorizer>,
+    transport: Transport,
+    exceptions: Exceptions,
+    /// Many requests that are refused at once send one ping.
+    pinging: tokio::sync::Mutex<()>,
+}
+
+impl Unauthorized {
+    /// Nothing is refused yet.
+    pub(super) fn new(settings: Arc<Settings>, auth: Arc<Authorizer>, transport: Transport) -> Self {
+        Self { settings, auth, transport, exceptions: Exceptions::default(), pinging: tokio::sync::Mutex::default() }
+    }
+
     /// The server has taken this token for this request.
-    pub(super) fn took(&self, asked: Asked<'_>, bearer: &Bearer) {
+    pub(super) fn accepted(&self, asked: Asked<'_>, bearer: &Bearer) {
         self.auth.accepted(bearer);
         self.exceptions.forget(asked);
     }
 
-    /// Gets another token after the 401 that is the `tried`-th of this request, or says why there is none.
-    pub(super) async fn unauthorized(
+    /// Gets another token after the 401 that is the `tried`-th of this request, which was sent in `session`.
+    ///
+    /// # Errors
+    /// The reason why the request is not to be sent again.
+    pub(super) async fn renew(
         &self,
         asked: Asked<'_>,
         tried: u32,
         rejected: Option<&Bearer>,
         challenge: Challenge,
+        session: &Session,
     ) -> Result<(), Failure> {
         let Some(bearer) = rejected else {
             if tried > MOST_RENEWALS {
@@ -262,14 +228,14 @@ impl Remote {
                         Err(error) => tracing::debug!(%error, "no other token for what nobody waits for"),
                     }
                     self.exceptions.note(&kind, Known::Alone(bearer.grant));
-                    return Err(self.refused_here());
+                    return Err(self.refused_alone());
                 }
-                Step::AskWitness => refused.witness = Some(self.ask_witness(&kind, bearer, asked.is_stateless()).await),
+                Step::AskWitness => refused.witness = Some(self.ask_witness(&kind, bearer, session).await),
                 Step::Explain => {
                     if refused.witness != Some(Witness::Silent) && (tried > 1 || !refused.renewable) {
                         self.exceptions.note(&kind, Known::Alone(bearer.grant));
                     }
-                    return Err(self.refused_here());
+                    return Err(self.refused_alone());
                 }
                 Step::Reject => {
                     self.exceptions.note(&kind, Known::EndedSignIn);
@@ -280,15 +246,14 @@ impl Remote {
     }
 
     /// Whether the server takes the token for a request that any server takes.
-    async fn ask_witness(&self, kind: &str, bearer: &Bearer, stateless: bool) -> Witness {
-        let _turn = self.exceptions.asking.lock().await;
+    async fn ask_witness(&self, kind: &str, bearer: &Bearer, session: &Session) -> Witness {
+        let _turn = self.pinging.lock().await;
         if self.exceptions.known(kind) == Some(Known::Alone(bearer.grant)) {
             return Witness::Takes;
         }
-        let session = if stateless { std::sync::Arc::new(Session::default()) } else { self.session() };
-        let message = request::post(&self.settings.url, &session, Some(bearer), Bytes::from_static(PING));
-        let Ok((response, _)) = self.execute(message, Some(PING_WITHIN)).await else { return Witness::Silent };
-        match response.status() {
+        let message = request::post(&self.settings.url, session, Some(bearer), Bytes::from_static(PING));
+        let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else { return Witness::Silent };
+        match answer.response.status() {
             StatusCode::UNAUTHORIZED => Witness::Refuses,
             StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => Witness::Silent,
             // Whatever it dislikes about the ping, it has looked at the token before.
@@ -297,7 +262,7 @@ impl Remote {
         }
     }
 
-    fn refused_here(&self) -> Failure {
+    fn refused_alone(&self) -> Failure {
         let status = StatusCode::UNAUTHORIZED;
         let problem = Problem::new(ProblemId::TokenRefusedHere)
             .with("status", status.as_u16())
@@ -309,6 +274,7 @@ impl Remote {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outgoing::Outgoing;
     use super::*;
     use Step::{AskWitness, Explain, Reject, Renew, RenewGently};
 
@@ -354,18 +320,6 @@ mod tests {
         ] {
             assert_eq!(decide(&refused), step, "{refused:?}");
         }
-    }
-
-    #[test]
-    fn requests_of_one_kind_are_those_of_one_tool_or_one_method() {
-        let kind =
-            |body: &'static str| Asked::Message(&Outgoing::unanswered(Bytes::from_static(body.as_bytes()))).kind();
-        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"x":1},"name":"echo"}}"#;
-        assert_eq!(kind(call), "tools/call echo");
-        assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#), "tools/list");
-        assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#), "notifications/initialized");
-        assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), "an answer");
-        assert_eq!(Asked::Stream.kind(), "GET");
     }
 
     #[test]

@@ -1,0 +1,86 @@
+//! What was asked of the server: the other half of the meaning of an answer.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::message::{IdKey, Kind, Peek, peek};
+
+use super::outgoing::Outgoing;
+
+/// The longest name of a tool or method that is kept, in bytes: clients choose these names.
+const LONGEST_NAME: usize = 128;
+
+/// What was asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked<'a> {
+    /// A stream, with GET.
+    Stream,
+    /// This message was posted.
+    Message(&'a Outgoing),
+}
+
+impl<'a> Asked<'a> {
+    /// The id of the answer that is expected.
+    pub(super) fn expects(self) -> Option<&'a IdKey> {
+        match self {
+            Self::Stream => None,
+            Self::Message(out) => out.expects.as_ref(),
+        }
+    }
+
+    /// Nobody waits for it: never a reason to sign in. A request that somebody waits for will show whether the token is
+    /// good.
+    pub(super) fn is_background(self) -> bool {
+        self.expects().is_none()
+    }
+
+    /// The name that requests of its kind share: that of the tool, or of the method.
+    pub(super) fn kind(self) -> String {
+        let Self::Message(out) = self else { return "GET".to_owned() };
+        match peek(&out.body) {
+            Ok(Peek::One(Kind::Request { method, params, .. })) => {
+                let tool = params
+                    .filter(|_| method == "tools/call")
+                    .and_then(|params| serde_json::from_str::<Named<'_>>(params.get()).ok())
+                    .map(|named| named.name);
+                match tool {
+                    Some(tool) => format!("{method} {}", shortened(&tool)),
+                    None => shortened(&method).to_owned(),
+                }
+            }
+            Ok(Peek::One(Kind::Notification { method, .. })) => shortened(&method).to_owned(),
+            _ => "an answer".to_owned(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+fn shortened(text: &str) -> &str {
+    let end = (0..=LONGEST_NAME.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn requests_of_one_kind_are_those_of_one_tool_or_one_method() {
+        let kind =
+            |body: &'static str| Asked::Message(&Outgoing::unanswered(Bytes::from_static(body.as_bytes()))).kind();
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"x":1},"name":"echo"}}"#;
+        assert_eq!(kind(call), "tools/call echo");
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#), "tools/list");
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#), "notifications/initialized");
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), "an answer");
+        assert_eq!(Asked::Stream.kind(), "GET");
+    }
+}

@@ -1,0 +1,85 @@
+//! The body of an answer: what kind it declares, and how it is read as a whole.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use url::Url;
+
+use crate::http::{Http, NetError};
+
+use super::patience::Patience;
+
+/// How much room is made at once for a body of announced size, in bytes: an announcement is not yet a body.
+const MOST_ROOM_AHEAD: usize = 1024 * 1024;
+
+/// The kind of body that an answer declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`, or nothing declared.
+    Json,
+    /// `text/event-stream`.
+    Events,
+    /// A kind that MCP does not use.
+    Other,
+}
+
+impl Media {
+    /// Reads `Content-Type`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let Some(value) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) else { return Self::Json };
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("text/event-stream") {
+            Self::Events
+        } else if essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json") {
+            Self::Json
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Reads a whole body of at most `max` bytes, however slowly it comes, as long as it does.
+///
+/// # Errors
+/// A [`NetError`] when the body is cut, larger than `max`, or stands still for too long.
+pub async fn read_whole(
+    http: &Http,
+    url: &Url,
+    response: &mut Response,
+    max: usize,
+    patience: &Patience,
+) -> Result<Bytes, NetError> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > max as u64 {
+        return Err(NetError::too_large(url, max));
+    }
+    let Some(first) = piece(http, url, response, patience).await? else { return Ok(Bytes::new()) };
+    if first.len() > max {
+        return Err(NetError::too_large(url, max));
+    }
+    if first.len() as u64 == announced {
+        return Ok(first); // the usual case: one piece, no copy
+    }
+    let room = usize::try_from(announced).unwrap_or(0).min(MOST_ROOM_AHEAD).max(first.len());
+    let mut whole = BytesMut::with_capacity(room);
+    whole.extend_from_slice(&first);
+    while let Some(piece) = piece(http, url, response, patience).await? {
+        if whole.len() + piece.len() > max {
+            return Err(NetError::too_large(url, max));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+async fn piece(
+    http: &Http,
+    url: &Url,
+    response: &mut Response,
+    patience: &Patience,
+) -> Result<Option<Bytes>, NetError> {
+    match patience.wait(response.chunk()).await {
+        Some(piece) => piece.map_err(|e| http.explain(url, &e)),
+        None => Err(NetError::timed_out(url, patience.idle.unwrap_or_default())),
+    }
+}

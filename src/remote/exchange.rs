@@ -1,0 +1,177 @@
+//! The answer to one POST: nothing, one JSON body, or a stream of events. Each yields whole messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
+
+use crate::config::Settings;
+use crate::http::Http;
+use crate::message::peek;
+use crate::secret::Secrets;
+
+use super::body::{Media, read_whole};
+use super::failure::Failure;
+use super::lost_session::LossWatch;
+use super::patience::Patience;
+use super::refusal::explain_refusal;
+use super::stream::EventStream;
+
+/// An answer that is being read.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The headers of the answer, for `Mcp-Session-Id`.
+    pub headers: HeaderMap,
+    /// The interactive grant under which the message was sent.
+    pub grant: Option<u64>,
+    /// The epoch of the session in which the message was sent.
+    pub epoch: u64,
+    /// Secrets that were sent and must not be shown when the answer quotes them.
+    pub sent: Secrets,
+    body: Body,
+    /// Watches the first message, where it may say that the session is lost.
+    loss_watch: Option<LossWatch>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Nothing,
+    Unread(Box<Unread>),
+    Whole(Option<Bytes>),
+    Stream(Box<EventStream>),
+}
+
+/// A body that is read when its reader has room for it.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Bounds the body, and explains one that is no answer.
+    pub(super) settings: Arc<Settings>,
+    /// The answer, of which only the head was read.
+    pub(super) response: Response,
+    /// Whether an answer is expected in the body.
+    pub(super) expects: bool,
+    /// Explains connection errors.
+    pub(super) http: Http,
+    /// How long the body may stand still.
+    pub(super) patience: Patience,
+}
+
+impl Unread {
+    /// The one message in the body; `None` when it is empty.
+    async fn read(&mut self) -> Result<Option<Bytes>, Failure> {
+        let url = self.response.url().clone();
+        let max = self.settings.limits.max_message_bytes;
+        let body = read_whole(&self.http, &url, &mut self.response, max, &self.patience).await?;
+        Ok(if body.trim_ascii().is_empty() { None } else { Some(body) })
+    }
+
+    /// The failure that `body` is, when an answer is expected and MCP does not use this kind of body.
+    fn not_mcp(&self, headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<Failure> {
+        if !self.expects || Media::of(headers) != Media::Other || peek(body).is_ok() {
+            return None;
+        }
+        let (status, url) = (self.response.status(), self.response.url());
+        Some(explain_refusal(&self.settings, url, status, headers, body, sent).into())
+    }
+}
+
+impl Exchange {
+    /// An answer without a message: 202.
+    pub(super) fn accepted(headers: HeaderMap) -> Self {
+        Self::of(headers, Body::Nothing)
+    }
+
+    /// An answer that is one message.
+    pub(super) fn whole(headers: HeaderMap, message: Bytes) -> Self {
+        Self::of(headers, Body::Whole(Some(message)))
+    }
+
+    /// An answer whose body is still to be read.
+    pub(super) fn unread(headers: HeaderMap, unread: Unread) -> Self {
+        Self::of(headers, Body::Unread(Box::new(unread)))
+    }
+
+    /// An answer that is a stream.
+    pub(super) fn stream(headers: HeaderMap, stream: EventStream) -> Self {
+        Self::of(headers, Body::Stream(Box::new(stream)))
+    }
+
+    fn of(headers: HeaderMap, body: Body) -> Self {
+        Self { headers, grant: None, epoch: 0, sent: Secrets::none(), body, loss_watch: None }
+    }
+
+    /// The same under this grant, in the session of this epoch, with the secrets that were sent.
+    pub(super) fn sent_with(self, grant: Option<u64>, epoch: u64, sent: Secrets) -> Self {
+        Self { grant, epoch, sent, ..self }
+    }
+
+    /// The same, watched for the loss of its session.
+    pub(super) fn watched(self, loss_watch: Option<LossWatch>) -> Self {
+        Self { loss_watch, ..self }
+    }
+
+    /// The length of the body that [`Exchange::next`] will read as a whole, as far as the server says; `None` when there is
+    /// no such body left.
+    pub fn to_read(&self) -> Option<Option<u64>> {
+        match &self.body {
+            Body::Unread(unread) => Some(unread.response.content_length()),
+            _ => None,
+        }
+    }
+
+    /// The next whole message; `None` at the end.
+    ///
+    /// # Errors
+    /// When the body breaks, stands still for too long, carries a message over the bound, or says that the session is lost.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        match &mut self.body {
+            Body::Nothing => Ok(None),
+            Body::Whole(message) => Ok(message.take()),
+            Body::Stream(stream) => {
+                let message = stream.next().await?;
+                if let Some(watch) = self.loss_watch.take() {
+                    // What follows a message is about a request that the server has begun to execute.
+                    let first = message.clone().or_else(|| stream.take_error());
+                    self.check_loss(&watch, first.as_deref())?;
+                }
+                Ok(message)
+            }
+            Body::Unread(unread) => {
+                let message = unread.read().await?;
+                let Body::Unread(unread) = std::mem::replace(&mut self.body, Body::Nothing) else { return Ok(None) };
+                if let Some(watch) = self.loss_watch.take() {
+                    self.check_loss(&watch, message.as_deref())?;
+                }
+                match message.as_deref().and_then(|body| unread.not_mcp(&self.headers, body, &self.sent)) {
+                    Some(failure) => Err(failure),
+                    None => Ok(message),
+                }
+            }
+        }
+    }
+
+    fn check_loss(&self, watch: &LossWatch, body: Option<&[u8]>) -> Result<(), Failure> {
+        let Some(body) = body.filter(|body| watch.says_lost(body)) else { return Ok(()) };
+        let settings = &watch.settings;
+        let problem = explain_refusal(settings, &settings.url, StatusCode::OK, &self.headers, body, &self.sent);
+        Err(Failure::SessionLost { epoch: self.epoch, otherwise: Box::new(problem) })
+    }
+
+    /// Where the answer would be resumed, if it is a stream that broke and the server has named a place.
+    pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
+        match &self.body {
+            Body::Stream(stream) if !stream.is_spent() => stream.last_event_id().map(|id| (id, stream.retry())),
+            Body::Stream(_) | Body::Nothing | Body::Whole(_) | Body::Unread(_) => None,
+        }
+    }
+
+    /// Whether the server has sent anything after the headers.
+    pub fn was_heard(&self) -> bool {
+        match &self.body {
+            Body::Stream(stream) => stream.has_data(),
+            Body::Nothing | Body::Whole(_) | Body::Unread(_) => false,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Explains an answer that carries no message: a refusal by status, or a body that MCP does not use.
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::Value;
+use url::Url;
+
+use crate::config::{Product, Settings};
+use crate::http::host_of;
+use crate::problem::{Problem, ProblemId};
+use crate::secret::{Secrets, ServerWords};
+
+/// The longest quotation of a server, in characters.
+const LONGEST_QUOTATION: usize = 300;
+
+/// What the answer means, with the server's own words as far as it has some.
+pub(super) fn explain_refusal(
+    settings: &Settings,
+    url: &Url,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    sent: &Secrets,
+) -> Problem {
+    let planhat = settings.product != Product::Other;
+    let id = if status.is_success() { ProblemId::NotMcp } else { ProblemId::of_status(status.as_u16(), planhat) };
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    Problem::new(id)
+        .with("status", status.as_u16())
+        .with("host", host_of(url))
+        .with("url", &settings.url)
+        .said("content_type", kind.map(|kind| sent.words(kind)))
+        .said("server_request_id", server_request_id(headers).map(|id| sent.words(id)))
+        .said("server_said", server_said(headers, body, sent))
+}
+
+/// The id under which the server's operator finds the request in their logs.
+fn server_request_id(headers: &HeaderMap) -> Option<&str> {
+    ["x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-trace-id", "cf-ray"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+}
+
+/// The server's words: the message in a JSON body, or the first words of a text. HTML is not for reading here.
+fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<ServerWords> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let html = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("html"));
+    if text.is_empty() || html || text.starts_with('<') {
+        return None;
+    }
+    let said = match serde_json::from_str::<Value>(text) {
+        Ok(json) => message_in(&json)?,
+        Err(_) => text.to_owned(),
+    };
+    let said = said.trim().trim_end_matches('.');
+    // Shortened last: a part of a secret would no longer be found.
+    (!said.is_empty()).then(|| sent.words(said).shortened(LONGEST_QUOTATION))
+}
+
+/// The message of a JSON refusal, at any of the places where servers put it.
+fn message_in(json: &Value) -> Option<String> {
+    match json {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(members) => ["error_description", "message", "detail", "title", "error"]
+            .iter()
+            .find_map(|name| members.get(*name).and_then(message_in)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_words_are_found_wherever_it_puts_them() {
+        let said = |body: &str| server_said(&HeaderMap::new(), body.as_bytes(), &Secrets::none());
+        for body in [
+            r#"{"error":"MODEL is unknown"}"#,
+            r#"{"statusCode":400,"message":"MODEL is unknown","error":"Bad Request"}"#,
+            r#"{"error":{"code":7,"message":"MODEL is unknown."}}"#,
+            r#"{"error":"invalid_request","error_description":"MODEL is unknown"}"#,
+            "MODEL is unknown.\n",
+        ] {
+            assert_eq!(said(body).as_ref().map(ServerWords::as_str), Some("MODEL is unknown"), "{body}");
+        }
+        for body in ["", "<html>no</html>", "{}", r#"{"error":{"code":1}}"#, "[1]"] {
+            assert_eq!(said(body), None, "{body}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One request over the wire: redirects within the origin, a bound on silence, and the body of a refusal.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Request, Response};
+use tokio::time::Duration;
+
+use crate::auth::Challenge;
+use crate::config::Settings;
+use crate::http::{Http, NetError, host_of};
+use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
+
+use super::body::{Media, read_whole};
+use super::exchange::{Exchange, Unread};
+use super::failure::Failure;
+use super::patience::Patience;
+use super::redirect::{redirect_target, refused_redirect, same_origin};
+use super::refusal::explain_refusal;
+use super::session::OwedAnswers;
+use super::stream::EventStream;
+
+/// How many redirects within the origin are followed.
+const MOST_REDIRECTS: u32 = 3;
+/// The most that is read of a refusal that cannot be an answer, in bytes.
+const REFUSAL_BODY: usize = 1024 * 1024;
+/// How long the body of a refusal may stand still; its status says enough.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The head of an answer, with what belongs to it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// Secrets that were sent and must not be shown when the answer quotes them.
+    pub(super) secrets: Secrets,
+    /// The body, once [`Transport::read_refusal`] has read it.
+    body: Option<Bytes>,
+}
+
+impl Answer {
+    pub(super) fn body(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
+    /// The answer whose message has been read with the refusal.
+    pub(super) fn into_whole(mut self) -> Exchange {
+        let headers = std::mem::take(self.response.headers_mut());
+        Exchange::whole(headers, self.body.unwrap_or_default())
+    }
+}
+
+/// The way to the server.
+#[derive(Debug, Clone)]
+pub(super) struct Transport {
+    settings: Arc<Settings>,
+    http: Http,
+    owed: OwedAnswers,
+}
+
+impl Transport {
+    pub(super) fn new(settings: Arc<Settings>, http: Http, owed: OwedAnswers) -> Self {
+        Self { settings, http, owed }
+    }
+
+    /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
+    /// the head of the answer more tightly than the settings do.
+    pub(super) async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Answer, Failure> {
+        let secrets = self.http.secrets_in(&message);
+        let client = self.http.client(&self.settings.url).await?;
+        let idle = within.unwrap_or(self.settings.limits.idle);
+        let patience = self.patience(Some(idle));
+        for _ in 0..=MOST_REDIRECTS {
+            let url = message.url().clone();
+            let again = message.try_clone();
+            let Some(sent) = patience.wait(client.execute(message)).await else {
+                return Err(NetError::timed_out(&url, idle).into());
+            };
+            let response = sent.map_err(|e| self.http.explain(&url, &e))?;
+            let Some(target) = redirect_target(&url, response.status(), response.headers()) else {
+                return Ok(Answer { response, secrets, body: None });
+            };
+            match again {
+                Some(mut next) if same_origin(&url, &target) => {
+                    *next.url_mut() = target;
+                    message = next;
+                }
+                _ => return Err(refused_redirect(&url, &target, &secrets).into()),
+            }
+        }
+        Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
+    }
+
+    /// The challenge of a refusal, and who makes it.
+    pub(super) fn challenge(&self, answer: &Answer) -> Challenge {
+        Challenge::from_headers(answer.response.headers(), &answer.secrets).said_by(self.http.namer(&answer.response))
+    }
+
+    /// Reads the body of a refusal as far as it comes, once.
+    pub(super) async fn read_refusal(&self, answer: &mut Answer) {
+        if answer.body.is_some() {
+            return;
+        }
+        let url = answer.response.url().clone();
+        let max = self.refusal_bound(answer.response.headers());
+        let patience = self.patience(Some(self.settings.limits.idle.min(REFUSAL_PATIENCE)));
+        let body = read_whole(&self.http, &url, &mut answer.response, max, &patience).await.unwrap_or_default();
+        answer.body = Some(body);
+    }
+
+    /// A refusal with a JSON body may be an answer of any size; of anything else only the first words are read.
+    fn refusal_bound(&self, headers: &HeaderMap) -> usize {
+        match Media::of(headers) {
+            Media::Json => self.settings.limits.max_message_bytes,
+            Media::Events | Media::Other => REFUSAL_BODY,
+        }
+    }
+
+    /// What the refusal means, in the server's words as well.
+    pub(super) async fn explain(&self, answer: &mut Answer) -> Problem {
+        self.read_refusal(answer).await;
+        let Answer { response, secrets, .. } = &*answer;
+        let (url, status, headers) = (response.url(), response.status(), response.headers());
+        explain_refusal(&self.settings, url, status, headers, answer.body(), secrets)
+    }
+
+    /// Reads a good answer as a stream; `idle` bounds its silence.
+    pub(super) fn stream(&self, response: Response, idle: Option<Duration>) -> EventStream {
+        EventStream::new(self.http.clone(), response, self.settings.limits.max_message_bytes, self.patience(idle))
+    }
+
+    /// Leaves the body of a good answer for when its reader has room for it; says when an answer is `expected` in it.
+    pub(super) fn unread(&self, headers: HeaderMap, response: Response, expected: bool) -> Exchange {
+        let (settings, http) = (Arc::clone(&self.settings), self.http.clone());
+        let patience = self.patience(Some(settings.limits.idle));
+        Exchange::unread(headers, Unread { settings, response, expects: expected, http, patience })
+    }
+
+    fn patience(&self, idle: Option<Duration>) -> Patience {
+        Patience { idle, owed: Arc::clone(&self.owed) }
+    }
+
+    /// Forgets the cookies and connections of the user before.
+    pub(super) fn forget(&self) {
+        self.http.forget();
+    }
+}

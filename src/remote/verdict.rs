@@ -1,0 +1,304 @@
+//! What an answer means for what was asked. Pure: the rule of `docs/design.md` ("What a refusal means") as a function.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+
+use crate::auth::Challenge;
+use crate::http::retry_after;
+use crate::message::{IdKey, Kind, Peek, peek};
+use crate::secret::Secrets;
+
+use super::asked::Asked;
+use super::body::Media;
+use super::lost_session::words_of_loss;
+
+/// What an answer means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The server has taken it; what it says is in the body, which is still to be read.
+    Deliver,
+    /// A status that means no, whose body is the JSON-RPC answer all the same.
+    DeliverBody,
+    /// The token is missing or refused (401); not executed.
+    Unauthorized,
+    /// The token lacks a scope (RFC 6750, 3.1); not executed.
+    InsufficientScope,
+    /// The server no longer knows the session; not executed.
+    SessionLost {
+        /// The words that say so, where no status does: they may be about something else.
+        words: Option<String>,
+    },
+    /// Too many requests (429); not executed.
+    Throttled {
+        /// How long the server asks to wait, uncapped.
+        asked: Option<Duration>,
+    },
+    /// The server failed, perhaps after it had executed the request.
+    Unclear {
+        /// How long the server asks to wait, uncapped.
+        wait: Option<Duration>,
+    },
+    /// The server has no streams to open with GET (405).
+    NotOffered,
+    /// Any other no.
+    Refused,
+}
+
+impl Verdict {
+    /// Whether the server surely has not executed the message.
+    pub(super) fn is_not_executed(&self) -> bool {
+        match self {
+            Self::Unauthorized | Self::InsufficientScope | Self::SessionLost { .. } | Self::Throttled { .. } => true,
+            Self::Deliver | Self::DeliverBody | Self::Unclear { .. } | Self::NotOffered | Self::Refused => false,
+        }
+    }
+}
+
+/// The head of an answer, and when it came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) status: StatusCode,
+    pub(super) headers: &'a HeaderMap,
+    /// For a `Retry-After` that is a date.
+    pub(super) now: SystemTime,
+}
+
+impl Head<'_> {
+    fn wants_wider_scope(&self) -> bool {
+        // The name of the error alone is looked at, and shown to nobody.
+        self.status == StatusCode::FORBIDDEN
+            && Challenge::from_headers(self.headers, &Secrets::none()).is_insufficient_scope()
+    }
+
+    fn is_challenge(&self) -> bool {
+        self.headers.contains_key(WWW_AUTHENTICATE)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        retry_after::asked_wait(self.headers, self.now)
+    }
+}
+
+/// What was asked, and in which state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) asked: Asked<'a>,
+    /// A session id was sent.
+    pub(super) in_session: bool,
+    /// Words about a lost session count.
+    pub(super) believes_words: bool,
+}
+
+/// Whether [`classify`] needs the body. A good answer is read later, by those who have room for it.
+pub(super) fn needs_body(head: &Head<'_>, question: &Question<'_>) -> bool {
+    match head.status.as_u16() {
+        200..=299 | 429 => false,
+        401 => question.in_session && !head.is_challenge(),
+        403 if head.wants_wider_scope() => false,
+        400 => question.in_session || question.asked.expects().is_some(),
+        _ => question.asked.expects().is_some(),
+    }
+}
+
+/// What the answer means. `body` may be empty where [`needs_body`] says that it is not needed.
+pub(super) fn classify(head: &Head<'_>, body: &[u8], question: &Question<'_>) -> Verdict {
+    let Question { asked, in_session, believes_words } = *question;
+    if in_session
+        && believes_words
+        && let Some(words) = words_of_refusal(head, body, asked.expects())
+    {
+        return Verdict::SessionLost { words: Some(words) };
+    }
+    let answer = || asked.expects().and_then(|id| answer_in(body, id));
+    match (head.status.as_u16(), asked) {
+        (200, Asked::Stream) if Media::of(head.headers) == Media::Events => Verdict::Deliver,
+        (405, Asked::Stream) => Verdict::NotOffered,
+        (200..=299, Asked::Message(_)) => Verdict::Deliver,
+        (401, _) => Verdict::Unauthorized,
+        (403, Asked::Message(_)) if head.wants_wider_scope() => Verdict::InsufficientScope,
+        (429, _) => Verdict::Throttled { asked: head.retry_after() },
+        // An answer that names this very request says that the session lives.
+        (404, _) if in_session => match answer() {
+            Some(Names::This) => Verdict::DeliverBody,
+            Some(Names::Nobody) | None => Verdict::SessionLost { words: None },
+        },
+        _ if answer().is_some() => Verdict::DeliverBody,
+        // RFC 9110, 15.6: the server does not say whether it got as far as executing it; nor does a gateway before it, for
+        // which some use numbers from 520.
+        (500 | 502..=504 | 520..=530, _) => Verdict::Unclear { wait: head.retry_after() },
+        _ => Verdict::Refused,
+    }
+}
+
+/// The words of a lost session in a refusal; a good answer is looked at when it is read.
+fn words_of_refusal(head: &Head<'_>, body: &[u8], expects: Option<&IdKey>) -> Option<String> {
+    if head.status.is_success() {
+        return None;
+    }
+    words_of_loss(head.status, head.is_challenge(), body, expects)
+}
+
+/// The request that a JSON-RPC answer names.
+#[derive(Debug, PartialEq, Eq)]
+enum Names {
+    /// The request that was posted.
+    This,
+    /// None: its id is `null` or absent.
+    Nobody,
+}
+
+/// The JSON-RPC answer to the request `id` that `body` is, if it is one.
+fn answer_in(body: &[u8], id: &IdKey) -> Option<Names> {
+    match peek(body) {
+        Ok(Peek::One(Kind::Response { id: None, .. })) => Some(Names::Nobody),
+        Ok(Peek::One(Kind::Response { id: Some((_, key)), .. })) if key == *id => Some(Names::This),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::outgoing::Outgoing;
+    use super::*;
+
+    const MINE: &str = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}"#;
+    const NAMELESS: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
+    const OTHER: &str = r#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"message":"no"}}"#;
+    const LOST: &str = "Session not found";
+    const CHALLENGE: (&str, &str) = ("www-authenticate", r#"Bearer error="invalid_token""#);
+    const SCOPE: (&str, &str) = ("www-authenticate", r#"Bearer error="insufficient_scope", scope="a b""#);
+    const WAIT: (&str, &str) = ("retry-after", "7");
+    const EVENTS: (&str, &str) = ("content-type", "text/event-stream");
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    }
+
+    fn request() -> Outgoing {
+        Outgoing { expects: Some(IdKey::Number("7".into())), ..Outgoing::unanswered(Bytes::new()) }
+    }
+
+    /// The verdict on the same answer with and without the body that [`needs_body`] asks for.
+    fn verdict(status: u16, pairs: &[(&'static str, &'static str)], body: &str, question: &Question<'_>) -> Verdict {
+        let headers = headers(pairs);
+        let status = StatusCode::from_u16(status).expect("a status");
+        let head = Head { status, headers: &headers, now: SystemTime::UNIX_EPOCH };
+        let verdict = classify(&head, body.as_bytes(), question);
+        if !needs_body(&head, question) {
+            assert_eq!(classify(&head, b"", question), verdict, "{status} {body}: decided by a body that is not read");
+        }
+        verdict
+    }
+
+    #[test]
+    fn each_answer_to_a_request_means_what_the_design_says() {
+        use Verdict::{Deliver, DeliverBody, InsufficientScope, Refused, Unauthorized};
+        let out = request();
+        let seven = Some(Duration::from_secs(7));
+        let throttled = |asked| Verdict::Throttled { asked };
+        let unclear = |wait| Verdict::Unclear { wait };
+        let gone = || Verdict::SessionLost { words: None };
+        let said = || Verdict::SessionLost { words: Some(LOST.to_lowercase()) };
+        for (status, pairs, body, without_session, in_session) in [
+            (200, &[][..], MINE, Deliver, Deliver),
+            (200, &[EVENTS], "", Deliver, Deliver),
+            (200, &[], LOST, Deliver, Deliver), // looked at when it is read
+            (202, &[], "", Deliver, Deliver),
+            (401, &[], "", Unauthorized, Unauthorized),
+            (401, &[CHALLENGE], "", Unauthorized, Unauthorized),
+            (401, &[], LOST, Unauthorized, said()),
+            (401, &[CHALLENGE], LOST, Unauthorized, Unauthorized),
+            (401, &[], MINE, Unauthorized, Unauthorized),
+            (403, &[SCOPE], "", InsufficientScope, InsufficientScope),
+            (403, &[CHALLENGE], "", Refused, Refused),
+            (403, &[], LOST, Refused, Refused),
+            (403, &[], MINE, DeliverBody, DeliverBody),
+            (404, &[], "", Refused, gone()),
+            (404, &[], MINE, DeliverBody, DeliverBody),
+            (404, &[], NAMELESS, DeliverBody, gone()),
+            (404, &[], OTHER, Refused, gone()),
+            (400, &[], "", Refused, Refused),
+            (400, &[], LOST, Refused, said()),
+            (400, &[], MINE, DeliverBody, DeliverBody),
+            (400, &[], NAMELESS, DeliverBody, DeliverBody),
+            (400, &[], OTHER, Refused, Refused),
+            (400, &[], "<html>", Refused, Refused),
+            (405, &[], "", Refused, Refused),
+            (429, &[WAIT], "", throttled(seven), throttled(seven)),
+            (429, &[], "", throttled(None), throttled(None)),
+            (429, &[], MINE, throttled(None), throttled(None)),
+            (500, &[], "", unclear(None), unclear(None)),
+            (500, &[], MINE, DeliverBody, DeliverBody),
+            (502, &[], LOST, unclear(None), unclear(None)),
+            (503, &[WAIT], "", unclear(seven), unclear(seven)),
+            (504, &[], "", unclear(None), unclear(None)),
+            (520, &[], "", unclear(None), unclear(None)),
+            (530, &[], "", unclear(None), unclear(None)),
+            (501, &[], "", Refused, Refused),
+            (505, &[], "", Refused, Refused),
+            (418, &[], "", Refused, Refused),
+        ] {
+            for (in_session, expected) in [(false, without_session), (true, in_session)] {
+                let question = Question { asked: Asked::Message(&out), in_session, believes_words: true };
+                assert_eq!(verdict(status, pairs, body, &question), expected, "{status} {pairs:?} {body} {in_session}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_answer_to_a_get_means_what_the_design_says() {
+        use Verdict::{Deliver, NotOffered, Refused, SessionLost, Throttled, Unauthorized, Unclear};
+        let gone = || SessionLost { words: None };
+        for (status, pairs, body, without_session, in_session) in [
+            (200, &[EVENTS][..], "", Deliver, Deliver),
+            (200, &[], MINE, Refused, Refused),
+            (202, &[], "", Refused, Refused),
+            (401, &[CHALLENGE], "", Unauthorized, Unauthorized),
+            // Listening alone is no reason to ask a person for more.
+            (403, &[SCOPE], "", Refused, Refused),
+            (404, &[], "", Refused, gone()),
+            (400, &[], LOST, Refused, SessionLost { words: Some(LOST.to_lowercase()) }),
+            (405, &[], "", NotOffered, NotOffered),
+            (
+                429,
+                &[WAIT],
+                "",
+                Throttled { asked: Some(Duration::from_secs(7)) },
+                Throttled { asked: Some(Duration::from_secs(7)) },
+            ),
+            (503, &[], "", Unclear { wait: None }, Unclear { wait: None }),
+        ] {
+            for (in_session, expected) in [(false, without_session), (true, in_session)] {
+                let question = Question { asked: Asked::Stream, in_session, believes_words: true };
+                assert_eq!(verdict(status, pairs, body, &question), expected, "{status} {pairs:?} {body} {in_session}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_expects_no_answer_takes_no_body_for_one() {
+        let notification = Outgoing::unanswered(Bytes::new());
+        let question = Question { asked: Asked::Message(&notification), in_session: true, believes_words: true };
+        for body in [MINE, NAMELESS] {
+            assert_eq!(verdict(400, &[], body, &question), Verdict::Refused);
+            assert_eq!(verdict(404, &[], body, &question), Verdict::SessionLost { words: None });
+        }
+        assert_eq!(verdict(403, &[SCOPE], "", &question), Verdict::InsufficientScope);
+        assert_eq!(verdict(202, &[], "", &question), Verdict::Deliver);
+    }
+
+    #[test]
+    fn words_that_are_doubted_leave_the_answer_what_it_is_without_them() {
+        let out = request();
+        let question = Question { asked: Asked::Message(&out), in_session: true, believes_words: false };
+        assert_eq!(verdict(401, &[], LOST, &question), Verdict::Unauthorized);
+        assert_eq!(verdict(400, &[], LOST, &question), Verdict::Refused);
+        let answer = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Session not found"}}"#;
+        assert_eq!(verdict(400, &[], answer, &question), Verdict::DeliverBody);
+        assert_eq!(verdict(404, &[], LOST, &question), Verdict::SessionLost { words: None });
+    }
+}
