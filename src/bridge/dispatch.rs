@@ -17,7 +17,7 @@ use super::client::batch::BatchSlot;
 use super::client::client_info::ClientInfo;
 use super::client::endpoint::Client;
 use super::client::flag::Flag;
-use super::client::in_flight::CancelOutcome;
+use super::client::in_flight::{CancelOutcome, NotAdmitted};
 use super::client::input::Line;
 use super::client::progress::Progress;
 use super::client::request::InFlight;
@@ -157,8 +157,13 @@ impl Dispatcher {
         }
         let revision = params.revision().filter(Revision::is_stateless);
         let batch_slot = refusals.batch_slot.cloned();
-        let Some(ticket) = self.client.in_flight.admit(key.clone(), revision.is_some(), batch_slot) else {
-            return refusals.add(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()));
+        let admitted = self.client.in_flight.admit(key.clone(), body.len(), revision.is_some(), batch_slot);
+        let ticket = match admitted {
+            Ok(ticket) => ticket,
+            Err(NotAdmitted::DuplicateId) => {
+                return refusals.add(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()));
+            }
+            Err(NotAdmitted::Busy) => return refusals.add(Some(id), &Problem::new(ProblemId::TooManyInFlight)),
         };
         let (body, consent) = match resumed_call(body, &params).filter(|_| revision.is_some()) {
             Some(resumed) => resumed,

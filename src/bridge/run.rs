@@ -128,6 +128,7 @@ async fn serve(parts: &Parts, lines: &mut mpsc::Receiver<Line>) {
         for refusal in parts.dispatcher.take(line) {
             session.client.output.send(refusal).await;
         }
+        session.outbox.room().await;
     }
     session.client.close();
     session.server_messages.close();

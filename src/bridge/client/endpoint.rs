@@ -98,7 +98,7 @@ mod tests {
         let (output, written) = Output::start(writer);
         let client = Client::new(output);
         let key = IdKey::Number("1".to_owned());
-        let ticket = client.in_flight.admit(key.clone(), false, None).expect("the id is free");
+        let ticket = client.in_flight.admit(key.clone(), 1, false, None).expect("the id is free");
         // All the room there is, and nobody reads.
         client.output.push_counted(Bytes::from("x".repeat(8 * 1024 * 1024)));
         let mut answering = Box::pin(client.answer(&key, &ticket, Bytes::from_static(b"late"), None));

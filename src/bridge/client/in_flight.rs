@@ -11,18 +11,48 @@ use crate::remote::SendState;
 
 use super::batch::BatchSlot;
 
+/// How many requests may be in flight.
+const MOST_REQUESTS: usize = 10_000;
+/// How many bytes the requests in flight may have; one larger request may be in flight alone.
+const MOST_REQUEST_BYTES: usize = 128 * 1024 * 1024;
+
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
 pub struct RequestsInFlight {
-    requests: Mutex<HashMap<IdKey, Entry>>,
+    requests: Mutex<Requests>,
     /// Requests in flight, and answers that are on their way to the output.
     count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Requests {
+    by_id: HashMap<IdKey, Entry>,
+    /// The bytes of all of them.
+    bytes: usize,
+}
+
+impl Requests {
+    fn remove(&mut self, key: &IdKey) -> Option<Entry> {
+        let entry = self.by_id.remove(key)?;
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
 }
 
 #[derive(Debug)]
 struct Entry {
     ticket: Ticket,
     batch_slot: Option<BatchSlot>,
+    bytes: usize,
+}
+
+/// Why a request is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Another request with its id is in flight.
+    DuplicateId,
+    /// As many requests are in flight as this process can hold.
+    Busy,
 }
 
 /// The right to answer one request. While it is held, the request still counts as in flight.
@@ -127,22 +157,36 @@ impl Default for RequestsInFlight {
 }
 
 impl RequestsInFlight {
-    /// Admits a request; `None` when another with its id is in flight.
-    pub fn admit(&self, key: IdKey, is_stateless: bool, batch_slot: Option<BatchSlot>) -> Option<Ticket> {
+    /// Admits a request of this many bytes.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`]; the requests that are in flight go on.
+    pub fn admit(
+        &self,
+        key: IdKey,
+        bytes: usize,
+        is_stateless: bool,
+        batch_slot: Option<BatchSlot>,
+    ) -> Result<Ticket, NotAdmitted> {
         let mut requests = self.lock();
-        if requests.contains_key(&key) {
-            return None;
+        if requests.by_id.contains_key(&key) {
+            return Err(NotAdmitted::DuplicateId);
+        }
+        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MOST_REQUEST_BYTES;
+        if !fits || requests.by_id.len() >= MOST_REQUESTS {
+            return Err(NotAdmitted::Busy);
         }
         let ticket = Ticket::new(is_stateless);
-        requests.insert(key, Entry { ticket: ticket.clone(), batch_slot });
+        requests.by_id.insert(key, Entry { ticket: ticket.clone(), batch_slot, bytes });
+        requests.bytes += bytes;
         self.count.send_modify(|count| *count += 1);
-        Some(ticket)
+        Ok(ticket)
     }
 
     /// Takes the right to answer; `None` when the request was cancelled or answered before.
     pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<AnswerGuard> {
         let mut requests = self.lock();
-        if !requests.get(key)?.ticket.is(ticket) {
+        if !requests.by_id.get(key)?.ticket.is(ticket) {
             return None;
         }
         requests.remove(key).map(|entry| self.guard(entry.batch_slot))
@@ -152,10 +196,10 @@ impl RequestsInFlight {
     /// one. A request that the server does not have it cannot answer: such an answer is to an earlier one with the same id.
     pub fn answer_elsewhere(&self, key: &IdKey) -> Option<AnswerGuard> {
         let mut requests = self.lock();
-        if !requests.get(key)?.ticket.send_state.may_be_at_server() {
+        if !requests.by_id.get(key)?.ticket.send_state.may_be_at_server() {
             return None;
         }
-        let Entry { ticket, batch_slot } = requests.remove(key)?;
+        let Entry { ticket, batch_slot, .. } = requests.remove(key)?;
         ticket.stop(StopReason::AnsweredElsewhere);
         Some(self.guard(batch_slot))
     }
@@ -164,7 +208,7 @@ impl RequestsInFlight {
     pub fn cancel(&self, key: &IdKey) -> CancelOutcome {
         // A statement of its own: the lock must not be held while a batch slot is dropped, which may write the batch.
         let removed = self.lock().remove(key);
-        let Some(Entry { ticket, batch_slot }) = removed else { return CancelOutcome::Unknown };
+        let Some(Entry { ticket, batch_slot, .. }) = removed else { return CancelOutcome::Unknown };
         ticket.send_state.withdraw();
         drop(self.guard(batch_slot));
         if ticket.send_state.may_be_at_server() && !ticket.shared.is_stateless {
@@ -184,7 +228,7 @@ impl RequestsInFlight {
         AnswerGuard { count: self.count.clone(), batch_slot }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IdKey, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -198,17 +242,39 @@ mod tests {
     }
 
     fn admitted(requests: &RequestsInFlight, n: u32) -> Ticket {
-        requests.admit(key(n), false, None).expect("the id is free")
+        requests.admit(key(n), 1, false, None).expect("the id is free")
     }
 
     #[test]
     fn the_right_to_answer_exists_once() {
         let requests = RequestsInFlight::default();
         let ticket = admitted(&requests, 0);
-        assert!(requests.admit(key(0), false, None).is_none());
+        assert_eq!(requests.admit(key(0), 1, false, None).err(), Some(NotAdmitted::DuplicateId));
         assert!(requests.answer(&key(0), &ticket).is_some());
         assert!(requests.answer(&key(0), &ticket).is_none());
         admitted(&requests, 0);
+    }
+
+    #[test]
+    fn no_more_requests_are_admitted_than_fit_and_each_end_makes_room() {
+        let busy = |requests: &RequestsInFlight, bytes| {
+            requests.admit(key(u32::MAX), bytes, false, None).err() == Some(NotAdmitted::Busy)
+        };
+        let requests = RequestsInFlight::default();
+        for n in 0..10_000 {
+            admitted(&requests, n);
+        }
+        assert!(busy(&requests, 1));
+        requests.cancel(&key(7));
+        assert!(!busy(&requests, 1));
+
+        let requests = RequestsInFlight::default();
+        let large = requests.admit(key(0), 2 * MOST_REQUEST_BYTES, false, None).expect("one may be in flight alone");
+        assert!(busy(&requests, 1));
+        drop(requests.answer(&key(0), &large));
+        requests.admit(key(1), MOST_REQUEST_BYTES - 1, false, None).expect("there is room again");
+        assert!(busy(&requests, 2));
+        assert!(!busy(&requests, 1));
     }
 
     #[test]

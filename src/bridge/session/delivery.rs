@@ -1,45 +1,54 @@
 //! Delivers the outbox, one message after the other.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Duration, Instant};
 
 use crate::bridge::client::in_flight::StopReason;
 use crate::http::retry_after;
-use crate::remote::{Failure, Outgoing};
+use crate::remote::{Exchange, Failure, Outgoing};
 
 use super::live::Session;
 use super::outbox::OutboxMessage;
 
-/// How long the server may take to accept one message before the next one goes.
+/// How long the server may take to accept one message before the next one goes, and how long its answer is read.
 const ACCEPTANCE: Duration = Duration::from_secs(30);
 /// From which attempt on the wait for a connection does not grow any more.
 const LONGEST_WAIT_ATTEMPT: u32 = 4;
 
+/// How many streams that the server opened in answer to messages are read at once. Beyond that the oldest is closed.
+const MOST_STREAMS: usize = 32;
+
 /// Delivers for as long as the bridge lives.
 pub async fn deliver_outbox(session: Arc<Session>) {
-    let Some(mut messages) = session.outbox.receiver().await else { return };
-    let delivery = Delivery { session };
-    while let Some(message) = messages.recv().await {
-        let cancels = message.cancels.clone();
+    let mut delivery = Delivery { session: Arc::clone(&session), streams: JoinSet::new(), open: VecDeque::new() };
+    loop {
+        let message = session.outbox.next().await;
+        let (bytes, cancels) = (message.body.len(), message.cancels.clone());
         delivery.deliver(message).await;
         if let Some(cancelled) = cancels {
             cancelled.stop(StopReason::Cancelled);
         }
-        delivery.session.outbox.done();
+        session.outbox.delivered(bytes);
     }
 }
 
 #[derive(Debug)]
 struct Delivery {
     session: Arc<Session>,
+    /// Reads what the server sent in answer to earlier messages.
+    streams: JoinSet<()>,
+    /// The same tasks, oldest first.
+    open: VecDeque<AbortHandle>,
 }
 
 impl Delivery {
     /// Sends one message. What surely did not reach the server is sent again within the time that connecting may take, and
     /// once in the session after a lost one; but not a cancellation, whose request is not executed then either.
-    async fn deliver(&self, message: OutboxMessage) {
-        let session = &self.session;
+    async fn deliver(&mut self, message: OutboxMessage) {
+        let session = Arc::clone(&self.session);
         let mut unreachable_since = None;
         let mut attempts = 0;
         let mut lost_sessions = 0;
@@ -89,17 +98,34 @@ impl Delivery {
         ACCEPTANCE.min(self.session.settings.limits.idle)
     }
 
-    async fn post(&self, out: &Outgoing) -> Result<(), Failure> {
-        let mut exchange = self.session.remote.exchange(out).await?;
-        // Usually 202; a stream or a body here can only hold messages of the server's own.
-        let rest = async {
-            while let Ok(Some(message)) = exchange.next().await {
-                if let Err(problem) = self.session.server_messages.receive(message, None, None, &mut None).await {
-                    tracing::debug!(%problem, "dropped in answer to a notification");
-                }
-            }
-        };
-        let _ = tokio::time::timeout(self.acceptance(), rest).await;
+    /// Returns when the server has accepted the message.
+    async fn post(&mut self, out: &Outgoing) -> Result<(), Failure> {
+        let exchange = self.session.remote.exchange(out).await?;
+        self.read_beside(exchange);
         Ok(())
+    }
+
+    /// Reads the answer to a message beside the messages that follow: usually it is empty, but a server may send messages of
+    /// its own there, and take its time.
+    fn read_beside(&mut self, mut exchange: Exchange) {
+        while self.streams.try_join_next().is_some() {}
+        self.open.retain(|stream| !stream.is_finished());
+        if self.open.len() >= MOST_STREAMS
+            && let Some(oldest) = self.open.pop_front()
+        {
+            oldest.abort();
+        }
+        let session = Arc::clone(&self.session);
+        let limit = self.acceptance();
+        self.open.push_back(self.streams.spawn(async move {
+            let messages = async {
+                while let Ok(Some(message)) = exchange.next().await {
+                    if let Err(problem) = session.server_messages.receive(message, None, None, &mut None).await {
+                        tracing::debug!(%problem, "dropped in answer to a notification");
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(limit, messages).await;
+        }));
     }
 }

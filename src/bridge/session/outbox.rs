@@ -1,13 +1,27 @@
 //! Notifications and responses of the client on their way to the server, in the order of stdin.
+//!
+//! How much may wait is bounded. A full outbox pauses the reading of stdin, which loses nothing while the server is only
+//! slow; when that does not help for a while, the oldest messages make room, so that requests go on being read and answered.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Notify, watch};
+use tokio::time::Duration;
 
-use crate::bridge::client::in_flight::Ticket;
+use crate::bridge::client::in_flight::{StopReason, Ticket};
 use crate::message::IdKey;
 
 use super::stage::SessionStage;
+
+/// How many messages may wait.
+const MOST_MESSAGES: usize = 1_000;
+/// How many bytes may wait; one larger message may wait alone.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// How long a full outbox pauses the reading of stdin before the oldest messages make room.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// One message for the server that is no request.
 #[derive(Debug)]
@@ -34,39 +48,168 @@ impl OutboxMessage {
 /// The queue of these messages.
 #[derive(Debug)]
 pub struct Outbox {
-    messages: mpsc::UnboundedSender<OutboxMessage>,
-    receiver: Mutex<Option<mpsc::UnboundedReceiver<OutboxMessage>>>,
-    waiting: watch::Sender<usize>,
+    queue: Mutex<Queue>,
+    pushed: Notify,
+    load: watch::Sender<Load>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<OutboxMessage>,
+    /// Whether pausing did not help, and nothing has helped since.
+    is_overdue: bool,
+}
+
+/// What waits, with the message that is being delivered.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn add(&mut self, message: &OutboxMessage) {
+        self.messages += 1;
+        self.bytes += message.body.len();
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        self.messages -= 1;
+        self.bytes -= bytes;
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages < MOST_MESSAGES && (self.bytes < MOST_BYTES || self.messages <= 1)
+    }
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        let (messages, receiver) = mpsc::unbounded_channel();
-        Self { messages, receiver: Mutex::new(Some(receiver)), waiting: watch::Sender::new(0) }
+        Self { queue: Mutex::default(), pushed: Notify::new(), load: watch::Sender::new(Load::default()) }
     }
 }
 
 impl Outbox {
     /// Puts a message at the end.
     pub fn push(&self, message: OutboxMessage) {
-        self.waiting.send_modify(|n| *n += 1);
-        if self.messages.send(message).is_err() {
-            self.waiting.send_modify(|n| *n -= 1);
+        let mut queue = self.lock();
+        self.load.send_modify(|load| load.add(&message));
+        queue.messages.push_back(message);
+        self.pushed.notify_one();
+    }
+
+    /// The next message, for the one task that delivers; followed by [`Outbox::delivered`].
+    pub async fn next(&self) -> OutboxMessage {
+        loop {
+            // A statement of its own, so that the lock is not held while waiting.
+            let next = self.lock().messages.pop_front();
+            match next {
+                Some(message) => return message,
+                None => self.pushed.notified().await,
+            }
         }
     }
 
-    /// The other end of the queue, for the one task that delivers.
-    pub async fn receiver(&self) -> Option<mpsc::UnboundedReceiver<OutboxMessage>> {
-        self.receiver.lock().await.take()
-    }
-
-    /// A message that was received has been delivered, or was given up.
-    pub fn done(&self) {
-        self.waiting.send_modify(|n| *n -= 1);
+    /// A message of this length has been delivered, or was given up.
+    pub fn delivered(&self, bytes: usize) {
+        self.load.send_modify(|load| load.remove(bytes));
     }
 
     /// Returns when nothing waits.
     pub async fn drained(&self) {
-        let _ = self.waiting.subscribe().wait_for(|n| *n == 0).await;
+        let _ = self.load.subscribe().wait_for(|load| load.messages == 0).await;
+    }
+
+    /// Returns when there is room for another message: at once, as soon as the server has accepted some, or after a while
+    /// when the oldest ones have made room.
+    pub async fn room(&self) {
+        if self.load.borrow().has_room() {
+            self.lock().is_overdue = false;
+            return;
+        }
+        let was_overdue = self.lock().is_overdue;
+        let mut load = self.load.subscribe();
+        if !was_overdue && tokio::time::timeout(LONGEST_PAUSE, load.wait_for(Load::has_room)).await.is_ok() {
+            return;
+        }
+        let mut queue = self.lock();
+        if !was_overdue {
+            queue.is_overdue = true;
+            tracing::warn!("the server accepts no messages; the oldest that wait for it are dropped");
+        }
+        while !self.load.borrow().has_room() {
+            let Some(oldest) = queue.messages.pop_front() else { return };
+            if let Some(cancelled) = oldest.cancels {
+                cancelled.stop(StopReason::Cancelled);
+            }
+            self.load.send_modify(|load| load.remove(oldest.body.len()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn message(n: usize) -> OutboxMessage {
+        OutboxMessage::new(Bytes::from(n.to_string()), SessionStage::Open)
+    }
+
+    async fn deliver_one(outbox: &Outbox) -> Bytes {
+        let message = outbox.next().await;
+        outbox.delivered(message.body.len());
+        message.body
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_outbox_pauses_the_client_until_a_message_is_delivered_and_loses_nothing() {
+        let outbox = Outbox::default();
+        for n in 0..MOST_MESSAGES {
+            outbox.room().await;
+            outbox.push(message(n));
+        }
+        let start = Instant::now();
+        let slow_server = async {
+            tokio::time::sleep(LONGEST_PAUSE / 2).await;
+            deliver_one(&outbox).await
+        };
+        let (first, ()) = tokio::join!(slow_server, outbox.room());
+        assert_eq!((first, start.elapsed()), (Bytes::from("0"), LONGEST_PAUSE / 2));
+        for n in 1..MOST_MESSAGES {
+            assert_eq!(deliver_one(&outbox).await, n.to_string());
+        }
+        outbox.drained().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_that_accepts_nothing_is_sent_stays_bounded_and_stdin_is_paused_once() {
+        let outbox = Outbox::default();
+        let start = Instant::now();
+        for n in 0..3 * MOST_MESSAGES {
+            outbox.push(message(n));
+            outbox.room().await;
+        }
+        assert_eq!(start.elapsed(), LONGEST_PAUSE);
+        assert_eq!(outbox.lock().messages.len(), MOST_MESSAGES - 1);
+        assert_eq!(deliver_one(&outbox).await, (2 * MOST_MESSAGES + 1).to_string(), "the newest are kept");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_messages_are_bounded_by_their_bytes_and_one_may_wait_alone() {
+        let outbox = Outbox::default();
+        let large = || OutboxMessage::new(Bytes::from(vec![b' '; MOST_BYTES]), SessionStage::Open);
+        let start = Instant::now();
+        outbox.push(large());
+        outbox.room().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        outbox.push(large());
+        outbox.room().await;
+        assert_eq!((start.elapsed(), outbox.lock().messages.len()), (LONGEST_PAUSE, 1));
     }
 }

@@ -318,7 +318,7 @@ mod tests {
         let (messages, written, reader) = server_messages();
         let in_flight = &messages.client.in_flight;
         for n in [1, 2] {
-            let ticket = in_flight.admit(key(n), false, None).expect("the id is free");
+            let ticket = in_flight.admit(key(n), 1, false, None).expect("the id is free");
             ticket.send_state.start_sending().expect("not withdrawn");
         }
         // All the room there is, and nobody reads.
@@ -343,7 +343,7 @@ mod tests {
         let (messages, written, reader) = server_messages();
         let slot = BatchSlot::in_new_batch(messages.client.output.clone());
         for n in [1, 2] {
-            let ticket = messages.client.in_flight.admit(key(n), false, Some(slot.clone())).expect("the id is free");
+            let ticket = messages.client.in_flight.admit(key(n), 1, false, Some(slot.clone())).expect("the id is free");
             ticket.send_state.start_sending().expect("not withdrawn");
         }
         drop(slot);
