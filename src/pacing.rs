@@ -22,14 +22,14 @@ impl Backoff {
         Self { first, longest }
     }
 
-    /// The longest wait after attempt `attempt` (the first is 1), for those who wait alone.
+    /// The longest wait after attempt `attempt` (the first is 1); the wait itself for a client that waits alone.
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         self.first.saturating_mul(1 << doublings).min(self.longest)
     }
 
-    /// The wait after attempt `attempt` with full jitter, for those who would otherwise all come back at once: a random
-    /// part of the ceiling, chosen by `noise` in 0..=1.
+    /// The wait after attempt `attempt` with full jitter, so that many clients do not all return at once: a random part of
+    /// the ceiling, chosen by `noise` in 0..=1.
     pub fn wait(&self, attempt: u32, noise: f64) -> Duration {
         let ceiling = self.ceiling(attempt);
         ceiling.mul_f64(unit(noise)).max(SHORTEST_WAIT.min(ceiling))
@@ -69,7 +69,7 @@ impl RateWindow {
         Self { limit, length, events: VecDeque::new() }
     }
 
-    /// Counts an event at `now`; `false` without counting it when there have been too many of late.
+    /// Counts an event at `now`; `false`, without counting it, when the window is full.
     pub fn admit(&mut self, now: Instant) -> bool {
         while self.events.front().is_some_and(|at| now.saturating_duration_since(*at) >= self.length) {
             self.events.pop_front();

@@ -1,6 +1,6 @@
 //! The one place that prints: what a command has to say goes to stdout, prompts and problems to stderr.
 //!
-//! The bridge never comes here, except with a problem on stderr: its stdout belongs to MCP messages.
+//! The bridge prints only a problem on stderr: its stdout belongs to MCP messages.
 
 use std::io::{self, IsTerminal, Write};
 

@@ -167,7 +167,7 @@ impl Http {
     /// that is the slowest part of a start; it happens on a thread that may block.
     ///
     /// # Errors
-    /// When the CA file or the proxy of the settings cannot be used, or when the URL leads where it must not.
+    /// When the CA file or the proxy of the settings cannot be used, or when the guard refuses the URL.
     pub async fn client(&self, url: &Url) -> Result<reqwest::Client, Problem> {
         let guarded = self.guard_for(url)?.is_some();
         let tls = url.scheme() == "https";
@@ -325,7 +325,7 @@ mod tests {
         let inner = Url::parse("https://10.0.0.1/token").unwrap();
         assert!(http.client(&inner).await.is_ok(), "the proxy looks at it from where it is");
         assert_eq!(http.proxy_for(&inner).as_deref(), Some("10.0.0.8:3128"));
-        // Plain http never goes there.
+        // Plain http never goes through the proxy.
         let local = Url::parse("http://127.0.0.1/token").unwrap();
         assert_eq!(http.client(&local).await.unwrap_err().id, ProblemId::InwardAddress);
         assert!(http.named_by(NamedBy::Insider).client(&local).await.is_ok());
@@ -337,7 +337,7 @@ mod tests {
         let (inside, proxy) = (Some("10.0.0.8".parse().unwrap()), Some("http://10.0.0.8:3128".into()));
         let through = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() });
         assert_eq!(through.namer_at(&url, inside), NamedBy::Public);
-        // Plain http goes to no proxy, so it is the server that was met there.
+        // Plain http goes through no proxy, so that the address is the server's.
         let local = Url::parse("http://localhost/mcp").unwrap();
         assert_eq!(through.namer_at(&local, inside), NamedBy::Insider);
         assert_eq!(through.namer_at(&local, None), NamedBy::Public, "nobody knows where that was");

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId, error_chain};
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NetError {
-    /// Nothing may be sent: the settings do not allow a client to be made, or the address leads where it must not.
+    /// Nothing may be sent: no client can be built with these settings, or the guard refuses the address.
     #[error("{0}")]
     Unusable(Problem),
     /// The exchange with `host` failed at `step`.

@@ -25,7 +25,7 @@ pub struct Inspection {
     pub certificate: Option<Certificate>,
 }
 
-/// Asks for `url` without a token, on a connection of its own.
+/// Requests `url` without a token, on a new connection.
 ///
 /// # Errors
 /// A [`NetError`] that says how far it got.
@@ -83,7 +83,7 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     if found.is_empty() { Err("it has no address".to_owned()) } else { Ok(found) }
 }
 
-/// How long a connection to the address takes to be made, or why there is none. Blocks.
+/// How long a connection to the address takes, or why it fails. Blocks.
 pub fn connect(address: SocketAddr, within: Duration) -> Result<Duration, String> {
     let start = Instant::now();
     TcpStream::connect_timeout(&address, within).map_err(|error| error.to_string())?;

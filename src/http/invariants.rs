@@ -1,4 +1,4 @@
-//! What holds for every `Retry-After`; the fuzz target `retry_after` looks for one for which it does not.
+//! Invariants of every `Retry-After`; the fuzz target `retry_after` looks for a value that breaks one.
 
 use std::time::{Duration, SystemTime};
 

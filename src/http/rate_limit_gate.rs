@@ -148,14 +148,14 @@ impl GateState {
         if longer {
             self.closed_until = Some(until);
         }
-        // An earlier request of the server ends with the closing that it caused: it has been asked again since.
+        // What the server asked for earlier counts only while the gate is still closed: it has been asked again since.
         let asked = now + asked.min(LONGEST_ASKED_WAIT);
         self.asked_until = Some(self.asked_until.filter(|_| still.is_some()).map_or(asked, |before| before.max(asked)));
         longer
     }
 }
 
-/// The times in a gate's file, up to the first word that is none.
+/// The times in a gate's file, up to the first word that is not one.
 fn times(text: &str) -> impl Iterator<Item = SystemTime> {
     let time = |millis: &str| UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?));
     text.split_whitespace().map_while(time)

@@ -1,4 +1,4 @@
-//! What holds for every line of the log; the fuzz target `redact` looks for one for which it does not.
+//! Invariants of every line of the log; the fuzz target `redact` looks for a line that breaks one.
 
 use super::redact;
 

@@ -1,4 +1,4 @@
-//! What holds for every text that may be a message; fuzz targets look for one for which it does not.
+//! Invariants of every text that may be a message; fuzz targets look for a text that breaks one.
 
 use std::collections::HashMap;
 use std::fmt;

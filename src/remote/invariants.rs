@@ -1,5 +1,5 @@
-//! What holds for all bytes of a stream and for all messages that headers are derived from; fuzz targets look for some for
-//! which it does not.
+//! What holds for all bytes of a stream and for all messages from which headers are derived; fuzz targets look for
+//! exceptions.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ pub fn mcp_headers(data: &[u8]) {
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(message) else { return };
     let Ok(looked_at) = Params::of(params) else { return };
     let headers = mcp_headers.headers(&method, &looked_at, "2026-07-28");
-    let said = |name: &str| {
+    let value_of = |name: &str| {
         let value = headers.get(name)?.to_str().expect("printable");
         let text = match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
             Some(coded) => String::from_utf8(BASE64_STANDARD.decode(coded).expect("base64")).expect("UTF-8"),
@@ -128,17 +128,17 @@ pub fn mcp_headers(data: &[u8]) {
         };
         Some(text)
     };
-    assert_eq!(said("mcp-protocol-version").as_deref(), Some("2026-07-28"));
-    assert_eq!(said("mcp-method").as_deref(), Some(&*method));
+    assert_eq!(value_of("mcp-protocol-version").as_deref(), Some("2026-07-28"));
+    assert_eq!(value_of("mcp-method").as_deref(), Some(&*method));
     let params = params.and_then(|params| serde_json::from_str::<Value>(params.get()).ok()).unwrap_or_default();
     let member = match &*method {
         "tools/call" | "prompts/get" => "name",
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => "uri",
-        _ => return assert_eq!(said("mcp-name"), None),
+        _ => return assert_eq!(value_of("mcp-name"), None),
     };
-    assert_eq!(said("mcp-name").as_deref(), params[member].as_str());
+    assert_eq!(value_of("mcp-name").as_deref(), params[member].as_str());
     for name in headers.keys().filter(|name| name.as_str().starts_with("mcp-param-")) {
-        let value = said(name.as_str()).expect("it is there");
+        let value = value_of(name.as_str()).expect("it is there");
         assert!(holds(&params["arguments"], &value), "{name} says {value:?}, which is no argument");
     }
 }
@@ -147,7 +147,7 @@ fn holds(arguments: &Value, value: &str) -> bool {
     match arguments {
         Value::Object(members) => members.values().any(|member| holds(member, value)),
         Value::String(text) => text == value,
-        Value::Number(_) | Value::Bool(_) => true, // spelled as it came, which this model has not kept
+        Value::Number(_) | Value::Bool(_) => true, // spelled as in the message, which this model has not kept
         Value::Null | Value::Array(_) => false,
     }
 }

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lost_session_is_recognised_by_what_is_said_of_it() {
+    fn a_lost_session_is_recognised_by_the_words_about_it() {
         let mine = IdKey::Number("7".into());
         let lost = |status: u16, challenged, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();

@@ -48,13 +48,13 @@ fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<Serve
     if text.is_empty() || html || text.starts_with('<') {
         return None;
     }
-    let said = match serde_json::from_str::<Value>(text) {
+    let words = match serde_json::from_str::<Value>(text) {
         Ok(json) => message_in(&json)?,
         Err(_) => text.to_owned(),
     };
-    let said = said.trim().trim_end_matches('.');
+    let words = words.trim().trim_end_matches('.');
     // Shortened last: a part of a secret would no longer be found.
-    (!said.is_empty()).then(|| sent.words(said).shortened(LONGEST_QUOTATION))
+    (!words.is_empty()).then(|| sent.words(words).shortened(LONGEST_QUOTATION))
 }
 
 /// The message of a JSON refusal, at any of the places where servers put it.
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_servers_own_words_are_found_wherever_it_puts_them() {
-        let said = |body: &str| server_said(&HeaderMap::new(), body.as_bytes(), &Secrets::none());
+        let words = |body: &str| server_said(&HeaderMap::new(), body.as_bytes(), &Secrets::none());
         for body in [
             r#"{"error":"MODEL is unknown"}"#,
             r#"{"statusCode":400,"message":"MODEL is unknown","error":"Bad Request"}"#,
@@ -82,10 +82,10 @@ mod tests {
             r#"{"error":"invalid_request","error_description":"MODEL is unknown"}"#,
             "MODEL is unknown.\n",
         ] {
-            assert_eq!(said(body).as_ref().map(ServerWords::as_str), Some("MODEL is unknown"), "{body}");
+            assert_eq!(words(body).as_ref().map(ServerWords::as_str), Some("MODEL is unknown"), "{body}");
         }
         for body in ["", "<html>no</html>", "{}", r#"{"error":{"code":1}}"#, "[1]"] {
-            assert_eq!(said(body), None, "{body}");
+            assert_eq!(words(body), None, "{body}");
         }
     }
 }

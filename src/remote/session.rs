@@ -24,7 +24,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session after this one, before the server has said anything about it.
+    /// The session after this one, of which the server has sent nothing yet.
     #[must_use]
     pub fn successor(&self) -> Self {
         Self { epoch: self.epoch + 1, ..Self::default() }

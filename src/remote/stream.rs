@@ -30,7 +30,7 @@ pub struct EventStream {
     has_data: bool,
     /// The server has closed the stream.
     ended: bool,
-    /// An event was over the bound: nothing after it can be told apart.
+    /// An event was over the bound: where the next one begins is no longer known.
     overflowed: bool,
 }
 

@@ -202,7 +202,7 @@ mod tests {
         let throttled = |asked| Verdict::Throttled { asked };
         let unclear = |wait| Verdict::Unclear { wait };
         let gone = || Verdict::SessionLost { words: None };
-        let said = || Verdict::SessionLost { words: Some(LOST.to_lowercase()) };
+        let lost = || Verdict::SessionLost { words: Some(LOST.to_lowercase()) };
         for (status, pairs, body, without_session, in_session) in [
             (200, &[][..], MINE, Deliver, Deliver),
             (200, &[EVENTS], "", Deliver, Deliver),
@@ -210,7 +210,7 @@ mod tests {
             (202, &[], "", Deliver, Deliver),
             (401, &[], "", Unauthorized, Unauthorized),
             (401, &[CHALLENGE], "", Unauthorized, Unauthorized),
-            (401, &[], LOST, Unauthorized, said()),
+            (401, &[], LOST, Unauthorized, lost()),
             (401, &[CHALLENGE], LOST, Unauthorized, Unauthorized),
             (401, &[], MINE, Unauthorized, Unauthorized),
             (403, &[SCOPE], "", InsufficientScope, InsufficientScope),
@@ -222,7 +222,7 @@ mod tests {
             (404, &[], NAMELESS, DeliverBody, gone()),
             (404, &[], OTHER, Refused, gone()),
             (400, &[], "", Refused, Refused),
-            (400, &[], LOST, Refused, said()),
+            (400, &[], LOST, Refused, lost()),
             (400, &[], MINE, DeliverBody, DeliverBody),
             (400, &[], NAMELESS, DeliverBody, DeliverBody),
             (400, &[], OTHER, Refused, Refused),

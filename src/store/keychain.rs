@@ -1,19 +1,9 @@
-//! The operating system's keychain: Secret Service, macOS Keychain, Windows Credential Manager, through `keyring-core` and
-//! its store for each.
+//! The operating system's keychain: Secret Service, macOS Keychain, Windows Credential Manager, through `keyring`.
 //!
-//! The Secret Service is found on the session bus that the environment names or, when an MCP client has stripped the
-//! environment, on that of this user's runtime directory.
+//! On macOS and Windows through its `Entry`; on Linux through `keyring-core` and its store for the Secret Service below it,
+//! because `Entry` connects once per process: a keychain service that starts after us, or again, would never be reached.
 
-use std::sync::Arc;
-
-#[cfg(target_os = "macos")]
-use apple_native_keyring_store::keychain::Store;
-use keyring_core::api::CredentialStoreApi;
-use keyring_core::{Entry, Error, Result};
-#[cfg(windows)]
-use windows_native_keyring_store::Store;
-#[cfg(all(unix, not(target_os = "macos")))]
-use zbus_secret_service_keyring_store::Store;
+use keyring::{Entry, Error};
 
 use crate::problem::error_chain;
 use crate::secret::Secret;
@@ -22,12 +12,10 @@ use crate::store::{CredentialStore, StoreError};
 /// The service under which this program files all its items.
 const SERVICE: &str = "planhat-mcp";
 
-type Stored<T> = std::result::Result<T, StoreError>;
-
 /// The platform's keychain.
 #[derive(Debug)]
 pub struct Keychain {
-    connection: Arc<Store>,
+    connection: platform::Connection,
 }
 
 impl Keychain {
@@ -41,35 +29,26 @@ impl Keychain {
     };
 
     /// Connects to it.
-    pub fn open() -> Stored<Self> {
-        let connection = Store::new().map_err(|error| StoreError::Absent(error_chain(&error)))?;
-        Ok(Self { connection })
+    pub fn open() -> Result<Self, StoreError> {
+        Ok(Self { connection: platform::connect().map_err(|error| StoreError::Absent(error_chain(&error)))? })
     }
 
     /// Makes a call, and once more on a new connection when this one turns out to be broken: a keychain service that was
     /// restarted is reached again. Each of these calls leads to the same state however often it is made.
-    fn with_entry<T>(&mut self, account: &str, call: impl Fn(&Entry) -> Result<T>) -> Result<T> {
-        match self.entry(account).and_then(|entry| call(&entry)) {
+    fn with_entry<T>(&mut self, account: &str, call: impl Fn(&Entry) -> keyring::Result<T>) -> keyring::Result<T> {
+        match platform::entry(&self.connection, account).and_then(|entry| call(&entry)) {
             Err(Error::PlatformFailure(first)) => {
                 tracing::debug!(error = %first, "the keychain is connected to anew");
-                self.connection = Store::new()?;
-                self.entry(account).and_then(|entry| call(&entry))
+                self.connection = platform::connect()?;
+                platform::entry(&self.connection, account).and_then(|entry| call(&entry))
             }
             result => result,
         }
     }
-
-    fn entry(&self, account: &str) -> Result<Entry> {
-        // What the desktop's password manager shows; the other stores know no label.
-        let label = format!("{SERVICE}: {account}");
-        let modifiers = [("label", label.as_str())].into();
-        let modifiers = cfg!(all(unix, not(target_os = "macos"))).then_some(&modifiers);
-        self.connection.build(SERVICE, account, modifiers)
-    }
 }
 
 impl CredentialStore for Keychain {
-    fn read(&mut self, account: &str) -> Stored<Option<Secret<Vec<u8>>>> {
+    fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
         match self.with_entry(account, Entry::get_secret) {
             Ok(secret) => Ok(Some(Secret::new(secret))),
             Err(Error::NoEntry) => Ok(None),
@@ -77,16 +56,59 @@ impl CredentialStore for Keychain {
         }
     }
 
-    fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Stored<()> {
+    fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
         self.with_entry(account, |entry| entry.set_secret(record.expose())).map_err(failure)
     }
 
-    fn delete(&mut self, account: &str) -> Stored<bool> {
+    fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
         match self.with_entry(account, Entry::delete_credential) {
             Ok(()) => Ok(true),
             Err(Error::NoEntry) => Ok(false),
             Err(error) => Err(failure(error)),
         }
+    }
+}
+
+/// The Secret Service, on the session bus that the environment names or, when an MCP client has stripped the environment,
+/// on that of this user's runtime directory.
+#[cfg(all(unix, not(target_os = "macos")))]
+mod platform {
+    use std::sync::Arc;
+
+    use keyring::{Entry, Result};
+    use keyring_core::api::CredentialStoreApi;
+    use zbus_secret_service_keyring_store::Store;
+
+    pub type Connection = Arc<Store>;
+
+    pub fn connect() -> Result<Connection> {
+        Store::new()
+    }
+
+    pub fn entry(connection: &Connection, account: &str) -> Result<Entry> {
+        // What the desktop's password manager shows.
+        let label = format!("planhat-mcp: {account}");
+        let modifiers = [("label", label.as_str())].into();
+        Ok(Entry { inner: connection.build(super::SERVICE, account, Some(&modifiers))? })
+    }
+}
+
+/// Keychains that need no connection.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+mod platform {
+    use keyring::{Entry, Error, Result};
+
+    pub type Connection = ();
+
+    pub fn connect() -> Result<Connection> {
+        match Entry::store_status() {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::NoDefaultStore),
+        }
+    }
+
+    pub fn entry(_: &Connection, account: &str) -> Result<Entry> {
+        Entry::new(super::SERVICE, account)
     }
 }
 

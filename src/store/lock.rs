@@ -61,7 +61,7 @@ impl ProcessLock {
         let deadline = Instant::now() + within;
         let mut attempts = 0;
         loop {
-            // If this is given up in the middle, the attempt still ends, and drops the lock that it may have got.
+            // If the caller gives up in the middle, the attempt still ends, and drops a lock that it gets.
             let lock = path.to_owned();
             if let Some(lock) = blocking::run(move || Self::try_acquire(&lock)).await? {
                 return Ok(lock);
@@ -89,7 +89,7 @@ impl ProcessLock {
     }
 
     /// Whether any process, this one included, holds it now. Blocks for as long as a file takes to open. Several processes
-    /// may ask at once: none is taken for a holder.
+    /// may ask at the same time without being taken for a holder.
     pub fn is_held(path: &Path) -> Result<bool, LockError> {
         let file = match File::open(path) {
             Ok(file) => file,

@@ -22,9 +22,13 @@ async fn an_ordered_sign_in_is_content_with_one_that_has_come_since() {
 
 #[tokio::test]
 async fn an_ordered_sign_in_ends_like_the_one_that_failed_since_and_not_like_one_from_before() {
-    let rig = Rig::with(|settings| settings.limits.sign_in = Duration::from_millis(50)).await;
+    let mut rig = Rig::new().await;
     let (result, _) = login(&rig.process(), |link| answer(link, "error=access_denied")).await;
     assert_eq!(result.unwrap_err().id, ProblemId::AccessDenied);
+    // From here on no browser comes.
+    let mut settings = Settings::clone(&rig.settings);
+    settings.limits.sign_in = Duration::from_millis(50);
+    rig.settings = Arc::new(settings);
     for (number, expected) in [(0, ProblemId::AccessDenied), (1, ProblemId::PlanhatSignInTimedOut)] {
         let since = attempt::Since { number, grant: None };
         let options = LoginOptions { since: Some(since), ..LoginOptions::default() };

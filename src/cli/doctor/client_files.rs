@@ -55,7 +55,7 @@ impl Folders {
         };
         add("Claude Desktop", self.settings.join("Claude/claude_desktop_config.json"));
         for package in self.packages("Claude_") {
-            // Since it comes as a package, Windows gives it an AppData of its own.
+            // Windows gives a packaged program its own AppData.
             add("Claude Desktop", package.join("LocalCache/Roaming/Claude/claude_desktop_config.json"));
         }
         let claude = self.claude.as_ref().unwrap_or(&self.home);

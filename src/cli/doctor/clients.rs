@@ -95,7 +95,7 @@ fn row(file: &ClientFile, entry: &Entry, run: Option<&Settings>, servers: &mut V
     }
 }
 
-/// Where the entry contains a secret. A reference to one (`${...}`) is none.
+/// Where the entry contains a secret. A reference to one (`${...}`) does not count.
 fn secret(entry: &Entry) -> Option<String> {
     let is_literal = |value: &str| !value.trim().is_empty() && !value.contains("${");
     if let Some((name, _)) =

@@ -15,7 +15,7 @@ use crate::logging::redact;
 use crate::problem::{Problem, ProblemId};
 use crate::store::private_files;
 
-/// Where it goes when no file is named.
+/// The file when none is named.
 pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
 /// How much of the log's end is read.
 const LOG_BYTES: u64 = 64 * 1024;
