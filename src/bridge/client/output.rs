@@ -16,20 +16,33 @@ use tokio::task::JoinHandle;
 const OUTPUT_ROOM: usize = 8 * 1024 * 1024;
 /// Small lines that wait together are written together, up to about this many bytes.
 const COALESCE: usize = 64 * 1024;
-/// The room that is taken for an answer whose length the server does not say.
-const UNKNOWN_LENGTH: usize = 256 * 1024;
+/// The room that is taken at first for an answer whose length the server does not say.
+const FIRST_ROOM: usize = 16 * 1024;
 
 /// Takes lines for the client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Output {
     lines: mpsc::UnboundedSender<Item>,
     room: Arc<Semaphore>,
+    /// The right to take no further room for the rest of a line; it exists once.
+    overdraft: Arc<Semaphore>,
     closed: watch::Receiver<bool>,
 }
 
 /// Room that was taken for one line; dropping it gives the room back.
 #[derive(Debug)]
-pub struct Room(OwnedSemaphorePermit);
+pub struct Room {
+    permit: OwnedSemaphorePermit,
+    overdraft: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// How long the line may be.
+    pub fn bytes(&self) -> usize {
+        let bytes = self.permit.num_permits();
+        if bytes >= OUTPUT_ROOM || self.overdraft.is_some() { usize::MAX } else { bytes }
+    }
+}
 
 /// A line that was handed over; ends when there was room for it. Dropping it changes nothing.
 #[derive(Debug)]
@@ -54,8 +67,8 @@ fn permits_for(bytes: usize) -> u32 {
 
 #[derive(Debug)]
 enum Item {
-    /// A line, and how much room it took.
-    Line(Bytes, u32),
+    /// A line, how much room it took, and the overdraft that it may have needed beside.
+    Line(Bytes, u32, Option<OwnedSemaphorePermit>),
     /// Nothing more comes.
     End,
 }
@@ -71,6 +84,7 @@ impl Output {
         let (batches, receiver) = mpsc::channel(1);
         tokio::spawn(gather(waiting, batches));
         let room = Arc::new(Semaphore::new(OUTPUT_ROOM));
+        let overdraft = Arc::new(Semaphore::new(1));
         let (closed, closed_receiver) = watch::channel(false);
         let (done, written) = oneshot::channel();
         let freed = Arc::clone(&room);
@@ -88,7 +102,7 @@ impl Output {
                 drop(closed);
             })
             .expect("a thread can be started at the start of the program");
-        (Self { lines, room, closed: closed_receiver }, Written(written))
+        (Self { lines, room, overdraft, closed: closed_receiver }, Written(written))
     }
 
     /// Writes a line when there is room for it; waits while the client does not read. A caller that stops waiting changes
@@ -104,7 +118,7 @@ impl Output {
         match self.room.try_acquire_many(permits) {
             Ok(permit) => {
                 permit.forget();
-                let _ = self.lines.send(Item::Line(line, permits));
+                let _ = self.lines.send(Item::Line(line, permits, None));
                 Enqueued(None)
             }
             // Nobody reads any more.
@@ -121,7 +135,7 @@ impl Output {
                     };
                     if let Ok(permit) = permit {
                         permit.forget();
-                        let _ = lines.send(Item::Line(line, permits));
+                        let _ = lines.send(Item::Line(line, permits, None));
                     }
                     drop(held);
                 })))
@@ -129,23 +143,46 @@ impl Output {
         }
     }
 
-    /// Takes room for a line of `bytes`, as far as its length is known before it is read from the network; waits while the
-    /// client does not read, so that answers pile up at the server and not here. `None` when the client has closed its side.
+    /// Takes room for a line of `bytes` before it is read from the network, or for the beginning of one whose length is not
+    /// known; waits while the client does not read, so that answers pile up at the server and not here. `None` when the
+    /// client has closed its side.
     pub async fn reserve(&self, bytes: Option<u64>) -> Option<Room> {
-        let bytes = bytes.map_or(UNKNOWN_LENGTH, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM));
-        Arc::clone(&self.room).acquire_many_owned(permits_for(bytes)).await.ok().map(Room)
+        let bytes = bytes.map_or(FIRST_ROOM, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM));
+        let permit = Arc::clone(&self.room).acquire_many_owned(permits_for(bytes)).await.ok()?;
+        Some(Room { permit, overdraft: None })
     }
 
-    /// Writes a line that room was taken for, without waiting.
+    /// Takes more room for a line of which `here` bytes are read; waits while the client does not read.
+    ///
+    /// Lines that wait for each other's room would wait for ever, so one of them at a time goes on without more: what is
+    /// held stays bounded by the room and one line of the largest size.
+    pub async fn grow(&self, room: &mut Room, here: usize) {
+        let wanted = permits_for(here.max(2 * room.permit.num_permits()));
+        let more = wanted.saturating_sub(u32::try_from(room.permit.num_permits()).unwrap_or(u32::MAX));
+        tokio::select! {
+            biased;
+            more = Arc::clone(&self.room).acquire_many_owned(more) => match more {
+                Ok(more) => room.permit.merge(more),
+                // Nobody reads any more, and nothing is kept for anybody.
+                Err(_) => room.overdraft = Arc::clone(&self.overdraft).try_acquire_owned().ok(),
+            },
+            overdraft = Arc::clone(&self.overdraft).acquire_owned() => room.overdraft = overdraft.ok(),
+        }
+    }
+
+    /// Writes a line that room was taken for, without waiting; room that it does not need is given back.
     pub fn write_reserved(&self, line: Bytes, room: Room) {
-        let permits = u32::try_from(room.0.num_permits()).unwrap_or(u32::MAX);
-        room.0.forget();
-        let _ = self.lines.send(Item::Line(line, permits));
+        let Room { mut permit, overdraft } = room;
+        let excess = permit.num_permits().saturating_sub(line.len());
+        drop(permit.split(excess));
+        let permits = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
+        permit.forget();
+        let _ = self.lines.send(Item::Line(line, permits, overdraft));
     }
 
     /// Writes a short line of the bridge's own at once.
     pub fn push(&self, line: Bytes) {
-        let _ = self.lines.send(Item::Line(line, 0));
+        let _ = self.lines.send(Item::Line(line, 0, None));
     }
 
     /// Writes a line that cannot wait at once, and takes what room there is for it, so that other lines wait for this one
@@ -158,7 +195,7 @@ impl Output {
             permit.forget();
             wanted
         });
-        let _ = self.lines.send(Item::Line(line, taken));
+        let _ = self.lines.send(Item::Line(line, taken, None));
     }
 
     /// Ends the output; what was sent before is still written.
@@ -192,22 +229,23 @@ fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item>>, 
     while let Some(batch) = batches.blocking_recv() {
         let mut items = batch.into_iter().peekable();
         while let Some(item) = items.next() {
-            let Item::Line(line, permits) = item else { return Ok(()) };
+            let Item::Line(line, permits, mut overdraft) = item else { return Ok(()) };
             let mut taken = permits as usize;
             let written = if line.len() >= COALESCE {
                 // Not copied: it may be most of what this process holds.
                 write_with_end(output, &line)
             } else {
                 append(&mut together, &line);
-                while let Some(Item::Line(line, permits)) =
+                while let Some(Item::Line(line, permits, also)) =
                     items.next_if(|item| item.fits(COALESCE.saturating_sub(together.len())))
                 {
                     append(&mut together, &line);
                     taken += permits as usize;
+                    overdraft = overdraft.or(also);
                 }
                 output.write_all(&together)
             };
-            drop(line);
+            drop((line, overdraft));
             together.clear();
             room.add_permits(taken);
             written.and_then(|()| output.flush())?;
@@ -219,7 +257,7 @@ fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item>>, 
 impl Item {
     /// Whether it is a line that goes into this many bytes, end included.
     fn fits(&self, bytes: usize) -> bool {
-        matches!(self, Self::Line(line, _) if line.len() < bytes)
+        matches!(self, Self::Line(line, ..) if line.len() < bytes)
     }
 }
 
@@ -313,6 +351,45 @@ mod tests {
         output.closed().await;
         output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
         output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_unknown_length_takes_room_as_it_grows_and_gives_back_what_it_does_not_need() {
+        let (_reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, _written) = Output::start(writer);
+        let mut room = output.reserve(None).await.expect("open");
+        assert_eq!((room.bytes(), output.room.available_permits()), (FIRST_ROOM, OUTPUT_ROOM - FIRST_ROOM));
+        output.grow(&mut room, FIRST_ROOM + 1).await;
+        assert_eq!(room.bytes(), 2 * FIRST_ROOM);
+        output.grow(&mut room, 1024 * 1024).await;
+        assert_eq!(room.bytes(), 1024 * 1024);
+        // Larger than a pipe, so that it cannot be written out.
+        let line = Bytes::from(vec![b' '; 900 * 1024]);
+        output.write_reserved(line.clone(), room);
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM - line.len());
+    }
+
+    #[tokio::test]
+    async fn growing_answers_that_fill_the_room_go_on_one_at_a_time() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let mut first = output.reserve(Some(OUTPUT_ROOM as u64 / 2)).await.expect("open");
+        let mut second = output.reserve(Some(OUTPUT_ROOM as u64 / 2)).await.expect("open");
+        output.grow(&mut first, OUTPUT_ROOM).await;
+        assert_eq!(first.bytes(), usize::MAX, "one goes on without more room");
+        let mut growing = Box::pin(output.grow(&mut second, OUTPUT_ROOM));
+        assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM]), first);
+        assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it is not written yet");
+        let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        growing.await;
+        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM]), second);
+        output.finish();
+        written.wait().await;
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM);
+        assert_eq!(output.overdraft.available_permits(), 1);
+        drop(output);
+        reading.join().expect("no panic").expect("readable");
     }
 
     #[tokio::test]

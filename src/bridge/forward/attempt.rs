@@ -113,11 +113,7 @@ impl Attempter {
         };
         let mut exchange = session.remote.exchange(&out).await?;
         let id = if wire.is_renamed { None } else { Some(&*request.id) };
-        // Before the body is read: a client that does not read keeps answers at the server, not here.
-        let mut room = match exchange.to_read() {
-            Some(bytes) => session.client.output.reserve(bytes).await,
-            None => None,
-        };
+        let mut room = self.room_for(&mut exchange).await?;
         let mut stray = None;
         let mut unreadable = None;
         let mut last_received = Instant::now();
@@ -165,6 +161,20 @@ impl Attempter {
                 end => return Err(end),
             }
         }
+    }
+
+    /// Takes room for an answer that comes as a whole, before it is read: a client that does not read keeps answers at the
+    /// server, not here.
+    async fn room_for(&self, exchange: &mut Exchange) -> Result<Option<Room>, Failure> {
+        let output = &self.session.client.output;
+        let Some(length) = exchange.to_read() else { return Ok(None) };
+        let Some(mut room) = output.reserve(length).await else { return Ok(None) };
+        if length.is_none() {
+            while let Some(here) = exchange.read_ahead(room.bytes()).await? {
+                output.grow(&mut room, here).await;
+            }
+        }
+        Ok(Some(room))
     }
 
     /// Resumes a stream that ended before its answer. `None` when that cannot be, for whatever reason: the request was
