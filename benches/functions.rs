@@ -9,7 +9,7 @@ use std::io::Cursor;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use planhat_mcp::bridge::client::stdio::{Line, read_lines};
+use planhat_mcp::bridge::client::input::{Line, read_lines};
 use planhat_mcp::message::peek::Params;
 use planhat_mcp::message::{Kind, Peek, peek};
 use planhat_mcp::remote::mcp_headers::McpHeaders;

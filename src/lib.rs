@@ -2,9 +2,9 @@
 //!
 //! # Two walks
 //!
-//! - **A message**: [`bridge::client::stdio`] reads a line, [`message::peek()`] looks at a few fields and leaves the bytes alone,
+//! - **A message**: [`bridge::client::input`] reads a line, [`message::peek()`] looks at a few fields and leaves the bytes alone,
 //!   [`bridge::client::in_flight`] remembers who waits for what, [`remote::send`] carries it (bearer, headers, POST, classify the
-//!   answer, act), [`remote::sse`] or a JSON body brings the answer, and [`bridge::client::stdio`] writes a line.
+//!   answer, act), [`remote::sse`] or a JSON body brings the answer, and [`bridge::client::output`] writes a line.
 //! - **A token**: [`auth::discovery`] → [`auth::registration`] → [`auth::login`] (PKCE, browser,
 //!   loopback callback) → [`store`] (the OS keychain) → the `Authorization` header. Renewal swaps the middle for
 //!   [`auth::bearer::renewal`]: lock, read the store again, refresh, save, use.

@@ -10,7 +10,7 @@ const TARGETS: &[(&str, Check)] = &[
     ("challenge", crate::auth::invariants::challenge),
     ("config", crate::config::invariants::config),
     ("id", crate::message::invariants::id),
-    ("lines", crate::bridge::client::stdio::invariants::lines),
+    ("lines", crate::bridge::client::input::invariants::lines),
     ("mcp_headers", crate::remote::invariants::mcp_headers),
     ("message", crate::message::invariants::message),
     ("metadata", crate::auth::invariants::metadata),

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| planhat_mcp::bridge::client::stdio::invariants::lines(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| planhat_mcp::bridge::client::input::invariants::lines(data));

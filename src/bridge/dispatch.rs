@@ -1,232 +1,270 @@
 //! Every line of stdin, in order: what it is, and what it starts.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::config::Settings;
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, PeekError, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::BoundUser;
+use crate::remote::mcp_headers::McpHeaders;
 
-use crate::bridge::Bridge;
-use crate::bridge::client::batch;
-use crate::bridge::client::batch::BatchSlot;
-use crate::bridge::client::client_info::ClientInfo;
-use crate::bridge::client::in_flight::Cancelled;
-use crate::bridge::client::progress::Progress;
-use crate::bridge::client::responder::{Handler, InFlight};
-use crate::bridge::client::stdio::Line;
-use crate::bridge::session::connection::SessionStage;
-use crate::bridge::session::initialize::InitializeRequest;
-use crate::bridge::session::outbox::OutboxMessage;
-use crate::bridge::session::subscriptions::UNSUBSCRIBE;
-use crate::bridge::sign_in::elicitation;
-use crate::bridge::sign_in::policy::SIGN_IN_TOOL;
+use super::cancellation;
+use super::client::batch::BatchSlot;
+use super::client::client_info::ClientInfo;
+use super::client::endpoint::Client;
+use super::client::flag::Flag;
+use super::client::in_flight::{CancelOutcome, NotAdmitted};
+use super::client::input::Line;
+use super::client::progress::Progress;
+use super::client::request::InFlight;
+use super::forward::forwarder::{Forwarder, Handler};
+use super::session::initialize::InitializeRequest;
+use super::session::live::Session;
+use super::session::outbox::OutboxMessage;
+use super::session::stage::SessionStage;
+use super::session::subscriptions::Subscriptions;
+use super::sign_in::elicitation::{Elicitation, resumed_call};
+use super::sign_in::tool::SIGN_IN_TOOL;
 
-/// The first revision without `initialize` and sessions.
-pub(crate) const STATELESS: &str = "2026-07-28";
+/// Takes the lines of stdin.
+#[derive(Debug)]
+pub struct Dispatcher {
+    settings: Arc<Settings>,
+    client: Arc<Client>,
+    session: Arc<Session>,
+    subscriptions: Arc<Subscriptions>,
+    elicitation: Arc<Elicitation>,
+    header_marks: Arc<McpHeaders>,
+    forwarder: Arc<Forwarder>,
+}
 
-/// A cancellation as the client wrote it, of the id under which the server has the request.
-fn cancellation_of(body: &Bytes, params: Option<&RawValue>, id: &RawValue) -> Bytes {
-    let found = Params::of(params).ok().and_then(|params| params.request_id);
-    match (std::str::from_utf8(body), found) {
-        (Ok(text), Some(old)) => Bytes::from(write::replaced(text, old, id.get())),
-        _ => body.clone(),
+/// A request as it was peeked at.
+struct Peeked<'a> {
+    body: &'a Bytes,
+    id: &'a RawValue,
+    key: IdKey,
+    method: &'a str,
+    params: Option<&'a RawValue>,
+}
+
+/// The answers to what was never admitted, and where they go.
+struct Refusals<'a> {
+    lines: &'a mut Vec<Bytes>,
+    batch_slot: Option<&'a BatchSlot>,
+}
+
+impl Refusals<'_> {
+    fn add(&mut self, id: Option<&RawValue>, problem: &Problem) {
+        tracing::warn!(%problem, "refused");
+        let line = write::error(id, &problem.to_json_rpc_error());
+        match self.batch_slot {
+            Some(slot) => slot.clone().fill(line),
+            None => self.lines.push(line),
+        }
+    }
+
+    fn add_malformed(&mut self, error: &PeekError) {
+        match error {
+            PeekError::NotJson(detail) => self.add(None, &Problem::new(ProblemId::NotJson).with("detail", detail)),
+            PeekError::NotJsonRpc { id, reason } => {
+                self.add(id.as_deref(), &Problem::new(ProblemId::NotJsonRpc).with("detail", reason));
+            }
+            PeekError::EmptyBatch => self.add(None, &Problem::new(ProblemId::EmptyBatch)),
+            PeekError::Duplicate { id, member } => {
+                self.add(id.as_deref(), &Problem::new(ProblemId::DuplicateMember).with("member", member));
+            }
+        }
     }
 }
 
-impl Bridge {
-    /// Takes the next line; returns when there is room for the next one. A client that sends nonsense and does not read
-    /// what is said about it has to wait.
-    pub(crate) async fn take(self: &Arc<Self>, line: Line) {
-        self.sort_line(line);
-        let refused = std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner));
-        for line in refused {
-            self.output.send(line).await;
-        }
+impl Dispatcher {
+    /// Starts what the lines of this session's client ask for.
+    pub fn new(
+        session: Arc<Session>,
+        subscriptions: Arc<Subscriptions>,
+        elicitation: Arc<Elicitation>,
+        header_marks: Arc<McpHeaders>,
+        forwarder: Arc<Forwarder>,
+    ) -> Self {
+        let (settings, client) = (Arc::clone(&session.settings), Arc::clone(&session.client));
+        Self { settings, client, session, subscriptions, elicitation, header_marks, forwarder }
     }
 
-    fn sort_line(self: &Arc<Self>, line: Line) {
-        let text = match line {
-            Line::Text(text) => text,
+    /// Takes the next line, and returns the answers to what in it was refused. The next line should be taken only when they
+    /// are written: a client that sends nonsense and does not read has to wait.
+    #[must_use]
+    pub fn take(&self, line: Line) -> Vec<Bytes> {
+        let mut lines = Vec::new();
+        let mut refusals = Refusals { lines: &mut lines, batch_slot: None };
+        match line {
+            Line::Text(text) => match peek(&text) {
+                Ok(Peek::One(kind)) => self.take_one(&text, kind, &mut refusals),
+                Ok(Peek::Batch(members)) => self.take_batch(&text, &members, &mut refusals),
+                Err(error) => refusals.add_malformed(&error),
+            },
             Line::TooLong(id) => {
                 let limit = self.settings.limits.max_message_bytes;
-                let problem =
-                    Problem::new(ProblemId::MessageTooLarge).with("direction", "from the client").with("limit", limit);
-                return self.refuse(id.as_deref(), &problem, None);
+                let problem = Problem::new(ProblemId::MessageTooLarge).with("direction", "from the client");
+                refusals.add(id.as_deref(), &problem.with("limit", limit));
             }
-        };
-        match peek(&text) {
-            Ok(Peek::One(kind)) => self.take_one(&text, kind, None),
-            Ok(Peek::Batch(members)) => self.take_batch(&text, &members),
-            Err(error) => self.refuse_malformed(&error, None),
         }
+        lines
     }
 
-    fn take_batch(self: &Arc<Self>, text: &Bytes, members: &[&RawValue]) {
-        let told = self.connection.told_or_asked();
-        if told.as_deref() != Some(batch::REVISION) {
+    fn take_batch(&self, text: &Bytes, members: &[&RawValue], refusals: &mut Refusals<'_>) {
+        let revision = self.session.handshake.revision();
+        if !revision.as_ref().is_some_and(Revision::has_batches) {
             let problem = Problem::new(ProblemId::BatchNotAllowed);
-            let problem = told.into_iter().fold(problem, |problem, revision| problem.with("revision", revision));
-            return self.refuse(None, &problem, None);
+            let problem = revision.iter().fold(problem, |problem, revision| problem.with("revision", revision));
+            return refusals.add(None, &problem);
         }
-        let seat = BatchSlot::first(self.output.clone());
+        let slot = BatchSlot::in_new_batch(self.client.output.clone());
+        let mut refusals = Refusals { lines: refusals.lines, batch_slot: Some(&slot) };
         for member in members {
             let body = text.slice_ref(member.get().as_bytes());
             match peek_object(member.get()) {
-                Ok(kind) => self.take_one(&body, kind, Some(&seat)),
-                Err(error) => self.refuse_malformed(&error, Some(&seat)),
+                Ok(kind) => self.take_one(&body, kind, &mut refusals),
+                Err(error) => refusals.add_malformed(&error),
             }
         }
     }
 
-    fn take_one(self: &Arc<Self>, body: &Bytes, kind: Kind<'_>, seat: Option<&BatchSlot>) {
+    fn take_one(&self, body: &Bytes, kind: Kind<'_>, refusals: &mut Refusals<'_>) {
         match kind {
-            Kind::Request { id, key, method, params } => self.take_request(body, id, key, &method, params, seat),
-            Kind::Notification { method, params } => self.take_notification(body, &method, params),
-            // Without an id it can only be an error about something unreadable; the server may know what it is about. An
-            // answer is never answered.
-            Kind::Response { id: Some((_, key)), result } if self.conversation.answered(&key, result) => {}
-            Kind::Response { id, .. } => {
-                let answers = id.map(|(_, key)| key);
-                if let Some(key) = &answers {
-                    self.server_requests.settled(key);
-                }
-                self.lane.push(OutboxMessage { answers, ..OutboxMessage::new(body.clone(), self.connection.need()) });
+            Kind::Request { id, key, method, params } => {
+                self.take_request(Peeked { body, id, key, method: &method, params }, refusals);
             }
+            Kind::Notification { method, params } => self.take_notification(body, &method, params),
+            Kind::Response { id, result } => self.take_response(body, id.map(|(_, key)| key), result),
         }
     }
 
-    fn take_request(
-        self: &Arc<Self>,
-        body: &Bytes,
-        id: &RawValue,
-        key: IdKey,
-        method: &str,
-        params: Option<&RawValue>,
-        seat: Option<&BatchSlot>,
-    ) {
-        let looked_at = match Params::of(params) {
-            Ok(looked_at) => looked_at,
+    fn take_request(&self, peeked: Peeked<'_>, refusals: &mut Refusals<'_>) {
+        let Peeked { body, id, key, method, params: raw_params } = peeked;
+        let params = match Params::of(raw_params) {
+            Ok(params) => params,
             Err(member) => {
-                return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateMember).with("member", member), seat);
+                return refusals.add(Some(id), &Problem::new(ProblemId::DuplicateMember).with("member", member));
             }
         };
-        if method == "initialize" && seat.is_some() {
+        if method == "initialize" && refusals.batch_slot.is_some() {
             let detail = "`initialize` must not be part of a batch";
-            return self.refuse(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail), seat);
+            return refusals.add(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail));
         }
-        let revision = looked_at.revision().filter(Revision::is_stateless).map(|revision| revision.as_str().to_owned());
-        let Some(ticket) = self.pending.add(key.clone(), revision.is_some()) else {
-            return self.refuse(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()), seat);
+        let revision = params.revision().filter(Revision::is_stateless);
+        let batch_slot = refusals.batch_slot.cloned();
+        let admitted = self.client.in_flight.admit(key.clone(), body.len(), revision.is_some(), batch_slot);
+        let ticket = match admitted {
+            Ok(ticket) => ticket,
+            Err(NotAdmitted::DuplicateId) => {
+                return refusals.add(Some(id), &Problem::new(ProblemId::DuplicateId).with("id", id.get()));
+            }
+            Err(NotAdmitted::Busy) => return refusals.add(Some(id), &Problem::new(ProblemId::TooManyInFlight)),
         };
-        let (body, shown) = match elicitation::taken_up(body, &looked_at).filter(|_| revision.is_some()) {
-            Some(taken_up) => taken_up,
+        let (body, consent) = match resumed_call(body, &params).filter(|_| revision.is_some()) {
+            Some(resumed) => resumed,
             None => (body.clone(), None),
         };
-        let begun = Arc::<crate::bridge::Flag>::default();
+        let server_has_begun = Arc::<Flag>::default();
+        let progress =
+            params.progress_token().map(|token| Arc::new(Progress::new(token, &self.client.output, &server_has_begun)));
         let request = InFlight {
             body,
             id: id.to_owned(),
             key,
             method: method.to_owned(),
-            progress: looked_at.progress_token().map(|token| Arc::new(Progress::new(token, &self.output, &begun))),
-            begun,
-            caller: ClientInfo::new(looked_at.client_info(), looked_at.client_capabilities()),
-            cursor: looked_at.cursor.map(ToOwned::to_owned),
-            shown,
-            need: if revision.is_some() { SessionStage::Nothing } else { self.connection.need() },
-            mirrored: revision.as_ref().map(|revision| self.mirrors.headers(method, &looked_at, revision)),
+            progress,
+            server_has_begun,
+            client_info: ClientInfo::new(params.client_info(), params.client_capabilities()),
+            cursor: params.cursor.map(ToOwned::to_owned),
+            consent,
+            stage: if revision.is_some() { SessionStage::NotNeeded } else { self.session.handshake.stage() },
+            mcp_headers: revision
+                .as_ref()
+                .map(|revision| self.header_marks.headers(method, &params, revision.as_str())),
             revision,
-            tool: if method == "tools/call" { looked_at.name() } else { None },
-            meant: Arc::new(BoundUser::the_user_of(&self.auth)),
+            tool: if method == "tools/call" { params.name() } else { None },
+            bound_user: Arc::new(BoundUser::the_user_of(&self.session.auth)),
             ticket,
-            seat: Mutex::new(seat.cloned()),
         };
-        if method == UNSUBSCRIBE
-            && let Some(uri) = looked_at.uri()
-        {
-            self.subscriptions.ended(&uri);
-        }
+        self.subscriptions.asked(method, &params);
         tracing::debug!(method, tool = request.tool, "request");
-        let work = match method {
+        let handler = self.handler_of(&request, raw_params);
+        tokio::spawn(Arc::clone(&self.forwarder).handle(request, handler));
+    }
+
+    fn handler_of(&self, request: &InFlight, params: Option<&RawValue>) -> Handler {
+        match request.method.as_str() {
             "initialize" => {
-                let hello =
-                    InitializeRequest::new(request.body.clone(), request.id.clone(), request.key.clone(), params);
+                let (body, id, key) = (request.body.clone(), request.id.clone(), request.key.clone());
+                let initialize = Arc::new(InitializeRequest::new(body, id, key, params));
                 self.subscriptions.clear();
-                self.begin_initialize(hello)
+                let from_server = self.session.initialize(Arc::clone(&initialize));
+                Handler::Initialize(initialize, from_server)
             }
             "server/discover" => Handler::Discover,
             // Clients ask whether this process lives; while the server cannot be asked, that is answered here.
-            "ping" if request.mirrored.is_none() && (!self.connection.is_up() || self.remote.is_throttled()) => {
-                Handler::Pong
+            "ping"
+                if request.mcp_headers.is_none()
+                    && (!self.session.handshake.is_up() || self.session.remote.is_throttled()) =>
+            {
+                Handler::Ping
             }
-            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => Handler::SignIn,
-            _ => Handler::Carry,
-        };
-        tokio::spawn(Arc::clone(self).work(request, work));
+            "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => Handler::SignInTool,
+            _ => Handler::Forward,
+        }
     }
 
-    fn take_notification(self: &Arc<Self>, body: &Bytes, method: &str, params: Option<&RawValue>) {
-        let mut item = OutboxMessage::new(body.clone(), self.connection.need());
+    fn take_notification(&self, body: &Bytes, method: &str, params: Option<&RawValue>) {
+        let mut message = OutboxMessage::new(body.clone(), self.session.handshake.stage());
         match method {
             // The session takes it from there: it may not be open yet, and may be opened again. Without `initialize` there
             // is no session that could wait for it.
-            "notifications/initialized" if item.need != SessionStage::Nothing => {
-                return self.connection.client_initialized(body.clone());
+            "notifications/initialized" if message.stage != SessionStage::NotNeeded => {
+                return self.session.handshake.client_initialized(body.clone());
             }
             "notifications/cancelled" => {
                 let key = Params::of(params).ok().and_then(|params| IdKey::parse(params.request_id?));
-                match key.map(|key| self.pending.cancel(&key)) {
-                    Some(Cancelled::Unsent) => return,
-                    Some(Cancelled::Sent(ticket)) => {
-                        if let Some(id) = ticket.sent_as() {
-                            item.body = cancellation_of(body, params, &id);
+                match key.map(|key| self.client.in_flight.cancel(&key)) {
+                    Some(CancelOutcome::Unsent) => return,
+                    Some(CancelOutcome::Sent(ticket)) => {
+                        if let Some(sent_as) = ticket.sent_as() {
+                            message.body = cancellation::for_server(body, params, &sent_as);
                         }
-                        item.then_stop = Some(ticket.stop);
+                        message.cancels = Some(ticket);
                     }
-                    Some(Cancelled::Unknown) | None => {}
+                    Some(CancelOutcome::Unknown) | None => {}
                 }
             }
             _ => {}
         }
-        if item.need == SessionStage::Nothing
-            && let Ok(looked_at) = Params::of(params)
+        if message.stage == SessionStage::NotNeeded
+            && let Ok(params) = Params::of(params)
         {
-            item.mirrored = self.mirrors.headers_without_request(method, &looked_at);
-            if item.mirrored.is_some() && method == "notifications/cancelled" {
-                // Closing a stream is what cancels in the stateless era; of one that is closed there is nothing to say.
+            message.mcp_headers = self.header_marks.headers_without_request(method, &params);
+            if message.mcp_headers.is_some() && method == "notifications/cancelled" {
+                // Closing a stream cancels its request in the stateless era; of a closed one there is nothing to say.
                 return;
             }
         }
         tracing::debug!(method, "notification");
-        self.lane.push(item);
+        self.session.outbox.push(message);
     }
 
-    fn refuse_malformed(&self, error: &PeekError, seat: Option<&BatchSlot>) {
-        match error {
-            PeekError::NotJson(detail) => {
-                self.refuse(None, &Problem::new(ProblemId::NotJson).with("detail", detail), seat);
+    fn take_response(&self, body: &Bytes, key: Option<IdKey>, result: Option<&RawValue>) {
+        if let Some(key) = &key {
+            if self.elicitation.take_response(key, result) {
+                return;
             }
-            PeekError::NotJsonRpc { id, reason } => {
-                self.refuse(id.as_deref(), &Problem::new(ProblemId::NotJsonRpc).with("detail", reason), seat);
-            }
-            PeekError::EmptyBatch => self.refuse(None, &Problem::new(ProblemId::EmptyBatch), seat),
-            PeekError::Duplicate { id, member } => {
-                self.refuse(id.as_deref(), &Problem::new(ProblemId::DuplicateMember).with("member", member), seat);
-            }
+            self.session.server_messages.client_answered(key);
         }
-    }
-
-    /// Answers what was never taken in.
-    fn refuse(&self, id: Option<&RawValue>, problem: &Problem, seat: Option<&BatchSlot>) {
-        tracing::warn!(%problem, "refused");
-        let line = write::error(id, &problem.to_json_rpc_error());
-        match seat {
-            Some(seat) => seat.clone().fill(line),
-            None => self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(line),
-        }
+        // Without an id it can only be an error about something unreadable; the server may know about what. A response is
+        // never answered.
+        let message = OutboxMessage::new(body.clone(), self.session.handshake.stage());
+        self.session.outbox.push(OutboxMessage { answers: key, ..message });
     }
 }

@@ -1,9 +1,9 @@
-//! The life of the bridge: start, lines, and the several ways to end.
+//! The life of the bridge: how it is put together, its start, its lines, and the several ways to end.
 
 use std::io::{Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Duration;
 
@@ -14,23 +14,28 @@ use crate::http::Http;
 use crate::remote::Remote;
 use crate::remote::mcp_headers::McpHeaders;
 
-use super::{Bridge, OwnIds};
-use crate::bridge::client::in_flight::Pending;
-use crate::bridge::client::stdio;
-use crate::bridge::client::stdio::{Line, Output, Written};
-use crate::bridge::forward::retry_safety::Safety;
-use crate::bridge::lists::served::ServedLists;
-use crate::bridge::session::connection::Connection;
-use crate::bridge::session::outbox::Outbox;
-use crate::bridge::session::server_messages::ServerRequests;
-use crate::bridge::session::subscriptions::Subscriptions;
-use crate::bridge::sign_in::elicitation::Elicitation;
+use super::client::endpoint::Client;
+use super::client::input::{Line, read_lines};
+use super::client::output::{Output, Written};
+use super::dispatch::Dispatcher;
+use super::forward::forwarder::Forwarder;
+use super::forward::retry_safety::RetrySafety;
+use super::lists::learned::Learned;
+use super::lists::served::Lists;
+use super::session::delivery::deliver_outbox;
+use super::session::live::Session;
+use super::session::opening::{follow_sign_ins, keep_open};
+use super::session::server_messages::ServerRequests;
+use super::session::subscriptions::Subscriptions;
+use super::sign_in::elicitation::Elicitation;
+use super::sign_in::policy::SignIn;
+use super::sign_in::waiting::SignInWait;
 
-/// How long the last lines may take to be read by the client, once everything else is over.
-const LAST_LINES: Duration = Duration::from_millis(400);
+/// How long the client may take to read the last lines, once everything else is over.
+const LAST_LINES_WAIT: Duration = Duration::from_millis(400);
 
 /// How long the last notifications may take to reach the server after the end of stdin.
-const LAST_NOTIFICATIONS: Duration = Duration::from_secs(2);
+const LAST_NOTIFICATIONS_WAIT: Duration = Duration::from_secs(2);
 
 /// Why the bridge ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,42 @@ pub enum End {
     OutputClosed,
     /// A signal asked for it.
     Signal,
+}
+
+/// The parts that the life of the bridge deals with.
+struct Parts {
+    session: Arc<Session>,
+    subscriptions: Arc<Subscriptions>,
+    lists: Arc<Lists>,
+    dispatcher: Dispatcher,
+}
+
+impl Parts {
+    fn new(settings: Arc<Settings>, http: Http, auth: Arc<Authorizer>, clock: SharedClock, output: Output) -> Self {
+        let client = Arc::new(Client::new(output));
+        let server_requests = ServerRequests::default();
+        let owed = server_requests.owed();
+        let remote = Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock, owed));
+        let header_marks = Arc::<McpHeaders>::default();
+        let retry_safety = Arc::new(RetrySafety::new(settings.product.is_planhat()));
+        let wait = Arc::new(SignInWait::new(Arc::clone(&client), Arc::clone(&auth), Arc::clone(&settings)));
+        let session = Arc::new(Session::new(settings, client, remote, auth, server_requests));
+        let subscriptions = Arc::new(Subscriptions::new(Arc::clone(&session)));
+        let lists = Arc::new(Lists::new(Arc::clone(&session), Arc::clone(&retry_safety)));
+        let learned = Learned::new(
+            Arc::clone(&session),
+            Arc::clone(&subscriptions),
+            Arc::clone(&retry_safety),
+            Arc::clone(&header_marks),
+        );
+        let elicitation = Arc::new(Elicitation::new(Arc::clone(&session), Arc::clone(&wait)));
+        let sign_in = SignIn::new(Arc::clone(&session), Arc::clone(&lists), Arc::clone(&elicitation), wait);
+        let forwarder =
+            Arc::new(Forwarder::new(Arc::clone(&session), Arc::clone(&lists), learned, sign_in, retry_safety));
+        let dispatcher =
+            Dispatcher::new(Arc::clone(&session), Arc::clone(&subscriptions), elicitation, header_marks, forwarder);
+        Self { session, subscriptions, lists, dispatcher }
+    }
 }
 
 /// Runs the bridge between `input` and `output` until one of them or a signal ends it. `signals` yields one item a signal.
@@ -56,65 +97,71 @@ pub async fn run(
     mut signals: mpsc::Receiver<()>,
 ) -> End {
     let (output, written) = Output::start(output);
-    let mut lines = stdio::read_lines(input, settings.limits.max_message_bytes);
-    let server_requests = ServerRequests::default();
-    let owed = server_requests.owed();
-    let bridge = Arc::new(Bridge {
-        remote: Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock, owed)),
-        safety: Safety::new(settings.product.is_planhat()),
-        mirrors: McpHeaders::default(),
-        places: Semaphore::new(settings.limits.in_flight),
-        settings,
-        auth,
-        output,
-        refused: Mutex::default(),
-        pending: Pending::default(),
-        connection: Connection::default(),
-        lane: Outbox::default(),
-        server_requests,
-        subscriptions: Subscriptions::default(),
-        own_ids: OwnIds::new(),
-        given: ServedLists::default(),
-        conversation: Elicitation::default(),
-        closing: watch::Sender::new(false),
-    });
+    let mut lines = read_lines(input, settings.limits.max_message_bytes);
+    let parts = Parts::new(settings, http, auth, clock, output);
+    let session = Arc::clone(&parts.session);
     let mut background = JoinSet::new();
-    background.spawn(Arc::clone(&bridge).run_lane());
-    background.spawn(Arc::clone(&bridge).follow_sign_ins());
+    background.spawn(keep_open(Arc::clone(&session)));
+    background.spawn(deliver_outbox(Arc::clone(&session)));
+    background.spawn(follow_sign_ins(Arc::clone(&session)));
+    background.spawn(follow_sessions(Arc::clone(&session), Arc::clone(&parts.lists), Arc::clone(&parts.subscriptions)));
 
     let end = tokio::select! {
         biased;
         _ = signals.recv() => End::Signal,
-        () = bridge.output.closed() => End::OutputClosed,
-        () = serve(&bridge, &mut lines) => End::EndOfInput,
+        () = session.client.output.closed() => End::OutputClosed,
+        () = serve(&parts, &mut lines) => End::EndOfInput,
     };
     tracing::debug!(?end, "ending");
     tokio::select! {
         biased;
         _ = signals.recv() => {}
-        () = wind_up(bridge, written, background) => {}
+        () = wind_up(&session, written, background) => {}
     }
     end
 }
 
 /// Takes lines until their end, then waits until everything is answered.
-async fn serve(bridge: &Arc<Bridge>, lines: &mut mpsc::Receiver<Line>) {
+async fn serve(parts: &Parts, lines: &mut mpsc::Receiver<Line>) {
+    let session = &parts.session;
     while let Some(line) = lines.recv().await {
-        bridge.take(line).await;
+        for refusal in parts.dispatcher.take(line) {
+            session.client.output.send(refusal).await;
+        }
+        session.outbox.room().await;
     }
-    bridge.closing.send_replace(true);
-    bridge.answer_for_client();
-    bridge.pending.drained().await;
-    // Nobody is told what becomes of these, so nobody should wait long for them.
-    let _ = tokio::time::timeout(LAST_NOTIFICATIONS, bridge.lane.drained()).await;
+    session.client.close();
+    session.server_messages.close();
+    session.client.in_flight.drained().await;
+    // No answer depends on these, so nobody should wait long for them.
+    let _ = tokio::time::timeout(LAST_NOTIFICATIONS_WAIT, session.outbox.drained()).await;
 }
 
-async fn wind_up(bridge: Arc<Bridge>, written: Written, background: JoinSet<()>) {
-    bridge.closing.send_replace(true);
-    bridge.remote.end_session().await;
+/// Does what is due in each session that is opened: the client hears which lists have changed, and gets its subscriptions
+/// back.
+async fn follow_sessions(session: Arc<Session>, lists: Arc<Lists>, subscriptions: Arc<Subscriptions>) {
+    let mut opened = session.opened();
+    let mut has_changed = opened.changed().await;
+    while has_changed.is_ok() {
+        lists.compare_served();
+        has_changed = tokio::select! {
+            biased;
+            // Another session: what was left to restore in the one before is due in this one.
+            has_changed = opened.changed() => has_changed,
+            has_changed = async {
+                subscriptions.restore().await;
+                std::future::pending().await
+            } => has_changed,
+        };
+    }
+}
+
+async fn wind_up(session: &Session, written: Written, background: JoinSet<()>) {
+    session.client.close();
+    session.remote.end_session().await;
     drop(background);
-    // Tasks that were told to stop let go of their places in batches now, so that these are written.
+    // Tasks that have stopped drop their batch slots now, so that these batches are written.
     tokio::task::yield_now().await;
-    bridge.output.finish();
-    let _ = tokio::time::timeout(LAST_LINES, written.wait()).await;
+    session.client.output.finish();
+    let _ = tokio::time::timeout(LAST_LINES_WAIT, written.wait()).await;
 }

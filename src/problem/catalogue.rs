@@ -66,6 +66,8 @@ catalogue! {
         BatchNotAllowed,
         /// An id that is still in flight; fact `id`.
         DuplicateId,
+        /// More requests wait for an answer than the bridge can hold.
+        TooManyInFlight,
         /// A member that a filter reads occurs twice in one object; fact `member`.
         DuplicateMember,
         /// A message larger than the bound; facts `limit`, `direction` ("to the server", "from the client", ...).

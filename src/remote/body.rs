@@ -38,38 +38,78 @@ impl Media {
     }
 }
 
+/// The part of a body that has come so far. One that comes in a single piece is not copied.
+#[derive(Debug, Default)]
+pub struct PartialBody {
+    first: Bytes,
+    /// All of it, from the second piece on.
+    whole: BytesMut,
+}
+
+impl PartialBody {
+    fn len(&self) -> usize {
+        if self.whole.is_empty() { self.first.len() } else { self.whole.len() }
+    }
+
+    /// Reads until the body is complete (`None`) or more than `limit` bytes of it are here; how many are then. It may be
+    /// called again until the body is complete, also after the future was dropped.
+    ///
+    /// # Errors
+    /// As [`read_whole`].
+    pub async fn read(
+        &mut self,
+        http: &Http,
+        response: &mut Response,
+        max: usize,
+        patience: &Patience,
+        limit: usize,
+    ) -> Result<Option<usize>, NetError> {
+        let url = response.url().clone();
+        let announced = response.content_length().unwrap_or(0);
+        if announced > max as u64 {
+            return Err(NetError::too_large(&url, max));
+        }
+        while self.len() <= limit {
+            let Some(piece) = piece(http, &url, response, patience).await? else { return Ok(None) };
+            if self.len() + piece.len() > max {
+                return Err(NetError::too_large(&url, max));
+            }
+            if self.first.is_empty() {
+                self.first = piece;
+                if self.first.len() as u64 == announced {
+                    return Ok(None);
+                }
+                continue;
+            }
+            if self.whole.is_empty() {
+                let room = usize::try_from(announced).unwrap_or(0).min(MOST_ROOM_AHEAD);
+                self.whole.reserve(room.max(self.first.len() + piece.len()));
+                self.whole.extend_from_slice(&self.first);
+            }
+            self.whole.extend_from_slice(&piece);
+        }
+        Ok(Some(self.len()))
+    }
+
+    /// The body, once it is complete.
+    pub fn into_bytes(self) -> Bytes {
+        if self.whole.is_empty() { self.first } else { self.whole.freeze() }
+    }
+}
+
 /// Reads a whole body of at most `max` bytes, however slowly it comes, as long as it does.
 ///
 /// # Errors
 /// A [`NetError`] when the body is cut, larger than `max`, or stands still for too long.
 pub async fn read_whole(
     http: &Http,
-    url: &Url,
     response: &mut Response,
     max: usize,
     patience: &Patience,
 ) -> Result<Bytes, NetError> {
-    let announced = response.content_length().unwrap_or(0);
-    if announced > max as u64 {
-        return Err(NetError::too_large(url, max));
-    }
-    let Some(first) = piece(http, url, response, patience).await? else { return Ok(Bytes::new()) };
-    if first.len() > max {
-        return Err(NetError::too_large(url, max));
-    }
-    if first.len() as u64 == announced {
-        return Ok(first); // the usual case: one piece, no copy
-    }
-    let room = usize::try_from(announced).unwrap_or(0).min(MOST_ROOM_AHEAD).max(first.len());
-    let mut whole = BytesMut::with_capacity(room);
-    whole.extend_from_slice(&first);
-    while let Some(piece) = piece(http, url, response, patience).await? {
-        if whole.len() + piece.len() > max {
-            return Err(NetError::too_large(url, max));
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole.freeze())
+    let mut body = PartialBody::default();
+    body.read(http, response, max, patience, usize::MAX).await?;
+    Ok(body.into_bytes())
 }
 
 async fn piece(

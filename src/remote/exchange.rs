@@ -12,7 +12,7 @@ use crate::http::Http;
 use crate::message::peek;
 use crate::secret::Secrets;
 
-use super::body::{Media, read_whole};
+use super::body::{Media, PartialBody};
 use super::failure::Failure;
 use super::lost_session::LossWatch;
 use super::patience::Patience;
@@ -56,14 +56,25 @@ pub(super) struct Unread {
     pub(super) http: Http,
     /// How long the body may stand still.
     pub(super) patience: Patience,
+    /// The part of the body that has come so far.
+    pub(super) body: PartialBody,
+    /// Whether that is all of it.
+    pub(super) is_complete: bool,
 }
 
 impl Unread {
+    /// Reads until the body is complete (`None`) or longer than `limit` bytes; how many of them are here then.
+    async fn read_ahead(&mut self, limit: usize) -> Result<Option<usize>, Failure> {
+        let max = self.settings.limits.max_message_bytes;
+        Ok(self.body.read(&self.http, &mut self.response, max, &self.patience, limit).await?)
+    }
+
     /// The one message in the body; `None` when it is empty.
     async fn read(&mut self) -> Result<Option<Bytes>, Failure> {
-        let url = self.response.url().clone();
-        let max = self.settings.limits.max_message_bytes;
-        let body = read_whole(&self.http, &url, &mut self.response, max, &self.patience).await?;
+        if !std::mem::take(&mut self.is_complete) {
+            self.read_ahead(usize::MAX).await?;
+        }
+        let body = std::mem::take(&mut self.body).into_bytes();
         Ok(if body.trim_ascii().is_empty() { None } else { Some(body) })
     }
 
@@ -119,6 +130,18 @@ impl Exchange {
             Body::Unread(unread) => Some(unread.response.content_length()),
             _ => None,
         }
+    }
+
+    /// Reads ahead until the body that [`Exchange::next`] yields as a whole is complete (`None`), or longer than `limit`
+    /// bytes; how many of them are here then.
+    ///
+    /// # Errors
+    /// As [`Exchange::next`].
+    pub async fn read_ahead(&mut self, limit: usize) -> Result<Option<usize>, Failure> {
+        let Body::Unread(unread) = &mut self.body else { return Ok(None) };
+        let here = unread.read_ahead(limit).await?;
+        unread.is_complete = here.is_none();
+        Ok(here)
     }
 
     /// The next whole message; `None` at the end.

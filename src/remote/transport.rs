@@ -13,7 +13,7 @@ use crate::http::{Http, NetError, host_of};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
-use super::body::{Media, read_whole};
+use super::body::{Media, PartialBody, read_whole};
 use super::exchange::{Exchange, Unread};
 use super::failure::Failure;
 use super::patience::Patience;
@@ -102,10 +102,9 @@ impl Transport {
         if answer.body.is_some() {
             return;
         }
-        let url = answer.response.url().clone();
         let max = self.refusal_bound(answer.response.headers());
         let patience = self.patience(Some(self.settings.limits.idle.min(REFUSAL_PATIENCE)));
-        let body = read_whole(&self.http, &url, &mut answer.response, max, &patience).await.unwrap_or_default();
+        let body = read_whole(&self.http, &mut answer.response, max, &patience).await.unwrap_or_default();
         answer.body = Some(body);
     }
 
@@ -134,7 +133,9 @@ impl Transport {
     pub(super) fn unread(&self, headers: HeaderMap, response: Response, expected: bool) -> Exchange {
         let (settings, http) = (Arc::clone(&self.settings), self.http.clone());
         let patience = self.patience(Some(settings.limits.idle));
-        Exchange::unread(headers, Unread { settings, response, expects: expected, http, patience })
+        let body = PartialBody::default();
+        let unread = Unread { settings, response, expects: expected, http, patience, body, is_complete: false };
+        Exchange::unread(headers, unread)
     }
 
     fn patience(&self, idle: Option<Duration>) -> Patience {

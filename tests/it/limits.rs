@@ -143,6 +143,41 @@ fn a_thousand_calls_in_flight_get_a_thousand_answers() {
     assert_eq!(setup.sandbox.counters().tool("echo"), 1_000);
 }
 
+#[test]
+fn a_client_that_floods_a_slow_server_with_requests_reads_that_the_bridge_is_busy() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    let gate = Gate::new();
+    setup.sandbox.fault(Fault::held(&gate).method("vendor/held").always());
+    let request = |id: u32| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"vendor/held"}}"#) + "\n";
+    bridge.send_bytes((1..=10_003).map(request).collect::<String>().as_bytes());
+    for id in 10_001..=10_003 {
+        let answer: Value = serde_json::from_str(&bridge.next_line()).expect("JSON");
+        assert_eq!((&answer["id"], &answer["error"]["data"]["problem"]), (&json!(id), &json!("too-many-in-flight")));
+    }
+    // The end of an earlier request makes room.
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":10000}}"#);
+    bridge.send_bytes((10_004..=10_005).map(request).collect::<String>().as_bytes());
+    let answer: Value = serde_json::from_str(&bridge.next_line()).expect("JSON");
+    assert_eq!(answer["id"], 10_005, "{answer}");
+}
+
+#[test]
+fn a_server_that_answers_a_notification_with_a_stream_that_stays_open_holds_nothing_up() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    let (method, gate) = ("notifications/roots/list_changed", Gate::new());
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
+    setup.sandbox.on_method(method, RawReply::sse().event(note).wait(&gate));
+    bridge.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+    assert_eq!(bridge.next_line(), note);
+    bridge.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+    // Half the time for which such a stream is read.
+    let soon = Duration::from_secs(15);
+    setup.sandbox.wait_until(|c| c.method(method) == 2, soon).expect("the next notification does not wait");
+    gate.open();
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_client_that_does_not_read_costs_bounded_memory_and_its_cancellations_are_heard() {

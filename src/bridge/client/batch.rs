@@ -1,33 +1,30 @@
-//! JSON-RPC batches, which revision 2025-03-26 has and later ones have not: split, carried like any messages, and
-//! answered with one array.
+//! JSON-RPC batches, which revision 2025-03-26 alone has: each member is treated like any message, and the answers are
+//! collected into one array.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::bridge::client::stdio::Output;
+use super::output::Output;
 
-/// The revision that has batches.
-pub const REVISION: &str = "2025-03-26";
-
-/// Collects the answers of one batch; when nobody can add any more, they are written.
+/// Collects the answers of one batch, and writes them when no further one can come.
 #[derive(Debug)]
 struct Collector {
     answers: Mutex<Vec<Bytes>>,
     output: Output,
 }
 
-/// One member's right to add its answer. Dropped without an answer when the client cancelled that member.
+/// One member's place in the array of answers. It is dropped unfilled when the client cancels that member.
 #[derive(Debug, Clone)]
 pub struct BatchSlot(Arc<Collector>);
 
 impl BatchSlot {
-    /// A seat in a new batch; clones are further seats in the same one.
-    pub fn first(output: Output) -> Self {
+    /// A slot in a new batch; its clones are further slots in the same batch.
+    pub fn in_new_batch(output: Output) -> Self {
         Self(Arc::new(Collector { answers: Mutex::default(), output }))
     }
 
-    /// Adds an answer and gives the seat up.
+    /// Adds an answer.
     pub fn fill(self, answer: Bytes) {
         self.0.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
     }
@@ -37,7 +34,7 @@ impl Drop for Collector {
     fn drop(&mut self) {
         let answers = self.answers.get_mut().unwrap_or_else(PoisonError::into_inner);
         if answers.is_empty() {
-            return; // notifications alone are answered with nothing (JSON-RPC 2.0, 6)
+            return; // a batch of notifications has no answer (JSON-RPC 2.0, 6)
         }
         let mut array = Vec::with_capacity(answers.iter().map(|a| a.len() + 1).sum::<usize>() + 2);
         array.push(b'[');

@@ -1,19 +1,18 @@
-//! What a client says of itself, and how long it waits.
+//! What a client says about itself, and how long it is known to wait.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Duration;
 
-/// The first revision in which a client can be asked to show a link.
-const LINKS_SINCE: &str = "2025-11-25";
+use crate::message::Revision;
 
-/// Which clients are known to wait how long for `tools/list`, with some room left. Claude Desktop gives each request the
-/// 60 s of the TypeScript SDK, and its user sees meanwhile that the server is starting.
+/// How long clients are known to wait for `tools/list`, with some time to spare. Claude Desktop gives each request the 60 s
+/// of the TypeScript SDK, and shows its user that the server is starting.
 ///
-/// Everybody else is held as long as the most impatient one bears it: Codex (`codex-mcp-client`) gives a server 10 s to
-/// start and to list its tools. A client that would wait longer (Gemini CLI: ten minutes) is not listed while it is not
-/// known what its user can do in that time.
-const PATIENCE: [(&str, Duration); 1] = [("claude-ai", Duration::from_secs(50))];
+/// All others are held no longer than the most impatient client waits: Codex (`codex-mcp-client`) gives a server 10 s to
+/// start and to list its tools. A client that would wait longer (Gemini CLI: ten minutes) is not listed while nobody knows
+/// what its user can do in that time.
+const LIST_PATIENCE_BY_CLIENT: [(&str, Duration); 1] = [("claude-ai", Duration::from_secs(50))];
 
 /// Who the client is, as far as the bridge acts on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,30 +40,30 @@ impl ClientInfo {
             url: Option<&'a RawValue>,
         }
         let name = info.and_then(|raw| serde_json::from_str::<Info>(raw.get()).ok()).map(|info| info.name);
-        let shows = capabilities
+        let shows_links = capabilities
             .and_then(|raw| serde_json::from_str::<Capabilities<'_>>(raw.get()).ok())
             .and_then(|capabilities| capabilities.elicitation?.url)
             .is_some();
-        Self { name, shows_links: shows }
+        Self { name, shows_links }
     }
 
     /// Whether it shows a link to its user on request, in a session of this revision.
-    pub fn shows_links(&self, revision: &str) -> bool {
-        self.shows_links && revision >= LINKS_SINCE
+    pub fn shows_links(&self, revision: &Revision) -> bool {
+        self.shows_links && revision.has_links()
     }
 
     /// How long its `tools/list` may be held for a sign-in.
-    pub fn patience(&self, usual: Duration) -> Duration {
-        let known = PATIENCE.iter().find(|(name, _)| Some(*name) == self.name.as_deref());
+    pub fn list_patience(&self, usual: Duration) -> Duration {
+        let known = LIST_PATIENCE_BY_CLIENT.iter().find(|(name, _)| Some(*name) == self.name.as_deref());
         known.map_or(usual, |(_, patience)| *patience)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::bridge::client::client_info::*;
+    use super::*;
 
-    fn caller(info: &str, capabilities: &str) -> ClientInfo {
+    fn client(info: &str, capabilities: &str) -> ClientInfo {
         let raw = |text| serde_json::from_str::<&RawValue>(text).expect("JSON");
         ClientInfo::new(Some(raw(info)), Some(raw(capabilities)))
     }
@@ -74,13 +73,13 @@ mod tests {
         let usual = Duration::from_secs(8);
         for (name, seconds) in [("claude-ai", 50), ("codex-mcp-client", 8), ("x", 8)] {
             let info = format!(r#"{{"name":"{name}","version":"1"}}"#);
-            assert_eq!(caller(&info, "{}").patience(usual), Duration::from_secs(seconds), "{name}");
+            assert_eq!(client(&info, "{}").list_patience(usual), Duration::from_secs(seconds), "{name}");
         }
-        assert_eq!(ClientInfo::default().patience(usual), usual);
+        assert_eq!(ClientInfo::default().list_patience(usual), usual);
     }
 
     #[test]
-    fn a_link_is_shown_only_by_who_said_so_and_in_a_revision_that_has_it() {
+    fn a_link_is_shown_only_by_a_client_that_declares_it_and_in_a_revision_that_has_it() {
         for (capabilities, shows) in [
             (r#"{"elicitation":{"url":{}}}"#, true),
             (r#"{"elicitation":{"form":{},"url":{}},"sampling":{}}"#, true),
@@ -90,8 +89,8 @@ mod tests {
             ("{}", false),
             ("[]", false),
         ] {
-            assert_eq!(caller("{}", capabilities).shows_links("2025-11-25"), shows, "{capabilities}");
-            assert!(!caller("{}", capabilities).shows_links("2025-06-18"));
+            assert_eq!(client("{}", capabilities).shows_links(&Revision::V_2025_11_25), shows, "{capabilities}");
+            assert!(!client("{}", capabilities).shows_links(&Revision::V_2025_06_18));
         }
     }
 }

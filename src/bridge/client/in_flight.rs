@@ -1,7 +1,7 @@
-//! Who waits for what: the requests that the client has in flight.
+//! The requests that the client waits for, and the right to answer each of them, which exists once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
@@ -9,115 +9,213 @@ use tokio::sync::{Notify, watch};
 use crate::message::IdKey;
 use crate::remote::SendState;
 
+use super::batch::BatchSlot;
+
+/// How many requests may be in flight.
+const MOST_REQUESTS: usize = 10_000;
+/// How many bytes the requests in flight may have; one larger request may be in flight alone.
+const MOST_REQUEST_BYTES: usize = 128 * 1024 * 1024;
+
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
-pub struct Pending {
-    requests: Mutex<HashMap<IdKey, Ticket>>,
+pub struct RequestsInFlight {
+    requests: Mutex<Requests>,
     /// Requests in flight, and answers that are on their way to the output.
     count: watch::Sender<usize>,
 }
 
-/// The right to answer one request, taken. While it is held, the request still counts as in flight.
-#[derive(Debug)]
-pub struct AnswerGuard<'a>(&'a watch::Sender<usize>);
+#[derive(Debug, Default)]
+struct Requests {
+    by_id: HashMap<IdKey, Entry>,
+    /// The bytes of all of them.
+    bytes: usize,
+}
 
-impl Drop for AnswerGuard<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+impl Requests {
+    fn remove(&mut self, key: &IdKey) -> Option<Entry> {
+        let entry = self.by_id.remove(key)?;
+        self.bytes -= entry.bytes;
+        Some(entry)
     }
 }
 
-/// One request in flight, shared between the table and the task that carries it.
+#[derive(Debug)]
+struct Entry {
+    ticket: Ticket,
+    batch_slot: Option<BatchSlot>,
+    bytes: usize,
+}
+
+/// Why a request is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Another request with its id is in flight.
+    DuplicateId,
+    /// As many requests are in flight as this process can hold.
+    Busy,
+}
+
+/// The right to answer one request. While it is held, the request still counts as in flight.
+#[derive(Debug)]
+pub struct AnswerGuard {
+    count: watch::Sender<usize>,
+    /// Where the answer goes when the request came in a batch.
+    batch_slot: Option<BatchSlot>,
+}
+
+impl AnswerGuard {
+    /// Takes the batch slot that the answer belongs in.
+    pub fn take_batch_slot(&mut self) -> Option<BatchSlot> {
+        self.batch_slot.take()
+    }
+}
+
+impl Drop for AnswerGuard {
+    fn drop(&mut self) {
+        self.count.send_modify(|count| *count -= 1);
+    }
+}
+
+/// One request in flight, shared between the table and the task that handles it.
 #[derive(Debug, Clone)]
 pub struct Ticket {
-    /// Comes when nobody waits for the answer any more.
-    pub stop: Arc<Notify>,
     /// Whether the server may have the request.
-    pub whereabouts: Arc<SendState>,
+    pub send_state: Arc<SendState>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Whether it is of the stateless era, where closing the connection cancels a request.
+    is_stateless: bool,
+    stop: Notify,
+    stop_reason: OnceLock<StopReason>,
     /// The id under which the server has it, when that is not the client's own.
-    pub sent_as: Arc<Mutex<Option<Box<RawValue>>>>,
-    /// Whether it is of the stateless era, where closing its connection is what cancels it.
-    pub stateless: bool,
+    sent_as: Mutex<Option<Box<RawValue>>>,
+}
+
+/// Why nobody needs the answer any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The client has cancelled the request.
+    Cancelled,
+    /// The answer came on the stream of another request.
+    AnsweredElsewhere,
 }
 
 impl Ticket {
-    /// The id under which the server has it, when that is not the client's own.
+    fn new(is_stateless: bool) -> Self {
+        let shared =
+            Shared { is_stateless, stop: Notify::new(), stop_reason: OnceLock::new(), sent_as: Mutex::default() };
+        Self { send_state: Arc::default(), shared: Arc::new(shared) }
+    }
+
+    /// Ends the handling of the request. Only the first reason counts.
+    pub fn stop(&self, reason: StopReason) {
+        let _ = self.shared.stop_reason.set(reason);
+        self.shared.stop.notify_one();
+    }
+
+    /// Returns when nobody needs the answer any more. One task at a time may wait for it.
+    pub async fn stopped(&self) -> StopReason {
+        self.shared.stop.notified().await;
+        // The reason is set before the notification.
+        self.shared.stop_reason.get().copied().unwrap_or(StopReason::Cancelled)
+    }
+
+    /// The id under which the server has the request, when that is not the client's own.
     pub fn sent_as(&self) -> Option<Box<RawValue>> {
-        self.sent_as.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.sent_as.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on the request goes to the server under this id.
+    pub fn set_sent_as(&self, id: Box<RawValue>) {
+        *self.shared.sent_as.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
     }
 
     /// Ids can be used again, tickets cannot.
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.stop, &other.stop)
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 
-/// What became of a request that the client cancelled.
+/// What a cancellation by the client comes to.
 #[derive(Debug)]
-pub enum Cancelled {
-    /// It is not in flight; the server may know more.
+pub enum CancelOutcome {
+    /// The request is not in flight; the server may know more.
     Unknown,
-    /// It had not been sent: nobody needs to hear of it.
+    /// The server does not have the request and need not hear of it.
     Unsent,
-    /// The server has it and should hear of it; then its work here is stopped.
+    /// The server has the request and should hear of it before its handling here stops.
     Sent(Ticket),
 }
 
-impl Default for Pending {
+impl Default for RequestsInFlight {
     fn default() -> Self {
         Self { requests: Mutex::default(), count: watch::Sender::new(0) }
     }
 }
 
-impl Pending {
-    /// Takes a request in; `None` when one with this id is already in flight.
-    pub fn add(&self, key: IdKey, stateless: bool) -> Option<Ticket> {
+impl RequestsInFlight {
+    /// Admits a request of this many bytes.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`]; the requests that are in flight go on.
+    pub fn admit(
+        &self,
+        key: IdKey,
+        bytes: usize,
+        is_stateless: bool,
+        batch_slot: Option<BatchSlot>,
+    ) -> Result<Ticket, NotAdmitted> {
         let mut requests = self.lock();
-        if requests.contains_key(&key) {
-            return None;
+        if requests.by_id.contains_key(&key) {
+            return Err(NotAdmitted::DuplicateId);
         }
-        let ticket = Ticket { stop: Arc::default(), whereabouts: Arc::default(), sent_as: Arc::default(), stateless };
-        requests.insert(key, ticket.clone());
+        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MOST_REQUEST_BYTES;
+        if !fits || requests.by_id.len() >= MOST_REQUESTS {
+            return Err(NotAdmitted::Busy);
+        }
+        let ticket = Ticket::new(is_stateless);
+        requests.by_id.insert(key, Entry { ticket: ticket.clone(), batch_slot, bytes });
+        requests.bytes += bytes;
         self.count.send_modify(|count| *count += 1);
-        Some(ticket)
+        Ok(ticket)
     }
 
     /// Takes the right to answer; `None` when the request was cancelled or answered before.
-    pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<AnswerGuard<'_>> {
+    pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<AnswerGuard> {
         let mut requests = self.lock();
-        if !requests.get(key)?.is(ticket) {
+        if !requests.by_id.get(key)?.ticket.is(ticket) {
             return None;
         }
-        requests.remove(key).map(|_| AnswerGuard(&self.count))
+        requests.remove(key).map(|entry| self.guard(entry.batch_slot))
     }
 
-    /// Takes the right to answer on behalf of somebody else, and stops the work on it. What the server does not have it
-    /// cannot answer: that is about an earlier request with the same id.
-    pub fn answer_for(&self, key: &IdKey) -> Option<AnswerGuard<'_>> {
+    /// Takes the right to answer for an answer that came on the stream of another request, and stops the handling of this
+    /// one. A request that the server does not have it cannot answer: such an answer is to an earlier one with the same id.
+    pub fn answer_elsewhere(&self, key: &IdKey) -> Option<AnswerGuard> {
         let mut requests = self.lock();
-        if !requests.get(key)?.whereabouts.may_be_at_server() {
+        if !requests.by_id.get(key)?.ticket.send_state.may_be_at_server() {
             return None;
         }
-        let entry = requests.remove(key)?;
-        entry.stop.notify_one();
-        Some(AnswerGuard(&self.count))
+        let Entry { ticket, batch_slot, .. } = requests.remove(key)?;
+        ticket.stop(StopReason::AnsweredElsewhere);
+        Some(self.guard(batch_slot))
     }
 
-    /// Nobody waits for it any more.
-    pub fn cancel(&self, key: &IdKey) -> Cancelled {
+    /// The client does not want the answer any more.
+    pub fn cancel(&self, key: &IdKey) -> CancelOutcome {
+        // A statement of its own: the lock must not be held while a batch slot is dropped, which may write the batch.
         let removed = self.lock().remove(key);
-        if let Some(entry) = &removed {
-            entry.whereabouts.withdraw();
-            drop(AnswerGuard(&self.count));
+        let Some(Entry { ticket, batch_slot, .. }) = removed else { return CancelOutcome::Unknown };
+        ticket.send_state.withdraw();
+        drop(self.guard(batch_slot));
+        if ticket.send_state.may_be_at_server() && !ticket.shared.is_stateless {
+            return CancelOutcome::Sent(ticket);
         }
-        match removed {
-            None => Cancelled::Unknown,
-            Some(entry) if entry.whereabouts.may_be_at_server() && !entry.stateless => Cancelled::Sent(entry),
-            Some(entry) => {
-                entry.stop.notify_one();
-                Cancelled::Unsent
-            }
-        }
+        ticket.stop(StopReason::Cancelled);
+        CancelOutcome::Unsent
     }
 
     /// Returns when nothing is in flight.
@@ -126,76 +224,110 @@ impl Pending {
         let _ = count.wait_for(|count| *count == 0).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IdKey, Ticket>> {
+    fn guard(&self, batch_slot: Option<BatchSlot>) -> AnswerGuard {
+        AnswerGuard { count: self.count.clone(), batch_slot }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::bridge::client::in_flight::*;
+    use super::*;
 
     fn key(n: u32) -> IdKey {
         IdKey::Number(n.to_string())
     }
 
+    fn admitted(requests: &RequestsInFlight, n: u32) -> Ticket {
+        requests.admit(key(n), 1, false, None).expect("the id is free")
+    }
+
     #[test]
     fn the_right_to_answer_exists_once() {
-        let pending = Pending::default();
-        let ticket = pending.add(key(0), false).expect("free");
-        assert!(pending.add(key(0), false).is_none());
-        assert!(pending.answer(&key(0), &ticket).is_some());
-        assert!(pending.answer(&key(0), &ticket).is_none());
-        assert!(pending.add(key(0), false).is_some());
+        let requests = RequestsInFlight::default();
+        let ticket = admitted(&requests, 0);
+        assert_eq!(requests.admit(key(0), 1, false, None).err(), Some(NotAdmitted::DuplicateId));
+        assert!(requests.answer(&key(0), &ticket).is_some());
+        assert!(requests.answer(&key(0), &ticket).is_none());
+        admitted(&requests, 0);
+    }
+
+    #[test]
+    fn no_more_requests_are_admitted_than_fit_and_each_end_makes_room() {
+        let busy = |requests: &RequestsInFlight, bytes| {
+            requests.admit(key(u32::MAX), bytes, false, None).err() == Some(NotAdmitted::Busy)
+        };
+        let requests = RequestsInFlight::default();
+        for n in 0..10_000 {
+            admitted(&requests, n);
+        }
+        assert!(busy(&requests, 1));
+        requests.cancel(&key(7));
+        assert!(!busy(&requests, 1));
+
+        let requests = RequestsInFlight::default();
+        let large = requests.admit(key(0), 2 * MOST_REQUEST_BYTES, false, None).expect("one may be in flight alone");
+        assert!(busy(&requests, 1));
+        drop(requests.answer(&key(0), &large));
+        requests.admit(key(1), MOST_REQUEST_BYTES - 1, false, None).expect("there is room again");
+        assert!(busy(&requests, 2));
+        assert!(!busy(&requests, 1));
     }
 
     #[test]
     fn an_id_that_is_used_again_cannot_be_answered_by_its_first_user() {
-        let pending = Pending::default();
-        let first = pending.add(key(0), false).expect("free");
-        pending.cancel(&key(0));
-        let second = pending.add(key(0), false).expect("free again");
-        assert!(pending.answer(&key(0), &first).is_none());
-        assert!(pending.answer(&key(0), &second).is_some());
+        let requests = RequestsInFlight::default();
+        let first = admitted(&requests, 0);
+        requests.cancel(&key(0));
+        let second = admitted(&requests, 0);
+        assert!(requests.answer(&key(0), &first).is_none());
+        assert!(requests.answer(&key(0), &second).is_some());
     }
 
     #[tokio::test]
-    async fn a_cancelled_request_is_told_to_the_server_only_when_the_server_has_it() {
-        let pending = Pending::default();
-        pending.add(key(1), false);
-        let sent = pending.add(key(2), false).expect("free");
-        sent.whereabouts.start_sending().expect("not withdrawn");
-        assert!(matches!(pending.cancel(&key(1)), Cancelled::Unsent));
-        assert!(matches!(pending.cancel(&key(2)), Cancelled::Sent(_)));
-        assert!(matches!(pending.cancel(&key(3)), Cancelled::Unknown));
-        assert!(pending.answer(&key(2), &sent).is_none());
+    async fn the_server_hears_of_a_cancellation_only_when_it_has_the_request() {
+        let requests = RequestsInFlight::default();
+        admitted(&requests, 1);
+        let sent = admitted(&requests, 2);
+        sent.send_state.start_sending().expect("not withdrawn");
+        assert!(matches!(requests.cancel(&key(1)), CancelOutcome::Unsent));
+        assert!(matches!(requests.cancel(&key(2)), CancelOutcome::Sent(_)));
+        assert!(matches!(requests.cancel(&key(3)), CancelOutcome::Unknown));
+        assert!(requests.answer(&key(2), &sent).is_none());
     }
 
     #[tokio::test]
-    async fn what_the_server_does_not_have_it_cannot_answer_elsewhere() {
-        let pending = Pending::default();
-        let ticket = pending.add(key(1), false).expect("free");
-        assert!(pending.answer_for(&key(1)).is_none());
-        ticket.whereabouts.start_sending().expect("not withdrawn");
-        assert!(pending.answer_for(&key(1)).is_some());
-        assert!(pending.answer_for(&key(1)).is_none());
+    async fn only_a_request_that_the_server_has_is_answered_on_another_stream_and_not_as_a_cancelled_one() {
+        let requests = RequestsInFlight::default();
+        let ticket = admitted(&requests, 1);
+        assert!(requests.answer_elsewhere(&key(1)).is_none());
+        ticket.send_state.start_sending().expect("not withdrawn");
+        assert!(requests.answer_elsewhere(&key(1)).is_some());
+        assert!(requests.answer_elsewhere(&key(1)).is_none());
+        assert_eq!(ticket.stopped().await, StopReason::AnsweredElsewhere);
+        let cancelled = admitted(&requests, 2);
+        requests.cancel(&key(2));
+        assert_eq!(cancelled.stopped().await, StopReason::Cancelled);
     }
 
     #[tokio::test]
-    async fn drained_means_that_nothing_is_in_flight() {
-        let pending = Pending::default();
-        pending.drained().await;
-        let ticket = pending.add(key(1), false).expect("free");
-        let drained = pending.drained();
+    async fn a_request_is_in_flight_until_its_answer_is_written() {
+        let requests = RequestsInFlight::default();
+        requests.drained().await;
+        let ticket = admitted(&requests, 1);
+        let drained = requests.drained();
         tokio::pin!(drained);
-        assert!(futures_now(&mut drained).is_none());
-        let answering = pending.answer(&key(1), &ticket);
-        assert!(futures_now(&mut drained).is_none(), "the answer is not out yet");
-        drop(answering);
+        assert!(now(&mut drained).is_none());
+        let guard = requests.answer(&key(1), &ticket);
+        assert!(now(&mut drained).is_none(), "the answer is not written yet");
+        drop(guard);
         drained.await;
     }
 
-    fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match std::pin::Pin::new(future).poll(&mut context) {
             std::task::Poll::Ready(value) => Some(value),

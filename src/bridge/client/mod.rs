@@ -1,9 +1,15 @@
-//! Owns the client's side: lines in and out, the requests that wait for their one answer, how that answer is given, and
-//! what the client hears meanwhile.
+//! Owns the client's side: lines in and out, the requests in flight and the one answer that each of them gets, and the
+//! progress that a waiting client hears of.
 
 pub mod batch;
 pub mod client_info;
+pub mod endpoint;
+pub mod flag;
 pub mod in_flight;
+pub mod input;
+pub mod list_methods;
+pub mod output;
+pub mod own_ids;
 pub mod progress;
+pub mod request;
 pub mod responder;
-pub mod stdio;

@@ -1,4 +1,4 @@
-//! Telling a client that gave a progress token that its request waits, and for what.
+//! Progress of the bridge's own: a client that gave a progress token hears that its request waits, and for what.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,18 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::SemaphorePermit;
 use tokio::time::Duration;
 
-use crate::bridge::client::responder::InFlight;
-use crate::bridge::client::stdio::Output;
-use crate::bridge::{Bridge, Flag};
+use super::flag::Flag;
+use super::output::Output;
 
-/// How often a client is told that its request still waits.
-pub const TELL_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a request waits for its turn before its client is told: most are served sooner.
-const FIRST_TOLD: Duration = Duration::from_secs(1);
+/// How often a client hears that its request still waits.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Where the client wants to hear of a request's progress.
 #[derive(Debug)]
@@ -25,53 +20,91 @@ pub struct Progress {
     /// As it was written.
     token: Box<RawValue>,
     output: Output,
-    /// Our own progress must rise through all waits of the request, and the server's go on rising from where it ends; so
-    /// it stays close to nothing.
-    told: AtomicU32,
-    /// The server has begun to speak of it; from then on it is the server's alone.
-    begun: Arc<Flag>,
+    /// Our own progress must rise through all waits of the request, and the server's must go on rising from there, so the
+    /// values stay close to zero (MCP, "Progress").
+    sent: AtomicU32,
+    /// Once the server has sent something about the request, progress is the server's alone.
+    server_has_begun: Arc<Flag>,
 }
 
 impl Progress {
     /// For a request with this token.
-    pub fn new(token: &RawValue, output: &Output, begun: &Arc<Flag>) -> Self {
-        Self { token: token.to_owned(), output: output.clone(), told: AtomicU32::new(0), begun: Arc::clone(begun) }
+    pub fn new(token: &RawValue, output: &Output, server_has_begun: &Arc<Flag>) -> Self {
+        let server_has_begun = Arc::clone(server_has_begun);
+        Self { token: token.to_owned(), output: output.clone(), sent: AtomicU32::new(0), server_has_begun }
     }
 
-    /// Says what the request waits for.
-    pub fn tell(&self, message: &str) {
-        if self.begun.is_raised() {
+    /// Sends what the request waits for.
+    pub fn send(&self, message: &str) {
+        if self.server_has_begun.is_raised() {
             return;
         }
-        let n = self.told.fetch_add(1, Ordering::Relaxed) + 1;
+        let n = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         let params = json!({ "progress": f64::from(n) * 1e-6, "message": message }).to_string();
         let params = params.replacen('{', &format!("{{\"progressToken\":{},", self.token), 1);
         self.output
             .push(Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#)));
     }
 
-    /// Says that the server limits the rate of calls.
-    pub fn tell_throttled(&self, wait: Duration) {
-        self.tell(&format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)));
+    /// Sends that the server limits the rate of calls, each time that a message has to wait for that.
+    pub fn on_throttled(self: Arc<Self>) -> Arc<dyn Fn(Duration) + Send + Sync> {
+        Arc::new(move |wait| {
+            self.send(&format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)));
+        })
     }
 }
 
-impl Bridge {
-    /// Waits for a place among the requests that the server takes at once, and tells the request's progress token so.
-    pub(crate) async fn place(&self, request: &InFlight) -> Option<SemaphorePermit<'_>> {
-        let place = self.places.acquire();
-        tokio::pin!(place);
-        let mut pause = FIRST_TOLD;
-        loop {
-            tokio::select! {
-                biased;
-                place = &mut place => return place.ok(),
-                () = tokio::time::sleep(pause), if request.progress.is_some() => {
-                    pause = TELL_EVERY;
-                    let text = "As many calls as the server takes are under way; this one waits for one of them to end.";
-                    request.progress.iter().for_each(|progress| progress.tell(text));
-                }
+/// Waits for `awaited`. Meanwhile the client hears what for: after `first`, and then every ten seconds.
+pub async fn while_waiting<T>(
+    progress: Option<&Progress>,
+    first: Duration,
+    message: impl Fn() -> String,
+    awaited: impl Future<Output = T>,
+) -> T {
+    let Some(progress) = progress else { return awaited.await };
+    tokio::pin!(awaited);
+    let mut pause = first;
+    loop {
+        tokio::select! {
+            biased;
+            value = &mut awaited => return value,
+            () = tokio::time::sleep(pause) => {
+                pause = PROGRESS_INTERVAL;
+                progress.send(&message());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_client_hears_of_it_every_ten_seconds_until_the_server_has_begun() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let server_has_begun = Arc::<Flag>::default();
+        let token: &RawValue = serde_json::from_str("\"t\"").expect("JSON");
+        let progress = Progress::new(token, &output, &server_has_begun);
+        let second = Duration::from_secs(1);
+        let waiting = || "Waiting.".to_owned();
+        while_waiting(Some(&progress), 2 * second, waiting, tokio::time::sleep(second)).await;
+        while_waiting(Some(&progress), 2 * second, waiting, tokio::time::sleep(13 * second)).await;
+        server_has_begun.raise();
+        while_waiting(Some(&progress), second, waiting, tokio::time::sleep(20 * second)).await;
+        output.finish();
+        written.wait().await;
+        drop((progress, output));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("readable");
+        let line = |value: &str| {
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":\"t\",\"message\":\"Waiting.\",\"progress\":{value}}}}}\n"
+            )
+        };
+        assert_eq!(text, line("1e-6") + &line("2e-6"));
     }
 }

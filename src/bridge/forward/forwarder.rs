@@ -1,394 +1,337 @@
 //! One request of the client, from stdin to its one answer.
-//!
-//! [`Bridge::carry`] tries until there is an answer to give: another session, a sign-in, a connection that can be made, a
-//! stream that can be taken up again. A request whose effect is unknown is only tried again when [`crate::bridge::forward::retry_safety`] allows
-//! it, and then under an id of ours, because the server may still hold the first.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::time::{Duration, Instant};
 
-use crate::http::retry_after;
-use crate::message::{IdKey, Kind, Peek, peek, write};
-use crate::problem::{Problem, ProblemId};
-use crate::remote::{Exchange, Failure, Outgoing};
-
-use crate::bridge::Bridge;
-use crate::bridge::client::progress::TELL_EVERY;
-use crate::bridge::client::responder::{Handler, InFlight, LastResort};
-use crate::bridge::client::stdio::Reserved;
+use crate::bridge::cancellation;
+use crate::bridge::client::output::Room;
+use crate::bridge::client::progress::while_waiting;
+use crate::bridge::client::request::InFlight;
+use crate::bridge::client::responder::{LastResort, Responder};
+use crate::bridge::lists::learned::Learned;
+use crate::bridge::lists::served::Lists;
+use crate::bridge::session::initialize::InitializeRequest;
+use crate::bridge::session::live::Session;
 use crate::bridge::session::outbox::OutboxMessage;
-use crate::bridge::session::server_messages::Received;
-use crate::bridge::session::startup::is_out_of_reach;
-use crate::bridge::sign_in::policy::SignInOutcome;
+use crate::bridge::session::startup::answer_initialize;
+use crate::bridge::sign_in::outcome::SignInOutcome;
+use crate::bridge::sign_in::policy::SignIn;
+use crate::http::retry_after;
+use crate::problem::{Problem, ProblemId};
+use crate::remote::{Exchange, Failure};
+
+use super::attempt::{Answered, Attempter, WireRequest};
+use super::readiness::sign_in_comes_first;
+use super::retry::{Attempts, RetryContext, RetryDecision, decide, is_out_of_reach};
+use super::retry_safety::RetrySafety;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
-const AFTERWARDS: Duration = Duration::from_secs(1);
-/// How often a request is sent again because its session was lost.
-const MOST_SESSIONS: u32 = 1;
-/// How often one request may ask for a sign-in.
-const MOST_SIGN_INS: u32 = 1;
-/// How often a request is repeated whose first fate is unknown.
-const MOST_REPEATS: u32 = 3;
-/// How long a probe of the era may take: clients that wait for its answer hang meanwhile.
-const PROBE: Duration = Duration::from_secs(5);
+const STREAM_REST: Duration = Duration::from_secs(1);
+/// How long the server may take to answer `server/discover`: clients that probe with it hang until then.
+const DISCOVER_WAIT: Duration = Duration::from_secs(5);
+/// How long a request waits for its turn before its client hears of it: most go sooner.
+const FIRST_TURN_PROGRESS: Duration = Duration::from_secs(1);
+/// How long a request may still wait for its next attempt after stdin has ended.
+const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
-/// How a request goes over the wire this time.
+/// Who answers a request.
 #[derive(Debug)]
-struct WireRequest {
-    body: Bytes,
-    key: IdKey,
-    mirrored: Option<HeaderMap>,
-    /// Whether the answer must get the client's id back.
-    renamed: bool,
-    /// Whether it opens a stream that was open before: the client need not hear that it opens.
-    again: bool,
-    /// Whether the session before was lost to it.
-    reopened: bool,
+pub enum Handler {
+    /// The server.
+    Forward,
+    /// The server, which opens the session; its answer comes through the channel.
+    Initialize(Arc<InitializeRequest>, oneshot::Receiver<Bytes>),
+    /// The server if it speaks the stateless era.
+    Discover,
+    /// The sign-in tool.
+    SignInTool,
+    /// The bridge: it lives.
+    Ping,
 }
 
-impl WireRequest {
-    fn as_it_came(request: &InFlight) -> Self {
-        Self {
-            body: request.body.clone(),
-            key: request.key.clone(),
-            mirrored: request.mirrored.clone(),
-            renamed: false,
-            again: false,
-            reopened: false,
-        }
+/// The one answer of a request.
+#[derive(Debug)]
+struct Answer<'a> {
+    line: Bytes,
+    /// Room for it in the output, when that was taken before.
+    room: Option<Room>,
+    /// What may follow it on its stream.
+    rest: Option<Exchange>,
+    /// Held until the answer is written.
+    slot: Option<SemaphorePermit<'a>>,
+}
+
+impl Answer<'_> {
+    fn own(line: Bytes) -> Self {
+        Self { line, room: None, rest: None, slot: None }
     }
 }
 
-/// An answer, as far as the server has sent it.
+/// What follows a failed attempt.
+enum Next<'a> {
+    SendAgain,
+    Answer(Box<Answer<'a>>),
+    /// Nobody waits for an answer.
+    Drop,
+}
+
+/// Handles requests.
 #[derive(Debug)]
-struct Answered {
-    answer: Bytes,
-    /// What may follow the answer on its stream.
-    exchange: Option<Exchange>,
-    /// Room for it in the output, when it was taken before.
-    room: Option<Reserved>,
+pub struct Forwarder {
+    session: Arc<Session>,
+    lists: Arc<Lists>,
+    learned: Learned,
+    sign_in: SignIn,
+    attempter: Attempter,
+    retry_safety: Arc<RetrySafety>,
+    responder: Responder,
 }
 
-/// How often what has been tried.
-#[derive(Debug, Default)]
-struct Attempts {
-    sessions: u32,
-    sign_ins: u32,
-    repeats: u32,
-    headers: u32,
-    unsent: u32,
-    breaks: u32,
-    unsent_since: Option<Instant>,
-}
-
-impl Bridge {
-    /// Does what a request asks for; whatever becomes of that, the request is answered once.
-    pub(crate) async fn work(self: Arc<Self>, request: InFlight, work: Handler) {
-        let _answered_in_any_case = LastResort { bridge: &self, request: &request };
-        match work {
-            Handler::Carry => self.carry(&request).await,
-            Handler::Initialize(hello, answered) => Box::pin(self.answer_initialize(&request, hello, answered)).await,
-            Handler::Discover => Box::pin(self.discover(&request)).await,
-            Handler::SignIn => Box::pin(self.call_sign_in_tool(&request)).await,
-            Handler::Pong => self.answer_result(&request, &json!({})).await,
-        }
+impl Forwarder {
+    /// Forwards to the server of this session.
+    pub fn new(
+        session: Arc<Session>,
+        lists: Arc<Lists>,
+        learned: Learned,
+        sign_in: SignIn,
+        retry_safety: Arc<RetrySafety>,
+    ) -> Self {
+        let attempter = Attempter::new(Arc::clone(&session), Arc::clone(&lists));
+        let responder = Responder::new(Arc::clone(&session.client), Arc::clone(&session.settings));
+        Self { session, lists, learned, sign_in, attempter, retry_safety, responder }
     }
 
-    /// Carries a request until it is answered or nobody waits any more.
-    async fn carry(self: &Arc<Self>, request: &InFlight) {
-        let total = self.settings.limits.total;
-        let mut closing = self.closing.subscribe();
-        let ends = async { drop(closing.wait_for(|closing| *closing).await) };
+    /// Handles a request; whatever becomes of that, the request is answered once.
+    pub async fn handle(self: Arc<Self>, request: InFlight, handler: Handler) {
+        let _answers_in_any_case = LastResort::new(&self.responder, &request);
+        if let Handler::Initialize(initialize, from_server) = handler {
+            // A client must not cancel it (MCP, "Cancellation"), so nothing stops it.
+            let line = Box::pin(answer_initialize(&self.session, &initialize, from_server)).await;
+            return self.responder.answer(&request, line, None).await;
+        }
+        let answered = async {
+            let Some(answer) = self.answer_of_handler(&request, handler).await else { return };
+            let Answer { line, room, rest, slot } = answer;
+            self.responder.answer(&request, line, room).await;
+            drop(slot);
+            self.read_rest(rest).await;
+        };
         tokio::select! {
             biased;
-            () = request.ticket.stop.notified() => tracing::debug!(method = request.method, "cancelled by the client"),
-            () = self.carry_to_end(request) => {}
+            reason = request.ticket.stopped() => tracing::debug!(method = request.method, ?reason, "stopped"),
+            () = answered => {}
+        }
+    }
+
+    /// The answer; `None` when nobody waits for one.
+    async fn answer_of_handler(&self, request: &InFlight, handler: Handler) -> Option<Answer<'_>> {
+        Some(match handler {
+            Handler::Forward | Handler::Initialize(..) => return self.forward(request).await,
+            Handler::Discover => Box::pin(self.discover(request)).await,
+            Handler::SignInTool => {
+                let outcome = Box::pin(self.sign_in.call_tool(request)).await;
+                let signed_in = || self.sign_in.signed_in_result();
+                self.answer_to_need(request, outcome).unwrap_or_else(|| self.result(request, &signed_in()))
+            }
+            Handler::Ping => self.result(request, &json!({})),
+        })
+    }
+
+    /// The answer of the server, or the reason why there is none within the budget of a request. The budget ends with the
+    /// answer: writing it takes as long as the client takes to read.
+    async fn forward(&self, request: &InFlight) -> Option<Answer<'_>> {
+        let total = self.session.settings.limits.total;
+        tokio::select! {
+            biased;
+            answer = self.until_answered(request) => answer,
             () = tokio::time::sleep(total), if !request.listens() => {
                 let problem = Problem::new(ProblemId::AnswerTimedOut).with("seconds", total.as_secs());
-                self.give_up(request, &problem).await;
+                Some(self.give_up(request, &problem))
             }
             // Nobody listens any more once the client has closed its side.
-            () = ends, if request.listens() => {
-                self.answer_problem(request, &Problem::new(ProblemId::ShuttingDown)).await;
+            () = self.session.client.closing(), if request.listens() => {
+                Some(self.problem(request, &Problem::new(ProblemId::ShuttingDown)))
             }
         }
     }
 
-    async fn carry_to_end(self: &Arc<Self>, request: &InFlight) {
-        // The first thing that is waited for, so that places are taken in the order of stdin. Streams that only listen
-        // would keep theirs for ever. The semaphore is never closed.
-        let place = if request.listens() { None } else { self.place(request).await };
-        let mut wire = WireRequest::as_it_came(request);
-        let mut tries = Attempts::default();
+    async fn until_answered(&self, request: &InFlight) -> Option<Answer<'_>> {
+        // The first thing that is waited for, so that slots are taken in the order of stdin. Streams that only listen would
+        // keep theirs for ever.
+        let slot = if request.listens() { None } else { Some(self.slot_for(request).await) };
+        let mut wire = WireRequest::first(request);
+        let mut attempts = Attempts::default();
+        let mut has_fresh_headers = false;
         loop {
-            let attempted = match self.sign_in_comes_first(request).await.filter(|_| tries.sign_ins == 0) {
+            let signed_out = sign_in_comes_first(&self.session, &self.lists, request).await;
+            let attempted = match signed_out.filter(|_| !attempts.asked_for_sign_in()) {
                 Some(failure) => Err(failure),
-                None => self.attempt(request, &wire).await,
+                None => self.attempter.attempt(request, &wire).await,
             };
             match attempted {
-                Ok(Answered { answer, exchange, room }) => {
-                    if tries.headers == 0
-                        && wire.mirrored.is_some()
+                Ok(Answered { line, exchange, room }) => {
+                    if !has_fresh_headers
+                        && wire.mcp_headers.is_some()
                         && let Some(fresh) =
-                            Box::pin(self.fresh_headers(request, wire.mirrored.as_ref(), &answer)).await
+                            Box::pin(self.learned.fresh_headers(request, wire.mcp_headers.as_ref(), &line)).await
                     {
                         // The server refused the headers and executed nothing.
-                        tries.headers += 1;
-                        wire.mirrored = Some(fresh);
+                        has_fresh_headers = true;
+                        wire.mcp_headers = Some(fresh);
                         continue;
                     }
-                    let answer = if wire.renamed { with_own_id(&answer, &request.id) } else { answer };
+                    let line = wire.with_client_id(request, line);
                     if let Some(exchange) = &exchange {
-                        self.keep_in_mind(request, &answer, exchange.grant);
+                        self.lists.remember(request, &line, exchange.grant);
                     }
-                    self.answer_in(request, self.learn(request, answer), room).await;
-                    drop(place);
-                    return self.read_rest(exchange).await;
+                    return Some(Answer { line: self.learned.learn(request, line), room, rest: exchange, slot });
                 }
-                // What is rarely needed has a place of its own: each request has room for all that its future may hold.
-                Err(failure) => match Box::pin(self.next_try(request, &mut wire, &mut tries, failure)).await {
-                    RetryDecision::Again => {}
-                    RetryDecision::Result(result) => return self.answer_result(request, &result).await,
-                    RetryDecision::Line(line) => return self.answer(request, self.learn(request, line)).await,
-                    RetryDecision::GiveUp(problem) => return self.give_up(request, &problem).await,
+                // Boxed, because it is rarely needed and each request has room for all that its future may hold.
+                Err(failure) => match Box::pin(self.after_failure(request, &mut wire, &mut attempts, failure)).await {
+                    Next::SendAgain => {}
+                    Next::Answer(answer) => return Some(*answer),
+                    Next::Drop => return None,
                 },
             }
         }
     }
 
-    /// Decides what a failure means for this request, and waits as long as that takes.
-    async fn next_try(
-        self: &Arc<Self>,
+    /// Waits for the request's turn among those that the server takes at once.
+    async fn slot_for(&self, request: &InFlight) -> SemaphorePermit<'_> {
+        let message =
+            || "As many calls as the server takes are under way; this one waits for one of them to end.".to_owned();
+        while_waiting(request.progress.as_deref(), FIRST_TURN_PROGRESS, message, self.session.request_slot()).await
+    }
+
+    /// Does what a failure asks for, and waits as long as that takes.
+    async fn after_failure(
+        &self,
         request: &InFlight,
         wire: &mut WireRequest,
-        tries: &mut Attempts,
+        attempts: &mut Attempts,
         failure: Failure,
-    ) -> RetryDecision {
-        let is_repeated = matches!(failure, Failure::Unclear { .. }) && tries.repeats < MOST_REPEATS;
-        if !is_repeated
-            && is_out_of_reach(&failure)
-            && let Some(line) = self.recall(request)
-        {
-            return RetryDecision::Line(line);
-        }
-        match failure {
-            Failure::SessionLost { epoch, .. } if tries.sessions < MOST_SESSIONS => {
-                tries.sessions += 1;
+    ) -> Next<'_> {
+        let limits = &self.session.settings.limits;
+        let is_unclear = matches!(failure, Failure::Unclear { .. });
+        let context = RetryContext {
+            now: Instant::now(),
+            noise: retry_after::noise(),
+            listens: request.listens(),
+            has_brought_anything: is_unclear && request.listens() && request.server_has_begun.lower(),
+            may_repeat: self.retry_safety.may_repeat(&request.method, request.tool.as_deref()),
+            is_remembered: is_out_of_reach(&failure) && self.lists.remembered(request).is_some(),
+            idle: limits.idle,
+            connecting: limits.connecting,
+        };
+        match decide(attempts, failure, &context) {
+            RetryDecision::Reopen(epoch) => {
                 wire.reopened = true;
-                self.session_lost(epoch);
-                RetryDecision::Again
+                self.session.lost(epoch);
+                Next::SendAgain
             }
-            Failure::Scope { problem, narrow } if tries.sign_ins < MOST_SIGN_INS => {
-                tries.sign_ins += 1;
-                RetryDecision::after(request, self.widen(request, problem, narrow).await)
+            RetryDecision::SignIn(problem) => {
+                self.after_sign_in(request, self.sign_in.outcome_for(request, problem).await)
             }
-            Failure::SignIn(problem) if tries.sign_ins < MOST_SIGN_INS => {
-                tries.sign_ins += 1;
-                RetryDecision::after(request, self.meanwhile(request, problem).await)
+            RetryDecision::Widen { problem, narrow } => {
+                self.after_sign_in(request, self.sign_in.widen(request, problem, narrow).await)
             }
-            Failure::NotSent(problem) => {
-                let since = *tries.unsent_since.get_or_insert_with(Instant::now);
-                tries.unsent += 1;
-                let wait = retry_after::wait(None, tries.unsent.min(4), retry_after::noise());
-                let limits = &self.settings.limits;
-                if since.elapsed() + wait > if request.listens() { limits.idle } else { limits.connecting } {
-                    return RetryDecision::GiveUp(problem);
+            RetryDecision::Resend { wait, is_repeat, problem } => {
+                if is_unclear {
+                    tracing::info!(%problem, method = request.method, "repeating what only reads");
+                } else {
+                    tracing::info!(%problem, "the server cannot be reached; trying again");
                 }
-                tracing::info!(%problem, "the server cannot be reached; trying again");
-                self.pause(request, wait, &problem).await
+                if !self.pause(request, wait, &problem).await {
+                    return Next::Answer(Box::new(self.give_up(request, &problem)));
+                }
+                if is_repeat {
+                    wire.rename(request, &self.session.client.own_ids.next());
+                } else if is_unclear {
+                    wire.opens_again = true;
+                }
+                Next::SendAgain
             }
-            Failure::Unclear { problem, wait } => {
-                let repeat =
-                    tries.repeats < MOST_REPEATS && self.safety.may_repeat(&request.method, request.tool.as_deref());
-                // A wait that the client would not live to see the end of is told at once; the problem has the seconds.
-                let fits = request.listens() || wait.is_none_or(|wait| wait <= self.settings.limits.idle);
-                if !repeat || !fits {
-                    return RetryDecision::GiveUp(problem);
-                }
-                tries.repeats += 1;
-                tries.unsent_since = None;
-                tracing::info!(%problem, method = request.method, "repeating what only reads");
-                if request.listens() {
-                    // It may break as often as it will; one that breaks without having brought anything is asked for less
-                    // and less often.
-                    tries.repeats = 0;
-                    tries.breaks = if request.begun.take() { 1 } else { tries.breaks + 1 };
-                }
-                let wait = retry_after::wait(wait, tries.repeats + tries.breaks, retry_after::noise());
-                let next = self.pause(request, wait, &problem).await;
-                if request.listens() {
-                    // The server names this stream by the request's id, so it stays.
-                    wire.again = true;
-                } else if matches!(next, RetryDecision::Again) {
-                    self.rename(request, wire);
-                }
-                next
+            RetryDecision::AnswerFromMemory(problem) => {
+                Next::Answer(Box::new(match self.lists.answer_from_memory(request) {
+                    Some(line) => Answer::own(self.learned.learn(request, line)),
+                    None => self.give_up(request, &problem),
+                }))
             }
-            // In a new session, or after a sign-in, the same answer: it was about the request.
-            failure => RetryDecision::GiveUp(failure.into_problem()),
+            RetryDecision::GiveUp(problem) => Next::Answer(Box::new(self.give_up(request, &problem))),
+            RetryDecision::Drop => Next::Drop,
         }
     }
 
-    /// Waits before the next try; after the end of stdin only what is quickly over is waited for.
-    async fn pause(&self, request: &InFlight, wait: Duration, problem: &Problem) -> RetryDecision {
-        let waited = async {
-            let end = Instant::now() + wait;
-            loop {
-                let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return;
-                }
-                let text = format!("{} Trying again in {} s.", problem.what(), left.as_secs().max(1));
-                request.progress.iter().for_each(|progress| progress.tell(&text));
-                tokio::time::sleep(left.min(TELL_EVERY)).await;
+    fn after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> Next<'_> {
+        match self.answer_to_need(request, outcome) {
+            Some(answer) => Next::Answer(Box::new(answer)),
+            None => {
+                // It has waited for just this sign-in, whoever the user is.
+                request.bound_user.release();
+                Next::SendAgain
             }
+        }
+    }
+
+    /// The answer that a sign-in came to; `None` when somebody has signed in.
+    fn answer_to_need(&self, request: &InFlight, outcome: SignInOutcome) -> Option<Answer<'_>> {
+        match outcome {
+            SignInOutcome::SignedIn => None,
+            SignInOutcome::Result(result) => Some(self.result(request, &result)),
+            SignInOutcome::Line(line) => Some(Answer::own(self.learned.learn(request, line))),
+            SignInOutcome::Problem(problem) => Some(self.give_up(request, &problem)),
+        }
+    }
+
+    /// Waits before the next attempt; `false` when stdin has ended and the wait is not over soon.
+    async fn pause(&self, request: &InFlight, wait: Duration, problem: &Problem) -> bool {
+        let end = Instant::now() + wait;
+        let message = || {
+            let left = end.saturating_duration_since(Instant::now());
+            format!("{} Trying again in {} s.", problem.what(), left.as_secs().max(1))
         };
-        let mut closing = self.closing.subscribe();
-        let ends = async {
-            let _ = closing.wait_for(|closing| *closing).await;
-            tokio::time::sleep(Duration::from_secs(2)).await;
+        let progress = request.progress.as_deref();
+        let waited = while_waiting(progress, Duration::ZERO, message, tokio::time::sleep_until(end));
+        let closed = async {
+            self.session.client.closing().await;
+            tokio::time::sleep(CLOSING_GRACE).await;
         };
         tokio::select! {
-            () = waited => RetryDecision::Again,
-            () = ends => RetryDecision::GiveUp(problem.clone()),
+            () = waited => true,
+            () = closed => false,
         }
     }
 
-    /// From here on the request goes under an id of ours: the server may still have the one before.
-    fn rename(&self, request: &InFlight, wire: &mut WireRequest) {
-        let id = self.own_ids.next();
-        if let (Ok(text), Ok(raw)) = (std::str::from_utf8(&request.body), RawValue::from_string(id)) {
-            wire.key = IdKey::parse(&raw).unwrap_or_else(|| wire.key.clone());
-            wire.body = write::with_id(text, &raw);
-            wire.renamed = true;
-            *request.ticket.sent_as.lock().unwrap_or_else(PoisonError::into_inner) = Some(raw);
-        }
-    }
-
-    /// Sends the request once and reads until its answer.
-    async fn attempt(self: &Arc<Self>, request: &InFlight, wire: &WireRequest) -> Result<Answered, Failure> {
-        self.ready_for(request).await?;
-        if let Some(answer) = self.not_offered(request) {
-            return Ok(Answered { answer, exchange: None, room: None });
-        }
-        let out = Outgoing {
-            epoch: self.epoch_for(request.need),
-            reopened: wire.reopened,
-            body: wire.body.clone(),
-            expects: Some(wire.key.clone()),
-            bound_user: Arc::clone(&request.meant),
-            send_state: Arc::clone(&request.ticket.whereabouts),
-            mcp_headers: wire.mirrored.clone(),
-            listens: request.listens(),
-            on_wait: Self::throttle_teller(request),
-            ..Outgoing::unanswered(Bytes::new())
-        };
-        let mut exchange = self.remote.exchange(&out).await?;
-        let id = if wire.renamed { None } else { Some(&*request.id) };
-        // Before the body is read: a client that does not read keeps answers at the server, not here.
-        let mut room = match exchange.to_read() {
-            Some(bytes) => self.output.reserve(bytes).await,
-            None => None,
-        };
-        let mut stray = None;
-        let mut unreadable = None;
-        let mut last_heard = Instant::now();
-        let mut has_begun = false;
-        loop {
-            let end = match exchange.next().await {
-                Ok(Some(message)) if wire.again && is_acknowledgement(&message) => continue,
-                Ok(Some(message)) => {
-                    last_heard = Instant::now();
-                    has_begun = true;
-                    if !(request.listens() && is_acknowledgement(&message)) {
-                        request.begun.raise();
-                    }
-                    match self.hear_with(message, Some(&wire.key), id, &mut room).await {
-                        Ok(Received { answer: Some(answer), .. }) => {
-                            return Ok(Answered { answer, exchange: Some(exchange), room });
-                        }
-                        Ok(heard) => stray = heard.stray.or(stray),
-                        // On a stream the answer may still come.
-                        Err(problem) => unreadable = Some(problem),
-                    }
-                    continue;
-                }
-                Ok(None) => match (unreadable.take(), &stray) {
-                    (Some(problem), _) => Failure::Explained(problem),
-                    (None, Some(id)) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
-                    (None, None) => {
-                        let id = if has_begun { ProblemId::StreamCut } else { ProblemId::NoAnswer };
-                        Failure::Unclear { problem: id.into(), wait: None }
-                    }
-                },
-                Err(failure) => failure,
-            };
-            match end {
-                // The stateless era has no resumption.
-                Failure::Unclear { .. } if wire.mirrored.is_none() => {
-                    if exchange.was_heard() {
-                        last_heard = Instant::now();
-                    }
-                    let Some(next) = Box::pin(self.take_up(&exchange, last_heard)).await else { return Err(end) };
-                    exchange = next;
-                }
-                end => return Err(end),
-            }
-        }
-    }
-
-    /// Takes up a stream that ended before its answer. `None` when that cannot be, for whatever reason: the request was
-    /// sent, and a session or a sign-in that is lost since then does not undo that.
-    async fn take_up(&self, broken: &Exchange, last_heard: Instant) -> Option<Exchange> {
-        let end = last_heard + self.settings.limits.idle;
-        if Instant::now() >= end {
-            return None;
-        }
-        match self.remote.resume(broken, end).await {
-            Ok(next) => next,
-            Err(failure) => {
-                tracing::debug!(?failure, "the stream cannot be taken up");
-                if let Failure::SessionLost { epoch, .. } = failure {
-                    self.session_lost(epoch);
-                }
-                None
-            }
-        }
-    }
-
-    /// `server/discover`: the server's own answer, or "there is no such method" where it has none, so that clients which
+    /// `server/discover`: the server's own answer, or "there is no such method" where it has none, so that clients that
     /// probe with it fall back to `initialize` at once.
-    async fn discover(self: &Arc<Self>, request: &InFlight) {
-        let wire = WireRequest::as_it_came(request);
-        let answer = tokio::select! {
-            biased;
-            () = request.ticket.stop.notified() => return,
-            answer = tokio::time::timeout(PROBE, self.attempt(request, &wire)) => answer,
-        };
-        match answer {
-            Ok(Ok(Answered { answer, room, .. })) => self.answer_in(request, answer, room).await,
-            _ => {
-                let problem = Problem::new(ProblemId::MethodNotFound).with("method", &request.method);
-                self.answer(request, write::error(Some(&request.id), &problem.to_json_rpc_error())).await;
-            }
+    async fn discover(&self, request: &InFlight) -> Answer<'_> {
+        let wire = WireRequest::first(request);
+        match tokio::time::timeout(DISCOVER_WAIT, self.attempter.attempt(request, &wire)).await {
+            Ok(Ok(Answered { line, room, .. })) => Answer { line, room, rest: None, slot: None },
+            _ => self.problem(request, &Problem::new(ProblemId::MethodNotFound).with("method", &request.method)),
         }
     }
 
-    /// Answers with a problem; the server is told when it may still be working on it.
-    async fn give_up(&self, request: &InFlight, problem: &Problem) {
-        if problem.id == ProblemId::AnswerTimedOut && request.mirrored.is_none() {
+    /// A problem as the answer; a server that may still be executing the request hears that nobody waits for it.
+    fn give_up(&self, request: &InFlight, problem: &Problem) -> Answer<'_> {
+        if problem.id == ProblemId::AnswerTimedOut && request.mcp_headers.is_none() {
             let id = request.ticket.sent_as().unwrap_or_else(|| request.id.clone());
-            let body = format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"No answer in time."}}}}"#
-            );
-            self.lane.push(OutboxMessage::new(Bytes::from(body), request.need));
+            let body = cancellation::notification(&id, "No answer in time.");
+            self.session.outbox.push(OutboxMessage::new(body, request.stage));
         }
-        self.answer_problem(request, problem).await;
+        self.problem(request, problem)
+    }
+
+    fn result(&self, request: &InFlight, result: &Value) -> Answer<'_> {
+        Answer::own(self.responder.result_line(request, result))
+    }
+
+    fn problem(&self, request: &InFlight, problem: &Problem) -> Answer<'_> {
+        Answer::own(self.responder.problem_line(request, problem))
     }
 
     /// Reads what follows the answer on its stream: usually nothing but the end.
@@ -396,58 +339,18 @@ impl Bridge {
         let Some(mut exchange) = exchange else { return };
         let rest = async {
             while let Ok(Some(message)) = exchange.next().await {
-                if let Err(problem) = self.hear(message, None, None).await {
+                if let Err(problem) = self.session.server_messages.receive(message, None, None, &mut None).await {
                     tracing::debug!(%problem, "dropped after the answer");
                 }
             }
         };
-        let _ = tokio::time::timeout(AFTERWARDS, rest).await;
-    }
-}
-
-/// Whether it says that a listening stream is open.
-fn is_acknowledgement(message: &[u8]) -> bool {
-    matches!(
-        peek(message),
-        Ok(Peek::One(Kind::Notification { method, .. })) if method == "notifications/subscriptions/acknowledged"
-    )
-}
-
-/// What follows a failure.
-enum RetryDecision {
-    Again,
-    Result(Value),
-    Line(Bytes),
-    GiveUp(Problem),
-}
-
-impl RetryDecision {
-    /// What follows a wait for a sign-in.
-    fn after(request: &InFlight, meanwhile: SignInOutcome) -> Self {
-        match meanwhile {
-            SignInOutcome::TryAgain => {
-                // It has waited for just this sign-in, whoever it is.
-                request.meant.release();
-                Self::Again
-            }
-            SignInOutcome::Result(result) => Self::Result(result),
-            SignInOutcome::Line(line) => Self::Line(line),
-            SignInOutcome::Problem(problem) => Self::GiveUp(problem),
-        }
-    }
-}
-
-/// The answer to a renamed request, under the client's id.
-fn with_own_id(answer: &Bytes, id: &RawValue) -> Bytes {
-    match std::str::from_utf8(answer) {
-        Ok(text) => write::with_id(text, id),
-        Err(_) => answer.clone(),
+        let _ = tokio::time::timeout(STREAM_REST, rest).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::bridge::forward::forwarder::*;
+    use super::*;
 
     /// How much room the future takes that `_f` would return.
     fn room_for<A, B, C, F: Future>(_f: impl Fn(A, B, C) -> F) -> usize {
@@ -456,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_request_in_flight_takes_little_room() {
-        let room = room_for(Bridge::work);
+        let room = room_for(Forwarder::handle);
         assert!(room <= 6 * 1024, "{room} bytes");
     }
 }

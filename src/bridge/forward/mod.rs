@@ -1,4 +1,7 @@
-//! Owns the way of one request to the server and back, and when it may be tried again.
+//! Owns a request's way to the server and back: when it may be sent, one attempt, what follows a failure, and its answer.
 
+pub mod attempt;
 pub mod forwarder;
+pub mod readiness;
+pub mod retry;
 pub mod retry_safety;

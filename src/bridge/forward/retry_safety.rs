@@ -1,6 +1,6 @@
-//! Which requests may be sent again when nobody knows what became of the first one.
+//! Which requests may be sent again when the effect of the first one is unknown.
 //!
-//! A write that is repeated blindly is done twice, so the rule is narrow: methods that only read by the specification,
+//! A write that is repeated blindly is executed twice, so the rule is narrow: methods that only read by the specification,
 //! tools whose own annotations say that repeating is harmless (learned from `tools/list` as it passes by), and Planhat's
 //! reading tools by name.
 
@@ -12,24 +12,24 @@ use serde_json::value::RawValue;
 
 /// What is known about the server's tools.
 #[derive(Debug)]
-pub struct Safety {
-    tools: Mutex<Known>,
+pub struct RetrySafety {
+    tools: Mutex<KnownTools>,
     planhat: bool,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownTools {
     safe: HashSet<String>,
     unsafe_: HashSet<String>,
 }
 
-impl Safety {
-    /// Knows nothing about the tools yet, but for Planhat's if it is Planhat.
+impl RetrySafety {
+    /// No tool is known yet, except Planhat's when the server is Planhat.
     pub fn new(planhat: bool) -> Self {
         Self { tools: Mutex::default(), planhat }
     }
 
-    /// Whether doing it twice does no harm.
+    /// Whether executing it twice does no harm.
     pub fn may_repeat(&self, method: &str, tool: Option<&str>) -> bool {
         match method {
             "tools/call" => tool.is_some_and(|tool| self.tool_may_repeat(tool)),
@@ -50,7 +50,7 @@ impl Safety {
             return true;
         }
         let reads_by_name = ["get_", "list_", "search_"].iter().any(|prefix| tool.starts_with(prefix));
-        // What the server says about its tool goes before what the name suggests.
+        // The tool's own annotations count more than its name.
         self.planhat && reads_by_name && !known.unsafe_.contains(tool)
     }
 
@@ -89,10 +89,10 @@ impl Safety {
 
 #[cfg(test)]
 mod tests {
-    use crate::bridge::forward::retry_safety::*;
+    use super::*;
 
-    fn learned(planhat: bool) -> Safety {
-        let safety = Safety::new(planhat);
+    fn learned(planhat: bool) -> RetrySafety {
+        let safety = RetrySafety::new(planhat);
         let list = r#"{"tools":[
             {"name":"look","annotations":{"readOnlyHint":true}},
             {"name":"put","annotations":{"readOnlyHint":false,"idempotentHint":true}},

@@ -1,4 +1,5 @@
-//! What is learned from the server's tools as their list passes by.
+//! What is learned from the server's answers as they pass by: which tools may be called twice, which arguments are repeated
+//! in headers, which subscriptions were granted.
 
 use std::sync::Arc;
 
@@ -6,19 +7,40 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
+use crate::bridge::client::request::InFlight;
+use crate::bridge::forward::retry_safety::RetrySafety;
+use crate::bridge::session::live::Session;
+use crate::bridge::session::subscriptions::Subscriptions;
 use crate::message::peek::Params;
-use crate::message::{Kind, Peek, peek};
+use crate::message::{Kind, Peek, Revision, peek};
+use crate::remote::mcp_headers::McpHeaders;
 use crate::remote::{Outgoing, mcp_headers};
 
-use crate::bridge::Bridge;
-use crate::bridge::client::responder::InFlight;
-
-/// How many pages of a list are looked through for one tool.
+/// How many pages of a list are searched for one tool.
 const MOST_PAGES: usize = 20;
 
-impl Bridge {
+/// Learns from answers.
+#[derive(Debug)]
+pub struct Learned {
+    session: Arc<Session>,
+    subscriptions: Arc<Subscriptions>,
+    retry_safety: Arc<RetrySafety>,
+    header_marks: Arc<McpHeaders>,
+}
+
+impl Learned {
+    /// Passes on what is learned to those who act on it.
+    pub fn new(
+        session: Arc<Session>,
+        subscriptions: Arc<Subscriptions>,
+        retry_safety: Arc<RetrySafety>,
+        header_marks: Arc<McpHeaders>,
+    ) -> Self {
+        Self { session, subscriptions, retry_safety, header_marks }
+    }
+
     /// Learns from an answer what later requests and sessions need, and takes out of `tools/list` what must not be used.
-    pub(crate) fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
+    pub fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
         if !matches!(
             &*request.method,
             "tools/list" | "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel"
@@ -26,48 +48,45 @@ impl Bridge {
             return answer;
         }
         let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(&answer) else { return answer };
+        let has_session = request.mcp_headers.is_none();
         if request.method != "tools/list" {
-            if request.mirrored.is_none() {
+            if has_session {
                 self.subscriptions.granted(&request.method, &request.body);
             }
             return answer;
         }
-        self.safety.learn(result);
-        if request.mirrored.is_none() {
+        self.retry_safety.learn(result);
+        if has_session {
             return answer;
         }
-        self.mirrors.learn(&answer).unwrap_or(answer)
+        self.header_marks.learn(&answer).unwrap_or(answer)
     }
 
-    /// After a `HeaderMismatch`: asks for the tools again, and gives the headers that follow from them, when they are
-    /// others than those that were sent.
-    pub(crate) async fn fresh_headers(
-        self: &Arc<Self>,
+    /// After a `HeaderMismatch`: asks for the tools again, and returns the headers that follow from them when they differ
+    /// from those that were sent.
+    pub async fn fresh_headers(
+        &self,
         request: &InFlight,
         sent: Option<&HeaderMap>,
         answer: &[u8],
     ) -> Option<HeaderMap> {
         let sent = sent?;
+        let revision = request.revision.as_ref()?;
         if request.method != "tools/call" || !mcp_headers::is_mismatch(answer) {
             return None;
         }
-        let revision = {
-            let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
-            Params::of(params).ok()?.revision()?
-        };
-        self.list_tools_privately(request, revision.as_str()).await?;
+        self.list_tools(request, revision).await?;
         let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
-        let fresh = self.mirrors.headers(&request.method, &Params::of(params).ok()?, revision.as_str());
+        let fresh = self.header_marks.headers(&request.method, &Params::of(params).ok()?, revision.as_str());
         (&fresh != sent).then_some(fresh)
     }
 
-    /// Asks for the tools on the bridge's own behalf, as the client would, and learns their marks, up to the page that
-    /// has the one that is called.
-    async fn list_tools_privately(&self, request: &InFlight, revision: &str) -> Option<()> {
+    /// Asks for the tools as the client would, and learns their marks, up to the page that has the called one.
+    async fn list_tools(&self, request: &InFlight, revision: &Revision) -> Option<()> {
         let mut cursor = None;
         for _ in 0..MOST_PAGES {
-            let page = self.list_page_privately(request, revision, cursor.as_deref()).await?;
-            let _ = self.mirrors.learn(&page);
+            let page = self.list_page(request, revision, cursor.as_deref()).await?;
+            let _ = self.header_marks.learn(&page);
             if request.tool.as_ref().is_some_and(|tool| mcp_headers::lists(&page, tool)) {
                 break;
             }
@@ -76,24 +95,14 @@ impl Bridge {
         Some(())
     }
 
-    async fn list_page_privately(
-        &self,
-        request: &InFlight,
-        revision: &str,
-        cursor: Option<&RawValue>,
-    ) -> Option<Bytes> {
-        let list = mcp_headers::list_request(&request.body, &self.own_ids.next(), cursor)?;
-        let (key, mirrored) = {
-            let Ok(Peek::One(Kind::Request { key, params, .. })) = peek(&list) else { return None };
-            (key, self.mirrors.headers("tools/list", &Params::of(params).ok()?, revision))
+    async fn list_page(&self, request: &InFlight, revision: &Revision, cursor: Option<&RawValue>) -> Option<Bytes> {
+        let id = self.session.client.own_ids.next();
+        let list = mcp_headers::list_request(&request.body, &id.to_string(), cursor)?;
+        let headers = {
+            let Ok(Peek::One(Kind::Request { params, .. })) = peek(&list) else { return None };
+            self.header_marks.headers("tools/list", &Params::of(params).ok()?, revision.as_str())
         };
-        let out = Outgoing { expects: Some(key.clone()), mcp_headers: Some(mirrored), ..Outgoing::unanswered(list) };
-        let mut exchange = self.remote.exchange(&out).await.ok()?;
-        while let Some(message) = exchange.next().await.ok()? {
-            if let Some(answer) = self.hear(message, Some(&key), None).await.ok()?.answer {
-                return Some(answer);
-            }
-        }
-        None
+        let out = Outgoing { expects: Some(id.key()), mcp_headers: Some(headers), ..Outgoing::unanswered(list) };
+        Some(self.session.ask(&out, None).await.ok()?.line)
     }
 }

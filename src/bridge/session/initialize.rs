@@ -2,37 +2,37 @@
 
 use bytes::Bytes;
 use rmcp::model::{
-    Implementation, InitializeResult as InitializeResultModel, PromptsCapability, ProtocolVersion, ResourcesCapability,
+    Implementation, InitializeResult as InitializeResultModel, PromptsCapability, ResourcesCapability,
     ServerCapabilities, ToolsCapability,
 };
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::config::Settings;
-use crate::message::IdKey;
-
 use crate::bridge::client::client_info::ClientInfo;
+use crate::bridge::client::own_ids::OwnId;
+use crate::config::Settings;
+use crate::message::{IdKey, Revision};
 
-/// What the client said in `initialize`, kept for every session that is opened on its behalf.
+/// The client's `initialize`, kept for every session that is opened on its behalf.
 #[derive(Debug, Clone)]
 pub struct InitializeRequest {
-    /// The whole request, as it came.
+    /// As the client wrote it.
     pub body: Bytes,
     /// Its id, as it was written.
     pub id: Box<RawValue>,
     /// Its id, comparable.
     pub key: IdKey,
-    /// Its parameters, as they came.
+    /// Its parameters, as they were written.
     params: Option<Box<RawValue>>,
-    /// The revision that it asks for, if it says one.
-    pub asked: Option<String>,
-    /// Who asks.
-    pub caller: ClientInfo,
+    /// The revision that it asks for, if it names one.
+    pub asked: Option<Revision>,
+    /// Who the client is.
+    pub client_info: ClientInfo,
 }
 
 #[derive(Deserialize)]
-struct HelloParams<'a> {
+struct InitializeParams<'a> {
     #[serde(borrow, rename = "protocolVersion")]
     protocol_version: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "clientInfo")]
@@ -44,38 +44,30 @@ struct HelloParams<'a> {
 impl InitializeRequest {
     /// Keeps the request.
     pub fn new(body: Bytes, id: Box<RawValue>, key: IdKey, params: Option<&RawValue>) -> Self {
-        let said = params.and_then(|raw| serde_json::from_str::<HelloParams<'_>>(raw.get()).ok());
-        let asked = said.as_ref().and_then(|said| serde_json::from_str::<String>(said.protocol_version?.get()).ok());
-        let caller = said.map(|said| ClientInfo::new(said.client_info, said.capabilities)).unwrap_or_default();
-        Self { body, id, key, params: params.map(ToOwned::to_owned), asked, caller }
+        let read = params.and_then(|raw| serde_json::from_str::<InitializeParams<'_>>(raw.get()).ok());
+        let asked = read.as_ref().and_then(|read| serde_json::from_str(read.protocol_version?.get()).ok());
+        let client_info = read.map(|read| ClientInfo::new(read.client_info, read.capabilities)).unwrap_or_default();
+        Self { body, id, key, params: params.map(ToOwned::to_owned), asked, client_info }
     }
 
-    /// The same request under an id of ours, for a session that the client need not know of; with the client's own
-    /// parameters, in the revision that the client was told.
-    pub fn again(&self, id: &str, told: &str) -> Bytes {
+    /// The same request under an id of ours, for a session that the client need not know of: with the client's own
+    /// parameters, in this revision.
+    pub fn repeated(&self, id: &OwnId, revision: &Revision) -> Bytes {
         let params = match &self.params {
-            Some(raw) if self.asked.as_deref() == Some(told) => format!(",\"params\":{}", raw.get()),
-            Some(raw) => format!(",\"params\":{}", with_revision(raw.get(), told)),
+            Some(raw) if self.asked.as_ref() == Some(revision) => format!(",\"params\":{}", raw.get()),
+            Some(raw) => format!(",\"params\":{}", with_revision(raw.get(), revision)),
             None => String::new(),
         };
         Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize"{params}}}"#))
     }
 
-    /// The revision to answer without the server: what the client asked for if it is known here, and never a newer one
-    /// (clients disconnect when they are answered one that they do not know).
-    pub fn revision_without_server(&self) -> ProtocolVersion {
-        const KNOWN: [ProtocolVersion; 4] = [
-            ProtocolVersion::V_2025_11_25,
-            ProtocolVersion::V_2025_06_18,
-            ProtocolVersion::V_2025_03_26,
-            ProtocolVersion::V_2024_11_05,
-        ];
-        // Revisions are dates, so their order is the order of their texts.
-        let asked = self.asked.as_deref().unwrap_or_default();
-        KNOWN.into_iter().find(|known| known.as_str() <= asked).unwrap_or(ProtocolVersion::V_2024_11_05)
+    /// The revision to answer without the server: the one that the client asked for if it is known here, and never a newer
+    /// one.
+    pub fn revision_without_server(&self) -> Revision {
+        self.asked.as_ref().map_or(Revision::V_2024_11_05, Revision::newest_handshake_up_to_this)
     }
 
-    /// The result that stands in for the server's own.
+    /// The result that takes the place of the server's own.
     pub fn minimal_result(&self, settings: &Settings) -> Value {
         let mut tools = ToolsCapability::default();
         tools.list_changed = Some(true);
@@ -93,7 +85,7 @@ impl InitializeRequest {
              be out of reach. List the tools, and use what is offered."
         );
         let result = InitializeResultModel::new(capabilities)
-            .with_protocol_version(self.revision_without_server())
+            .with_protocol_version((&self.revision_without_server()).into())
             .with_server_info(Implementation::new("planhat-mcp", env!("CARGO_PKG_VERSION")))
             .with_instructions(instructions);
         serde_json::to_value(result).unwrap_or_default()
@@ -101,8 +93,8 @@ impl InitializeRequest {
 }
 
 /// `params` with another `protocolVersion`; everything else stays as it is.
-fn with_revision(params: &str, revision: &str) -> String {
-    let found = serde_json::from_str::<HelloParams<'_>>(params).ok().and_then(|p| p.protocol_version);
+fn with_revision(params: &str, revision: &Revision) -> String {
+    let found = serde_json::from_str::<InitializeParams<'_>>(params).ok().and_then(|p| p.protocol_version);
     match found {
         Some(raw) => {
             // The value is a slice of `params`, so its place is known by address.
@@ -113,11 +105,11 @@ fn with_revision(params: &str, revision: &str) -> String {
     }
 }
 
-/// What the server said in its answer, as far as the bridge needs to know.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The server's answer, as far as the bridge needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitializeResult {
     /// The revision of the session.
-    pub revision: String,
+    pub revision: Revision,
     /// Whether it has tools, prompts, resources.
     pub offers: Offers,
 }
@@ -139,7 +131,7 @@ impl InitializeResult {
         #[derive(Deserialize)]
         struct Result<'a> {
             #[serde(rename = "protocolVersion")]
-            protocol_version: String,
+            protocol_version: Revision,
             #[serde(borrow, default)]
             capabilities: Capabilities<'a>,
         }
@@ -167,16 +159,18 @@ impl InitializeResult {
 
 #[cfg(test)]
 mod tests {
-    use crate::bridge::session::initialize::*;
+    use crate::bridge::client::own_ids::OwnIds;
 
-    fn hello(params: &str) -> InitializeRequest {
+    use super::*;
+
+    fn request(params: &str) -> InitializeRequest {
         let raw = |text: &str| serde_json::from_str::<Box<RawValue>>(text).expect("JSON");
         InitializeRequest::new(Bytes::new(), raw("1"), IdKey::Number("1".into()), Some(&raw(params)))
     }
 
     #[test]
     fn a_client_is_never_answered_a_newer_revision_than_it_asked_for() {
-        for (asked, told) in [
+        for (asked, answered) in [
             ("2025-11-25", "2025-11-25"),
             ("2025-06-18", "2025-06-18"),
             ("2025-03-26", "2025-03-26"),
@@ -185,7 +179,10 @@ mod tests {
             ("2099-01-01", "2025-11-25"),
             ("2020-01-01", "2024-11-05"),
         ] {
-            assert_eq!(hello(&format!(r#"{{"protocolVersion":"{asked}"}}"#)).revision_without_server().as_str(), told);
+            assert_eq!(
+                request(&format!(r#"{{"protocolVersion":"{asked}"}}"#)).revision_without_server().as_str(),
+                answered
+            );
         }
     }
 
@@ -193,11 +190,12 @@ mod tests {
     fn a_private_initialize_carries_the_clients_own_parameters() {
         let params =
             r#"{ "x":1.0,"protocolVersion" : "2099-01-01","capabilities":{"y":[1,{}]}, "z":"protocolVersion"}"#;
-        let same = hello(params).again("\"own\"", "2099-01-01");
-        assert_eq!(same, format!(r#"{{"jsonrpc":"2.0","id":"own","method":"initialize","params":{params}}}"#));
-        let other = hello(params).again("\"own\"", "2025-11-25");
+        let id = OwnIds::new().next();
+        let same = request(params).repeated(&id, &Revision::parse("2099-01-01"));
+        assert_eq!(same, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize","params":{params}}}"#));
+        let other = request(params).repeated(&id, &Revision::V_2025_11_25);
         let expected = params.replace("2099-01-01", "2025-11-25");
-        assert_eq!(other, format!(r#"{{"jsonrpc":"2.0","id":"own","method":"initialize","params":{expected}}}"#));
+        assert_eq!(other, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize","params":{expected}}}"#));
     }
 
     #[test]
@@ -205,8 +203,8 @@ mod tests {
         let raw: Box<RawValue> =
             serde_json::from_str(r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"x":1}"#)
                 .expect("JSON");
-        let welcome = InitializeResult::of(&raw).expect("an initialize result");
-        assert_eq!(welcome.revision, "2025-06-18");
-        assert_eq!(welcome.offers, Offers { tools: true, prompts: false, resources: false });
+        let result = InitializeResult::of(&raw).expect("an initialize result");
+        assert_eq!(result.revision, Revision::V_2025_06_18);
+        assert_eq!(result.offers, Offers { tools: true, prompts: false, resources: false });
     }
 }

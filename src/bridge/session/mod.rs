@@ -1,10 +1,15 @@
-//! Owns the session with the server: opening it (again), what is known until it is open, what goes to the server in order,
-//! what the server says by itself, and what is set up again in the next session.
+//! Owns the session with the server: opening it (again), messages to the server in their order, messages of the server's
+//! own, and what is set up again in the next session.
 
+pub mod ask;
 pub mod barrier;
-pub mod connection;
+pub mod delivery;
+pub mod handshake;
 pub mod initialize;
+pub mod live;
+pub mod opening;
 pub mod outbox;
 pub mod server_messages;
+pub mod stage;
 pub mod startup;
 pub mod subscriptions;

@@ -1,151 +1,215 @@
-//! The lane: notifications and responses of the client, which keep the order of stdin.
+//! Notifications and responses of the client on their way to the server, in the order of stdin.
+//!
+//! How much may wait is bounded. A full outbox pauses the reading of stdin, which loses nothing while the server is only
+//! slow; when that does not help for a while, the oldest messages make room, so that requests go on being read and answered.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use tokio::sync::{Mutex, Notify, mpsc, watch};
-use tokio::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use tokio::time::Duration;
 
-use crate::http::retry_after;
+use crate::bridge::client::in_flight::{StopReason, Ticket};
 use crate::message::IdKey;
-use crate::remote::{Failure, Outgoing};
 
-use crate::bridge::Bridge;
-use crate::bridge::session::connection::SessionStage;
+use super::stage::SessionStage;
 
-/// How long the server may take to accept one of them before the next one goes.
-const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
+/// How many messages may wait.
+const MOST_MESSAGES: usize = 1_000;
+/// How many bytes may wait; one larger message may wait alone.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// How long a full outbox pauses the reading of stdin before the oldest messages make room.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// One message in the lane.
+/// One message for the server that is no request.
 #[derive(Debug)]
 pub struct OutboxMessage {
     /// As the client wrote it.
     pub body: Bytes,
     /// How far the session must be.
-    pub need: SessionStage,
+    pub stage: SessionStage,
     /// In the stateless era: the headers that repeat parts of it.
-    pub mirrored: Option<HeaderMap>,
-    /// For an answer to the server: what it answers.
+    pub mcp_headers: Option<HeaderMap>,
+    /// For an answer to the server: the request that it answers.
     pub answers: Option<IdKey>,
-    /// For a cancellation: what stops once the server has been told.
-    pub then_stop: Option<Arc<Notify>>,
-}
-
-/// Where the lane begins.
-#[derive(Debug)]
-pub struct Outbox {
-    items: mpsc::UnboundedSender<OutboxMessage>,
-    receiver: Mutex<Option<mpsc::UnboundedReceiver<OutboxMessage>>>,
-    waiting: watch::Sender<usize>,
+    /// For a cancellation: the request that stops once the server has heard of it.
+    pub cancels: Option<Ticket>,
 }
 
 impl OutboxMessage {
     /// A message that waits for nothing but the session.
-    pub fn new(body: Bytes, need: SessionStage) -> Self {
-        Self { body, need, mirrored: None, answers: None, then_stop: None }
+    pub fn new(body: Bytes, stage: SessionStage) -> Self {
+        Self { body, stage, mcp_headers: None, answers: None, cancels: None }
+    }
+}
+
+/// The queue of these messages.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    pushed: Notify,
+    load: watch::Sender<Load>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<OutboxMessage>,
+    /// Whether pausing did not help, and nothing has helped since.
+    is_overdue: bool,
+}
+
+/// What waits, with the message that is being delivered.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn add(&mut self, message: &OutboxMessage) {
+        self.messages += 1;
+        self.bytes += message.body.len();
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        self.messages -= 1;
+        self.bytes -= bytes;
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages < MOST_MESSAGES && (self.bytes < MOST_BYTES || self.messages <= 1)
     }
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        let (items, receiver) = mpsc::unbounded_channel();
-        Self { items, receiver: Mutex::new(Some(receiver)), waiting: watch::Sender::new(0) }
+        Self { queue: Mutex::default(), pushed: Notify::new(), load: watch::Sender::new(Load::default()) }
     }
 }
 
 impl Outbox {
     /// Puts a message at the end.
-    pub fn push(&self, item: OutboxMessage) {
-        self.waiting.send_modify(|n| *n += 1);
-        if self.items.send(item).is_err() {
-            self.waiting.send_modify(|n| *n -= 1);
+    pub fn push(&self, message: OutboxMessage) {
+        let mut queue = self.lock();
+        self.load.send_modify(|load| load.add(&message));
+        queue.messages.push_back(message);
+        self.pushed.notify_one();
+    }
+
+    /// The next message, for the one task that delivers; followed by [`Outbox::delivered`].
+    pub async fn next(&self) -> OutboxMessage {
+        loop {
+            // A statement of its own, so that the lock is not held while waiting.
+            let next = self.lock().messages.pop_front();
+            match next {
+                Some(message) => return message,
+                None => self.pushed.notified().await,
+            }
         }
     }
 
-    /// Returns when everything has gone.
+    /// A message of this length has been delivered, or was given up.
+    pub fn delivered(&self, bytes: usize) {
+        self.load.send_modify(|load| load.remove(bytes));
+    }
+
+    /// Returns when nothing waits.
     pub async fn drained(&self) {
-        let _ = self.waiting.subscribe().wait_for(|n| *n == 0).await;
+        let _ = self.load.subscribe().wait_for(|load| load.messages == 0).await;
+    }
+
+    /// Returns when there is room for another message: at once, as soon as the server has accepted some, or after a while
+    /// when the oldest ones have made room.
+    pub async fn room(&self) {
+        if self.load.borrow().has_room() {
+            self.lock().is_overdue = false;
+            return;
+        }
+        let was_overdue = self.lock().is_overdue;
+        let mut load = self.load.subscribe();
+        if !was_overdue && tokio::time::timeout(LONGEST_PAUSE, load.wait_for(Load::has_room)).await.is_ok() {
+            return;
+        }
+        let mut queue = self.lock();
+        if !was_overdue {
+            queue.is_overdue = true;
+            tracing::warn!("the server accepts no messages; the oldest that wait for it are dropped");
+        }
+        while !self.load.borrow().has_room() {
+            let Some(oldest) = queue.messages.pop_front() else { return };
+            if let Some(cancelled) = oldest.cancels {
+                cancelled.stop(StopReason::Cancelled);
+            }
+            self.load.send_modify(|load| load.remove(oldest.body.len()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Bridge {
-    /// Sends what is in the lane, one after the other, for as long as the bridge lives.
-    pub(crate) async fn run_lane(self: Arc<Self>) {
-        let Some(mut items) = self.lane.receiver.lock().await.take() else { return };
-        while let Some(item) = items.recv().await {
-            let then_stop = item.then_stop.clone();
-            self.deliver(item).await;
-            if let Some(stop) = then_stop {
-                stop.notify_one();
-            }
-            self.lane.waiting.send_modify(|n| *n -= 1);
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn message(n: usize) -> OutboxMessage {
+        OutboxMessage::new(Bytes::from(n.to_string()), SessionStage::Open)
+    }
+
+    async fn deliver_one(outbox: &Outbox) -> Bytes {
+        let message = outbox.next().await;
+        outbox.delivered(message.body.len());
+        message.body
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_outbox_pauses_the_client_until_a_message_is_delivered_and_loses_nothing() {
+        let outbox = Outbox::default();
+        for n in 0..MOST_MESSAGES {
+            outbox.room().await;
+            outbox.push(message(n));
         }
-    }
-
-    /// Sends one message. What surely did not reach the server is sent again within the time that connecting may take, and
-    /// once in the session after a lost one; but not a cancellation, whose request is not executed then either.
-    async fn deliver(self: &Arc<Self>, item: OutboxMessage) {
-        let mut since = None;
-        let mut tries = 0;
-        let mut sessions = 0;
-        let OutboxMessage { body, need, mirrored, answers, then_stop } = item;
-        let within = Some(self.accepted_within());
-        let mut out = Outgoing { mcp_headers: mirrored, accepted_within: within, ..Outgoing::unanswered(body) };
-        loop {
-            let outcome = match self.ready(need).await {
-                // Asked only now: the session may have been replaced while the message waited.
-                Ok(()) if answers.as_ref().is_some_and(|key| !self.server_requests.is_wanted(key)) => {
-                    return tracing::debug!("an answer was dropped: the session that asked is gone");
-                }
-                Ok(()) => {
-                    out.epoch = self.epoch_for(need);
-                    self.post(&out).await
-                }
-                Err(failure) => Err(failure),
-            };
-            match outcome {
-                Ok(()) => return,
-                Err(Failure::SessionLost { epoch, .. }) => {
-                    self.session_lost(epoch);
-                    sessions += 1;
-                    out.reopened = true;
-                    if sessions > 1 || answers.is_some() || then_stop.is_some() {
-                        return tracing::debug!("what was said in a lost session is not repeated in the next one");
-                    }
-                }
-                Err(Failure::NotSent(problem)) if then_stop.is_none() => {
-                    let since = *since.get_or_insert_with(Instant::now);
-                    tries += 1;
-                    let wait = retry_after::wait(None, tries.min(4), retry_after::noise());
-                    if since.elapsed() + wait > self.settings.limits.connecting {
-                        return tracing::warn!(%problem, "a notification or an answer did not reach the server");
-                    }
-                    tracing::info!(%problem, "a notification or an answer waits for a connection");
-                    tokio::time::sleep(wait).await;
-                }
-                Err(failure) => {
-                    return tracing::warn!(?failure, "a notification or an answer did not reach the server");
-                }
-            }
-        }
-    }
-
-    fn accepted_within(&self) -> Duration {
-        ACCEPTED_WITHIN.min(self.settings.limits.idle)
-    }
-
-    async fn post(&self, out: &Outgoing) -> Result<(), Failure> {
-        let mut exchange = self.remote.exchange(out).await?;
-        // Usually 202; a stream or a body here can only hold messages of the server's own.
-        let rest = async {
-            while let Ok(Some(message)) = exchange.next().await {
-                if let Err(problem) = self.hear(message, None, None).await {
-                    tracing::debug!(%problem, "dropped in answer to a notification");
-                }
-            }
+        let start = Instant::now();
+        let slow_server = async {
+            tokio::time::sleep(LONGEST_PAUSE / 2).await;
+            deliver_one(&outbox).await
         };
-        let _ = tokio::time::timeout(self.accepted_within(), rest).await;
-        Ok(())
+        let (first, ()) = tokio::join!(slow_server, outbox.room());
+        assert_eq!((first, start.elapsed()), (Bytes::from("0"), LONGEST_PAUSE / 2));
+        for n in 1..MOST_MESSAGES {
+            assert_eq!(deliver_one(&outbox).await, n.to_string());
+        }
+        outbox.drained().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_that_accepts_nothing_is_sent_stays_bounded_and_stdin_is_paused_once() {
+        let outbox = Outbox::default();
+        let start = Instant::now();
+        for n in 0..3 * MOST_MESSAGES {
+            outbox.push(message(n));
+            outbox.room().await;
+        }
+        assert_eq!(start.elapsed(), LONGEST_PAUSE);
+        assert_eq!(outbox.lock().messages.len(), MOST_MESSAGES - 1);
+        assert_eq!(deliver_one(&outbox).await, (2 * MOST_MESSAGES + 1).to_string(), "the newest are kept");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_messages_are_bounded_by_their_bytes_and_one_may_wait_alone() {
+        let outbox = Outbox::default();
+        let large = || OutboxMessage::new(Bytes::from(vec![b' '; MOST_BYTES]), SessionStage::Open);
+        let start = Instant::now();
+        outbox.push(large());
+        outbox.room().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        outbox.push(large());
+        outbox.room().await;
+        assert_eq!((start.elapsed(), outbox.lock().messages.len()), (LONGEST_PAUSE, 1));
     }
 }

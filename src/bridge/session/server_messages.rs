@@ -1,4 +1,4 @@
-//! What the server says: answers, its own requests and notifications.
+//! What the server sends: answers, and requests and notifications of its own.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,55 +6,56 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::bridge::client::endpoint::Client;
+use crate::bridge::client::output::{Enqueued, Room};
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
-use crate::bridge::Bridge;
-use crate::bridge::client::stdio::{Output, Reserved};
-use crate::bridge::session::outbox::OutboxMessage;
+use super::handshake::Handshake;
+use super::outbox::{Outbox, OutboxMessage};
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]
 pub struct ServerRequests {
-    asked: Mutex<Asked>,
-    /// How many are open; read by what measures the server's silence.
+    requests: Mutex<Requests>,
+    /// How many are open; the silence of a server does not count while the client owes it an answer.
     owed: OwedAnswers,
 }
 
 #[derive(Debug, Default)]
-struct Asked {
+struct Requests {
     open: HashMap<IdKey, Box<RawValue>>,
-    /// Asked in a session that is gone; the answers are for nobody.
+    /// Asked in a session that is gone, so that the answers are for nobody.
     void: HashSet<IdKey>,
     /// The client has closed its side and cannot answer any more.
-    client_gone: bool,
+    client_is_gone: bool,
 }
 
 impl ServerRequests {
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server asks; `false` when nobody is there to answer.
-    fn asked(&self, key: IdKey, id: &RawValue) -> bool {
-        let mut asked = self.lock();
-        asked.void.remove(&key);
-        if asked.client_gone {
+    /// The server asks; `false` when the client cannot answer any more.
+    fn open(&self, key: IdKey, id: &RawValue) -> bool {
+        let mut requests = self.lock();
+        requests.void.remove(&key);
+        if requests.client_is_gone {
             return false;
         }
-        asked.open.insert(key, id.to_owned());
-        self.owed.send_replace(asked.open.len());
+        requests.open.insert(key, id.to_owned());
+        self.owed.send_replace(requests.open.len());
         true
     }
 
-    /// The client cannot answer any more: what it still owes, by its id.
-    fn client_gone(&self) -> Vec<Box<RawValue>> {
-        let mut asked = self.lock();
-        asked.client_gone = true;
+    /// The client cannot answer any more; returns the ids of what it still owes.
+    fn close(&self) -> Vec<Box<RawValue>> {
+        let mut requests = self.lock();
+        requests.client_is_gone = true;
         self.owed.send_replace(0);
-        asked.open.drain().map(|(_, id)| id).collect()
+        requests.open.drain().map(|(_, id)| id).collect()
     }
 
     /// The number of answers that the client owes, as it changes.
@@ -62,54 +63,50 @@ impl ServerRequests {
         Arc::clone(&self.owed)
     }
 
-    /// Whether somebody wants an answer that has come to its turn; not when the session that asked is gone.
-    pub fn is_wanted(&self, key: &IdKey) -> bool {
+    /// Whether the server still wants an answer whose turn has come; not when the session that asked is gone.
+    fn is_wanted(&self, key: &IdKey) -> bool {
         !self.lock().void.remove(key)
     }
 
-    /// No answer is owed any more: the client has given it, or the server has taken the question back, and none should
-    /// come (MCP, "Cancellation").
-    pub fn settled(&self, key: &IdKey) {
-        let mut asked = self.lock();
-        asked.open.remove(key);
-        self.owed.send_replace(asked.open.len());
+    /// No answer is owed any more: the client has given it, or the server has cancelled the request, after which none
+    /// should come (MCP, "Cancellation").
+    fn settle(&self, key: &IdKey) {
+        let mut requests = self.lock();
+        requests.open.remove(key);
+        self.owed.send_replace(requests.open.len());
     }
 
-    /// The session is gone: what it had asked is cancelled at the client.
-    pub fn abandon(&self, output: &Output) {
-        let mut asked = self.lock();
-        let open: Vec<_> = asked.open.drain().collect();
-        for (key, id) in open {
-            let cancelled = format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"The session with the server was lost."}}}}"#
-            );
-            output.push(Bytes::from(cancelled));
-            asked.void.insert(key);
-        }
+    /// The session is gone, and its requests with it; returns the ids of those that the client has not answered.
+    fn abandon(&self) -> Vec<Box<RawValue>> {
+        let mut requests = self.lock();
+        let (keys, ids): (Vec<_>, Vec<_>) = requests.open.drain().unzip();
+        requests.void.extend(keys);
         self.owed.send_replace(0);
+        ids
     }
 }
 
-/// What to do with one message of the server.
-enum Step {
-    /// The answer that was waited for, with this line to deliver.
+/// What one message of the server is.
+#[derive(Debug)]
+enum Role {
+    /// The awaited answer, with the line to deliver.
     Answer(Bytes),
-    /// For the client, as it is.
-    Pass,
-    /// A question for the client.
-    Ask(IdKey, Box<RawValue>),
-    /// An answer to another request that is in flight.
-    Other(IdKey, Box<RawValue>),
-    /// For nobody.
-    Drop(&'static str),
+    /// For the client, unchanged; with the request of the server that it cancels, if it does.
+    Notification(Option<IdKey>),
+    /// A request to the client.
+    Request(IdKey, Box<RawValue>),
+    /// An answer to another request.
+    OtherAnswer(IdKey, Box<RawValue>),
+    /// An answer that names no request, where none is awaited.
+    Nameless,
 }
 
 /// What a body or an event of the server held, beside what was passed on.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// The answer that was waited for, as a line.
+    /// The awaited answer, as a line.
     pub answer: Option<Bytes>,
-    /// The id of an answer that nobody waits for.
+    /// The id of an answer that no request waits for.
     pub stray: Option<Box<RawValue>>,
 }
 
@@ -119,109 +116,242 @@ impl Received {
     }
 }
 
-impl Bridge {
-    /// Takes a body or an event of the server: passes on what is for the client, and returns the answer to `awaited`
-    /// if it is in there. An answer without an id is given `id`.
+/// Takes the server's messages and passes on what is for the client.
+#[derive(Debug)]
+pub struct ServerMessages {
+    client: Arc<Client>,
+    requests: ServerRequests,
+    handshake: Arc<Handshake>,
+    outbox: Arc<Outbox>,
+}
+
+impl ServerMessages {
+    /// Passes messages on to `client`, and refuses in its name through `outbox` once it has closed its side.
+    pub fn new(client: Arc<Client>, requests: ServerRequests, handshake: Arc<Handshake>, outbox: Arc<Outbox>) -> Self {
+        Self { client, requests, handshake, outbox }
+    }
+
+    /// Takes a body or an event of the server: passes on what is for the client, and returns the answer to `awaited` if it
+    /// is among it. An answer without an id gets `id`. `room` is held for the answer, and given back when something else
+    /// has to be written first.
     ///
     /// # Errors
     /// A problem when it is no JSON-RPC message.
-    pub(crate) async fn hear(
+    pub async fn receive(
         &self,
         body: Bytes,
         awaited: Option<&IdKey>,
         id: Option<&RawValue>,
-    ) -> Result<Received, Problem> {
-        self.hear_with(body, awaited, id, &mut None).await
-    }
-
-    /// The same, while room for the answer is held; it is given back when something else has to be written first.
-    pub(crate) async fn hear_with(
-        &self,
-        body: Bytes,
-        awaited: Option<&IdKey>,
-        id: Option<&RawValue>,
-        room: &mut Option<Reserved>,
+        room: &mut Option<Room>,
     ) -> Result<Received, Problem> {
         let members: Vec<Bytes> = match peek(&body) {
             Ok(Peek::One(kind)) => {
-                let step = self.sort(&kind, &body, awaited, id);
-                return Ok(self.act(step, body, room).await);
+                let role = role_of(&kind, &body, awaited, id);
+                let (received, enqueued) = self.act(role, body, room);
+                if let Some(enqueued) = enqueued {
+                    enqueued.await;
+                }
+                return Ok(received);
             }
             // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
             Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
-        let mut heard = Received::default();
+        let mut received = Received::default();
+        let mut all_enqueued = Vec::new();
         for member in members {
             let text = std::str::from_utf8(&member).unwrap_or_default();
             match peek_object(text) {
                 Ok(kind) => {
-                    let step = self.sort(&kind, &member, awaited, id);
-                    heard = heard.and(self.act(step, member, room).await);
+                    let role = role_of(&kind, &member, awaited, id);
+                    let (one, enqueued) = self.act(role, member, room);
+                    received = received.and(one);
+                    all_enqueued.extend(enqueued);
                 }
                 Err(error) => tracing::warn!(%error, "a member of a server's batch was dropped"),
             }
         }
-        Ok(heard)
+        for enqueued in all_enqueued {
+            enqueued.await;
+        }
+        Ok(received)
     }
 
-    /// The client has closed its side: who waits for its answer must not wait in vain.
-    pub(crate) fn answer_for_client(&self) {
-        for id in self.server_requests.client_gone() {
-            self.refuse_for_client(&id);
+    /// The client has closed its side: the server must not wait for answers that cannot come.
+    pub fn close(&self) {
+        for id in self.requests.close() {
+            self.refuse(&id);
         }
     }
 
-    fn refuse_for_client(&self, id: &RawValue) {
+    /// The session is gone: what it had asked is cancelled at the client.
+    pub fn abandon_requests(&self) {
+        for id in self.requests.abandon() {
+            self.client.cancel(&id, "The session with the server was lost.");
+        }
+    }
+
+    /// The client has answered a request of the server.
+    pub fn client_answered(&self, key: &IdKey) {
+        self.requests.settle(key);
+    }
+
+    /// Whether the server still wants an answer whose turn has come.
+    pub fn is_wanted(&self, key: &IdKey) -> bool {
+        self.requests.is_wanted(key)
+    }
+
+    fn refuse(&self, id: &RawValue) {
         let line = write::error(Some(id), &Problem::new(ProblemId::ShuttingDown).to_json_rpc_error());
-        self.lane.push(OutboxMessage::new(line, self.connection.need()));
+        self.outbox.push(OutboxMessage::new(line, self.handshake.stage()));
     }
 
-    fn sort(&self, kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Step {
-        match kind {
-            Kind::Notification { method, params } => {
-                if method == "notifications/cancelled"
-                    && let Some(key) = Params::of(*params).ok().and_then(|params| IdKey::parse(params.request_id?))
-                {
-                    self.server_requests.settled(&key);
-                }
-                Step::Pass
-            }
-            Kind::Request { key, id, .. } => Step::Ask(key.clone(), (*id).to_owned()),
-            Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Step::Answer(body.clone()),
-            Kind::Response { id: Some((id, key)), .. } => Step::Other(key.clone(), (*id).to_owned()),
-            Kind::Response { id: None, .. } => match (awaited, id) {
-                (Some(_), Some(id)) => Step::Answer(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)),
-                (Some(_), None) => Step::Answer(body.clone()),
-                (None, _) => Step::Drop("an answer without an id"),
-            },
-        }
-    }
-
-    async fn act(&self, step: Step, body: Bytes, room: &mut Option<Reserved>) -> Received {
-        if !matches!(step, Step::Answer(_)) {
-            // Who waits for room while holding some could wait for ever.
+    /// Does what a message asks for, all of it at once: the stream that brought it belongs to a request that may end while
+    /// the client does not read, and the message may be for another one.
+    fn act(&self, role: Role, body: Bytes, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
+        if !matches!(role, Role::Answer(_)) {
+            // A task that waits for room while it holds some could wait for ever.
             *room = None;
         }
-        match step {
-            Step::Answer(line) => return Received { answer: Some(write::one_line(line)), stray: None },
-            Step::Pass => self.output.send(write::one_line(body)).await,
-            Step::Ask(key, id) => {
-                self.output.send(write::one_line(body)).await;
-                // Counted only now: one that is dropped on its way to the client would be owed for ever.
-                if !self.server_requests.asked(key, &id) {
-                    self.refuse_for_client(&id);
+        let output = &self.client.output;
+        let mut received = Received::default();
+        let mut enqueued = None;
+        match role {
+            Role::Answer(line) => received.answer = Some(write::one_line(line)),
+            Role::Notification(cancelled) => {
+                if let Some(key) = cancelled {
+                    self.requests.settle(&key);
+                }
+                enqueued = Some(output.enqueue(write::one_line(body), ()));
+            }
+            Role::Request(key, id) => {
+                let can_answer = self.requests.open(key, &id);
+                enqueued = Some(output.enqueue(write::one_line(body), ()));
+                if !can_answer {
+                    self.refuse(&id);
                 }
             }
-            Step::Other(key, id) => match self.pending.answer_for(&key) {
-                Some(_answering) => self.output.send(write::one_line(body)).await,
+            Role::OtherAnswer(key, id) => match self.client.in_flight.answer_elsewhere(&key) {
+                Some(mut guard) => match guard.take_batch_slot() {
+                    Some(slot) => slot.fill(write::one_line(body)),
+                    // Until it is written, its request is in flight.
+                    None => enqueued = Some(output.enqueue(write::one_line(body), guard)),
+                },
                 None => {
-                    tracing::warn!("the server answered a request that nobody waits for; dropped");
-                    return Received { answer: None, stray: Some(id) };
+                    tracing::warn!("the server answered a request that is not in flight; dropped");
+                    received.stray = Some(id);
                 }
             },
-            Step::Drop(what) => tracing::warn!("the server sent {what}; dropped"),
+            Role::Nameless => tracing::warn!("the server sent an answer without an id; dropped"),
         }
-        Received::default()
+        (received, enqueued)
+    }
+}
+
+/// Whether a message is the answer to `awaited`, or names no request while one is awaited.
+pub fn answer_in(message: &Bytes, awaited: Option<&IdKey>) -> bool {
+    matches!(peek(message), Ok(Peek::One(kind)) if matches!(role_of(&kind, message, awaited, None), Role::Answer(_)))
+}
+
+fn role_of(kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Role {
+    match kind {
+        Kind::Notification { method, params } if method == "notifications/cancelled" => {
+            let cancelled = Params::of(*params).ok().and_then(|params| IdKey::parse(params.request_id?));
+            Role::Notification(cancelled)
+        }
+        Kind::Notification { .. } => Role::Notification(None),
+        Kind::Request { key, id, .. } => Role::Request(key.clone(), (*id).to_owned()),
+        Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Role::Answer(body.clone()),
+        Kind::Response { id: Some((id, key)), .. } => Role::OtherAnswer(key.clone(), (*id).to_owned()),
+        Kind::Response { id: None, .. } => match (awaited, id) {
+            (Some(_), Some(id)) => Role::Answer(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)),
+            (Some(_), None) => Role::Answer(body.clone()),
+            (None, _) => Role::Nameless,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::task::{Context, Waker};
+
+    use crate::bridge::client::batch::BatchSlot;
+    use crate::bridge::client::output::{Output, Written};
+
+    use super::*;
+
+    fn key(n: u32) -> IdKey {
+        IdKey::Number(n.to_string())
+    }
+
+    fn server_messages() -> (ServerMessages, Written, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let messages = ServerMessages::new(
+            Arc::new(Client::new(output)),
+            ServerRequests::default(),
+            Arc::default(),
+            Arc::default(),
+        );
+        (messages, written, reader)
+    }
+
+    /// What the client reads, once it does.
+    async fn lines(messages: ServerMessages, written: Written, mut reader: std::io::PipeReader) -> Vec<String> {
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        messages.client.in_flight.drained().await;
+        // Lines get room in their order, so this one is the last.
+        messages.client.output.send(Bytes::from_static(b"end")).await;
+        messages.client.output.finish();
+        written.wait().await;
+        drop(messages);
+        let text = reading.join().expect("no panic").expect("readable");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_message_reaches_the_client_although_the_request_on_whose_stream_it_came_ends_before_there_is_room() {
+        let (messages, written, reader) = server_messages();
+        let in_flight = &messages.client.in_flight;
+        for n in [1, 2] {
+            let ticket = in_flight.admit(key(n), 1, false, None).expect("the id is free");
+            ticket.send_state.start_sending().expect("not withdrawn");
+        }
+        // All the room there is, and nobody reads.
+        messages.client.output.push_counted(Bytes::from("x".repeat(8 * 1024 * 1024)));
+        let note = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#;
+        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#;
+        let answer = r#"{"jsonrpc":"2.0","id":2,"result":{}}"#;
+        let body = Bytes::from(format!("[{note},{ask},{answer}]"));
+        let first = key(1);
+        let mut room = None;
+        let mut receiving = Box::pin(messages.receive(body, Some(&first), None, &mut room));
+        assert!(receiving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(receiving);
+        in_flight.cancel(&first);
+        assert_eq!(*messages.requests.owed().borrow(), 1, "the client owes an answer from now on");
+        let lines = lines(messages, written, reader).await;
+        assert_eq!(lines[1..], [note, ask, answer, "end"]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_on_another_stream_belongs_in_the_batch_of_its_request() {
+        let (messages, written, reader) = server_messages();
+        let slot = BatchSlot::in_new_batch(messages.client.output.clone());
+        for n in [1, 2] {
+            let ticket = messages.client.in_flight.admit(key(n), 1, false, Some(slot.clone())).expect("the id is free");
+            ticket.send_state.start_sending().expect("not withdrawn");
+        }
+        drop(slot);
+        for n in [1, 2] {
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":{n},"result":{{}}}}"#);
+            messages.receive(Bytes::from(answer), None, None, &mut None).await.expect("a message");
+        }
+        let array = r#"[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]"#;
+        assert_eq!(lines(messages, written, reader).await, [array, "end"]);
     }
 }

@@ -1,5 +1,7 @@
-//! Owns what the client is told while nobody is signed in: what a request that needs a sign-in gets, and how the client
-//! is asked to show its link.
+//! Owns what happens while nobody is signed in: what a request gets, what starts a sign-in, and how the user is asked.
 
 pub mod elicitation;
+pub mod outcome;
 pub mod policy;
+pub mod tool;
+pub mod waiting;

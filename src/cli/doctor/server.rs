@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::row::Row;
 use crate::auth::Authorizer;
+use crate::bridge::session::ask::{PrivateAnswer, ask as ask_server};
 use crate::clock;
 use crate::config::Settings;
 use crate::http::Http;
-use crate::message::{IdKey, Kind, Peek, Revision, peek};
+use crate::message::{IdKey, Revision};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
 use crate::remote::{Exchange, Failure, Outgoing, Remote, Session};
@@ -93,22 +94,13 @@ async fn ask(
 ) -> Result<(Exchange, Value), Failure> {
     let id = format!("planhat-mcp/doctor/{number}");
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
-    let key = IdKey::Text(id);
-    let out = Outgoing { expects: Some(key.clone()), mcp_headers: mirrored, ..Outgoing::unanswered(Bytes::from(body)) };
-    let mut exchange = remote.exchange(&out).await?;
-    while let Some(message) = exchange.next().await? {
-        let is_answer = match peek(&message) {
-            Ok(Peek::One(Kind::Response { id: Some((_, found)), .. })) => found == key,
-            Ok(Peek::One(Kind::Response { id: None, .. })) => true,
-            _ => false,
-        };
-        if is_answer {
-            let answer = serde_json::from_slice(&message)
-                .map_err(|error| Problem::new(ProblemId::InvalidAnswer).with("detail", error))?;
-            return Ok((exchange, answer));
-        }
-    }
-    Err(Problem::new(ProblemId::NoAnswer).into())
+    let body = Bytes::from(body);
+    let out = Outgoing { expects: Some(IdKey::Text(id)), mcp_headers: mirrored, ..Outgoing::unanswered(body) };
+    // Other messages on the stream are for a client, and there is none.
+    let PrivateAnswer { line, exchange } = ask_server(remote, None, &out, None).await?;
+    let answer =
+        serde_json::from_slice(&line).map_err(|error| Problem::new(ProblemId::InvalidAnswer).with("detail", error))?;
+    Ok((exchange, answer))
 }
 
 /// The result in an answer, or the server's error.

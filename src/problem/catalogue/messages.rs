@@ -26,6 +26,11 @@ super::entry::entries! {
         cause "Two answers with one id could not be told apart.",
         fix "Report it to the maker of the client. The earlier request goes on.",
         model "The request id is already in use by an unanswered request. Use a new id.";
+    TooManyInFlight = "too-many-in-flight", code RATE_LIMITED, exit FAILED, recovery Depends,
+        what "The bridge is busy: more requests wait for an answer than it can hold, so this one was not sent.",
+        cause "The client sends requests faster than the server answers them, or goes on while the server cannot be reached.",
+        fix "Wait for some of the answers, then send the request again. The earlier requests go on.",
+        model "Too many calls wait for an answer, so this one was not carried out. Wait for other answers before calling again.";
     DuplicateMember = "duplicate-member", code INVALID_REQUEST, exit FAILED, recovery Depends,
         what "A message holds a member[, \"{member}\",] twice in one object.",
         cause "Readers disagree on which of the two counts, so such a message could pass a filter unseen.",

@@ -1,6 +1,6 @@
 //! What holds for all bytes on stdin; the fuzz target `lines` looks for some for which it does not.
 
-use crate::bridge::client::stdio::{Framer, Line};
+use crate::bridge::client::input::{Framer, Line};
 
 #[derive(Debug, PartialEq)]
 enum Seen {

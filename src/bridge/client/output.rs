@@ -1,0 +1,441 @@
+//! Lines to stdout, written on a thread of its own because a pipe blocks: the only writer of stdout in bridge mode.
+//!
+//! What waits for a client that does not read is bounded in bytes. Answers that come together are handed to the writing
+//! thread together: waking it for each would cost more than writing them.
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// How many bytes may wait for the client to read them; one larger message may go alone.
+const OUTPUT_ROOM: usize = 8 * 1024 * 1024;
+/// Small lines that wait together are written together, up to about this many bytes.
+const COALESCE: usize = 64 * 1024;
+/// The room that is taken at first for an answer whose length the server does not say.
+const FIRST_ROOM: usize = 16 * 1024;
+
+/// Takes lines for the client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Output {
+    lines: mpsc::UnboundedSender<Item>,
+    room: Arc<Semaphore>,
+    /// The right to take no further room for the rest of a line; it exists once.
+    overdraft: Arc<Semaphore>,
+    closed: watch::Receiver<bool>,
+}
+
+/// Room that was taken for one line; dropping it gives the room back.
+#[derive(Debug)]
+pub struct Room {
+    permit: OwnedSemaphorePermit,
+    overdraft: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// How long the line may be.
+    pub fn bytes(&self) -> usize {
+        let bytes = self.permit.num_permits();
+        if bytes >= OUTPUT_ROOM || self.overdraft.is_some() { usize::MAX } else { bytes }
+    }
+}
+
+/// A line that was handed over; ends when there was room for it. Dropping it changes nothing.
+#[derive(Debug)]
+#[must_use = "a caller that produces more lines has to wait for room"]
+pub struct Enqueued(Option<JoinHandle<()>>);
+
+impl Future for Enqueued {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(task) => Pin::new(task).poll(context).map(|_| ()),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+/// The room that a line takes; one that is larger than all of it goes alone.
+fn permits_for(bytes: usize) -> u32 {
+    u32::try_from(bytes.min(OUTPUT_ROOM)).unwrap_or(u32::MAX)
+}
+
+#[derive(Debug)]
+enum Item {
+    /// A line, how much room it took, and the overdraft that it may have needed beside.
+    Line(Bytes, u32, Option<OwnedSemaphorePermit>),
+    /// Nothing more comes.
+    End,
+}
+
+/// Ends with the last line written.
+#[derive(Debug)]
+pub struct Written(oneshot::Receiver<()>);
+
+impl Output {
+    /// Starts the thread that writes to `output`. Must be called inside the runtime.
+    pub fn start(mut output: impl Write + Send + 'static) -> (Self, Written) {
+        let (lines, waiting) = mpsc::unbounded_channel();
+        let (batches, receiver) = mpsc::channel(1);
+        tokio::spawn(gather(waiting, batches));
+        let room = Arc::new(Semaphore::new(OUTPUT_ROOM));
+        let overdraft = Arc::new(Semaphore::new(1));
+        let (closed, closed_receiver) = watch::channel(false);
+        let (done, written) = oneshot::channel();
+        let freed = Arc::clone(&room);
+        std::thread::Builder::new()
+            .name("stdout".to_owned())
+            .spawn(move || {
+                if let Err(e) = write_lines(&mut output, receiver, &freed) {
+                    tracing::info!("standard output is closed: {e}");
+                    let _ = closed.send(true);
+                    // No task may wait for room that will never come.
+                    freed.close();
+                }
+                let _ = done.send(());
+                // Dropped last: a watcher that sees it go has seen the final state.
+                drop(closed);
+            })
+            .expect("a thread can be started at the start of the program");
+        (Self { lines, room, overdraft, closed: closed_receiver }, Written(written))
+    }
+
+    /// Writes a line when there is room for it; waits while the client does not read. A caller that stops waiting changes
+    /// nothing: the line is written all the same.
+    pub async fn send(&self, line: Bytes) {
+        self.enqueue(line, ()).await;
+    }
+
+    /// Hands over a line, to be written when there is room for it; `held` is dropped then. The line is handed over by the
+    /// call itself. What it returns ends when there was room, for callers that must not produce more before.
+    pub fn enqueue(&self, line: Bytes, held: impl Send + 'static) -> Enqueued {
+        let permits = permits_for(line.len());
+        match self.room.try_acquire_many(permits) {
+            Ok(permit) => {
+                permit.forget();
+                let _ = self.lines.send(Item::Line(line, permits, None));
+                Enqueued(None)
+            }
+            // Nobody reads any more.
+            Err(TryAcquireError::Closed) => Enqueued(None),
+            Err(TryAcquireError::NoPermits) => {
+                let lines = self.lines.clone();
+                let mut room = Box::pin(Arc::clone(&self.room).acquire_many_owned(permits));
+                // Now and not when its task first runs, so that lines are written in the order in which they came.
+                let is_there = room.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                Enqueued(Some(tokio::spawn(async move {
+                    let permit = match is_there {
+                        Poll::Ready(permit) => permit,
+                        Poll::Pending => room.await,
+                    };
+                    if let Ok(permit) = permit {
+                        permit.forget();
+                        let _ = lines.send(Item::Line(line, permits, None));
+                    }
+                    drop(held);
+                })))
+            }
+        }
+    }
+
+    /// Takes room for a line of `bytes` before it is read from the network, or for the beginning of one whose length is not
+    /// known; waits while the client does not read, so that answers pile up at the server and not here. `None` when the
+    /// client has closed its side.
+    pub async fn reserve(&self, bytes: Option<u64>) -> Option<Room> {
+        let bytes = bytes.map_or(FIRST_ROOM, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM));
+        let permit = Arc::clone(&self.room).acquire_many_owned(permits_for(bytes)).await.ok()?;
+        Some(Room { permit, overdraft: None })
+    }
+
+    /// Takes more room for a line of which `here` bytes are read; waits while the client does not read.
+    ///
+    /// Lines that wait for each other's room would wait for ever, so one of them at a time goes on without more: what is
+    /// held stays bounded by the room and one line of the largest size.
+    pub async fn grow(&self, room: &mut Room, here: usize) {
+        let wanted = permits_for(here.max(2 * room.permit.num_permits()));
+        let more = wanted.saturating_sub(u32::try_from(room.permit.num_permits()).unwrap_or(u32::MAX));
+        tokio::select! {
+            biased;
+            more = Arc::clone(&self.room).acquire_many_owned(more) => match more {
+                Ok(more) => room.permit.merge(more),
+                // Nobody reads any more, and nothing is kept for anybody.
+                Err(_) => room.overdraft = Arc::clone(&self.overdraft).try_acquire_owned().ok(),
+            },
+            overdraft = Arc::clone(&self.overdraft).acquire_owned() => room.overdraft = overdraft.ok(),
+        }
+    }
+
+    /// Writes a line that room was taken for, without waiting; room that it does not need is given back.
+    pub fn write_reserved(&self, line: Bytes, room: Room) {
+        let Room { mut permit, overdraft } = room;
+        let excess = permit.num_permits().saturating_sub(line.len());
+        drop(permit.split(excess));
+        let permits = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
+        permit.forget();
+        let _ = self.lines.send(Item::Line(line, permits, overdraft));
+    }
+
+    /// Writes a short line of the bridge's own at once.
+    pub fn push(&self, line: Bytes) {
+        let _ = self.lines.send(Item::Line(line, 0, None));
+    }
+
+    /// Writes a line that cannot wait at once, and takes what room there is for it, so that other lines wait for this one
+    /// too.
+    pub fn push_counted(&self, line: Bytes) {
+        let wanted = line.len().min(OUTPUT_ROOM).min(self.room.available_permits());
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        // When another line took the room in between, this one counts as nothing.
+        let taken = self.room.try_acquire_many(wanted).map_or(0, |permit| {
+            permit.forget();
+            wanted
+        });
+        let _ = self.lines.send(Item::Line(line, taken, None));
+    }
+
+    /// Ends the output; what was sent before is still written.
+    pub fn finish(&self) {
+        let _ = self.lines.send(Item::End);
+    }
+
+    /// Returns when the client has closed its side.
+    pub async fn closed(&self) {
+        let mut closed = self.closed.clone();
+        if closed.wait_for(|closed| *closed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Hands the lines that wait to the thread that writes, all that there are at a time.
+async fn gather(mut waiting: mpsc::UnboundedReceiver<Item>, batches: mpsc::Sender<Vec<Item>>) {
+    while let Some(first) = waiting.recv().await {
+        let Ok(place) = batches.reserve().await else { return };
+        let mut batch = vec![first];
+        while let Ok(item) = waiting.try_recv() {
+            batch.push(item);
+        }
+        place.send(batch);
+    }
+}
+
+fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item>>, room: &Semaphore) -> io::Result<()> {
+    let mut together = Vec::new();
+    while let Some(batch) = batches.blocking_recv() {
+        let mut items = batch.into_iter().peekable();
+        while let Some(item) = items.next() {
+            let Item::Line(line, permits, mut overdraft) = item else { return Ok(()) };
+            let mut taken = permits as usize;
+            let written = if line.len() >= COALESCE {
+                // Not copied: it may be most of what this process holds.
+                write_with_end(output, &line)
+            } else {
+                append(&mut together, &line);
+                while let Some(Item::Line(line, permits, also)) =
+                    items.next_if(|item| item.fits(COALESCE.saturating_sub(together.len())))
+                {
+                    append(&mut together, &line);
+                    taken += permits as usize;
+                    overdraft = overdraft.or(also);
+                }
+                output.write_all(&together)
+            };
+            drop((line, overdraft));
+            together.clear();
+            room.add_permits(taken);
+            written.and_then(|()| output.flush())?;
+        }
+    }
+    Ok(())
+}
+
+impl Item {
+    /// Whether it is a line that goes into this many bytes, end included.
+    fn fits(&self, bytes: usize) -> bool {
+        matches!(self, Self::Line(line, ..) if line.len() < bytes)
+    }
+}
+
+fn append(together: &mut Vec<u8>, line: &[u8]) {
+    together.extend_from_slice(line);
+    together.push(b'\n');
+}
+
+/// A line and its end, in one piece as far as the output takes it.
+fn write_with_end(output: &mut impl Write, line: &[u8]) -> io::Result<()> {
+    let mut slices = [IoSlice::new(line), IoSlice::new(b"\n")];
+    let mut rest = &mut slices[..];
+    while !rest.is_empty() {
+        match output.write_vectored(rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => IoSlice::advance_slices(&mut rest, n),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+impl Written {
+    /// Returns when the last line before [`Output::finish`] is out, or cannot be.
+    pub async fn wait(self) {
+        let _ = self.0.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn output_ends_when_the_last_line_is_written() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        output.send(Bytes::from_static(b"{\"a\":1}")).await;
+        output.push(Bytes::from_static(b"{\"b\":2}"));
+        output.finish();
+        written.wait().await;
+        drop(output);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("readable");
+        assert_eq!(text, "{\"a\":1}\n{\"b\":2}\n");
+    }
+
+    /// Takes a little at a time, as a pipe may.
+    struct Sip(std::io::PipeWriter);
+
+    impl Write for Sip {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(&bytes[..bytes.len().min(COALESCE - 1)])
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_of_all_sizes_come_out_whole_and_in_order() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let lines: Vec<String> = [1, COALESCE - 1, 2, COALESCE, 3 * COALESCE + 1, 3, COALESCE / 2, COALESCE / 2]
+            .map(|n| "x".repeat(n))
+            .into();
+        let (output, written) = Output::start(Sip(writer));
+        for line in &lines {
+            output.push(Bytes::from(line.clone()));
+        }
+        output.finish();
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        written.wait().await;
+        drop(output);
+        let text = reading.join().expect("no panic").expect("readable");
+        assert!(text.lines().eq(&lines));
+    }
+
+    #[tokio::test]
+    async fn a_closed_output_is_noticed_and_no_line_waits_for_it() {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, _written) = Output::start(writer);
+        drop(reader);
+        output.push(Bytes::from_static(b"{}"));
+        output.closed().await;
+        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
+        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_unknown_length_takes_room_as_it_grows_and_gives_back_what_it_does_not_need() {
+        let (_reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, _written) = Output::start(writer);
+        let mut room = output.reserve(None).await.expect("open");
+        assert_eq!((room.bytes(), output.room.available_permits()), (FIRST_ROOM, OUTPUT_ROOM - FIRST_ROOM));
+        output.grow(&mut room, FIRST_ROOM + 1).await;
+        assert_eq!(room.bytes(), 2 * FIRST_ROOM);
+        output.grow(&mut room, 1024 * 1024).await;
+        assert_eq!(room.bytes(), 1024 * 1024);
+        // Larger than a pipe, so that it cannot be written out.
+        let line = Bytes::from(vec![b' '; 900 * 1024]);
+        output.write_reserved(line.clone(), room);
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM - line.len());
+    }
+
+    #[tokio::test]
+    async fn growing_answers_that_fill_the_room_go_on_one_at_a_time() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let mut first = output.reserve(Some(OUTPUT_ROOM as u64 / 2)).await.expect("open");
+        let mut second = output.reserve(Some(OUTPUT_ROOM as u64 / 2)).await.expect("open");
+        output.grow(&mut first, OUTPUT_ROOM).await;
+        assert_eq!(first.bytes(), usize::MAX, "one goes on without more room");
+        let mut growing = Box::pin(output.grow(&mut second, OUTPUT_ROOM));
+        assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM]), first);
+        assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it is not written yet");
+        let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        growing.await;
+        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM]), second);
+        output.finish();
+        written.wait().await;
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM);
+        assert_eq!(output.overdraft.available_permits(), 1);
+        drop(output);
+        reading.join().expect("no panic").expect("readable");
+    }
+
+    #[tokio::test]
+    async fn a_counted_line_takes_what_room_there_is_and_waits_for_none() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let line = Bytes::from(vec![b' '; OUTPUT_ROOM - 1]);
+        output.push_counted(line.clone());
+        assert_eq!(output.room.available_permits(), 1, "nobody reads, so nothing is written out");
+        output.push_counted(line);
+        assert_eq!(output.room.available_permits(), 0);
+        output.finish();
+        let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        written.wait().await;
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM, "what is written takes no room");
+        drop(output);
+        reading.join().expect("no panic").expect("readable");
+    }
+
+    #[tokio::test]
+    async fn a_line_is_written_in_its_turn_although_its_sender_stops_waiting_for_room() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let all = "x".repeat(OUTPUT_ROOM);
+        output.push_counted(Bytes::from(all.clone()));
+        let guard = Arc::new(());
+        // Both would fit into what is left after the first, and must not overtake each other.
+        let (long, short) = ("y".repeat(1000), "z");
+        drop(output.enqueue(Bytes::from(long.clone()), Arc::clone(&guard)));
+        let mut sending = Box::pin(output.send(Bytes::from(short)));
+        assert!(sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(sending);
+        assert_eq!(Arc::strong_count(&guard), 2, "it is not written yet");
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        while Arc::strong_count(&guard) == 2 {
+            tokio::task::yield_now().await;
+        }
+        // Room is there in the order of the lines, so this one is the last.
+        output.send(Bytes::from_static(b"end")).await;
+        output.finish();
+        written.wait().await;
+        drop(output);
+        let text = reading.join().expect("no panic").expect("readable");
+        assert_eq!(text.lines().collect::<Vec<_>>(), [&*all, &*long, short, "end"]);
+    }
+}

@@ -1,0 +1,206 @@
+//! One attempt: a request is sent once, and the answer read, over as many streams as it takes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use tokio::time::Instant;
+
+use crate::bridge::client::output::Room;
+use crate::bridge::client::own_ids::OwnId;
+use crate::bridge::client::progress::Progress;
+use crate::bridge::client::request::InFlight;
+use crate::bridge::lists::served::Lists;
+use crate::bridge::session::live::Session;
+use crate::message::{IdKey, Kind, Peek, peek, write};
+use crate::problem::{Problem, ProblemId};
+use crate::remote::{Exchange, Failure, Outgoing};
+
+use super::readiness::ready_for;
+
+/// A request as it goes over the wire in one attempt.
+#[derive(Debug)]
+pub struct WireRequest {
+    body: Bytes,
+    key: IdKey,
+    /// In the stateless era: the headers that repeat parts of it.
+    pub mcp_headers: Option<HeaderMap>,
+    /// Whether the answer must get the client's id back.
+    is_renamed: bool,
+    /// Whether it opens a stream that was open before: the client need not hear that it opens.
+    pub opens_again: bool,
+    /// Whether it goes again because its session was lost.
+    pub reopened: bool,
+}
+
+impl WireRequest {
+    /// The request as the client wrote it.
+    pub fn first(request: &InFlight) -> Self {
+        Self {
+            body: request.body.clone(),
+            key: request.key.clone(),
+            mcp_headers: request.mcp_headers.clone(),
+            is_renamed: false,
+            opens_again: false,
+            reopened: false,
+        }
+    }
+
+    /// From now on the request goes under an id of ours: the server may still have the attempt before.
+    pub fn rename(&mut self, request: &InFlight, id: &OwnId) {
+        if let Ok(text) = std::str::from_utf8(&request.body) {
+            self.key = id.key();
+            self.body = write::with_id(text, &id.to_raw());
+            self.is_renamed = true;
+            request.ticket.set_sent_as(id.to_raw());
+        }
+    }
+
+    /// The answer under the client's id.
+    pub fn with_client_id(&self, request: &InFlight, answer: Bytes) -> Bytes {
+        match std::str::from_utf8(&answer) {
+            Ok(text) if self.is_renamed => write::with_id(text, &request.id),
+            _ => answer,
+        }
+    }
+}
+
+/// An answer, as far as the server has sent it.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer, under the id that was sent.
+    pub line: Bytes,
+    /// Where it came from, and what may follow it on its stream; `None` when it is the bridge's own.
+    pub exchange: Option<Exchange>,
+    /// Room for it in the output, when that was taken before.
+    pub room: Option<Room>,
+}
+
+/// Sends requests.
+#[derive(Debug)]
+pub struct Attempter {
+    session: Arc<Session>,
+    lists: Arc<Lists>,
+}
+
+impl Attempter {
+    /// Sends in this session.
+    pub fn new(session: Arc<Session>, lists: Arc<Lists>) -> Self {
+        Self { session, lists }
+    }
+
+    /// Sends the request once and reads until its answer.
+    ///
+    /// # Errors
+    /// A [`Failure`] when there is no answer.
+    pub async fn attempt(&self, request: &InFlight, wire: &WireRequest) -> Result<Answered, Failure> {
+        let session = &self.session;
+        ready_for(session, &self.lists, request).await?;
+        if let Some(line) = self.lists.answer_not_offered(request) {
+            return Ok(Answered { line, exchange: None, room: None });
+        }
+        let out = Outgoing {
+            epoch: session.epoch_for(request.stage),
+            reopened: wire.reopened,
+            body: wire.body.clone(),
+            expects: Some(wire.key.clone()),
+            bound_user: Arc::clone(&request.bound_user),
+            send_state: Arc::clone(&request.ticket.send_state),
+            mcp_headers: wire.mcp_headers.clone(),
+            listens: request.listens(),
+            on_wait: request.progress.clone().map(Progress::on_throttled),
+            ..Outgoing::unanswered(Bytes::new())
+        };
+        let mut exchange = session.remote.exchange(&out).await?;
+        let id = if wire.is_renamed { None } else { Some(&*request.id) };
+        let mut room = self.room_for(&mut exchange).await?;
+        let mut stray = None;
+        let mut unreadable = None;
+        let mut last_received = Instant::now();
+        let mut has_begun = false;
+        loop {
+            let end = match exchange.next().await {
+                Ok(Some(message)) if wire.opens_again && is_acknowledgement(&message) => continue,
+                Ok(Some(message)) => {
+                    last_received = Instant::now();
+                    has_begun = true;
+                    if !(request.listens() && is_acknowledgement(&message)) {
+                        request.server_has_begun.raise();
+                    }
+                    match session.server_messages.receive(message, Some(&wire.key), id, &mut room).await {
+                        Ok(received) => {
+                            if let Some(line) = received.answer {
+                                return Ok(Answered { line, exchange: Some(exchange), room });
+                            }
+                            stray = received.stray.or(stray);
+                        }
+                        // On a stream the answer may still come.
+                        Err(problem) => unreadable = Some(problem),
+                    }
+                    continue;
+                }
+                Ok(None) => match (unreadable.take(), &stray) {
+                    (Some(problem), _) => Failure::Explained(problem),
+                    (None, Some(id)) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
+                    (None, None) => {
+                        let id = if has_begun { ProblemId::StreamCut } else { ProblemId::NoAnswer };
+                        Failure::Unclear { problem: id.into(), wait: None }
+                    }
+                },
+                Err(failure) => failure,
+            };
+            match end {
+                // The stateless era has no resumption.
+                Failure::Unclear { .. } if wire.mcp_headers.is_none() => {
+                    if exchange.was_heard() {
+                        last_received = Instant::now();
+                    }
+                    let Some(next) = Box::pin(self.resume(&exchange, last_received)).await else { return Err(end) };
+                    exchange = next;
+                }
+                end => return Err(end),
+            }
+        }
+    }
+
+    /// Takes room for an answer that comes as a whole, before it is read: a client that does not read keeps answers at the
+    /// server, not here.
+    async fn room_for(&self, exchange: &mut Exchange) -> Result<Option<Room>, Failure> {
+        let output = &self.session.client.output;
+        let Some(length) = exchange.to_read() else { return Ok(None) };
+        let Some(mut room) = output.reserve(length).await else { return Ok(None) };
+        if length.is_none() {
+            while let Some(here) = exchange.read_ahead(room.bytes()).await? {
+                output.grow(&mut room, here).await;
+            }
+        }
+        Ok(Some(room))
+    }
+
+    /// Resumes a stream that ended before its answer. `None` when that cannot be, for whatever reason: the request was
+    /// sent, and a session or a sign-in that was lost since does not undo that.
+    async fn resume(&self, broken: &Exchange, last_received: Instant) -> Option<Exchange> {
+        let deadline = last_received + self.session.settings.limits.idle;
+        if Instant::now() >= deadline {
+            return None;
+        }
+        match self.session.remote.resume(broken, deadline).await {
+            Ok(next) => next,
+            Err(failure) => {
+                tracing::debug!(?failure, "the stream cannot be resumed");
+                if let Failure::SessionLost { epoch, .. } = failure {
+                    self.session.lost(epoch);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Whether it says that a listening stream is open.
+fn is_acknowledgement(message: &[u8]) -> bool {
+    matches!(
+        peek(message),
+        Ok(Peek::One(Kind::Notification { method, .. })) if method == "notifications/subscriptions/acknowledged"
+    )
+}

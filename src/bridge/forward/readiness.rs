@@ -1,0 +1,48 @@
+//! Whether a request may go to the server now, or need not go there at all.
+
+use tokio::time::Duration;
+
+use crate::bridge::client::request::InFlight;
+use crate::bridge::lists::served::Lists;
+use crate::bridge::session::live::Session;
+use crate::bridge::session::stage::{SessionStage, State};
+use crate::problem::{Problem, ProblemId};
+use crate::remote::Failure;
+
+/// How long a server that is known to want a sign-in may take to open a session without one. It may have changed its mind,
+/// and its challenge is the best start of a sign-in.
+const SIGNED_OUT_OPENING: Duration = Duration::from_secs(1);
+
+/// Whether this request gets nowhere before somebody signs in. Says so without the server where that is known to want it,
+/// because a server that is slow or away would keep every request waiting for the same answer.
+pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InFlight) -> Option<Failure> {
+    if session.handshake.is_up() || request.listens() || !session.auth.needs_sign_in().await {
+        return None;
+    }
+    if request.stage != SessionStage::NotNeeded && lists.remembered(request).is_none() {
+        let mut state = session.handshake.watch();
+        let settled = state.wait_for(|state| state.is_up() || matches!(state, State::Down(_)));
+        let settled = tokio::time::timeout(SIGNED_OUT_OPENING, settled).await;
+        if settled.is_ok_and(|state| state.is_ok_and(|state| state.is_up())) {
+            return None;
+        }
+    }
+    Some(Failure::SignIn(session.auth.sign_in_needed()))
+}
+
+/// As [`Session::ready`]; a list that could be answered from memory does not wait as long as other requests.
+///
+/// # Errors
+/// As [`Session::ready`].
+pub async fn ready_for(session: &Session, lists: &Lists, request: &InFlight) -> Result<(), Failure> {
+    if request.stage == SessionStage::NotNeeded || session.handshake.is_up() || lists.remembered(request).is_none() {
+        return session.ready(request.stage).await;
+    }
+    // A client that was answered from here has waited for the server already.
+    let patience =
+        if session.handshake.was_substituted() { Duration::ZERO } else { session.settings.limits.initialize_wait };
+    tokio::time::timeout(patience, session.ready(request.stage)).await.unwrap_or_else(|_| {
+        let problem = Problem::new(ProblemId::ServerOffline).with("host", session.settings.service_name());
+        Err(Failure::NotSent(problem.with("detail", "It has not answered yet")))
+    })
+}

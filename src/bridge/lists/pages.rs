@@ -1,0 +1,105 @@
+//! Lists that come in pages, put together.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::bridge::client::list_methods::list_member;
+use crate::message::Members;
+
+/// The pages of a list, as far as they have come.
+#[derive(Debug)]
+pub struct Pages {
+    /// The result that holds the first page.
+    first: Box<RawValue>,
+    members: Vec<String>,
+    /// Where the next page begins, as it was written.
+    pub next: Option<Box<RawValue>>,
+}
+
+impl Pages {
+    /// Begins with a result that holds the first page.
+    pub fn begin(method: &str, result: &RawValue) -> Option<Self> {
+        let (members, next) = page(method, result)?;
+        Some(Self { first: result.to_owned(), members, next })
+    }
+
+    /// Adds the result that holds the next page.
+    pub fn add(&mut self, method: &str, result: &RawValue) -> Option<()> {
+        let (members, next) = page(method, result)?;
+        self.members.extend(members);
+        self.next = next;
+        Some(())
+    }
+
+    /// The bytes of all members.
+    pub fn size(&self) -> usize {
+        self.members.iter().map(String::len).sum()
+    }
+
+    /// The whole list; a single page stays as the server wrote it.
+    pub fn whole(self, method: &str) -> Option<Box<RawValue>> {
+        let mut result = Members::of(self.first.get())?;
+        if result.remove("nextCursor").is_none_or(|next| next == "null") {
+            return Some(self.first);
+        }
+        let list = format!("[{}]", self.members.join(","));
+        result.set(list_member(method)?, &list);
+        RawValue::from_string(result.to_json()).ok()
+    }
+}
+
+/// The members of one page, and where the next one begins.
+fn page(method: &str, result: &RawValue) -> Option<(Vec<String>, Option<Box<RawValue>>)> {
+    let result = Members::of(result.get())?;
+    let members: Vec<&RawValue> = serde_json::from_str(result.get(list_member(method)?)?).ok()?;
+    let next = result.get("nextCursor").filter(|next| *next != "null");
+    let next = next.map(|next| RawValue::from_string(next.to_owned())).transpose().ok()?;
+    Some((members.into_iter().map(|member| member.get().to_owned()).collect(), next))
+}
+
+/// Whether two results hold the same list.
+pub fn is_same_list(method: &str, one: &RawValue, other: &RawValue) -> bool {
+    let list = |result: &RawValue| -> Option<Vec<Value>> {
+        serde_json::from_str(Members::of(result.get())?.get(list_member(method)?)?).ok()
+    };
+    list(one).is_some_and(|one| list(other) == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        serde_json::from_str(text).expect("JSON")
+    }
+
+    #[test]
+    fn one_page_stays_as_it_was_written_and_several_become_one_list() {
+        let text = r#"{ "tools":[ {"name":"a","n":1.0} ], "x":[] }"#;
+        let one = Pages::begin("tools/list", &raw(text)).expect("a page");
+        assert!(one.next.is_none());
+        assert_eq!(one.whole("tools/list").expect("a list").get(), text);
+        let mut pages = Pages::begin("tools/list", &raw(r#"{"nextCursor":"p2","tools":[{"n":1.0}],"x":1}"#)).unwrap();
+        assert_eq!(pages.next.as_ref().unwrap().get(), "\"p2\"");
+        pages.add("tools/list", &raw(r#"{"tools":[],"nextCursor":"p3"}"#)).unwrap();
+        pages.add("tools/list", &raw(r#"{"tools":[{"n":2.50}, 3]}"#)).unwrap();
+        assert!(pages.next.is_none());
+        assert_eq!(pages.whole("tools/list").unwrap().get(), r#"{"tools":[{"n":1.0},{"n":2.50},3],"x":1}"#);
+    }
+
+    #[test]
+    fn what_is_no_list_is_not_taken_for_one() {
+        for text in ["1", "{}", r#"{"tools":1}"#, r#"{"prompts":[]}"#] {
+            assert!(Pages::begin("tools/list", &raw(text)).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_compared_by_what_they_hold() {
+        let same = |one, other| is_same_list("tools/list", &raw(one), &raw(other));
+        assert!(same(r#"{"tools":[{"a":1,"b":2}],"_meta":{"x":1}}"#, r#"{ "tools": [{"b":2, "a":1}] }"#));
+        assert!(!same(r#"{"tools":[1,2]}"#, r#"{"tools":[2,1]}"#));
+        assert!(!same(r#"{"tools":[]}"#, r#"{"tools":[1]}"#));
+        assert!(!same("{}", "{}"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Delivers the outbox, one message after the other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Duration, Instant};
+
+use crate::bridge::client::in_flight::StopReason;
+use crate::http::retry_after;
+use crate::remote::{Exchange, Failure, Outgoing};
+
+use super::live::Session;
+use super::outbox::OutboxMessage;
+
+/// How long the server may take to accept one message before the next one goes, and how long its answer is read.
+const ACCEPTANCE: Duration = Duration::from_secs(30);
+/// From which attempt on the wait for a connection does not grow any more.
+const LONGEST_WAIT_ATTEMPT: u32 = 4;
+
+/// How many streams that the server opened in answer to messages are read at once. Beyond that the oldest is closed.
+const MOST_STREAMS: usize = 32;
+
+/// Delivers for as long as the bridge lives.
+pub async fn deliver_outbox(session: Arc<Session>) {
+    let mut delivery = Delivery { session: Arc::clone(&session), streams: JoinSet::new(), open: VecDeque::new() };
+    loop {
+        let message = session.outbox.next().await;
+        let (bytes, cancels) = (message.body.len(), message.cancels.clone());
+        delivery.deliver(message).await;
+        if let Some(cancelled) = cancels {
+            cancelled.stop(StopReason::Cancelled);
+        }
+        session.outbox.delivered(bytes);
+    }
+}
+
+#[derive(Debug)]
+struct Delivery {
+    session: Arc<Session>,
+    /// Reads what the server sent in answer to earlier messages.
+    streams: JoinSet<()>,
+    /// The same tasks, oldest first.
+    open: VecDeque<AbortHandle>,
+}
+
+impl Delivery {
+    /// Sends one message. What surely did not reach the server is sent again within the time that connecting may take, and
+    /// once in the session after a lost one; but not a cancellation, whose request is not executed then either.
+    async fn deliver(&mut self, message: OutboxMessage) {
+        let session = Arc::clone(&self.session);
+        let mut unreachable_since = None;
+        let mut attempts = 0;
+        let mut lost_sessions = 0;
+        let OutboxMessage { body, stage, mcp_headers, answers, cancels } = message;
+        let accepted_within = Some(self.acceptance());
+        let mut out = Outgoing { mcp_headers, accepted_within, ..Outgoing::unanswered(body) };
+        loop {
+            let outcome = match session.ready(stage).await {
+                // Asked only now: the session may have been replaced while the message waited.
+                Ok(()) if answers.as_ref().is_some_and(|key| !session.server_messages.is_wanted(key)) => {
+                    return tracing::debug!("an answer was dropped: the session that asked is gone");
+                }
+                Ok(()) => {
+                    out.epoch = session.epoch_for(stage);
+                    self.post(&out).await
+                }
+                Err(failure) => Err(failure),
+            };
+            match outcome {
+                Ok(()) => return,
+                Err(Failure::SessionLost { epoch, .. }) => {
+                    session.lost(epoch);
+                    lost_sessions += 1;
+                    out.reopened = true;
+                    if lost_sessions > 1 || answers.is_some() || cancels.is_some() {
+                        return tracing::debug!("a message of a lost session is not repeated in the next one");
+                    }
+                }
+                Err(Failure::NotSent(problem)) if cancels.is_none() => {
+                    let since = *unreachable_since.get_or_insert_with(Instant::now);
+                    attempts += 1;
+                    let wait = retry_after::wait(None, attempts.min(LONGEST_WAIT_ATTEMPT), retry_after::noise());
+                    if since.elapsed() + wait > session.settings.limits.connecting {
+                        return tracing::warn!(%problem, "a notification or an answer did not reach the server");
+                    }
+                    tracing::info!(%problem, "a notification or an answer waits for a connection");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(failure) => {
+                    return tracing::warn!(?failure, "a notification or an answer did not reach the server");
+                }
+            }
+        }
+    }
+
+    fn acceptance(&self) -> Duration {
+        ACCEPTANCE.min(self.session.settings.limits.idle)
+    }
+
+    /// Returns when the server has accepted the message.
+    async fn post(&mut self, out: &Outgoing) -> Result<(), Failure> {
+        let exchange = self.session.remote.exchange(out).await?;
+        self.read_beside(exchange);
+        Ok(())
+    }
+
+    /// Reads the answer to a message beside the messages that follow: usually it is empty, but a server may send messages of
+    /// its own there, and take its time.
+    fn read_beside(&mut self, mut exchange: Exchange) {
+        while self.streams.try_join_next().is_some() {}
+        self.open.retain(|stream| !stream.is_finished());
+        if self.open.len() >= MOST_STREAMS
+            && let Some(oldest) = self.open.pop_front()
+        {
+            oldest.abort();
+        }
+        let session = Arc::clone(&self.session);
+        let limit = self.acceptance();
+        self.open.push_back(self.streams.spawn(async move {
+            let messages = async {
+                while let Ok(Some(message)) = exchange.next().await {
+                    if let Err(problem) = session.server_messages.receive(message, None, None, &mut None).await {
+                        tracing::debug!(%problem, "dropped in answer to a notification");
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(limit, messages).await;
+        }));
+    }
+}

@@ -1,0 +1,169 @@
+//! The session with the server, opened on the client's behalf.
+//!
+//! The client's `initialize` opens it. When the server cannot answer in time, or somebody has to sign in first, the client
+//! gets an answer from here and the real exchange happens later, in private, with the client's own parameters. The same
+//! happens when a session is lost. This type only asks for attempts; [`super::opening`] makes them, and others follow
+//! [`Session::opened`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
+
+use crate::auth::Authorizer;
+use crate::bridge::client::endpoint::Client;
+use crate::config::Settings;
+use crate::problem::{Problem, ProblemId};
+use crate::remote::{Failure, Outgoing, Remote};
+
+use super::ask::{PrivateAnswer, ask};
+use super::handshake::Handshake;
+use super::initialize::InitializeRequest;
+use super::outbox::Outbox;
+use super::server_messages::{ServerMessages, ServerRequests};
+use super::stage::{SessionStage, State};
+
+/// One client's session with one server, over all the sessions that the server may make of it.
+#[derive(Debug)]
+pub struct Session {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The client.
+    pub client: Arc<Client>,
+    /// The server.
+    pub remote: Arc<Remote>,
+    /// Who is signed in.
+    pub auth: Arc<Authorizer>,
+    /// What client and server have agreed on.
+    pub handshake: Arc<Handshake>,
+    /// Notifications and responses of the client on their way to the server.
+    pub outbox: Arc<Outbox>,
+    /// Takes what the server sends.
+    pub server_messages: ServerMessages,
+    /// As many requests as the server takes at once.
+    request_slots: Semaphore,
+    /// Counts the attempts that were asked for.
+    attempts: watch::Sender<u64>,
+    /// Counts the sessions that were opened.
+    opened: watch::Sender<u64>,
+}
+
+impl Session {
+    /// A session that the client has not asked for yet.
+    pub fn new(
+        settings: Arc<Settings>,
+        client: Arc<Client>,
+        remote: Arc<Remote>,
+        auth: Arc<Authorizer>,
+        server_requests: ServerRequests,
+    ) -> Self {
+        let handshake = Arc::<Handshake>::default();
+        let outbox = Arc::<Outbox>::default();
+        let server_messages =
+            ServerMessages::new(Arc::clone(&client), server_requests, Arc::clone(&handshake), Arc::clone(&outbox));
+        let request_slots = Semaphore::new(settings.limits.in_flight);
+        let (attempts, opened) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { settings, client, remote, auth, handshake, outbox, server_messages, request_slots, attempts, opened }
+    }
+
+    /// Begins a session for an `initialize` of the client; the server's answer comes through the channel. Returns before
+    /// the server has been asked, so that the next line of stdin already waits for it.
+    pub fn initialize(&self, request: Arc<InitializeRequest>) -> oneshot::Receiver<Bytes> {
+        let answer = self.handshake.begin(request);
+        self.ask_for_attempt();
+        answer
+    }
+
+    /// Opens the session again when it is down.
+    pub fn reopen(&self) {
+        if self.handshake.reopen() {
+            self.ask_for_attempt();
+        }
+    }
+
+    fn ask_for_attempt(&self) {
+        self.attempts.send_modify(|attempts| *attempts += 1);
+    }
+
+    /// Changes with every attempt that is asked for; each takes the place of the one before.
+    pub fn attempts(&self) -> watch::Receiver<u64> {
+        self.attempts.subscribe()
+    }
+
+    /// Changes with every session that is opened.
+    pub fn opened(&self) -> watch::Receiver<u64> {
+        self.opened.subscribe()
+    }
+
+    /// The server has accepted `notifications/initialized`.
+    pub fn set_open(&self) {
+        self.handshake.set_state(State::Open);
+        self.opened.send_modify(|opened| *opened += 1);
+    }
+
+    /// Returns when a message that needs this stage may go; causes an attempt to open the session when the last one failed.
+    ///
+    /// # Errors
+    /// The failure of an attempt that began after the call, or was under way.
+    pub async fn ready(&self, stage: SessionStage) -> Result<(), Failure> {
+        if stage == SessionStage::NotNeeded {
+            return Ok(());
+        }
+        self.reopen();
+        let mut state = self.handshake.watch();
+        let reached = state
+            .wait_for(|state| match state {
+                State::Open | State::Down(_) => true,
+                State::Answered => stage == SessionStage::Answered,
+                State::Idle | State::Opening => false,
+            })
+            .await;
+        match reached.as_deref() {
+            Ok(State::Down(failure)) => Err(not_opened(failure.clone())),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Problem::new(ProblemId::ShuttingDown).into()),
+        }
+    }
+
+    /// The epoch of the session that a message with this stage belongs to, once it is [`Session::ready`].
+    pub fn epoch_for(&self, stage: SessionStage) -> Option<u64> {
+        (stage != SessionStage::NotNeeded).then(|| self.remote.session().epoch)
+    }
+
+    /// The session of this epoch is gone, unless it has been replaced already.
+    pub fn lost(&self, epoch: u64) {
+        if self.remote.session().epoch == epoch {
+            self.handshake.lost(epoch);
+        }
+    }
+
+    /// Waits for one of the requests that the server takes at once to end.
+    pub async fn request_slot(&self) -> SemaphorePermit<'_> {
+        self.request_slots.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Sends a request of the bridge's own and returns its answer; other messages on its stream are passed on.
+    ///
+    /// # Errors
+    /// A [`Failure`] when there is no answer.
+    pub async fn ask(&self, out: &Outgoing, id: Option<&RawValue>) -> Result<PrivateAnswer, Failure> {
+        ask(&self.remote, Some(&self.server_messages), out, id).await
+    }
+}
+
+/// What the failure of an attempt to open the session means for a message that needs it: whatever became of `initialize`,
+/// the message itself was not sent.
+fn not_opened(failure: Failure) -> Failure {
+    let offline = |problem: &Problem| {
+        let offline = Problem::new(ProblemId::ServerOffline).with("detail", problem.what().trim_end_matches('.'));
+        problem.fact("host").map(str::to_owned).into_iter().fold(offline, |offline, host| offline.with("host", host))
+    };
+    match failure {
+        Failure::Unclear { problem, .. } => Failure::NotSent(offline(&problem)),
+        Failure::Explained(problem) if matches!(problem.id, ProblemId::AnswerTimedOut | ProblemId::NoAnswer) => {
+            Failure::Explained(offline(&problem))
+        }
+        failure => failure,
+    }
+}

@@ -1,0 +1,159 @@
+//! Opens the session whenever somebody asks for that, and listens to what the server sends in it by itself.
+//!
+//! `initialize` and `notifications/initialized` are barriers: what follows them on stdin waits until the server has
+//! accepted them; for the second one only a little while ([`super::barrier`]).
+
+use std::sync::Arc;
+
+use reqwest::header::HeaderValue;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::auth::AuthState;
+use crate::problem::{Problem, ProblemId};
+use crate::remote::listen_stream::{ListenEnd, ListenStream};
+use crate::remote::request::SESSION_ID;
+use crate::remote::{Failure, Session as RemoteSession};
+
+use super::barrier::send_initialized;
+use super::initialize::InitializeResult;
+use super::live::Session;
+use super::stage::State;
+
+/// How many bytes of a refused `initialize` a problem quotes.
+const QUOTED_REFUSAL: usize = 500;
+
+/// Makes the attempts to open the session, for as long as the bridge lives. Every attempt counts that is asked for after
+/// this call, even before the future is polled.
+pub fn keep_open(session: Arc<Session>) -> impl Future<Output = ()> {
+    let mut attempts = session.attempts();
+    async move {
+        loop {
+            let mut opener = JoinSet::new();
+            opener.spawn(Opener { session: Arc::clone(&session), listening: JoinSet::new() }.run(attempts.clone()));
+            if opener.join_next().await.is_none_or(|ended| ended.is_ok()) {
+                return;
+            }
+            // A fault of this program, which must leave no attempt under way for ever.
+            let problem = Problem::new(ProblemId::InternalError).with("detail", "opening the session was dropped");
+            attempts.mark_unchanged();
+            session.handshake.set_state(State::Down(problem.into()));
+        }
+    }
+}
+
+/// Opens a session as soon as somebody has signed in, whether or not a request waits for it: the client may be owed a
+/// `list_changed`.
+pub async fn follow_sign_ins(session: Arc<Session>) {
+    let mut state = session.auth.watch();
+    while state.changed().await.is_ok() {
+        let signed_in = match &*state.borrow_and_update() {
+            AuthState::SignedIn { grant } => Some(*grant),
+            AuthState::SignedOut | AuthState::SigningIn { .. } => None,
+        };
+        if let Some(grant) = signed_in {
+            tracing::info!("signed in");
+            if let Some(epoch) = session.remote.outlived_by(grant) {
+                session.lost(epoch);
+            }
+            session.reopen();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Opener {
+    session: Arc<Session>,
+    /// The task that listens in the session that is open.
+    listening: JoinSet<()>,
+}
+
+impl Opener {
+    async fn run(mut self, mut attempts: watch::Receiver<u64>) {
+        while attempts.changed().await.is_ok() {
+            loop {
+                attempts.mark_unchanged();
+                tokio::select! {
+                    // First, so that an attempt does nothing more once another was asked for: its answer is for nobody.
+                    biased;
+                    changed = attempts.changed() => match changed {
+                        Ok(()) => {}
+                        Err(_) => return,
+                    },
+                    opened = self.open() => {
+                        if let Err(failure) = opened {
+                            tracing::debug!(?failure, "the session could not be opened");
+                            self.session.handshake.set_state(State::Down(failure));
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<(), Failure> {
+        self.end_previous();
+        let session = &self.session;
+        let Some(next) = session.handshake.next_initialize(&session.client.own_ids) else { return Ok(()) };
+        let answer = session.ask(&next.out, next.id.as_deref()).await?;
+        let result = answer.result().and_then(|result| {
+            let read = InitializeResult::of(result)?;
+            if let Some(asked) = &next.asked {
+                session.auth.remember(answer.exchange.grant, asked.as_str(), "initialize", result);
+            }
+            Some(read)
+        });
+        let Some(result) = result else {
+            // The server refuses in its own words; the client should read them, when it still waits.
+            let quoted = &answer.line[..answer.line.len().min(QUOTED_REFUSAL)];
+            let detail = String::from_utf8_lossy(quoted).into_owned();
+            session.handshake.server_answered(answer.line, None);
+            return Err(Problem::new(ProblemId::RevisionRefused).because(detail).into());
+        };
+        let id = answer.exchange.headers.get(SESSION_ID).cloned();
+        let version = HeaderValue::from_str(result.revision.as_str()).ok();
+        let opened = RemoteSession { id, version, grant: answer.exchange.grant, ..(*session.remote.session()).clone() };
+        session.remote.set_session(opened);
+        session.handshake.server_answered(answer.line, Some(&result));
+        session.handshake.set_state(State::Answered);
+
+        let Some(initialized) = session.handshake.initialized().await else { return Ok(()) };
+        send_initialized(&session.remote, initialized).await?;
+        // Listening begins before anything else goes out, so that no message of the server is missed.
+        self.listening.spawn(listen(Arc::clone(&self.session)));
+        self.session.set_open();
+        Ok(())
+    }
+
+    /// Lets go of everything that belonged to the session before.
+    fn end_previous(&mut self) {
+        self.listening = JoinSet::new();
+        self.session.server_messages.abandon_requests();
+        let previous = self.session.remote.session();
+        self.session.remote.set_session(previous.successor());
+    }
+}
+
+/// Passes on what the server sends by itself, until the session is over.
+async fn listen(session: Arc<Session>) {
+    let mut stream = ListenStream::new(&session.remote);
+    loop {
+        match stream.next().await {
+            Ok(message) => {
+                if let Err(problem) = session.server_messages.receive(message, None, None, &mut None).await {
+                    tracing::warn!(%problem, "a message on the standing stream was dropped");
+                }
+            }
+            Err(ListenEnd::SessionLost(epoch)) => {
+                session.lost(epoch);
+                session.reopen();
+                return;
+            }
+            Err(end) => {
+                tracing::debug!(?end, "no standing stream");
+                return;
+            }
+        }
+    }
+}
