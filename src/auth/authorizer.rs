@@ -116,7 +116,7 @@ impl Authorizer {
     }
 
     /// Whether the server has accepted a token of this sign-in before.
-    pub fn has_taken(&self, bearer: &Bearer) -> bool {
+    pub fn has_accepted(&self, bearer: &Bearer) -> bool {
         self.tokens.cache.has_accepted(bearer)
     }
 
@@ -156,7 +156,7 @@ impl Authorizer {
     }
 
     /// How the person gets to the page of the sign-in that is under way in some process; `None` when none is.
-    pub fn way(&self) -> Option<PageOpening> {
+    pub fn page_opening(&self) -> Option<PageOpening> {
         self.sign_ins.page_opening()
     }
 
@@ -166,13 +166,13 @@ impl Authorizer {
     }
 
     /// Starts a sign-in, unless one is under way already in some process.
-    pub fn start_sign_in(&self, reason: SignInReason) -> Result<(), Problem> {
-        self.sign_ins.start(reason, reason.page_opening())
+    pub async fn start_sign_in(&self, reason: SignInReason) -> Result<(), Problem> {
+        self.sign_ins.start(reason, reason.page_opening()).await
     }
 
     /// The same, but no browser opens by itself: the client shows the link.
-    pub fn start_sign_in_by_link(&self, reason: SignInReason) -> Result<(), Problem> {
-        self.sign_ins.start(reason, PageOpening::Link)
+    pub async fn start_sign_in_by_link(&self, reason: SignInReason) -> Result<(), Problem> {
+        self.sign_ins.start(reason, PageOpening::Link).await
     }
 
     /// Waits until there is a token newer than `than`; its errors are those of [`wait::for_token`].

@@ -199,7 +199,7 @@ impl Unauthorized {
         let mut refused = Refused {
             tried,
             background: asked.is_background(),
-            taken: self.auth.has_taken(bearer),
+            taken: self.auth.has_accepted(bearer),
             known: self.exceptions.known(&kind),
             grant: bearer.grant,
             renewable: match self.auth.renewable(bearer) {

@@ -24,6 +24,7 @@ use crate::auth::login::sign_in_page;
 use crate::auth::login::sign_in_page::PageOpening;
 use crate::auth::login::ui::{LoginOptions, Silent};
 use crate::auth::registration::choose;
+use crate::blocking;
 use crate::config::TokenStoreKind;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;
@@ -83,11 +84,11 @@ impl SignIns {
     }
 
     /// Starts a sign-in, unless one is under way already in some process.
-    pub(crate) fn start(self: &Arc<Self>, reason: SignInReason, opening: PageOpening) -> Result<(), Problem> {
-        self.start_or_follow(reason, opening).map_err(|problem| self.ctx.explain(problem))
+    pub(crate) async fn start(self: &Arc<Self>, reason: SignInReason, opening: PageOpening) -> Result<(), Problem> {
+        self.start_or_follow(reason, opening).await.map_err(|problem| self.ctx.explain(problem))
     }
 
-    fn start_or_follow(self: &Arc<Self>, reason: SignInReason, opening: PageOpening) -> Result<(), Problem> {
+    async fn start_or_follow(self: &Arc<Self>, reason: SignInReason, opening: PageOpening) -> Result<(), Problem> {
         let settings = &self.ctx.settings;
         if settings.static_token.is_some() {
             return Err(Problem::new(ProblemId::StaticTokenSet));
@@ -95,22 +96,24 @@ impl SignIns {
         if self.ctx.uses_client_credentials() {
             return Err(Problem::new(ProblemId::TokenRejected).with("host", settings.service_name()));
         }
-        if self.is_under_way() {
+        // Read before: a sign-in that has ended by the time that this one really starts will do.
+        let observed = Observed::now(&self.ctx).await;
+        // From here to the end of `may_start` nothing waits, so that of two calls only one starts a sign-in.
+        if self.is_under_way_in(&observed) {
             tracing::debug!(?reason, "a sign-in is under way already");
-            if let Some(problem) = self.record().and_then(|attempt| join::overdue(&self.ctx, &attempt)) {
+            if let Some(problem) = observed.attempt.as_ref().and_then(|attempt| join::overdue(&self.ctx, attempt)) {
                 return Err(problem);
             }
-            self.show_link();
-            let by_browser = Some(PageOpening::Browser);
+            self.tokens.cache.set_signing_in(observed.link());
+            let opens_by_itself = self.opening_of(observed.attempt.as_ref()) == PageOpening::Browser;
             // Where only the link leads to the page, those who have the link open it.
-            if reason == SignInReason::UserAsked && Some(opening) == by_browser && self.opening() == by_browser {
+            if reason == SignInReason::UserAsked && opening == PageOpening::Browser && opens_by_itself {
                 self.reopen();
             }
             self.follow();
             return Ok(());
         }
-        // Read now: whatever has come by the time that the sign-in really starts will do.
-        let last = self.record();
+        let last = observed.attempt;
         if let Some(problem) = choose::planhat_id_missing(settings) {
             return Err(problem);
         }
@@ -121,14 +124,12 @@ impl SignIns {
             number: last.map_or(0, |last| last.number),
             grant: self.tokens.cache.current().map(|current| current.grant.id.clone()),
         };
-        let started = if settings.token_store == TokenStoreKind::Memory {
-            self.sign_in_here(since, opening);
-            Ok(())
-        } else {
-            self.sign_in_elsewhere(since, opening)
-        };
         self.follow();
-        started.inspect_err(|problem| self.ended(Some(problem.clone())))
+        if settings.token_store == TokenStoreKind::Memory {
+            self.sign_in_here(since, opening);
+            return Ok(());
+        }
+        self.sign_in_elsewhere(since, opening).await
     }
 
     fn may_start(&self, reason: SignInReason, opening: PageOpening, last: Option<&Attempt>) -> Result<(), Problem> {
@@ -278,12 +279,6 @@ impl SignIns {
         self.shared().failure.clone()
     }
 
-    /// Lets the requests of this process know the page of the sign-in that is under way.
-    pub(crate) fn show_link(&self) {
-        let link = self.record().filter(|attempt| attempt.ended.is_none()).and_then(|attempt| attempt.link);
-        self.tokens.cache.set_signing_in(link);
-    }
-
     /// "Somebody has to sign in", with the link where there is one.
     pub(crate) fn sign_in_needed(&self) -> Problem {
         link::sign_in_needed(&self.tokens.cache, &self.ctx)
@@ -318,21 +313,38 @@ impl SignIns {
         });
     }
 
-    fn sign_in_elsewhere(self: &Arc<Self>, since: Since, opening: PageOpening) -> Result<(), Problem> {
-        let missing =
-            || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
+    /// Returns when the process has started, or has not. It is followed to its end even if the caller gives up.
+    async fn sign_in_elsewhere(self: &Arc<Self>, since: Since, opening: PageOpening) -> Result<(), Problem> {
         let number = since.number;
-        let program = self.program.as_ref().ok_or_else(missing)?;
-        let child = program.start_login(&self.ctx.settings, &self.challenge(), since, opening)?;
         // A token that is there already is no sign of success.
         let than = self.tokens.cache.newer_than(None).map(|bearer| bearer.serial);
-        let end = end_of(child)?;
+        let (started, has_started) = oneshot::channel();
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let status = end.await.ok().flatten();
-            this.process_ended(status, number, than).await;
+            match this.start_process(since, opening).await {
+                Ok(end) => {
+                    let _ = started.send(Ok(()));
+                    this.process_ended(end.await.ok().flatten(), number, than).await;
+                }
+                Err(problem) => {
+                    this.ended(Some(problem.clone()));
+                    let _ = started.send(Err(problem));
+                }
+            }
         });
-        Ok(())
+        has_started.await.unwrap_or_else(|_| Err(silent_end(None)))
+    }
+
+    async fn start_process(
+        &self,
+        since: Since,
+        opening: PageOpening,
+    ) -> Result<oneshot::Receiver<Option<ExitStatus>>, Problem> {
+        let missing =
+            || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
+        let program = self.program.clone().ok_or_else(missing)?;
+        let (settings, challenge) = (Arc::clone(&self.ctx.settings), self.challenge());
+        blocking::run(move || end_of(program.start_login(&settings, &challenge, since, opening)?)).await
     }
 
     async fn process_ended(&self, status: Option<ExitStatus>, number: u64, than: Option<u64>) {

@@ -58,7 +58,7 @@ pub(crate) async fn for_token(
                 && failure.as_ref().is_none_or(|failure| failure.id == ProblemId::SignInProcessFailed)
                 && std::mem::take(&mut may_restart)
             {
-                sign_ins.start(SignInReason::Call, opening).map_err(AuthError::Failed)?;
+                sign_ins.start(SignInReason::Call, opening).await.map_err(AuthError::Failed)?;
                 reloaded = Ok(());
                 continue;
             }

@@ -64,7 +64,7 @@ async fn a_sign_in_that_does_not_end_is_named_with_its_process_and_its_lock() {
     let options = LoginOptions { restart: true, ..LoginOptions::default() };
     let stopped = process.login(options, &mut Silent).await.unwrap_err();
     rig.clock.advance(Duration::from_secs(3600));
-    let started = process.start_sign_in(SignInReason::Call).unwrap_err();
+    let started = process.start_sign_in(SignInReason::Call).await.unwrap_err();
     let joined = process.login(LoginOptions::default(), &mut Silent).await.unwrap_err();
     for problem in [stopped, started, joined] {
         assert_eq!(problem.id, ProblemId::LockTimedOut);
@@ -151,5 +151,5 @@ async fn no_sign_in_starts_by_itself_in_any_process_after_tokens_that_the_server
         let _ = process.unauthorized(Some(&bearer), Challenge::default()).await;
     }
     let other = rig.process();
-    assert_eq!(other.start_sign_in(SignInReason::Call).unwrap_err().id, ProblemId::SignInCoolDown);
+    assert_eq!(other.start_sign_in(SignInReason::Call).await.unwrap_err().id, ProblemId::SignInCoolDown);
 }

@@ -282,7 +282,7 @@ async fn tokens_that_were_refused_from_the_start_start_no_further_sign_in_by_the
         rig.clock.advance(Duration::from_secs(later));
         assert!(process.bearer().await.unwrap().is_none());
         assert!(process.unauthorized(None, Challenge::default()).await.is_err());
-        assert_eq!(process.start_sign_in(SignInReason::Call).unwrap_err().id, ProblemId::TokenRejected);
+        assert_eq!(process.start_sign_in(SignInReason::Call).await.unwrap_err().id, ProblemId::TokenRejected);
     }
     assert_eq!(rig.fake.script().refreshes, 3, "what is known to be refused is not renewed for ever");
 }

@@ -232,7 +232,7 @@ async fn the_next_call_after_a_failed_sign_in_hears_what_was_wrong() {
         let rig = Rig::new().await;
         let process = rig.process();
         process.sign_ins.ended(Some(failure));
-        let problem = process.start_sign_in(SignInReason::Call).unwrap_err();
+        let problem = process.start_sign_in(SignInReason::Call).await.unwrap_err();
         for words in said {
             assert!(problem.model_line().contains(words), "{words} in {}", problem.model_line());
         }
@@ -245,7 +245,7 @@ async fn without_a_client_id_planhat_is_not_even_asked() {
     let rig = Rig::with(|settings| settings.oauth.client_id = None).await;
     let process = rig.process();
     for reason in [SignInReason::FirstList, SignInReason::Call, SignInReason::UserAsked] {
-        assert_eq!(process.start_sign_in(reason).unwrap_err().id, ProblemId::PlanhatClientIdMissing);
+        assert_eq!(process.start_sign_in(reason).await.unwrap_err().id, ProblemId::PlanhatClientIdMissing);
     }
     assert!(rig.fake.script().seen.is_empty());
 }

@@ -200,7 +200,7 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
     let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
     assert_eq!(error.problem().id, ProblemId::PlanhatStaticTokenRejected);
     assert!(matches!(error, AuthError::Failed(_)));
-    assert_eq!(process.start_sign_in(SignInReason::UserAsked).unwrap_err().id, ProblemId::StaticTokenSet);
+    assert_eq!(process.start_sign_in(SignInReason::UserAsked).await.unwrap_err().id, ProblemId::StaticTokenSet);
     assert!(rig.fake.script().seen.is_empty());
 }
 

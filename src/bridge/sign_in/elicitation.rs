@@ -122,7 +122,7 @@ impl Elicitation {
         if !user_asked && lock(&self.declined_at).is_some_and(|at| at.elapsed() < DECLINED_PAUSE) {
             return SignInOutcome::Problem(self.declined());
         }
-        if let Err(problem) = self.session.auth.start_sign_in_by_link(need.reason) {
+        if let Err(problem) = self.session.auth.start_sign_in_by_link(need.reason).await {
             return SignInOutcome::Problem(problem);
         }
         // For all of it: the client's own time-out runs on while it shows its question.

@@ -61,7 +61,7 @@ impl SignIn {
             return SignInOutcome::Line(line);
         }
         let is_first = !self.lists.listed_signed_out.raise();
-        let has_started = is_first && self.session.auth.start_sign_in(SignInReason::FirstList).is_ok();
+        let has_started = is_first && self.session.auth.start_sign_in(SignInReason::FirstList).await.is_ok();
         // Held once: a client that lists at every turn must not stall each time.
         if has_started
             && self.wait.is_signing_in()
@@ -102,7 +102,7 @@ impl SignIn {
         let outcome = self.widen_once(request, &need).await;
         // The sign-in that was under way was the previous one, about to end. Only now can a wider one begin.
         let was_previous = matches!(&outcome, SignInOutcome::Problem(problem) if problem.id == need.otherwise.id)
-            && self.session.auth.way().is_none()
+            && self.session.auth.page_opening().is_none()
             && !self.session.client.is_closing()
             && begun.elapsed() < self.session.settings.limits.call_wait;
         if was_previous { self.widen_once(request, &need).await } else { outcome }
@@ -113,7 +113,7 @@ impl SignIn {
             return self.sign_in(request, need).await;
         }
         self.lists.listed_signed_out.raise();
-        if let Err(problem) = self.session.auth.start_sign_in(need.reason) {
+        if let Err(problem) = self.session.auth.start_sign_in(need.reason).await {
             return SignInOutcome::Problem(problem);
         }
         self.wait.at_most(request, need, self.list_wait(request)).await
@@ -126,13 +126,13 @@ impl SignIn {
             return self.elicitation.after_consent(request, need, consent).await;
         }
         // A page that has opened by itself need not be opened again.
-        if self.elicitation.can_show_links(request) && auth.way() != Some(PageOpening::Browser) {
+        if self.elicitation.can_show_links(request) && auth.page_opening() != Some(PageOpening::Browser) {
             return self.elicitation.sign_in(request, need).await;
         }
-        if let Err(problem) = auth.start_sign_in(need.reason) {
+        if let Err(problem) = auth.start_sign_in(need.reason).await {
             return SignInOutcome::Problem(problem);
         }
-        if auth.way() != Some(PageOpening::Link) {
+        if auth.page_opening() != Some(PageOpening::Link) {
             return self.wait.for_call(request, need).await;
         }
         match self.wait.link(request, need).await {
