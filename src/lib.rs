@@ -7,7 +7,7 @@
 //!   answer, act), [`remote::sse`] or a JSON body brings the answer, and [`bridge::client::output`] writes a line.
 //! - **A token**: [`auth::discovery`] → [`auth::registration`] → [`auth::login`] (PKCE, browser,
 //!   loopback callback) → [`store`] (the OS keychain) → the `Authorization` header. Renewal swaps the middle for
-//!   [`auth::bearer::refresh`]: lock, read the store again, refresh, save, use.
+//!   [`auth::bearer::renewal`]: lock, read the store again, refresh, save, use.
 //!
 //! # The import rule
 //!

@@ -1,18 +1,21 @@
 //! What `doctor` asks of signing in: each step of its own, with nothing started, stored or changed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::authorizer::Authorizer;
+use crate::auth::authorizer::Authorizer;
+use crate::auth::context::Context;
+use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
-use crate::auth::discovery::scope;
-use crate::auth::discovery::search;
-use crate::auth::discovery::search::{Asked, Discovered};
+use crate::auth::discovery::search::{Discovered, ProbedPlace};
+use crate::auth::discovery::{probe, scope, search};
 use crate::auth::login::authorization_request::Request;
 use crate::auth::login::loopback::listener::Callback;
+use crate::auth::registration::choose;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::CallbackSettings;
 use crate::http::{Answer, Bounds};
@@ -21,13 +24,13 @@ use crate::secret::Secrets;
 use crate::store::ProcessLock;
 
 /// Authorization pages are read for the words of a refusal.
-const PAGE: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(8) };
+const PAGE_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(8) };
 
-/// The way to the authorization server.
+/// How the authorization server was found.
 #[derive(Debug)]
 pub struct Route {
     /// Each place that was asked, in order.
-    pub asked: Vec<Asked>,
+    pub probed: Vec<ProbedPlace>,
     /// What was found in the end.
     pub found: Result<Discovered, Problem>,
 }
@@ -44,7 +47,7 @@ pub struct Identity {
 /// What the authorization page says to somebody who is not signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageSays {
-    /// It refuses the client id, the redirect URL or what is asked for.
+    /// It refuses the client id, the redirect URL or what is probed for.
     Refused(Problem),
     /// It sends the person on to sign in: nothing is refused so far.
     GoesOn,
@@ -75,30 +78,40 @@ impl Identity {
     }
 }
 
-impl Authorizer {
-    /// Whether tokens are had without a person.
-    pub fn needs_no_person(&self) -> bool {
-        self.is_machine()
+/// What `doctor` asks of signing in.
+#[derive(Debug)]
+pub struct Checkup {
+    ctx: Arc<Context>,
+    /// The challenge that the server was met with.
+    challenge: Arc<Challenge>,
+}
+
+impl Checkup {
+    /// Of this authorizer, which has met the server if anybody has.
+    pub fn of(auth: &Authorizer) -> Self {
+        Self { ctx: Arc::clone(&auth.ctx), challenge: auth.sign_ins.challenge() }
     }
 
     /// Looks for the authorization server, as a sign-in would.
-    pub async fn check_route(&self) -> Route {
-        let flow = if self.is_machine() { Flow::Client } else { Flow::Code };
-        let challenge = self.learn_challenge().await;
-        let mut asked = Vec::new();
-        let home = self.home();
-        let (settings, home) = (&self.settings, home.as_deref());
-        let found = search::discover_by_steps(&self.http, settings, &challenge, flow, home, &mut asked).await;
-        Route { asked, found: found.map_err(|error| self.explain(error.into())) }
+    pub async fn route(&self) -> Route {
+        let flow = if self.ctx.uses_client_credentials() { Flow::Client } else { Flow::Code };
+        let challenge = self.challenge().await;
+        let mut probed = Vec::new();
+        let home = choose::home(&self.ctx);
+        let (settings, home) = (&self.ctx.settings, home.as_deref());
+        let found = search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, home, &mut probed).await;
+        Route { probed, found: found.map_err(|error| self.ctx.explain(error.into())) }
     }
 
     /// As whom a sign-in at this server would be made.
-    pub async fn check_identity(&self, found: &Discovered) -> Result<Identity, Problem> {
-        let settings = &self.settings.oauth.callback;
-        let scope = scope::choose(&self.settings, &self.learn_challenge().await, found, Flow::Code);
-        let client = self.known_client(found, scope.as_deref()).await.map_err(|error| self.explain(error.into()))?;
+    pub async fn identity(&self, found: &Discovered) -> Result<Identity, Problem> {
+        let settings = &self.ctx.settings.oauth.callback;
+        let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
+        let client = choose::known_client(&self.ctx, found, scope.as_deref())
+            .await
+            .map_err(|error| self.ctx.explain(error.into()))?;
         if client.is_none() && found.server.registration_endpoint.is_none() {
-            return Err(self.explain(self.client_id_missing(found)));
+            return Err(self.ctx.explain(choose::client_id_missing(&self.ctx.settings, found)));
         }
         let port = match client.as_ref().map(|client| client.origin) {
             Some(ClientOrigin::Registered { port }) => port,
@@ -108,37 +121,41 @@ impl Authorizer {
     }
 
     /// Whether the port of the redirect URL can be had now; `Ok(false)`: another sign-in of this program has it.
-    pub async fn check_port(&self, callback: &CallbackSettings) -> Result<bool, Problem> {
-        if ProcessLock::is_held(&self.files.port_lock(callback.port))? {
+    pub async fn port(&self, callback: &CallbackSettings) -> Result<bool, Problem> {
+        if ProcessLock::is_held(&self.ctx.files.port_lock(callback.port))? {
             return Ok(false);
         }
-        Callback::bind(callback).map(|_| true).map_err(|problem| self.explain(problem))
+        Callback::bind(callback).map(|_| true).map_err(|problem| self.ctx.explain(problem))
     }
 
     /// Asks the authorization page as a browser would that nobody is signed in with; no redirect is followed. What is sent
     /// is a request that nobody could use the answer of: its verifier is thrown away.
-    pub async fn check_page(&self, found: &Discovered, identity: &Identity) -> Result<PageSays, Problem> {
+    pub async fn page(&self, found: &Discovered, identity: &Identity) -> Result<PageSays, Problem> {
         let Some(client) = &identity.client else { return Ok(PageSays::GoesOn) };
         let redirect_url = identity.callback.redirect_url();
-        let scope = scope::choose(&self.settings, &self.learn_challenge().await, found, Flow::Code);
-        let scope = scope::bounded(&self.settings, scope.as_deref(), client);
-        let asked = Request::new(&self.settings, found, client, &redirect_url, scope.as_deref())?;
-        let mut request = reqwest::Request::new(Method::GET, asked.link.clone());
+        let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
+        let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client);
+        let request_to_page = Request::new(&self.ctx.settings, found, client, &redirect_url, scope.as_deref())?;
+        let mut request = reqwest::Request::new(Method::GET, request_to_page.link.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
-        let answer = self.http.named_by(found.named_by).exchange(request, PAGE).await?;
-        let says = read_page(&asked.link, &redirect_url, &answer, &asked.expected.secrets);
+        let answer = self.ctx.http.named_by(found.named_by).exchange(request, PAGE_BOUNDS).await?;
+        let says = read_page(&request_to_page.link, &redirect_url, &answer, &request_to_page.expected.secrets);
         Ok(match says {
             PageSays::Refused(problem) => {
                 let problem = client.explained(problem.with("client_id", &client.id));
-                PageSays::Refused(self.explain(problem))
+                PageSays::Refused(self.ctx.explain(problem))
             }
             says => says,
         })
     }
 
     /// Whether records can be written to the store and read from it.
-    pub async fn check_store(&self) -> Result<(), Problem> {
-        self.store.check().await.map_err(|error| self.explain(error.into()))
+    pub async fn store(&self) -> Result<(), Problem> {
+        self.ctx.store.check().await.map_err(|error| self.ctx.explain(error.into()))
+    }
+
+    async fn challenge(&self) -> Challenge {
+        probe::challenge(&self.ctx, &self.challenge).await
     }
 }
 
@@ -170,14 +187,14 @@ fn read_page(link: &Url, redirect_url: &str, answer: &Answer, sent: &Secrets) ->
     {
         return PageSays::Refused(refusal(error, json["error_description"].as_str(), &secrets));
     }
-    match CODES.iter().find(|code| answer.status.is_client_error() && text.contains(**code)) {
+    match PAGE_ERROR_CODES.iter().find(|code| answer.status.is_client_error() && text.contains(**code)) {
         Some(code) => PageSays::Refused(refusal(code, None, &secrets)),
         None => PageSays::Unknown(answer.status),
     }
 }
 
 /// Error codes that stand on the pages of many servers, and are no words that a page would hold by chance.
-const CODES: [&str; 5] =
+const PAGE_ERROR_CODES: [&str; 5] =
     ["invalid_redirect_uri", "redirect_uri_mismatch", "invalid_client", "unauthorized_client", "invalid_scope"];
 
 fn known_words(text: &str) -> Option<Problem> {

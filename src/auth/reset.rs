@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::authorizer::Authorizer;
+use crate::auth::authorizer::Authorizer;
+use crate::auth::coordination::login;
 use crate::auth::exchange::revocation::Revoked;
+use crate::auth::grants::stored;
 use crate::http::Gate;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;
@@ -19,54 +21,48 @@ pub struct Removed {
     pub held: Vec<PathBuf>,
 }
 
-impl Authorizer {
-    /// The files in the state directory that a reset removes.
-    pub async fn state_files(&self) -> Vec<PathBuf> {
-        let mut files = self.files.all();
-        // A gate is named after the grant, which the store knows, or the static token; those of earlier grants have opened
-        // long ago.
-        let grant = self.read_grant().await.ok().flatten();
-        let (paths, url) = (&self.settings.paths, &self.settings.url);
-        let static_tag = match &self.settings.static_token {
-            Some(token) => Some(self.static_tag(token).await),
-            None => None,
-        };
-        let tags = [None, grant.map(|grant| grant.tag()), static_tag];
-        let own = tags.map(|tag| Gate::file(paths, url, tag));
-        files.extend(own.into_iter().filter(|gate| gate.exists()).chain(Gate::opened(paths)));
-        files.sort();
-        files.dedup();
-        files
-    }
+/// The files in the state directory that a reset removes.
+pub async fn state_files(auth: &Authorizer) -> Vec<PathBuf> {
+    let mut files = auth.ctx.files.all();
+    // A gate is named after the grant, which the store knows, or the static token; those of earlier grants have opened
+    // long ago.
+    let grant = stored::read(&auth.ctx).await.ok().flatten();
+    let (paths, url) = (&auth.ctx.settings.paths, &auth.ctx.settings.url);
+    let tags = [None, grant.map(|grant| grant.tag()), auth.tokens.static_tag().await];
+    let own = tags.map(|tag| Gate::file(paths, url, tag));
+    files.extend(own.into_iter().filter(|gate| gate.exists()).chain(Gate::opened(paths)));
+    files.sort();
+    files.dedup();
+    files
+}
 
-    /// Signs out and removes everything that is kept for this profile.
-    pub async fn reset(&self) -> Result<Removed, Problem> {
-        // It would store tokens after all else is gone.
-        self.stop_sign_in().await?;
-        // While the grant is still known; what signing out leaves behind is found after it.
-        let mut files = self.state_files().await;
-        let mut removed = Removed { revoked: self.logout().await?, files: Vec::new(), held: Vec::new() };
-        files.extend(self.state_files().await);
-        files.sort();
-        files.dedup();
-        for path in files.into_iter().filter(|path| path.exists()) {
-            let lock = if path.extension().is_some_and(|end| end == "lock") {
-                match ProcessLock::try_acquire(&path)? {
-                    Some(lock) => Some(lock),
-                    None => {
-                        removed.held.push(path);
-                        continue;
-                    }
+/// Signs out and removes everything that is kept for this profile.
+pub async fn reset(auth: &Authorizer) -> Result<Removed, Problem> {
+    // It would store tokens after all else is gone.
+    login::stop(&auth.ctx).await?;
+    // While the grant is still known; what signing out leaves behind is found after it.
+    let mut files = state_files(auth).await;
+    let mut removed = Removed { revoked: auth.logout().await?, files: Vec::new(), held: Vec::new() };
+    files.extend(state_files(auth).await);
+    files.sort();
+    files.dedup();
+    for path in files.into_iter().filter(|path| path.exists()) {
+        let lock = if path.extension().is_some_and(|end| end == "lock") {
+            match ProcessLock::try_acquire(&path)? {
+                Some(lock) => Some(lock),
+                None => {
+                    removed.held.push(path);
+                    continue;
                 }
-            } else {
-                None
-            };
-            std::fs::remove_file(&path).map_err(|error| {
-                Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", error)
-            })?;
-            drop(lock);
-            removed.files.push(path);
-        }
-        Ok(removed)
+            }
+        } else {
+            None
+        };
+        std::fs::remove_file(&path).map_err(|error| {
+            Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", error)
+        })?;
+        drop(lock);
+        removed.files.push(path);
     }
+    Ok(removed)
 }

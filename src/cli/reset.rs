@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::auth::reset;
 use crate::auth::reset::Removed;
 use crate::config::Settings;
 use crate::problem::wrap;
@@ -20,12 +21,12 @@ pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         let style = terminal::style();
-        terminal::say(&plan(&settings, &grant::kept(auth.backend()), &auth.state_files().await, style));
+        terminal::say(&plan(&settings, &grant::kept(auth.backend()), &reset::state_files(&auth).await, style));
         if !how.yes && !terminal::confirm("Remove all this? [y/N] ") {
             let command = settings.command("reset");
             return Err(Problem::new(ProblemId::ConfirmationNeeded).with("command", command));
         }
-        let removed = auth.reset().await?;
+        let removed = reset::reset(&auth).await?;
         terminal::say(&done(&settings, &removed, style));
         Ok(ExitCode::SUCCESS)
     })?

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::auth::GrantSummary;
 use crate::auth::grants::profiles;
+use crate::auth::{GrantSummary, Status};
 use crate::clock;
 use crate::config::{Choice, Settings};
 use crate::problem::Problem;
@@ -89,7 +89,7 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
         return SignInStatus { not_needed: Some(why), kept, ..SignInStatus::default() };
     }
     let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
-    let status = auth.status().await;
+    let status = Status::of(&auth).await;
     let issuer = status.grant.as_ref().map(|granted: &GrantSummary| granted.issuer.clone());
     SignInStatus {
         grant: status.grant.map(|granted| Grant::new(granted, &status.backend)),

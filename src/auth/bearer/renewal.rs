@@ -3,239 +3,294 @@
 //! Lock, read the store again, refresh, save, use. A renewal runs as a task of its own: the request that began it may be
 //! cancelled at any moment, and a rotated refresh token must not be lost with it.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::auth::authorizer::Authorizer;
-use crate::auth::bearer::cache::Current;
-use crate::auth::bearer::refresh;
-use crate::auth::exchange::token_endpoint::{Endpoint, Refusal};
-use crate::auth::grants::grant::{Grant, GrantKind};
-use crate::auth::login::attempt;
-use crate::auth::login::attempt::Spent;
+use crate::auth::bearer::cache::{Current, TokenCache};
+use crate::auth::bearer::client_credentials;
+use crate::auth::bearer::renewal_decision::{Renewal, RenewalFacts};
+use crate::auth::bearer::state::Bearer;
+use crate::auth::context::Context;
+use crate::auth::discovery::challenge::Challenge;
+use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
+use crate::auth::exchange::refusal::Refusal;
+use crate::auth::exchange::request::{Endpoint, GrantRequest};
+use crate::auth::exchange::token_endpoint;
+use crate::auth::grants::grant::Grant;
+use crate::auth::grants::notes::Spent;
+use crate::auth::grants::{notes, stored};
 use crate::auth::registration::client::Client;
-use crate::auth::registration::dynamic;
-use crate::auth::{AuthError, Bearer, Challenge};
-use crate::http::host_of;
+use crate::auth::registration::{choose, dynamic};
+use crate::blocking;
+use crate::pacing::{Backoff, RateWindow};
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
 use crate::store::ProcessLock;
 
-/// A server that rejects what it has just given out is not asked more often than this many times in [`REPEATS_WITHIN`].
-const REPEATS: usize = 3;
-/// See [`REPEATS`].
-const REPEATS_WITHIN: Duration = Duration::from_secs(60);
+/// A server that rejects what it has just issued is not asked more often than this.
+const REJECTED_RENEWALS: RateWindow = RateWindow::new(3, Duration::from_secs(60));
 /// How long after a failed renewal ahead of time the next one is tried.
-const AHEAD_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause between two attempts to save a rotated token.
-const SAVE_PAUSE: Duration = Duration::from_secs(60);
+const RENEWAL_AHEAD_PAUSE: Duration = Duration::from_secs(10);
+/// The pauses between attempts to save a rotated token.
+const SAVE_PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// What a token is renewed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asker {
+pub(crate) enum RenewedFor {
     /// Somebody waits, and may be asked to sign in.
-    Waits,
+    Request,
     /// The standing stream, a notification: without another token, the one in use stays.
-    Nobody,
+    Background,
 }
 
-/// The state of renewing.
-#[derive(Debug, Default)]
+/// Renews tokens, one at a time.
+#[derive(Debug)]
 pub(crate) struct Renewals {
+    ctx: Arc<Context>,
+    cache: Arc<TokenCache>,
     turn: tokio::sync::Mutex<()>,
     shared: Mutex<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    /// Counts the attempts, so that who waited for one shares its result.
+    /// Counts the attempts, so that those who waited for one share its result.
     attempts: u64,
-    last_failure: Option<AuthError>,
+    last_failure: Option<RenewalError>,
     ahead_not_before: Option<Instant>,
     ahead_running: bool,
-    /// When tokens were renewed because the server rejected one.
-    rejections: VecDeque<Instant>,
-    /// The client of the sign-in, with what it proves itself with.
+    /// The renewals of tokens that the server had rejected.
+    rejected: RateWindow,
+    /// The client of the grant, with what authenticates it.
     client: Option<Client>,
 }
 
 impl Renewals {
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+    pub(crate) fn new(ctx: Arc<Context>, cache: Arc<TokenCache>) -> Self {
+        let shared = Mutex::new(Shared {
+            attempts: 0,
+            last_failure: None,
+            ahead_not_before: None,
+            ahead_running: false,
+            rejected: REJECTED_RENEWALS,
+            client: None,
+        });
+        Self { ctx, cache, turn: tokio::sync::Mutex::default(), shared }
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Authorizer {
-    /// A token newer than `rejected`, for somebody who waits.
-    pub(crate) async fn renew(self: &Arc<Self>, rejected: Option<u64>) -> Result<Bearer, AuthError> {
-        self.renew_for(Asker::Waits, rejected).await
-    }
-
-    /// A token newer than `rejected`.
-    pub(crate) async fn renew_for(self: &Arc<Self>, asker: Asker, rejected: Option<u64>) -> Result<Bearer, AuthError> {
-        if let Some(bearer) = self.newer_than(rejected) {
+    /// A token newer than `rejected`. `challenge` leads a client that gets tokens for itself to its server.
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        renewed_for: RenewedFor,
+        rejected: Option<u64>,
+        challenge: &Arc<Challenge>,
+    ) -> Result<Bearer, RenewalError> {
+        if let Some(bearer) = self.cache.newer_than(rejected) {
             return Ok(bearer);
         }
-        let seen = self.renewals.shared().attempts;
-        let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.renew_in_turn(rejected, seen, asker).await });
-        let renewed = task.await.unwrap_or_else(|_| {
+        let seen = self.shared().attempts;
+        let (this, challenge) = (Arc::clone(self), Arc::clone(challenge));
+        let task = tokio::spawn(async move { this.renew_in_turn(renewed_for, rejected, seen, &challenge).await });
+        task.await.unwrap_or_else(|_| {
             let problem = Problem::new(ProblemId::InternalError).with("detail", "the renewal broke down");
-            Err(AuthError::NotNow(problem))
-        });
-        if self.current().is_none_or(|current| current.dead) {
-            // Somebody may sign in elsewhere.
-            self.follow();
-        }
-        renewed.map_err(|error| error.map(|problem| self.explain(problem)))
+            Err(AuthError::NotNow(problem).into())
+        })
     }
 
     /// Renews in the background while the old token is still good.
-    pub(crate) fn renew_ahead(self: &Arc<Self>, serial: u64) {
+    pub(crate) fn renew_ahead(self: &Arc<Self>, serial: u64, challenge: &Arc<Challenge>) {
         {
-            let mut shared = self.renewals.shared();
+            let mut shared = self.shared();
             if shared.ahead_running || shared.ahead_not_before.is_some_and(|at| Instant::now() < at) {
                 return;
             }
             shared.ahead_running = true;
         }
-        let this = Arc::clone(self);
+        let (this, challenge) = (Arc::clone(self), Arc::clone(challenge));
         tokio::spawn(async move {
-            let seen = this.renewals.shared().attempts;
-            let result = this.renew_in_turn(Some(serial), seen, Asker::Waits).await;
-            let mut shared = this.renewals.shared();
+            let seen = this.shared().attempts;
+            let result = this.renew_in_turn(RenewedFor::Request, Some(serial), seen, &challenge).await;
+            let mut shared = this.shared();
             shared.ahead_running = false;
-            shared.ahead_not_before = result.is_err().then(|| Instant::now() + AHEAD_PAUSE);
+            shared.ahead_not_before = result.is_err().then(|| Instant::now() + RENEWAL_AHEAD_PAUSE);
         });
+    }
+
+    /// Waits until no renewal is under way.
+    pub(crate) async fn finished(&self) {
+        drop(self.turn.lock().await);
+    }
+
+    /// The server accepts the renewed token: it may reject it later.
+    pub(crate) fn accepted(&self) {
+        self.shared().rejected.clear();
     }
 
     async fn renew_in_turn(
         self: &Arc<Self>,
+        renewed_for: RenewedFor,
         rejected: Option<u64>,
         seen: u64,
-        asker: Asker,
-    ) -> Result<Bearer, AuthError> {
-        let _turn = self.renewals.turn().await;
-        if let Some(bearer) = self.newer_than(rejected) {
+        challenge: &Challenge,
+    ) -> Result<Bearer, RenewalError> {
+        let _turn = self.turn.lock().await;
+        if let Some(bearer) = self.cache.newer_than(rejected) {
             return Ok(bearer);
         }
         {
-            let shared = self.renewals.shared();
+            let shared = self.shared();
             if shared.attempts != seen
                 && let Some(failure) = &shared.last_failure
             {
                 return Err(failure.clone());
             }
         }
-        let result = self.renew_alone(rejected, asker).await;
-        let mut shared = self.renewals.shared();
+        let result = self.renew_locked(renewed_for, rejected, challenge).await;
+        let mut shared = self.shared();
         shared.attempts += 1;
         shared.last_failure = result.as_ref().err().cloned();
         result
     }
 
-    async fn renew_alone(self: &Arc<Self>, rejected: Option<u64>, asker: Asker) -> Result<Bearer, AuthError> {
-        let lock = self.token_lock().await?;
-        if !self.is_unsaved() {
-            // Another process may have renewed it, or signed in anew, while this one waited.
-            match self.read_grant().await? {
-                Some(stored) if self.is_older(&stored) => {
-                    // Never to be presented again, by nobody: a server with reuse detection would revoke the newer one too.
-                    if let Some(current) = self.current() {
-                        tracing::warn!("the stored token is older than the one in use, which is stored again");
-                        self.save(&current.grant).await?;
-                    }
-                }
-                stored => _ = self.adopt(stored),
+    async fn renew_locked(
+        self: &Arc<Self>,
+        renewed_for: RenewedFor,
+        rejected: Option<u64>,
+        challenge: &Challenge,
+    ) -> Result<Bearer, RenewalError> {
+        let lock = self.cache.token_lock().await.map_err(AuthError::from)?;
+        if !self.cache.is_unsaved() {
+            self.read_store_again().await?;
+        }
+        let current = self.cache.current();
+        if current.is_none() && !self.ctx.uses_client_credentials() {
+            return Err(RenewalError::NoGrant);
+        }
+        let facts = current.as_ref().map(|current| RenewalFacts::of(current, rejected, self.ctx.now()));
+        let renewal = if self.ctx.uses_client_credentials() {
+            RenewalFacts::decide_for_client(facts.as_ref())
+        } else {
+            facts.map_or(Renewal::Refresh, |facts| facts.decide())
+        };
+        match (renewal, current) {
+            (Renewal::Use, Some(current)) => Ok(current.bearer),
+            (Renewal::RejectTyped, _) => {
+                Err(static_token_rejected(&self.ctx.settings, Some(self.ctx.store.backend())).into())
             }
-        }
-        if self.is_machine() {
-            return self.renew_as_client(rejected, lock).await;
-        }
-        let Some(current) = self.current() else { return Err(AuthError::SignInNeeded(self.sign_in_needed())) };
-        let now = self.clock.unix_seconds();
-        let newer = !current.dead && rejected.is_none_or(|serial| current.bearer.serial > serial);
-        if newer && !current.grant.ends_within(now, 0) {
-            return Ok(current.bearer);
-        }
-        if current.grant.kind == GrantKind::Static {
-            return Err(AuthError::Failed(self.static_token_rejected(Some(self.backend()))));
-        }
-        let Some(token) = current.grant.refresh_token.clone().filter(|_| !current.dead) else {
-            return Err(self.ended(&current, "it gave no refresh token", asker));
-        };
-        if !current.grant.ends_within(now, current.grant.margin()) && !self.may_renew_again() {
-            return Err(self.ended(&current, "it rejects the tokens that it gives out", asker));
-        }
-        let client = self.client_once(&current.grant).await?;
-        let oauth = &self.settings.oauth;
-        let endpoint = Endpoint {
-            url: oauth.token_endpoint.as_ref().map_or(current.grant.token_endpoint.as_str(), |url| url.as_str()),
-            client: &client,
-            method: current.grant.auth_method,
-            issuer: &current.grant.issuer,
-            resource: (!oauth.no_resource).then_some(current.grant.resource.as_str()),
-            id_token: oauth.id_token,
-            now,
-        };
-        let http = self.to_token_endpoint(current.grant.named_by);
-        match refresh::refresh(&http, &current.grant, &token, &endpoint).await {
-            Ok(grant) => Ok(self.keep(grant, lock).await),
-            Err(refusal) => Err(self.refused(&current, &client, refusal, asker).await),
+            (Renewal::End(why), Some(current)) => Err(self.ended(&current, why, renewed_for)),
+            (Renewal::RefreshRejected, Some(current)) if !self.may_renew_rejected() => {
+                if self.ctx.uses_client_credentials() {
+                    let problem = Problem::new(ProblemId::TokenRejected).with("host", self.ctx.settings.service_name());
+                    return Err(AuthError::Failed(problem).into());
+                }
+                Err(self.ended(&current, "it rejects the tokens that it gives out", renewed_for))
+            }
+            (_, Some(current)) if !self.ctx.uses_client_credentials() => {
+                self.refresh(&current, renewed_for, lock).await
+            }
+            _ => {
+                let grant = client_credentials::grant(&self.ctx, challenge).await?;
+                Ok(self.keep(grant, lock).await)
+            }
         }
     }
 
-    /// Whether a token that the server rejected may be renewed once more; counts.
-    pub(crate) fn may_renew_again(&self) -> bool {
-        self.renewals.shared().may_repeat()
+    /// Another process may have renewed the token, or signed in anew, while this one waited for the lock.
+    async fn read_store_again(&self) -> Result<(), AuthError> {
+        match stored::read(&self.ctx).await? {
+            Some(stored) if self.cache.is_older(&stored) => {
+                // Never to be presented again, by nobody: a server with reuse detection would revoke the newer one too.
+                if let Some(current) = self.cache.current() {
+                    tracing::warn!("the stored token is older than the one in use, which is stored again");
+                    self.cache.save(&current.grant).await?;
+                }
+            }
+            stored => _ = self.cache.adopt(stored),
+        }
+        Ok(())
+    }
+
+    async fn refresh(
+        self: &Arc<Self>,
+        current: &Current,
+        renewed_for: RenewedFor,
+        lock: Arc<ProcessLock>,
+    ) -> Result<Bearer, RenewalError> {
+        let Some(token) = &current.grant.refresh_token else { return Err(RenewalError::NoGrant) };
+        let client = self.client_once(&current.grant).await?;
+        match self.present(&current.grant, token, &client).await {
+            Ok(grant) => Ok(self.keep(grant, lock).await),
+            Err(refusal) => Err(self.refused(current, &client, refusal, renewed_for).await.into()),
+        }
+    }
+
+    /// Presents the refresh token at the endpoint that issued it.
+    async fn present(&self, grant: &Grant, token: &Secret, client: &Client) -> Result<Grant, Refusal> {
+        let oauth = &self.ctx.settings.oauth;
+        let endpoint = Endpoint {
+            url: oauth.token_endpoint.as_ref().map_or(grant.token_endpoint.as_str(), |url| url.as_str()),
+            client,
+            method: grant.auth_method,
+            issuer: &grant.issuer,
+            resource: self.ctx.resource_parameter(&grant.resource),
+            id_token: oauth.id_token,
+            now: self.ctx.now(),
+        };
+        let http = self.ctx.http_to_token_endpoint(grant.named_by);
+        let issued = token_endpoint::present(&http, &endpoint, &GrantRequest::Refresh(token)).await?;
+        Ok(grant.renewed(issued, endpoint.now))
     }
 
     /// The client of this grant, read once: a keychain that is locked later must not stop renewing.
     async fn client_once(&self, grant: &Grant) -> Result<Client, AuthError> {
-        let known = self.renewals.shared().client.clone().filter(|client| client.id == grant.client_id);
+        let known = self.shared().client.clone().filter(|client| client.id == grant.client_id);
         if let Some(client) = known {
             return Ok(client);
         }
-        let client = self.client_of(grant).await?;
-        self.renewals.shared().client = Some(client.clone());
+        let client = choose::client_of(&self.ctx, grant).await?;
+        self.shared().client = Some(client.clone());
         Ok(client)
     }
 
     /// Saves a renewed grant before it is used; when that fails, uses it all the same and goes on trying.
-    pub(crate) async fn keep(self: &Arc<Self>, grant: Grant, lock: Arc<ProcessLock>) -> Bearer {
+    async fn keep(self: &Arc<Self>, grant: Grant, lock: Arc<ProcessLock>) -> Bearer {
         tracing::debug!("token renewed");
-        match self.save(&grant).await {
-            Ok(()) => self.set_unsaved(None),
+        match self.cache.save(&grant).await {
+            Ok(()) => self.cache.set_unsaved(None),
             Err(error) => {
                 tracing::warn!(%error, "a renewed token could not be saved yet");
                 let spent = Spent { grant: grant.id.clone(), renewals: grant.renewals };
-                if let Err(problem) = attempt::spent(&self.files).write(&spent) {
-                    tracing::debug!(%problem, "other processes are not told that the stored token is spent");
+                let note = notes::spent(&self.ctx.files);
+                if let Err(problem) = blocking::run(move || note.write(&spent)).await {
+                    tracing::debug!(%problem, "the note that the stored token is spent could not be written");
                 }
-                if !self.is_unsaved() {
+                if !self.cache.is_unsaved() {
                     tokio::spawn(save_until_it_works(Arc::downgrade(self)));
                 }
-                self.set_unsaved(Some(lock));
+                self.cache.set_unsaved(Some(lock));
             }
         }
         let token = grant.access_token.clone();
         let bearer = Bearer { token, serial: 0, grant: 0, signed_in_at: 0, tag: 0 };
-        self.adopt(Some(grant)).unwrap_or(bearer)
+        self.cache.adopt(Some(grant)).unwrap_or(bearer)
     }
 
-    async fn refused(&self, current: &Current, client: &Client, refusal: Refusal, asker: Asker) -> AuthError {
+    async fn refused(
+        &self,
+        current: &Current,
+        client: &Client,
+        refusal: Refusal,
+        renewed_for: RenewedFor,
+    ) -> AuthError {
         match refusal {
             Refusal::NotNow(problem) => AuthError::NotNow(problem),
             Refusal::Client(problem) if client.is_registered() => {
                 // The server has forgotten the client; the next sign-in registers another.
-                dynamic::forget(&self.settings, &self.store, &current.grant.issuer, &client.id).await;
-                self.bury_for(asker, current.bearer.serial);
+                let (settings, store) = (&self.ctx.settings, &self.ctx.store);
+                dynamic::forget(settings, store, &current.grant.issuer, &client.id).await;
+                self.end_for(renewed_for, current.bearer.serial);
                 AuthError::SignInNeeded(problem)
             }
             refusal @ (Refusal::Client(_) | Refusal::Other(_) | Refusal::Pending { .. }) => {
@@ -245,100 +300,58 @@ impl Authorizer {
                 // Never presented again, by nobody: a server with reuse detection would revoke more than this.
                 // And it was withdrawn, not refused from the start: signing in again helps.
                 let spent = Grant { refresh_token: None, signed_in_at: 0, ..(*current.grant).clone() };
-                if let Err(error) = self.save(&spent).await {
+                if let Err(error) = self.cache.save(&spent).await {
                     tracing::debug!(%error, "a spent refresh token stays in the store");
                 }
-                self.adopt(Some(spent));
-                self.bury_for(asker, current.bearer.serial);
-                AuthError::SignInNeeded(problem.with("service", self.settings.service_name()))
+                self.cache.adopt(Some(spent));
+                self.end_for(renewed_for, current.bearer.serial);
+                AuthError::SignInNeeded(problem.with("service", self.ctx.settings.service_name()))
             }
         }
     }
 
-    fn ended(&self, current: &Current, why: &str, asker: Asker) -> AuthError {
-        if asker == Asker::Waits && self.is_refused_afresh(current) {
-            return self.refused_afresh(current.bearer.serial);
+    fn ended(&self, current: &Current, why: &str, renewed_for: RenewedFor) -> RenewalError {
+        if renewed_for == RenewedFor::Request && self.cache.is_rejected_afresh(current) {
+            self.cache.end(current.bearer.serial);
+            return RenewalError::RejectedAfresh;
         }
-        self.bury_for(asker, current.bearer.serial);
-        let problem =
-            Problem::new(ProblemId::GrantExpired).with("service", self.settings.service_name()).with("detail", why);
-        AuthError::SignInNeeded(problem)
+        self.end_for(renewed_for, current.bearer.serial);
+        let problem = Problem::new(ProblemId::GrantExpired).with("service", self.ctx.settings.service_name());
+        AuthError::SignInNeeded(problem.with("detail", why)).into()
     }
 
-    /// What nobody waits for may be refused to a token that is good for everything else.
-    fn bury_for(&self, asker: Asker, serial: u64) {
-        if asker == Asker::Waits {
-            self.bury(serial);
+    /// What is asked for in the background may be refused to a token that is good for everything else.
+    fn end_for(&self, renewed_for: RenewedFor, serial: u64) {
+        if renewed_for == RenewedFor::Request {
+            self.cache.end(serial);
         }
+    }
+
+    /// Whether a token that the server rejected may be renewed once more; counts.
+    fn may_renew_rejected(&self) -> bool {
+        self.shared().rejected.admit(Instant::now())
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Authorizer {
-    /// What to do about a token that was renewed for this very request and is refused again.
-    pub fn refused_again(self: &Arc<Self>, rejected: Option<&Bearer>, challenge: Challenge) -> AuthError {
-        self.note_challenge(challenge);
-        let current = self.current().filter(|current| rejected.is_none_or(|r| r.serial <= current.bearer.serial));
-        match current {
-            Some(current) if self.is_refused_afresh(&current) => self.refused_afresh(current.bearer.serial),
-            current => {
-                // Else it would be taken for what the next sign-in brings.
-                if let Some(current) = current {
-                    self.bury(current.bearer.serial);
-                }
-                AuthError::SignInNeeded(self.token_rejected())
-            }
-        }
-    }
-
-    /// The server takes the renewed token: it may reject it later.
-    pub(crate) fn renewal_was_good(&self) {
-        self.renewals.shared().rejections.clear();
-    }
-
-    /// A sign-in would bring another such token, and a tab each time: only the user starts the next one.
-    fn refused_afresh(&self, serial: u64) -> AuthError {
-        self.bury(serial);
-        let problem = self.token_rejected();
-        self.sign_in_was_in_vain(problem.clone());
-        AuthError::Failed(problem)
-    }
-
-    fn token_rejected(&self) -> Problem {
-        self.explain(Problem::new(ProblemId::TokenRejected).with("host", host_of(&self.settings.url)))
-    }
-}
-
-impl Shared {
-    /// Counts a renewal that a rejection caused; `false` when there were too many of late.
-    fn may_repeat(&mut self) -> bool {
-        let now = Instant::now();
-        while self.rejections.front().is_some_and(|at| now.duration_since(*at) > REPEATS_WITHIN) {
-            self.rejections.pop_front();
-        }
-        let may = self.rejections.len() < REPEATS;
-        if may {
-            self.rejections.push_back(now);
-        }
-        may
-    }
-}
-
-/// Tries to save the newest token until it works. The token lock stays held: whoever refreshed with the stored token
-/// meanwhile would present one that is spent.
-async fn save_until_it_works(authorizer: Weak<Authorizer>) {
-    let mut pause = Duration::from_secs(1);
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(SAVE_PAUSE);
-        let Some(authorizer) = authorizer.upgrade() else { return };
-        let _turn = authorizer.renewals.turn().await;
-        if !authorizer.is_unsaved() {
+/// Tries to save the newest token until it works. The token lock stays held: a process that refreshed with the stored
+/// token in the meantime would present one that is spent.
+async fn save_until_it_works(renewals: Weak<Renewals>) {
+    for attempts in 1.. {
+        tokio::time::sleep(SAVE_PAUSES.ceiling(attempts)).await;
+        let Some(renewals) = renewals.upgrade() else { return };
+        let _turn = renewals.turn.lock().await;
+        let cache = &renewals.cache;
+        if !cache.is_unsaved() {
             return;
         }
-        let Some(current) = authorizer.current() else { return };
-        match authorizer.save(&current.grant).await {
+        let Some(current) = cache.current() else { return };
+        match cache.save(&current.grant).await {
             Ok(()) => {
-                authorizer.set_unsaved(None);
+                cache.set_unsaved(None);
                 tracing::info!("the renewed token is saved");
                 return;
             }

@@ -1,88 +1,141 @@
 //! A wider scope on demand (MCP, "Scope Challenge Handling"): a 403 `insufficient_scope` names what is missing, and the
 //! user is asked for it together with what was granted before.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::auth::authorizer::Authorizer;
+use crate::auth::bearer::state::Bearer;
+use crate::auth::bearer::tokens::Tokens;
+use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::scope;
 use crate::auth::grants::grant::GrantKind;
-use crate::auth::{AuthError, Bearer};
 use crate::config::key::Key;
+use crate::pacing::RateWindow;
 use crate::problem::{Problem, ProblemId};
 
-/// How many wider scopes are asked for in [`WITHIN`]: a server that is never content must not keep its user busy.
-const MOST: usize = 3;
-/// See [`MOST`].
-const WITHIN: Duration = Duration::from_secs(600);
+/// A server that is never content must not keep its user busy with ever wider scopes.
+const STEP_UPS: RateWindow = RateWindow::new(3, Duration::from_secs(600));
 
-/// When wider scopes were asked for.
-#[derive(Debug, Default)]
-pub(crate) struct StepUps {
-    asked: VecDeque<Instant>,
+/// "The token is allowed too little", with the scope that the challenge names.
+pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
+    let problem = Problem::new(ProblemId::InsufficientScope);
+    ctx.explain(match challenge.scope.as_deref() {
+        Some(scope) if !scope.is_empty() => problem.with("scope", scope),
+        _ => problem,
+    })
+}
+
+/// The wider scopes that were asked for.
+#[derive(Debug)]
+pub(crate) struct StepUps(Mutex<Asked>);
+
+#[derive(Debug)]
+struct Asked {
+    rate: RateWindow,
     last: Option<(Option<u64>, String)>,
 }
 
+impl Default for StepUps {
+    fn default() -> Self {
+        Self(Mutex::new(Asked { rate: STEP_UPS, last: None }))
+    }
+}
+
+/// What is known of a request whose token is allowed too little.
+#[derive(Debug, Clone, Copy)]
+struct StepUpFacts<'a> {
+    /// The scope that the challenge names.
+    wanted: &'a str,
+    /// The scope of the token.
+    held: &'a str,
+    /// Whether the user has typed the token.
+    is_typed: bool,
+    /// Whether the user has chosen the scope: that is all that they want to agree to. A built-in one is only where a grant
+    /// begins.
+    is_scope_chosen: bool,
+}
+
+impl StepUpFacts<'_> {
+    /// The scope to ask for; `None` when asking cannot help.
+    fn union(&self) -> Option<String> {
+        // What is held already would only be granted again.
+        let gains = !self.wanted.is_empty() && !scope::covers(self.held, self.wanted);
+        (gains && !self.is_typed && !self.is_scope_chosen).then(|| scope::union(self.held, self.wanted))
+    }
+}
+
 impl StepUps {
-    /// Whether this scope may be asked for. Requests that find the same token too narrow ask together.
-    fn may(&mut self, serial: Option<u64>, scope: &str) -> bool {
+    /// What to ask for now in place of the scope of the token in use; `None` when asking cannot help, or there were too
+    /// many wider scopes of late.
+    pub(crate) fn next(&self, tokens: &Tokens, narrow: Option<&Bearer>, challenge: Challenge) -> Option<Challenge> {
+        let settings = &tokens.ctx.settings;
+        let current = tokens.cache.current();
+        let held = current.as_ref().and_then(|current| current.grant.scope.clone()).unwrap_or_default();
+        let facts = StepUpFacts {
+            wanted: challenge.scope.as_deref().unwrap_or_default(),
+            held: &held,
+            is_typed: settings.static_token.is_some()
+                || current.is_some_and(|current| current.grant.kind == GrantKind::Static),
+            is_scope_chosen: settings.oauth.scope.is_some() && settings.origins.is_chosen(Key::Scope),
+        };
+        let scope = self.next_scope(narrow.map(|bearer| bearer.serial), &facts)?;
+        tracing::info!(scope, "the server wants a wider scope");
+        Some(Challenge { scope: Some(scope), ..challenge })
+    }
+
+    /// The scope to ask for in place of the one of the token with this serial.
+    fn next_scope(&self, serial: Option<u64>, facts: &StepUpFacts<'_>) -> Option<String> {
+        let union = facts.union()?;
+        self.may_ask(serial, &union).then_some(union)
+    }
+
+    /// Whether this scope may be asked for; counts. Requests that find the same token too narrow ask together.
+    fn may_ask(&self, serial: Option<u64>, scope: &str) -> bool {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let this = (serial, scope.to_owned());
-        if self.last.as_ref() == Some(&this) {
+        if asked.last.as_ref() == Some(&this) {
             return true;
         }
-        let now = Instant::now();
-        while self.asked.front().is_some_and(|at| now.duration_since(*at) > WITHIN) {
-            self.asked.pop_front();
-        }
-        let may = self.asked.len() < MOST;
+        let may = asked.rate.admit(Instant::now());
         if may {
-            self.asked.push_back(now);
-            self.last = Some(this);
+            asked.last = Some(this);
         }
         may
     }
 }
 
-impl Authorizer {
-    /// A token that may be allowed more than the one that the server found too narrow.
-    ///
-    /// # Errors
-    /// `SignInNeeded` when a person has to agree to the wider scope: the next sign-in asks for it. `Failed` when asking
-    /// cannot help.
-    pub async fn step_up(self: &Arc<Self>, narrow: Option<&Bearer>, challenge: Challenge) -> Result<Bearer, AuthError> {
-        let wanted = challenge.scope.clone().unwrap_or_default();
-        let problem = match wanted.as_str() {
-            "" => Problem::new(ProblemId::InsufficientScope),
-            wanted => Problem::new(ProblemId::InsufficientScope).with("scope", wanted),
-        };
-        let failed = |problem| Err(AuthError::Failed(self.explain(problem)));
-        if self.settings.static_token.is_some() {
-            return failed(problem);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDER: StepUpFacts<'_> = StepUpFacts { wanted: "b", held: "a", is_typed: false, is_scope_chosen: false };
+
+    #[test]
+    fn a_wider_scope_is_asked_for_only_where_asking_can_help() {
+        for (facts, expected) in [
+            (WIDER, Some("a b")),
+            (StepUpFacts { held: "", ..WIDER }, Some("b")),
+            (StepUpFacts { wanted: "", ..WIDER }, None),
+            (StepUpFacts { wanted: "a", ..WIDER }, None),
+            (StepUpFacts { is_typed: true, ..WIDER }, None),
+            (StepUpFacts { is_scope_chosen: true, ..WIDER }, None),
+        ] {
+            assert_eq!(StepUps::default().next_scope(Some(1), &facts).as_deref(), expected, "{facts:?}");
         }
-        let serial = narrow.map(|bearer| bearer.serial);
-        if let Some(bearer) = self.newer_than(serial) {
-            return Ok(bearer);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_meet_the_same_token_ask_together_and_the_number_is_bounded() {
+        let step_ups = StepUps::default();
+        for _ in 0..9 {
+            assert!(step_ups.next_scope(Some(1), &WIDER).is_some(), "they ask together");
         }
-        let current = self.current();
-        let held = current.as_ref().and_then(|current| current.grant.scope.clone()).unwrap_or_default();
-        let is_static = current.is_some_and(|current| current.grant.kind == GrantKind::Static);
-        // The scope that the user has chosen is all that they want to agree to; a built-in one is only where a grant begins.
-        let is_chosen = self.settings.oauth.scope.is_some() && self.settings.origins.is_chosen(Key::Scope);
-        // What is held already would only be granted again.
-        let in_vain = wanted.is_empty() || scope::covers(&held, &wanted);
-        let union = scope::union(&held, &wanted);
-        if is_static || is_chosen || in_vain || !self.memory().step_ups.may(serial, &union) {
-            return failed(problem);
-        }
-        tracing::info!(scope = union, "the server wants a wider scope");
-        self.note_challenge(Challenge { scope: Some(union), ..challenge });
-        if self.is_machine() {
-            return self.renew(serial).await;
-        }
-        Err(AuthError::SignInNeeded(self.explain(problem)))
+        let further = |serial| step_ups.next_scope(Some(serial), &WIDER).is_some();
+        assert_eq!([2, 3, 4, 5].map(further), [true, true, false, false]);
+        tokio::time::advance(Duration::from_secs(601)).await;
+        assert!(further(6));
     }
 }

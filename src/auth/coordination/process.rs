@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::coordination::link::PageOpening;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::login::attempt::Since;
+use crate::auth::login::sign_in_page::PageOpening;
 use crate::config::{Settings, VARIABLE_PREFIX};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -18,7 +18,7 @@ use crate::secret::Secret;
 /// The hidden flag of `login` that makes it read its order from standard input.
 pub const ORDER_FLAG: &str = "--order-from-stdin";
 /// The largest order that is read, in bytes.
-const LARGEST_ORDER: u64 = 1024 * 1024;
+const LARGEST_ORDER_BYTES: u64 = 1024 * 1024;
 
 /// All that a sign-in process needs to know.
 #[derive(Serialize, Deserialize)]
@@ -35,7 +35,7 @@ struct Order {
 pub struct Program(PathBuf);
 
 impl Program {
-    /// This program itself, also when it was replaced on disk meanwhile.
+    /// This program itself, even if it was replaced on disk.
     pub fn this() -> io::Result<Self> {
         if cfg!(target_os = "linux") {
             // An upgrade may have removed the file that runs here; this name still leads to it.
@@ -112,7 +112,7 @@ pub fn detach() {
 pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, PageOpening), Problem> {
     let wrong = |detail: String| Problem::new(ProblemId::SignInProcessFailed).with("detail", detail);
     let mut bytes = Vec::new();
-    let read = input.take(LARGEST_ORDER).read_to_end(&mut bytes);
+    let read = input.take(LARGEST_ORDER_BYTES).read_to_end(&mut bytes);
     let bytes = Secret::new(bytes);
     read.map_err(|error| wrong(error.to_string()))?;
     let order: Order = serde_json::from_slice(bytes.expose())

@@ -7,7 +7,7 @@ use crate::http::NamedBy;
 use crate::secret::Secrets;
 
 /// The longest value that is looked at, in bytes.
-const LONGEST: usize = 16 * 1024;
+const LONGEST_HEADER_BYTES: usize = 16 * 1024;
 
 /// What the server asks for, as far as it says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,13 +52,13 @@ impl Challenge {
         Self { from: Some(from), ..self }
     }
 
-    /// Whether it says nothing, whoever does not say it.
+    /// Whether it names nothing.
     pub fn is_silent(&self) -> bool {
         *self == Self { from: self.from, ..Self::default() }
     }
 
-    /// Takes the place of what was said before. A server need not repeat where its metadata lies each time; what it said
-    /// then does not become more trustworthy by what another server says now, whom the same name leads to.
+    /// This challenge in place of an earlier one. A server need not repeat each time where its metadata lies; what it named
+    /// then becomes no more trustworthy because another server, under the same name, answers now.
     #[must_use]
     pub fn after(self, before: &Self) -> Self {
         if self.is_silent() {
@@ -98,9 +98,9 @@ impl Challenge {
     }
 }
 
-/// At most [`LONGEST`] bytes of it.
+/// At most [`LONGEST_HEADER_BYTES`] bytes of it.
 fn shortened(text: &str) -> &str {
-    let end = (0..=LONGEST.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let end = (0..=LONGEST_HEADER_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
 }
 

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::auth::login::browser;
+use crate::auth::discovery::issuer;
+use crate::auth::discovery::resource;
+use crate::auth::discovery::safe_url;
 use crate::problem::{Problem, ProblemId};
 
 /// What a protected resource says of itself (RFC 9728, 2).
@@ -82,7 +84,7 @@ impl<'a> Sought<'a> {
     /// Whether a document that names this issuer speaks for it.
     fn is(self, found: &str) -> bool {
         match self {
-            Sought::Issuer(issuer) => same_issuer(issuer, found),
+            Sought::Issuer(named) => issuer::is_same(named, found),
             Sought::Origin(origin) => {
                 let url = Url::parse(found).ok().filter(|url| url.query().is_none() && url.fragment().is_none());
                 url.is_some_and(|url| url.origin().ascii_serialization() == origin)
@@ -92,14 +94,9 @@ impl<'a> Sought<'a> {
 }
 
 impl ResourceMetadata {
-    /// Whether it speaks for `url`: the same origin, and a path that `url` lies under.
+    /// Whether it speaks for `url`.
     pub fn covers(&self, url: &Url) -> bool {
-        let Ok(resource) = Url::parse(&self.resource) else { return false };
-        let path = resource.path().trim_end_matches('/');
-        resource.origin() == url.origin()
-            && resource.fragment().is_none()
-            && (url.path() == path || url.path().strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
-            && resource.query().is_none_or(|query| url.query() == Some(query))
+        resource::covers(&self.resource, url)
     }
 }
 
@@ -166,7 +163,7 @@ impl ServerMetadata {
 
 /// An endpoint that secrets may be sent to: https, or http to this machine.
 pub fn endpoint(text: &str, purpose: &'static str) -> Result<Url, Problem> {
-    browser::checked(text).map_err(|why| refused(purpose, &why))
+    safe_url::check(text).map_err(|why| refused(purpose, &why))
 }
 
 /// Where protected resource metadata may stand, in the order to look (RFC 9728, 3.1).
@@ -209,17 +206,6 @@ fn well_known(url: &Url, names: &[&str], path: &str, query: bool) -> Vec<Url> {
         }
     }
     places
-}
-
-/// Identical, save for the slash of an empty path: RFC 3986 (6.2.3) holds the two forms of an origin equal, they lead to
-/// the same metadata, and widespread servers list one form and issue as the other.
-pub fn same_issuer(asked: &str, found: &str) -> bool {
-    let bare = |text: &str| -> Option<String> {
-        let url = Url::parse(text).ok()?;
-        let origin = url.origin().ascii_serialization();
-        text.strip_suffix('/').is_some_and(|rest| rest == origin).then_some(origin)
-    };
-    asked == found || bare(asked).as_deref() == Some(found) || bare(found).as_deref() == Some(asked)
 }
 
 /// Some servers write `null` for what they do not have.
@@ -360,31 +346,5 @@ mod tests {
                 .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
                 .is_err()
         );
-    }
-
-    #[test]
-    fn a_resource_speaks_for_what_lies_under_it_only() {
-        let says = |resource: &str| ResourceMetadata {
-            resource: resource.into(),
-            authorization_servers: vec![],
-            scopes_supported: None,
-        };
-        let mcp = url("https://h/v1/mcp");
-        for good in
-            ["https://h/v1/mcp", "https://h/v1/mcp/", "https://h/v1", "https://h", "https://h/", "https://h:443/v1/mcp"]
-        {
-            assert!(says(good).covers(&mcp), "{good}");
-        }
-        for bad in [
-            "https://h/v1/mc",
-            "https://h/v1/mcp/x",
-            "https://h2/v1/mcp",
-            "http://h/v1/mcp",
-            "h",
-            "https://h/v1/mcp?x=1",
-            "https://h/#f",
-        ] {
-            assert!(!says(bad).covers(&mcp), "{bad}");
-        }
     }
 }

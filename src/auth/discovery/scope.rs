@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::config::key::Key;
 
 /// Asks for a refresh token, at servers that know it (OpenID Connect Core, 11).
-pub const OFFLINE: &str = "offline_access";
+pub const OFFLINE_ACCESS: &str = "offline_access";
 
 /// The scope to ask for: what is configured, else what the challenge names, else what the resource lists, else none. A
 /// step-up goes beyond a scope that is built in, but not beyond the user's.
@@ -25,11 +25,12 @@ pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, fl
     let chosen = configured.or_else(|| challenge.scope.clone()).or_else(listed).unwrap_or_default();
     let mut scopes = split(&chosen);
     if !is_configured {
-        scopes.retain(|scope| *scope != OFFLINE);
-        let offers = found.server.scopes_supported.as_ref().is_some_and(|all| all.iter().any(|one| one == OFFLINE));
+        scopes.retain(|scope| *scope != OFFLINE_ACCESS);
+        let offers =
+            found.server.scopes_supported.as_ref().is_some_and(|all| all.iter().any(|one| one == OFFLINE_ACCESS));
         // Alone, it would stand in place of the server's own default.
         if offers && flow != Flow::Client && !scopes.is_empty() {
-            scopes.push(OFFLINE);
+            scopes.push(OFFLINE_ACCESS);
         }
     }
     if settings.oauth.id_token && flow != Flow::Client && !scopes.contains(&"openid") {

@@ -12,22 +12,24 @@ use url::{Origin, Url};
 
 use crate::auth::AuthError;
 use crate::auth::discovery::challenge::Challenge;
+use crate::auth::discovery::issuer;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::{Flow, ResourceMetadata, ServerMetadata, Sought};
-use crate::auth::exchange::token_endpoint::unreached;
-use crate::auth::login::browser;
+use crate::auth::discovery::resource;
+use crate::auth::discovery::safe_url;
+use crate::auth::error::unreached;
 use crate::config::{Product, Settings};
 use crate::http::{Bounds, Http, NamedBy, NetError};
 use crate::problem::{Problem, ProblemId, printable};
 
 /// Documents of this kind are a few kilobytes.
-const BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(15) };
+const METADATA_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(15) };
 /// How often a document may point elsewhere on its own origin.
-const REDIRECTS: usize = 3;
+const MOST_REDIRECTS: usize = 3;
 /// How many authorization servers of one resource are asked.
-const SERVERS: usize = 5;
+const MOST_SERVERS: usize = 5;
 /// How long all of it may take: a server that names many places must not have somebody wait for each.
-const WHOLE: Duration = Duration::from_secs(90);
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Where and for what to sign in.
 #[derive(Debug, Clone)]
@@ -55,16 +57,16 @@ impl Discovered {
     }
 }
 
-/// One place that was asked on the way, and what it said.
+/// A place where metadata was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct ProbedPlace {
     /// The address.
     pub place: String,
-    /// What it said, in words.
-    pub said: String,
+    /// What was found, in words.
+    pub outcome: String,
 }
 
-/// What one place said.
+/// What a place of metadata answered.
 enum Probe<T> {
     Found(T),
     /// Nothing of the kind is there; in words, why that was concluded.
@@ -75,16 +77,16 @@ enum Probe<T> {
     Refused(Problem),
 }
 
-/// Finds the authorization server; among several, the first that can be used, or `home`, the issuer that the client id
+/// Finds the authorization server; among several, the first that can be used, or `home_issuer`, the issuer that the client id
 /// belongs to.
 pub async fn discover(
     http: &Http,
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
-    home: Option<&str>,
+    home_issuer: Option<&str>,
 ) -> Result<Discovered, AuthError> {
-    discover_by_steps(http, settings, challenge, flow, home, &mut Vec::new()).await
+    discover_by_steps(http, settings, challenge, flow, home_issuer, &mut Vec::new()).await
 }
 
 /// The same, and each place that was asked.
@@ -93,22 +95,23 @@ pub async fn discover_by_steps(
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
-    home: Option<&str>,
-    steps: &mut Vec<Asked>,
+    home_issuer: Option<&str>,
+    steps: &mut Vec<ProbedPlace>,
 ) -> Result<Discovered, AuthError> {
     let configured = settings.oauth.token_endpoint.as_ref().map(Url::to_string);
     if let (Flow::Client, Some(endpoint)) = (flow, &configured) {
         // All that is needed is known; servers that want this often publish nothing.
         let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
         return Ok(Discovered {
-            resource: canonical(&settings.url),
+            resource: resource::canonical(&settings.url),
             server,
             listed: 0,
             resource_scopes: None,
             named_by: NamedBy::Insider,
         });
     }
-    let searched = tokio::time::timeout(WHOLE, search(http, settings, challenge, flow, home, steps)).await;
+    let searched =
+        tokio::time::timeout(DISCOVERY_TIMEOUT, search(http, settings, challenge, flow, home_issuer, steps)).await;
     let mut found = searched.unwrap_or_else(|_| {
         let last = steps.last().map_or(settings.url.as_str(), |asked| asked.place.as_str());
         Err(AuthError::NotNow(Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", last)))
@@ -124,8 +127,8 @@ async fn search(
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
-    home: Option<&str>,
-    steps: &mut Vec<Asked>,
+    home_issuer: Option<&str>,
+    steps: &mut Vec<ProbedPlace>,
 ) -> Result<Discovered, AuthError> {
     let mut search = Search {
         http,
@@ -137,17 +140,18 @@ async fn search(
         refused: None,
         steps,
     };
-    let resource = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
+    let described = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
-    let (identifier, issuers, resource_scopes) = match resource {
+    let (identifier, issuers, resource_scopes) = match described {
         Some(found) => (found.resource, found.authorization_servers, found.scopes_supported),
-        None => (canonical(&settings.url), Vec::new(), None),
+        None => (resource::canonical(&settings.url), Vec::new(), None),
     };
     // A client id that belongs to one of them is unknown to the others.
-    let home = issuers.iter().find(|issuer| home.is_some_and(|home| metadata::same_issuer(issuer, home)));
-    let mut all: Vec<Sought<'_>> = match home {
-        Some(home) => vec![Sought::Issuer(home)],
-        None => issuers.iter().take(SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
+    let home_issuer =
+        issuers.iter().find(|listed| home_issuer.is_some_and(|home_issuer| issuer::is_same(listed, home_issuer)));
+    let mut all: Vec<Sought<'_>> = match home_issuer {
+        Some(home_issuer) => vec![Sought::Issuer(home_issuer)],
+        None => issuers.iter().take(MOST_SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
     };
     if all.is_empty() {
         all.push(Sought::Origin(&origin));
@@ -180,14 +184,6 @@ async fn search(
     ))
 }
 
-/// The identifier of a resource that does not state one (MCP, "Canonical Server URI"): no fragment, no slash on its own.
-pub fn canonical(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_fragment(None);
-    let text = url.to_string();
-    if url.path() == "/" && url.query().is_none() { text.trim_end_matches('/').to_owned() } else { text }
-}
-
 /// The state of one search: what is worth telling when nothing is found.
 struct Search<'a> {
     http: &'a Http,
@@ -200,12 +196,12 @@ struct Search<'a> {
     last: String,
     not_now: Option<Problem>,
     refused: Option<Problem>,
-    steps: &'a mut Vec<Asked>,
+    steps: &'a mut Vec<ProbedPlace>,
 }
 
 impl Search<'_> {
     async fn resource(&mut self, url: &Url, challenge: &Challenge) -> Result<Option<ResourceMetadata>, Problem> {
-        let named = challenge.resource_metadata.as_deref().map(browser::checked);
+        let named = challenge.resource_metadata.as_deref().map(safe_url::check);
         if let Some(Err(why)) = &named {
             let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "resource metadata");
             return Err(problem.with("detail", why));
@@ -222,7 +218,7 @@ impl Search<'_> {
             if found.covers(url) {
                 return Ok(Some(found));
             }
-            // RFC 9728, 3.3: it must not be used, and whoever publishes it may be after the token.
+            // RFC 9728, 3.3: it must not be used; its publisher may be after the token.
             return Err(Problem::new(ProblemId::ResourceMismatch)
                 .with("place", &place)
                 .with("expected", url)
@@ -232,7 +228,7 @@ impl Search<'_> {
     }
 
     async fn server(&mut self, sought: Sought<'_>, flow: Flow) -> Option<ServerMetadata> {
-        let url = match browser::checked(sought.place()) {
+        let url = match safe_url::check(sought.place()) {
             Ok(url) => url,
             Err(why) => {
                 let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization server");
@@ -243,7 +239,7 @@ impl Search<'_> {
         for place in metadata::server_places(&url) {
             let Some(found) = self.probe::<ServerMetadata>(&place).await else { continue };
             let checked = match found.check(sought, &place, flow) {
-                Ok(()) => self.check_ways(&found, flow).await,
+                Ok(()) => self.check_endpoints(&found, flow).await,
                 refused => refused,
             };
             match checked {
@@ -258,7 +254,7 @@ impl Search<'_> {
 
     /// Nobody should sign in on a page that lies inside, or for a code that cannot be exchanged. Where names lead is looked
     /// at when they are connected to; a page is opened by a browser, which asks nobody here.
-    async fn check_ways(&self, found: &ServerMetadata, flow: Flow) -> Result<(), Problem> {
+    async fn check_endpoints(&self, found: &ServerMetadata, flow: Flow) -> Result<(), Problem> {
         let http = self.http.named_by(self.named_by());
         if !self.token_endpoint_given {
             http.client(&metadata::endpoint(&found.token_endpoint, "token endpoint")?).await?;
@@ -276,14 +272,14 @@ impl Search<'_> {
 
     async fn probe<T: DeserializeOwned>(&mut self, place: &Url) -> Option<T> {
         let probe = self.fetch(place).await;
-        let said = match &probe {
+        let outcome = match &probe {
             Probe::Found(_) => "found".to_owned(),
             Probe::NotThere(why) => why.clone(),
             Probe::NotNow(problem) | Probe::Refused(problem) => {
                 problem.source.clone().unwrap_or_else(|| problem.what())
             }
         };
-        self.steps.push(Asked { place: place.to_string(), said });
+        self.steps.push(ProbedPlace { place: place.to_string(), outcome });
         match probe {
             Probe::Found(found) => Some(found),
             Probe::NotThere(why) => {
@@ -306,12 +302,12 @@ impl Search<'_> {
 
     async fn fetch<T: DeserializeOwned>(&mut self, place: &Url) -> Probe<T> {
         let mut url = place.clone();
-        for _ in 0..=REDIRECTS {
+        for _ in 0..=MOST_REDIRECTS {
             let mut request = reqwest::Request::new(Method::GET, url.clone());
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
             let own = url.origin() == self.own;
             let by = self.by.unwrap_or(if own { NamedBy::Insider } else { NamedBy::Public });
-            let answer = match self.http.named_by(by).exchange(request, BOUNDS).await {
+            let answer = match self.http.named_by(by).exchange(request, METADATA_BOUNDS).await {
                 Ok(answer) => answer,
                 Err(NetError::Unusable(problem)) if problem.id == ProblemId::InwardAddress => {
                     return Probe::Refused(problem);
@@ -350,23 +346,5 @@ fn short(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         serde_json::error::Category::Data => "a field is missing or of the wrong kind",
         _ => "no JSON",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::auth::discovery::search::*;
-
-    #[test]
-    fn the_canonical_form_has_no_fragment_and_no_lonely_slash() {
-        for (given, expected) in [
-            ("https://H/v1/mcp#x", "https://h/v1/mcp"),
-            ("https://h", "https://h"),
-            ("https://h:443/", "https://h"),
-            ("https://h/a/", "https://h/a/"),
-            ("https://h/?t=1", "https://h/?t=1"),
-        ] {
-            assert_eq!(canonical(&Url::parse(given).unwrap()), expected);
-        }
     }
 }

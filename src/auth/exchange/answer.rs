@@ -6,9 +6,9 @@ use crate::secret::Secrets;
 
 /// Adds the secrets that an answer of an authorization server brings.
 pub fn learn(secrets: &mut Secrets, fields: &Map<String, Value>) {
-    const NAMES: [&str; 6] =
+    const SECRET_FIELDS: [&str; 6] =
         ["access_token", "refresh_token", "id_token", "client_secret", "device_code", "registration_access_token"];
-    for value in NAMES.iter().filter_map(|name| fields.get(*name)?.as_str()) {
+    for value in SECRET_FIELDS.iter().filter_map(|name| fields.get(*name)?.as_str()) {
         secrets.add(value);
     }
 }
@@ -77,14 +77,14 @@ fn form(body: &[u8]) -> Option<Map<String, Value>> {
 /// Whole seconds, from a number or a string, with or without a fraction; nonsense counts as silence.
 pub fn seconds(value: &Value) -> Option<u64> {
     /// Ten years: enough for anybody, and safe to add to a date.
-    const LONGEST: f64 = 315_360_000.0;
+    const LONGEST_LIFE_SECONDS: f64 = 315_360_000.0;
     let number = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just before")]
-    number.is_finite().then(|| number.clamp(0.0, LONGEST) as u64)
+    number.is_finite().then(|| number.clamp(0.0, LONGEST_LIFE_SECONDS) as u64)
 }
 
 #[cfg(test)]

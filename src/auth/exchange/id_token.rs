@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::problem::printable;
 
 /// Longer names are cut.
-const LONGEST: usize = 120;
+const LONGEST_NAME_CHARS: usize = 120;
 
 /// The name and the mail address of the person, as far as the token has them; to be shown, never relied on.
 pub fn person(token: &str) -> Option<String> {
@@ -22,12 +22,12 @@ pub fn person(token: &str) -> Option<String> {
         preferred_username: Option<String>,
     }
     let claims: Claims = claims(token)?;
-    let said = |claim: Option<String>| {
-        let text: String = printable(claim?.trim()).chars().take(LONGEST).collect();
+    let shown = |claim: Option<String>| {
+        let text: String = printable(claim?.trim()).chars().take(LONGEST_NAME_CHARS).collect();
         (!text.is_empty()).then_some(text)
     };
-    let known_as = said(claims.email).or_else(|| said(claims.preferred_username));
-    match (said(claims.name), known_as) {
+    let known_as = shown(claims.email).or_else(|| shown(claims.preferred_username));
+    match (shown(claims.name), known_as) {
         (Some(name), Some(known_as)) if name != known_as => Some(format!("{name} ({known_as})")),
         (name, known_as) => name.or(known_as),
     }
@@ -73,6 +73,6 @@ mod tests {
     #[test]
     fn a_name_cannot_drive_the_terminal_it_is_shown_on() {
         let shown = of(&format!(r#"{{"name":"\u001b[2J{}"}}"#, "x".repeat(500))).unwrap();
-        assert!(!shown.contains('\u{1b}') && shown.chars().count() <= LONGEST, "{shown}");
+        assert!(!shown.contains('\u{1b}') && shown.chars().count() <= LONGEST_NAME_CHARS, "{shown}");
     }
 }

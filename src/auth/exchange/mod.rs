@@ -5,5 +5,7 @@ pub mod answer;
 pub mod client_authentication;
 pub mod id_token;
 pub mod refresh_verdict;
+pub mod refusal;
+pub mod request;
 pub mod revocation;
 pub mod token_endpoint;

@@ -16,7 +16,7 @@ pub enum RefreshVerdict {
 }
 
 /// Faults of the server that have a name; with any status, for some servers answer all with 200.
-const PASSING: [&str; 15] = [
+const PASSING_CODES: [&str; 15] = [
     "temporarily_unavailable",
     "server_error",
     "slow_down",
@@ -46,7 +46,7 @@ impl RefreshVerdict {
             // servers mean one that is not.
             (401, Some("unauthorized_client")) => Self::Client,
             (_, Some("unauthorized_client")) if registered => Self::Client,
-            (_, Some(code)) if PASSING.contains(&code.to_ascii_lowercase().as_str()) => Self::Passing,
+            (_, Some(code)) if PASSING_CODES.contains(&code.to_ascii_lowercase().as_str()) => Self::Passing,
             // Nothing is there at the moment, or something else is: this says nothing of the token.
             (300..=399 | 404 | 405, _) => Self::Passing,
             (200..=299 | 400..=499, Some(_)) => Self::Ended,

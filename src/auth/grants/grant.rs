@@ -1,11 +1,14 @@
-//! What is stored of a sign-in, and under which names.
+//! What is stored of a sign-in.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use crate::auth::discovery::search;
-use crate::auth::registration::client::AuthMethod;
+use crate::auth::discovery::resource;
+use crate::auth::discovery::search::Discovered;
+use crate::auth::exchange::request::Issued;
+use crate::auth::registration::client::{AuthMethod, Client};
 use crate::config::Settings;
 use crate::hash::fnv1a;
 use crate::http::NamedBy;
@@ -13,7 +16,7 @@ use crate::secret::Secret;
 use crate::store::StoreError;
 
 /// The record's form; a newer program may write a higher one.
-const VERSION: u32 = 1;
+const RECORD_VERSION: u32 = 1;
 
 /// How a sign-in came about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,15 +32,21 @@ pub enum GrantKind {
 }
 
 /// A sign-in: tokens, and all that is needed to renew them without asking anybody again.
-#[derive(Debug, Clone)]
+///
+/// Its serialized form is the record in the credential store and holds the tokens as they are: it goes nowhere else, and
+/// [`Grant::to_record`] alone makes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grant {
     /// Which interactive sign-in this came from; stays the same through renewals.
     pub id: String,
     /// How it came about.
+    #[serde(default)]
     pub kind: GrantKind,
     /// How often it has been renewed since: tells the newer of two, whatever the clocks say.
+    #[serde(default)]
     pub renewals: u64,
     /// When somebody signed in, in seconds since 1970.
+    #[serde(default)]
     pub signed_in_at: u64,
     /// The issuer that gave it.
     pub issuer: String,
@@ -48,56 +57,30 @@ pub struct Grant {
     /// Where it is renewed.
     pub token_endpoint: String,
     /// Where it is withdrawn, if the server has such a place (RFC 7009).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,
-    /// Who has named these endpoints.
+    /// Who has named these endpoints; the stricter one in a record from before it was noted.
+    #[serde(default = "public")]
     pub named_by: NamedBy,
     /// How the client proved itself there.
     pub auth_method: AuthMethod,
     /// The access token.
+    #[serde(with = "plain")]
     pub access_token: Secret,
     /// The refresh token; `None` when there is none or when the server no longer takes it.
+    #[serde(default, with = "plain_option", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
     /// When the access token was given, in seconds since 1970.
     pub obtained_at: u64,
     /// When it ends; `None` when the server did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
-    /// What it allows, as far as the server said.
+    /// What it allows, if the server names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Who signed in, as far as the server said; only to be shown.
+    /// Who signed in, if the server names it; only to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
-}
-
-/// The stored form, whose secrets are plain text: lives only between [`Grant`] and the store.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    version: u32,
-    id: String,
-    #[serde(default)]
-    kind: GrantKind,
-    #[serde(default)]
-    renewals: u64,
-    #[serde(default)]
-    signed_in_at: u64,
-    issuer: String,
-    client_id: String,
-    resource: String,
-    token_endpoint: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    revocation_endpoint: Option<String>,
-    /// The stricter one where it was not noted yet.
-    #[serde(default = "public")]
-    named_by: NamedBy,
-    auth_method: AuthMethod,
-    access_token: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
-    obtained_at: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    person: Option<String>,
 }
 
 fn public() -> NamedBy {
@@ -105,13 +88,80 @@ fn public() -> NamedBy {
 }
 
 impl Grant {
+    /// What the server issued to this client, with somebody's consent; `requested` is the scope that was asked for.
+    pub(crate) fn issued(
+        found: &Discovered,
+        client: &Client,
+        issued: Issued,
+        requested: Option<String>,
+        now: u64,
+    ) -> Self {
+        Self {
+            id: oauth2::CsrfToken::new_random_len(16).into_secret(),
+            kind: GrantKind::Person,
+            renewals: 0,
+            signed_in_at: now,
+            issuer: found.server.issuer.clone(),
+            client_id: client.id.clone(),
+            resource: found.resource.clone(),
+            token_endpoint: found.server.token_endpoint.clone(),
+            revocation_endpoint: found.server.revocation_endpoint.clone(),
+            named_by: found.named_by,
+            auth_method: issued.method,
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            obtained_at: now,
+            expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
+            // Silence means that it is what was asked for (RFC 6749, 5.1).
+            scope: issued.scope.or(requested),
+            person: issued.person,
+        }
+    }
+
+    /// An access token that the user has typed, to be sent to the resource at `url`.
+    pub(crate) fn typed(token: Secret, url: &Url, now: u64) -> Self {
+        Self {
+            id: oauth2::CsrfToken::new_random_len(16).into_secret(),
+            kind: GrantKind::Static,
+            renewals: 0,
+            signed_in_at: now,
+            issuer: String::new(),
+            client_id: String::new(),
+            resource: resource::canonical(url),
+            token_endpoint: String::new(),
+            revocation_endpoint: None,
+            named_by: NamedBy::Insider,
+            auth_method: AuthMethod::None,
+            access_token: token,
+            refresh_token: None,
+            obtained_at: now,
+            expires_at: None,
+            scope: None,
+            person: None,
+        }
+    }
+
+    /// The same grant after a renewal. What the answer leaves out stays as it was (RFC 6749, 6).
+    pub(crate) fn renewed(&self, issued: Issued, now: u64) -> Self {
+        Self {
+            renewals: self.renewals + 1,
+            auth_method: issued.method,
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
+            obtained_at: now,
+            expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
+            scope: issued.scope.or_else(|| self.scope.clone()),
+            ..self.clone()
+        }
+    }
+
     /// Whether the access token ends within `margin` seconds from `now`.
     pub fn ends_within(&self, now: u64, margin: u64) -> bool {
         self.expires_at.is_some_and(|end| end <= now.saturating_add(margin))
     }
 
     /// How long before its end the token is renewed: a tenth of its life, at most a minute.
-    pub fn margin(&self) -> u64 {
+    pub fn renewal_margin_seconds(&self) -> u64 {
         let life = self.expires_at.unwrap_or(u64::MAX).saturating_sub(self.obtained_at);
         (life / 10).min(60)
     }
@@ -130,43 +180,22 @@ impl Grant {
     pub fn fits(&self, settings: &Settings) -> bool {
         let same_client =
             self.kind == GrantKind::Static || settings.oauth.client_id.as_ref().is_none_or(|id| *id == self.client_id);
-        let covers = crate::auth::discovery::metadata::ResourceMetadata {
-            resource: self.resource.clone(),
-            authorization_servers: Vec::new(),
-            scopes_supported: None,
-        };
-        same_client && covers.covers(&settings.url)
+        same_client && resource::covers(&self.resource, &settings.url)
     }
 
-    /// The stored form.
+    /// The record in the store.
     pub fn to_record(&self) -> Secret<Vec<u8>> {
-        let mut stored = Stored {
-            version: VERSION,
-            id: self.id.clone(),
-            kind: self.kind,
-            renewals: self.renewals,
-            signed_in_at: self.signed_in_at,
-            issuer: self.issuer.clone(),
-            client_id: self.client_id.clone(),
-            resource: self.resource.clone(),
-            token_endpoint: self.token_endpoint.clone(),
-            revocation_endpoint: self.revocation_endpoint.clone(),
-            named_by: self.named_by,
-            auth_method: self.auth_method,
-            access_token: self.access_token.expose().clone(),
-            refresh_token: self.refresh_token.as_ref().map(|token| token.expose().clone()),
-            obtained_at: self.obtained_at,
-            expires_at: self.expires_at,
-            scope: self.scope.clone(),
-            person: self.person.clone(),
-        };
-        let bytes = serde_json::to_vec(&stored).expect("strings and numbers always serialize");
-        zeroize::Zeroize::zeroize(&mut stored.access_token);
-        zeroize::Zeroize::zeroize(&mut stored.refresh_token);
-        Secret::new(bytes)
+        #[derive(Serialize)]
+        struct Record<'a> {
+            version: u32,
+            #[serde(flatten)]
+            grant: &'a Grant,
+        }
+        let record = Record { version: RECORD_VERSION, grant: self };
+        Secret::new(serde_json::to_vec(&record).expect("strings and numbers always serialize"))
     }
 
-    /// Reads the stored form.
+    /// Reads a record of the store.
     pub fn from_record(record: &Secret<Vec<u8>>) -> Result<Self, StoreError> {
         #[derive(Deserialize)]
         struct Version {
@@ -175,64 +204,41 @@ impl Grant {
         // The text of a decoding error could quote a token.
         let damaged = |_| StoreError::Corrupt("it is no sign-in of this program".into());
         let Version { version } = serde_json::from_slice(record.expose()).map_err(damaged)?;
-        if version > VERSION {
+        if version > RECORD_VERSION {
             return Err(StoreError::Corrupt("a newer version of planhat-mcp wrote it".into()));
         }
-        let stored: Stored = serde_json::from_slice(record.expose()).map_err(damaged)?;
-        Ok(Self {
-            id: stored.id,
-            kind: stored.kind,
-            renewals: stored.renewals,
-            signed_in_at: stored.signed_in_at,
-            issuer: stored.issuer,
-            client_id: stored.client_id,
-            resource: stored.resource,
-            token_endpoint: stored.token_endpoint,
-            revocation_endpoint: stored.revocation_endpoint,
-            named_by: stored.named_by,
-            auth_method: stored.auth_method,
-            access_token: Secret::new(stored.access_token),
-            refresh_token: stored.refresh_token.map(Secret::new),
-            obtained_at: stored.obtained_at,
-            expires_at: stored.expires_at,
-            scope: stored.scope,
-            person: stored.person,
-        })
+        serde_json::from_slice(record.expose()).map_err(damaged)
     }
 }
 
-/// The names of records in the store.
-#[derive(Debug)]
-pub struct Accounts;
+/// A secret as plain text, for the record in the store.
+mod plain {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-impl Accounts {
-    /// Where the sign-in for these settings lies: one for each profile, client and resource. The issuer stands in the
-    /// record, because it is not known before discovery.
-    pub fn grant(settings: &Settings) -> String {
-        let client = settings.oauth.client_id.as_deref().unwrap_or("-");
-        name(settings, "sign-in", &[client, &search::canonical(&settings.url)])
+    use crate::secret::Secret;
+
+    pub fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        secret.expose().serialize(serializer)
     }
 
-    /// Where the registration with a server lies: one for each profile and issuer.
-    pub fn registration(settings: &Settings, issuer: &str) -> String {
-        name(settings, "registration", &[issuer, &settings.url.origin().ascii_serialization()])
-    }
-
-    /// Where the secret of a client lies.
-    pub fn client_secret(settings: &Settings, client_id: &str) -> String {
-        name(settings, "client-secret", &[client_id, &settings.url.origin().ascii_serialization()])
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
     }
 }
 
-/// Readable in the keychain's own window, and short: Windows limits it.
-fn name(settings: &Settings, kind: &str, parts: &[&str]) -> String {
-    let mut key = Vec::new();
-    for part in parts {
-        key.extend_from_slice(part.as_bytes());
-        key.push(0);
+/// The same for a secret that may be absent.
+mod plain_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::secret::Secret;
+
+    pub fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(|secret| secret.expose()).serialize(serializer)
     }
-    let profile: String = settings.profile.chars().take(64).collect();
-    format!("{profile} {kind} {:016x}", fnv1a(&key))
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+        Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
+    }
 }
 
 /// A sign-in as it may be shown.
@@ -244,15 +250,15 @@ pub struct GrantSummary {
     pub client_id: String,
     /// What it is for.
     pub resource: String,
-    /// What it allows, as far as the server said.
+    /// What it allows, if the server names it.
     pub scope: Option<String>,
-    /// When the access token ends, in seconds since 1970, as far as the server said.
+    /// When the access token ends, in seconds since 1970, if the server names it.
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
     pub renews: bool,
     /// How it came about.
     pub kind: GrantKind,
-    /// Who signed in, as far as the server said.
+    /// Who signed in, if the server names it.
     pub person: Option<String>,
 }
 
@@ -277,38 +283,40 @@ impl fmt::Display for GrantSummary {
     }
 }
 
+/// A grant for tests.
+#[cfg(test)]
+pub(crate) fn example() -> Grant {
+    Grant {
+        id: "g".into(),
+        kind: GrantKind::Person,
+        renewals: 3,
+        signed_in_at: 900,
+        issuer: "https://as".into(),
+        client_id: "pk_1".into(),
+        resource: "https://h/mcp".into(),
+        token_endpoint: "https://as/token".into(),
+        revocation_endpoint: Some("https://as/revoke".into()),
+        named_by: NamedBy::Public,
+        auth_method: AuthMethod::ClientSecretPost,
+        access_token: "canary-access".into(),
+        refresh_token: Some("canary-refresh".into()),
+        obtained_at: 1_000,
+        expires_at: Some(4_600),
+        scope: Some("inclusive".into()),
+        person: Some("Maja".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::auth::grants::grant::*;
 
-    fn grant() -> Grant {
-        Grant {
-            id: "g".into(),
-            kind: GrantKind::Person,
-            renewals: 3,
-            signed_in_at: 900,
-            issuer: "https://as".into(),
-            client_id: "pk_1".into(),
-            resource: "https://h/mcp".into(),
-            token_endpoint: "https://as/token".into(),
-            revocation_endpoint: Some("https://as/revoke".into()),
-            named_by: NamedBy::Public,
-            auth_method: AuthMethod::ClientSecretPost,
-            access_token: "canary-access".into(),
-            refresh_token: Some("canary-refresh".into()),
-            obtained_at: 1_000,
-            expires_at: Some(4_600),
-            scope: Some("inclusive".into()),
-            person: Some("Maja".into()),
-        }
-    }
-
     #[test]
     fn a_record_comes_back_whole_and_shows_no_token() {
-        let back = Grant::from_record(&grant().to_record()).unwrap();
-        assert_eq!(back.access_token, grant().access_token);
-        assert_eq!(back.refresh_token, grant().refresh_token);
-        assert_eq!(GrantSummary::from(&back), GrantSummary::from(&grant()));
+        let back = Grant::from_record(&example().to_record()).unwrap();
+        assert_eq!(back.access_token, example().access_token);
+        assert_eq!(back.refresh_token, example().refresh_token);
+        assert_eq!(GrantSummary::from(&back), GrantSummary::from(&example()));
         assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
         assert_eq!(back.named_by, NamedBy::Public);
         assert!(!format!("{back:?}").contains("canary"));
@@ -316,11 +324,11 @@ mod tests {
 
     #[test]
     fn a_record_from_before_it_was_noted_who_named_its_endpoints_is_good_and_held_to_public_ones() {
-        let record = Grant { named_by: NamedBy::Insider, ..grant() }.to_record();
+        let record = Grant { named_by: NamedBy::Insider, ..example() }.to_record();
         let mut record: serde_json::Value = serde_json::from_slice(record.expose()).unwrap();
         assert_eq!(record.as_object_mut().unwrap().remove("named_by").unwrap(), "insider");
         let back = Grant::from_record(&Secret::new(record.to_string().into_bytes())).unwrap();
-        assert_eq!((back.named_by, back.access_token), (NamedBy::Public, grant().access_token));
+        assert_eq!((back.named_by, back.access_token), (NamedBy::Public, example().access_token));
     }
 
     #[test]
@@ -336,11 +344,11 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_a_little_before_its_end() {
-        let grant = grant();
-        assert_eq!(grant.margin(), 60);
+        let grant = example();
+        assert_eq!(grant.renewal_margin_seconds(), 60);
         assert!(!grant.ends_within(4_539, 60));
         assert!(grant.ends_within(4_540, 60));
-        assert_eq!(Grant { expires_at: Some(1_100), ..grant.clone() }.margin(), 10);
+        assert_eq!(Grant { expires_at: Some(1_100), ..grant.clone() }.renewal_margin_seconds(), 10);
         assert!(!Grant { expires_at: None, ..grant }.ends_within(u64::MAX, 60));
     }
 }

@@ -6,13 +6,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::auth::grants::grant::{Accounts, Grant};
-use crate::auth::login::attempt;
+use crate::auth::grants::accounts::Accounts;
+use crate::auth::grants::grant::Grant;
+use crate::auth::grants::notes;
 use crate::config::{Choice, Settings, TokenStoreKind, server};
 use crate::store::{Note, StateDir};
 
 /// The end of the note's file name.
-const NOTE: &str = "profile.json";
+const PROFILE_NOTE: &str = "profile.json";
 
 /// A profile that something is stored for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +22,7 @@ pub struct Profile {
     pub name: String,
     /// The MCP server.
     pub url: String,
-    /// The client id that it was told to use, if any.
+    /// The client id of its settings, if any.
     pub client_id: Option<String>,
     /// Who signed it in; its registration with that server goes with it.
     pub issuer: String,
@@ -30,7 +31,7 @@ pub struct Profile {
 }
 
 fn note(files: &StateDir) -> Note {
-    files.note(NOTE)
+    files.note(PROFILE_NOTE)
 }
 
 /// Notes that a sign-in is stored for these settings. Without the note, `--all` does not find it.
@@ -62,7 +63,7 @@ pub(crate) fn issuer(files: &StateDir) -> Option<String> {
 
 /// All profiles that have a sign-in, by name.
 pub fn list(dir: &Path) -> Vec<Profile> {
-    let mut found: Vec<Profile> = StateDir::notes(dir, NOTE).iter().filter_map(Note::read).collect();
+    let mut found: Vec<Profile> = StateDir::notes(dir, PROFILE_NOTE).iter().filter_map(Note::read).collect();
     found.retain(|profile: &Profile| server::is_profile_name(&profile.name));
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup_by(|a, b| a.name == b.name);
@@ -102,11 +103,11 @@ impl Profile {
 pub(crate) fn accounts(files: &StateDir, settings: &Settings, grant: Option<&Grant>) -> Vec<String> {
     let mut accounts = vec![Accounts::grant(settings)];
     // An earlier version, or other settings, may have stored it under another name.
-    accounts.extend(attempt::kept(files).read::<String>());
+    accounts.extend(notes::kept(files).read::<String>());
     let clients = [settings.oauth.client_id.as_deref(), grant.map(|grant| grant.client_id.as_str())];
     accounts.extend(clients.into_iter().flatten().map(|id| Accounts::client_secret(settings, id)));
     let issuers = [grant.map(|grant| grant.issuer.clone()), issuer(files)];
-    accounts.extend(issuers.into_iter().flatten().map(|issuer| Accounts::registration(settings, &issuer)));
+    accounts.extend(issuers.into_iter().flatten().flat_map(|issuer| Accounts::registrations(settings, &issuer)));
     accounts.sort();
     accounts.dedup();
     accounts

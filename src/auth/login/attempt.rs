@@ -10,14 +10,14 @@ use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
 
 /// How long no new sign-in starts by itself after one that failed, whichever process it was in.
-pub const PAUSE: Duration = Duration::from_secs(120);
+pub const FAILED_SIGN_IN_PAUSE: Duration = Duration::from_secs(120);
 /// How long after its time is over a sign-in may still be at its last step.
-const GRACE: Duration = Duration::from_secs(150);
+const OVERDUE_GRACE: Duration = Duration::from_secs(150);
 
 /// The newest sign-in of the profile. While the login lock is held it is under way; otherwise it is over, and one that
 /// does not say how it ended was ended from outside.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Pending {
+pub struct Attempt {
     /// Counts the sign-ins of the profile.
     #[serde(default)]
     pub number: u64,
@@ -58,23 +58,14 @@ pub struct Since {
 
 /// When a page was opened, by whichever process.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-pub struct Opened {
+pub struct PageOpened {
     /// The number of the sign-in.
     pub number: u64,
     /// In milliseconds since 1970.
     pub at: u64,
 }
 
-/// How far a sign-in has been renewed although its newest token could not be saved.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Spent {
-    /// The sign-in, as its grant is called.
-    pub grant: String,
-    /// The refresh tokens of all earlier renewals than this one are spent.
-    pub renewals: u64,
-}
-
-/// A problem as it is told to another process.
+/// A problem in the form that other processes read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredProblem {
     problem: String,
@@ -97,19 +88,9 @@ pub fn stop(files: &StateDir) -> Note {
     files.note("stop.json")
 }
 
-/// That what lies in the store is spent.
-pub fn spent(files: &StateDir) -> Note {
-    files.note("spent.json")
-}
-
-/// Under which name a sign-in was stored, so that its absence can be doubted.
-pub fn kept(files: &StateDir) -> Note {
-    files.note("stored")
-}
-
-impl Pending {
+impl Attempt {
     /// The record of the sign-in after `before`.
-    pub fn after(before: Option<&Pending>, now: u64, within: Duration, opens: bool) -> Self {
+    pub fn after(before: Option<&Attempt>, now: u64, within: Duration, opens: bool) -> Self {
         let (number, deaths) = before.map_or((0, 0), |before| (before.number, before.deaths_with_it()));
         Self {
             number: number + 1,
@@ -124,7 +105,7 @@ impl Pending {
 
     /// The number of the sign-in that is under way while `last` is the newest record: its process may not have written one
     /// yet.
-    pub fn awaited(last: Option<&Pending>) -> u64 {
+    pub fn awaited(last: Option<&Attempt>) -> u64 {
         last.map_or(1, |last| if last.ended.is_some() { last.number + 1 } else { last.number })
     }
 
@@ -137,7 +118,7 @@ impl Pending {
 
     /// Whether it should be over by now, and is not.
     pub fn is_overdue(&self, now: u64) -> bool {
-        self.ended.is_none() && now > self.ends.saturating_add(GRACE.as_secs())
+        self.ended.is_none() && now > self.ends.saturating_add(OVERDUE_GRACE.as_secs())
     }
 
     /// For how much longer no other one starts by itself; asked while the login lock is free.
@@ -151,9 +132,9 @@ impl Pending {
             (None, _) if self.deaths > 0 => self.started,
             _ => return None,
         };
-        // A time that is still to come was told by a clock that has been put right since.
+        // A time in the future comes from a clock that has been set right since.
         let passed = Duration::from_secs(now.checked_sub(from)?);
-        PAUSE.checked_sub(passed).filter(|left| !left.is_zero())
+        FAILED_SIGN_IN_PAUSE.checked_sub(passed).filter(|left| !left.is_zero())
     }
 
     fn deaths_with_it(&self) -> u32 {
@@ -182,14 +163,14 @@ impl From<&Problem> for StoredProblem {
 }
 
 impl From<StoredProblem> for Problem {
-    fn from(told: StoredProblem) -> Self {
-        let mut problem = Problem::new(told.id().unwrap_or(ProblemId::SignInProcessFailed));
-        for (key, value) in told.facts {
+    fn from(stored: StoredProblem) -> Self {
+        let mut problem = Problem::new(stored.id().unwrap_or(ProblemId::SignInProcessFailed));
+        for (key, value) in stored.facts {
             if let Some(key) = FACTS.iter().find(|known| **known == key) {
                 problem = problem.with(key, value);
             }
         }
-        match told.source {
+        match stored.source {
             Some(source) => problem.because(source),
             None => problem,
         }
@@ -208,10 +189,10 @@ mod tests {
         assert_eq!(Problem::from(serde_json::from_str::<StoredProblem>(&text).unwrap()), problem);
     }
 
-    const PAUSE_S: u64 = PAUSE.as_secs();
+    const PAUSE_S: u64 = FAILED_SIGN_IN_PAUSE.as_secs();
 
-    fn ended(at: u64, failure: ProblemId) -> Pending {
-        let mut record = Pending::after(None, at - 10, PAUSE, true);
+    fn ended(at: u64, failure: ProblemId) -> Attempt {
+        let mut record = Attempt::after(None, at - 10, FAILED_SIGN_IN_PAUSE, true);
         record.end(at, Some(&failure.into()));
         record
     }
@@ -219,12 +200,12 @@ mod tests {
     #[test]
     fn a_failed_sign_in_holds_back_others_for_a_while_and_one_that_succeeded_does_not() {
         let record = ended(1_000, ProblemId::AccessDenied);
-        assert_eq!(record.pause(1_000, 0), Some(PAUSE));
+        assert_eq!(record.pause(1_000, 0), Some(FAILED_SIGN_IN_PAUSE));
         // A process that was started since is held back too.
         assert_eq!(record.pause(1_001 + PAUSE_S - 2, 1_001), Some(Duration::from_secs(1)));
         assert_eq!(record.pause(1_000 + PAUSE_S, 0), None);
         assert_eq!(record.pause(999, 0), None, "a clock that was wrong must not hold it back for ever");
-        let mut good = Pending::after(None, 1_000, PAUSE, true);
+        let mut good = Attempt::after(None, 1_000, FAILED_SIGN_IN_PAUSE, true);
         good.end(1_001, None);
         assert_eq!(good.pause(1_001, 0), None);
     }
@@ -232,25 +213,25 @@ mod tests {
     #[test]
     fn settings_that_were_mended_are_tried_by_the_process_that_was_started_with_them() {
         let record = ended(1_000, ProblemId::InvalidClient);
-        assert_eq!(record.pause(1_001, 900), Some(PAUSE - Duration::from_secs(1)));
+        assert_eq!(record.pause(1_001, 900), Some(FAILED_SIGN_IN_PAUSE - Duration::from_secs(1)));
         assert_eq!(record.pause(1_001, 1_001), None);
     }
 
     #[test]
     fn sign_ins_that_are_ended_from_outside_are_followed_by_one_other_and_then_by_a_pause() {
-        let first = Pending::after(None, 1_000, PAUSE, true);
+        let first = Attempt::after(None, 1_000, FAILED_SIGN_IN_PAUSE, true);
         assert_eq!(first.pause(1_001, 0), None);
-        let second = Pending::after(Some(&first), 1_001, PAUSE, true);
+        let second = Attempt::after(Some(&first), 1_001, FAILED_SIGN_IN_PAUSE, true);
         assert_eq!((second.number, second.deaths), (2, 1));
-        assert_eq!(second.pause(1_001, 0), Some(PAUSE));
-        let mut third = Pending::after(Some(&second), 1_002, PAUSE, true);
+        assert_eq!(second.pause(1_001, 0), Some(FAILED_SIGN_IN_PAUSE));
+        let mut third = Attempt::after(Some(&second), 1_002, FAILED_SIGN_IN_PAUSE, true);
         third.end(1_003, None);
-        assert_eq!(Pending::after(Some(&third), 1_004, PAUSE, true).deaths, 0);
+        assert_eq!(Attempt::after(Some(&third), 1_004, FAILED_SIGN_IN_PAUSE, true).deaths, 0);
     }
 
     #[test]
     fn a_record_of_an_earlier_version_can_be_read() {
-        let record: Pending = serde_json::from_str(r#"{"started":1,"link":null,"failure":null}"#).unwrap();
+        let record: Attempt = serde_json::from_str(r#"{"started":1,"link":null,"failure":null}"#).unwrap();
         assert_eq!((record.number, record.ended), (0, None));
     }
 }

@@ -4,9 +4,9 @@ use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
 use url::{Url, form_urlencoded};
 
+use crate::auth::discovery::safe_url;
 use crate::auth::discovery::scope;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::login::browser;
 use crate::auth::registration::client::Client;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
@@ -57,7 +57,7 @@ impl Request {
         let endpoint = |detail: &dyn std::fmt::Display| {
             Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization endpoint").with("detail", detail)
         };
-        let page = browser::checked(found.server.authorization_endpoint.as_deref().unwrap_or_default())
+        let page = safe_url::check(found.server.authorization_endpoint.as_deref().unwrap_or_default())
             .map_err(|why| endpoint(&why))?;
         let redirect = RedirectUrl::new(redirect_url.to_owned()).map_err(|e| endpoint(&e))?;
         let (pkce, verifier) = PkceCodeChallenge::new_random_sha256_len(64);
@@ -74,7 +74,7 @@ impl Request {
         for (name, value) in &settings.oauth.authorize_params {
             request = request.add_extra_param(name, value);
         }
-        let asks = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE));
+        let asks = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE_ACCESS));
         if asks && settings.oauth.authorize_params.iter().all(|(name, _)| name != "prompt") {
             // Without it, OpenID providers ignore the wish for a refresh token (OpenID Connect Core, 11).
             request = request.add_extra_param("prompt", "consent");

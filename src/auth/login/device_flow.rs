@@ -8,24 +8,29 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::AuthError;
-use crate::auth::authorizer::Authorizer;
+use crate::auth::context::Context;
+use crate::auth::discovery::safe_url;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
+use crate::auth::exchange::refusal::Refusal;
+use crate::auth::exchange::request::{Endpoint, GrantRequest, Issued};
 use crate::auth::exchange::token_endpoint;
-use crate::auth::exchange::token_endpoint::{GrantRequest, Issued, Refusal};
-use crate::auth::login::browser;
-use crate::auth::login::flow::{LONGEST_CODE, LoginEvent, LoginUi};
+use crate::auth::grants::grant::Grant;
+use crate::auth::login::parts::{LoginEnd, SignInTarget};
+use crate::auth::login::ui::{LoginEvent, LoginUi};
 use crate::auth::registration::client::Client;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::secret::{Secret, Secrets};
 
+/// How long a sign-in with a code on another device may take, where the server allows that much.
+pub(crate) const LONGEST_DEVICE_CODE_LIFE: Duration = Duration::from_secs(15 * 60);
 /// How often to ask when the server does not say (RFC 8628, 3.2).
-const INTERVAL: Duration = Duration::from_secs(5);
+const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// By how much longer to wait after `slow_down` (RFC 8628, 3.5).
-const SLOWER: Duration = Duration::from_secs(5);
+const SLOW_DOWN_STEP: Duration = Duration::from_secs(5);
 /// No server may have us ask faster than this, or so slowly that nobody would wait for it.
-const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const POLL_INTERVAL_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What begins such a sign-in.
 #[derive(Debug)]
@@ -38,77 +43,85 @@ struct Begun {
     interval: Duration,
 }
 
-impl Authorizer {
-    /// Shows the code and waits until it was typed on another device.
-    pub(crate) async fn sign_in_by_code(
-        &self,
-        found: &Discovered,
-        client: &Client,
-        scope: Option<&str>,
-        ui: &mut dyn LoginUi,
-    ) -> Result<Issued, Refusal> {
-        let begun = self.begin(found, client, scope).await?;
-        let http = self.http.named_by(found.named_by);
-        for page in [Some(&begun.page), begun.page_with_code.as_ref()].into_iter().flatten() {
-            http.check_page(page).await.map_err(Refusal::Other)?;
-        }
-        let http = self.to_token_endpoint(found.named_by);
-        let longest = self.settings.limits.sign_in;
-        let within = begun.life.map_or(longest, |life| life.min(longest.max(LONGEST_CODE)));
-        ui.event(LoginEvent::Code {
-            code: &begun.user_code,
-            page: begun.page.as_str(),
-            page_with_code: begun.page_with_code.as_ref().map(Url::as_str),
-            within,
-        });
-        let deadline = Instant::now() + within;
-        let mut interval = begun.interval;
-        let endpoint = self.endpoint(found, client);
-        loop {
-            if Instant::now() + interval > deadline {
-                return Err(Refusal::Other(Problem::new(ProblemId::DeviceCodeExpired)));
-            }
-            tokio::time::sleep(interval).await;
-            let result = token_endpoint::present(&http, &endpoint, &GrantRequest::Device(&begun.device_code)).await;
-            match result.as_ref().err().and_then(|refusal| next(interval, refusal)) {
-                Some(next) => interval = next,
-                None => return result,
-            }
-        }
-    }
+/// Shows the code and waits until it was typed on another device.
+pub(crate) async fn device_flow(
+    ctx: &Context,
+    target: &SignInTarget,
+    client: &Client,
+    ui: &mut dyn LoginUi,
+) -> Result<Grant, LoginEnd> {
+    let issued = authorize(ctx, &target.found, client, target.scope.as_deref(), ui).await?;
+    Ok(Grant::issued(&target.found, client, issued, target.scope.clone(), ctx.now()))
+}
 
-    async fn begin(&self, found: &Discovered, client: &Client, scope: Option<&str>) -> Result<Begun, Refusal> {
-        let Some(endpoint) = &found.server.device_authorization_endpoint else {
-            let problem = Problem::new(ProblemId::DeviceNotOffered).with("issuer", &found.server.issuer);
-            return Err(Refusal::Other(problem));
-        };
-        let method = client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref());
-        let now = self.clock.unix_seconds();
-        let sender = Sender { client, method, audience: &found.server.issuer, now };
-        let mut fields = Vec::new();
-        fields.extend(scope.map(|scope| ("scope", scope)));
-        fields.extend(self.resource(found).map(|resource| ("resource", resource)));
-        let request = sender.post(endpoint, "device authorization endpoint", &fields).map_err(Refusal::Other)?;
-        let http = self.http.named_by(found.named_by);
-        let answer = client_authentication::exchange(&http, request, token_endpoint::BOUNDS).await;
-        let answer = answer.map_err(|error| match AuthError::from(error) {
-            AuthError::Failed(problem) => Refusal::Other(problem),
-            error => Refusal::NotNow(error.into()),
-        })?;
-        read(answer.status.as_u16(), &answer.body, &answer.secrets, &client.id).map_err(|refusal| match refusal {
-            Refusal::Client(problem) => Refusal::Client(client.explained(problem)),
-            refusal => refusal,
-        })
+async fn authorize(
+    ctx: &Context,
+    found: &Discovered,
+    client: &Client,
+    scope: Option<&str>,
+    ui: &mut dyn LoginUi,
+) -> Result<Issued, Refusal> {
+    let begun = begin(ctx, found, client, scope).await?;
+    let http = ctx.http.named_by(found.named_by);
+    for page in [Some(&begun.page), begun.page_with_code.as_ref()].into_iter().flatten() {
+        http.check_page(page).await.map_err(Refusal::Other)?;
     }
+    let http = ctx.http_to_token_endpoint(found.named_by);
+    let longest = ctx.settings.limits.sign_in;
+    let within = begun.life.map_or(longest, |life| life.min(longest.max(LONGEST_DEVICE_CODE_LIFE)));
+    ui.event(LoginEvent::Code {
+        code: &begun.user_code,
+        page: begun.page.as_str(),
+        page_with_code: begun.page_with_code.as_ref().map(Url::as_str),
+        within,
+    });
+    let deadline = Instant::now() + within;
+    let mut interval = begun.interval;
+    let endpoint = Endpoint::of(ctx, found, client);
+    loop {
+        if Instant::now() + interval > deadline {
+            return Err(Refusal::Other(Problem::new(ProblemId::DeviceCodeExpired)));
+        }
+        tokio::time::sleep(interval).await;
+        let result = token_endpoint::present(&http, &endpoint, &GrantRequest::Device(&begun.device_code)).await;
+        match result.as_ref().err().and_then(|refusal| next(interval, refusal)) {
+            Some(next) => interval = next,
+            None => return result,
+        }
+    }
+}
+
+async fn begin(ctx: &Context, found: &Discovered, client: &Client, scope: Option<&str>) -> Result<Begun, Refusal> {
+    let Some(endpoint) = &found.server.device_authorization_endpoint else {
+        let problem = Problem::new(ProblemId::DeviceNotOffered).with("issuer", &found.server.issuer);
+        return Err(Refusal::Other(problem));
+    };
+    let method = client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref());
+    let now = ctx.now();
+    let sender = Sender { client, method, audience: &found.server.issuer, now };
+    let mut fields = Vec::new();
+    fields.extend(scope.map(|scope| ("scope", scope)));
+    fields.extend(ctx.resource_parameter(&found.resource).map(|resource| ("resource", resource)));
+    let request = sender.post(endpoint, "device authorization endpoint", &fields).map_err(Refusal::Other)?;
+    let http = ctx.http.named_by(found.named_by);
+    let answer = client_authentication::exchange(&http, request, token_endpoint::TOKEN_ANSWER_BOUNDS).await;
+    let answer = answer.map_err(|error| match AuthError::from(error) {
+        AuthError::Failed(problem) => Refusal::Other(problem),
+        error => Refusal::NotNow(error.into()),
+    })?;
+    read(answer.status.as_u16(), &answer.body, &answer.secrets, &client.id).map_err(|refusal| match refusal {
+        Refusal::Client(problem) => Refusal::Client(client.explained(problem)),
+        refusal => refusal,
+    })
 }
 
 /// How long to wait before asking again; `None`: not at all.
 fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
     match refusal {
         Refusal::Pending { slower: false } => Some(interval),
-        Refusal::Pending { slower: true } => Some(interval + SLOWER),
+        Refusal::Pending { slower: true } => Some(interval + SLOW_DOWN_STEP),
         // RFC 8628, 3.5: after a time-out, less often.
-        Refusal::NotNow(_) => Some((interval * 2).min(BETWEEN.1.max(interval))),
+        Refusal::NotNow(_) => Some((interval * 2).min(POLL_INTERVAL_BOUNDS.1.max(interval))),
         Refusal::Spent(_) | Refusal::Client(_) | Refusal::Other(_) => None,
     }
 }
@@ -151,7 +164,7 @@ fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Beg
         return Err(unreadable("it lacks the code or the page"));
     };
     let checked = |page: &str| {
-        browser::checked(page).map_err(|why| {
+        safe_url::check(page).map_err(|why| {
             let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "page for the code");
             Refusal::Other(problem.said("detail", secrets.words(&why)))
         })
@@ -164,7 +177,9 @@ fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Beg
         page: checked(&page)?,
         page_with_code: answer.verification_uri_complete.as_deref().map(checked).transpose()?,
         life: seconds(answer.expires_in),
-        interval: seconds(answer.interval).unwrap_or(INTERVAL).clamp(BETWEEN.0, BETWEEN.1),
+        interval: seconds(answer.interval)
+            .unwrap_or(DEFAULT_POLL_INTERVAL)
+            .clamp(POLL_INTERVAL_BOUNDS.0, POLL_INTERVAL_BOUNDS.1),
     })
 }
 

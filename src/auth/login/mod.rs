@@ -8,3 +8,6 @@ pub mod code_flow;
 pub mod device_flow;
 pub mod flow;
 pub mod loopback;
+pub mod parts;
+pub mod sign_in_page;
+pub mod ui;

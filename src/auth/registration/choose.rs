@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::auth::AuthError;
-use crate::auth::authorizer::Authorizer;
+use crate::auth::context::Context;
+use crate::auth::discovery::issuer;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::grants::grant::Grant;
 use crate::auth::registration::client;
@@ -14,10 +15,10 @@ use crate::auth::registration::dynamic;
 use crate::auth::registration::private_key::ClientKey;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
-use crate::store::Note;
+use crate::store::{Note, StateDir};
 
 /// Which server each client id that was given out belongs to.
-const ISSUERS: &str = "issuers.json";
+const ISSUERS_NOTE: &str = "issuers.json";
 
 /// Planhat registers nobody by itself, so without a client id there is nothing to begin.
 pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
@@ -29,107 +30,98 @@ pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
     })
 }
 
-impl Authorizer {
-    /// The client to sign in as and ask for this scope, unless it has to be registered first.
-    pub(crate) async fn known_client(
-        &self,
-        found: &Discovered,
-        scope: Option<&str>,
-    ) -> Result<Option<Client>, AuthError> {
-        let key = read_key(&self.settings)?;
-        let oauth = &self.settings.oauth;
-        if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
-            // A token endpoint that the user has named is where they want it to be used.
-            self.stays_with_its_issuer(&id, &found.server.issuer)?;
-            let secret = client::secret(&self.settings, &self.store, &id).await?;
-            return Ok(Some(Client { id, secret, key, method: None, bound: None, origin: ClientOrigin::Given }));
-        }
-        if let Some(url) = oauth.metadata_url.as_ref().filter(|_| found.server.client_id_metadata_document_supported) {
-            let method = if key.is_some() { AuthMethod::PrivateKeyJwt } else { AuthMethod::None };
-            let origin = ClientOrigin::Document;
-            return Ok(Some(Client {
-                id: url.to_string(),
-                secret: None,
-                key,
-                method: Some(method),
-                bound: None,
-                origin,
-            }));
-        }
-        Ok(dynamic::kept(&self.settings, &self.store, &found.server.issuer, scope, self.clock.unix_seconds()).await?)
+/// The client to sign in as and ask for this scope, unless it has to be registered first.
+pub(crate) async fn known_client(
+    ctx: &Context,
+    found: &Discovered,
+    scope: Option<&str>,
+) -> Result<Option<Client>, AuthError> {
+    let key = read_key(&ctx.settings)?;
+    let oauth = &ctx.settings.oauth;
+    if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
+        // A token endpoint that the user has named is where they want it to be used.
+        stays_with_its_issuer(ctx, &id, &found.server.issuer)?;
+        let secret = client::secret(&ctx.settings, &ctx.store, &id).await?;
+        return Ok(Some(Client { id, secret, key, method: None, bound: None, origin: ClientOrigin::Given }));
     }
+    if let Some(url) = oauth.metadata_url.as_ref().filter(|_| found.server.client_id_metadata_document_supported) {
+        let method = if key.is_some() { AuthMethod::PrivateKeyJwt } else { AuthMethod::None };
+        let origin = ClientOrigin::Document;
+        return Ok(Some(Client { id: url.to_string(), secret: None, key, method: Some(method), bound: None, origin }));
+    }
+    Ok(dynamic::kept(&ctx.settings, &ctx.store, &found.server.issuer, scope, ctx.now()).await?)
+}
 
-    /// "There is no client id", as a question that can be answered.
-    pub(crate) fn client_id_missing(&self, found: &Discovered) -> Problem {
-        planhat_id_missing(&self.settings).unwrap_or_else(|| {
-            Problem::new(ProblemId::ClientIdMissing)
-                .with("issuer", &found.server.issuer)
-                .with("redirect_url", self.settings.oauth.callback.redirect_url())
-        })
-    }
+/// "There is no client id", as a question that can be answered.
+pub(crate) fn client_id_missing(settings: &Settings, found: &Discovered) -> Problem {
+    planhat_id_missing(settings).unwrap_or_else(|| {
+        Problem::new(ProblemId::ClientIdMissing)
+            .with("issuer", &found.server.issuer)
+            .with("redirect_url", settings.oauth.callback.redirect_url())
+    })
+}
 
-    /// The client that a sign-in was given to, with what it proves itself with.
-    pub(crate) async fn client_of(&self, grant: &Grant) -> Result<Client, AuthError> {
-        let id = grant.client_id.clone();
-        let mut known = Client { id, secret: None, key: None, method: None, bound: None, origin: ClientOrigin::Given };
-        match grant.auth_method {
-            AuthMethod::None => {}
-            AuthMethod::PrivateKeyJwt => known.key = read_key(&self.settings)?,
-            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
-        }
-        if self.settings.oauth.client_id.as_ref() == Some(&known.id) {
-            if grant.auth_method.shows_secret() {
-                known.secret = client::secret(&self.settings, &self.store, &known.id).await?;
-            }
-        } else if self.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == known.id) {
-            known.origin = ClientOrigin::Document;
-        } else {
-            if let Some(kept) = dynamic::record(&self.settings, &self.store, &grant.issuer, &known.id).await? {
-                return Ok(Client { key: known.key, ..kept });
-            }
-        }
-        Ok(known)
+/// The client that a sign-in was given to, with what it proves itself with.
+pub(crate) async fn client_of(ctx: &Context, grant: &Grant) -> Result<Client, AuthError> {
+    let id = grant.client_id.clone();
+    let mut known = Client { id, secret: None, key: None, method: None, bound: None, origin: ClientOrigin::Given };
+    match grant.auth_method {
+        AuthMethod::None => {}
+        AuthMethod::PrivateKeyJwt => known.key = read_key(&ctx.settings)?,
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
     }
-
-    /// A client id and its secret are for the server that gave them out; one that names another now may be after them.
-    fn stays_with_its_issuer(&self, client_id: &str, issuer: &str) -> Result<(), AuthError> {
-        match self.home() {
-            Some(known) if known != issuer => Err(AuthError::Failed(
-                Problem::new(ProblemId::IssuerMoved)
-                    .with("client_id", client_id)
-                    .with("expected", known)
-                    .with("found", issuer)
-                    .with("logout_command", self.settings.command("logout")),
-            )),
-            _ => Ok(()),
+    if ctx.settings.oauth.client_id.as_ref() == Some(&known.id) {
+        if grant.auth_method.shows_secret() {
+            known.secret = client::secret(&ctx.settings, &ctx.store, &known.id).await?;
+        }
+    } else if ctx.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == known.id) {
+        known.origin = ClientOrigin::Document;
+    } else {
+        if let Some(kept) = dynamic::record(&ctx.settings, &ctx.store, &grant.issuer, &known.id).await? {
+            return Ok(Client { key: known.key, ..kept });
         }
     }
+    Ok(known)
+}
 
-    /// The issuer that the configured client id was used with, where only that one may see it.
-    pub(crate) fn home(&self) -> Option<String> {
-        let oauth = &self.settings.oauth;
-        let id = oauth.client_id.as_ref().filter(|_| oauth.token_endpoint.is_none())?;
-        self.issuers().read::<BTreeMap<String, String>>()?.remove(id)
+/// A client id and its secret are for the server that gave them out; one that names another now may be after them.
+fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
+    match home(ctx) {
+        Some(known) if !issuer::is_same(&known, issuer) => Err(AuthError::Failed(
+            Problem::new(ProblemId::IssuerMoved)
+                .with("client_id", client_id)
+                .with("expected", known)
+                .with("found", issuer)
+                .with("logout_command", ctx.settings.command("logout")),
+        )),
+        _ => Ok(()),
     }
+}
 
-    /// Remembers the server at which a client that was given out has signed in.
-    pub(crate) fn bind_to_issuer(&self, client: &Client, issuer: &str) {
-        if client.origin != ClientOrigin::Given || self.settings.oauth.token_endpoint.is_some() {
-            return;
-        }
-        let note = self.issuers();
-        let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
-        if all.insert(client.id.clone(), issuer.to_owned()).as_deref() != Some(issuer)
-            && let Err(problem) = note.write(&all)
-        {
-            tracing::warn!(%problem, "it is not noted which server the client id belongs to");
-        }
-    }
+/// The issuer that the configured client id was used with, where only that one may see it.
+pub(crate) fn home(ctx: &Context) -> Option<String> {
+    let oauth = &ctx.settings.oauth;
+    let id = oauth.client_id.as_ref().filter(|_| oauth.token_endpoint.is_none())?;
+    issuers(&ctx.files).read::<BTreeMap<String, String>>()?.remove(id)
+}
 
-    /// Which server each client id belongs to; forgotten when the user signs out.
-    pub(crate) fn issuers(&self) -> Note {
-        self.files.note(ISSUERS)
+/// Remembers the server at which a client that was given out has signed in.
+pub(crate) fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
+    if client.origin != ClientOrigin::Given || ctx.settings.oauth.token_endpoint.is_some() {
+        return;
     }
+    let note = issuers(&ctx.files);
+    let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
+    if all.insert(client.id.clone(), issuer.to_owned()).as_deref() != Some(issuer)
+        && let Err(problem) = note.write(&all)
+    {
+        tracing::warn!(%problem, "it is not noted which server the client id belongs to");
+    }
+}
+
+/// Which server each client id belongs to; forgotten when the user signs out.
+pub(crate) fn issuers(files: &StateDir) -> Note {
+    files.note(ISSUERS_NOTE)
 }
 
 fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::auth::AuthError;
+use crate::auth::discovery::issuer;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
 use crate::auth::exchange::answer::learn;
-use crate::auth::exchange::token_endpoint::DEVICE_GRANT;
-use crate::auth::grants::grant::Accounts;
+use crate::auth::exchange::request::DEVICE_GRANT;
+use crate::auth::grants::accounts::Accounts;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};
@@ -26,7 +27,7 @@ use crate::store::{Store, StoreError};
 /// What a person sees on the consent page.
 const CLIENT_NAME: &str = "planhat-mcp";
 /// Registrations are a few kilobytes.
-const BOUNDS: Bounds = Bounds { max_body: 256 * 1024, timeout: Duration::from_secs(30) };
+const REGISTRATION_ANSWER_BOUNDS: Bounds = Bounds { max_body: 256 * 1024, timeout: Duration::from_secs(30) };
 
 /// The stored form.
 #[derive(Serialize, Deserialize)]
@@ -55,7 +56,7 @@ struct Stored {
 
 /// What a registration is made for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct RegistrationRequest<'a> {
     /// Where the browser comes back to.
     pub callback: &'a CallbackSettings,
     /// The scope that the sign-in will ask for.
@@ -94,23 +95,35 @@ pub async fn kept(
 }
 
 async fn read(settings: &Settings, store: &Store, issuer: &str) -> Result<Option<Stored>, StoreError> {
-    let Some(bytes) = store.read(&Accounts::registration(settings, issuer)).await? else { return Ok(None) };
-    // One that cannot be read is replaced by the next.
-    Ok(serde_json::from_slice::<Stored>(bytes.expose()).ok().filter(|stored| stored.issuer == issuer))
+    for account in Accounts::registrations(settings, issuer) {
+        let Some(bytes) = store.read(&account).await? else { continue };
+        // One that cannot be read is replaced by the next.
+        let stored = serde_json::from_slice::<Stored>(bytes.expose()).ok();
+        if let Some(stored) = stored.filter(|stored| issuer::is_same(&stored.issuer, issuer)) {
+            return Ok(Some(stored));
+        }
+    }
+    Ok(None)
+}
+
+/// Keeps this registration, and no other for this server.
+async fn write(settings: &Settings, store: &Store, issuer: &str, left: Option<&Stored>) -> Result<(), StoreError> {
+    for (at, account) in Accounts::registrations(settings, issuer).into_iter().enumerate() {
+        match left.filter(|_| at == 0) {
+            Some(stored) => store.write(&account, stored.bytes()).await?,
+            None => _ = store.delete(&account).await?,
+        }
+    }
+    Ok(())
 }
 
 /// Forgets the client with this id: the server does not know it any more. Another one stays.
 pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) {
-    let account = Accounts::registration(settings, issuer);
     let left = match read(settings, store, issuer).await {
         Ok(stored) => stored.and_then(|stored| stored.without_id(id)),
         Err(_) => None,
     };
-    let forgotten = match left {
-        Some(stored) => store.write(&account, stored.bytes()).await,
-        None => store.delete(&account).await.map(|_| ()),
-    };
-    if let Err(error) = forgotten {
+    if let Err(error) = write(settings, store, issuer, left.as_ref()).await {
         tracing::debug!(%error, "a registration that is no longer good stays in the store");
     }
 }
@@ -121,16 +134,16 @@ pub async fn register(
     settings: &Settings,
     store: &Store,
     server: &ServerMetadata,
-    wish: Wish<'_>,
+    wanted_for: RegistrationRequest<'_>,
 ) -> Result<Option<Client>, AuthError> {
     let Some(endpoint) = &server.registration_endpoint else { return Ok(None) };
     let url = metadata::endpoint(endpoint, "registration endpoint").map_err(AuthError::Failed)?;
-    let mut answer = ask(http, &url, &wanted(server, wish.callback, wish.scope)).await?;
-    if wish.scope.is_some() && answer.may_be_about_scope() {
+    let mut answer = ask(http, &url, &wanted(server, wanted_for.callback, wanted_for.scope)).await?;
+    if wanted_for.scope.is_some() && answer.may_be_about_scope() {
         // The server gives the scope out at the sign-in, or names a default: it need not be known here.
         let error = answer.word("error").map(|text| answer.secrets.words(text).to_string());
         tracing::info!(error, "the registration is refused and tried without a scope");
-        answer = ask(http, &url, &wanted(server, wish.callback, None)).await?;
+        answer = ask(http, &url, &wanted(server, wanted_for.callback, None)).await?;
     }
     let word = |name: &str| answer.word(name);
     let status = answer.status;
@@ -145,33 +158,33 @@ pub async fn register(
         };
     };
     let secret_ends_at = answer.fields.get("client_secret_expires_at").and_then(Value::as_u64).unwrap_or(0);
-    let before = read(settings, store, &server.issuer).await?.zip(wish.in_use);
+    let before = read(settings, store, &server.issuer).await?.zip(wanted_for.in_use);
     let stored = Stored {
         issuer: server.issuer.clone(),
         client_id: id.to_owned(),
         client_secret: word("client_secret").map(str::to_owned),
         secret_ends_at,
         auth_method: method(word("token_endpoint_auth_method"), word("client_secret").is_some()),
-        localhost: wish.callback.host == CallbackHost::Localhost,
-        port: wish.callback.port,
-        asked: wish.scope.map(str::to_owned),
+        localhost: wanted_for.callback.host == CallbackHost::Localhost,
+        port: wanted_for.callback.port,
+        asked: wanted_for.scope.map(str::to_owned),
         bound: bound(answer.fields.get("scope")),
         before: before.and_then(|(before, in_use)| before.with_id(in_use)).map(Box::new),
     };
     tracing::info!(issuer = server.issuer, client_id = id, "registered as a client");
-    store.write(&Accounts::registration(settings, &server.issuer), stored.bytes()).await?;
+    write(settings, store, &server.issuer, Some(&stored)).await?;
     Ok(Some(stored.client()))
 }
 
 /// What the registration endpoint said.
-struct Said {
+struct RegistrationAnswer {
     status: u16,
     fields: Value,
     /// What was sent and what came, of which nothing is left in its words.
     secrets: Secrets,
 }
 
-impl Said {
+impl RegistrationAnswer {
     fn word(&self, name: &str) -> Option<&str> {
         self.fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
@@ -183,16 +196,16 @@ impl Said {
     }
 }
 
-async fn ask(http: &Http, url: &Url, wanted: &Value) -> Result<Said, AuthError> {
+async fn ask(http: &Http, url: &Url, wanted: &Value) -> Result<RegistrationAnswer, AuthError> {
     let mut request = reqwest::Request::new(Method::POST, url.clone());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *request.body_mut() = Some(wanted.to_string().into());
-    let answer = http.exchange(request, BOUNDS).await?;
+    let answer = http.exchange(request, REGISTRATION_ANSWER_BOUNDS).await?;
     let fields: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let mut secrets = answer.secrets;
     fields.as_object().into_iter().for_each(|fields| learn(&mut secrets, fields));
-    Ok(Said { status: answer.status.as_u16(), fields, secrets })
+    Ok(RegistrationAnswer { status: answer.status.as_u16(), fields, secrets })
 }
 
 /// The scope that the answer names. Servers that write `""` or `null` mean that they keep none; then what was asked counts.

@@ -48,7 +48,7 @@ async fn among_several_servers_the_one_that_the_client_id_belongs_to_is_chosen_a
     list([&other, &rig.fake]);
     let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
     assert_eq!(result.unwrap().issuer, rig.fake.origin);
-    let found = rig.process().check_route().await.found.unwrap();
+    let found = checkup::Checkup::of(&rig.process()).route().await.found.unwrap();
     assert_eq!(found.chosen(), format!("{} (one of 2 that the server names)", rig.fake.origin));
     rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
     let problem = login(&rig.process(), |_| panic!("no page may be opened")).await.0.unwrap_err();
@@ -134,4 +134,42 @@ async fn a_built_in_scope_is_where_a_grant_begins_and_a_step_up_goes_beyond_it()
         answer(link, "code=abc")
     });
     link.await.0.unwrap();
+}
+
+/// The same server, whose metadata now writes the issuer with a slash at its end.
+fn with_slash(rig: &Rig) {
+    let mut metadata: serde_json::Value =
+        serde_json::from_str(&rig.fake.script().pages["/.well-known/oauth-authorization-server"].1).unwrap();
+    metadata["issuer"] = format!("{}/", rig.fake.origin).into();
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+}
+
+#[tokio::test]
+async fn the_slash_after_an_origin_makes_no_other_issuer_for_a_client_that_was_given_out() {
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    with_slash(&rig);
+    login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();
+}
+
+#[tokio::test]
+async fn the_slash_after_an_origin_makes_no_other_issuer_for_a_registered_client() {
+    let rig = Rig::with(|settings| {
+        settings.product = Product::Other;
+        settings.oauth.client_id = None;
+    })
+    .await;
+    let mut metadata: serde_json::Value = serde_json::from_str(&rig.fake.metadata()).unwrap();
+    metadata["registration_endpoint"] = format!("{}/register", rig.fake.origin).into();
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+    rig.fake.page("/register", 201, r#"{"client_id":"own"}"#);
+    let registrations = || rig.fake.script().seen.iter().filter(|seen| seen.target == "/register").count();
+    rig.signed_in().await;
+    with_slash(&rig);
+    let process = rig.signed_in().await;
+    assert_eq!(registrations(), 1, "it is the same server");
+    // Nothing of it stays behind under either name.
+    process.logout().await.unwrap();
+    login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();
+    assert_eq!(registrations(), 2);
 }

@@ -106,7 +106,7 @@ async fn a_server_that_names_many_silent_places_is_not_waited_for_at_each_of_the
         }
     });
     let began = tokio::time::Instant::now();
-    let problem = rig.process().check_route().await.found.unwrap_err();
+    let problem = checkup::Checkup::of(&rig.process()).route().await.found.unwrap_err();
     assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
     let took = began.elapsed().as_secs();
     assert!((80..100).contains(&took), "{took} s for fifteen places");

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::auth::login::attempt;
-use crate::auth::login::attempt::Pending;
+use crate::auth::login::attempt::Attempt;
 use crate::store::ProcessLock;
 
 fn held(process: &Authorizer) -> ProcessLock {
-    ProcessLock::try_acquire(&process.files.login_lock()).unwrap().expect("free")
+    ProcessLock::try_acquire(&process.ctx.files.login_lock()).unwrap().expect("free")
 }
 
 #[tokio::test]
@@ -40,25 +40,25 @@ async fn an_ordered_sign_in_ends_like_the_one_that_failed_since_and_not_like_one
 async fn a_sign_in_whose_process_was_killed_is_told_from_one_that_is_under_way() {
     let rig = Rig::new().await;
     let process = rig.process();
-    let mut record = Pending::after(None, NOW, Duration::from_secs(300), true);
+    let mut record = Attempt::after(None, NOW, Duration::from_secs(300), true);
     record.link = Some("https://as.example/authorize".into());
-    attempt::note(&process.files).write(&record).unwrap();
+    attempt::note(&process.ctx.files).write(&record).unwrap();
     assert_eq!(process.sign_in_link(), None, "nobody is at it");
     let lock = held(&process);
     assert_eq!(process.sign_in_link(), record.link);
     drop(lock);
     // The next one is not disturbed by what it left behind.
     rig.signed_in().await;
-    assert_eq!(process.record().unwrap().number, 2);
+    assert_eq!(process.sign_ins.record().unwrap().number, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sign_in_that_does_not_end_is_named_with_its_process_and_its_lock() {
     let rig = Rig::new().await;
     let process = rig.process();
-    let mut record = Pending::after(None, NOW, Duration::from_secs(300), true);
+    let mut record = Attempt::after(None, NOW, Duration::from_secs(300), true);
     record.process = 4711;
-    attempt::note(&process.files).write(&record).unwrap();
+    attempt::note(&process.ctx.files).write(&record).unwrap();
     let _lock = held(&process);
     // It does not give up when it is asked to either.
     let options = LoginOptions { restart: true, ..LoginOptions::default() };
@@ -68,7 +68,7 @@ async fn a_sign_in_that_does_not_end_is_named_with_its_process_and_its_lock() {
     let joined = process.login(LoginOptions::default(), &mut Silent).await.unwrap_err();
     for problem in [stopped, started, joined] {
         assert_eq!(problem.id, ProblemId::LockTimedOut);
-        assert_eq!(problem.fact("path"), process.files.login_lock().to_str());
+        assert_eq!(problem.fact("path"), process.ctx.files.login_lock().to_str());
         assert!(problem.fix().contains("process 4711"), "{}", problem.fix());
     }
 }
@@ -77,7 +77,7 @@ async fn a_sign_in_that_does_not_end_is_named_with_its_process_and_its_lock() {
 async fn one_who_has_joined_takes_the_place_of_a_process_that_was_killed() {
     let rig = Rig::new().await;
     let other = rig.process();
-    attempt::note(&other.files).write(&Pending::after(None, NOW, Duration::from_secs(300), true)).unwrap();
+    attempt::note(&other.ctx.files).write(&Attempt::after(None, NOW, Duration::from_secs(300), true)).unwrap();
     let lock = held(&other);
     let joined = rig.process();
     let joining = login(&joined, |link| answer(link, "code=abc"));
@@ -94,7 +94,7 @@ async fn one_who_has_joined_takes_the_place_of_a_process_that_was_killed() {
 async fn a_token_lock_that_is_not_given_back_is_named_and_nothing_is_lost() {
     let rig = Rig::new().await;
     let process = rig.process();
-    let path = process.files.token_lock();
+    let path = process.ctx.files.token_lock();
     let _lock = ProcessLock::try_acquire(&path).unwrap().expect("free");
     let error = process.unauthorized(None, Challenge::default()).await.unwrap_err();
     assert!(matches!(&error, AuthError::NotNow(problem) if problem.id == ProblemId::LockTimedOut), "{error:?}");
@@ -105,7 +105,7 @@ async fn a_token_lock_that_is_not_given_back_is_named_and_nothing_is_lost() {
 async fn a_port_whose_turn_does_not_come_is_named_with_its_lock_and_no_page_is_opened() {
     let rig = Rig::with(|settings| settings.limits.sign_in = Duration::from_millis(300)).await;
     let process = rig.process();
-    let path = process.files.port_lock(rig.settings.oauth.callback.port);
+    let path = process.ctx.files.port_lock(rig.settings.oauth.callback.port);
     let _lock = ProcessLock::try_acquire(&path).unwrap().expect("free");
     let problem = login(&process, |_| panic!("no page may be opened")).await.0.unwrap_err();
     assert_eq!((problem.id, problem.fact("path")), (ProblemId::LockTimedOut, path.to_str()));
@@ -126,9 +126,9 @@ async fn a_spent_token_is_presented_by_nobody_although_its_successor_was_lost_wi
     });
     process.unauthorized(Some(&rejected), Challenge::default()).await.unwrap();
     locker.await.unwrap();
-    assert!(process.is_unsaved());
+    assert!(process.tokens.cache.is_unsaved());
     // The process ends, and the store can be used again.
-    process.set_unsaved(None);
+    process.tokens.cache.set_unsaved(None);
     rig.ring.fail(None);
     let next = rig.process();
     let bearer = next.bearer().await.unwrap().unwrap();

@@ -27,11 +27,14 @@ use tokio::sync::mpsc;
 use url::Url;
 
 pub use super::*;
-pub use crate::auth::grants::grant::{Accounts, Grant};
+pub use crate::auth::grants::accounts::Accounts;
+pub use crate::auth::grants::grant::Grant;
 use crate::clock::ManualClock;
 pub use crate::config::*;
 pub use crate::http::Http;
-pub use crate::problem::ProblemId;
+pub use crate::problem::{Problem, ProblemId};
+pub use crate::secret::Secret;
+pub use crate::store::StoreError;
 use crate::store::memory::Memory;
 use crate::store::{CredentialStore, Store};
 
@@ -132,6 +135,13 @@ impl Rig {
         let process = self.process();
         login(&process, |link| answer(link, "code=abc")).await.0.unwrap();
         process
+    }
+
+    /// A file of the profile in the state directory.
+    pub fn state_file(&self, name: &str) -> std::path::PathBuf {
+        let lock = crate::store::StateDir::new(&self.settings.paths.state_dir, &self.settings.profile).login_lock();
+        let stem = lock.file_name().unwrap().to_string_lossy().replace("login.lock", "");
+        lock.with_file_name(format!("{stem}{name}"))
     }
 
     pub async fn stored(&self) -> Option<Grant> {

@@ -47,17 +47,24 @@ async fn a_cancelled_call_does_not_lose_the_rotated_token() {
     let rig = Rig::new().await;
     let process = rig.signed_in().await;
     let rejected = process.bearer().await.unwrap().unwrap();
-    {
-        let call = std::pin::pin!(process.unauthorized(Some(&rejected), Challenge::default()));
-        // Given up as soon as the renewal is on its way.
-        tokio::select! { biased; _ = call => {}, () = tokio::task::yield_now() => {} }
+    let is_presented = async {
+        while rig.fake.token_requests().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        // Given up while the server has the refresh token and nobody has its answer yet.
+        () = is_presented => {}
+        _ = process.unauthorized(Some(&rejected), Challenge::default()) => panic!("it ended before it was given up"),
     }
     process.settle(Duration::from_secs(10)).await;
-    // Either it was not begun or it is finished and stored; what is stored is always good.
+    let stored = rig.stored().await.unwrap();
+    assert_eq!(stored.access_token.expose(), "canary-access-2");
+    assert_eq!(stored.refresh_token.unwrap().expose(), &rig.fake.script().refresh_token);
     let bearer = process.unauthorized(Some(&rejected), Challenge::default()).await.unwrap();
-    assert_eq!(rig.stored().await.unwrap().access_token, bearer.token);
-    assert_eq!(rig.stored().await.unwrap().refresh_token.unwrap().expose(), &rig.fake.script().refresh_token);
-    assert_eq!(rig.fake.script().reused, 0);
+    assert_eq!(bearer.token.expose(), "canary-access-2");
+    assert_eq!(rig.fake.counts(), (1, 0));
 }
 
 #[tokio::test]
@@ -201,16 +208,18 @@ async fn a_token_endpoint_that_stumbles_is_asked_twice_more_before_a_call_hears_
     for (status, body) in [(503, "{}"), (500, r#"{"error":"invalid_grant"}"#)] {
         let rig = Rig::new().await;
         let process = rig.signed_in().await;
-        let bearer = process.bearer().await.unwrap().unwrap();
         for faults in [2, 3] {
-            for _ in 0..faults {
-                rig.fake.script().token_faults.push_back((status, body.into()));
-            }
+            let bearer = process.bearer().await.unwrap().unwrap();
+            rig.fake.script().token_faults.extend((0..faults).map(|_| (status, body.to_owned())));
+            let asked = rig.fake.token_requests().len();
             let result = process.unauthorized(Some(&bearer), Challenge::default()).await;
-            if faults == 2 {
-                assert!(result.is_ok(), "{status}: {result:?}");
+            assert_eq!(rig.fake.token_requests().len(), asked + 3, "{status}: {faults}");
+            match faults {
+                2 => assert!(result.is_ok(), "{status}: {result:?}"),
+                _ => assert!(matches!(result, Err(AuthError::NotNow(_))), "{status}: {result:?}"),
             }
         }
+        assert!(rig.stored().await.unwrap().refresh_token.is_some());
     }
     let rig = Rig::new().await;
     let process = rig.signed_in().await;
@@ -248,8 +257,8 @@ async fn a_store_that_goes_back_to_an_older_token_is_not_followed_and_is_put_rig
     let first = process.bearer().await.unwrap().unwrap();
     let second = process.unauthorized(Some(&first), Challenge::default()).await.unwrap();
     rig.ring.store().write(&account, old).await.unwrap();
-    process.files.generation().bump().unwrap();
-    process.memory().looked = None;
+    process.ctx.files.generation().bump().unwrap();
+    process.tokens.cache.forget_generation_read();
     assert_eq!(process.bearer().await.unwrap().unwrap().serial, second.serial);
     let third = process.unauthorized(Some(&second), Challenge::default()).await.unwrap();
     assert_eq!(third.token.expose(), "canary-access-3");

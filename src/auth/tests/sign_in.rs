@@ -115,9 +115,9 @@ async fn refusals_and_incomplete_answers_end_the_sign_in_with_their_own_reason()
         assert_eq!(pages[0].0, 400);
         assert!(rig.fake.token_requests().is_empty(), "{query}");
         // The reason reaches the process that waits.
-        let told: crate::auth::login::attempt::Pending =
-            crate::auth::login::attempt::note(&rig.process().files).read().unwrap();
-        assert_eq!(Problem::from(told.failure.unwrap()).id, expected);
+        let record: crate::auth::login::attempt::Attempt =
+            crate::auth::login::attempt::note(&rig.process().ctx.files).read().unwrap();
+        assert_eq!(Problem::from(record.failure.unwrap()).id, expected);
     }
 }
 
@@ -231,7 +231,7 @@ async fn the_next_call_after_a_failed_sign_in_hears_what_was_wrong() {
     ] {
         let rig = Rig::new().await;
         let process = rig.process();
-        process.sign_in_ended(Some(failure));
+        process.sign_ins.ended(Some(failure));
         let problem = process.start_sign_in(SignInReason::Call).unwrap_err();
         for words in said {
             assert!(problem.model_line().contains(words), "{words} in {}", problem.model_line());
@@ -361,7 +361,9 @@ async fn a_wrong_secret_is_explained_as_that() {
 #[tokio::test]
 async fn a_kept_client_secret_serves_later_runs() {
     let rig = Rig::new().await;
-    rig.process().keep_client_secret(&"sk_kept".into()).await.unwrap();
+    let process = rig.process();
+    let (settings, store) = (&process.ctx.settings, &process.ctx.store);
+    crate::auth::registration::client::keep_secret(settings, store, "pk_test", &"sk_kept".into()).await.unwrap();
     rig.fake.script().require = Some("basic");
     rig.signed_in().await;
 }
@@ -398,6 +400,6 @@ async fn a_missing_secret_and_an_unknown_scope_are_called_that() {
 async fn a_damaged_store_is_explained_with_the_command_that_mends_it() {
     let rig = Rig::with(|settings| settings.run_flags = vec!["--token-store".into(), "file".into()]).await;
     rig.ring.fail(Some(StoreError::Corrupt("x".into())));
-    let problem = rig.process().status().await.store_problem.unwrap();
+    let problem = Status::of(&rig.process()).await.store_problem.unwrap();
     assert!(problem.fix().contains("`planhat-mcp logout --token-store file`"), "{}", problem.fix());
 }

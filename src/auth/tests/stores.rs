@@ -1,6 +1,8 @@
 //! Stores that fail, and several processes on one.
 
 use super::*;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::OpenOptionsExt;
 
 #[tokio::test]
 async fn a_locked_or_absent_or_silent_store_never_means_signed_out() {
@@ -91,16 +93,16 @@ async fn a_rotated_token_that_cannot_be_saved_is_used_and_saved_later_and_the_lo
     let bearer = process.unauthorized(Some(&rejected), Challenge::default()).await.unwrap();
     locker.await.unwrap();
     assert_eq!(bearer.token.expose(), "canary-access-2");
-    if process.is_unsaved() {
-        assert!(crate::store::ProcessLock::try_acquire(&process.files.token_lock()).unwrap().is_none());
+    if process.tokens.cache.is_unsaved() {
+        assert!(crate::store::ProcessLock::try_acquire(&process.ctx.files.token_lock()).unwrap().is_none());
         // A further renewal goes on from what is in memory.
         let next = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
         assert_eq!(next.token.expose(), "canary-access-3");
         rig.ring.fail(None);
         process.settle(Duration::from_secs(20)).await;
-        assert!(!process.is_unsaved());
+        assert!(!process.tokens.cache.is_unsaved());
         assert_eq!(rig.stored().await.unwrap().access_token.expose(), "canary-access-3");
-        assert!(crate::store::ProcessLock::try_acquire(&process.files.token_lock()).unwrap().is_some());
+        assert!(crate::store::ProcessLock::try_acquire(&process.ctx.files.token_lock()).unwrap().is_some());
     } else {
         panic!("the test did not lock the store in time");
     }
@@ -113,9 +115,64 @@ async fn a_request_with_a_token_does_not_wait_for_a_silent_store() {
     let process = rig.signed_in().await;
     let bearer = process.bearer().await.unwrap().unwrap();
     rig.ring.fail(Some(StoreError::Locked));
-    process.files.generation().bump().unwrap();
-    process.memory().looked = None;
+    process.ctx.files.generation().bump().unwrap();
+    process.tokens.cache.forget_generation_read();
     assert_eq!(process.bearer().await.unwrap().unwrap().serial, bearer.serial);
+}
+
+/// A file that is opened for as long as nobody writes to it, as on a network drive that is away.
+#[cfg(target_os = "linux")]
+struct Stuck(std::path::PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Stuck {
+    fn in_place_of(path: std::path::PathBuf) -> Self {
+        let _ = std::fs::remove_file(&path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        Self(path)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Stuck {
+    /// Else the threads that read it would never end.
+    fn drop(&mut self) {
+        for _ in 0..64 {
+            let writer = std::fs::OpenOptions::new().write(true).custom_flags(libc_nonblock()).open(&self.0);
+            let Ok(mut writer) = writer else { break };
+            let _ = writer.write_all(b"0");
+        }
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn libc_nonblock() -> i32 {
+    rustix::fs::OFlags::NONBLOCK.bits() as i32
+}
+
+/// On the one thread of the runtime: while something blocks it, no timer goes off.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_state_directory_that_does_not_answer_holds_up_no_request_that_has_a_token() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    let _stuck = Stuck::in_place_of(rig.state_file("generation"));
+    process.tokens.cache.forget_generation_read();
+    assert_eq!(process.bearer().await.unwrap().unwrap().serial, bearer.serial);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_record_that_does_not_answer_holds_up_nothing_else_while_a_sign_in_is_waited_for() {
+    let rig = Rig::new().await;
+    let process = rig.process();
+    let _lock = crate::store::ProcessLock::try_acquire(&process.ctx.files.login_lock()).unwrap().unwrap();
+    let _stuck = Stuck::in_place_of(rig.state_file("sign-in.json"));
+    let waiting = process.wait_signed_in(Duration::from_secs(60));
+    assert!(tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err());
 }
 
 #[tokio::test]
@@ -129,7 +186,7 @@ async fn another_process_s_sign_in_and_sign_out_are_noticed() {
     assert!(matches!(*waiting.watch().borrow(), AuthState::SignedIn { .. }));
     assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered { issuer: rig.fake.origin.clone() }));
     assert!(other.bearer().await.unwrap().is_none());
-    waiting.look_again().await.unwrap();
+    waiting.tokens.cache.reload().await.unwrap();
     assert!(waiting.bearer().await.unwrap().is_none());
     assert!(rig.stored().await.is_none());
 }
@@ -173,7 +230,7 @@ async fn a_reset_removes_the_gate_that_a_static_token_has_closed() {
     crate::http::Gate::shared(&rig.settings.paths, &rig.settings.url, tag).close_for(day, day);
     let file = crate::http::Gate::file(&rig.settings.paths, &rig.settings.url, tag);
     assert!(file.exists());
-    assert!(process.state_files().await.contains(&file));
+    assert!(reset::state_files(&process).await.contains(&file));
 }
 
 #[tokio::test]
@@ -192,7 +249,7 @@ async fn no_token_is_shown_by_anything_that_can_be_printed() {
     let rig = Rig::with(|settings| settings.oauth.client_secret = Some("canary-secret".into())).await;
     let process = rig.signed_in().await;
     let bearer = process.bearer().await.unwrap();
-    let status = process.status().await;
+    let status = Status::of(&process).await;
     assert!(status.grant.is_some());
     let shown = format!("{process:?} {bearer:?} {status:?} {:?}", rig.stored().await);
     assert!(!shown.contains("canary"), "{shown}");

@@ -6,8 +6,8 @@ use url::Url;
 
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
-use crate::auth::checkup::{Identity, PageSays, Route};
-use crate::auth::discovery::search::{Asked, Discovered};
+use crate::auth::checkup::{Checkup, Identity, PageSays, Route};
+use crate::auth::discovery::search::{Discovered, ProbedPlace};
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId, printable};
 
@@ -41,14 +41,14 @@ fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
 }
 
 async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut Vec<Row>) {
-    let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, auth.check_route()).await {
+    let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, Checkup::of(auth).route()).await {
         Ok(route) => route,
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", settings.service_name());
-            Route { asked: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
+            Route { probed: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
         }
     };
-    let details: Vec<String> = route.asked.iter().map(|asked| describe(asked, &settings.url)).collect();
+    let details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
     let found = match route.found {
         Ok(found) => found,
         Err(problem) => {
@@ -58,7 +58,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
     };
     let text = format!("the authorization server is {}", found.chosen());
     rows.push(Row::ok("discovery", text).with_details(details));
-    let identity = match auth.check_identity(&found).await {
+    let identity = match Checkup::of(auth).identity(&found).await {
         Ok(identity) => identity,
         Err(problem) => {
             rows.push(Row::fail("client", problem));
@@ -74,12 +74,12 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
 }
 
 /// One place that was asked; the host is left out where it is the server's own.
-fn describe(asked: &Asked, server: &Url) -> String {
+fn describe(asked: &ProbedPlace, server: &Url) -> String {
     let place = match Url::parse(&asked.place) {
         Ok(place) if place.origin() == server.origin() => place.path().to_owned(),
         _ => asked.place.clone(),
     };
-    format!("{}: {}", printable(&asked.said), printable(&place))
+    format!("{}: {}", printable(&asked.outcome), printable(&place))
 }
 
 fn client(identity: &Identity) -> Row {
@@ -93,7 +93,7 @@ fn client(identity: &Identity) -> Row {
 async fn redirect(auth: &Authorizer, identity: &Identity, known: Known) -> Row {
     const NAME: &str = "redirect URL";
     let url = identity.callback.redirect_url();
-    match auth.check_port(&identity.callback).await {
+    match Checkup::of(auth).port(&identity.callback).await {
         Ok(true) => Row::ok(NAME, format!("{url}, and its port is free")),
         Ok(false) => Row::ok(NAME, format!("{url}, and a sign-in that is under way has its port")),
         // Another one is registered instead.
@@ -108,7 +108,7 @@ async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> Row
     if identity.client.is_none() {
         return Row::skip(NAME, "there is no client yet");
     }
-    match auth.check_page(found, identity).await {
+    match Checkup::of(auth).page(found, identity).await {
         Ok(PageSays::Refused(problem)) => Row::fail(NAME, problem),
         Ok(PageSays::GoesOn) => {
             Row::ok(NAME, "it refuses neither the client id nor the redirect URL before the sign-in")
@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn a_place_is_shown_with_its_host_only_where_that_is_another() {
         let server = Url::parse("https://api.planhat.com/v1/mcp").expect("valid");
-        let shown = |place: &str| describe(&Asked { place: place.to_owned(), said: "status 401".to_owned() }, &server);
+        let shown =
+            |place: &str| describe(&ProbedPlace { place: place.to_owned(), outcome: "status 401".to_owned() }, &server);
         assert_eq!(shown("https://api.planhat.com/.well-known/x"), "status 401: /.well-known/x");
         assert_eq!(shown("https://as.example/.well-known/x"), "status 401: https://as.example/.well-known/x");
     }

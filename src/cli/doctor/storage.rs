@@ -1,6 +1,7 @@
 //! Where the sign-in is kept, and the sign-in itself.
 
 use super::row::{Group, Row};
+use crate::auth::checkup::Checkup;
 use crate::auth::{Authorizer, Status};
 use crate::cli::grant::{Grant, kept};
 use crate::config::{Settings, TokenStoreKind};
@@ -18,7 +19,7 @@ pub struct Storage {
 /// Tries the store out and looks at what is in it.
 pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage {
     let mut rows = vec![state_dir(settings)];
-    let store = auth.check_store().await;
+    let store = Checkup::of(auth).store().await;
     let place = kept(auth.backend());
     rows.push(match &store {
         Ok(()) if settings.token_store == TokenStoreKind::Memory => {
@@ -36,7 +37,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
     } else if store.is_err() {
         (Row::skip("sign-in", "it needs \"token store\""), false)
     } else {
-        let status = auth.status().await;
+        let status = Status::of(auth).await;
         let signed_in = status.grant.is_some();
         (sign_in(settings, auth, status, now), signed_in)
     };

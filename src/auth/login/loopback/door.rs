@@ -13,22 +13,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The largest head, in bytes; a redirect with all of a browser's headers has a few thousand.
-pub const LARGEST_HEAD: usize = 32 * 1024;
+pub const LARGEST_HEAD_BYTES: usize = 32 * 1024;
 /// How long a connection may take for its head: browsers open some in advance and use them later, or never.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many connections may be busy with their heads at a time; another one takes the place of the oldest.
-pub const MOST_WAITING: usize = 24;
+pub const MOST_INCOMPLETE_HEADS: usize = 24;
 /// How many requests may wait for their answer at a time. All connections together stay within half of the 256 files that
 /// macOS lets a program open by default.
-const MOST_ANSWERING: usize = 16;
+const MOST_UNANSWERED: usize = 16;
 /// How many peers are given a moment to read their answer; a flood is not.
-const MOST_LEAVING: usize = 32;
-/// How long the page of the sign-in may take: the token endpoint is asked meanwhile.
-const ANSWER_WITHIN: Duration = Duration::from_secs(180);
+const MOST_LINGERING: usize = 32;
+/// How long the page of the sign-in may take: the token endpoint is asked in that time.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(180);
 /// Our pages are far smaller.
-const LARGEST_ANSWER: u64 = 256 * 1024;
+const LARGEST_ANSWER_BYTES: u64 = 256 * 1024;
 
-/// Reaches whoever answers requests; each connection carries one of them.
+/// Connects to the server behind the door; each connection carries one request.
 pub type Inside = Box<dyn Fn() -> io::Result<Box<dyn Line>> + Send + Sync>;
 
 /// A connection to the inside.
@@ -160,7 +160,7 @@ impl Shared {
     fn receive(self: &Arc<Self>, stream: TcpStream) -> io::Result<()> {
         let id = {
             let mut state = self.state();
-            if state.waiting.len() >= MOST_WAITING
+            if state.waiting.len() >= MOST_INCOMPLETE_HEADS
                 && let Some((_, oldest)) = state.waiting.pop_front()
             {
                 let _ = oldest.shutdown(Shutdown::Both);
@@ -185,7 +185,7 @@ impl Shared {
     }
 
     fn attend(&self, id: u64, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(HEAD_TIMEOUT))?;
         let answer = match read_head(&mut stream)? {
             Head::Whole(head) => self.answer(id, &head)?,
             Head::TooLarge => refusal("431 Request Header Fields Too Large"),
@@ -193,7 +193,7 @@ impl Shared {
         };
         self.forget(id);
         stream.write_all(&answer)?;
-        self.counted(|state| &mut state.leaving, MOST_LEAVING, || linger(&mut stream)).unwrap_or(Ok(()))
+        self.counted(|state| &mut state.leaving, MOST_LINGERING, || linger(&mut stream)).unwrap_or(Ok(()))
     }
 
     fn answer(&self, id: u64, head: &[u8]) -> io::Result<Vec<u8>> {
@@ -201,7 +201,7 @@ impl Shared {
             return Ok(refusal("505 HTTP Version Not Supported"));
         }
         self.forget(id);
-        let answered = self.counted(|state| &mut state.answering, MOST_ANSWERING, || self.pass_on(head));
+        let answered = self.counted(|state| &mut state.answering, MOST_UNANSWERED, || self.pass_on(head));
         answered.unwrap_or_else(|| Ok(refusal("503 Service Unavailable")))
     }
 
@@ -225,9 +225,9 @@ impl Shared {
         let mut line = (self.inside)()?;
         line.write_all(head)?;
         // Whatever follows the head is not passed on: one connection, one request.
-        line.all_said(ANSWER_WITHIN)?;
+        line.all_said(ANSWER_TIMEOUT)?;
         let mut answer = Vec::new();
-        let read = line.take(LARGEST_ANSWER).read_to_end(&mut answer);
+        let read = line.take(LARGEST_ANSWER_BYTES).read_to_end(&mut answer);
         if answer.is_empty() {
             tracing::debug!(?read, "a request was not understood");
             answer = refusal("400 Bad Request");
@@ -256,11 +256,11 @@ impl Gathered {
         head.extend_from_slice(piece);
         let end = memchr::memmem::find(&head[from..], b"\r\n\r\n").map(|at| from + at + 4);
         match end {
-            Some(end) if end <= LARGEST_HEAD => {
+            Some(end) if end <= LARGEST_HEAD_BYTES => {
                 head.truncate(end);
                 Some(Head::Whole(std::mem::take(head)))
             }
-            None if head.len() < LARGEST_HEAD => None,
+            None if head.len() < LARGEST_HEAD_BYTES => None,
             Some(_) | None => Some(Head::TooLarge),
         }
     }
@@ -268,7 +268,7 @@ impl Gathered {
 
 /// Reads up to the empty line that ends a head.
 fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + HEAD_TIMEOUT;
     let mut gathered = Gathered::default();
     let mut chunk = [0; 4096];
     loop {

@@ -1,4 +1,4 @@
-//! The private way from the door of the listener to `tiny_http` behind it.
+//! The private connection from the door of the listener to `tiny_http` behind it.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tiny_http::Server;
 
 use crate::auth::login::loopback::door::{Inside, Line};
 
-/// A server, the way to it, and what has to be kept as long as the way is to be open.
+/// A server, how to connect to it, and what has to be kept until the last connection.
 pub type Place = (Server, Inside, Room);
 
 /// A socket in a folder that only this user can enter.
@@ -45,7 +45,7 @@ impl Line for std::os::unix::net::UnixStream {
     }
 }
 
-/// Another loopback port, which nobody is told.
+/// Another loopback port, which is published nowhere.
 #[cfg(not(unix))]
 pub fn server() -> io::Result<Place> {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};

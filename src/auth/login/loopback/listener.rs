@@ -21,12 +21,12 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 /// A redirect URL is far shorter; browsers end at some such length themselves.
-const LONGEST_TARGET: usize = 16 * 1024;
+const LONGEST_TARGET_BYTES: usize = 16 * 1024;
 /// How long the end of a sign-in waits for the browser to take its page.
-const LAST_PAGE: Duration = Duration::from_secs(3);
+const LAST_PAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often a free port is looked for that is free on both loopback addresses.
-const TRIES: u32 = 8;
+const MOST_PORT_TRIES: u32 = 8;
 
 /// A bound port: from here on the redirect URL is ours.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Callback {
     /// Binds any port that is free, and says which; for a client that is registered with it afterwards.
     pub fn bind_any(settings: &CallbackSettings) -> Result<(Self, CallbackSettings), Problem> {
         let mut last = None;
-        for _ in 0..TRIES {
+        for _ in 0..MOST_PORT_TRIES {
             let first = listen(settings.host.address(), &CallbackSettings { port: 0, ..settings.clone() })?;
             let port =
                 first.local_addr().map_err(|error| Problem::new(ProblemId::ListenFailed).with("detail", error))?;
@@ -160,7 +160,7 @@ impl Serving {
     /// Closes the port, and waits a moment for the browser to have its page: the process may end right after.
     pub async fn finish(mut self) {
         if let Some(door) = self.door.take() {
-            let _ = tokio::task::spawn_blocking(move || door.close(LAST_PAGE)).await;
+            let _ = tokio::task::spawn_blocking(move || door.close(LAST_PAGE_TIMEOUT)).await;
         }
     }
 }
@@ -203,7 +203,7 @@ impl Shared {
     /// The outcome when the request is the answer to the sign-in, else the page that it gets.
     fn judge(&self, request: &Request) -> Result<Result<Secret, Problem>, Page> {
         let target = request.url();
-        if target.len() > LONGEST_TARGET {
+        if target.len() > LONGEST_TARGET_BYTES {
             return Err(Page::elsewhere(414));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));

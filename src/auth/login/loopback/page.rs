@@ -1,7 +1,7 @@
 //! The pages that the browser shows at the end of a sign-in: complete in themselves, and everything in them escaped.
 //!
-//! Their look follows the system (light, dark, forced colours, large text, narrow windows), and nothing in them is said by
-//! colour alone. There is nothing to press: the way on leads back to the app.
+//! Their look follows the system (light, dark, forced colours, large text, narrow windows), and nothing in them is expressed by
+//! colour alone. There is nothing to press: the next step is back in the app.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,7 @@ enum Part {
     Text(String),
     /// Under a heading of its own.
     Headed(&'static str, String),
-    /// For whoever helps.
+    /// For a person who helps.
     Small(String),
 }
 

@@ -17,9 +17,9 @@ mod linux {
     use std::time::{Duration, Instant};
 
     /// The tables of sockets are cut off here: some hundred thousand lines.
-    const LARGEST_TABLE: u64 = 32 * 1024 * 1024;
+    const LARGEST_TABLE_BYTES: u64 = 32 * 1024 * 1024;
     /// Finding out must not hold up an error for longer than this.
-    const WITHIN: Duration = Duration::from_millis(500);
+    const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
 
     /// A socket that listens, as `/proc/net/tcp` describes it.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ mod linux {
         let listener = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
             .find_map(|table| read(table).lines().skip(1).find_map(|line| listener(line, port)))?;
-        let program = program(listener.inode, Instant::now() + WITHIN);
+        let program = program(listener.inode, Instant::now() + SEARCH_TIMEOUT);
         let mine = listener.user == rustix::process::geteuid().as_raw();
         Some(in_words(program, (!mine).then(|| user_name(&read("/etc/passwd"), listener.user))))
     }
@@ -42,7 +42,7 @@ mod linux {
         let mut bytes = Vec::new();
         if let Ok(file) = fs::File::open(path) {
             // What was read before an error still counts.
-            let _ = file.take(LARGEST_TABLE).read_to_end(&mut bytes);
+            let _ = file.take(LARGEST_TABLE_BYTES).read_to_end(&mut bytes);
         }
         String::from_utf8_lossy(&bytes).into_owned()
     }

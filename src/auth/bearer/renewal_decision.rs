@@ -1,0 +1,162 @@
+//! What a token that was rejected, or is about to end, needs: pure decisions.
+
+use crate::auth::bearer::cache::Current;
+use crate::auth::grants::grant::{Grant, GrantKind};
+
+/// What a renewal does, now that the store was read again under the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// There is a newer token already.
+    Use,
+    /// The user typed the token, and nothing renews it.
+    RejectTyped,
+    /// Nothing renews it: somebody has to sign in.
+    End(&'static str),
+    /// Gets another token.
+    Refresh,
+    /// The same for one that the server rejects long before its end; not without limit.
+    RefreshRejected,
+}
+
+/// What is known of the token in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RenewalFacts {
+    /// The server takes neither it nor its refresh token any more.
+    pub(crate) is_ended: bool,
+    /// It is newer than the rejected one.
+    pub(crate) is_newer: bool,
+    /// It is over by the clock.
+    pub(crate) has_expired: bool,
+    /// It would be renewed by now even if nobody had rejected it.
+    pub(crate) is_due: bool,
+    pub(crate) is_typed: bool,
+    pub(crate) has_refresh_token: bool,
+}
+
+impl RenewalFacts {
+    pub(crate) fn of(current: &Current, rejected: Option<u64>, now: u64) -> Self {
+        let grant = &current.grant;
+        Self {
+            is_ended: current.is_ended,
+            is_newer: rejected.is_none_or(|serial| current.bearer.serial > serial),
+            has_expired: grant.ends_within(now, 0),
+            is_due: grant.ends_within(now, grant.renewal_margin_seconds()),
+            is_typed: grant.kind == GrantKind::Static,
+            has_refresh_token: grant.refresh_token.is_some(),
+        }
+    }
+
+    /// For a grant that a person gave.
+    pub(crate) fn decide(&self) -> Renewal {
+        if self.is_newer && !self.is_ended && !self.has_expired {
+            return Renewal::Use;
+        }
+        if self.is_typed {
+            return Renewal::RejectTyped;
+        }
+        if !self.has_refresh_token || self.is_ended {
+            return Renewal::End("it gave no refresh token");
+        }
+        if self.is_due { Renewal::Refresh } else { Renewal::RefreshRejected }
+    }
+
+    /// For a client that gets tokens for itself, with or without one.
+    pub(crate) fn decide_for_client(current: Option<&Self>) -> Renewal {
+        match current {
+            Some(current) if current.is_newer && !current.has_expired => Renewal::Use,
+            Some(current) if !current.is_due => Renewal::RefreshRejected,
+            Some(_) | None => Renewal::Refresh,
+        }
+    }
+}
+
+/// When a token that nobody has rejected is renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RenewalDue {
+    /// Not yet, or never: without a refresh token the server decides whether it is still good; our clock may be wrong.
+    No,
+    /// In the background: it is good for a little longer.
+    Ahead,
+    /// Before the request: it has ended.
+    Now,
+}
+
+impl RenewalDue {
+    /// `is_renewable`: whether another token can be had without a person.
+    pub(crate) fn of(grant: &Grant, is_renewable: bool, now: u64) -> Self {
+        if !is_renewable || !grant.ends_within(now, grant.renewal_margin_seconds()) {
+            RenewalDue::No
+        } else if grant.ends_within(now, 0) {
+            RenewalDue::Now
+        } else {
+            RenewalDue::Ahead
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REJECTED: RenewalFacts = RenewalFacts {
+        is_ended: false,
+        is_newer: false,
+        has_expired: false,
+        is_due: false,
+        is_typed: false,
+        has_refresh_token: true,
+    };
+    const NEWER: RenewalFacts = RenewalFacts { is_newer: true, ..REJECTED };
+    const EXPIRED: RenewalFacts = RenewalFacts { is_due: true, has_expired: true, ..REJECTED };
+
+    #[test]
+    fn a_token_is_renewed_only_when_there_is_no_newer_one_and_something_renews_it() {
+        let no_refresh_token = Renewal::End("it gave no refresh token");
+        for (facts, expected) in [
+            (REJECTED, Renewal::RefreshRejected),
+            (EXPIRED, Renewal::Refresh),
+            (RenewalFacts { is_due: true, ..REJECTED }, Renewal::Refresh),
+            (NEWER, Renewal::Use),
+            (RenewalFacts { has_refresh_token: false, ..NEWER }, Renewal::Use),
+            (RenewalFacts { is_typed: true, has_refresh_token: false, ..NEWER }, Renewal::Use),
+            // Newer, and no good all the same.
+            (RenewalFacts { is_newer: true, ..EXPIRED }, Renewal::Refresh),
+            (RenewalFacts { is_ended: true, ..NEWER }, no_refresh_token),
+            (RenewalFacts { is_typed: true, has_refresh_token: false, ..REJECTED }, Renewal::RejectTyped),
+            (RenewalFacts { has_refresh_token: false, ..REJECTED }, no_refresh_token),
+            (RenewalFacts { has_refresh_token: false, ..EXPIRED }, no_refresh_token),
+            (RenewalFacts { is_ended: true, ..EXPIRED }, no_refresh_token),
+        ] {
+            assert_eq!(facts.decide(), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_gets_itself_a_token_whenever_there_is_no_newer_one() {
+        for (facts, expected) in [
+            (None, Renewal::Refresh),
+            (Some(NEWER), Renewal::Use),
+            (Some(REJECTED), Renewal::RefreshRejected),
+            (Some(EXPIRED), Renewal::Refresh),
+            (Some(RenewalFacts { is_newer: true, ..EXPIRED }), Renewal::Refresh),
+        ] {
+            assert_eq!(RenewalFacts::decide_for_client(facts.as_ref()), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_renewed_ahead_of_its_end_and_one_that_cannot_be_is_sent_to_the_end_and_beyond() {
+        let grant = Grant { obtained_at: 1_000, expires_at: Some(4_600), ..crate::auth::grants::grant::example() };
+        for (now, renewable, expected) in [
+            (4_539, true, RenewalDue::No),
+            (4_540, true, RenewalDue::Ahead),
+            (4_599, true, RenewalDue::Ahead),
+            (4_600, true, RenewalDue::Now),
+            (4_600, false, RenewalDue::No),
+        ] {
+            assert_eq!(RenewalDue::of(&grant, renewable, now), expected, "{now} {renewable}");
+        }
+        let endless = Grant { expires_at: None, ..grant };
+        assert_eq!(RenewalDue::of(&endless, true, u64::MAX), RenewalDue::No);
+    }
+}

@@ -1,0 +1,217 @@
+//! The tokens of this process: sending, renewing, keeping and giving them up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
+
+use crate::auth::bearer::cache::TokenCache;
+use crate::auth::bearer::remembered_answers;
+use crate::auth::bearer::renewal::{Renewals, RenewedFor};
+use crate::auth::bearer::renewal_decision::RenewalDue;
+use crate::auth::bearer::state::Bearer;
+use crate::auth::bearer::static_token;
+use crate::auth::context::Context;
+use crate::auth::discovery::challenge::Challenge;
+use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
+use crate::auth::exchange::revocation;
+use crate::auth::exchange::revocation::Revoked;
+use crate::auth::grants::grant::{Grant, GrantSummary};
+use crate::auth::grants::{notes, profiles, stored};
+use crate::auth::registration::{choose, client};
+use crate::http::host_of;
+use crate::problem::{Problem, ProblemId};
+use crate::store::{Answers, Owner};
+
+/// How often it is looked whether a token is saved at last, at the end of the process.
+const SAVED_POLL: Duration = Duration::from_millis(20);
+
+/// The tokens of this process.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) ctx: Arc<Context>,
+    pub(crate) cache: Arc<TokenCache>,
+    renewals: Arc<Renewals>,
+    static_tag: OnceCell<u64>,
+}
+
+impl Tokens {
+    pub(crate) fn new(ctx: Arc<Context>) -> Self {
+        let cache = Arc::new(TokenCache::new(Arc::clone(&ctx)));
+        Self {
+            renewals: Arc::new(Renewals::new(Arc::clone(&ctx), Arc::clone(&cache))),
+            cache,
+            ctx,
+            static_tag: OnceCell::new(),
+        }
+    }
+
+    /// The token to send, renewed ahead of its end; `None` when nobody is signed in.
+    pub(crate) async fn bearer(&self, challenge: &Arc<Challenge>) -> Result<Option<Bearer>, RenewalError> {
+        if let (Some(token), Some(tag)) = (&self.ctx.settings.static_token, self.static_tag().await) {
+            return Ok(Some(static_token::bearer(token, tag)));
+        }
+        self.cache.follow_store().await?;
+        let Some(current) = self.cache.usable() else { return Ok(None) };
+        let is_renewable = current.grant.refresh_token.is_some() || self.ctx.uses_client_credentials();
+        let serial = current.bearer.serial;
+        match RenewalDue::of(&current.grant, is_renewable, self.ctx.now()) {
+            RenewalDue::No => {}
+            RenewalDue::Ahead => self.renewals.renew_ahead(serial, challenge),
+            RenewalDue::Now => return self.renew(RenewedFor::Request, Some(serial), challenge).await.map(Some),
+        }
+        Ok(Some(current.bearer))
+    }
+
+    /// As [`Bearer::tag`], for the token of the settings.
+    pub(crate) async fn static_tag(&self) -> Option<u64> {
+        let token = self.ctx.settings.static_token.as_ref()?;
+        Some(*self.static_tag.get_or_init(|| static_token::tag(token.clone(), self.ctx.files.clone())).await)
+    }
+
+    /// A token newer than `rejected`.
+    pub(crate) async fn renew(
+        &self,
+        renewed_for: RenewedFor,
+        rejected: Option<u64>,
+        challenge: &Arc<Challenge>,
+    ) -> Result<Bearer, RenewalError> {
+        if self.ctx.settings.static_token.is_some() {
+            return Err(static_token_rejected(&self.ctx.settings, None).into());
+        }
+        self.renewals.renew(renewed_for, rejected, challenge).await
+    }
+
+    /// The server has accepted this token. Whether that is news.
+    pub(crate) fn accepted(&self, bearer: &Bearer) -> bool {
+        let is_news = self.cache.accepted(bearer);
+        if is_news {
+            self.renewals.accepted();
+        }
+        is_news
+    }
+
+    /// A token that was renewed for this very request is refused again; it is given up.
+    pub(crate) fn refused_again(&self, rejected: Option<&Bearer>) -> RenewalError {
+        let current = self.cache.current();
+        let current = current.filter(|current| rejected.is_none_or(|r| r.serial <= current.bearer.serial));
+        let Some(current) = current else { return AuthError::SignInNeeded(self.rejected()).into() };
+        let is_afresh = self.cache.is_rejected_afresh(&current);
+        // Else it would be taken for what the next sign-in brings.
+        self.cache.end(current.bearer.serial);
+        if is_afresh { RenewalError::RejectedAfresh } else { AuthError::SignInNeeded(self.rejected()).into() }
+    }
+
+    /// "The server rejects the token."
+    pub(crate) fn rejected(&self) -> Problem {
+        let host = host_of(&self.ctx.settings.url);
+        self.ctx.explain(Problem::new(ProblemId::TokenRejected).with("host", host))
+    }
+
+    /// Whether somebody has to sign in before the server need be asked: it is known to want that, and nobody is.
+    pub(crate) async fn needs_sign_in(&self) -> bool {
+        let ctx = &self.ctx;
+        if ctx.settings.static_token.is_some() || ctx.uses_client_credentials() {
+            return false;
+        }
+        // A store that is silent does not say that nobody is signed in. Another process may have signed in a moment ago.
+        let is_signed_out = self.cache.usable().is_none() && self.cache.reload_if_changed().await.is_ok();
+        if !is_signed_out || self.cache.usable().is_some() {
+            return false;
+        }
+        ctx.settings.product.is_planhat()
+            || self.answers().is_some_and(|answers| answers.has_had_an_owner())
+            || choose::issuers(&ctx.files).read::<Value>().is_some()
+    }
+
+    /// Stores the grant of a sign-in, and uses it from now on.
+    pub(crate) async fn keep(&self, grant: Grant) -> Result<GrantSummary, Problem> {
+        let ctx = &self.ctx;
+        let summary = GrantSummary::from(&grant);
+        let lock = self.cache.token_lock().await?;
+        let oauth = &ctx.settings.oauth;
+        let is_configured = oauth.client_id.as_ref() == Some(&grant.client_id);
+        if let Some(secret) = oauth.client_secret.as_ref().filter(|secret| is_configured && !secret.is_empty()) {
+            // Renewing needs it, also in runs without the setting.
+            client::keep_secret(&ctx.settings, &ctx.store, &grant.client_id, secret).await?;
+        }
+        // Before the token can be used: the server's answers are kept under its name.
+        remembered_answers::begin(ctx, &grant);
+        self.cache.save(&grant).await?;
+        self.cache.set_unsaved(None);
+        drop(lock);
+        self.cache.adopt(Some(grant));
+        Ok(summary)
+    }
+
+    /// Revokes the grant at the server, where that is possible, and removes it here and in the store. `None`: there was
+    /// none.
+    pub(crate) async fn sign_out(&self) -> Result<Option<Revoked>, Problem> {
+        let ctx = &self.ctx;
+        let _lock = self.cache.token_lock().await?;
+        // A record that cannot be read any more can still be removed.
+        let grant = stored::read(ctx).await.ok().flatten();
+        let revoked = match &grant {
+            Some(grant) => revocation::revoke(ctx, grant).await,
+            None => Revoked::Nothing,
+        };
+        // Nothing secret stays behind; the next sign-in is given it again, or registers anew.
+        let (mut removed, mut failed) = (false, None);
+        for account in profiles::accounts(&ctx.files, &ctx.settings, grant.as_ref()) {
+            match ctx.store.delete(&account).await {
+                Ok(was_there) => removed |= was_there,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        choose::issuers(&ctx.files).remove();
+        profiles::forget(&ctx.files);
+        notes::kept(&ctx.files).remove();
+        notes::spent(&ctx.files).remove();
+        remembered_answers::end(ctx);
+        if let Err(problem) = ctx.files.generation().bump() {
+            // What counts is done.
+            tracing::warn!(%problem, "other processes will not notice that the sign-in is gone");
+        }
+        self.cache.set_unsaved(None);
+        self.cache.adopt(None);
+        Ok(removed.then_some(revoked))
+    }
+
+    /// Waits until no renewal is under way and nothing is left to save, at most `within`.
+    pub(crate) async fn settle(&self, within: Duration) {
+        let settled = async {
+            self.renewals.finished().await;
+            while self.cache.is_unsaved() {
+                tokio::time::sleep(SAVED_POLL).await;
+            }
+        };
+        if tokio::time::timeout(within, settled).await.is_err() {
+            tracing::error!(
+                "the renewed sign-in could not be saved before the end; the stored one is spent, so somebody may have to \
+                 sign in again"
+            );
+        }
+    }
+
+    /// Remembers what the server answered to a request that was sent under this grant.
+    pub(crate) fn remember(&self, grant: Option<u64>, revision: &str, method: &str, answer: &RawValue) {
+        if let Some(current) = self.cache.current().filter(|current| Some(current.bearer.grant) == grant) {
+            remembered_answers::remember(&self.ctx, &current.grant, revision, method, answer);
+        }
+    }
+
+    /// What the server answered before; `None` where nothing is to be remembered.
+    pub(crate) fn answers(&self) -> Option<Answers> {
+        remembered_answers::answers(&self.ctx)
+    }
+
+    /// Whose answers may be remembered and served now.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.cache.current().map(|current| Owner::from(&*current.grant))
+    }
+}

@@ -1,0 +1,88 @@
+//! What every part of signing in works with: the settings of this run, and the ways to the network, the store, the state
+//! directory and the time. Nothing in it changes.
+
+use std::sync::Arc;
+
+use crate::auth::grants::accounts::Accounts;
+use crate::clock::SharedClock;
+use crate::config::Settings;
+use crate::http::{Http, NamedBy};
+use crate::problem::{Problem, ProblemId};
+use crate::store::{StateDir, Store};
+
+/// What every part of signing in works with.
+#[derive(Debug)]
+pub struct Context {
+    /// The settings of this run.
+    pub(crate) settings: Arc<Settings>,
+    /// The HTTP client.
+    pub(crate) http: Http,
+    /// The credential store.
+    pub(crate) store: Store,
+    /// What time it is.
+    pub(crate) clock: SharedClock,
+    /// The profile's files in the state directory.
+    pub(crate) files: StateDir,
+    /// The name of the stored grant.
+    pub(crate) account: String,
+    /// When this process began, in seconds since 1970.
+    pub(crate) born: u64,
+}
+
+impl Context {
+    /// The context of this run; reads nothing.
+    pub fn new(settings: Arc<Settings>, http: Http, store: Store, clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self {
+            files: StateDir::new(&settings.paths.state_dir, &settings.profile),
+            account: Accounts::grant(&settings),
+            born: clock.unix_seconds(),
+            settings,
+            http,
+            store,
+            clock,
+        })
+    }
+
+    /// Now, in seconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.unix_seconds()
+    }
+
+    /// Whether the client gets tokens for itself, without a person (RFC 6749, 4.4).
+    pub(crate) fn uses_client_credentials(&self) -> bool {
+        self.settings.oauth.client_credentials
+    }
+
+    /// The HTTP client for a token endpoint that `by` has named, unless the user has named another.
+    pub(crate) fn http_to_token_endpoint(&self, by: NamedBy) -> Http {
+        let by = if self.settings.oauth.token_endpoint.is_some() { NamedBy::Insider } else { by };
+        self.http.named_by(by)
+    }
+
+    /// The `resource` parameter of every request (RFC 8707), unless the user leaves it out.
+    pub(crate) fn resource_parameter<'a>(&self, resource: &'a str) -> Option<&'a str> {
+        (!self.settings.oauth.no_resource).then_some(resource)
+    }
+
+    /// Adds what only the settings know and many texts name: the command for a terminal, and the redirect URL.
+    pub(crate) fn explain(&self, problem: Problem) -> Problem {
+        let mut problem = problem;
+        let has = |problem: &Problem, key| problem.fact(key).is_some();
+        if !has(&problem, "command") {
+            problem = problem.with("command", self.settings.command("login"));
+        }
+        if !has(&problem, "redirect_url") && self.settings.static_token.is_none() {
+            problem = problem.with("redirect_url", self.settings.oauth.callback.redirect_url());
+        }
+        match problem.id {
+            ProblemId::StoreDamaged | ProblemId::FileStoreUnsafe if !has(&problem, "logout_command") => {
+                problem.with("logout_command", self.settings.command("logout"))
+            }
+            ProblemId::InvalidScope if !has(&problem, "scope") => match &self.settings.oauth.scope {
+                Some(scope) => problem.with("scope", scope),
+                None => problem,
+            },
+            _ => problem,
+        }
+    }
+}

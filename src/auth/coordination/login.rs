@@ -1,0 +1,202 @@
+//! One sign-in for a profile: takes the login lock or joins the sign-in that holds it, keeps the record by which the other
+//! processes follow, and stores the grant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::auth::bearer::cache::TokenCache;
+use crate::auth::bearer::renewal::RenewedFor;
+use crate::auth::bearer::tokens::Tokens;
+use crate::auth::context::Context;
+use crate::auth::coordination::{join, link};
+use crate::auth::discovery::challenge::Challenge;
+use crate::auth::error::RenewalError;
+use crate::auth::grants::grant::GrantSummary;
+use crate::auth::grants::stored;
+use crate::auth::login::attempt;
+use crate::auth::login::attempt::{Attempt, Since};
+use crate::auth::login::device_flow::LONGEST_DEVICE_CODE_LIFE;
+use crate::auth::login::flow::Granted;
+use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
+use crate::auth::login::{code_flow, flow};
+use crate::blocking;
+use crate::problem::{Problem, ProblemId};
+use crate::store::{LockError, ProcessLock};
+
+/// How long the login lock is waited for: processes that only look whether it is held have it for a moment.
+const LOGIN_LOCK_WAIT: Duration = Duration::from_millis(500);
+/// The time that a sign-in has beyond that of its user: to find its way before, and to exchange and keep tokens after.
+const TIME_BESIDE_THE_USER: Duration = Duration::from_secs(120);
+/// How often it is looked whether somebody wants the sign-in to be given up.
+const STOP_REQUEST_POLL: Duration = Duration::from_millis(200);
+/// How long a sign-in may take to give up when it is asked to.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the login lock is tried while a sign-in is to give up.
+const STOP_POLL: Duration = Duration::from_millis(200);
+
+/// Signs in, with a person at it, and stores the tokens.
+pub(crate) async fn login(
+    tokens: &Tokens,
+    challenge: &Arc<Challenge>,
+    mut options: LoginOptions,
+    ui: &mut dyn LoginUi,
+) -> Result<GrantSummary, Problem> {
+    let ctx = &tokens.ctx;
+    if ctx.settings.static_token.is_some() {
+        return Err(Problem::new(ProblemId::StaticTokenSet));
+    }
+    if ctx.uses_client_credentials() {
+        return try_client_credentials(tokens, challenge).await;
+    }
+    loop {
+        if std::mem::take(&mut options.restart) {
+            stop(ctx).await?;
+        }
+        match ProcessLock::acquire(&ctx.files.login_lock(), "a sign-in", LOGIN_LOCK_WAIT).await {
+            Ok(lock) => return login_locked(lock, tokens, challenge, options, ui).await,
+            Err(LockError::Held { .. }) if options.since.is_some() => {
+                let problem = Problem::new(ProblemId::SignInPending);
+                return Err(ctx.explain(match link::current(&tokens.cache, ctx) {
+                    Some(link) => problem.with("link", link),
+                    None => problem,
+                }));
+            }
+            Err(LockError::Held { .. }) => {
+                if let Some(summary) = join::join(tokens, &mut options, ui).await.map_err(|p| ctx.explain(p))? {
+                    return Ok(summary);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// No person is needed; this only shows whether it works.
+async fn try_client_credentials(tokens: &Tokens, challenge: &Arc<Challenge>) -> Result<GrantSummary, Problem> {
+    match tokens.renew(RenewedFor::Request, None, challenge).await {
+        Ok(_) => {}
+        Err(RenewalError::Other(error)) => return Err(tokens.ctx.explain(error.into())),
+        Err(RenewalError::RejectedAfresh) => return Err(tokens.rejected()),
+        Err(RenewalError::NoGrant) => return Err(link::sign_in_needed(&tokens.cache, &tokens.ctx)),
+    }
+    let summary = tokens.cache.current().map(|current| GrantSummary::from(&*current.grant));
+    summary.ok_or_else(|| link::sign_in_needed(&tokens.cache, &tokens.ctx))
+}
+
+/// Signs in, now that nobody else of this profile does.
+async fn login_locked(
+    _lock: ProcessLock,
+    tokens: &Tokens,
+    challenge: &Challenge,
+    mut options: LoginOptions,
+    ui: &mut dyn LoginUi,
+) -> Result<GrantSummary, Problem> {
+    let ctx = &tokens.ctx;
+    let note = attempt::note(&ctx.files);
+    let before: Option<Attempt> = note.read();
+    if let Some(since) = &options.since
+        && let Some(outcome) = outcome_since(ctx, since, before.as_ref()).await
+    {
+        return outcome;
+    }
+    let sign_in = ctx.settings.limits.sign_in;
+    let within = if options.device { sign_in.max(LONGEST_DEVICE_CODE_LIFE) } else { sign_in };
+    let opens = options.open_browser && !options.device;
+    let mut attempt = Attempt::after(before.as_ref(), ctx.now(), within, opens);
+    // What was left behind by somebody who wanted to end another one.
+    attempt::stop(&ctx.files).remove();
+    note.write(&attempt)?;
+    let number = attempt.number;
+    let mut ui = Announced { ui, cache: &tokens.cache };
+    let sign_in = sign_in_and_store(tokens, challenge, &mut options, &mut ui, &mut attempt);
+    let result = tokio::select! {
+        result = sign_in => result,
+        () = stop_requested(ctx, number) => Err(Problem::new(ProblemId::SignInStopped)),
+        // Each step has its own bound; this one is for what nobody has thought of.
+        () = tokio::time::sleep(within + TIME_BESIDE_THE_USER) => Err(code_flow::timed_out(ctx, None)),
+    };
+    let result = result.map_err(|problem| ctx.explain(problem));
+    attempt.end(ctx.now(), result.as_ref().err());
+    if let Err(problem) = note.write(&attempt) {
+        tracing::warn!(%problem, "the record of how the sign-in ended could not be written");
+    }
+    result
+}
+
+async fn sign_in_and_store(
+    tokens: &Tokens,
+    challenge: &Challenge,
+    options: &mut LoginOptions,
+    ui: &mut dyn LoginUi,
+    attempt: &mut Attempt,
+) -> Result<GrantSummary, Problem> {
+    let Granted { grant, last_page } = flow::sign_in(&tokens.ctx, challenge, options, ui, attempt).await?;
+    let stored = tokens.keep(grant).await;
+    // Only now can the page say that somebody is signed in.
+    last_page.show(&tokens.ctx, stored.as_ref().err()).await;
+    stored
+}
+
+/// Tells this process's requests of the page, before the person hears of it.
+struct Announced<'a> {
+    ui: &'a mut dyn LoginUi,
+    cache: &'a TokenCache,
+}
+
+impl LoginUi for Announced<'_> {
+    fn event(&mut self, event: LoginEvent<'_>) {
+        if let LoginEvent::Waiting { link, .. } = &event {
+            self.cache.set_signing_in(Some((*link).to_owned()));
+        }
+        self.ui.event(event);
+    }
+}
+
+/// The outcome of a sign-in that has ended since this one was ordered.
+async fn outcome_since(ctx: &Context, since: &Since, last: Option<&Attempt>) -> Option<Result<GrantSummary, Problem>> {
+    let stored = stored::read(ctx).await.ok().flatten();
+    if let Some(grant) = stored.filter(|grant| since.grant.as_ref() != Some(&grant.id)) {
+        tracing::debug!("somebody has signed in since");
+        return Some(Ok(GrantSummary::from(&grant)));
+    }
+    let failure = last.filter(|last| last.number > since.number)?.failure.clone()?;
+    Some(Err(Problem::from(failure)))
+}
+
+/// Returns when somebody wants the sign-in with this number to be given up.
+async fn stop_requested(ctx: &Context, number: u64) {
+    loop {
+        tokio::time::sleep(STOP_REQUEST_POLL).await;
+        let stop = attempt::stop(&ctx.files);
+        if blocking::run(move || stop.read()).await == Some(number) {
+            return;
+        }
+    }
+}
+
+/// Ends the sign-in that another process is at, if there is one.
+///
+/// # Errors
+/// When that process does not let go.
+pub(crate) async fn stop(ctx: &Context) -> Result<(), Problem> {
+    let begun = Instant::now();
+    while ctx.files.login_is_under_way()? {
+        let attempt: Attempt = attempt::note(&ctx.files).read().unwrap_or_default();
+        let stop = attempt::stop(&ctx.files);
+        // Without a record it has only just begun; the record comes at once.
+        stop.write(&attempt.number)?;
+        match ProcessLock::acquire(&ctx.files.login_lock(), "a sign-in", STOP_POLL).await {
+            Ok(_) => stop.remove(),
+            Err(LockError::Held { path, purpose, .. }) if begun.elapsed() > STOP_TIMEOUT => {
+                let after = begun.elapsed();
+                let problem = Problem::from(LockError::Held { path, purpose, after });
+                return Err(ctx.explain(problem.with("process", attempt.process)));
+            }
+            Err(LockError::Held { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,434 @@
+//! The sign-ins that this process starts or follows: in a process of their own, so that a client that kills its servers
+//! does not end them, and watched through the state directory.
+
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::auth::bearer::state::AuthState;
+use crate::auth::bearer::tokens::Tokens;
+use crate::auth::context::Context;
+use crate::auth::coordination::observed::Observed;
+use crate::auth::coordination::process::Program;
+use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
+use crate::auth::coordination::{join, link, login};
+use crate::auth::discovery::challenge::Challenge;
+use crate::auth::discovery::safe_url;
+use crate::auth::login::attempt;
+use crate::auth::login::attempt::{Attempt, FAILED_SIGN_IN_PAUSE, Since};
+use crate::auth::login::browser;
+use crate::auth::login::sign_in_page;
+use crate::auth::login::sign_in_page::PageOpening;
+use crate::auth::login::ui::{LoginOptions, Silent};
+use crate::auth::registration::choose;
+use crate::config::TokenStoreKind;
+use crate::problem::{Problem, ProblemId};
+use crate::store::ProcessLock;
+
+/// How often the state directory is looked at while a sign-in is under way.
+pub(crate) const SIGN_IN_POLL: Duration = Duration::from_millis(200);
+/// How often it is looked at while nobody is signed in and no sign-in is under way: somebody may sign in from a terminal
+/// or another client.
+const SIGNED_OUT_POLL: Duration = Duration::from_secs(2);
+/// How many sign-in processes in a row may end without a word before there is a pause.
+const MOST_SILENT_ENDS: u32 = 2;
+
+/// The sign-ins that this process has started or follows.
+#[derive(Debug)]
+pub(crate) struct SignIns {
+    ctx: Arc<Context>,
+    tokens: Arc<Tokens>,
+    program: Option<Program>,
+    /// What the server asks for, as far as requests have met it.
+    challenge: Mutex<Arc<Challenge>>,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// One that this process has started is under way.
+    is_running: bool,
+    /// How the person gets to its page.
+    opening: Option<PageOpening>,
+    /// The state directory is being looked at.
+    is_following: bool,
+    failure: Option<Problem>,
+    paused_until: Option<Instant>,
+    /// Why the last sign-in was of no use although it succeeded: the server rejects what came of it.
+    rejected_afresh: Option<Problem>,
+    /// How many sign-in processes of this one, in a row, ended without a word.
+    silent_ends: u32,
+    /// A page is being opened again.
+    is_reopening: bool,
+}
+
+impl SignIns {
+    pub(crate) fn new(ctx: Arc<Context>, tokens: Arc<Tokens>, program: Option<Program>) -> Self {
+        Self { ctx, tokens, program, challenge: Mutex::default(), shared: Mutex::default() }
+    }
+
+    /// Remembers what the server asks for, so that the next sign-in goes to the right place.
+    pub(crate) fn note_challenge(&self, challenge: Challenge) -> Arc<Challenge> {
+        let mut last = self.challenge.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Arc::new(challenge.after(&last));
+        Arc::clone(&last)
+    }
+
+    /// What the server asks for, as far as requests have met it.
+    pub(crate) fn challenge(&self) -> Arc<Challenge> {
+        Arc::clone(&self.challenge.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Starts a sign-in, unless one is under way already in some process.
+    pub(crate) fn start(self: &Arc<Self>, reason: SignInReason, opening: PageOpening) -> Result<(), Problem> {
+        self.start_or_follow(reason, opening).map_err(|problem| self.ctx.explain(problem))
+    }
+
+    fn start_or_follow(self: &Arc<Self>, reason: SignInReason, opening: PageOpening) -> Result<(), Problem> {
+        let settings = &self.ctx.settings;
+        if settings.static_token.is_some() {
+            return Err(Problem::new(ProblemId::StaticTokenSet));
+        }
+        if self.ctx.uses_client_credentials() {
+            return Err(Problem::new(ProblemId::TokenRejected).with("host", settings.service_name()));
+        }
+        if self.is_under_way() {
+            tracing::debug!(?reason, "a sign-in is under way already");
+            if let Some(problem) = self.record().and_then(|attempt| join::overdue(&self.ctx, &attempt)) {
+                return Err(problem);
+            }
+            self.show_link();
+            let by_browser = Some(PageOpening::Browser);
+            // Where only the link leads to the page, those who have the link open it.
+            if reason == SignInReason::UserAsked && Some(opening) == by_browser && self.opening() == by_browser {
+                self.reopen();
+            }
+            self.follow();
+            return Ok(());
+        }
+        // Read now: whatever has come by the time that the sign-in really starts will do.
+        let last = self.record();
+        if let Some(problem) = choose::planhat_id_missing(settings) {
+            return Err(problem);
+        }
+        self.may_start(reason, opening, last.as_ref())?;
+        tracing::info!(?reason, ?opening, "sign-in started");
+        self.tokens.cache.set_signing_in(None);
+        let since = Since {
+            number: last.map_or(0, |last| last.number),
+            grant: self.tokens.cache.current().map(|current| current.grant.id.clone()),
+        };
+        let started = if settings.token_store == TokenStoreKind::Memory {
+            self.sign_in_here(since, opening);
+            Ok(())
+        } else {
+            self.sign_in_elsewhere(since, opening)
+        };
+        self.follow();
+        started.inspect_err(|problem| self.ended(Some(problem.clone())))
+    }
+
+    fn may_start(&self, reason: SignInReason, opening: PageOpening, last: Option<&Attempt>) -> Result<(), Problem> {
+        let settings = &self.ctx.settings;
+        let mut shared = self.shared();
+        let own_pause = shared.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let facts = StartFacts {
+            reason,
+            opening,
+            policy: settings.sign_in,
+            is_rejected_afresh: shared.rejected_afresh.is_some(),
+            recorded_pause: last.and_then(|last| last.pause(self.ctx.now(), self.ctx.born)),
+            own_pause: own_pause.filter(|left| !left.is_zero()),
+            has_browser: browser::is_expected(),
+        };
+        facts.decide().map_err(|refusal| match refusal {
+            StartRefusal::Manual => Problem::new(ProblemId::SignInManual).with("service", settings.service_name()),
+            StartRefusal::RejectedAfresh => shared.rejected_afresh.clone().unwrap_or_else(|| self.tokens.rejected()),
+            StartRefusal::RecordedPause(left) => {
+                let recorded = last.and_then(|last| last.failure.clone()).map(Problem::from);
+                cool_down(left, recorded.or_else(|| shared.failure.clone()).as_ref())
+            }
+            StartRefusal::OwnPause(left) => cool_down(left, shared.failure.as_ref()),
+            StartRefusal::NoBrowser => {
+                Problem::new(ProblemId::NoDesktop).with("command", settings.command("login --no-browser"))
+            }
+        })?;
+        shared.is_running = true;
+        shared.opening = Some(opening);
+        shared.failure = None;
+        shared.rejected_afresh = None;
+        Ok(())
+    }
+
+    /// How the person gets to the page of the sign-in that is under way in some process; `None` when none is.
+    pub(crate) fn page_opening(&self) -> Option<PageOpening> {
+        self.is_under_way().then(|| self.opening()).flatten()
+    }
+
+    fn opening(&self) -> Option<PageOpening> {
+        Some(self.opening_of(self.record().as_ref()))
+    }
+
+    /// How the person gets to the page of the sign-in that is under way, with this record.
+    pub(crate) fn opening_of(&self, attempt: Option<&Attempt>) -> PageOpening {
+        let own = {
+            let shared = self.shared();
+            shared.opening.filter(|_| shared.is_running)
+        };
+        let opens = attempt.is_none_or(|attempt| attempt.opens);
+        own.unwrap_or(if opens { PageOpening::Browser } else { PageOpening::Link })
+    }
+
+    /// Opens the browser after all, for a sign-in that was to do without.
+    pub(crate) async fn open_link(&self, link: &str) -> Result<(), Problem> {
+        if !browser::is_expected() {
+            let command = self.ctx.settings.command("login --no-browser");
+            return Err(Problem::new(ProblemId::NoDesktop).with("link", link).with("command", command));
+        }
+        let failed = |detail: &dyn std::fmt::Display| {
+            Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", link)
+        };
+        let page = safe_url::check(link).map_err(|detail| self.ctx.explain(failed(&detail)))?;
+        let number = self.record().map_or(0, |attempt| attempt.number);
+        sign_in_page::open(&self.ctx, number, &page).await.map_err(|problem| self.ctx.explain(problem))?;
+        self.page_was_opened(link);
+        Ok(())
+    }
+
+    /// Lets nobody open the page a second time.
+    fn page_was_opened(&self, link: &str) {
+        self.shared().opening = Some(PageOpening::Browser);
+        let attempt = self.record().filter(|attempt| attempt.link.as_deref() == Some(link));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.failure.is_none())
+            && let Err(problem) = attempt::note(&self.ctx.files).write(&Attempt { opens: true, ..attempt })
+        {
+            tracing::debug!(%problem, "the note that the page is open could not be written");
+        }
+    }
+
+    /// Looks for a sign-in by any process until there is one; once at a time.
+    pub(crate) fn follow(self: &Arc<Self>) {
+        if std::mem::replace(&mut self.shared().is_following, true) {
+            return;
+        }
+        let weak = Arc::downgrade(self);
+        let mut seen = self.tokens.cache.generation();
+        tokio::spawn(async move {
+            let mut pause = SIGN_IN_POLL;
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(this) = weak.upgrade() else { return };
+                pause = this.follow_once(&mut seen).await;
+                if this.is_signed_in() {
+                    this.shared().is_following = false;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Somebody may sign in elsewhere.
+    pub(crate) fn follow_while_signed_out(self: &Arc<Self>) {
+        let is_somebody_needed = self.ctx.settings.static_token.is_none() && !self.ctx.uses_client_credentials();
+        if is_somebody_needed && !self.is_signed_in() {
+            self.follow();
+        }
+    }
+
+    async fn follow_once(&self, seen: &mut Option<u64>) -> Duration {
+        let observed = Observed::now(&self.ctx).await;
+        // The store itself is asked only when it has changed: a locked keychain may show a question each time.
+        if seen.replace(observed.generation) != Some(observed.generation)
+            && let Err(error) = self.tokens.cache.reload_if_changed().await
+        {
+            tracing::debug!(%error, "the store cannot be asked");
+        }
+        if self.is_under_way_in(&observed) {
+            self.tokens.cache.set_signing_in(observed.link());
+            return SIGN_IN_POLL;
+        }
+        let signing_in = matches!(self.tokens.cache.state(), AuthState::SigningIn { .. });
+        if signing_in && !self.is_signed_in() {
+            // Another process's sign-in has ended without a token.
+            self.ended(observed.attempt.and_then(|attempt| attempt.failure).map(Problem::from));
+            self.tokens.cache.set_state(AuthState::SignedOut);
+        }
+        SIGNED_OUT_POLL
+    }
+
+    /// Whether a sign-in is under way in some process.
+    pub(crate) fn is_under_way_in(&self, observed: &Observed) -> bool {
+        self.shared().is_running || observed.is_under_way()
+    }
+
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.shared().is_running || self.ctx.files.login_is_under_way().unwrap_or(false)
+    }
+
+    /// The record of the newest sign-in.
+    pub(crate) fn record(&self) -> Option<Attempt> {
+        attempt::note(&self.ctx.files).read()
+    }
+
+    /// Why the last sign-in of this process ended without a token.
+    pub(crate) fn failure(&self) -> Option<Problem> {
+        self.shared().failure.clone()
+    }
+
+    /// Lets the requests of this process know the page of the sign-in that is under way.
+    pub(crate) fn show_link(&self) {
+        let link = self.record().filter(|attempt| attempt.ended.is_none()).and_then(|attempt| attempt.link);
+        self.tokens.cache.set_signing_in(link);
+    }
+
+    /// "Somebody has to sign in", with the link where there is one.
+    pub(crate) fn sign_in_needed(&self) -> Problem {
+        link::sign_in_needed(&self.tokens.cache, &self.ctx)
+    }
+
+    fn is_signed_in(&self) -> bool {
+        self.tokens.cache.usable().is_some()
+    }
+
+    /// Opens the page of the sign-in that is under way for a user who asks for it.
+    fn reopen(self: &Arc<Self>) {
+        if !browser::is_expected() || std::mem::replace(&mut self.shared().is_reopening, true) {
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(problem) = sign_in_page::open_again(&this.ctx, || this.is_under_way()).await {
+                tracing::warn!(%problem, "the page of the sign-in could not be opened again");
+            }
+            this.shared().is_reopening = false;
+        });
+    }
+
+    /// With the memory store nobody else could keep the tokens.
+    fn sign_in_here(self: &Arc<Self>, since: Since, opening: PageOpening) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let open_browser = opening == PageOpening::Browser;
+            let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
+            let result = login::login(&this.tokens, &this.challenge(), options, &mut Silent).await;
+            this.ended(result.err());
+        });
+    }
+
+    fn sign_in_elsewhere(self: &Arc<Self>, since: Since, opening: PageOpening) -> Result<(), Problem> {
+        let missing =
+            || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
+        let number = since.number;
+        let program = self.program.as_ref().ok_or_else(missing)?;
+        let child = program.start_login(&self.ctx.settings, &self.challenge(), since, opening)?;
+        // A token that is there already is no sign of success.
+        let than = self.tokens.cache.newer_than(None).map(|bearer| bearer.serial);
+        let end = end_of(child)?;
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let status = end.await.ok().flatten();
+            this.process_ended(status, number, than).await;
+        });
+        Ok(())
+    }
+
+    async fn process_ended(&self, status: Option<ExitStatus>, number: u64, than: Option<u64>) {
+        let reloaded = self.tokens.cache.reload().await;
+        let observed = Observed::now(&self.ctx).await;
+        // What the process says counts: a good token may have been used, rejected and given up by now.
+        let is_good = status.is_some_and(|status| status.success()) || self.tokens.cache.newer_than(than).is_some();
+        // Or it left the field to another process, which is followed instead.
+        if is_good || observed.is_under_way() {
+            return self.ended(None);
+        }
+        // What an earlier one has left behind is not the end of this one.
+        let recorded = observed.attempt.filter(|last| last.number > number).and_then(|last| last.failure);
+        match recorded.map(Problem::from).or_else(|| reloaded.err().map(Problem::from)) {
+            Some(failure) => self.ended(Some(failure)),
+            None => self.ended_silently(silent_end(status)),
+        }
+    }
+
+    /// The server rejects the tokens of the last sign-in: only the user starts another.
+    pub(crate) fn rejected_afresh(&self, why: Problem) {
+        // Another process would find the same, with another tab. One that signs in at this moment knows better.
+        if let Some(mut attempt) = self.record().filter(|attempt| attempt.ended.is_some() && attempt.failure.is_none())
+            && let Ok(Some(_lock)) = ProcessLock::try_acquire(&self.ctx.files.login_lock())
+        {
+            attempt.end(self.ctx.now(), Some(&why));
+            if let Err(problem) = attempt::note(&self.ctx.files).write(&attempt) {
+                tracing::debug!(%problem, "the record that the server rejects the sign-in could not be written");
+            }
+        }
+        self.shared().rejected_afresh = Some(why);
+    }
+
+    /// The server accepts the tokens of the last sign-in.
+    pub(crate) fn accepted(&self) {
+        let mut shared = self.shared();
+        shared.rejected_afresh = None;
+        shared.paused_until = None;
+    }
+
+    /// The user has signed out: what has failed before counts no more; the numbers go on.
+    pub(crate) fn signed_out(&self) -> Result<(), Problem> {
+        match self.record().filter(|attempt| attempt.ended.is_some()) {
+            Some(attempt) => {
+                let over = Attempt { number: attempt.number, ended: attempt.ended, ..Attempt::default() };
+                attempt::note(&self.ctx.files).write(&over)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The process that was to sign in is gone, and nobody knows why. The next call may start another; only when that one
+    /// goes the same way, there is a pause.
+    fn ended_silently(&self, problem: Problem) {
+        let silent_ends = self.shared().silent_ends + 1;
+        self.ended(Some(problem));
+        let mut shared = self.shared();
+        shared.silent_ends = silent_ends;
+        if silent_ends < MOST_SILENT_ENDS {
+            shared.paused_until = None;
+        }
+    }
+
+    pub(crate) fn ended(&self, failure: Option<Problem>) {
+        {
+            let mut shared = self.shared();
+            shared.is_running = false;
+            shared.silent_ends = 0;
+            shared.paused_until = failure.is_some().then(|| Instant::now() + FAILED_SIGN_IN_PAUSE);
+            shared.failure.clone_from(&failure);
+        }
+        if let Some(problem) = failure {
+            tracing::warn!(%problem, "sign-in ended without success");
+            if !self.is_signed_in() {
+                self.tokens.cache.set_state(AuthState::SignedOut);
+            }
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn silent_end(status: Option<ExitStatus>) -> Problem {
+    let detail =
+        status.map_or_else(|| "its process was lost".into(), |status| format!("its process ended with {status}"));
+    Problem::new(ProblemId::SignInProcessFailed).with("detail", detail)
+}
+
+/// Resolves when the process has ended; also collects it, so that no zombie stays.
+fn end_of(mut child: Child) -> Result<oneshot::Receiver<Option<ExitStatus>>, Problem> {
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("sign-in".into())
+        .spawn(move || ended.send(child.wait().ok()))
+        .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))?;
+    Ok(end)
+}

@@ -1,0 +1,55 @@
+//! When two issuer identifiers (RFC 8414, 2) name the same authorization server.
+//!
+//! They are identical, save for the slash of an empty path: RFC 3986 (6.2.3) holds the two forms of an origin equal, they
+//! lead to the same metadata, and widespread servers list one form and issue as the other. Only `iss` in an authorization
+//! response is compared to the letter (RFC 9207, 2.4).
+
+use url::Url;
+
+/// Whether both name the same authorization server.
+pub fn is_same(one: &str, other: &str) -> bool {
+    one == other || bare(one) == bare(other)
+}
+
+/// The identifier under which something is kept for this server, and then the other form of it, if there is one.
+pub fn forms(issuer: &str) -> Vec<String> {
+    let bare = bare(issuer);
+    let has_path = Url::parse(bare).is_ok_and(|url| url.origin().ascii_serialization() != bare);
+    if has_path { vec![bare.to_owned()] } else { vec![bare.to_owned(), format!("{bare}/")] }
+}
+
+/// Without the slash of an empty path.
+fn bare(issuer: &str) -> &str {
+    issuer
+        .strip_suffix('/')
+        .filter(|bare| Url::parse(bare).is_ok_and(|url| url.origin().ascii_serialization() == *bare))
+        .unwrap_or(issuer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_slash_after_an_origin_makes_no_difference() {
+        for (one, other, same) in [
+            ("https://as.example", "https://as.example", true),
+            ("https://as.example", "https://as.example/", true),
+            ("https://as.example:8443/", "https://as.example:8443", true),
+            ("https://as.example/t", "https://as.example/t", true),
+            ("https://as.example/t", "https://as.example/t/", false),
+            ("https://as.example", "https://as.example//", false),
+            ("https://as.example", "https://AS.example", false),
+            ("https://as.example", "http://as.example", false),
+            ("https://as.example", "https://as.example.evil.example", false),
+            ("", "/", false),
+        ] {
+            assert_eq!((is_same(one, other), is_same(other, one)), (same, same), "{one} {other}");
+            if same {
+                assert_eq!(forms(one), forms(other), "{one} {other}");
+            }
+        }
+        assert_eq!(forms("https://as.example/"), ["https://as.example", "https://as.example/"]);
+        assert_eq!(forms("https://as.example/t"), ["https://as.example/t"]);
+    }
+}

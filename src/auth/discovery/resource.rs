@@ -1,0 +1,60 @@
+//! The identifier of a protected resource (RFC 8707; MCP, "Canonical Server URI"), and what it stands for.
+
+use url::Url;
+
+/// The identifier of a resource that does not state one (MCP, "Canonical Server URI"): no fragment, no slash on its own.
+pub fn canonical(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    let text = url.to_string();
+    if url.path() == "/" && url.query().is_none() { text.trim_end_matches('/').to_owned() } else { text }
+}
+
+/// Whether the resource with this identifier speaks for `url`: the same origin, and a path that `url` lies under.
+pub fn covers(identifier: &str, url: &Url) -> bool {
+    let Ok(resource) = Url::parse(identifier) else { return false };
+    let path = resource.path().trim_end_matches('/');
+    resource.origin() == url.origin()
+        && resource.fragment().is_none()
+        && (url.path() == path || url.path().strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
+        && resource.query().is_none_or(|query| url.query() == Some(query))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::auth::discovery::resource::*;
+
+    #[test]
+    fn the_canonical_form_has_no_fragment_and_no_lonely_slash() {
+        for (given, expected) in [
+            ("https://H/v1/mcp#x", "https://h/v1/mcp"),
+            ("https://h", "https://h"),
+            ("https://h:443/", "https://h"),
+            ("https://h/a/", "https://h/a/"),
+            ("https://h/?t=1", "https://h/?t=1"),
+        ] {
+            assert_eq!(canonical(&Url::parse(given).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_resource_speaks_for_what_lies_under_it_only() {
+        let mcp = Url::parse("https://h/v1/mcp").unwrap();
+        for good in
+            ["https://h/v1/mcp", "https://h/v1/mcp/", "https://h/v1", "https://h", "https://h/", "https://h:443/v1/mcp"]
+        {
+            assert!(covers(good, &mcp), "{good}");
+        }
+        for bad in [
+            "https://h/v1/mc",
+            "https://h/v1/mcp/x",
+            "https://h2/v1/mcp",
+            "http://h/v1/mcp",
+            "h",
+            "https://h/v1/mcp?x=1",
+            "https://h/#f",
+        ] {
+            assert!(!covers(bad, &mcp), "{bad}");
+        }
+    }
+}

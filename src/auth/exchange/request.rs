@@ -1,0 +1,100 @@
+//! What is asked of the token endpoint (RFC 6749, 3.2), and what it issues.
+
+use std::time::Duration;
+
+use crate::auth::context::Context;
+use crate::auth::discovery::search::Discovered;
+use crate::auth::exchange::client_authentication::Sender;
+use crate::auth::registration::client::{AuthMethod, Client};
+use crate::secret::Secret;
+
+/// The grant of RFC 8628 (3.4).
+pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// What is presented to the endpoint.
+#[derive(Debug)]
+pub enum GrantRequest<'a> {
+    /// The code of a sign-in, with what proves that it was ours.
+    Code {
+        /// The authorization code.
+        code: &'a Secret,
+        /// The PKCE verifier (RFC 7636).
+        verifier: &'a Secret,
+        /// The redirect URL, exactly as in the authorization request.
+        redirect_url: &'a str,
+    },
+    /// A refresh token.
+    Refresh(&'a Secret),
+    /// Nothing but who the client is (RFC 6749, 4.4).
+    Client {
+        /// What is asked for.
+        scope: Option<&'a str>,
+    },
+    /// The code of a sign-in on another device (RFC 8628, 3.4).
+    Device(&'a Secret),
+}
+
+impl GrantRequest<'_> {
+    /// Whether a refresh token is presented.
+    pub(crate) fn is_refresh(&self) -> bool {
+        matches!(self, GrantRequest::Refresh(_))
+    }
+}
+
+/// Where and as whom.
+#[derive(Debug)]
+pub struct Endpoint<'a> {
+    /// The token endpoint.
+    pub url: &'a str,
+    /// Who asks.
+    pub client: &'a Client,
+    /// How the secret is shown.
+    pub method: AuthMethod,
+    /// The issuer it belongs to.
+    pub issuer: &'a str,
+    /// What the token is to be for (RFC 8707), unless that is to be left out.
+    pub resource: Option<&'a str>,
+    /// Whether the ID token is what counts.
+    pub id_token: bool,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+impl<'a> Endpoint<'a> {
+    /// The token endpoint of the server that was found, for this client.
+    pub(crate) fn of(ctx: &Context, found: &'a Discovered, client: &'a Client) -> Self {
+        Endpoint {
+            url: &found.server.token_endpoint,
+            client,
+            method: client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref()),
+            issuer: &found.server.issuer,
+            resource: ctx.resource_parameter(&found.resource),
+            id_token: ctx.settings.oauth.id_token,
+            now: ctx.now(),
+        }
+    }
+}
+
+impl Endpoint<'_> {
+    /// Who posts to it, and what authenticates them.
+    pub(crate) fn sender(&self, method: AuthMethod) -> Sender<'_> {
+        Sender { client: self.client, method, audience: self.issuer, now: self.now }
+    }
+}
+
+/// A token as it was given.
+#[derive(Debug)]
+pub struct Issued {
+    /// The access token.
+    pub access_token: Secret,
+    /// A new refresh token, where one was given.
+    pub refresh_token: Option<Secret>,
+    /// How long the access token lasts, if the server says so.
+    pub expires_in: Option<Duration>,
+    /// What it allows, if the server says so.
+    pub scope: Option<String>,
+    /// Who signed in, where an ID token says so.
+    pub person: Option<String>,
+    /// How the client proved itself in the end.
+    pub method: AuthMethod,
+}

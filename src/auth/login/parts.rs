@@ -1,0 +1,152 @@
+//! What a sign-in is made with: the server and the scope, the client, and the port that the browser comes back to.
+
+use tokio::time::Instant;
+
+use crate::auth::context::Context;
+use crate::auth::discovery::metadata::Flow;
+use crate::auth::discovery::search::Discovered;
+use crate::auth::exchange::refusal::Refusal;
+use crate::auth::grants::stored;
+use crate::auth::login::loopback::listener::Callback;
+use crate::auth::registration::client::{Client, ClientOrigin};
+use crate::auth::registration::dynamic::RegistrationRequest;
+use crate::auth::registration::{choose, dynamic};
+use crate::config::CallbackSettings;
+use crate::problem::{Problem, ProblemId};
+use crate::store::ProcessLock;
+
+/// What a sign-in asks for, and of which server.
+#[derive(Debug)]
+pub(crate) struct SignInTarget {
+    pub(crate) found: Discovered,
+    pub(crate) scope: Option<String>,
+    /// When the person has taken too long.
+    pub(crate) deadline: Instant,
+}
+
+/// As which client somebody signs in, and where the browser comes back to.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) client: Client,
+    /// Whether the client was registered for this very sign-in.
+    pub(crate) is_new: bool,
+    pub(crate) callback: CallbackSettings,
+    /// Bound before anybody is sent there; with a code on another device nobody comes back.
+    pub(crate) listener: Option<Callback>,
+    /// Profiles that share a port take turns.
+    pub(crate) port_turn: Option<ProcessLock>,
+}
+
+/// Why a sign-in ended without a token.
+#[derive(Debug)]
+pub(crate) enum LoginEnd {
+    /// The server does not know the client.
+    UnknownClient(Problem),
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl LoginEnd {
+    /// The problem, whichever kind it is.
+    pub(crate) fn problem(self) -> Problem {
+        match self {
+            LoginEnd::UnknownClient(problem) | LoginEnd::Problem(problem) => problem,
+        }
+    }
+}
+
+impl From<Problem> for LoginEnd {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Refusal> for LoginEnd {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Client(problem) => Self::UnknownClient(problem),
+            refusal => Self::Problem(refusal.problem()),
+        }
+    }
+}
+
+impl Parts {
+    /// The client, registered if need be, and the port of its redirect URL.
+    pub(crate) async fn prepare(
+        ctx: &Context,
+        found: &Discovered,
+        scope: Option<&str>,
+        flow: Flow,
+        deadline: Instant,
+    ) -> Result<Self, Problem> {
+        if let Some(client) = choose::known_client(ctx, found, scope).await?
+            && let Some(parts) = Self::for_client(ctx, client, flow, deadline).await?
+        {
+            return Ok(parts);
+        }
+        Self::register(ctx, found, scope, flow, deadline).await
+    }
+
+    /// `None`: its port is taken, and another client can be registered with another port just as well.
+    async fn for_client(ctx: &Context, client: Client, flow: Flow, deadline: Instant) -> Result<Option<Self>, Problem> {
+        let callback = &ctx.settings.oauth.callback;
+        let port = match client.origin {
+            ClientOrigin::Registered { port } => port,
+            ClientOrigin::Given | ClientOrigin::Document => callback.port,
+        };
+        let may_change_port = client.is_registered() && callback.free;
+        let callback = CallbackSettings { port, ..callback.clone() };
+        let mut parts = Self { client, is_new: false, callback, listener: None, port_turn: None };
+        if flow == Flow::Device {
+            return Ok(Some(parts));
+        }
+        match bind(ctx, &parts.callback, deadline).await {
+            Ok((listener, turn)) => {
+                (parts.listener, parts.port_turn) = (Some(listener), Some(turn));
+                Ok(Some(parts))
+            }
+            Err(problem) if problem.id == ProblemId::PortInUse && may_change_port => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    async fn register(
+        ctx: &Context,
+        found: &Discovered,
+        scope: Option<&str>,
+        flow: Flow,
+        deadline: Instant,
+    ) -> Result<Self, Problem> {
+        let no_client = || choose::client_id_missing(&ctx.settings, found);
+        if found.server.registration_endpoint.is_none() {
+            return Err(no_client());
+        }
+        let callback = &ctx.settings.oauth.callback;
+        let (listener, callback, port_turn) = if callback.free {
+            let (listener, callback) = Callback::bind_any(callback)?;
+            (listener, callback, None)
+        } else {
+            let (listener, turn) = bind(ctx, callback, deadline).await?;
+            (listener, callback.clone(), Some(turn))
+        };
+        let http = ctx.http.named_by(found.named_by);
+        let in_use = stored::read(ctx).await.ok().flatten().map(|grant| grant.client_id);
+        let request = RegistrationRequest { callback: &callback, scope, in_use: in_use.as_deref() };
+        let registered = dynamic::register(&http, &ctx.settings, &ctx.store, &found.server, request).await?;
+        let client = registered.ok_or_else(no_client)?;
+        let listener = (flow != Flow::Device).then_some(listener);
+        Ok(Self { client, is_new: true, callback, listener, port_turn })
+    }
+}
+
+/// The port, when its turn has come; a foreign holder is an error.
+async fn bind(
+    ctx: &Context,
+    callback: &CallbackSettings,
+    deadline: Instant,
+) -> Result<(Callback, ProcessLock), Problem> {
+    let lock = ctx.files.port_lock(callback.port);
+    let left = deadline.saturating_duration_since(Instant::now());
+    let turn = ProcessLock::acquire(&lock, "another sign-in on the same port", left).await?;
+    Ok((Callback::bind(callback)?, turn))
+}

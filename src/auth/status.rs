@@ -1,0 +1,37 @@
+//! What `status` shows of signing in.
+
+use crate::auth::authorizer::Authorizer;
+use crate::auth::grants::grant::GrantSummary;
+use crate::problem::Problem;
+use crate::store::Backend;
+
+/// What `status` shows.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The sign-in, when there is one.
+    pub grant: Option<GrantSummary>,
+    /// Whether a static token is used instead.
+    pub static_token: bool,
+    /// Whether a sign-in is under way in some process.
+    pub signing_in: bool,
+    /// Where tokens lie.
+    pub backend: Backend,
+    /// Why the store could not be asked.
+    pub store_problem: Option<Problem>,
+}
+
+impl Status {
+    /// The status now.
+    pub async fn of(auth: &Authorizer) -> Self {
+        let (ctx, tokens) = (&auth.ctx, &auth.tokens);
+        let static_token = ctx.settings.static_token.is_some();
+        let reloaded = if static_token { Ok(()) } else { tokens.cache.reload().await };
+        Self {
+            grant: tokens.cache.usable().map(|current| GrantSummary::from(&*current.grant)),
+            static_token,
+            signing_in: ctx.files.login_is_under_way().unwrap_or(false),
+            backend: ctx.store.backend().clone(),
+            store_problem: reloaded.err().map(|error| ctx.explain(error.into())),
+        }
+    }
+}
