@@ -1,13 +1,46 @@
 //! `planhat-mcp`: a local stdio MCP server that is really a remote one.
 //!
-//! # Two walks
+//! Almost all of the code lies on one of two walks. Each station is a file; read them in this order.
 //!
-//! - **A message**: [`bridge::client::input`] reads a line, [`message::peek()`] looks at a few fields and leaves the bytes alone,
-//!   [`bridge::client::in_flight`] remembers who waits for what, [`remote::send`] carries it (bearer, headers, POST, classify the
-//!   answer, act), [`remote::sse`] or a JSON body brings the answer, and [`bridge::client::output`] writes a line.
-//! - **A token**: [`auth::discovery`] → [`auth::registration`] → [`auth::login`] (PKCE, browser,
-//!   loopback callback) → [`store`] (the OS keychain) → the `Authorization` header. Renewal swaps the middle for
-//!   [`auth::bearer::renewal`]: lock, read the store again, refresh, save, use.
+//! ## A message
+//!
+//! 1. [`bridge::client::input`]: a line of stdin.
+//! 2. [`bridge::dispatch`]: what the line is, and what it starts; [`mod@message::peek`] looks at a few fields and leaves the
+//!    bytes alone.
+//! 3. [`bridge::client::in_flight`]: the table of the requests that wait for their one answer.
+//! 4. [`bridge::forward::forwarder`]: the request is brought to the server until there is an answer to give;
+//!    [`bridge::sign_in::policy`] decides when somebody has to sign in first.
+//! 5. [`bridge::session::live`]: the session with the server, opened (again) by [`bridge::session::opening`].
+//! 6. [`bridge::forward::attempt`]: one attempt.
+//! 7. [`remote::send`]: the send loop puts on the bearer token and the headers ([`remote::request`]), posts, and acts on the
+//!    verdict.
+//! 8. [`remote::verdict`]: what the server's answer means, as a pure function.
+//! 9. [`remote::exchange`]: the answer as it comes, as a JSON body or as a stream of events ([`remote::sse`]).
+//! 10. [`bridge::session::server_messages`]: the answer that was waited for, and what else the server says.
+//! 11. [`bridge::forward::retry`]: what follows a failed attempt, as a pure function.
+//! 12. [`bridge::client::responder`]: the one answer.
+//! 13. [`bridge::client::output`]: a line of stdout.
+//!
+//! Notifications and responses of the client leave the walk at [`bridge::dispatch`] for [`bridge::session::outbox`], which
+//! keeps their order.
+//!
+//! ## A token
+//!
+//! 1. [`auth::authorizer`]: a request has no token, or the server refuses it.
+//! 2. [`auth::coordination::start`]: whether a sign-in may start by itself, as a pure decision.
+//! 3. [`auth::coordination::process`]: it lives in a process of its own, which survives the bridge.
+//! 4. [`auth::coordination::login`]: it takes the login lock, or joins the sign-in that holds it.
+//! 5. [`auth::discovery::challenge`]: what the 401 says.
+//! 6. [`auth::discovery::search`]: where to sign in; [`auth::discovery::metadata`] reads the documents.
+//! 7. [`auth::registration::choose`]: as which client; [`auth::registration::dynamic`] registers one.
+//! 8. [`auth::login::code_flow`]: the user's part, with PKCE.
+//! 9. [`auth::login::authorization_request`]: the page to open, and what has to come back.
+//! 10. [`auth::login::loopback::listener`]: the redirect to this machine.
+//! 11. [`auth::exchange::token_endpoint`]: the code becomes a token; [`auth::exchange::refusal`] says what a no means.
+//! 12. [`auth::grants::grant`]: what is kept of it, in the credential store ([`store::credential_store`]).
+//! 13. [`auth::bearer::cache`]: the token that this process uses, in step with the store.
+//! 14. [`auth::bearer::renewal`]: lock, read the store again, refresh, save, use.
+//! 15. [`remote::request`]: the `Authorization` header.
 //!
 //! # The import rule
 //!

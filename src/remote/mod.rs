@@ -12,7 +12,7 @@
 
 mod asked;
 mod body;
-mod exchange;
+pub mod exchange;
 mod failure;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
@@ -31,7 +31,7 @@ pub mod stream;
 mod throttle;
 mod transport;
 mod unauthorized;
-mod verdict;
+pub mod verdict;
 
 pub use exchange::Exchange;
 pub use failure::Failure;

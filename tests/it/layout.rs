@@ -94,6 +94,48 @@ fn a_file_fits_one_sitting() {
     assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:#?}");
 }
 
+#[test]
+fn the_map_names_stations_that_exist() {
+    let tree = project();
+    let map = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("readable");
+    let map: Vec<&str> = map.lines().filter_map(|line| line.strip_prefix("//!")).collect();
+    for walk in ["## A message", "## A token"] {
+        let stations: Vec<String> = map
+            .iter()
+            .skip_while(|line| line.trim() != walk)
+            .skip(1)
+            .take_while(|line| !line.trim().starts_with('#'))
+            .filter_map(|line| {
+                let (number, rest) = line.trim().split_once(". [`")?;
+                number.parse::<u32>().ok()?;
+                rest.split_once("`]").map(|(path, _)| path.to_owned())
+            })
+            .collect();
+        assert!(stations.len() >= 8, "{walk} has only {stations:?}");
+        let lost: Vec<_> = stations.iter().filter(|path| !tree.has_module(path)).collect();
+        assert!(lost.is_empty(), "{walk} leads to {lost:?}");
+    }
+}
+
+#[test]
+fn the_documents_name_files_that_exist() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for document in ["CONTRIBUTING.md", "README.md", "docs/design.md", "docs/performance.md", "docs/security.md"] {
+        let text = std::fs::read_to_string(project.join(document)).expect("readable");
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let is_path = ["src/", "tests/", "docs/", "packaging/", "benches/", "fuzz/"]
+                .iter()
+                .any(|dir| quoted.starts_with(dir));
+            if is_path && !quoted.contains([' ', '*', '<']) {
+                named += 1;
+                assert!(project.join(quoted).exists(), "{document} names {quoted}");
+            }
+        }
+    }
+    assert!(named > 10, "only {named} paths were found");
+}
+
 /// The files that can reach each other both ways (Tarjan's strongly connected components of more than one file).
 fn circles(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &str| {

@@ -44,6 +44,11 @@ impl Tree {
         tree
     }
 
+    /// Whether a path like `auth::login` is a module with a file.
+    pub fn has_module(&self, path: &str) -> bool {
+        self.modules.contains_key(path)
+    }
+
     /// The layer of a file: the first part of its path.
     pub fn layer(&self, file: &str) -> String {
         file.split('/').next().unwrap_or_default().replace(".rs", "")
