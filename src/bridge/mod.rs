@@ -12,6 +12,7 @@ pub mod client;
 pub mod dispatch;
 pub mod forward;
 pub mod lists;
+pub mod reconnection;
 pub mod run;
 pub mod session;
 pub mod sign_in;

@@ -13,9 +13,9 @@ use crate::message::oversize::IdFinder;
 pub mod invariants;
 
 /// How many lines may be read ahead of the bridge.
-const LINES_AHEAD: usize = 64;
+const MOST_LINES_AHEAD: usize = 64;
 /// How many bytes are read at once.
-const READ_SIZE: usize = 64 * 1024;
+const STDIN_READ_BYTES: usize = 64 * 1024;
 
 /// What stdin brought.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ pub enum Line {
 
 /// Reads lines of at most `max` bytes on a thread of its own, until the end of `input`.
 pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Receiver<Line> {
-    let (lines, receiver) = mpsc::channel(LINES_AHEAD);
+    let (lines, receiver) = mpsc::channel(MOST_LINES_AHEAD);
     std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
             let mut framer = Framer::new(max);
-            let mut buffer = vec![0; READ_SIZE];
+            let mut buffer = vec![0; STDIN_READ_BYTES];
             loop {
                 let piece = match input.read(&mut buffer) {
                     Ok(0) => break,

@@ -13,3 +13,4 @@ pub mod own_ids;
 pub mod progress;
 pub mod request;
 pub mod responder;
+pub mod writer;

@@ -3,7 +3,7 @@
 //! What waits for a client that does not read is bounded in bytes. Answers that come together are handed to the writing
 //! thread together: waking it for each would cost more than writing them.
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::Write;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -12,12 +12,12 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::writer::{Item, gather, write_lines};
+
 /// How many bytes may wait for the client to read them; one larger message may go alone.
-const OUTPUT_ROOM: usize = 8 * 1024 * 1024;
-/// Small lines that wait together are written together, up to about this many bytes.
-const COALESCE: usize = 64 * 1024;
+const OUTPUT_ROOM_BYTES: usize = 8 * 1024 * 1024;
 /// The room that is taken at first for an answer whose length the server does not say.
-const FIRST_ROOM: usize = 16 * 1024;
+const FIRST_ROOM_BYTES: usize = 16 * 1024;
 
 /// Takes lines for the client. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Room {
     /// How long the line may be.
     pub fn bytes(&self) -> usize {
         let bytes = self.permit.num_permits();
-        if bytes >= OUTPUT_ROOM || self.overdraft.is_some() { usize::MAX } else { bytes }
+        if bytes >= OUTPUT_ROOM_BYTES || self.overdraft.is_some() { usize::MAX } else { bytes }
     }
 }
 
@@ -62,15 +62,7 @@ impl Future for Enqueued {
 
 /// The room that a line takes; one that is larger than all of it goes alone.
 fn permits_for(bytes: usize) -> u32 {
-    u32::try_from(bytes.min(OUTPUT_ROOM)).unwrap_or(u32::MAX)
-}
-
-#[derive(Debug)]
-enum Item {
-    /// A line, how much room it took, and the overdraft that it may have needed beside.
-    Line(Bytes, u32, Option<OwnedSemaphorePermit>),
-    /// Nothing more comes.
-    End,
+    u32::try_from(bytes.min(OUTPUT_ROOM_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// Ends with the last line written.
@@ -83,7 +75,7 @@ impl Output {
         let (lines, waiting) = mpsc::unbounded_channel();
         let (batches, receiver) = mpsc::channel(1);
         tokio::spawn(gather(waiting, batches));
-        let room = Arc::new(Semaphore::new(OUTPUT_ROOM));
+        let room = Arc::new(Semaphore::new(OUTPUT_ROOM_BYTES));
         let overdraft = Arc::new(Semaphore::new(1));
         let (closed, closed_receiver) = watch::channel(false);
         let (done, written) = oneshot::channel();
@@ -147,7 +139,7 @@ impl Output {
     /// known; waits while the client does not read, so that answers pile up at the server and not here. `None` when the
     /// client has closed its side.
     pub async fn reserve(&self, bytes: Option<u64>) -> Option<Room> {
-        let bytes = bytes.map_or(FIRST_ROOM, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM));
+        let bytes = bytes.map_or(FIRST_ROOM_BYTES, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM_BYTES));
         let permit = Arc::clone(&self.room).acquire_many_owned(permits_for(bytes)).await.ok()?;
         Some(Room { permit, overdraft: None })
     }
@@ -188,7 +180,7 @@ impl Output {
     /// Writes a line that cannot wait at once, and takes what room there is for it, so that other lines wait for this one
     /// too.
     pub fn push_counted(&self, line: Bytes) {
-        let wanted = line.len().min(OUTPUT_ROOM).min(self.room.available_permits());
+        let wanted = line.len().min(OUTPUT_ROOM_BYTES).min(self.room.available_permits());
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         // When another line took the room in between, this one counts as nothing.
         let taken = self.room.try_acquire_many(wanted).map_or(0, |permit| {
@@ -212,75 +204,6 @@ impl Output {
     }
 }
 
-/// Hands the lines that wait to the thread that writes, all that there are at a time.
-async fn gather(mut waiting: mpsc::UnboundedReceiver<Item>, batches: mpsc::Sender<Vec<Item>>) {
-    while let Some(first) = waiting.recv().await {
-        let Ok(place) = batches.reserve().await else { return };
-        let mut batch = vec![first];
-        while let Ok(item) = waiting.try_recv() {
-            batch.push(item);
-        }
-        place.send(batch);
-    }
-}
-
-fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item>>, room: &Semaphore) -> io::Result<()> {
-    let mut together = Vec::new();
-    while let Some(batch) = batches.blocking_recv() {
-        let mut items = batch.into_iter().peekable();
-        while let Some(item) = items.next() {
-            let Item::Line(line, permits, mut overdraft) = item else { return Ok(()) };
-            let mut taken = permits as usize;
-            let written = if line.len() >= COALESCE {
-                // Not copied: it may be most of what this process holds.
-                write_with_end(output, &line)
-            } else {
-                append(&mut together, &line);
-                while let Some(Item::Line(line, permits, also)) =
-                    items.next_if(|item| item.fits(COALESCE.saturating_sub(together.len())))
-                {
-                    append(&mut together, &line);
-                    taken += permits as usize;
-                    overdraft = overdraft.or(also);
-                }
-                output.write_all(&together)
-            };
-            drop((line, overdraft));
-            together.clear();
-            room.add_permits(taken);
-            written.and_then(|()| output.flush())?;
-        }
-    }
-    Ok(())
-}
-
-impl Item {
-    /// Whether it is a line that goes into this many bytes, end included.
-    fn fits(&self, bytes: usize) -> bool {
-        matches!(self, Self::Line(line, ..) if line.len() < bytes)
-    }
-}
-
-fn append(together: &mut Vec<u8>, line: &[u8]) {
-    together.extend_from_slice(line);
-    together.push(b'\n');
-}
-
-/// A line and its end, in one piece as far as the output takes it.
-fn write_with_end(output: &mut impl Write, line: &[u8]) -> io::Result<()> {
-    let mut slices = [IoSlice::new(line), IoSlice::new(b"\n")];
-    let mut rest = &mut slices[..];
-    while !rest.is_empty() {
-        match output.write_vectored(rest) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(n) => IoSlice::advance_slices(&mut rest, n),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
-}
-
 impl Written {
     /// Returns when the last line before [`Output::finish`] is out, or cannot be.
     pub async fn wait(self) {
@@ -290,7 +213,9 @@ impl Written {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{self, Read};
+
+    use crate::bridge::client::writer::COALESCED_BYTES;
 
     use super::*;
 
@@ -313,7 +238,7 @@ mod tests {
 
     impl Write for Sip {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(&bytes[..bytes.len().min(COALESCE - 1)])
+            self.0.write(&bytes[..bytes.len().min(COALESCED_BYTES - 1)])
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -324,9 +249,18 @@ mod tests {
     #[tokio::test]
     async fn lines_of_all_sizes_come_out_whole_and_in_order() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
-        let lines: Vec<String> = [1, COALESCE - 1, 2, COALESCE, 3 * COALESCE + 1, 3, COALESCE / 2, COALESCE / 2]
-            .map(|n| "x".repeat(n))
-            .into();
+        let lines: Vec<String> = [
+            1,
+            COALESCED_BYTES - 1,
+            2,
+            COALESCED_BYTES,
+            3 * COALESCED_BYTES + 1,
+            3,
+            COALESCED_BYTES / 2,
+            COALESCED_BYTES / 2,
+        ]
+        .map(|n| "x".repeat(n))
+        .into();
         let (output, written) = Output::start(Sip(writer));
         for line in &lines {
             output.push(Bytes::from(line.clone()));
@@ -349,8 +283,8 @@ mod tests {
         drop(reader);
         output.push(Bytes::from_static(b"{}"));
         output.closed().await;
-        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
-        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM])).await;
+        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES])).await;
+        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES])).await;
     }
 
     #[tokio::test]
@@ -358,35 +292,38 @@ mod tests {
         let (_reader, writer) = std::io::pipe().expect("a pipe");
         let (output, _written) = Output::start(writer);
         let mut room = output.reserve(None).await.expect("open");
-        assert_eq!((room.bytes(), output.room.available_permits()), (FIRST_ROOM, OUTPUT_ROOM - FIRST_ROOM));
-        output.grow(&mut room, FIRST_ROOM + 1).await;
-        assert_eq!(room.bytes(), 2 * FIRST_ROOM);
+        assert_eq!(
+            (room.bytes(), output.room.available_permits()),
+            (FIRST_ROOM_BYTES, OUTPUT_ROOM_BYTES - FIRST_ROOM_BYTES)
+        );
+        output.grow(&mut room, FIRST_ROOM_BYTES + 1).await;
+        assert_eq!(room.bytes(), 2 * FIRST_ROOM_BYTES);
         output.grow(&mut room, 1024 * 1024).await;
         assert_eq!(room.bytes(), 1024 * 1024);
         // Larger than a pipe, so that it cannot be written out.
         let line = Bytes::from(vec![b' '; 900 * 1024]);
         output.write_reserved(line.clone(), room);
-        assert_eq!(output.room.available_permits(), OUTPUT_ROOM - line.len());
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM_BYTES - line.len());
     }
 
     #[tokio::test]
     async fn growing_answers_that_fill_the_room_go_on_one_at_a_time() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let mut first = output.reserve(Some(OUTPUT_ROOM as u64 / 2)).await.expect("open");
-        let mut second = output.reserve(Some(OUTPUT_ROOM as u64 / 2)).await.expect("open");
-        output.grow(&mut first, OUTPUT_ROOM).await;
+        let mut first = output.reserve(Some(OUTPUT_ROOM_BYTES as u64 / 2)).await.expect("open");
+        let mut second = output.reserve(Some(OUTPUT_ROOM_BYTES as u64 / 2)).await.expect("open");
+        output.grow(&mut first, OUTPUT_ROOM_BYTES).await;
         assert_eq!(first.bytes(), usize::MAX, "one goes on without more room");
-        let mut growing = Box::pin(output.grow(&mut second, OUTPUT_ROOM));
+        let mut growing = Box::pin(output.grow(&mut second, OUTPUT_ROOM_BYTES));
         assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM]), first);
+        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES]), first);
         assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it is not written yet");
         let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         growing.await;
-        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM]), second);
+        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES]), second);
         output.finish();
         written.wait().await;
-        assert_eq!(output.room.available_permits(), OUTPUT_ROOM);
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM_BYTES);
         assert_eq!(output.overdraft.available_permits(), 1);
         drop(output);
         reading.join().expect("no panic").expect("readable");
@@ -396,7 +333,7 @@ mod tests {
     async fn a_counted_line_takes_what_room_there_is_and_waits_for_none() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let line = Bytes::from(vec![b' '; OUTPUT_ROOM - 1]);
+        let line = Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES - 1]);
         output.push_counted(line.clone());
         assert_eq!(output.room.available_permits(), 1, "nobody reads, so nothing is written out");
         output.push_counted(line);
@@ -404,7 +341,7 @@ mod tests {
         output.finish();
         let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         written.wait().await;
-        assert_eq!(output.room.available_permits(), OUTPUT_ROOM, "what is written takes no room");
+        assert_eq!(output.room.available_permits(), OUTPUT_ROOM_BYTES, "what is written takes no room");
         drop(output);
         reading.join().expect("no panic").expect("readable");
     }
@@ -413,7 +350,7 @@ mod tests {
     async fn a_line_is_written_in_its_turn_although_its_sender_stops_waiting_for_room() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let all = "x".repeat(OUTPUT_ROOM);
+        let all = "x".repeat(OUTPUT_ROOM_BYTES);
         output.push_counted(Bytes::from(all.clone()));
         let guard = Arc::new(());
         // Both would fit into what is left after the first, and must not overtake each other.

@@ -20,7 +20,7 @@ use crate::bridge::session::outbox::OutboxMessage;
 use crate::bridge::session::startup::answer_initialize;
 use crate::bridge::sign_in::outcome::SignInOutcome;
 use crate::bridge::sign_in::policy::SignIn;
-use crate::http::retry_after;
+use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Exchange, Failure};
 
@@ -30,11 +30,11 @@ use super::retry::{Attempts, RetryContext, RetryDecision, decide, is_out_of_reac
 use super::retry_safety::RetrySafety;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
-const STREAM_REST: Duration = Duration::from_secs(1);
+const STREAM_REST_WAIT: Duration = Duration::from_secs(1);
 /// How long the server may take to answer `server/discover`: clients that probe with it hang until then.
 const DISCOVER_WAIT: Duration = Duration::from_secs(5);
 /// How long a request waits for its turn before its client hears of it: most go sooner.
-const FIRST_TURN_PROGRESS: Duration = Duration::from_secs(1);
+const FIRST_TURN_PROGRESS_WAIT: Duration = Duration::from_secs(1);
 /// How long a request may still wait for its next attempt after stdin has ended.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
@@ -72,7 +72,7 @@ impl Answer<'_> {
 }
 
 /// What follows a failed attempt.
-enum Next<'a> {
+enum NextStep<'a> {
     SendAgain,
     Answer(Box<Answer<'a>>),
     /// Nobody waits for an answer.
@@ -192,9 +192,9 @@ impl Forwarder {
                 }
                 // Boxed, because it is rarely needed and each request has room for all that its future may hold.
                 Err(failure) => match Box::pin(self.after_failure(request, &mut wire, &mut attempts, failure)).await {
-                    Next::SendAgain => {}
-                    Next::Answer(answer) => return Some(*answer),
-                    Next::Drop => return None,
+                    NextStep::SendAgain => {}
+                    NextStep::Answer(answer) => return Some(*answer),
+                    NextStep::Drop => return None,
                 },
             }
         }
@@ -204,7 +204,7 @@ impl Forwarder {
     async fn slot_for(&self, request: &InFlight) -> SemaphorePermit<'_> {
         let message =
             || "As many calls as the server takes are under way; this one waits for one of them to end.".to_owned();
-        while_waiting(request.progress.as_deref(), FIRST_TURN_PROGRESS, message, self.session.request_slot()).await
+        while_waiting(request.progress.as_deref(), FIRST_TURN_PROGRESS_WAIT, message, self.session.request_slot()).await
     }
 
     /// Does what a failure asks for, and waits as long as that takes.
@@ -214,12 +214,12 @@ impl Forwarder {
         wire: &mut WireRequest,
         attempts: &mut Attempts,
         failure: Failure,
-    ) -> Next<'_> {
+    ) -> NextStep<'_> {
         let limits = &self.session.settings.limits;
         let is_unclear = matches!(failure, Failure::Unclear { .. });
         let context = RetryContext {
             now: Instant::now(),
-            noise: retry_after::noise(),
+            noise: noise(),
             listens: request.listens(),
             has_brought_anything: is_unclear && request.listens() && request.server_has_begun.lower(),
             may_repeat: self.retry_safety.may_repeat(&request.method, request.tool.as_deref()),
@@ -231,7 +231,7 @@ impl Forwarder {
             RetryDecision::Reopen(epoch) => {
                 wire.reopened = true;
                 self.session.lost(epoch);
-                Next::SendAgain
+                NextStep::SendAgain
             }
             RetryDecision::SignIn(problem) => {
                 self.after_sign_in(request, self.sign_in.outcome_for(request, problem).await)
@@ -246,33 +246,33 @@ impl Forwarder {
                     tracing::info!(%problem, "the server cannot be reached; trying again");
                 }
                 if !self.pause(request, wait, &problem).await {
-                    return Next::Answer(Box::new(self.give_up(request, &problem)));
+                    return NextStep::Answer(Box::new(self.give_up(request, &problem)));
                 }
                 if is_repeat {
                     wire.rename(request, &self.session.client.own_ids.next());
                 } else if is_unclear {
                     wire.opens_again = true;
                 }
-                Next::SendAgain
+                NextStep::SendAgain
             }
             RetryDecision::AnswerFromMemory(problem) => {
-                Next::Answer(Box::new(match self.lists.answer_from_memory(request) {
+                NextStep::Answer(Box::new(match self.lists.answer_from_memory(request) {
                     Some(line) => Answer::own(self.learned.learn(request, line)),
                     None => self.give_up(request, &problem),
                 }))
             }
-            RetryDecision::GiveUp(problem) => Next::Answer(Box::new(self.give_up(request, &problem))),
-            RetryDecision::Drop => Next::Drop,
+            RetryDecision::GiveUp(problem) => NextStep::Answer(Box::new(self.give_up(request, &problem))),
+            RetryDecision::Drop => NextStep::Drop,
         }
     }
 
-    fn after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> Next<'_> {
+    fn after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> NextStep<'_> {
         match self.answer_to_need(request, outcome) {
-            Some(answer) => Next::Answer(Box::new(answer)),
+            Some(answer) => NextStep::Answer(Box::new(answer)),
             None => {
                 // It has waited for just this sign-in, whoever the user is.
                 request.bound_user.release();
-                Next::SendAgain
+                NextStep::SendAgain
             }
         }
     }
@@ -344,7 +344,7 @@ impl Forwarder {
                 }
             }
         };
-        let _ = tokio::time::timeout(STREAM_REST, rest).await;
+        let _ = tokio::time::timeout(STREAM_REST_WAIT, rest).await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::remote::Failure;
 
 /// How long a server that is known to want a sign-in may take to open a session without one. It may have changed its mind,
 /// and its challenge is the best start of a sign-in.
-const SIGNED_OUT_OPENING: Duration = Duration::from_secs(1);
+const SIGNED_OUT_OPENING_WAIT: Duration = Duration::from_secs(1);
 
 /// Whether this request gets nowhere before somebody signs in. Says so without the server where that is known to want it,
 /// because a server that is slow or away would keep every request waiting for the same answer.
@@ -22,7 +22,7 @@ pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InF
     if request.stage != SessionStage::NotNeeded && lists.remembered(request).is_none() {
         let mut state = session.handshake.watch();
         let settled = state.wait_for(|state| state.is_up() || matches!(state, State::Down(_)));
-        let settled = tokio::time::timeout(SIGNED_OUT_OPENING, settled).await;
+        let settled = tokio::time::timeout(SIGNED_OUT_OPENING_WAIT, settled).await;
         if settled.is_ok_and(|state| state.is_ok_and(|state| state.is_up())) {
             return None;
         }

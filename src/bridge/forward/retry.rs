@@ -4,6 +4,7 @@
 
 use tokio::time::{Duration, Instant};
 
+use crate::bridge::reconnection::RECONNECTION_BACKOFF;
 use crate::http::retry_after;
 use crate::problem::Problem;
 use crate::remote::Failure;
@@ -14,8 +15,6 @@ const MOST_LOST_SESSIONS: u32 = 1;
 const MOST_SIGN_INS: u32 = 1;
 /// How often a request is repeated whose effect is unknown.
 const MOST_REPEATS: u32 = 3;
-/// From which attempt on the wait for a connection does not grow any more.
-const LONGEST_WAIT_ATTEMPT: u32 = 4;
 
 /// What has been tried for one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,7 +118,7 @@ pub fn decide(attempts: &mut Attempts, failure: Failure, context: &RetryContext)
         Failure::NotSent(problem) => {
             let since = *attempts.unsent_since.get_or_insert(context.now);
             attempts.unsent += 1;
-            let wait = retry_after::wait(None, attempts.unsent.min(LONGEST_WAIT_ATTEMPT), context.noise);
+            let wait = RECONNECTION_BACKOFF.wait(attempts.unsent, context.noise);
             let limit = if context.listens { context.idle } else { context.connecting };
             if context.now.saturating_duration_since(since) + wait > limit {
                 return RetryDecision::GiveUp(problem);

@@ -21,9 +21,9 @@ use crate::remote::Outgoing;
 use super::pages::{Pages, is_same_list};
 
 /// How many pages a list may have for the bridge to read it whole.
-const MOST_PAGES: usize = 100;
+const MOST_LIST_PAGES: usize = 100;
 /// How many bytes such a list may have.
-const LARGEST_LIST: usize = 8 * 1024 * 1024;
+const LARGEST_LIST_BYTES: usize = 8 * 1024 * 1024;
 
 /// What the client has in the place of one of the server's lists.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Lists {
         if pages.next.is_none() {
             return pages.whole(method);
         }
-        if pages.size() <= LARGEST_LIST {
+        if pages.size() <= LARGEST_LIST_BYTES {
             all.insert(method.to_owned(), pages);
         }
         None
@@ -173,7 +173,7 @@ impl Lists {
         let _slot = session.request_slot().await;
         let mut pages: Option<Pages> = None;
         let mut grant = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MOST_LIST_PAGES {
             let id = session.client.own_ids.next();
             let cursor = pages.as_ref().and_then(|pages| pages.next.as_ref());
             let params = cursor.map_or_else(String::new, |cursor| format!(r#","params":{{"cursor":{cursor}}}"#));
@@ -191,7 +191,7 @@ impl Lists {
             if method == "tools/list" {
                 self.retry_safety.learn(result);
             }
-            if pages.as_ref().is_none_or(|pages| pages.next.is_none() || pages.size() > LARGEST_LIST) {
+            if pages.as_ref().is_none_or(|pages| pages.next.is_none() || pages.size() > LARGEST_LIST_BYTES) {
                 break;
             }
         }

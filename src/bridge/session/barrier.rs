@@ -9,7 +9,7 @@ use crate::remote::{Failure, Outgoing, Remote};
 
 /// How long the server may take to accept `notifications/initialized` before what follows goes out all the same. Some
 /// servers never answer it, and clients give the first list no more than ten seconds.
-const INITIALIZED_ACCEPTANCE: Duration = Duration::from_secs(3);
+const INITIALIZED_ACCEPTANCE_WAIT: Duration = Duration::from_secs(3);
 
 /// Sends `notifications/initialized`, and returns when the server has accepted it or does not answer.
 ///
@@ -21,7 +21,7 @@ pub async fn send_initialized(remote: &Arc<Remote>, body: Bytes) -> Result<(), F
     let remote = Arc::clone(remote);
     let mut sending = Box::pin(async move { remote.exchange(&out).await.map(drop) });
     loop {
-        let Ok(accepted) = tokio::time::timeout(INITIALIZED_ACCEPTANCE, &mut sending).await else {
+        let Ok(accepted) = tokio::time::timeout(INITIALIZED_ACCEPTANCE_WAIT, &mut sending).await else {
             // While a limit of the rate holds it back here, what follows would only overtake it.
             if !send_state.may_be_at_server() {
                 continue;

@@ -7,19 +7,18 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Duration, Instant};
 
 use crate::bridge::client::in_flight::StopReason;
-use crate::http::retry_after;
+use crate::bridge::reconnection::RECONNECTION_BACKOFF;
+use crate::pacing::noise;
 use crate::remote::{Exchange, Failure, Outgoing};
 
 use super::live::Session;
 use super::outbox::OutboxMessage;
 
 /// How long the server may take to accept one message before the next one goes, and how long its answer is read.
-const ACCEPTANCE: Duration = Duration::from_secs(30);
-/// From which attempt on the wait for a connection does not grow any more.
-const LONGEST_WAIT_ATTEMPT: u32 = 4;
+const MESSAGE_ACCEPTANCE_WAIT: Duration = Duration::from_secs(30);
 
 /// How many streams that the server opened in answer to messages are read at once. Beyond that the oldest is closed.
-const MOST_STREAMS: usize = 32;
+const MOST_ANSWER_STREAMS: usize = 32;
 
 /// Delivers for as long as the bridge lives.
 pub async fn deliver_outbox(session: Arc<Session>) {
@@ -80,7 +79,7 @@ impl Delivery {
                 Err(Failure::NotSent(problem)) if cancels.is_none() => {
                     let since = *unreachable_since.get_or_insert_with(Instant::now);
                     attempts += 1;
-                    let wait = retry_after::wait(None, attempts.min(LONGEST_WAIT_ATTEMPT), retry_after::noise());
+                    let wait = RECONNECTION_BACKOFF.wait(attempts, noise());
                     if since.elapsed() + wait > session.settings.limits.connecting {
                         return tracing::warn!(%problem, "a notification or an answer did not reach the server");
                     }
@@ -95,7 +94,7 @@ impl Delivery {
     }
 
     fn acceptance(&self) -> Duration {
-        ACCEPTANCE.min(self.session.settings.limits.idle)
+        MESSAGE_ACCEPTANCE_WAIT.min(self.session.settings.limits.idle)
     }
 
     /// Returns when the server has accepted the message.
@@ -110,7 +109,7 @@ impl Delivery {
     fn read_beside(&mut self, mut exchange: Exchange) {
         while self.streams.try_join_next().is_some() {}
         self.open.retain(|stream| !stream.is_finished());
-        if self.open.len() >= MOST_STREAMS
+        if self.open.len() >= MOST_ANSWER_STREAMS
             && let Some(oldest) = self.open.pop_front()
         {
             oldest.abort();

@@ -21,7 +21,7 @@ use super::live::Session;
 use super::stage::State;
 
 /// How many bytes of a refused `initialize` a problem quotes.
-const QUOTED_REFUSAL: usize = 500;
+const REFUSED_INITIALIZE_QUOTE_BYTES: usize = 500;
 
 /// Makes the attempts to open the session, for as long as the bridge lives. Every attempt counts that is asked for after
 /// this call, even before the future is polled.
@@ -106,7 +106,7 @@ impl Opener {
         });
         let Some(result) = result else {
             // The server refuses in its own words; the client should read them, when it still waits.
-            let quoted = &answer.line[..answer.line.len().min(QUOTED_REFUSAL)];
+            let quoted = &answer.line[..answer.line.len().min(REFUSED_INITIALIZE_QUOTE_BYTES)];
             let detail = String::from_utf8_lossy(quoted).into_owned();
             session.handshake.server_answered(answer.line, None);
             return Err(Problem::new(ProblemId::RevisionRefused).because(detail).into());

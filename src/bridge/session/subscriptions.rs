@@ -17,7 +17,7 @@ const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
 const SET_LEVEL: &str = "logging/setLevel";
 /// How many bytes of a refusal the log quotes.
-const QUOTED_REFUSAL: usize = 200;
+const REFUSED_SUBSCRIPTION_QUOTE_BYTES: usize = 200;
 
 /// The subscriptions of the client, over all the sessions that the server makes of its one.
 #[derive(Debug)]
@@ -114,7 +114,11 @@ impl Subscriptions {
         if answer.result().is_some() {
             return Ok(());
         }
-        let words = answer.exchange.sent.words(&String::from_utf8_lossy(&answer.line)).shortened(QUOTED_REFUSAL);
+        let words = answer
+            .exchange
+            .sent
+            .words(&String::from_utf8_lossy(&answer.line))
+            .shortened(REFUSED_SUBSCRIPTION_QUOTE_BYTES);
         Err(Problem::new(ProblemId::HttpStatus).said("server_said", words).into())
     }
 

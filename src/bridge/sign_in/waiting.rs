@@ -16,7 +16,7 @@ use super::outcome::{SignInNeed, SignInOutcome};
 /// How long the link of a sign-in may take to be known: the server has to say where to sign in.
 const LINK_WAIT: Duration = Duration::from_secs(15);
 /// What is over sooner is not worth a progress notification.
-const FIRST_PROGRESS: Duration = Duration::from_millis(100);
+const FIRST_SIGN_IN_PROGRESS_WAIT: Duration = Duration::from_millis(100);
 /// The progress of a request that waits for the browser.
 const WAITING_FOR_BROWSER: &str = "Waiting for the sign-in in the browser.";
 
@@ -41,7 +41,8 @@ impl SignInWait {
         message: &str,
         awaited: impl Future<Output = T>,
     ) -> Option<T> {
-        let awaited = while_waiting(request.progress.as_deref(), FIRST_PROGRESS, || message.to_owned(), awaited);
+        let awaited =
+            while_waiting(request.progress.as_deref(), FIRST_SIGN_IN_PROGRESS_WAIT, || message.to_owned(), awaited);
         tokio::select! {
             biased;
             value = awaited => Some(value),
