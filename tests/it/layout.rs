@@ -58,6 +58,9 @@ fn a_module_uses_only_what_stands_before_it() {
 /// Facts that carry what a server said.
 const SAID: &[&str] = &["content_type", "error", "error_description", "server_request_id", "server_said"];
 
+/// Facts that carry what a server said where the bridge reads the server's messages.
+const QUOTED_IN_BRIDGE: &[&str] = &["found", "expected"];
+
 #[test]
 fn what_a_server_said_becomes_a_fact_only_without_the_secrets_of_the_exchange() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -65,14 +68,17 @@ fn what_a_server_said_becomes_a_fact_only_without_the_secrets_of_the_exchange() 
     for file in rust_files(&source).into_iter().filter(|file| !file.ends_with("tests.rs")) {
         let text = std::fs::read_to_string(&file).expect("readable");
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        for fact in SAID {
+        // Files that quote what came over the wire, whatever the fact is called.
+        let quotes =
+            ["src/bridge/forward/", "src/bridge/session/"].iter().any(|part| file.to_string_lossy().contains(part));
+        for fact in SAID.iter().chain(QUOTED_IN_BRIDGE.iter().filter(|_| quotes)) {
             said += text.matches(&format!(".said(\"{fact}\"")).count();
             if text.contains(&format!(".with(\"{fact}\"")) {
                 wrong.push(format!("{}: {fact}", file.display()));
             }
         }
     }
-    assert!(said > 8, "the test has found only {said} facts: it no longer reads what it should");
+    assert!(said > 9, "the test has found only {said} facts: it no longer reads what it should");
     assert!(wrong.is_empty(), "to be added by `Problem::said`: {wrong:#?}");
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::catalogue::FACTS;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, printable};
 use crate::store::{Note, StateDir};
 
 /// How long no new sign-in starts by itself after one that failed, whichever process it was in.
@@ -170,10 +170,8 @@ impl From<StoredProblem> for Problem {
                 problem = problem.with(key, value);
             }
         }
-        match stored.source {
-            Some(source) => problem.because(source),
-            None => problem,
-        }
+        // It was free of secrets when it was written.
+        Problem { source: stored.source.as_deref().map(printable), ..problem }
     }
 }
 
@@ -183,8 +181,10 @@ mod tests {
 
     #[test]
     fn a_problem_arrives_as_it_was_told() {
-        let problem =
-            Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
+        let problem = Problem::new(ProblemId::AuthorizationFailed)
+            .with("error", "x")
+            .with("error_description", "y")
+            .because(std::io::Error::other("z"));
         let text = serde_json::to_string(&StoredProblem::from(&problem)).unwrap();
         assert_eq!(Problem::from(serde_json::from_str::<StoredProblem>(&text).unwrap()), problem);
     }

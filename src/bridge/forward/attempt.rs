@@ -18,6 +18,9 @@ use crate::remote::{Exchange, Failure, Outgoing};
 
 use super::readiness::ready_for;
 
+/// How many characters of the id of a wrong answer a problem quotes.
+const WRONG_ID_QUOTE_CHARACTERS: usize = 200;
+
 /// A request as it goes over the wire in one attempt.
 #[derive(Debug)]
 pub struct WireRequest {
@@ -141,7 +144,10 @@ impl Attempter {
                 }
                 Ok(None) => match (unreadable.take(), &stray) {
                     (Some(problem), _) => Failure::Explained(problem),
-                    (None, Some(id)) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
+                    (None, Some(id)) => {
+                        let id = exchange.sent.words(id.get()).shortened(WRONG_ID_QUOTE_CHARACTERS);
+                        Failure::Explained(Problem::new(ProblemId::WrongAnswerId).said("found", id))
+                    }
                     (None, None) => {
                         let id = if has_begun { ProblemId::StreamCut } else { ProblemId::NoAnswer };
                         Failure::Unclear { problem: id.into(), wait: None }

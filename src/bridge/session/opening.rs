@@ -20,8 +20,8 @@ use super::initialize::InitializeResult;
 use super::live::Session;
 use super::stage::State;
 
-/// How many bytes of a refused `initialize` a problem quotes.
-const REFUSED_INITIALIZE_QUOTE_BYTES: usize = 500;
+/// How many characters of a refused `initialize` a problem quotes.
+const REFUSED_INITIALIZE_QUOTE_CHARACTERS: usize = 500;
 
 /// Makes the attempts to open the session, for as long as the bridge lives. Every attempt counts that is asked for after
 /// this call, even before the future is polled.
@@ -106,10 +106,10 @@ impl Opener {
         });
         let Some(result) = result else {
             // The server refuses in its own words; the client should read them, when it still waits.
-            let quoted = &answer.line[..answer.line.len().min(REFUSED_INITIALIZE_QUOTE_BYTES)];
-            let detail = String::from_utf8_lossy(quoted).into_owned();
+            let words = answer.exchange.sent.words(&String::from_utf8_lossy(&answer.line));
             session.handshake.server_answered(answer.line, None);
-            return Err(Problem::new(ProblemId::RevisionRefused).because(detail).into());
+            let words = words.shortened(REFUSED_INITIALIZE_QUOTE_CHARACTERS);
+            return Err(Problem::new(ProblemId::RevisionRefused).because(words).into());
         };
         let id = answer.exchange.headers.get(SESSION_ID).cloned();
         let version = HeaderValue::from_str(result.revision.as_str()).ok();
