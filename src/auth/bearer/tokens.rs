@@ -18,9 +18,9 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
 use crate::auth::exchange::revocation;
 use crate::auth::exchange::revocation::Revoked;
-use crate::auth::grants::grant::{Grant, GrantSummary};
+use crate::auth::grants::grant::{Grant, GrantKind, GrantSummary};
 use crate::auth::grants::{notes, profiles, stored};
-use crate::auth::registration::{choose, client};
+use crate::auth::registration::{choose, client, dynamic};
 use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Answers, Owner};
@@ -141,6 +141,9 @@ impl Tokens {
         remembered_answers::begin(ctx, &grant);
         self.cache.save(&grant).await?;
         self.cache.set_unsaved(None);
+        if grant.kind == GrantKind::Person && !is_configured {
+            dynamic::forget_earlier(&ctx.settings, &ctx.store, &grant.issuer, &grant.client_id).await;
+        }
         drop(lock);
         self.cache.adopt(Some(grant));
         Ok(summary)
