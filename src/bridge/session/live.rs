@@ -96,10 +96,14 @@ impl Session {
         self.opened.subscribe()
     }
 
-    /// The server has accepted `notifications/initialized`.
-    pub fn set_open(&self) {
-        self.handshake.set_state(State::Open);
-        self.opened.send_modify(|opened| *opened += 1);
+    /// The server has accepted `notifications/initialized` in the session of this epoch. `false` when that session is gone
+    /// already.
+    pub fn set_open(&self, epoch: u64) -> bool {
+        let is_open = self.remote.session().epoch == epoch && self.handshake.open();
+        if is_open {
+            self.opened.send_modify(|opened| *opened += 1);
+        }
+        is_open
     }
 
     /// Returns when a message that needs this stage may go; causes an attempt to open the session when the last one failed.

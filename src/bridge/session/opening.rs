@@ -114,6 +114,7 @@ impl Opener {
         let id = answer.exchange.headers.get(SESSION_ID).cloned();
         let version = HeaderValue::from_str(result.revision.as_str()).ok();
         let opened = RemoteSession { id, version, grant: answer.exchange.grant, ..(*session.remote.session()).clone() };
+        let epoch = opened.epoch;
         session.remote.set_session(opened);
         session.handshake.server_answered(answer.line, Some(&result));
         session.handshake.set_state(State::Answered);
@@ -122,7 +123,10 @@ impl Opener {
         send_initialized(&session.remote, initialized).await?;
         // Listening begins before anything else goes out, so that no message of the server is missed.
         self.listening.spawn(listen(Arc::clone(&self.session)));
-        self.session.set_open();
+        if !self.session.set_open(epoch) {
+            // Lost while it opened; the next message that needs it has it opened again.
+            self.listening = JoinSet::new();
+        }
         Ok(())
     }
 
