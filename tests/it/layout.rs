@@ -83,6 +83,20 @@ fn what_a_server_said_becomes_a_fact_only_without_the_secrets_of_the_exchange() 
 }
 
 #[test]
+fn nothing_is_decided_by_the_text_of_a_fact() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    let is_test = |file: &Path| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+    for file in rust_files(&source).into_iter().filter(|file| !is_test(file)) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let decides = |line: &&str| line.contains(".fact(") && (line.contains("Some(\"") || line.contains("=="));
+        wrong.extend(text.lines().filter(decides).map(|line| format!("{}: {}", file.display(), line.trim())));
+    }
+    assert!(wrong.is_empty(), "facts are for texts; carry the code beside the problem: {wrong:#?}");
+}
+
+#[test]
 fn the_files_of_a_module_use_each_other_in_one_direction() {
     let circles: Vec<_> = circles(&project().uses()).into_iter().map(|circle| circle.join(", ")).collect();
     assert!(circles.is_empty(), "these use each other in a circle: {circles:#?}");
