@@ -25,6 +25,7 @@ use crate::auth::login::ui::{LoginOptions, LoginUi};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
+use crate::message::Revision;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::store::{Backend, Store};
@@ -222,17 +223,17 @@ impl Authorizer {
     }
 
     /// Remembers what the server answered under this grant, as in [`Bearer::grant`].
-    pub fn remember(&self, grant: Option<u64>, revision: &str, method: &str, answer: &RawValue) {
+    pub fn remember(&self, grant: Option<u64>, revision: &Revision, method: &str, answer: &RawValue) {
         self.tokens.remember(grant, revision, method, answer);
     }
 
     /// What the server answered to `method` in this revision before.
-    pub fn remembered(&self, revision: &str, method: &str) -> Option<Box<RawValue>> {
+    pub fn remembered(&self, revision: &Revision, method: &str) -> Option<Box<RawValue>> {
         self.tokens.answers()?.get(self.tokens.owner().as_ref(), revision, method)
     }
 
     /// The same in any revision that `fits`, the newest first.
-    pub fn remembered_in(&self, method: &str, fits: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
+    pub fn remembered_in(&self, method: &str, fits: impl Fn(&Revision) -> bool) -> Option<Box<RawValue>> {
         self.tokens.answers()?.get_any(self.tokens.owner().as_ref(), method, fits)
     }
 

@@ -6,6 +6,7 @@ use crate::auth::context::Context;
 use crate::auth::grants::grant::Grant;
 use crate::config::TokenStoreKind;
 use crate::hash::fnv1a;
+use crate::message::Revision;
 use crate::store::{Answers, Owner};
 
 impl From<&Grant> for Owner {
@@ -20,7 +21,7 @@ impl From<&Grant> for Owner {
 }
 
 /// Remembers what the server answered to a request that was sent under this grant.
-pub(crate) fn remember(ctx: &Context, grant: &Grant, revision: &str, method: &str, answer: &RawValue) {
+pub(crate) fn remember(ctx: &Context, grant: &Grant, revision: &Revision, method: &str, answer: &RawValue) {
     let Some(answers) = answers(ctx) else { return };
     if let Err(problem) = answers.keep(&Owner::from(grant), revision, method, answer) {
         tracing::debug!(%problem, "an answer is not remembered");

@@ -22,6 +22,7 @@ use crate::auth::grants::grant::{Grant, GrantKind, GrantSummary};
 use crate::auth::grants::{notes, profiles, stored};
 use crate::auth::registration::{choose, client, dynamic};
 use crate::http::host_of;
+use crate::message::Revision;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Answers, Owner};
 
@@ -202,7 +203,7 @@ impl Tokens {
     }
 
     /// Remembers what the server answered to a request that was sent under this grant.
-    pub(crate) fn remember(&self, grant: Option<u64>, revision: &str, method: &str, answer: &RawValue) {
+    pub(crate) fn remember(&self, grant: Option<u64>, revision: &Revision, method: &str, answer: &RawValue) {
         if let Some(current) = self.cache.current().filter(|current| Some(current.bearer.grant) == grant) {
             remembered_answers::remember(&self.ctx, &current.grant, revision, method, answer);
         }

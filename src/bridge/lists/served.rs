@@ -83,9 +83,9 @@ impl Lists {
         }
         let revision = self.revision(request)?;
         let auth = &self.session.auth;
-        let is_of_same_era = |other: &str| Revision::parse(other).is_stateless() == revision.is_stateless();
+        let is_of_same_era = |other: &Revision| other.is_stateless() == revision.is_stateless();
         let list = auth
-            .remembered(revision.as_str(), &request.method)
+            .remembered(&revision, &request.method)
             .or_else(|| auth.remembered_in(&request.method, is_of_same_era))?;
         if request.revision.is_none() {
             return Some(list);
@@ -112,7 +112,7 @@ impl Lists {
         let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(answer) else { return };
         let whole = self.add_page(request, result);
         if let (Some(whole), Some(revision)) = (whole, self.revision(request)) {
-            self.session.auth.remember(grant, revision.as_str(), &request.method, &whole);
+            self.session.auth.remember(grant, &revision, &request.method, &whole);
         }
     }
 
@@ -197,7 +197,7 @@ impl Lists {
         }
         let whole = pages.filter(|pages| pages.next.is_none())?.whole(method)?;
         if let Some(revision) = session.handshake.revision() {
-            session.auth.remember(grant, revision.as_str(), method, &whole);
+            session.auth.remember(grant, &revision, method, &whole);
         }
         Some(whole)
     }

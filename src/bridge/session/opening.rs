@@ -100,7 +100,7 @@ impl Opener {
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
             if let Some(asked) = &next.asked {
-                session.auth.remember(answer.exchange.grant, asked.as_str(), "initialize", result);
+                session.auth.remember(answer.exchange.grant, asked, "initialize", result);
             }
             Some(read)
         });

@@ -62,7 +62,7 @@ fn substitute(session: &Session, request: &Arc<InitializeRequest>, answer: &mut 
 
 /// What the server answered to the same question before.
 fn remembered_result(session: &Session, request: &InitializeRequest) -> Option<(Box<RawValue>, InitializeResult)> {
-    let result = session.auth.remembered(request.asked.as_ref()?.as_str(), "initialize")?;
+    let result = session.auth.remembered(request.asked.as_ref()?, "initialize")?;
     let read = InitializeResult::of(&result)?;
     Some((result, read))
 }
