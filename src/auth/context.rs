@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::accounts::Accounts;
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Http, NamedBy};

@@ -6,6 +6,7 @@
 //! processes. All of them work with a [`context`], and [`Authorizer`] is the facade over them. For the commands there are
 //! [`status`], [`checkup`] and [`reset`].
 
+pub mod answer_secrets;
 pub mod authorizer;
 pub mod bearer;
 pub mod checkup;
@@ -22,15 +23,16 @@ pub mod registration;
 pub mod reset;
 pub mod status;
 
+pub mod accounts;
 #[cfg(test)]
 mod tests;
 
+pub use crate::auth::grants::revocation::Revoked;
 pub use authorizer::Authorizer;
 pub use bearer::state::{AuthState, Bearer, Renewable};
 pub use coordination::start::SignInReason;
 pub use discovery::challenge::Challenge;
 pub use error::AuthError;
-pub use exchange::revocation::Revoked;
 pub use grants::grant::{GrantKind, GrantSummary};
 pub use login::sign_in_page::PageOpening;
 pub use login::ui::{LoginEvent, LoginOptions, LoginUi, Silent};

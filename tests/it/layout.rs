@@ -83,6 +83,30 @@ fn the_files_of_a_module_use_each_other_in_one_direction() {
 }
 
 #[test]
+fn the_folders_of_a_module_use_each_other_in_one_direction() {
+    let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut through: BTreeMap<(String, String), String> = BTreeMap::new();
+    for (file, uses) in project().uses() {
+        let from = folder(&file);
+        for used in uses.iter().filter(|used| folder(used) != from) {
+            folders.entry(from.clone()).or_default().insert(folder(used));
+            through.insert((from.clone(), folder(used)), format!("{file} uses {used}"));
+        }
+    }
+    let circles = circles(&folders);
+    let inside =
+        |(from, to): &(String, String)| circles.iter().any(|circle| circle.contains(from) && circle.contains(to));
+    let through: Vec<_> = through.iter().filter(|(pair, _)| inside(pair)).map(|(_, example)| example).collect();
+    assert!(circles.is_empty(), "{circles:#?} {through:#?}");
+}
+
+/// The folder within a layer that a file stands in, or the file itself where it stands in none; `x.rs` is of the folder `x`.
+fn folder(file: &str) -> String {
+    let parts: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
+    parts[..parts.len().min(2)].join("/")
+}
+
+#[test]
 fn the_methods_of_a_type_stand_in_the_file_that_defines_it() {
     let stray = project().stray_impls();
     assert!(stray.is_empty(), "another file defines the type: {stray:#?}");

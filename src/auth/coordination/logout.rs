@@ -3,7 +3,7 @@
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::coordination::login;
 use crate::auth::coordination::sign_ins::SignIns;
-use crate::auth::exchange::revocation::Revoked;
+use crate::auth::grants::revocation::Revoked;
 use crate::problem::Problem;
 
 /// Revokes the grant at the server, where that is possible, and removes it here and in the store. `None`: there was none.

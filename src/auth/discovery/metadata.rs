@@ -9,6 +9,9 @@ use crate::auth::discovery::resource;
 use crate::auth::discovery::safe_url;
 use crate::problem::{Problem, ProblemId};
 
+/// The grant of RFC 8628 (3.4).
+pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// What a protected resource says of itself (RFC 9728, 2).
 #[derive(Debug, Clone, Deserialize)]
 pub struct ResourceMetadata {

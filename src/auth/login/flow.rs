@@ -45,7 +45,7 @@ pub(crate) async fn sign_in(
     loop {
         let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, deadline).await?;
         let (client, is_new) = (parts.client.clone(), parts.is_new);
-        target.scope = scope::bounded(&ctx.settings, scope.as_deref(), &client);
+        target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.bound.as_deref());
         ui.event(LoginEvent::Found { issuer: &target.found.chosen(), client_id: &client.id });
         let (outcome, last_page) = match flow {
             Flow::Device => (device_flow::device_flow(ctx, &target, &client, ui).await, LastPage::none()),

@@ -8,7 +8,6 @@ use crate::auth::AuthError;
 use crate::auth::context::Context;
 use crate::auth::discovery::issuer;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::grants::grant::Grant;
 use crate::auth::registration::client;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::dynamic;
@@ -61,23 +60,28 @@ pub(crate) fn client_id_missing(settings: &Settings, found: &Discovered) -> Prob
     })
 }
 
-/// The client that a sign-in was given to, with what it proves itself with.
-pub(crate) async fn client_of(ctx: &Context, grant: &Grant) -> Result<Client, AuthError> {
-    let id = grant.client_id.clone();
+/// The client of an earlier sign-in at this issuer, with what it authenticates with.
+pub(crate) async fn client_of(
+    ctx: &Context,
+    issuer: &str,
+    client_id: &str,
+    method: AuthMethod,
+) -> Result<Client, AuthError> {
+    let id = client_id.to_owned();
     let mut known = Client { id, secret: None, key: None, method: None, bound: None, origin: ClientOrigin::Given };
-    match grant.auth_method {
+    match method {
         AuthMethod::None => {}
         AuthMethod::PrivateKeyJwt => known.key = read_key(&ctx.settings)?,
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
     }
     if ctx.settings.oauth.client_id.as_ref() == Some(&known.id) {
-        if grant.auth_method.shows_secret() {
+        if method.shows_secret() {
             known.secret = client::secret(&ctx.settings, &ctx.store, &known.id).await?;
         }
     } else if ctx.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == known.id) {
         known.origin = ClientOrigin::Document;
     } else {
-        if let Some(kept) = dynamic::record(&ctx.settings, &ctx.store, &grant.issuer, &known.id).await? {
+        if let Some(kept) = dynamic::record(&ctx.settings, &ctx.store, issuer, &known.id).await? {
             return Ok(Client { key: known.key, ..kept });
         }
     }

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use url::Url;
 
 pub use super::*;
-pub use crate::auth::grants::accounts::Accounts;
+pub use crate::auth::accounts::Accounts;
 pub use crate::auth::grants::grant::Grant;
 use crate::clock::ManualClock;
 pub use crate::config::*;

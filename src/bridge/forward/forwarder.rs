@@ -27,7 +27,7 @@ use crate::remote::{Exchange, Failure};
 use super::attempt::{Answered, Attempter, WireRequest};
 use super::readiness::sign_in_comes_first;
 use super::retry::{Attempts, RetryContext, RetryDecision, decide, is_out_of_reach};
-use super::retry_safety::RetrySafety;
+use crate::bridge::lists::retry_safety::RetrySafety;
 
 /// How long the rest of a stream is read after the answer, so that its connection can be used again.
 const STREAM_REST_WAIT: Duration = Duration::from_secs(1);

@@ -3,9 +3,9 @@
 use tokio::time::Duration;
 
 use crate::bridge::client::request::InFlight;
+use crate::bridge::client::session_stage::{SessionStage, State};
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::live::Session;
-use crate::bridge::session::stage::{SessionStage, State};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
 

@@ -22,7 +22,7 @@ use super::handshake::Handshake;
 use super::initialize::InitializeRequest;
 use super::outbox::Outbox;
 use super::server_messages::{ServerMessages, ServerRequests};
-use super::stage::{SessionStage, State};
+use crate::bridge::client::session_stage::{SessionStage, State};
 
 /// One client's session with one server, over all the sessions that the server may make of it.
 #[derive(Debug)]

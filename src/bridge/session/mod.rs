@@ -10,6 +10,5 @@ pub mod live;
 pub mod opening;
 pub mod outbox;
 pub mod server_messages;
-pub mod stage;
 pub mod startup;
 pub mod subscriptions;

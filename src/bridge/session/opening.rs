@@ -18,7 +18,7 @@ use crate::remote::{Failure, Session as RemoteSession};
 use super::barrier::send_initialized;
 use super::initialize::InitializeResult;
 use super::live::Session;
-use super::stage::State;
+use crate::bridge::client::session_stage::State;
 
 /// How many bytes of a refused `initialize` a problem quotes.
 const REFUSED_INITIALIZE_QUOTE_BYTES: usize = 500;

@@ -12,7 +12,7 @@ use crate::remote::Failure;
 
 use super::initialize::{InitializeRequest, InitializeResult};
 use super::live::Session;
-use super::stage::State;
+use crate::bridge::client::session_stage::State;
 
 /// The answer to `request`; `answer` brings the server's.
 pub async fn answer_initialize(
