@@ -4,9 +4,9 @@
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::auth::discovery::issuer;
-use crate::auth::discovery::resource;
 use crate::auth::discovery::safe_url;
+use crate::auth::issuer;
+use crate::auth::resource;
 use crate::problem::{Problem, ProblemId};
 
 /// The grant of RFC 8628 (3.4).

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::auth::AuthError;
 use crate::auth::context::Context;
-use crate::auth::discovery::issuer;
 use crate::auth::discovery::search::Discovered;
+use crate::auth::issuer;
 use crate::auth::registration::client;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::dynamic;
