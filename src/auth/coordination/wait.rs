@@ -31,7 +31,7 @@ pub(crate) async fn for_token(
     than: Option<u64>,
     within: Duration,
 ) -> Result<(), AuthError> {
-    let needed = || AuthError::SignInNeeded(sign_ins.sign_in_needed());
+    let needed = async || AuthError::SignInNeeded(sign_ins.sign_in_needed().await);
     let deadline = Instant::now() + within;
     let mut state = cache.watch();
     let mut was_under_way = false;
@@ -63,11 +63,14 @@ pub(crate) async fn for_token(
                 continue;
             }
             let recorded = || observed.attempt.filter(|_| was_under_way)?.failure.map(Problem::from);
-            return Err(failure.or_else(recorded).map_or_else(needed, AuthError::Failed));
+            return Err(match failure.or_else(recorded) {
+                Some(failure) => AuthError::Failed(failure),
+                None => needed().await,
+            });
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(needed());
+            return Err(needed().await);
         }
         state.borrow_and_update();
         tokio::select! {

@@ -43,13 +43,13 @@ async fn a_sign_in_whose_process_was_killed_is_told_from_one_that_is_under_way()
     let mut record = Attempt::after(None, NOW, Duration::from_secs(300), true);
     record.link = Some("https://as.example/authorize".into());
     attempt::note(&process.ctx.files).write(&record).unwrap();
-    assert_eq!(process.sign_in_link(), None, "nobody is at it");
+    assert_eq!(process.sign_in_link().await, None, "nobody is at it");
     let lock = held(&process);
-    assert_eq!(process.sign_in_link(), record.link);
+    assert_eq!(process.sign_in_link().await, record.link);
     drop(lock);
     // The next one is not disturbed by what it left behind.
     rig.signed_in().await;
-    assert_eq!(process.sign_ins.record().unwrap().number, 2);
+    assert_eq!(attempt::load(&process.ctx.files).await.unwrap().number, 2);
 }
 
 #[tokio::test(start_paused = true)]

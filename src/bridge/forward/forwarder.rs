@@ -223,7 +223,7 @@ impl Forwarder {
             listens: request.listens(),
             has_brought_anything: is_unclear && request.listens() && request.server_has_begun.lower(),
             may_repeat: self.retry_safety.may_repeat(&request.method, request.tool.as_deref()),
-            is_remembered: is_out_of_reach(&failure) && self.lists.remembered(request).is_some(),
+            is_remembered: is_out_of_reach(&failure) && self.lists.remembered(request).await.is_some(),
             idle: limits.idle,
             connecting: limits.connecting,
         };
@@ -256,7 +256,7 @@ impl Forwarder {
                 NextStep::SendAgain
             }
             RetryDecision::AnswerFromMemory(problem) => {
-                NextStep::Answer(Box::new(match self.lists.answer_from_memory(request) {
+                NextStep::Answer(Box::new(match self.lists.answer_from_memory(request).await {
                     Some(line) => Answer::own(self.learned.learn(request, line)),
                     None => self.give_up(request, &problem),
                 }))
