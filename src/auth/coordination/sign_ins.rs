@@ -1,7 +1,7 @@
 //! The sign-ins that this process starts or follows: in a process of their own, so that a client that kills its servers
 //! does not end them, and watched through the state directory.
 
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::auth::bearer::state::AuthState;
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::context::Context;
 use crate::auth::coordination::observed::Observed;
-use crate::auth::coordination::process::Program;
+use crate::auth::coordination::process::{Program, end_of, silent_end};
 use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
 use crate::auth::coordination::{join, link, login};
 use crate::auth::discovery::challenge::Challenge;
@@ -54,6 +54,9 @@ struct Shared {
     is_running: bool,
     /// How the person gets to its page.
     opening: Option<PageOpening>,
+    /// The number of another process's sign-in that a request of this one waits for, as it was seen when the request wanted
+    /// one.
+    joined: Option<u64>,
     /// The state directory is being looked at.
     is_following: bool,
     failure: Option<Problem>,
@@ -104,6 +107,7 @@ impl SignIns {
             if let Some(problem) = observed.attempt.as_ref().and_then(|attempt| join::overdue(&self.ctx, attempt)) {
                 return Err(problem);
             }
+            self.shared().joined = Some(Attempt::awaited(observed.attempt.as_ref()));
             self.tokens.cache.set_signing_in(observed.link());
             let opens_by_itself = self.opening_of(observed.attempt.as_ref()) == PageOpening::Browser;
             // Where only the link leads to the page, those who have the link open it.
@@ -158,6 +162,7 @@ impl SignIns {
             }
         })?;
         shared.is_running = true;
+        shared.joined = None;
         shared.opening = Some(opening);
         shared.failure = None;
         shared.rejected_afresh = None;
@@ -263,6 +268,18 @@ impl SignIns {
     /// Whether a sign-in is under way in some process.
     pub(crate) fn is_under_way_in(&self, observed: &Observed) -> bool {
         self.shared().is_running || observed.is_under_way()
+    }
+
+    /// The sign-in of another process that was under way when a request wanted one. Its process may be gone before anybody
+    /// looks again.
+    pub(crate) fn joined(&self) -> Option<u64> {
+        self.shared().joined
+    }
+
+    /// The end of the sign-in with this number was noticed.
+    pub(crate) fn left(&self, number: u64) {
+        let mut shared = self.shared();
+        shared.joined = shared.joined.filter(|joined| *joined != number);
     }
 
     /// Why the last sign-in of this process ended without a token.
@@ -425,20 +442,4 @@ impl SignIns {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn silent_end(status: Option<ExitStatus>) -> Problem {
-    let detail =
-        status.map_or_else(|| "its process was lost".into(), |status| format!("its process ended with {status}"));
-    Problem::new(ProblemId::SignInProcessFailed).with("detail", detail)
-}
-
-/// Resolves when the process has ended; also collects it, so that no zombie stays.
-fn end_of(mut child: Child) -> Result<oneshot::Receiver<Option<ExitStatus>>, Problem> {
-    let (ended, end) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("sign-in".into())
-        .spawn(move || ended.send(child.wait().ok()))
-        .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))?;
-    Ok(end)
 }
