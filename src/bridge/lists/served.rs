@@ -186,7 +186,7 @@ impl Lists {
             let epoch = session.epoch_for(SessionStage::Open);
             let out = Outgoing { expects: Some(id.key()), epoch, ..Outgoing::unanswered(body) };
             let answer = session.ask(&out, None).await.ok()?;
-            grant = answer.exchange.grant;
+            grant = answer.incoming.exchange.grant;
             let result = answer.result()?;
             match &mut pages {
                 None => pages = Pages::begin(method, result),
