@@ -1,5 +1,8 @@
 //! One sign-in for a profile: takes the login lock or joins the sign-in that holds it, keeps the record by which the other
 //! processes follow, and stores the grant.
+//!
+//! A bridge that keeps its tokens in memory signs in here, too, so nothing in it blocks its thread. In the `login` process
+//! the command line may block where nothing else waits; the browser is answered on threads of its own.
 
 use std::sync::Arc;
 use std::time::Duration;

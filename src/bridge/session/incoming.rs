@@ -77,6 +77,7 @@ impl Drop for Incoming {
 mod tests {
     use std::io::Read;
     use std::task::{Context, Waker};
+    use std::time::Duration;
 
     use crate::bridge::client::endpoint::Client;
     use crate::bridge::client::output::Output;
@@ -114,7 +115,8 @@ mod tests {
             let mut text = String::new();
             reader.read_to_string(&mut text).map(|_| text)
         });
-        client.in_flight.drained().await;
+        let drained = tokio::time::timeout(Duration::from_secs(20), client.in_flight.drained());
+        drained.await.expect("the other request is answered");
         client.output.send(Bytes::from_static(b"end")).await;
         client.output.finish();
         written.wait().await;
