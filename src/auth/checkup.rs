@@ -97,7 +97,7 @@ impl Checkup {
         let flow = if self.ctx.uses_client_credentials() { Flow::Client } else { Flow::Code };
         let challenge = self.challenge().await;
         let mut probed = Vec::new();
-        let home = choose::home(&self.ctx);
+        let home = choose::home(&self.ctx).await;
         let (settings, home) = (&self.ctx.settings, home.as_deref());
         let found = search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, home, &mut probed).await;
         Route { probed, found: found.map_err(|error| self.ctx.explain(error.into())) }

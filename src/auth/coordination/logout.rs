@@ -13,6 +13,6 @@ pub(crate) async fn logout(tokens: &Tokens, sign_ins: &SignIns) -> Result<Option
         tracing::warn!(%problem, "a sign-in that is under way could not be ended");
     }
     let revoked = tokens.sign_out().await?;
-    sign_ins.signed_out()?;
+    sign_ins.signed_out().await?;
     Ok(revoked)
 }

@@ -12,6 +12,7 @@ use crate::auth::registration::client;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::dynamic;
 use crate::auth::registration::private_key::ClientKey;
+use crate::blocking;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
@@ -35,11 +36,11 @@ pub(crate) async fn known_client(
     found: &Discovered,
     scope: Option<&str>,
 ) -> Result<Option<Client>, AuthError> {
-    let key = read_key(&ctx.settings)?;
+    let key = read_key(&ctx.settings).await?;
     let oauth = &ctx.settings.oauth;
     if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
         // A token endpoint that the user has named is where they want it to be used.
-        stays_with_its_issuer(ctx, &id, &found.server.issuer)?;
+        stays_with_its_issuer(ctx, &id, &found.server.issuer).await?;
         let secret = client::secret(&ctx.settings, &ctx.store, &id).await?;
         return Ok(Some(Client { id, secret, key, method: None, bound: None, origin: ClientOrigin::Given }));
     }
@@ -71,7 +72,7 @@ pub(crate) async fn client_of(
     let mut known = Client { id, secret: None, key: None, method: None, bound: None, origin: ClientOrigin::Given };
     match method {
         AuthMethod::None => {}
-        AuthMethod::PrivateKeyJwt => known.key = read_key(&ctx.settings)?,
+        AuthMethod::PrivateKeyJwt => known.key = read_key(&ctx.settings).await?,
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
     }
     if ctx.settings.oauth.client_id.as_ref() == Some(&known.id) {
@@ -89,8 +90,8 @@ pub(crate) async fn client_of(
 }
 
 /// A client id and its secret are for the server that gave them out; one that names another now may be after them.
-fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
-    match home(ctx) {
+async fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
+    match home(ctx).await {
         Some(known) if !issuer::is_same(&known, issuer) => Err(AuthError::Failed(
             Problem::new(ProblemId::IssuerMoved)
                 .with("client_id", client_id)
@@ -103,22 +104,25 @@ fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result
 }
 
 /// The issuer that the configured client id was used with, where only that one may see it.
-pub(crate) fn home(ctx: &Context) -> Option<String> {
+pub(crate) async fn home(ctx: &Context) -> Option<String> {
     let oauth = &ctx.settings.oauth;
-    let id = oauth.client_id.as_ref().filter(|_| oauth.token_endpoint.is_none())?;
-    issuers(&ctx.files).read::<BTreeMap<String, String>>()?.remove(id)
+    let id = oauth.client_id.clone().filter(|_| oauth.token_endpoint.is_none())?;
+    let note = issuers(&ctx.files);
+    blocking::run(move || note.read::<BTreeMap<String, String>>()?.remove(&id)).await
 }
 
 /// Remembers the server at which a client that was given out has signed in.
-pub(crate) fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
+pub(crate) async fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
     if client.origin != ClientOrigin::Given || ctx.settings.oauth.token_endpoint.is_some() {
         return;
     }
-    let note = issuers(&ctx.files);
-    let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
-    if all.insert(client.id.clone(), issuer.to_owned()).as_deref() != Some(issuer)
-        && let Err(problem) = note.write(&all)
-    {
+    let (note, id, issuer) = (issuers(&ctx.files), client.id.clone(), issuer.to_owned());
+    let bind = move || {
+        let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
+        let is_known = all.insert(id, issuer.clone()) == Some(issuer);
+        if is_known { Ok(()) } else { note.write(&all) }
+    };
+    if let Err(problem) = blocking::run(bind).await {
         tracing::warn!(%problem, "it is not noted which server the client id belongs to");
     }
 }
@@ -128,7 +132,8 @@ pub(crate) fn issuers(files: &StateDir) -> Note {
     files.note(ISSUERS_NOTE)
 }
 
-fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {
-    let key = settings.oauth.key().as_ref().map(ClientKey::read).transpose().map_err(AuthError::Failed)?;
-    Ok(key.map(Arc::new))
+async fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {
+    let Some(key) = settings.oauth.key() else { return Ok(None) };
+    let read = blocking::run(move || ClientKey::read(&key)).await;
+    read.map(|key| Some(Arc::new(key))).map_err(AuthError::Failed)
 }

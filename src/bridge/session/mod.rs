@@ -5,6 +5,7 @@ pub mod ask;
 pub mod barrier;
 pub mod delivery;
 pub mod handshake;
+pub mod incoming;
 pub mod initialize;
 pub mod live;
 pub mod opening;

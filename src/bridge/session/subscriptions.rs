@@ -115,6 +115,7 @@ impl Subscriptions {
             return Ok(());
         }
         let words = answer
+            .incoming
             .exchange
             .sent
             .words(&String::from_utf8_lossy(&answer.line))
