@@ -218,7 +218,7 @@ impl Unauthorized {
     ) -> Result<(), Failure> {
         let Some(bearer) = rejected else {
             if tried > MOST_RENEWALS {
-                return Err(self.auth.refused_again(None, challenge).into());
+                return Err(self.auth.refused_again(None, challenge).await.into());
             }
             self.auth.unauthorized(None, challenge).await?;
             return Ok(());
@@ -267,7 +267,7 @@ impl Unauthorized {
                 }
                 Step::Reject => {
                     self.exceptions.note(&kind, Known::EndedSignIn);
-                    return Err(self.auth.refused_again(rejected, challenge).into());
+                    return Err(self.auth.refused_again(rejected, challenge).await.into());
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::remote::{Failure, Session as RemoteSession};
 use super::barrier::send_initialized;
 use super::initialize::InitializeResult;
 use super::live::Session;
-use super::stage::State;
+use crate::bridge::client::session_stage::State;
 
 /// How many characters of a refused `initialize` a problem quotes.
 const REFUSED_INITIALIZE_QUOTE_CHARACTERS: usize = 500;
@@ -100,20 +100,21 @@ impl Opener {
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
             if let Some(asked) = &next.asked {
-                session.auth.remember(answer.exchange.grant, asked, "initialize", result);
+                session.auth.remember(answer.incoming.exchange.grant, asked, "initialize", result);
             }
             Some(read)
         });
         let Some(result) = result else {
             // The server refuses in its own words; the client should read them, when it still waits.
-            let words = answer.exchange.sent.words(&String::from_utf8_lossy(&answer.line));
+            let words = answer.incoming.exchange.sent.words(&String::from_utf8_lossy(&answer.line));
             session.handshake.server_answered(answer.line, None);
             let words = words.shortened(REFUSED_INITIALIZE_QUOTE_CHARACTERS);
             return Err(Problem::new(ProblemId::RevisionRefused).because(words).into());
         };
-        let id = answer.exchange.headers.get(SESSION_ID).cloned();
+        let id = answer.incoming.exchange.headers.get(SESSION_ID).cloned();
         let version = HeaderValue::from_str(result.revision.as_str()).ok();
-        let opened = RemoteSession { id, version, grant: answer.exchange.grant, ..(*session.remote.session()).clone() };
+        let opened =
+            RemoteSession { id, version, grant: answer.incoming.exchange.grant, ..(*session.remote.session()).clone() };
         let epoch = opened.epoch;
         session.remote.set_session(opened);
         session.handshake.server_answered(answer.line, Some(&result));
