@@ -54,7 +54,7 @@ pub struct Remote {
 
 /// What has been tried for one message.
 #[derive(Debug, Default)]
-struct Attempts {
+struct SendAttempts {
     throttled: u32,
     renewals: u32,
 }
@@ -106,7 +106,7 @@ impl Remote {
     /// # Errors
     /// A [`Failure`] when there is no answer that could be delivered.
     pub async fn exchange(&self, out: &Outgoing) -> Result<Exchange, Failure> {
-        let mut attempts = Attempts::default();
+        let mut attempts = SendAttempts::default();
         let give_up = Instant::now() + self.settings.limits.idle;
         loop {
             let bearer = self.pass_gate(Some(out), Some(give_up)).await?;

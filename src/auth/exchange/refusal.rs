@@ -67,7 +67,7 @@ pub(crate) struct Seen {
 
 /// Why there is no token, as it was met.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum ExchangeFailure {
     /// The endpoint could not be asked, or its answer did not come.
     Network(NetError),
     /// An answer came that is neither a token nor a refusal; why, in words.
@@ -172,10 +172,15 @@ impl Presented {
 }
 
 /// The refusal that a failure comes to, and how many further tries are worth it.
-pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, failure: Failure) -> Setback {
+pub(crate) fn setback(
+    endpoint: &Endpoint<'_>,
+    presented: &GrantRequest<'_>,
+    seen: &Seen,
+    failure: ExchangeFailure,
+) -> Setback {
     let (code, why) = match failure {
-        Failure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
-        Failure::Network(error) => {
+        ExchangeFailure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
+        ExchangeFailure::Network(error) => {
             let tries = match &error {
                 error if error.never_sent() => MOST_RETRIES,
                 // It may have been taken. Servers that rotate refresh tokens bear the same one once more for a while; and
@@ -185,8 +190,8 @@ pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, see
             };
             return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries, code: None };
         }
-        Failure::Unreadable(why) => (None, why),
-        Failure::Refused(code) => (Some(code), String::new()),
+        ExchangeFailure::Unreadable(why) => (None, why),
+        ExchangeFailure::Refused(code) => (Some(code), String::new()),
     };
     let facts = Facts {
         presented: Presented::of(presented),

@@ -23,7 +23,7 @@ use crate::auth::exchange::answer::plain;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::id_token;
 use crate::auth::exchange::refusal;
-use crate::auth::exchange::refusal::{Failure, Refusal, Seen, Setback};
+use crate::auth::exchange::refusal::{ExchangeFailure, Refusal, Seen, Setback};
 use crate::auth::exchange::request::{Endpoint, GrantRequest, Issued};
 use crate::auth::registration::client::AuthMethod;
 use crate::http::{Bounds, Http, NetError, Skew};
@@ -257,13 +257,15 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &See
 type ExchangeError = RequestTokenError<SendError, Refused>;
 
 /// What `oauth2` could not turn into a token.
-fn failure(error: ExchangeError) -> Failure {
+fn failure(error: ExchangeError) -> ExchangeFailure {
     match error {
-        RequestTokenError::Request(SendError::Network(error)) => Failure::Network(error),
+        RequestTokenError::Request(SendError::Network(error)) => ExchangeFailure::Network(error),
         RequestTokenError::Request(SendError::NoTokenAnswer(why)) | RequestTokenError::Other(why) => {
-            Failure::Unreadable(why)
+            ExchangeFailure::Unreadable(why)
         }
-        RequestTokenError::Parse(error, _) => Failure::Unreadable(format!("its field {} cannot be read", error.path())),
-        RequestTokenError::ServerResponse(response) => Failure::Refused(response.error().as_ref().to_owned()),
+        RequestTokenError::Parse(error, _) => {
+            ExchangeFailure::Unreadable(format!("its field {} cannot be read", error.path()))
+        }
+        RequestTokenError::ServerResponse(response) => ExchangeFailure::Refused(response.error().as_ref().to_owned()),
     }
 }
