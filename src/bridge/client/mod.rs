@@ -13,4 +13,6 @@ pub mod own_ids;
 pub mod progress;
 pub mod request;
 pub mod responder;
+pub mod room;
+pub mod waiting_lines;
 pub mod writer;
