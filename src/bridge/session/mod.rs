@@ -6,6 +6,7 @@ pub mod barrier;
 pub mod delivery;
 pub mod handshake;
 pub mod initialize;
+pub mod lasting;
 pub mod live;
 pub mod opening;
 pub mod outbox;
