@@ -11,7 +11,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use planhat_mcp::bridge::client::input::{Line, read_lines};
 use planhat_mcp::message::peek::Params;
-use planhat_mcp::message::{Kind, Peek, peek};
+use planhat_mcp::message::{Kind, Peek, Revision, peek};
 use planhat_mcp::remote::mcp_headers::McpHeaders;
 use planhat_mcp::remote::sse::Decoder;
 
@@ -72,7 +72,7 @@ fn headers(c: &mut Criterion) {
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(CALL.as_bytes()) else { unreachable!("a request") };
     let params = Params::of(params).expect("no member stands twice");
     c.bench_function("headers of a call", |b| {
-        b.iter(|| mcp_headers.headers(&method, black_box(&params), "2026-07-28"))
+        b.iter(|| mcp_headers.headers(&method, black_box(&params), &Revision::V_2026_07_28))
     });
 }
 

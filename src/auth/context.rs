@@ -1,9 +1,10 @@
 //! What every part of signing in works with: the settings of this run, and the ways to the network, the store, the state
-//! directory and the time. Nothing in it changes.
+//! directory and the time. Nothing that it says changes.
 
 use std::sync::Arc;
 
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::accounts::Accounts;
+use crate::blocking::InOrder;
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Http, NamedBy};
@@ -27,6 +28,8 @@ pub struct Context {
     pub(crate) account: String,
     /// When this process began, in seconds since 1970.
     pub(crate) born: u64,
+    /// Writes the sign-in's record: a step that was given up must not write after the end.
+    pub(crate) record_writer: InOrder,
 }
 
 impl Context {
@@ -36,6 +39,7 @@ impl Context {
             files: StateDir::new(&settings.paths.state_dir, &settings.profile),
             account: Accounts::grant(&settings),
             born: clock.unix_seconds(),
+            record_writer: InOrder::default(),
             settings,
             http,
             store,

@@ -87,6 +87,13 @@ pub(crate) enum RenewalError {
     Other(AuthError),
 }
 
+impl RenewalError {
+    /// Whether the sign-in is over, and a person has to begin another.
+    pub(crate) fn ends_sign_in(&self) -> bool {
+        matches!(self, RenewalError::RejectedAfresh | RenewalError::Other(AuthError::SignInNeeded(_)))
+    }
+}
+
 impl From<AuthError> for RenewalError {
     fn from(error: AuthError) -> Self {
         RenewalError::Other(error)

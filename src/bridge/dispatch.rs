@@ -25,10 +25,10 @@ use super::forward::forwarder::{Forwarder, Handler};
 use super::session::initialize::InitializeRequest;
 use super::session::live::Session;
 use super::session::outbox::OutboxMessage;
-use super::session::stage::SessionStage;
 use super::session::subscriptions::Subscriptions;
 use super::sign_in::elicitation::{Elicitation, resumed_call};
 use super::sign_in::tool::SIGN_IN_TOOL;
+use crate::bridge::client::session_stage::SessionStage;
 
 /// Takes the lines of stdin.
 #[derive(Debug)]
@@ -183,9 +183,7 @@ impl Dispatcher {
             cursor: params.cursor.map(ToOwned::to_owned),
             consent,
             stage: if revision.is_some() { SessionStage::NotNeeded } else { self.session.handshake.stage() },
-            mcp_headers: revision
-                .as_ref()
-                .map(|revision| self.header_marks.headers(method, &params, revision.as_str())),
+            mcp_headers: revision.as_ref().map(|revision| self.header_marks.headers(method, &params, revision)),
             revision,
             tool: if method == "tools/call" { params.name() } else { None },
             bound_user: Arc::new(BoundUser::the_user_of(&self.session.auth)),

@@ -24,10 +24,32 @@ pub enum NetError {
         /// How far it got.
         step: Step,
         /// The library's words, without the URL.
-        detail: String,
+        detail: Detail,
         /// The proxy at fault, if it is one.
         proxy: Option<String>,
     },
+}
+
+/// What the network, or the library that uses it, says about a failure.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Detail(String);
+
+impl Detail {
+    /// The words of an error.
+    pub fn of(error: &(dyn StdError + 'static)) -> Self {
+        Self(error_chain(error))
+    }
+
+    /// More than this time has passed.
+    pub fn timed_out(limit: Duration) -> Self {
+        Self(format!("no answer within {} s", limit.as_secs_f32()))
+    }
+
+    /// Words of this program.
+    pub fn fixed(words: &'static str) -> Self {
+        Self(words.to_owned())
+    }
 }
 
 /// How far an exchange got.
@@ -93,20 +115,20 @@ impl NetError {
             (step, _) => step,
         };
         // The library's first line repeats the URL; its causes do not.
-        let detail = error.source().map_or_else(|| "no detail".to_owned(), error_chain);
+        let detail = error.source().map_or_else(|| Detail::fixed("no detail"), Detail::of);
         let proxy = proxy.filter(|_| step == Step::Proxy).map(str::to_owned);
         Self::Failed { host: host_of(url), step, detail, proxy }
     }
 
     /// No end of the answer within `limit`.
     pub fn timed_out(url: &Url, limit: Duration) -> Self {
-        let detail = format!("no answer within {} s", limit.as_secs_f32());
+        let detail = Detail::timed_out(limit);
         Self::Failed { host: host_of(url), step: Step::Timeout(limit), detail, proxy: None }
     }
 
     /// More bytes than `limit`.
     pub fn too_large(url: &Url, limit: usize) -> Self {
-        let detail = format!("more than {limit} bytes");
+        let detail = Detail(format!("more than {limit} bytes"));
         Self::Failed { host: host_of(url), step: Step::TooLarge(limit), detail, proxy: None }
     }
 

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::blocking;
 use crate::http::certificate::Certificate;
+use crate::http::error::Detail;
 use crate::http::{Http, NetError, connection};
 use crate::problem::Problem;
 
@@ -77,15 +78,15 @@ async fn inspect_with(
 }
 
 /// The addresses of a host, as the system resolves it. Blocks.
-pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Detail> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(|error| error.to_string())?.collect();
-    if found.is_empty() { Err("it has no address".to_owned()) } else { Ok(found) }
+    let found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(|error| Detail::of(&error))?.collect();
+    if found.is_empty() { Err(Detail::fixed("it has no address")) } else { Ok(found) }
 }
 
 /// How long a connection to the address takes, or why it fails. Blocks.
-pub fn connect(address: SocketAddr, within: Duration) -> Result<Duration, String> {
+pub fn connect(address: SocketAddr, within: Duration) -> Result<Duration, Detail> {
     let start = Instant::now();
-    TcpStream::connect_timeout(&address, within).map_err(|error| error.to_string())?;
+    TcpStream::connect_timeout(&address, within).map_err(|error| Detail::of(&error))?;
     Ok(start.elapsed())
 }

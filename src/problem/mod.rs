@@ -58,9 +58,9 @@ impl Problem {
         }
     }
 
-    /// Adds the underlying error, made printable in the same way.
+    /// Adds the underlying cause, made printable in the same way.
     #[must_use]
-    pub fn because(mut self, source: impl fmt::Display) -> Self {
+    pub fn because(mut self, source: impl Cause) -> Self {
         self.source = Some(printable(&source.to_string()));
         self
     }
@@ -147,6 +147,13 @@ impl Problem {
         fill(template, &|key| self.fact(key))
     }
 }
+
+/// What may be the cause of a problem: an error of this program and its libraries, or a server's words without the secrets
+/// of the exchange. Plain text is neither, so that nothing which a server wrote gets there unmasked.
+pub trait Cause: fmt::Display {}
+
+impl<E: std::error::Error> Cause for E {}
+impl Cause for ServerWords {}
 
 impl From<ProblemId> for Problem {
     fn from(id: ProblemId) -> Self {

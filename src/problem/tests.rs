@@ -16,7 +16,8 @@ fn a_terminal_text_stays_within_80_columns_except_for_whole_addresses() {
 
 #[test]
 fn a_terminal_text_has_color_only_when_asked_for() {
-    let problem = Problem::new(ProblemId::PortInUse).with("port", 7526).because("address in use");
+    let problem =
+        Problem::new(ProblemId::PortInUse).with("port", 7526).because(std::io::Error::other("address in use"));
     let plain = problem.to_terminal(false);
     assert!(!plain.contains('\u{1b}'));
     assert!(plain.starts_with("error: The port for the sign-in, 7526, is already in use.\n  why: "), "{plain}");

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::sse::Decoder;
 use crate::message::peek::Params;
-use crate::message::{Kind, Peek, peek};
+use crate::message::{Kind, Peek, Revision, peek};
 use crate::remote::mcp_headers::McpHeaders;
 
 /// What was read from a stream.
@@ -119,7 +119,7 @@ pub fn mcp_headers(data: &[u8]) {
     }
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(message) else { return };
     let Ok(looked_at) = Params::of(params) else { return };
-    let headers = mcp_headers.headers(&method, &looked_at, "2026-07-28");
+    let headers = mcp_headers.headers(&method, &looked_at, &Revision::V_2026_07_28);
     let value_of = |name: &str| {
         let value = headers.get(name)?.to_str().expect("printable");
         let text = match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {

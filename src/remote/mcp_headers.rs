@@ -17,7 +17,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::message::peek::Params;
-use crate::message::{Kind, Peek, peek, write};
+use crate::message::{Kind, Peek, Revision, peek, write};
 
 use crate::remote::request::PROTOCOL_VERSION;
 
@@ -41,27 +41,27 @@ struct Mark {
 pub struct McpHeaders {
     tools: Mutex<HashMap<String, Vec<Mark>>>,
     /// The revision of the client's last request; notifications do not name one.
-    revision: Mutex<Option<String>>,
+    revision: Mutex<Option<Revision>>,
 }
 
 impl McpHeaders {
     /// The headers for a notification, when the client speaks the stateless era.
     pub fn headers_without_request(&self, method: &str, params: &Params<'_>) -> Option<HeaderMap> {
         let last = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let revision = params.revision().map(|revision| revision.as_str().to_owned()).or(last)?;
+        let revision = params.revision().or(last)?;
         Some(self.headers(method, params, &revision))
     }
 
     /// The headers for a message of the stateless era.
-    pub fn headers(&self, method: &str, params: &Params<'_>, revision: &str) -> HeaderMap {
-        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(revision.to_owned());
+    pub fn headers(&self, method: &str, params: &Params<'_>, revision: &Revision) -> HeaderMap {
+        *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(revision.clone());
         let mut headers = HeaderMap::new();
         let mut add = |name: HeaderName, value: &str| {
             if let Ok(value) = HeaderValue::from_str(&encoded(value)) {
                 headers.insert(name, value);
             }
         };
-        add(PROTOCOL_VERSION, revision);
+        add(PROTOCOL_VERSION, revision.as_str());
         add(METHOD, method);
         let name = match method {
             "tools/call" | "prompts/get" => params.name(),
@@ -294,7 +294,7 @@ mod tests {
     fn headers(mcp_headers: &McpHeaders, method: &str, params: &str) -> Vec<(String, String)> {
         let raw: &RawValue = serde_json::from_str(params).expect("JSON");
         let params = Params::of(Some(raw)).expect("unambiguous");
-        let headers = mcp_headers.headers(method, &params, "2026-07-28");
+        let headers = mcp_headers.headers(method, &params, &Revision::V_2026_07_28);
         headers.iter().map(|(n, v)| (n.to_string(), v.to_str().expect("ASCII").to_owned())).collect()
     }
 

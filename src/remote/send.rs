@@ -46,7 +46,7 @@ pub struct Remote {
     auth: Arc<Authorizer>,
     transport: Transport,
     unauthorized: Unauthorized,
-    throttle: Throttle,
+    throttle: Arc<Throttle>,
     doubts: Arc<Doubts>,
     clock: SharedClock,
     session: CurrentSession,
@@ -69,8 +69,9 @@ impl Remote {
         owed: OwedAnswers,
     ) -> Self {
         let transport = Transport::new(Arc::clone(&settings), http, owed);
-        let unauthorized = Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone());
-        let throttle = Throttle::new(Arc::clone(&settings));
+        let throttle = Arc::new(Throttle::new(Arc::clone(&settings)));
+        let unauthorized =
+            Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone(), Arc::clone(&throttle));
         let (doubts, session) = (Arc::default(), CurrentSession::default());
         Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session }
     }

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -14,13 +15,15 @@ use tokio::time::{Duration, Instant};
 
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge, Renewable};
 use crate::config::Settings;
-use crate::http::host_of;
+use crate::http::{host_of, retry_after};
+use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
 use super::asked::Asked;
 use super::failure::Failure;
 use super::request;
 use super::session::Session;
+use super::throttle::Throttle;
 use super::transport::Transport;
 
 /// How many new tokens one request may ask for: its own, and one more where another request caused the first.
@@ -31,6 +34,8 @@ const MOST_KINDS: usize = 64;
 const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 /// How long the server may take to answer the ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the answer to a ping counts for the other requests that the same token was refused for.
+const WITNESS_LIFE: Duration = Duration::from_secs(5);
 /// Asks whether the server takes the token; its id is not one of the bridge's, and nobody waits for its answer.
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"ping"}"#;
 
@@ -49,6 +54,22 @@ enum Witness {
     Takes,
     Refuses,
     Silent,
+}
+
+/// What the last ping showed.
+#[derive(Debug, Clone, Copy)]
+struct LastWitness {
+    /// Which token it was sent with.
+    serial: u64,
+    at: Instant,
+    witness: Witness,
+}
+
+impl LastWitness {
+    /// What it showed, if that counts for a token with this serial now.
+    fn for_token(&self, serial: u64, now: Instant) -> Option<Witness> {
+        (self.serial == serial && now.duration_since(self.at) < WITNESS_LIFE).then_some(self.witness)
+    }
 }
 
 /// A 401, with all that decides what it means.
@@ -160,14 +181,21 @@ pub(super) struct Unauthorized {
     auth: Arc<Authorizer>,
     transport: Transport,
     exceptions: Exceptions,
-    /// Many requests that are refused at once send one ping.
-    pinging: tokio::sync::Mutex<()>,
+    throttle: Arc<Throttle>,
+    /// Many requests that are refused at once send one ping, and share what it shows.
+    last_witness: tokio::sync::Mutex<Option<LastWitness>>,
 }
 
 impl Unauthorized {
     /// Nothing is refused yet.
-    pub(super) fn new(settings: Arc<Settings>, auth: Arc<Authorizer>, transport: Transport) -> Self {
-        Self { settings, auth, transport, exceptions: Exceptions::default(), pinging: tokio::sync::Mutex::default() }
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        auth: Arc<Authorizer>,
+        transport: Transport,
+        throttle: Arc<Throttle>,
+    ) -> Self {
+        let (exceptions, last_witness) = (Exceptions::default(), tokio::sync::Mutex::default());
+        Self { settings, auth, transport, exceptions, throttle, last_witness }
     }
 
     /// The server has taken this token for this request.
@@ -190,7 +218,7 @@ impl Unauthorized {
     ) -> Result<(), Failure> {
         let Some(bearer) = rejected else {
             if tried > MOST_RENEWALS {
-                return Err(self.auth.refused_again(None, challenge).into());
+                return Err(self.auth.refused_again(None, challenge).await.into());
             }
             self.auth.unauthorized(None, challenge).await?;
             return Ok(());
@@ -239,7 +267,7 @@ impl Unauthorized {
                 }
                 Step::Reject => {
                     self.exceptions.note(&kind, Known::EndedSignIn);
-                    return Err(self.auth.refused_again(rejected, challenge).into());
+                    return Err(self.auth.refused_again(rejected, challenge).await.into());
                 }
             }
         }
@@ -247,15 +275,35 @@ impl Unauthorized {
 
     /// Whether the server takes the token for a request that any server takes.
     async fn ask_witness(&self, kind: &str, bearer: &Bearer, session: &Session) -> Witness {
-        let _turn = self.pinging.lock().await;
+        let mut last = self.last_witness.lock().await;
         if self.exceptions.known(kind) == Some(Known::Alone(bearer.grant)) {
             return Witness::Takes;
+        }
+        let shared = last.and_then(|last| last.for_token(bearer.serial, Instant::now()));
+        if let Some(witness) = shared {
+            return witness;
+        }
+        let witness = self.ping(bearer, session).await;
+        // The life begins with the answer: the requests that waited for a silent server share it.
+        *last = Some(LastWitness { serial: bearer.serial, at: Instant::now(), witness });
+        witness
+    }
+
+    async fn ping(&self, bearer: &Bearer, session: &Session) -> Witness {
+        if self.throttle.closed(Some(bearer)).await.is_some() {
+            return Witness::Silent;
         }
         let message = request::post(&self.settings.url, session, Some(bearer), Bytes::from_static(PING));
         let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else { return Witness::Silent };
         match answer.response.status() {
             StatusCode::UNAUTHORIZED => Witness::Refuses,
-            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => Witness::Silent,
+            StatusCode::TOO_MANY_REQUESTS => {
+                let asked = retry_after::asked_wait(answer.response.headers(), SystemTime::now());
+                let wait = retry_after::wait(asked, 1, noise());
+                self.throttle.close(Some(bearer), wait, asked.unwrap_or(wait)).await;
+                Witness::Silent
+            }
+            StatusCode::FORBIDDEN => Witness::Silent,
             // Whatever it dislikes about the ping, it has looked at the token before.
             status if status.is_success() || status.is_client_error() => Witness::Takes,
             _ => Witness::Silent,
@@ -335,5 +383,14 @@ mod tests {
             exceptions.note(&format!("tools/call {n}"), Known::Alone(1));
         }
         assert_eq!(exceptions.lock().kinds.len(), MOST_KINDS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_ping_shows_counts_for_its_token_and_for_a_moment() {
+        let last = LastWitness { serial: 7, at: Instant::now(), witness: Witness::Silent };
+        let now = Instant::now();
+        assert_eq!(last.for_token(7, now), Some(Witness::Silent));
+        assert_eq!(last.for_token(8, now), None);
+        assert_eq!(last.for_token(7, now + WITNESS_LIFE), None);
     }
 }

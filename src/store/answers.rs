@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Note;
+use crate::message::Revision;
 use crate::problem::Problem;
 
 /// The version of the record's format; a record of another version counts as none.
@@ -43,7 +44,7 @@ struct Record {
     owner: Option<Owner>,
     /// By revision and method, each as the server wrote it.
     #[serde(default)]
-    answers: BTreeMap<String, BTreeMap<String, Box<RawValue>>>,
+    answers: BTreeMap<Revision, BTreeMap<String, Box<RawValue>>>,
 }
 
 impl Record {
@@ -75,23 +76,28 @@ impl Answers {
 
     /// The answer to `method` in this revision. With `owner`, only if it is theirs; without one (nobody is signed in at
     /// the moment), whichever user's signed in last.
-    pub fn get(&self, owner: Option<&Owner>, revision: &str, method: &str) -> Option<Box<RawValue>> {
+    pub fn get(&self, owner: Option<&Owner>, revision: &Revision, method: &str) -> Option<Box<RawValue>> {
         self.record(owner)?.answers.remove(revision)?.remove(method)
     }
 
     /// The answer to `method` in the revision nearest to the newest of those that `fits`.
-    pub fn get_any(&self, owner: Option<&Owner>, method: &str, fits: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
+    pub fn get_any(
+        &self,
+        owner: Option<&Owner>,
+        method: &str,
+        fits: impl Fn(&Revision) -> bool,
+    ) -> Option<Box<RawValue>> {
         let record = self.record(owner)?;
         record.answers.into_iter().rev().filter(|(name, _)| fits(name)).find_map(|(_, mut known)| known.remove(method))
     }
 
     /// Remembers an answer to the owner. Does nothing when the record belongs to another sign-in.
-    pub fn keep(&self, owner: &Owner, revision: &str, method: &str, answer: &RawValue) -> Result<(), Problem> {
+    pub fn keep(&self, owner: &Owner, revision: &Revision, method: &str, answer: &RawValue) -> Result<(), Problem> {
         let mut record = self.read().unwrap_or_else(|| Record::of(Some(owner.clone())));
         if record.owner.as_ref() != Some(owner) {
             return Ok(());
         }
-        let known = record.answers.entry(revision.to_owned()).or_default();
+        let known = record.answers.entry(revision.clone()).or_default();
         if known.get(method).is_some_and(|old| old.get() == answer.get()) {
             return Ok(());
         }
@@ -121,7 +127,7 @@ impl Answers {
 impl Record {
     fn size(&self) -> usize {
         let answers = self.answers.iter().flat_map(|(revision, known)| {
-            known.iter().map(move |(method, answer)| revision.len() + method.len() + answer.get().len())
+            known.iter().map(move |(method, answer)| revision.as_str().len() + method.len() + answer.get().len())
         });
         answers.sum()
     }
@@ -141,6 +147,10 @@ mod tests {
         serde_json::from_str(text).expect("JSON")
     }
 
+    fn revision(text: &str) -> Revision {
+        Revision::parse(text)
+    }
+
     fn answers(dir: &tempfile::TempDir) -> Answers {
         Answers::new(StateDir::new(dir.path(), "p").note("answers.json"))
     }
@@ -151,29 +161,38 @@ mod tests {
         let answers = answers(&dir);
         assert!(!answers.has_had_an_owner());
         let text = r#"{ "tools":[{"n":1.50,"n2":12345678901234567890123}],"\u0061": "é" }"#;
-        answers.keep(&owner("a"), "2025-11-25", "tools/list", &raw(text)).unwrap();
-        let get = |owner: Option<&Owner>, revision| answers.get(owner, revision, "tools/list");
+        answers.keep(&owner("a"), &revision("2025-11-25"), "tools/list", &raw(text)).unwrap();
+        let get = |owner: Option<&Owner>, text| answers.get(owner, &revision(text), "tools/list");
         assert_eq!(get(Some(&owner("a")), "2025-11-25").unwrap().get(), text);
         assert_eq!(get(None, "2025-11-25").unwrap().get(), text, "while nobody is signed in");
         assert!(get(Some(&owner("b")), "2025-11-25").is_none());
         assert!(get(Some(&owner("a")), "2025-06-18").is_none());
-        assert!(answers.get_any(Some(&owner("a")), "tools/list", |revision| revision < "2026").is_some());
-        assert!(answers.get_any(Some(&owner("a")), "tools/list", |revision| revision > "2026").is_none());
+        assert!(answers.get_any(Some(&owner("a")), "tools/list", |revision| !revision.is_stateless()).is_some());
+        assert!(answers.get_any(Some(&owner("a")), "tools/list", Revision::is_stateless).is_none());
+    }
+
+    #[test]
+    fn a_record_names_revisions_as_the_wire_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let answers = answers(&dir);
+        answers.keep(&owner("a"), &revision("2025-11-25"), "initialize", &raw("1")).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("p.answers.json")).unwrap();
+        assert!(text.contains(r#""answers":{"2025-11-25":{"initialize":1}}"#), "{text}");
     }
 
     #[test]
     fn a_new_sign_in_and_a_sign_out_forget_everything_and_a_straggler_adds_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let answers = answers(&dir);
-        answers.keep(&owner("a"), "r", "initialize", &raw("1")).unwrap();
+        answers.keep(&owner("a"), &revision("r"), "initialize", &raw("1")).unwrap();
         answers.begin(owner("b")).unwrap();
-        answers.keep(&owner("a"), "r", "initialize", &raw("1")).unwrap();
-        assert!(answers.get(None, "r", "initialize").is_none());
-        answers.keep(&owner("b"), "r", "initialize", &raw("2")).unwrap();
-        assert_eq!(answers.get(None, "r", "initialize").unwrap().get(), "2");
+        answers.keep(&owner("a"), &revision("r"), "initialize", &raw("1")).unwrap();
+        assert!(answers.get(None, &revision("r"), "initialize").is_none());
+        answers.keep(&owner("b"), &revision("r"), "initialize", &raw("2")).unwrap();
+        assert_eq!(answers.get(None, &revision("r"), "initialize").unwrap().get(), "2");
         answers.end().unwrap();
-        answers.keep(&owner("b"), "r", "initialize", &raw("2")).unwrap();
-        assert!(answers.get(None, "r", "initialize").is_none() && answers.has_had_an_owner());
+        answers.keep(&owner("b"), &revision("r"), "initialize", &raw("2")).unwrap();
+        assert!(answers.get(None, &revision("r"), "initialize").is_none() && answers.has_had_an_owner());
     }
 
     #[test]
@@ -181,12 +200,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let answers = answers(&dir);
         let large = |n: usize| raw(&format!("\"{}\"", "x".repeat(n)));
-        answers.keep(&owner("a"), "old", "tools/list", &large(LARGEST_RECORD_BYTES / 2)).unwrap();
-        answers.keep(&owner("a"), "new", "tools/list", &large(LARGEST_RECORD_BYTES * 3 / 4)).unwrap();
-        assert!(answers.get(None, "old", "tools/list").is_none());
-        assert!(answers.get(None, "new", "tools/list").is_some());
-        answers.keep(&owner("a"), "new", "tools/list", &large(LARGEST_RECORD_BYTES + 1)).unwrap();
-        assert!(answers.get(None, "new", "tools/list").is_none());
+        answers.keep(&owner("a"), &revision("old"), "tools/list", &large(LARGEST_RECORD_BYTES / 2)).unwrap();
+        answers.keep(&owner("a"), &revision("new"), "tools/list", &large(LARGEST_RECORD_BYTES * 3 / 4)).unwrap();
+        assert!(answers.get(None, &revision("old"), "tools/list").is_none());
+        assert!(answers.get(None, &revision("new"), "tools/list").is_some());
+        answers.keep(&owner("a"), &revision("new"), "tools/list", &large(LARGEST_RECORD_BYTES + 1)).unwrap();
+        assert!(answers.get(None, &revision("new"), "tools/list").is_none());
     }
 
     #[test]
@@ -196,7 +215,7 @@ mod tests {
         for text in ["", "nonsense", r#"{"version":2,"owner":null}"#] {
             std::fs::write(dir.path().join("p.answers.json"), text).unwrap();
             assert!(!answers.has_had_an_owner(), "{text}");
-            assert!(answers.get(None, "r", "initialize").is_none());
+            assert!(answers.get(None, &revision("r"), "initialize").is_none());
         }
     }
 }

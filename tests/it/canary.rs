@@ -7,7 +7,7 @@ use std::process::Stdio;
 use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Place};
 
-use crate::support::{Bridge, Setup};
+use crate::support::{Bridge, STATIC_TOKEN, Setup};
 
 #[test]
 fn no_secret_is_in_stderr_argv_or_any_file_but_the_store() {
@@ -128,6 +128,23 @@ fn no_secret_that_a_server_quotes_is_shown_logged_or_kept() {
             assert_eq!(found(&text), None, "{}: {text}", file.display());
         }
     }
+}
+
+#[test]
+fn a_refused_initialize_that_quotes_the_token_tells_nobody() {
+    let setup = Setup::with_token(Config::default());
+    let log = setup.home.path().join("log.txt");
+    let mut command = setup.command();
+    command.args(["--log-level", "debug", "--log-file"]).arg(&log);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let refusal = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32602,"message":"Rejected: {sent}"}}"#;
+    setup.sandbox.fault(Fault::bytes("application/json", refusal).quoting().method("initialize").always());
+    setup.sandbox.lose_sessions();
+    let answer = bridge.ask(r#"{"jsonrpc":"2.0","id":2,"method":"prompts/get","params":{"name":"x"}}"#);
+    assert!(answer.contains("revision-refused") && answer.contains("Rejected: Bearer [redacted]"), "{answer}");
+    let shown = bridge.stderr() + &bridge.finish().0.join("\n") + &std::fs::read_to_string(&log).expect("readable");
+    assert!(!shown.contains(STATIC_TOKEN), "{shown}");
 }
 
 /// Every regular file below a directory.

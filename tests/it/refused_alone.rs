@@ -1,5 +1,7 @@
 //! A 401 that is about one request: the sign-in stays, and no tab opens for it.
 
+use std::time::Duration;
+
 use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Place, Rotation};
 use serde_json::Value;
@@ -118,4 +120,30 @@ fn a_token_without_renewal_that_has_ended_asks_for_a_sign_in_whichever_request_m
     assert!(succeeds(&bridge.call(1, "echo", "{}")), "{}", bridge.stderr());
     let counters = setup.sandbox.counters();
     assert_eq!((counters.consents_granted, counters.refreshes, counters.tool("echo")), (2, 0, 1));
+}
+
+#[test]
+fn calls_that_are_refused_while_the_server_does_not_say_what_it_takes_share_one_ping() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    setup.sandbox.fault(refused().tool("echo"));
+    setup.sandbox.fault(Fault::status(500).method("ping").always());
+    for id in 1..5 {
+        let answer = bridge.call(id, "echo", "{}");
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+    }
+    let pings = setup.sandbox.requests().iter().filter(|request| request.text().contains("planhat-mcp/ping")).count();
+    assert_eq!(pings, 1, "{}", bridge.stderr());
+}
+
+#[test]
+fn a_ping_that_is_throttled_holds_the_other_requests_back_too() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    setup.sandbox.fault(refused().tool("echo"));
+    setup.sandbox.fault(Fault::status(429).retry_after(Duration::from_secs(3_600)).method("ping").always());
+    bridge.call(1, "echo", "{}");
+    let answer = bridge.call(2, "list_model_records", r#"{"MODEL":"Task"}"#);
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(setup.sandbox.counters().tool("list_model_records"), 0, "{answer}");
 }

@@ -16,7 +16,7 @@ use crate::problem::{Problem, ProblemId};
 /// A grant that nobody had to agree to.
 pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant, AuthError> {
     let challenge = probe::challenge(ctx, challenge).await;
-    let home = choose::home(ctx);
+    let home = choose::home(ctx).await;
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, Flow::Client, home.as_deref()).await?;
     let Some(client) = choose::known_client(ctx, &found, None).await?.filter(|client| !client.is_registered()) else {
         return Err(AuthError::Failed(choose::client_id_missing(&ctx.settings, &found)));
@@ -33,7 +33,7 @@ pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant,
         Refusal::NotNow(problem) => AuthError::NotNow(problem),
         refusal => AuthError::Failed(refusal.problem()),
     })?;
-    choose::bind_to_issuer(ctx, &client, &found.server.issuer);
+    choose::bind_to_issuer(ctx, &client, &found.server.issuer).await;
     // The same for each token: it is always the same user, namely none.
     let id = format!("client {}", client.id);
     Ok(Grant { id, kind: GrantKind::Client, ..Grant::issued(&found, &client, issued, scope, ctx.now()) })

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::auth::bearer::cache::{Current, TokenCache};
 use crate::auth::bearer::client_credentials;
-use crate::auth::bearer::renewal_decision::{Renewal, RenewalFacts};
+use crate::auth::bearer::renewal_decision::{EndReason, Renewal, RenewalFacts};
 use crate::auth::bearer::state::Bearer;
 use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
@@ -58,7 +58,8 @@ pub(crate) struct Renewals {
 struct Shared {
     /// Counts the attempts, so that those who waited for one share its result.
     attempts: u64,
-    last_failure: Option<RenewalError>,
+    /// How the last attempt failed, and what it was made for.
+    last_failure: Option<(RenewedFor, RenewalError)>,
     ahead_not_before: Option<Instant>,
     ahead_running: bool,
     /// The renewals of tokens that the server had rejected.
@@ -142,7 +143,9 @@ impl Renewals {
         {
             let shared = self.shared();
             if shared.attempts != seen
-                && let Some(failure) = &shared.last_failure
+                && let Some((failed_for, failure)) = &shared.last_failure
+                // Each kind ends a sign-in in its own way; to find out again that it has ended costs next to nothing.
+                && (*failed_for == renewed_for || !failure.ends_sign_in())
             {
                 return Err(failure.clone());
             }
@@ -150,7 +153,7 @@ impl Renewals {
         let result = self.renew_locked(renewed_for, rejected, challenge).await;
         let mut shared = self.shared();
         shared.attempts += 1;
-        shared.last_failure = result.as_ref().err().cloned();
+        shared.last_failure = result.as_ref().err().map(|failure| (renewed_for, failure.clone()));
         result
     }
 
@@ -185,7 +188,7 @@ impl Renewals {
                     let problem = Problem::new(ProblemId::TokenRejected).with("host", self.ctx.settings.service_name());
                     return Err(AuthError::Failed(problem).into());
                 }
-                Err(self.ended(&current, "it rejects the tokens that it gives out", renewed_for))
+                Err(self.ended(&current, EndReason::RejectsWhatItIssues, renewed_for))
             }
             (_, Some(current)) if !self.ctx.uses_client_credentials() => {
                 self.refresh(&current, renewed_for, lock).await
@@ -249,7 +252,7 @@ impl Renewals {
         if let Some(client) = known {
             return Ok(client);
         }
-        let client = choose::client_of(&self.ctx, grant).await?;
+        let client = choose::client_of(&self.ctx, &grant.issuer, &grant.client_id, grant.auth_method).await?;
         self.shared().client = Some(client.clone());
         Ok(client)
     }
@@ -310,14 +313,18 @@ impl Renewals {
         }
     }
 
-    fn ended(&self, current: &Current, why: &str, renewed_for: RenewedFor) -> RenewalError {
+    fn ended(&self, current: &Current, why: EndReason, renewed_for: RenewedFor) -> RenewalError {
         if renewed_for == RenewedFor::Request && self.cache.is_rejected_afresh(current) {
             self.cache.end(current.bearer.serial);
             return RenewalError::RejectedAfresh;
         }
         self.end_for(renewed_for, current.bearer.serial);
         let problem = Problem::new(ProblemId::GrantExpired).with("service", self.ctx.settings.service_name());
-        AuthError::SignInNeeded(problem.with("detail", why)).into()
+        AuthError::SignInNeeded(match why.words() {
+            Some(words) => problem.with("detail", words),
+            None => problem,
+        })
+        .into()
     }
 
     /// What is asked for in the background may be refused to a token that is good for everything else.

@@ -11,11 +11,33 @@ pub(crate) enum Renewal {
     /// The user typed the token, and nothing renews it.
     RejectTyped,
     /// Nothing renews it: somebody has to sign in.
-    End(&'static str),
+    End(EndReason),
     /// Gets another token.
     Refresh,
     /// The same for one that the server rejects long before its end; not without limit.
     RefreshRejected,
+}
+
+/// Why nothing renews a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndReason {
+    /// It came without a refresh token.
+    NoRefreshToken,
+    /// The sign-in has ended before; what the server said about that was told then.
+    EndedBefore,
+    /// The server rejects what it has just issued.
+    RejectsWhatItIssues,
+}
+
+impl EndReason {
+    /// What there is to say of the server.
+    pub(crate) fn words(self) -> Option<&'static str> {
+        match self {
+            EndReason::NoRefreshToken => Some("it gave no refresh token"),
+            EndReason::EndedBefore => None,
+            EndReason::RejectsWhatItIssues => Some("it rejects the tokens that it gives out"),
+        }
+    }
 }
 
 /// What is known of the token in use.
@@ -54,8 +76,11 @@ impl RenewalFacts {
         if self.is_typed {
             return Renewal::RejectTyped;
         }
-        if !self.has_refresh_token || self.is_ended {
-            return Renewal::End("it gave no refresh token");
+        if self.is_ended {
+            return Renewal::End(EndReason::EndedBefore);
+        }
+        if !self.has_refresh_token {
+            return Renewal::End(EndReason::NoRefreshToken);
         }
         if self.is_due { Renewal::Refresh } else { Renewal::RefreshRejected }
     }
@@ -111,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_only_when_there_is_no_newer_one_and_something_renews_it() {
-        let no_refresh_token = Renewal::End("it gave no refresh token");
+        let no_refresh_token = Renewal::End(EndReason::NoRefreshToken);
+        let ended_before = Renewal::End(EndReason::EndedBefore);
         for (facts, expected) in [
             (REJECTED, Renewal::RefreshRejected),
             (EXPIRED, Renewal::Refresh),
@@ -121,11 +147,11 @@ mod tests {
             (RenewalFacts { is_typed: true, has_refresh_token: false, ..NEWER }, Renewal::Use),
             // Newer, and no good all the same.
             (RenewalFacts { is_newer: true, ..EXPIRED }, Renewal::Refresh),
-            (RenewalFacts { is_ended: true, ..NEWER }, no_refresh_token),
+            (RenewalFacts { is_ended: true, ..NEWER }, ended_before),
             (RenewalFacts { is_typed: true, has_refresh_token: false, ..REJECTED }, Renewal::RejectTyped),
             (RenewalFacts { has_refresh_token: false, ..REJECTED }, no_refresh_token),
             (RenewalFacts { has_refresh_token: false, ..EXPIRED }, no_refresh_token),
-            (RenewalFacts { is_ended: true, ..EXPIRED }, no_refresh_token),
+            (RenewalFacts { is_ended: true, ..EXPIRED }, ended_before),
         ] {
             assert_eq!(facts.decide(), expected, "{facts:?}");
         }

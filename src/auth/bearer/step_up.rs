@@ -1,6 +1,7 @@
 //! A wider scope on demand (MCP, "Scope Challenge Handling"): a 403 `insufficient_scope` names what is missing, and the
 //! user is asked for it together with what was granted before.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::problem::{Problem, ProblemId};
 /// A server that is never content must not keep its user busy with ever wider scopes.
 const STEP_UPS: RateWindow = RateWindow::new(3, Duration::from_secs(600));
 
+/// How many scopes that were asked for are remembered, so that asking for one again does not count.
+const MOST_REMEMBERED: usize = 16;
+
 /// "The token is allowed too little", with the scope that the challenge names.
 pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
     let problem = Problem::new(ProblemId::InsufficientScope);
@@ -35,12 +39,13 @@ pub(crate) struct StepUps(Mutex<Asked>);
 #[derive(Debug)]
 struct Asked {
     rate: RateWindow,
-    last: Option<(Option<u64>, String)>,
+    /// For which tokens which scopes were asked for, the latest last.
+    admitted: VecDeque<(Option<u64>, String)>,
 }
 
 impl Default for StepUps {
     fn default() -> Self {
-        Self(Mutex::new(Asked { rate: STEP_UPS, last: None }))
+        Self(Mutex::new(Asked { rate: STEP_UPS, admitted: VecDeque::new() }))
     }
 }
 
@@ -96,12 +101,15 @@ impl StepUps {
     fn may_ask(&self, serial: Option<u64>, scope: &str) -> bool {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let this = (serial, scope.to_owned());
-        if asked.last.as_ref() == Some(&this) {
+        if asked.admitted.contains(&this) {
             return true;
         }
         let may = asked.rate.admit(Instant::now());
         if may {
-            asked.last = Some(this);
+            if asked.admitted.len() >= MOST_REMEMBERED {
+                asked.admitted.pop_front();
+            }
+            asked.admitted.push_back(this);
         }
         may
     }
@@ -137,5 +145,19 @@ mod tests {
         assert_eq!([2, 3, 4, 5].map(further), [true, true, false, false]);
         tokio::time::advance(Duration::from_secs(601)).await;
         assert!(further(6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_want_different_scopes_in_turn_count_once_each() {
+        let step_ups = StepUps::default();
+        for wanted in ["b", "c", "b", "c", "b", "c"] {
+            let facts = StepUpFacts { wanted, ..WIDER };
+            assert!(step_ups.next_scope(Some(1), &facts).is_some(), "{wanted}");
+        }
+        for n in 0..2 * MOST_REMEMBERED as u64 {
+            tokio::time::advance(Duration::from_secs(601)).await;
+            assert!(step_ups.next_scope(Some(n), &WIDER).is_some());
+        }
+        assert_eq!(step_ups.0.lock().unwrap().admitted.len(), MOST_REMEMBERED);
     }
 }

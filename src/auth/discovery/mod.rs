@@ -2,10 +2,8 @@
 //! (RFC 9728, RFC 8414), and the scope to ask for.
 
 pub mod challenge;
-pub mod issuer;
 pub mod metadata;
 pub mod probe;
-pub mod resource;
 pub mod safe_url;
 pub mod scope;
 pub mod search;

@@ -42,11 +42,13 @@ impl Refusal {
 pub(crate) struct Setback {
     pub(crate) refusal: Refusal,
     pub(crate) tries: u32,
+    /// The error code, where the server gave one.
+    pub(crate) code: Option<String>,
 }
 
 impl From<Refusal> for Setback {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, tries: 0 }
+        Self { refusal, tries: 0, code: None }
     }
 }
 
@@ -181,7 +183,7 @@ pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, see
                 NetError::Failed { step: Step::Sent | Step::Body, .. } => 1,
                 _ => 0,
             };
-            return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries };
+            return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries, code: None };
         }
         Failure::Unreadable(why) => (None, why),
         Failure::Refused(code) => (Some(code), String::new()),
@@ -196,7 +198,7 @@ pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, see
     };
     let meaning = facts.meaning();
     let tries = if meaning == Meaning::Unavailable && seen.status >= 500 { MOST_RETRIES } else { 0 };
-    Setback { refusal: explained(meaning, endpoint, presented, seen, &why), tries }
+    Setback { refusal: explained(meaning, endpoint, presented, seen, &why), tries, code }
 }
 
 fn explained(

@@ -8,9 +8,6 @@ use crate::auth::exchange::client_authentication::Sender;
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::secret::Secret;
 
-/// The grant of RFC 8628 (3.4).
-pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-
 /// What is presented to the endpoint.
 #[derive(Debug)]
 pub enum GrantRequest<'a> {

@@ -16,13 +16,15 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::auth::answer_secrets::learn;
 use crate::auth::discovery::metadata;
-use crate::auth::exchange::answer::{learn, plain};
+use crate::auth::discovery::metadata::DEVICE_GRANT;
+use crate::auth::exchange::answer::plain;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::id_token;
 use crate::auth::exchange::refusal;
 use crate::auth::exchange::refusal::{Failure, Refusal, Seen, Setback};
-use crate::auth::exchange::request::{DEVICE_GRANT, Endpoint, GrantRequest, Issued};
+use crate::auth::exchange::request::{Endpoint, GrantRequest, Issued};
 use crate::auth::registration::client::AuthMethod;
 use crate::http::{Bounds, Http, NetError, Skew};
 use crate::problem::{Problem, ProblemId};
@@ -40,7 +42,7 @@ pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequ
     loop {
         let (refusal, tries) = match present_once(http, endpoint, presented).await {
             Ok(issued) => return Ok(issued),
-            Err(Setback { refusal, tries }) => (refusal, tries),
+            Err(Setback { refusal, tries, .. }) => (refusal, tries),
         };
         if tried >= tries {
             return Err(refusal);
@@ -60,8 +62,8 @@ async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantReq
             match attempt(http, endpoint, other, presented).await {
                 Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
                 // The other method itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
-                Err(Setback { refusal: Refusal::Other(second) | Refusal::Spent(second), .. })
-                    if second.fact("error") == Some("invalid_request") =>
+                Err(Setback { refusal: Refusal::Other(_) | Refusal::Spent(_), code: Some(code), .. })
+                    if code == "invalid_request" =>
                 {
                     Err(Refusal::Client(problem).into())
                 }

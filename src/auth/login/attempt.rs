@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::context::Context;
+use crate::blocking;
 use crate::problem::catalogue::FACTS;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, printable};
 use crate::store::{Note, StateDir};
 
 /// How long no new sign-in starts by itself after one that failed, whichever process it was in.
@@ -76,6 +78,18 @@ pub struct StoredProblem {
 /// Where the record lies.
 pub fn note(files: &StateDir) -> Note {
     files.note("sign-in.json")
+}
+
+/// The record, read on a thread that may block.
+pub async fn load(files: &StateDir) -> Option<Attempt> {
+    let note = note(files);
+    blocking::run(move || note.read()).await
+}
+
+/// Replaces the record, on a thread that may block.
+pub(crate) async fn save(ctx: &Context, attempt: &Attempt) -> Result<(), Problem> {
+    let (note, attempt) = (note(&ctx.files), attempt.clone());
+    ctx.record_writer.run(move || note.write(&attempt)).await
 }
 
 /// Where it is noted when the page of the newest sign-in was opened last.
@@ -170,10 +184,8 @@ impl From<StoredProblem> for Problem {
                 problem = problem.with(key, value);
             }
         }
-        match stored.source {
-            Some(source) => problem.because(source),
-            None => problem,
-        }
+        // It was free of secrets when it was written.
+        Problem { source: stored.source.as_deref().map(printable), ..problem }
     }
 }
 
@@ -183,8 +195,10 @@ mod tests {
 
     #[test]
     fn a_problem_arrives_as_it_was_told() {
-        let problem =
-            Problem::new(ProblemId::AuthorizationFailed).with("error", "x").with("error_description", "y").because("z");
+        let problem = Problem::new(ProblemId::AuthorizationFailed)
+            .with("error", "x")
+            .with("error_description", "y")
+            .because(std::io::Error::other("z"));
         let text = serde_json::to_string(&StoredProblem::from(&problem)).unwrap();
         assert_eq!(Problem::from(serde_json::from_str::<StoredProblem>(&text).unwrap()), problem);
     }

@@ -42,7 +42,22 @@ pub enum Rejection {
     /// It does not belong to this sign-in, which goes on.
     Foreign,
     /// It belongs to this sign-in and ends it.
-    Final(Problem),
+    Final(CallbackError),
+}
+
+/// Why a redirect brings no code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackError {
+    /// The problem.
+    pub problem: Problem,
+    /// Whether the server says that it does not know the client, or not for this (RFC 6749, 4.1.2.1).
+    pub is_about_client: bool,
+}
+
+impl From<Problem> for CallbackError {
+    fn from(problem: Problem) -> Self {
+        Self { problem, is_about_client: false }
+    }
 }
 
 impl Request {
@@ -114,9 +129,9 @@ impl Expected {
         }
         let mut secrets = self.secrets.clone();
         all("code").iter().for_each(|code| secrets.add(code.expose()));
-        self.check_issuer(&all("iss"), &secrets).map_err(Rejection::Final)?;
+        self.check_issuer(&all("iss"), &secrets).map_err(|problem| Rejection::Final(problem.into()))?;
         let incomplete =
-            |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackIncomplete).with("detail", detail));
+            |detail: &str| Rejection::Final(Problem::new(ProblemId::CallbackIncomplete).with("detail", detail).into());
         match all("error").as_slice() {
             [] => {}
             [error, ..] => {
@@ -131,7 +146,10 @@ impl Expected {
                 let known = description.as_ref().and_then(|words| ProblemId::in_words(words.as_str()));
                 let problem = Problem { id: known.unwrap_or(problem.id), ..problem };
                 let problem = problem.said("error", secrets.words(error.expose()));
-                return Err(Rejection::Final(problem.said("error_description", description)));
+                return Err(Rejection::Final(CallbackError {
+                    problem: problem.said("error_description", description),
+                    is_about_client: matches!(error.expose().as_str(), "invalid_client" | "unauthorized_client"),
+                }));
             }
         }
         match all("code").as_slice() {
@@ -171,7 +189,7 @@ mod tests {
 
     fn problem(query: &str) -> ProblemId {
         match expected(false).code(query) {
-            Err(Rejection::Final(problem)) => problem.id,
+            Err(Rejection::Final(error)) => error.problem.id,
             other => panic!("{query}: {other:?}"),
         }
     }
@@ -189,6 +207,17 @@ mod tests {
             "code=x&State=s3cret",
         ] {
             assert_eq!(expected(false).code(query), Err(Rejection::Foreign), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_error_about_the_client_is_known_by_its_code() {
+        for (code, is_about_client) in
+            [("invalid_client", true), ("unauthorized_client", true), ("server_error", false), ("access_denied", false)]
+        {
+            let query = format!("error={code}&error_description=invalid_client&state=s3cret");
+            let Err(Rejection::Final(error)) = expected(false).code(&query) else { panic!("{code}") };
+            assert_eq!(error.is_about_client, is_about_client, "{code}");
         }
     }
 
@@ -225,7 +254,7 @@ mod tests {
             let result = expected(required).code(&format!("code=x&state=s3cret{iss}"));
             assert_eq!(result.is_ok(), good, "required {required}, {iss}");
             let refused = expected(required).code(&format!("error=access_denied&state=s3cret{iss}"));
-            let Err(Rejection::Final(problem)) = refused else { panic!() };
+            let Err(Rejection::Final(CallbackError { problem, .. })) = refused else { panic!() };
             assert_eq!(problem.id == ProblemId::AccessDenied, good, "required {required}, {iss}");
         }
     }

@@ -11,13 +11,13 @@ use crate::auth::grants::grant::Grant;
 use crate::auth::grants::stored;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::Attempt;
-use crate::auth::login::authorization_request::{Rejection, Request};
+use crate::auth::login::authorization_request::{CallbackError, Rejection, Request};
 use crate::auth::login::loopback::listener::{Arrival, Browser, Serving};
 use crate::auth::login::loopback::page::Page;
 use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::sign_in_page;
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi, pasted_line};
-use crate::auth::registration::client::{Client, is_about_the_client};
+use crate::auth::registration::client::Client;
 use crate::auth::registration::dynamic;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -25,7 +25,7 @@ use crate::store::ProcessLock;
 
 /// The user's answer, from the browser or pasted.
 struct Answer {
-    outcome: Result<Secret, Problem>,
+    outcome: Result<Secret, CallbackError>,
     browser: Option<Browser>,
 }
 
@@ -98,7 +98,7 @@ async fn run(
     last_page.serving = Some(serving);
     attempt.redirect_url = Some(redirect_url.clone());
     attempt.link = Some(request.link.to_string());
-    attempt::note(&ctx.files).write(attempt)?;
+    attempt::save(ctx, attempt).await?;
     let within = target.deadline.saturating_duration_since(Instant::now());
     ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
     if options.open_browser {
@@ -106,7 +106,7 @@ async fn run(
             Ok(()) => ui.event(LoginEvent::BrowserOpened),
             Err(problem) => {
                 attempt.opens = false;
-                attempt::note(&ctx.files).write(attempt)?;
+                attempt::save(ctx, attempt).await?;
                 ui.event(LoginEvent::BrowserNotOpened(&ctx.explain(problem)));
             }
         }
@@ -120,11 +120,11 @@ async fn run(
     last_page.browser = answer.browser;
     match answer.outcome {
         Ok(code) => exchange_code(ctx, target, &client, &request, &code, &redirect_url).await,
-        Err(problem) if is_about_the_client(&problem) => {
+        Err(CallbackError { problem, is_about_client: true }) => {
             let problem = problem.with("client_id", &client.id);
-            Err(LoginEnd::UnknownClient(client.explained(problem)))
+            Err(LoginEnd::UnknownClient(client.explained_at_redirect(problem)))
         }
-        Err(problem) => Err(problem.into()),
+        Err(CallbackError { problem, .. }) => Err(problem.into()),
     }
 }
 
@@ -186,11 +186,11 @@ async fn exchange_code(
 
 /// The outcome that a pasted address (or its query) holds, or why it is of no use. Only a code or an error ends the
 /// sign-in: the likeliest wrong paste of all, the link itself, holds the right `state` too.
-fn read_paste(line: &str, request: &Request, redirect_url: &str) -> Result<Result<Secret, Problem>, Problem> {
+fn read_paste(line: &str, request: &Request, redirect_url: &str) -> Result<Result<Secret, CallbackError>, Problem> {
     let query = pasted_query(line, request.link.as_str(), redirect_url)?;
     match request.expected.code(query) {
         Ok(code) => Ok(Ok(code)),
-        Err(Rejection::Final(problem)) => Ok(Err(problem)),
+        Err(Rejection::Final(error)) => Ok(Err(error)),
         Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
     }
 }

@@ -9,7 +9,8 @@ use crate::auth::discovery::safe_url;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::{Attempt, PageOpened};
 use crate::auth::login::browser;
-use crate::problem::{Problem, ProblemId};
+use crate::blocking;
+use crate::problem::Problem;
 use crate::store::ProcessLock;
 
 /// How often it is looked whether the page may be opened again.
@@ -28,23 +29,23 @@ pub enum PageOpening {
 
 /// Opens the page of the sign-in with this number, for the first time or again.
 pub(crate) async fn open(ctx: &Context, number: u64, link: &Url) -> Result<(), Problem> {
-    // Beforehand: a user who asks from now on may have seen and closed this one.
-    if let Err(problem) = attempt::opened(&ctx.files).write(&PageOpened { number, at: milliseconds(ctx) }) {
-        tracing::debug!(%problem, "the note that the page is open could not be written");
-    }
+    let (note, opened) = (attempt::opened(&ctx.files), PageOpened { number, at: milliseconds(ctx) });
     let to_open = link.clone();
-    // Starting a browser may take a moment, which nothing else should notice.
-    let opened = tokio::task::spawn_blocking(move || browser::open(&to_open)).await;
-    opened.unwrap_or_else(|_| {
-        Err(Problem::new(ProblemId::BrowserFailed).with("link", link).with("detail", "it broke down"))
-    })
+    let open = move || {
+        // Beforehand: a user who asks from now on may have seen and closed this one.
+        if let Err(problem) = note.write(&opened) {
+            tracing::debug!(%problem, "the note that the page is open could not be written");
+        }
+        browser::open(&to_open)
+    };
+    blocking::run(open).await
 }
 
 /// Opens the page of the sign-in that is under way, for a user who asks for it: it may have been closed. Many who ask at
-/// once, in whatever processes, get one page.
-pub(crate) async fn open_again(ctx: &Context, is_under_way: impl Fn() -> bool) -> Result<(), Problem> {
+/// once, in whatever processes, get one page. `runs_here` says whether this process is at the sign-in.
+pub(crate) async fn open_again(ctx: &Context, runs_here: impl Fn() -> bool) -> Result<(), Problem> {
     let asked = milliseconds(ctx);
-    while is_under_way() {
+    while runs_here() || is_held(ctx).await {
         if let Some(done) = open_again_once(ctx, asked).await {
             return done;
         }
@@ -53,13 +54,22 @@ pub(crate) async fn open_again(ctx: &Context, is_under_way: impl Fn() -> bool) -
     Ok(())
 }
 
+async fn is_held(ctx: &Context) -> bool {
+    let files = ctx.files.clone();
+    blocking::run(move || files.login_is_under_way().unwrap_or(false)).await
+}
+
 /// `None`: not yet.
 async fn open_again_once(ctx: &Context, asked: u64) -> Option<Result<(), Problem>> {
     // A process that holds it opens the page at this moment.
-    let _turn = ProcessLock::try_acquire(&ctx.files.page_lock()).ok()??;
-    let attempt: Attempt = attempt::note(&ctx.files).read()?;
+    let files = ctx.files.clone();
+    let read = move || {
+        let turn = ProcessLock::try_acquire(&files.page_lock()).ok()??;
+        let attempt: Attempt = attempt::note(&files).read()?;
+        Some((turn, attempt, attempt::opened(&files).read::<PageOpened>()))
+    };
+    let (_turn, attempt, last) = blocking::run(read).await?;
     let link = safe_url::check(attempt.link.as_deref().filter(|_| attempt.ended.is_none())?).ok()?;
-    let last: Option<PageOpened> = attempt::opened(&ctx.files).read();
     match last.filter(|last| last.number == attempt.number) {
         Some(last) if last.at >= asked => return Some(Ok(())),
         Some(last) if milliseconds(ctx).saturating_sub(last.at) < JUST_OPENED.as_millis() as u64 => return None,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::auth::AuthError;
 use crate::auth::context::Context;
-use crate::auth::discovery::issuer;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::grants::grant::Grant;
+use crate::auth::issuer;
 use crate::auth::registration::client;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::dynamic;
 use crate::auth::registration::private_key::ClientKey;
+use crate::blocking;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
@@ -36,11 +36,11 @@ pub(crate) async fn known_client(
     found: &Discovered,
     scope: Option<&str>,
 ) -> Result<Option<Client>, AuthError> {
-    let key = read_key(&ctx.settings)?;
+    let key = read_key(&ctx.settings).await?;
     let oauth = &ctx.settings.oauth;
     if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
         // A token endpoint that the user has named is where they want it to be used.
-        stays_with_its_issuer(ctx, &id, &found.server.issuer)?;
+        stays_with_its_issuer(ctx, &id, &found.server.issuer).await?;
         let secret = client::secret(&ctx.settings, &ctx.store, &id).await?;
         return Ok(Some(Client { id, secret, key, method: None, bound: None, origin: ClientOrigin::Given }));
     }
@@ -61,23 +61,28 @@ pub(crate) fn client_id_missing(settings: &Settings, found: &Discovered) -> Prob
     })
 }
 
-/// The client that a sign-in was given to, with what it proves itself with.
-pub(crate) async fn client_of(ctx: &Context, grant: &Grant) -> Result<Client, AuthError> {
-    let id = grant.client_id.clone();
+/// The client of an earlier sign-in at this issuer, with what it authenticates with.
+pub(crate) async fn client_of(
+    ctx: &Context,
+    issuer: &str,
+    client_id: &str,
+    method: AuthMethod,
+) -> Result<Client, AuthError> {
+    let id = client_id.to_owned();
     let mut known = Client { id, secret: None, key: None, method: None, bound: None, origin: ClientOrigin::Given };
-    match grant.auth_method {
+    match method {
         AuthMethod::None => {}
-        AuthMethod::PrivateKeyJwt => known.key = read_key(&ctx.settings)?,
+        AuthMethod::PrivateKeyJwt => known.key = read_key(&ctx.settings).await?,
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
     }
     if ctx.settings.oauth.client_id.as_ref() == Some(&known.id) {
-        if grant.auth_method.shows_secret() {
+        if method.shows_secret() {
             known.secret = client::secret(&ctx.settings, &ctx.store, &known.id).await?;
         }
     } else if ctx.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == known.id) {
         known.origin = ClientOrigin::Document;
     } else {
-        if let Some(kept) = dynamic::record(&ctx.settings, &ctx.store, &grant.issuer, &known.id).await? {
+        if let Some(kept) = dynamic::record(&ctx.settings, &ctx.store, issuer, &known.id).await? {
             return Ok(Client { key: known.key, ..kept });
         }
     }
@@ -85,8 +90,8 @@ pub(crate) async fn client_of(ctx: &Context, grant: &Grant) -> Result<Client, Au
 }
 
 /// A client id and its secret are for the server that gave them out; one that names another now may be after them.
-fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
-    match home(ctx) {
+async fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
+    match home(ctx).await {
         Some(known) if !issuer::is_same(&known, issuer) => Err(AuthError::Failed(
             Problem::new(ProblemId::IssuerMoved)
                 .with("client_id", client_id)
@@ -99,22 +104,25 @@ fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result
 }
 
 /// The issuer that the configured client id was used with, where only that one may see it.
-pub(crate) fn home(ctx: &Context) -> Option<String> {
+pub(crate) async fn home(ctx: &Context) -> Option<String> {
     let oauth = &ctx.settings.oauth;
-    let id = oauth.client_id.as_ref().filter(|_| oauth.token_endpoint.is_none())?;
-    issuers(&ctx.files).read::<BTreeMap<String, String>>()?.remove(id)
+    let id = oauth.client_id.clone().filter(|_| oauth.token_endpoint.is_none())?;
+    let note = issuers(&ctx.files);
+    blocking::run(move || note.read::<BTreeMap<String, String>>()?.remove(&id)).await
 }
 
 /// Remembers the server at which a client that was given out has signed in.
-pub(crate) fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
+pub(crate) async fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
     if client.origin != ClientOrigin::Given || ctx.settings.oauth.token_endpoint.is_some() {
         return;
     }
-    let note = issuers(&ctx.files);
-    let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
-    if all.insert(client.id.clone(), issuer.to_owned()).as_deref() != Some(issuer)
-        && let Err(problem) = note.write(&all)
-    {
+    let (note, id, issuer) = (issuers(&ctx.files), client.id.clone(), issuer.to_owned());
+    let bind = move || {
+        let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
+        let is_known = all.insert(id, issuer.clone()) == Some(issuer);
+        if is_known { Ok(()) } else { note.write(&all) }
+    };
+    if let Err(problem) = blocking::run(bind).await {
         tracing::warn!(%problem, "it is not noted which server the client id belongs to");
     }
 }
@@ -124,7 +132,8 @@ pub(crate) fn issuers(files: &StateDir) -> Note {
     files.note(ISSUERS_NOTE)
 }
 
-fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {
-    let key = settings.oauth.key().as_ref().map(ClientKey::read).transpose().map_err(AuthError::Failed)?;
-    Ok(key.map(Arc::new))
+async fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {
+    let Some(key) = settings.oauth.key() else { return Ok(None) };
+    let read = blocking::run(move || ClientKey::read(&key)).await;
+    read.map(|key| Some(Arc::new(key))).map_err(AuthError::Failed)
 }

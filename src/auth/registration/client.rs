@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::accounts::Accounts;
 use crate::auth::registration::private_key::ClientKey;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
@@ -65,11 +65,17 @@ impl Client {
     /// A refusal of this client, in words that fit how it came to its id: nobody has configured one that this program
     /// registered by itself.
     pub fn explained(&self, problem: Problem) -> Problem {
-        let is_about_the_client = matches!(problem.id, ProblemId::InvalidClient | ProblemId::RedirectUrlNotRegistered)
-            || (problem.id == ProblemId::AuthorizationFailed && is_about_the_client(&problem));
+        let is_about_the_client = matches!(problem.id, ProblemId::InvalidClient | ProblemId::RedirectUrlNotRegistered);
         let id =
             if is_about_the_client && self.is_registered() { ProblemId::RegisteredClientRefused } else { problem.id };
         Problem { id, ..problem }
+    }
+
+    /// The same for an error at the redirect URL whose code is about the client.
+    pub fn explained_at_redirect(&self, problem: Problem) -> Problem {
+        let is_unknown = problem.id == ProblemId::AuthorizationFailed && self.is_registered();
+        let id = if is_unknown { ProblemId::RegisteredClientRefused } else { problem.id };
+        self.explained(Problem { id, ..problem })
     }
 }
 
@@ -114,11 +120,6 @@ impl AuthMethod {
             AuthMethod::ClientSecretPost => Some(AuthMethod::ClientSecretBasic),
         }
     }
-}
-
-/// Whether the server says that it does not know the client (RFC 6749, 4.1.2.1), or not for this.
-pub fn is_about_the_client(problem: &Problem) -> bool {
-    matches!(problem.fact("error"), Some("invalid_client" | "unauthorized_client"))
 }
 
 /// The secret of this run, or else the one that `login` put into the store.

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::auth::AuthError;
-use crate::auth::discovery::issuer;
+use crate::auth::accounts::Accounts;
+use crate::auth::answer_secrets::learn;
 use crate::auth::discovery::metadata;
+use crate::auth::discovery::metadata::DEVICE_GRANT;
 use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
-use crate::auth::exchange::answer::learn;
-use crate::auth::exchange::request::DEVICE_GRANT;
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::issuer;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};
@@ -121,10 +121,31 @@ async fn write(settings: &Settings, store: &Store, issuer: &str, left: Option<&S
 pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) {
     let left = match read(settings, store, issuer).await {
         Ok(stored) => stored.and_then(|stored| stored.without_id(id)),
-        Err(_) => None,
+        // Nobody can use it any more.
+        Err(StoreError::Corrupt(_)) => None,
+        // It may hold an earlier client, which renews the sign-in in use.
+        Err(error) => {
+            tracing::debug!(%error, "a registration that is no longer good stays in the store");
+            return;
+        }
     };
     if let Err(error) = write(settings, store, issuer, left.as_ref()).await {
         tracing::debug!(%error, "a registration that is no longer good stays in the store");
+    }
+}
+
+/// The client with this id has signed in: nothing needs the registration before it any more.
+pub async fn forget_earlier(settings: &Settings, store: &Store, issuer: &str, id: &str) {
+    let forgotten = match read(settings, store, issuer).await {
+        Ok(Some(mut stored)) if stored.client_id == id && stored.before.is_some() => {
+            stored.before = None;
+            write(settings, store, issuer, Some(&stored)).await
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = forgotten {
+        tracing::debug!(%error, "a registration that nothing needs any more stays in the store");
     }
 }
 

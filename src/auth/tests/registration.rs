@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::auth::registration::dynamic;
+use crate::store::{CredentialStore, Store};
 
 /// A server where clients register, and a user whose client has to.
 async fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
@@ -142,4 +144,53 @@ async fn a_registration_that_is_refused_for_its_scope_is_tried_once_without() {
         login(&rig.process(), |_| panic!("no page may be opened")).await.0.unwrap_err();
         assert_eq!(named(&rig).len(), requests, "{status} {error}");
     }
+}
+
+/// A keychain that does not answer when it is read, and deletes all the same.
+struct SilentForReading(Ring);
+
+impl CredentialStore for SilentForReading {
+    fn read(&mut self, _account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
+        Err(StoreError::Locked)
+    }
+    fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
+        self.0.write(account, record)
+    }
+    fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
+        self.0.delete(account)
+    }
+}
+
+/// The first registration, which somebody has signed in with, and the second, which nobody has signed in with yet.
+async fn rig_with_two_registrations() -> Rig {
+    let rig = rig(|_| {}).await;
+    registers(&rig, &[("first", json!({"scope": "mcp:read mcp:write"})), ("second", json!({}))]);
+    asked(&rig).await;
+    wants(&rig, "mcp:read mcp:admin");
+    let (result, _) = login(&rig.process(), |link| answer(link, "error=access_denied")).await;
+    assert_eq!(result.unwrap_err().id, ProblemId::AccessDenied);
+    rig
+}
+
+async fn is_kept(rig: &Rig, id: &str) -> bool {
+    let stored = dynamic::record(&rig.settings, &rig.ring.store(), &rig.fake.origin, id).await;
+    stored.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_loses_no_registration() {
+    let rig = rig_with_two_registrations().await;
+    let silent = Store::with_backend(Box::new(SilentForReading(rig.ring.clone())), Duration::from_secs(5));
+    dynamic::forget(&rig.settings, &silent, &rig.fake.origin, "second").await;
+    assert!(is_kept(&rig, "first").await, "the sign-in in use is renewed with it");
+    dynamic::forget(&rig.settings, &rig.ring.store(), &rig.fake.origin, "second").await;
+    assert!(is_kept(&rig, "first").await && !is_kept(&rig, "second").await);
+}
+
+#[tokio::test]
+async fn an_earlier_registration_is_kept_until_the_later_one_has_signed_in_and_no_longer() {
+    let rig = rig_with_two_registrations().await;
+    assert!(is_kept(&rig, "first").await && is_kept(&rig, "second").await);
+    assert_eq!(asked(&rig).await, pair("second", "mcp:read mcp:admin"));
+    assert!(!is_kept(&rig, "first").await && is_kept(&rig, "second").await);
 }

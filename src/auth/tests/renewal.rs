@@ -331,3 +331,22 @@ async fn an_id_token_that_is_not_renewed_asks_for_a_sign_in_and_its_spent_refres
     assert_eq!(rig.fake.token_requests().len(), 2, "one for the code, one for the renewal");
     assert!(rig.stored().await.unwrap().refresh_token.is_none());
 }
+
+#[tokio::test]
+async fn a_request_ends_a_fresh_sign_in_in_its_own_way_after_a_renewal_in_the_background_has_failed() {
+    let rig = Rig::new().await;
+    let without_renewal = r#"{"access_token":"canary-a","token_type":"bearer"}"#;
+    rig.fake.script().token_faults.push_back((200, without_renewal.into()));
+    let process = rig.signed_in().await;
+    let bearer = process.bearer().await.unwrap().unwrap();
+    let (in_background, for_request) = tokio::join!(
+        process.unauthorized_in_background(&bearer, Challenge::default()),
+        process.unauthorized(Some(&bearer), Challenge::default()),
+    );
+    assert!(matches!(in_background, Err(AuthError::SignInNeeded(_))), "{in_background:?}");
+    let problem = match for_request {
+        Err(AuthError::Failed(problem)) => problem,
+        other => panic!("another sign-in would end in the same way: {other:?}"),
+    };
+    assert_eq!(problem.id, ProblemId::TokenRejected);
+}

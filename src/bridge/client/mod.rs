@@ -14,5 +14,6 @@ pub mod progress;
 pub mod request;
 pub mod responder;
 pub mod room;
+pub mod session_stage;
 pub mod waiting_lines;
 pub mod writer;

@@ -11,12 +11,16 @@ use crate::bridge::client::progress::Progress;
 use crate::bridge::client::request::InFlight;
 use crate::bridge::client::room::Room;
 use crate::bridge::lists::served::Lists;
+use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::live::Session;
 use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Exchange, Failure, Outgoing};
 
 use super::readiness::ready_for;
+
+/// How many characters of the id of a wrong answer a problem quotes.
+const WRONG_ID_QUOTE_CHARACTERS: usize = 200;
 
 /// A request as it goes over the wire in one attempt.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ pub struct Answered {
     /// The answer, under the id that was sent.
     pub line: Bytes,
     /// Where it came from, and what may follow it on its stream; `None` when it is the bridge's own.
-    pub exchange: Option<Exchange>,
+    pub incoming: Option<Incoming>,
     /// Room for it in the output, when that was taken before.
     pub room: Option<Room>,
 }
@@ -97,7 +101,7 @@ impl Attempter {
         let session = &self.session;
         ready_for(session, &self.lists, request).await?;
         if let Some(line) = self.lists.answer_not_offered(request) {
-            return Ok(Answered { line, exchange: None, room: None });
+            return Ok(Answered { line, incoming: None, room: None });
         }
         let out = Outgoing {
             epoch: session.epoch_for(request.stage),
@@ -114,12 +118,13 @@ impl Attempter {
         let mut exchange = session.remote.exchange(&out).await?;
         let id = if wire.is_renamed { None } else { Some(&*request.id) };
         let mut room = self.room_for(&mut exchange).await?;
+        let mut incoming = Incoming::new(exchange, Some(Arc::clone(&session.server_messages)));
         let mut stray = None;
         let mut unreadable = None;
         let mut last_received = Instant::now();
         let mut has_begun = false;
         loop {
-            let end = match exchange.next().await {
+            let end = match incoming.next().await {
                 Ok(Some(message)) if wire.opens_again && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
                     last_received = Instant::now();
@@ -127,10 +132,10 @@ impl Attempter {
                     if !(request.listens() && is_acknowledgement(&message)) {
                         request.server_has_begun.raise();
                     }
-                    match session.server_messages.receive(message, Some(&wire.key), id, &mut room).await {
+                    match incoming.receive(message, Some(&wire.key), id, &mut room).await {
                         Ok(received) => {
                             if let Some(line) = received.answer {
-                                return Ok(Answered { line, exchange: Some(exchange), room });
+                                return Ok(Answered { line, incoming: Some(incoming), room });
                             }
                             stray = received.stray.or(stray);
                         }
@@ -141,7 +146,10 @@ impl Attempter {
                 }
                 Ok(None) => match (unreadable.take(), &stray) {
                     (Some(problem), _) => Failure::Explained(problem),
-                    (None, Some(id)) => Failure::Explained(Problem::new(ProblemId::WrongAnswerId).with("found", id)),
+                    (None, Some(id)) => {
+                        let id = incoming.exchange.sent.words(id.get()).shortened(WRONG_ID_QUOTE_CHARACTERS);
+                        Failure::Explained(Problem::new(ProblemId::WrongAnswerId).said("found", id))
+                    }
                     (None, None) => {
                         let id = if has_begun { ProblemId::StreamCut } else { ProblemId::NoAnswer };
                         Failure::Unclear { problem: id.into(), wait: None }
@@ -152,11 +160,13 @@ impl Attempter {
             match end {
                 // The stateless era has no resumption.
                 Failure::Unclear { .. } if wire.mcp_headers.is_none() => {
-                    if exchange.was_heard() {
+                    if incoming.exchange.was_heard() {
                         last_received = Instant::now();
                     }
-                    let Some(next) = Box::pin(self.resume(&exchange, last_received)).await else { return Err(end) };
-                    exchange = next;
+                    let Some(next) = Box::pin(self.resume(&incoming.exchange, last_received)).await else {
+                        return Err(end);
+                    };
+                    incoming.exchange = next;
                 }
                 end => return Err(end),
             }

@@ -1,6 +1,6 @@
 //! What follows a failed attempt: the decision alone, without waiting for anything.
 //!
-//! A request whose effect is unknown is sent again only when repeating it is safe ([`super::retry_safety`]).
+//! A request whose effect is unknown is sent again only when repeating it is safe ([`crate::bridge::lists::retry_safety`]).
 
 use tokio::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::request::InFlight;
-use crate::bridge::forward::retry_safety::RetrySafety;
+use crate::bridge::lists::retry_safety::RetrySafety;
 use crate::bridge::session::live::Session;
 use crate::bridge::session::subscriptions::Subscriptions;
 use crate::message::peek::Params;
@@ -77,7 +77,7 @@ impl Learned {
         }
         self.list_tools(request, revision).await?;
         let Ok(Peek::One(Kind::Request { params, .. })) = peek(&request.body) else { return None };
-        let fresh = self.header_marks.headers(&request.method, &Params::of(params).ok()?, revision.as_str());
+        let fresh = self.header_marks.headers(&request.method, &Params::of(params).ok()?, revision);
         (&fresh != sent).then_some(fresh)
     }
 
@@ -100,7 +100,7 @@ impl Learned {
         let list = mcp_headers::list_request(&request.body, &id.to_string(), cursor)?;
         let headers = {
             let Ok(Peek::One(Kind::Request { params, .. })) = peek(&list) else { return None };
-            self.header_marks.headers("tools/list", &Params::of(params).ok()?, revision.as_str())
+            self.header_marks.headers("tools/list", &Params::of(params).ok()?, revision)
         };
         let out = Outgoing { expects: Some(id.key()), mcp_headers: Some(headers), ..Outgoing::unanswered(list) };
         Some(self.session.ask(&out, None).await.ok()?.line)

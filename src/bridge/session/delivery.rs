@@ -9,8 +9,9 @@ use tokio::time::{Duration, Instant};
 use crate::bridge::client::in_flight::{StopReason, Ticket};
 use crate::bridge::reconnection::RECONNECTION_BACKOFF;
 use crate::pacing::noise;
-use crate::remote::{Exchange, Failure, Outgoing};
+use crate::remote::{Failure, Outgoing};
 
+use super::incoming::Incoming;
 use super::lasting::lasting;
 use super::live::Session;
 use super::outbox::OutboxMessage;
@@ -118,13 +119,13 @@ impl Delivery {
     /// Returns when the server has accepted the message.
     async fn post(&mut self, out: &Outgoing) -> Result<(), Failure> {
         let exchange = self.session.remote.exchange(out).await?;
-        self.read_beside(exchange);
+        self.read_beside(Incoming::new(exchange, Some(Arc::clone(&self.session.server_messages))));
         Ok(())
     }
 
     /// Reads the answer to a message beside the messages that follow: usually it is empty, but a server may send messages of
     /// its own there, and take its time.
-    fn read_beside(&mut self, mut exchange: Exchange) {
+    fn read_beside(&mut self, mut answer: Incoming) {
         while self.streams.try_join_next().is_some() {}
         self.open.retain(|stream| !stream.is_finished());
         if self.open.len() >= MOST_ANSWER_STREAMS
@@ -132,17 +133,9 @@ impl Delivery {
         {
             oldest.abort();
         }
-        let session = Arc::clone(&self.session);
         let limit = self.acceptance();
         self.open.push_back(self.streams.spawn(async move {
-            let messages = async {
-                while let Ok(Some(message)) = exchange.next().await {
-                    if let Err(problem) = session.server_messages.receive(message, None, None, &mut None).await {
-                        tracing::debug!(%problem, "dropped in answer to a notification");
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(limit, messages).await;
+            let _ = tokio::time::timeout(limit, answer.pass_on_the_rest()).await;
         }));
     }
 }

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing};
 
 use super::initialize::{InitializeRequest, InitializeResult, Offers};
-use super::stage::{SessionStage, State};
+use crate::bridge::client::session_stage::{SessionStage, State};
 
 /// The handshake of the client with the server.
 #[derive(Debug)]
@@ -123,6 +123,18 @@ impl Handshake {
         })
     }
 
+    /// Moves from `Answered` to `Open`; `false` in every other state: the session was lost meanwhile, or another attempt
+    /// has begun.
+    pub fn open(&self) -> bool {
+        self.state.send_if_modified(|state| {
+            let was_answered = matches!(state, State::Answered);
+            if was_answered {
+                *state = State::Open;
+            }
+            was_answered
+        })
+    }
+
     /// The session of this epoch is gone.
     pub fn lost(&self, epoch: u64) {
         self.state.send_if_modified(|state| {
@@ -209,5 +221,23 @@ impl Handshake {
 
     fn lock(&self) -> MutexGuard<'_, Agreed> {
         self.agreed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_lost_before_it_is_open_does_not_open() {
+        let handshake = Handshake::default();
+        handshake.set_state(State::Answered);
+        handshake.lost(1);
+        assert!(!handshake.open());
+        assert!(matches!(*handshake.watch().borrow(), State::Down(Failure::SessionLost { epoch: 1, .. })));
+        assert!(handshake.reopen());
+        assert!(!handshake.open(), "another attempt is under way");
+        handshake.set_state(State::Answered);
+        assert!(handshake.open() && !handshake.open());
     }
 }

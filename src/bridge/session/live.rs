@@ -22,7 +22,7 @@ use super::handshake::Handshake;
 use super::initialize::InitializeRequest;
 use super::outbox::Outbox;
 use super::server_messages::{ServerMessages, ServerRequests};
-use super::stage::{SessionStage, State};
+use crate::bridge::client::session_stage::{SessionStage, State};
 
 /// One client's session with one server, over all the sessions that the server may make of it.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Session {
     /// Notifications and responses of the client on their way to the server.
     pub outbox: Arc<Outbox>,
     /// Takes what the server sends.
-    pub server_messages: ServerMessages,
+    pub server_messages: Arc<ServerMessages>,
     /// As many requests as the server takes at once.
     request_slots: Semaphore,
     /// Counts the attempts that were asked for.
@@ -63,6 +63,7 @@ impl Session {
         let server_messages =
             ServerMessages::new(Arc::clone(&client), server_requests, Arc::clone(&handshake), Arc::clone(&outbox));
         let request_slots = Semaphore::new(settings.limits.in_flight);
+        let server_messages = Arc::new(server_messages);
         let (attempts, opened) = (watch::Sender::new(0), watch::Sender::new(0));
         Self { settings, client, remote, auth, handshake, outbox, server_messages, request_slots, attempts, opened }
     }
@@ -96,10 +97,14 @@ impl Session {
         self.opened.subscribe()
     }
 
-    /// The server has accepted `notifications/initialized`.
-    pub fn set_open(&self) {
-        self.handshake.set_state(State::Open);
-        self.opened.send_modify(|opened| *opened += 1);
+    /// The server has accepted `notifications/initialized` in the session of this epoch. `false` when that session is gone
+    /// already.
+    pub fn set_open(&self, epoch: u64) -> bool {
+        let is_open = self.remote.session().epoch == epoch && self.handshake.open();
+        if is_open {
+            self.opened.send_modify(|opened| *opened += 1);
+        }
+        is_open
     }
 
     /// Returns when a message that needs this stage may go; causes an attempt to open the session when the last one failed.

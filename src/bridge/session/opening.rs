@@ -19,10 +19,10 @@ use super::barrier::send_initialized;
 use super::initialize::InitializeResult;
 use super::lasting::lasting;
 use super::live::Session;
-use super::stage::State;
+use crate::bridge::client::session_stage::State;
 
-/// How many bytes of a refused `initialize` a problem quotes.
-const REFUSED_INITIALIZE_QUOTE_BYTES: usize = 500;
+/// How many characters of a refused `initialize` a problem quotes.
+const REFUSED_INITIALIZE_QUOTE_CHARACTERS: usize = 500;
 
 /// Makes the attempts to open the session, for as long as the bridge lives. Every attempt counts that is asked for after
 /// this call, even before the future is polled.
@@ -101,20 +101,22 @@ impl Opener {
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
             if let Some(asked) = &next.asked {
-                session.auth.remember(answer.exchange.grant, asked.as_str(), "initialize", result);
+                session.auth.remember(answer.incoming.exchange.grant, asked, "initialize", result);
             }
             Some(read)
         });
         let Some(result) = result else {
             // The server refuses in its own words; the client should read them, when it still waits.
-            let quoted = &answer.line[..answer.line.len().min(REFUSED_INITIALIZE_QUOTE_BYTES)];
-            let detail = String::from_utf8_lossy(quoted).into_owned();
+            let words = answer.incoming.exchange.sent.words(&String::from_utf8_lossy(&answer.line));
             session.handshake.server_answered(answer.line, None);
-            return Err(Problem::new(ProblemId::RevisionRefused).because(detail).into());
+            let words = words.shortened(REFUSED_INITIALIZE_QUOTE_CHARACTERS);
+            return Err(Problem::new(ProblemId::RevisionRefused).because(words).into());
         };
-        let id = answer.exchange.headers.get(SESSION_ID).cloned();
+        let id = answer.incoming.exchange.headers.get(SESSION_ID).cloned();
         let version = HeaderValue::from_str(result.revision.as_str()).ok();
-        let opened = RemoteSession { id, version, grant: answer.exchange.grant, ..(*session.remote.session()).clone() };
+        let opened =
+            RemoteSession { id, version, grant: answer.incoming.exchange.grant, ..(*session.remote.session()).clone() };
+        let epoch = opened.epoch;
         session.remote.set_session(opened);
         session.handshake.server_answered(answer.line, Some(&result));
         session.handshake.set_state(State::Answered);
@@ -123,7 +125,10 @@ impl Opener {
         send_initialized(&session.remote, initialized).await?;
         // Listening begins before anything else goes out, so that no message of the server is missed.
         self.listening.spawn(listen(Arc::clone(&self.session)));
-        self.session.set_open();
+        if !self.session.set_open(epoch) {
+            // Lost while it opened; the next message that needs it has it opened again.
+            self.listening = JoinSet::new();
+        }
         Ok(())
     }
 

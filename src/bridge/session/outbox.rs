@@ -15,7 +15,7 @@ use tokio::time::Duration;
 use crate::bridge::client::in_flight::{StopReason, Ticket};
 use crate::message::IdKey;
 
-use super::stage::SessionStage;
+use crate::bridge::client::session_stage::SessionStage;
 
 /// How many messages may wait.
 const MOST_OUTBOX_MESSAGES: usize = 1_000;

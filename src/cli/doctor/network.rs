@@ -8,6 +8,7 @@ use url::Url;
 use super::row::{Group, Outcome, Row};
 use crate::blocking;
 use crate::config::Settings;
+use crate::http::error::Detail;
 use crate::http::inspect::{self, Inspection};
 use crate::http::{Http, NetError, Skew, Step, host_of};
 use crate::problem::{Problem, ProblemId};
@@ -84,7 +85,7 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
     let resolving = blocking::run(move || inspect::resolve(&asked, port));
     let found = match tokio::time::timeout(NAME_TIMEOUT, resolving).await {
         Ok(found) => found,
-        Err(_) => Err(format!("no answer within {} s", NAME_TIMEOUT.as_secs())),
+        Err(_) => Err(Detail::timed_out(NAME_TIMEOUT)),
     };
     let problem = |id: ProblemId| match is_proxy {
         true => Problem::new(ProblemId::ProxyFailed).with("proxy", &shown),
@@ -104,7 +105,7 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
         .into_iter()
         .map(|address| {
             let connected = tokio::task::spawn_blocking(move || inspect::connect(address, CONNECT_TIMEOUT));
-            async move { (address, connected.await.unwrap_or_else(|error| Err(error.to_string()))) }
+            async move { (address, connected.await.unwrap_or_else(|error| Err(Detail::of(&error)))) }
         })
         .collect();
     let mut results = Vec::new();
@@ -124,7 +125,7 @@ fn name(host: &str, addresses: &[SocketAddr]) -> Row {
     Row::ok("name", format!("{host} is {}", texts.join(", ")))
 }
 
-fn connection(results: &[(SocketAddr, Result<Duration, String>)], failed: Problem, host: &str) -> Row {
+fn connection(results: &[(SocketAddr, Result<Duration, Detail>)], failed: Problem, host: &str) -> Row {
     let Some((address, took)) = results.iter().find_map(|(address, result)| Some((address, result.as_ref().ok()?)))
     else {
         let why = results.iter().find_map(|(_, result)| result.as_ref().err()).cloned().unwrap_or_default();
@@ -215,7 +216,7 @@ mod tests {
     fn ipv6_that_leads_nowhere_is_told_from_a_server_that_is_down() {
         let (four, six) = ("192.0.2.1:443".parse().expect("valid"), "[2001:db8::1]:443".parse().expect("valid"));
         let failed = || Problem::new(ProblemId::ConnectFailed);
-        let (good, bad) = (Ok(Duration::from_millis(7)), || Err("unreachable".to_owned()));
+        let (good, bad) = (Ok(Duration::from_millis(7)), || Err(Detail::fixed("unreachable")));
         let row = connection(&[(six, bad()), (four, good.clone())], failed(), "h");
         assert_eq!(row.problem.map(|problem| problem.id), Some(ProblemId::Ipv6Unreachable));
         let row = connection(&[(six, bad()), (four, bad())], failed(), "h");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tiny_http::{Header, Method, Request, Response, Server};
 use tokio::sync::mpsc;
 
-use crate::auth::login::authorization_request::{Expected, Rejection};
+use crate::auth::login::authorization_request::{CallbackError, Expected, Rejection};
 use crate::auth::login::loopback::door::Door;
 use crate::auth::login::loopback::inside;
 use crate::auth::login::loopback::page::Page;
@@ -46,7 +46,7 @@ pub struct Serving {
 /// The answer to the sign-in.
 pub struct Arrival {
     /// The code, or why there is none.
-    pub outcome: Result<Secret, Problem>,
+    pub outcome: Result<Secret, CallbackError>,
     /// Holds the browser until there is something true to show.
     pub browser: Browser,
 }
@@ -201,7 +201,7 @@ impl Shared {
     }
 
     /// The outcome when the request is the answer to the sign-in, else the page that it gets.
-    fn judge(&self, request: &Request) -> Result<Result<Secret, Problem>, Page> {
+    fn judge(&self, request: &Request) -> Result<Result<Secret, CallbackError>, Page> {
         let target = request.url();
         if target.len() > LONGEST_TARGET_BYTES {
             return Err(Page::elsewhere(414));
@@ -225,7 +225,7 @@ impl Shared {
         }
         match self.expected.code(query) {
             Ok(code) => Ok(Ok(code)),
-            Err(Rejection::Final(problem)) => Ok(Err(problem)),
+            Err(Rejection::Final(error)) => Ok(Err(error)),
             Err(Rejection::Foreign) if self.arrived.load(Ordering::SeqCst) => Err(Page::already()),
             Err(Rejection::Foreign) => {
                 Err(Page::foreign(&Problem::new(ProblemId::StateMismatch).with("command", &self.command)))

@@ -1,6 +1,7 @@
 //! The names that records have in the credential store.
 
-use crate::auth::discovery::{issuer, resource};
+use crate::auth::issuer;
+use crate::auth::resource;
 use crate::config::Settings;
 use crate::hash::fnv1a;
 
