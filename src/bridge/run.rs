@@ -129,6 +129,7 @@ async fn serve(parts: &Parts, lines: &mut mpsc::Receiver<Line>) {
             session.client.output.send(refusal).await;
         }
         session.outbox.room().await;
+        session.client.output.may_ask_for_more().await;
     }
     session.client.close();
     session.server_messages.close();

@@ -33,7 +33,7 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     }
     raise_descriptor_limit();
     block_on(async {
-        let http = Http::new(settings.network.clone());
+        let http = Http::for_requests(settings.network.clone(), settings.limits.in_flight);
         let store = Store::open(&settings, Store::UNATTENDED_TIMEOUT);
         let auth = Authorizer::new(Arc::clone(&settings), http.clone(), store, clock::system());
         let pipes = (io::stdin(), output);

@@ -24,6 +24,9 @@ use crate::secret::Secrets;
 /// A jump of the wall clock against the monotonic one that means: the machine slept.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
 
+/// How many answers are left unread at once where nobody says more.
+const FEW_REQUESTS: usize = 50;
+
 /// Access to the network. Cheap to clone; all clones share connections and cookies.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -35,6 +38,8 @@ pub struct Http {
 #[derive(Debug)]
 struct Inner {
     network: NetworkSettings,
+    /// How many answers may be left unread at once.
+    requests_at_once: usize,
     guard: Guard,
     clients: Mutex<Clients>,
     /// Held while a client is built, so that requests that come in the meantime share it.
@@ -120,12 +125,24 @@ impl Http {
         Self::within(network, Surroundings::default())
     }
 
+    /// The same for a caller that leaves up to this many answers unread at once.
+    pub fn for_requests(network: NetworkSettings, requests_at_once: usize) -> Self {
+        Self::assemble(network, requests_at_once, Surroundings::default())
+    }
+
     /// The same, with a view of the network that a test can set.
     pub fn within(network: NetworkSettings, surroundings: Surroundings) -> Self {
+        Self::assemble(network, FEW_REQUESTS, surroundings)
+    }
+
+    fn assemble(network: NetworkSettings, requests_at_once: usize, surroundings: Surroundings) -> Self {
         let last_reading = Mutex::new(ClockReading { wall: SystemTime::now(), monotonic: Instant::now() });
         let guard = Guard::new(surroundings, &network.allow_private);
         let (clients, building) = Default::default();
-        Self { inner: Arc::new(Inner { network, guard, clients, building, last_reading }), by: NamedBy::Insider }
+        Self {
+            inner: Arc::new(Inner { network, requests_at_once, guard, clients, building, last_reading }),
+            by: NamedBy::Insider,
+        }
     }
 
     /// The same, for addresses that `by` has named.
@@ -194,7 +211,9 @@ impl Http {
             let (inner, jar) = (Arc::clone(&self.inner), Arc::clone(&cookies));
             let build = move || {
                 let guard = guarded.then_some(&inner.guard);
-                connection::build(connection::builder(&inner.network, tls, guard)?.cookie_provider(jar))
+                connection::build(
+                    connection::builder(&inner.network, inner.requests_at_once, tls, guard)?.cookie_provider(jar),
+                )
             };
             let built = blocking::run(build).await;
             let mut clients = self.clients();

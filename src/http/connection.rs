@@ -19,6 +19,24 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 /// How long a connection may be silent before its peer is asked for a sign of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// How much unread data one HTTP/2 connection may hold (RFC 9113, 5.2): this is what a server can make this process keep.
+const MOST_UNREAD_BYTES: u32 = 160 * 1024 * 1024;
+
+/// How much unread data one stream of it may hold: enough for 40 MiB/s from a server that is 25 ms away.
+const MOST_UNREAD_STREAM_BYTES: u32 = 1024 * 1024;
+
+/// Streams beside the requests of the client: those that listen, and the bridge's own requests.
+const FURTHER_STREAMS: u32 = 16;
+
+/// The window of a stream on a connection that carries this many requests at once.
+///
+/// An answer that waits for room leaves its body unread, and unread data takes up the window of the connection that all
+/// answers share. Windows that fit into it together keep such answers from stopping the one that has the room.
+fn stream_window(requests_at_once: usize) -> u32 {
+    let streams = u32::try_from(requests_at_once).unwrap_or(u32::MAX).saturating_add(FURTHER_STREAMS);
+    (MOST_UNREAD_BYTES / streams).min(MOST_UNREAD_STREAM_BYTES)
+}
+
 /// How long sent bytes may stay unacknowledged (RFC 5482).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
@@ -29,9 +47,10 @@ pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, 
 }
 
 /// A client that connects only where `guard` lets it, if there is one; then it knows no proxy, which could go further.
-/// Reads `--ca-file`.
+/// Reads `--ca-file`. No more than `requests_at_once` answers may be left unread.
 pub(super) fn builder(
     network: &NetworkSettings,
+    requests_at_once: usize,
     tls: bool,
     guard: Option<&Guard>,
 ) -> Result<reqwest::ClientBuilder, Problem> {
@@ -50,7 +69,8 @@ pub(super) fn builder(
         .tcp_keepalive_retries(3)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .http2_keep_alive_timeout(Duration::from_secs(20))
-        .http2_adaptive_window(true);
+        .http2_initial_stream_window_size(stream_window(requests_at_once))
+        .http2_initial_connection_window_size(MOST_UNREAD_BYTES);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
@@ -84,4 +104,56 @@ pub(super) fn builder(
         builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
     }
     Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// More than the window of any stream.
+    const LONG_BODY_BYTES: usize = 6 * MOST_UNREAD_STREAM_BYTES as usize;
+
+    /// Serves one connection over HTTP/2, and answers every request with a long body.
+    async fn serve(listener: TcpListener) {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let service = service_fn(|_| async {
+            Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from(vec![b' '; LONG_BODY_BYTES]))))
+        });
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    }
+
+    #[tokio::test]
+    async fn answers_that_are_left_unread_do_not_stop_another_one_on_the_same_connection() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let _server = tokio::spawn(serve(listener)); // which takes no second connection
+        let builder = builder(&NetworkSettings::default(), 8, false, None);
+        let client = build(builder.expect("no file to read").http2_prior_knowledge()).expect("a client");
+        let mut unread = Vec::new();
+        for _ in 0..7 {
+            unread.push(client.get(&url).send().await.expect("an answer"));
+        }
+        let reading = async { client.get(&url).send().await.expect("an answer").bytes().await.expect("a body").len() };
+        let read = tokio::time::timeout(Duration::from_secs(20), reading).await;
+        assert_eq!(read, Ok(LONG_BODY_BYTES));
+    }
+
+    #[test]
+    fn the_windows_of_all_streams_fit_into_that_of_their_connection() {
+        for requests in [1, 50, 1_000, 10_000, usize::MAX] {
+            let together = u64::from(stream_window(requests)) * (requests as u64).min(u64::from(u32::MAX) - 16);
+            assert!(together <= u64::from(MOST_UNREAD_BYTES), "{requests}");
+        }
+        assert_eq!(stream_window(50), MOST_UNREAD_STREAM_BYTES);
+    }
 }

@@ -8,8 +8,9 @@ use crate::bridge::cancellation;
 use crate::message::IdKey;
 
 use super::in_flight::{RequestsInFlight, Ticket};
-use super::output::{Output, Room};
+use super::output::Output;
 use super::own_ids::OwnIds;
+use super::room::Room;
 
 /// The client: where its lines go, what it waits for, and whether it is still there to ask.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Client {
     pub async fn answer(&self, key: &IdKey, ticket: &Ticket, line: Bytes, room: Option<Room>) {
         let room = match room {
             Some(room) => Some(room),
-            None => self.output.reserve(Some(line.len() as u64)).await,
+            None => self.output.reserve_line(line.len()).await,
         };
         let Some(mut guard) = self.in_flight.answer(key, ticket) else { return };
         match (guard.take_batch_slot(), room) {
@@ -79,9 +80,9 @@ impl Client {
         }
     }
 
-    /// Takes back a request that was passed on to the client.
+    /// Takes back a request that was passed on to the client, after that request.
     pub fn cancel(&self, id: &RawValue, reason: &str) {
-        self.output.push(cancellation::notification(id, reason));
+        drop(self.output.enqueue(cancellation::notification(id, reason), ()));
     }
 }
 

@@ -13,5 +13,7 @@ pub mod own_ids;
 pub mod progress;
 pub mod request;
 pub mod responder;
+pub mod room;
 pub mod session_stage;
+pub mod waiting_lines;
 pub mod writer;

@@ -1,68 +1,26 @@
 //! Lines to stdout, written on a thread of its own because a pipe blocks: the only writer of stdout in bridge mode.
 //!
-//! What waits for a client that does not read is bounded in bytes. Answers that come together are handed to the writing
+//! What waits for a client that does not read is bounded in bytes ([`super::room`]). Answers that come together are handed to the writing
 //! thread together: waking it for each would cost more than writing them.
 
 use std::io::Write;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{TryAcquireError, mpsc, oneshot, watch};
 
+use super::room::{Room, Rooms};
+use super::waiting_lines::WaitingLines;
 use super::writer::{Item, gather, write_lines};
 
-/// How many bytes may wait for the client to read them; one larger message may go alone.
-const OUTPUT_ROOM_BYTES: usize = 8 * 1024 * 1024;
-/// The room that is taken at first for an answer whose length the server does not say.
-const FIRST_ROOM_BYTES: usize = 16 * 1024;
+pub use super::waiting_lines::Enqueued;
 
 /// Takes lines for the client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Output {
     lines: mpsc::UnboundedSender<Item>,
-    room: Arc<Semaphore>,
-    /// The right to take no further room for the rest of a line; it exists once.
-    overdraft: Arc<Semaphore>,
+    rooms: Rooms,
+    waiting: WaitingLines,
     closed: watch::Receiver<bool>,
-}
-
-/// Room that was taken for one line; dropping it gives the room back.
-#[derive(Debug)]
-pub struct Room {
-    permit: OwnedSemaphorePermit,
-    overdraft: Option<OwnedSemaphorePermit>,
-}
-
-impl Room {
-    /// How long the line may be.
-    pub fn bytes(&self) -> usize {
-        let bytes = self.permit.num_permits();
-        if bytes >= OUTPUT_ROOM_BYTES || self.overdraft.is_some() { usize::MAX } else { bytes }
-    }
-}
-
-/// A line that was handed over; ends when there was room for it. Dropping it changes nothing.
-#[derive(Debug)]
-#[must_use = "a caller that produces more lines has to wait for room"]
-pub struct Enqueued(Option<JoinHandle<()>>);
-
-impl Future for Enqueued {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            Some(task) => Pin::new(task).poll(context).map(|_| ()),
-            None => Poll::Ready(()),
-        }
-    }
-}
-
-/// The room that a line takes; one that is larger than all of it goes alone.
-fn permits_for(bytes: usize) -> u32 {
-    u32::try_from(bytes.min(OUTPUT_ROOM_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// Ends with the last line written.
@@ -72,18 +30,18 @@ pub struct Written(oneshot::Receiver<()>);
 impl Output {
     /// Starts the thread that writes to `output`. Must be called inside the runtime.
     pub fn start(mut output: impl Write + Send + 'static) -> (Self, Written) {
-        let (lines, waiting) = mpsc::unbounded_channel();
+        let (lines, gathered) = mpsc::unbounded_channel();
         let (batches, receiver) = mpsc::channel(1);
-        tokio::spawn(gather(waiting, batches));
-        let room = Arc::new(Semaphore::new(OUTPUT_ROOM_BYTES));
-        let overdraft = Arc::new(Semaphore::new(1));
+        tokio::spawn(gather(gathered, batches));
+        let rooms = Rooms::default();
+        let waiting = WaitingLines::start(rooms.clone(), lines.clone());
         let (closed, closed_receiver) = watch::channel(false);
         let (done, written) = oneshot::channel();
-        let freed = Arc::clone(&room);
+        let freed = rooms.clone();
         std::thread::Builder::new()
             .name("stdout".to_owned())
             .spawn(move || {
-                if let Err(e) = write_lines(&mut output, receiver, &freed) {
+                if let Err(e) = write_lines(&mut output, receiver) {
                     tracing::info!("standard output is closed: {e}");
                     let _ = closed.send(true);
                     // No task may wait for room that will never come.
@@ -94,7 +52,7 @@ impl Output {
                 drop(closed);
             })
             .expect("a thread can be started at the start of the program");
-        (Self { lines, room, overdraft, closed: closed_receiver }, Written(written))
+        (Self { lines, rooms, waiting, closed: closed_receiver }, Written(written))
     }
 
     /// Writes a line when there is room for it; waits while the client does not read. A caller that stops waiting changes
@@ -103,91 +61,71 @@ impl Output {
         self.enqueue(line, ()).await;
     }
 
-    /// Hands over a line, to be written when there is room for it; `held` is dropped then. The line is handed over by the
-    /// call itself. What it returns ends when there was room, for callers that must not produce more before.
+    /// Hands over a line, to be written when there is room for it, after all lines that were handed over before; `held` is
+    /// dropped then. What it returns ends when there was room, for callers that must not produce more before.
     pub fn enqueue(&self, line: Bytes, held: impl Send + 'static) -> Enqueued {
-        let permits = permits_for(line.len());
-        match self.room.try_acquire_many(permits) {
-            Ok(permit) => {
-                permit.forget();
-                let _ = self.lines.send(Item::Line(line, permits, None));
-                Enqueued(None)
-            }
-            // Nobody reads any more.
-            Err(TryAcquireError::Closed) => Enqueued(None),
-            Err(TryAcquireError::NoPermits) => {
-                let lines = self.lines.clone();
-                let mut room = Box::pin(Arc::clone(&self.room).acquire_many_owned(permits));
-                // Now and not when its task first runs, so that lines are written in the order in which they came.
-                let is_there = room.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-                Enqueued(Some(tokio::spawn(async move {
-                    let permit = match is_there {
-                        Poll::Ready(permit) => permit,
-                        Poll::Pending => room.await,
-                    };
-                    if let Ok(permit) = permit {
-                        permit.forget();
-                        let _ = lines.send(Item::Line(line, permits, None));
-                    }
-                    drop(held);
-                })))
+        if self.waiting.is_empty() {
+            match self.rooms.try_line(line.len()) {
+                Ok(room) => {
+                    let _ = self.lines.send(Item::Line(line, Some(room)));
+                    return Enqueued::AT_ONCE;
+                }
+                // Nobody reads any more.
+                Err(TryAcquireError::Closed) => return Enqueued::AT_ONCE,
+                Err(TryAcquireError::NoPermits) => {}
             }
         }
+        self.waiting.push(line, held)
     }
 
-    /// Takes room for a line of `bytes` before it is read from the network, or for the beginning of one whose length is not
-    /// known; waits while the client does not read, so that answers pile up at the server and not here. `None` when the
-    /// client has closed its side.
-    pub async fn reserve(&self, bytes: Option<u64>) -> Option<Room> {
-        let bytes = bytes.map_or(FIRST_ROOM_BYTES, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM_BYTES));
-        let permit = Arc::clone(&self.room).acquire_many_owned(permits_for(bytes)).await.ok()?;
-        Some(Room { permit, overdraft: None })
+    /// The same for a line that may get lost when the client has not read for long.
+    pub fn enqueue_notification(&self, line: Bytes) -> Enqueued {
+        if self.waiting.is_full() { self.waiting.drop_one() } else { self.enqueue(line, ()) }
     }
 
-    /// Takes more room for a line of which `here` bytes are read; waits while the client does not read.
-    ///
-    /// Lines that wait for each other's room would wait for ever, so one of them at a time goes on without more: what is
-    /// held stays bounded by the room and one line of the largest size.
+    /// Returns at once, unless the client has left so much unread that nothing more may be asked for.
+    pub async fn may_ask_for_more(&self) {
+        self.waiting.not_full().await;
+    }
+
+    /// Takes room for a body before it is read from the network, or for the beginning of a long one; waits while the client
+    /// does not read, so that answers pile up at the server and not here. `None` when the client has closed its side.
+    pub async fn reserve_body(&self, announced: Option<u64>) -> Option<Room> {
+        self.rooms.body(announced).await
+    }
+
+    /// Takes more room for a body of which `here` bytes are read; waits while the client does not read.
     pub async fn grow(&self, room: &mut Room, here: usize) {
-        let wanted = permits_for(here.max(2 * room.permit.num_permits()));
-        let more = wanted.saturating_sub(u32::try_from(room.permit.num_permits()).unwrap_or(u32::MAX));
-        tokio::select! {
-            biased;
-            more = Arc::clone(&self.room).acquire_many_owned(more) => match more {
-                Ok(more) => room.permit.merge(more),
-                // Nobody reads any more, and nothing is kept for anybody.
-                Err(_) => room.overdraft = Arc::clone(&self.overdraft).try_acquire_owned().ok(),
-            },
-            overdraft = Arc::clone(&self.overdraft).acquire_owned() => room.overdraft = overdraft.ok(),
-        }
+        self.rooms.grow(room, here).await;
+    }
+
+    /// Takes room for a line that is complete; waits while the client does not read. `None` when the client has closed its
+    /// side.
+    pub async fn reserve_line(&self, bytes: usize) -> Option<Room> {
+        self.rooms.line(bytes).await.ok()
+    }
+
+    /// Takes room for an answer that has to wait for the rest of its batch; `None` when too much waits like that.
+    pub fn reserve_batch_member(&self, bytes: usize) -> Option<Room> {
+        self.rooms.try_batch_member(bytes)
     }
 
     /// Writes a line that room was taken for, without waiting; room that it does not need is given back.
-    pub fn write_reserved(&self, line: Bytes, room: Room) {
-        let Room { mut permit, overdraft } = room;
-        let excess = permit.num_permits().saturating_sub(line.len());
-        drop(permit.split(excess));
-        let permits = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
-        permit.forget();
-        let _ = self.lines.send(Item::Line(line, permits, overdraft));
+    pub fn write_reserved(&self, line: Bytes, mut room: Room) {
+        room.shrink(line.len());
+        let _ = self.lines.send(Item::Line(line, Some(room)));
     }
 
     /// Writes a short line of the bridge's own at once.
     pub fn push(&self, line: Bytes) {
-        let _ = self.lines.send(Item::Line(line, 0, None));
+        let _ = self.lines.send(Item::Line(line, None));
     }
 
     /// Writes a line that cannot wait at once, and takes what room there is for it, so that other lines wait for this one
     /// too.
     pub fn push_counted(&self, line: Bytes) {
-        let wanted = line.len().min(OUTPUT_ROOM_BYTES).min(self.room.available_permits());
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        // When another line took the room in between, this one counts as nothing.
-        let taken = self.room.try_acquire_many(wanted).map_or(0, |permit| {
-            permit.forget();
-            wanted
-        });
-        let _ = self.lines.send(Item::Line(line, taken, None));
+        let room = self.rooms.rest_for_line(line.len());
+        let _ = self.lines.send(Item::Line(line, room));
     }
 
     /// Ends the output; what was sent before is still written.
@@ -214,7 +152,10 @@ impl Written {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Read};
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
 
+    use crate::bridge::client::room::ROOM_BYTES;
     use crate::bridge::client::writer::COALESCED_BYTES;
 
     use super::*;
@@ -283,65 +224,23 @@ mod tests {
         drop(reader);
         output.push(Bytes::from_static(b"{}"));
         output.closed().await;
-        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES])).await;
-        output.send(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES])).await;
-    }
-
-    #[tokio::test]
-    async fn an_answer_of_unknown_length_takes_room_as_it_grows_and_gives_back_what_it_does_not_need() {
-        let (_reader, writer) = std::io::pipe().expect("a pipe");
-        let (output, _written) = Output::start(writer);
-        let mut room = output.reserve(None).await.expect("open");
-        assert_eq!(
-            (room.bytes(), output.room.available_permits()),
-            (FIRST_ROOM_BYTES, OUTPUT_ROOM_BYTES - FIRST_ROOM_BYTES)
-        );
-        output.grow(&mut room, FIRST_ROOM_BYTES + 1).await;
-        assert_eq!(room.bytes(), 2 * FIRST_ROOM_BYTES);
-        output.grow(&mut room, 1024 * 1024).await;
-        assert_eq!(room.bytes(), 1024 * 1024);
-        // Larger than a pipe, so that it cannot be written out.
-        let line = Bytes::from(vec![b' '; 900 * 1024]);
-        output.write_reserved(line.clone(), room);
-        assert_eq!(output.room.available_permits(), OUTPUT_ROOM_BYTES - line.len());
-    }
-
-    #[tokio::test]
-    async fn growing_answers_that_fill_the_room_go_on_one_at_a_time() {
-        let (mut reader, writer) = std::io::pipe().expect("a pipe");
-        let (output, written) = Output::start(writer);
-        let mut first = output.reserve(Some(OUTPUT_ROOM_BYTES as u64 / 2)).await.expect("open");
-        let mut second = output.reserve(Some(OUTPUT_ROOM_BYTES as u64 / 2)).await.expect("open");
-        output.grow(&mut first, OUTPUT_ROOM_BYTES).await;
-        assert_eq!(first.bytes(), usize::MAX, "one goes on without more room");
-        let mut growing = Box::pin(output.grow(&mut second, OUTPUT_ROOM_BYTES));
-        assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES]), first);
-        assert!(growing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it is not written yet");
-        let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-        growing.await;
-        output.write_reserved(Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES]), second);
-        output.finish();
-        written.wait().await;
-        assert_eq!(output.room.available_permits(), OUTPUT_ROOM_BYTES);
-        assert_eq!(output.overdraft.available_permits(), 1);
-        drop(output);
-        reading.join().expect("no panic").expect("readable");
+        output.send(Bytes::from(vec![b' '; ROOM_BYTES])).await;
+        output.send(Bytes::from(vec![b' '; ROOM_BYTES])).await;
     }
 
     #[tokio::test]
     async fn a_counted_line_takes_what_room_there_is_and_waits_for_none() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let line = Bytes::from(vec![b' '; OUTPUT_ROOM_BYTES - 1]);
+        let line = Bytes::from(vec![b' '; ROOM_BYTES - 1]);
         output.push_counted(line.clone());
-        assert_eq!(output.room.available_permits(), 1, "nobody reads, so nothing is written out");
+        assert_eq!(output.rooms.lines.available_permits(), 1, "nobody reads, so nothing is written out");
         output.push_counted(line);
-        assert_eq!(output.room.available_permits(), 0);
+        assert_eq!(output.rooms.lines.available_permits(), 0);
         output.finish();
         let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         written.wait().await;
-        assert_eq!(output.room.available_permits(), OUTPUT_ROOM_BYTES, "what is written takes no room");
+        assert_eq!(output.rooms.lines.available_permits(), ROOM_BYTES, "what is written takes no room");
         drop(output);
         reading.join().expect("no panic").expect("readable");
     }
@@ -350,7 +249,7 @@ mod tests {
     async fn a_line_is_written_in_its_turn_although_its_sender_stops_waiting_for_room() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let all = "x".repeat(OUTPUT_ROOM_BYTES);
+        let all = "x".repeat(ROOM_BYTES);
         output.push_counted(Bytes::from(all.clone()));
         let guard = Arc::new(());
         // Both would fit into what is left after the first, and must not overtake each other.
@@ -374,5 +273,66 @@ mod tests {
         drop(output);
         let text = reading.join().expect("no panic").expect("readable");
         assert_eq!(text.lines().collect::<Vec<_>>(), [&*all, &*long, short, "end"]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_finds_room_does_not_overtake_one_that_waited() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        output.push_counted(Bytes::from("x".repeat(ROOM_BYTES)));
+        let first = output.enqueue(Bytes::from_static(b"first"), ());
+        let mut first_line = vec![0; ROOM_BYTES + 1];
+        tokio::task::yield_now().await; // the long line goes out, and the first one waits for its room
+        // Blocks the one thread of the runtime: there is room, and no task has seen it yet.
+        reader.read_exact(&mut first_line).expect("readable");
+        while output.rooms.lines.available_permits() + "first".len() < ROOM_BYTES {
+            std::thread::yield_now();
+        }
+        let second = output.enqueue(Bytes::from_static(b"second"), ());
+        tokio::join!(first, second);
+        output.finish();
+        written.wait().await;
+        drop(output);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("readable");
+        assert_eq!(text, "first\nsecond\n");
+    }
+
+    #[tokio::test]
+    async fn lines_that_nobody_waits_for_any_more_are_bounded_and_only_notifications_are_lost() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        output.push_counted(Bytes::from("x".repeat(ROOM_BYTES)));
+        let line = Bytes::from("y".repeat(1024 * 1024));
+        for _ in 0..200 {
+            drop(output.enqueue_notification(line.clone()));
+        }
+        let mut reading_on = Box::pin(output.may_ask_for_more());
+        assert!(reading_on.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(output.enqueue(Bytes::from_static(b"a request"), ()));
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        reading_on.await;
+        output.send(Bytes::from_static(b"end")).await;
+        output.finish();
+        written.wait().await;
+        drop(output);
+        let text = reading.join().expect("no panic").expect("readable");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines.len(), &lines[lines.len() - 2..]), (1 + 8 + 2, &["a request", "end"][..]));
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_that_is_still_read_holds_up_no_other_line() {
+        let (_reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, _written) = Output::start(writer);
+        let mut long = output.reserve_body(Some(10 * 1024 * 1024)).await.expect("open");
+        output.grow(&mut long, ROOM_BYTES).await;
+        let mut sending = Box::pin(output.send(Bytes::from_static(b"{}")));
+        assert!(sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        let mut short = Box::pin(output.reserve_body(Some(1000)));
+        assert!(short.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
     }
 }

@@ -10,8 +10,8 @@ use crate::message::write;
 use crate::problem::{Problem, ProblemId};
 
 use super::endpoint::Client;
-use super::output::Room;
 use super::request::InFlight;
+use super::room::Room;
 
 /// Answers requests of the client.
 #[derive(Debug)]

@@ -3,15 +3,17 @@
 use std::io::{self, ErrorKind, IoSlice, Write};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
+
+use super::room::Room;
 
 /// Small lines that wait together are written together, up to about this many bytes.
 pub const COALESCED_BYTES: usize = 64 * 1024;
 /// What the writing thread is handed.
 #[derive(Debug)]
 pub enum Item {
-    /// A line, how much room it took, and the overdraft that it may have needed beside.
-    Line(Bytes, u32, Option<OwnedSemaphorePermit>),
+    /// A line, and the room that it takes until it is written.
+    Line(Bytes, Option<Room>),
     /// Nothing more comes.
     End,
 }
@@ -32,34 +34,34 @@ pub async fn gather(mut waiting: mpsc::UnboundedReceiver<Item>, batches: mpsc::S
 ///
 /// # Errors
 /// When the client has closed its side.
-pub fn write_lines(
-    output: &mut impl Write,
-    mut batches: mpsc::Receiver<Vec<Item>>,
-    room: &Semaphore,
-) -> io::Result<()> {
+pub fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item>>) -> io::Result<()> {
     let mut together = Vec::new();
+    let mut taken = Vec::new();
     while let Some(batch) = batches.blocking_recv() {
         let mut items = batch.into_iter().peekable();
         while let Some(item) = items.next() {
-            let Item::Line(line, permits, mut overdraft) = item else { return Ok(()) };
-            let mut taken = permits as usize;
+            let Item::Line(line, room) = item else { return Ok(()) };
+            if let Some(room) = room {
+                room.give_back_with(&mut taken);
+            }
             let written = if line.len() >= COALESCED_BYTES {
                 // Not copied: it may be most of what this process holds.
                 write_with_end(output, &line)
             } else {
                 append(&mut together, &line);
-                while let Some(Item::Line(line, permits, also)) =
+                while let Some(Item::Line(line, room)) =
                     items.next_if(|item| item.fits(COALESCED_BYTES.saturating_sub(together.len())))
                 {
                     append(&mut together, &line);
-                    taken += permits as usize;
-                    overdraft = overdraft.or(also);
+                    if let Some(room) = room {
+                        room.give_back_with(&mut taken);
+                    }
                 }
                 output.write_all(&together)
             };
-            drop((line, overdraft));
+            drop(line);
             together.clear();
-            room.add_permits(taken);
+            taken.clear();
             written.and_then(|()| output.flush())?;
         }
     }

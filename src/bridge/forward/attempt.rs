@@ -6,10 +6,10 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use crate::bridge::client::output::Room;
 use crate::bridge::client::own_ids::OwnId;
 use crate::bridge::client::progress::Progress;
 use crate::bridge::client::request::InFlight;
+use crate::bridge::client::room::Room;
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::live::Session;
@@ -173,16 +173,15 @@ impl Attempter {
         }
     }
 
-    /// Takes room for an answer that comes as a whole, before it is read: a client that does not read keeps answers at the
+    /// Takes room for an answer that comes as a whole, before it is read and as it grows: a client that does not read keeps answers at the
     /// server, not here.
     async fn room_for(&self, exchange: &mut Exchange) -> Result<Option<Room>, Failure> {
         let output = &self.session.client.output;
         let Some(length) = exchange.to_read() else { return Ok(None) };
-        let Some(mut room) = output.reserve(length).await else { return Ok(None) };
-        if length.is_none() {
-            while let Some(here) = exchange.read_ahead(room.bytes()).await? {
-                output.grow(&mut room, here).await;
-            }
+        let Some(mut room) = output.reserve_body(length).await else { return Ok(None) };
+        while room.bytes() < usize::MAX {
+            let Some(here) = exchange.read_ahead(room.bytes()).await? else { break };
+            output.grow(&mut room, here).await;
         }
         Ok(Some(room))
     }

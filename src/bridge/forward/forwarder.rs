@@ -8,10 +8,10 @@ use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::time::{Duration, Instant};
 
 use crate::bridge::cancellation;
-use crate::bridge::client::output::Room;
 use crate::bridge::client::progress::while_waiting;
 use crate::bridge::client::request::InFlight;
 use crate::bridge::client::responder::{LastResort, Responder};
+use crate::bridge::client::room::Room;
 use crate::bridge::lists::learned::Learned;
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::incoming::Incoming;

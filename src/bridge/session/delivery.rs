@@ -6,12 +6,13 @@ use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Duration, Instant};
 
-use crate::bridge::client::in_flight::StopReason;
+use crate::bridge::client::in_flight::{StopReason, Ticket};
 use crate::bridge::reconnection::RECONNECTION_BACKOFF;
 use crate::pacing::noise;
 use crate::remote::{Failure, Outgoing};
 
 use super::incoming::Incoming;
+use super::lasting::lasting;
 use super::live::Session;
 use super::outbox::OutboxMessage;
 
@@ -23,15 +24,32 @@ const MOST_ANSWER_STREAMS: usize = 32;
 
 /// Delivers for as long as the bridge lives.
 pub async fn deliver_outbox(session: Arc<Session>) {
+    lasting("deliver the outbox", move |_| deliver_each(Arc::clone(&session))).await;
+}
+
+async fn deliver_each(session: Arc<Session>) {
     let mut delivery = Delivery { session: Arc::clone(&session), streams: JoinSet::new(), open: VecDeque::new() };
     loop {
         let message = session.outbox.next().await;
         let (bytes, cancels) = (message.body.len(), message.cancels.clone());
+        let _under_way = UnderWay { session: &session, bytes, cancels };
         delivery.deliver(message).await;
-        if let Some(cancelled) = cancels {
+    }
+}
+
+/// A message that is being delivered. Its end counts also when that is a panic.
+struct UnderWay<'a> {
+    session: &'a Session,
+    bytes: usize,
+    cancels: Option<Ticket>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(cancelled) = self.cancels.take() {
             cancelled.stop(StopReason::Cancelled);
         }
-        session.outbox.delivered(bytes);
+        self.session.outbox.delivered(self.bytes);
     }
 }
 

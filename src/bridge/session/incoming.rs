@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::bridge::client::output::Room;
+use crate::bridge::client::room::Room;
 use crate::message::IdKey;
 use crate::problem::Problem;
 use crate::remote::{Exchange, Failure};

@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod handshake;
 pub mod incoming;
 pub mod initialize;
+pub mod lasting;
 pub mod live;
 pub mod opening;
 pub mod outbox;

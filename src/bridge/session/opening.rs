@@ -17,6 +17,7 @@ use crate::remote::{Failure, Session as RemoteSession};
 
 use super::barrier::send_initialized;
 use super::initialize::InitializeResult;
+use super::lasting::lasting;
 use super::live::Session;
 use crate::bridge::client::session_stage::State;
 
@@ -27,24 +28,24 @@ const REFUSED_INITIALIZE_QUOTE_CHARACTERS: usize = 500;
 /// this call, even before the future is polled.
 pub fn keep_open(session: Arc<Session>) -> impl Future<Output = ()> {
     let mut attempts = session.attempts();
-    async move {
-        loop {
-            let mut opener = JoinSet::new();
-            opener.spawn(Opener { session: Arc::clone(&session), listening: JoinSet::new() }.run(attempts.clone()));
-            if opener.join_next().await.is_none_or(|ended| ended.is_ok()) {
-                return;
-            }
-            // A fault of this program, which must leave no attempt under way for ever.
+    lasting("open the session", move |is_anew| {
+        if is_anew {
+            // A fault of this program must leave no attempt under way for ever.
             let problem = Problem::new(ProblemId::InternalError).with("detail", "opening the session was dropped");
             attempts.mark_unchanged();
             session.handshake.set_state(State::Down(problem.into()));
         }
-    }
+        Opener { session: Arc::clone(&session), listening: JoinSet::new() }.run(attempts.clone())
+    })
 }
 
 /// Opens a session as soon as somebody has signed in, whether or not a request waits for it: the client may be owed a
 /// `list_changed`.
 pub async fn follow_sign_ins(session: Arc<Session>) {
+    lasting("follow sign-ins", move |_| each_sign_in(Arc::clone(&session))).await;
+}
+
+async fn each_sign_in(session: Arc<Session>) {
     let mut state = session.auth.watch();
     while state.changed().await.is_ok() {
         let signed_in = match &*state.borrow_and_update() {

@@ -4,6 +4,7 @@
 //! slow; when that does not help for a while, the oldest messages make room, so that requests go on being read and answered.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -48,16 +49,13 @@ impl OutboxMessage {
 /// The queue of these messages.
 #[derive(Debug)]
 pub struct Outbox {
-    queue: Mutex<Queue>,
+    messages: Mutex<VecDeque<OutboxMessage>>,
     pushed: Notify,
     load: watch::Sender<Load>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    messages: VecDeque<OutboxMessage>,
-    /// Whether pausing did not help, and nothing has helped since.
-    is_overdue: bool,
+    /// Whether pausing did not help, and the server has accepted nothing since.
+    is_overdue: AtomicBool,
+    /// The refusals that found no room, as far as the log does not say so yet.
+    dropped_refusals: AtomicUsize,
 }
 
 /// What waits, with the message that is being delivered.
@@ -85,24 +83,41 @@ impl Load {
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { queue: Mutex::default(), pushed: Notify::new(), load: watch::Sender::new(Load::default()) }
+        let (messages, is_overdue, dropped_refusals) = Default::default();
+        Self {
+            messages,
+            pushed: Notify::new(),
+            load: watch::Sender::new(Load::default()),
+            is_overdue,
+            dropped_refusals,
+        }
     }
 }
 
 impl Outbox {
     /// Puts a message at the end.
     pub fn push(&self, message: OutboxMessage) {
-        let mut queue = self.lock();
+        let mut messages = self.lock();
         self.load.send_modify(|load| load.add(&message));
-        queue.messages.push_back(message);
+        messages.push_back(message);
         self.pushed.notify_one();
+    }
+
+    /// Puts a refusal of the bridge's own at the end if there is room: the server can cause any number of them, and pausing
+    /// stdin does not slow it down.
+    pub fn push_refusal(&self, message: OutboxMessage) {
+        if self.load.borrow().has_room() {
+            self.push(message);
+        } else {
+            self.dropped_refusals.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The next message, for the one task that delivers; followed by [`Outbox::delivered`].
     pub async fn next(&self) -> OutboxMessage {
         loop {
             // A statement of its own, so that the lock is not held while waiting.
-            let next = self.lock().messages.pop_front();
+            let next = self.lock().pop_front();
             match next {
                 Some(message) => return message,
                 None => self.pushed.notified().await,
@@ -112,7 +127,16 @@ impl Outbox {
 
     /// A message of this length has been delivered, or was given up.
     pub fn delivered(&self, bytes: usize) {
+        self.is_overdue.store(false, Ordering::Relaxed);
         self.load.send_modify(|load| load.remove(bytes));
+        self.report_dropped_refusals();
+    }
+
+    fn report_dropped_refusals(&self) {
+        let refusals = self.dropped_refusals.swap(0, Ordering::Relaxed);
+        if refusals > 0 {
+            tracing::warn!(refusals, "the server asks faster than it reads; refusals of its requests were dropped");
+        }
     }
 
     /// Returns when nothing waits.
@@ -124,21 +148,20 @@ impl Outbox {
     /// when the oldest ones have made room.
     pub async fn room(&self) {
         if self.load.borrow().has_room() {
-            self.lock().is_overdue = false;
             return;
         }
-        let was_overdue = self.lock().is_overdue;
+        let was_overdue = self.is_overdue.load(Ordering::Relaxed);
         let mut load = self.load.subscribe();
         if !was_overdue && tokio::time::timeout(LONGEST_STDIN_PAUSE, load.wait_for(Load::has_room)).await.is_ok() {
             return;
         }
-        let mut queue = self.lock();
+        let mut messages = self.lock();
         if !was_overdue {
-            queue.is_overdue = true;
+            self.is_overdue.store(true, Ordering::Relaxed);
             tracing::warn!("the server accepts no messages; the oldest that wait for it are dropped");
         }
         while !self.load.borrow().has_room() {
-            let Some(oldest) = queue.messages.pop_front() else { return };
+            let Some(oldest) = messages.pop_front() else { return };
             if let Some(cancelled) = oldest.cancels {
                 cancelled.stop(StopReason::Cancelled);
             }
@@ -146,8 +169,14 @@ impl Outbox {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<OutboxMessage>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.report_dropped_refusals();
     }
 }
 
@@ -194,9 +223,10 @@ mod tests {
         for n in 0..3 * MOST_OUTBOX_MESSAGES {
             outbox.push(message(n));
             outbox.room().await;
+            outbox.room().await; // a line that brings no message
         }
         assert_eq!(start.elapsed(), LONGEST_STDIN_PAUSE);
-        assert_eq!(outbox.lock().messages.len(), MOST_OUTBOX_MESSAGES - 1);
+        assert_eq!(outbox.lock().len(), MOST_OUTBOX_MESSAGES - 1);
         assert_eq!(deliver_one(&outbox).await, (2 * MOST_OUTBOX_MESSAGES + 1).to_string(), "the newest are kept");
     }
 
@@ -210,6 +240,16 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::ZERO);
         outbox.push(large());
         outbox.room().await;
-        assert_eq!((start.elapsed(), outbox.lock().messages.len()), (LONGEST_STDIN_PAUSE, 1));
+        assert_eq!((start.elapsed(), outbox.lock().len()), (LONGEST_STDIN_PAUSE, 1));
+    }
+
+    #[test]
+    fn refusals_of_a_server_that_never_stops_asking_are_bounded() {
+        let outbox = Outbox::default();
+        for n in 0..3 * MOST_OUTBOX_MESSAGES {
+            outbox.push_refusal(message(n));
+        }
+        assert_eq!(outbox.lock().len(), MOST_OUTBOX_MESSAGES);
+        assert_eq!(outbox.dropped_refusals.load(Ordering::Relaxed), 2 * MOST_OUTBOX_MESSAGES);
     }
 }

@@ -1,13 +1,14 @@
 //! What the server sends: answers, and requests and notifications of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::endpoint::Client;
-use crate::bridge::client::output::{Enqueued, Room};
+use crate::bridge::client::output::Enqueued;
+use crate::bridge::client::room::Room;
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
@@ -15,6 +16,9 @@ use crate::remote::session::OwedAnswers;
 
 use super::handshake::Handshake;
 use super::outbox::{Outbox, OutboxMessage};
+
+/// How many requests of sessions that are gone are remembered: a client need not answer what was cancelled.
+const MOST_VOID_REQUESTS: usize = 1_000;
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]
@@ -27,10 +31,18 @@ pub struct ServerRequests {
 #[derive(Debug, Default)]
 struct Requests {
     open: HashMap<IdKey, Box<RawValue>>,
-    /// Asked in a session that is gone, so that the answers are for nobody.
-    void: HashSet<IdKey>,
+    /// Asked in a session that is gone, so that the answers are for nobody; oldest first.
+    void: VecDeque<IdKey>,
     /// The client has closed its side and cannot answer any more.
     client_is_gone: bool,
+}
+
+impl Requests {
+    /// Removes a request from those of sessions that are gone, if it is one.
+    fn take_void(&mut self, key: &IdKey) -> bool {
+        let place = self.void.iter().position(|void| void == key);
+        place.and_then(|place| self.void.remove(place)).is_some()
+    }
 }
 
 impl ServerRequests {
@@ -41,7 +53,7 @@ impl ServerRequests {
     /// The server asks; `false` when the client cannot answer any more.
     fn open(&self, key: IdKey, id: &RawValue) -> bool {
         let mut requests = self.lock();
-        requests.void.remove(&key);
+        requests.take_void(&key);
         if requests.client_is_gone {
             return false;
         }
@@ -65,7 +77,7 @@ impl ServerRequests {
 
     /// Whether the server still wants an answer whose turn has come; not when the session that asked is gone.
     fn is_wanted(&self, key: &IdKey) -> bool {
-        !self.lock().void.remove(key)
+        !self.lock().take_void(key)
     }
 
     /// No answer is owed any more: the client has given it, or the server has cancelled the request, after which none
@@ -81,6 +93,8 @@ impl ServerRequests {
         let mut requests = self.lock();
         let (keys, ids): (Vec<_>, Vec<_>) = requests.open.drain().unzip();
         requests.void.extend(keys);
+        let excess = requests.void.len().saturating_sub(MOST_VOID_REQUESTS);
+        requests.void.drain(..excess);
         self.owed.send_replace(0);
         ids
     }
@@ -221,7 +235,7 @@ impl ServerMessages {
 
     fn refuse(&self, id: &RawValue) {
         let line = write::error(Some(id), &Problem::new(ProblemId::ShuttingDown).to_json_rpc_error());
-        self.outbox.push(OutboxMessage::new(line, self.handshake.stage()));
+        self.outbox.push_refusal(OutboxMessage::new(line, self.handshake.stage()));
     }
 
     /// Does what a message asks for, all of it at once: the stream that brought it belongs to a request that may end while
@@ -236,10 +250,9 @@ impl ServerMessages {
         let mut enqueued = None;
         match role {
             Role::Answer(line) => received.answer = Some(write::one_line(line)),
-            Role::Notification(cancelled) => {
-                if let Some(key) = cancelled {
-                    self.requests.settle(&key);
-                }
+            Role::Notification(None) => enqueued = Some(output.enqueue_notification(write::one_line(body))),
+            Role::Notification(Some(cancelled)) => {
+                self.requests.settle(&cancelled);
                 enqueued = Some(output.enqueue(write::one_line(body), ()));
             }
             Role::Request(key, id) => {
@@ -354,6 +367,32 @@ mod tests {
         assert_eq!(*messages.requests.owed().borrow(), 1, "the client owes an answer from now on");
         let lines = lines(messages, written, reader).await;
         assert_eq!(lines[1..], [note, ask, answer, "end"]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_for_room_is_cancelled_after_it_and_not_before() {
+        let (messages, written, reader) = server_messages();
+        messages.client.output.push_counted(Bytes::from("x".repeat(8 * 1024 * 1024)));
+        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#;
+        let mut room = None;
+        let mut receiving = Box::pin(messages.receive(Bytes::from(ask), None, None, &mut room));
+        assert!(receiving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(receiving);
+        messages.abandon_requests();
+        let lines = lines(messages, written, reader).await;
+        assert_eq!((&*lines[1], lines[2].contains("notifications/cancelled"), lines.len()), (ask, true, 4));
+    }
+
+    #[test]
+    fn requests_of_lost_sessions_that_the_client_never_answers_are_bounded() {
+        let requests = ServerRequests::default();
+        let id = RawValue::from_string("1".to_owned()).expect("JSON");
+        for n in 0..3 * u32::try_from(MOST_VOID_REQUESTS).expect("small") {
+            assert!(requests.open(key(n), &id));
+            requests.abandon();
+        }
+        assert_eq!(requests.lock().void.len(), MOST_VOID_REQUESTS);
+        assert!(!requests.is_wanted(&key(3 * 1_000 - 1)), "the newest are remembered");
     }
 
     #[tokio::test]
