@@ -11,7 +11,7 @@ use crate::auth::discovery::metadata::{
 };
 use crate::auth::exchange::answer;
 use crate::auth::login::authorization_request::{Expected, Rejection};
-use crate::auth::login::loopback::door::{Gathered, Head, LARGEST_HEAD_BYTES};
+use crate::auth::login::loopback::door::{Head, LARGEST_HEAD_BYTES, PartialHead};
 use crate::secret::Secrets;
 
 const STATE: &str = "s3cret";
@@ -55,11 +55,11 @@ pub fn challenge(lines: &[u8]) {
 /// However a request comes, its head is found whole or refused; and a query brings a code only with our state once, the
 /// right issuer and one code.
 pub fn callback(request: &[u8]) {
-    let mut whole = Gathered::default();
+    let mut whole = PartialHead::default();
     let head = whole.add(request);
     for step in [1, 3, 64] {
-        let mut gathered = Gathered::default();
-        let found = request.chunks(step).find_map(|piece| gathered.add(piece));
+        let mut partial = PartialHead::default();
+        let found = request.chunks(step).find_map(|piece| partial.add(piece));
         assert_eq!(found, head, "in steps of {step}");
     }
     match &head {

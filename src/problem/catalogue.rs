@@ -370,7 +370,7 @@ impl ProblemId {
     }
 
     /// Whether a sign-in that failed like this fails again until somebody changes the configuration, here or at the server.
-    pub const fn is_mended_by_settings(self) -> bool {
+    pub const fn is_fixed_by_settings(self) -> bool {
         matches!(self.entry().recovery, Recovery::Settings)
     }
 }

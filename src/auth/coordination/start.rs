@@ -84,7 +84,7 @@ impl StartFacts {
 pub(crate) fn cool_down(left: Duration, failure: Option<&Problem>) -> Problem {
     let problem = Problem::new(ProblemId::SignInCoolDown).with("minutes", left.as_secs().div_ceil(60).max(1));
     match failure {
-        Some(failure) if failure.id.is_mended_by_settings() => failure.clone(),
+        Some(failure) if failure.id.is_fixed_by_settings() => failure.clone(),
         // Its advice is to ask and to sign in again, which the cool-down's own says.
         Some(failure) if failure.id == ProblemId::SignInStopped => problem.with("detail", failure.what()),
         Some(failure) => problem.with("detail", failure.what()).with("advice", failure.model_line()),

@@ -14,7 +14,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the server asks for: the challenge that a request has met, or else that of a request without a token.
 pub(crate) async fn challenge(ctx: &Context, met: &Challenge) -> Challenge {
-    if !met.is_silent() {
+    if !met.is_empty() {
         return met.clone();
     }
     let Ok(client) = ctx.http.client(&ctx.settings.url).await else { return met.clone() };

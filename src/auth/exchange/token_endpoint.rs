@@ -233,7 +233,7 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &See
     let (mut access_token, mut expires_in) = (token.access_token().secret(), token.expires_in());
     if wants_id_token {
         access_token = token.extra_fields().id_token.as_ref().ok_or("it holds no ID token")?;
-        expires_in = id_token::life(access_token).or(expires_in);
+        expires_in = id_token::lifetime(access_token).or(expires_in);
     } else if !matches!(token.token_type(), BasicTokenType::Bearer)
         && !token.token_type().as_ref().eq_ignore_ascii_case("bearer")
     {
