@@ -62,7 +62,7 @@ impl From<AuthError> for Problem {
 
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
-        if error.is_passing() { AuthError::NotNow(error.into()) } else { AuthError::Failed(error.into()) }
+        if error.is_transient() { AuthError::NotNow(error.into()) } else { AuthError::Failed(error.into()) }
     }
 }
 

@@ -1,7 +1,7 @@
-//! The HTTP client: built on first use, shared by everything that talks to the network.
+//! The HTTP client: built on first use, shared by everything that uses the network.
 //!
-//! Redirects are never followed by the library: a bearer must not reach another origin, nor plain http. There is a time
-//! limit on connecting and none on a whole exchange, because an answer may be a stream that stays open for hours.
+//! The library never follows redirects: a bearer token must not reach another origin, nor plain http. There is a time
+//! limit on connecting but none on a whole exchange, because an answer may be a stream that stays open for hours.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,14 +21,14 @@ use crate::http::{connection, sent};
 use crate::problem::Problem;
 use crate::secret::Secrets;
 
-/// A jump of the wall clock against the monotonic one that means: the machine slept.
+/// A jump of the wall clock against the monotonic one that means that the machine slept.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
 
 /// Access to the network. Cheap to clone; all clones share connections and cookies.
 #[derive(Debug, Clone)]
 pub struct Http {
     inner: Arc<Inner>,
-    /// Who named the addresses that this connects to.
+    /// Who named the addresses to connect to.
     by: NamedBy,
 }
 
@@ -37,7 +37,7 @@ struct Inner {
     network: NetworkSettings,
     guard: Guard,
     clients: Mutex<Clients>,
-    /// Held while a client is built, so that requests that come in the meantime share it.
+    /// Held while a client is built, so that concurrent requests share it.
     building: tokio::sync::Mutex<()>,
     last_reading: Mutex<ClockReading>,
 }
@@ -50,12 +50,12 @@ struct Clients {
 
 type Built = Result<reqwest::Client, Problem>;
 
-/// Two pools: an address that a public server names must not find a connection that was made without the guard.
+/// Two pools: an address that a public server names must not reuse a connection that was made without the guard.
 #[derive(Debug, Default)]
 struct Slots {
     free: Option<Built>,
     guarded: Option<Built>,
-    /// Load balancers set cookies to keep a session at one server. Kept in memory only.
+    /// Load balancers set cookies to keep a session on one server. Kept in memory only.
     cookies: Arc<reqwest::cookie::Jar>,
 }
 
@@ -76,17 +76,17 @@ impl Slots {
     }
 }
 
-/// Two clocks, read at the same time: one goes on while the machine sleeps, the other (on most systems) does not.
+/// Two clocks, read at the same time: one runs while the machine sleeps, the other (on most systems) does not.
 #[derive(Debug)]
 struct ClockReading {
     wall: SystemTime,
     monotonic: Instant,
 }
 
-/// Bounds of one whole exchange with an endpoint that is not the MCP endpoint.
+/// Bounds for one whole exchange with an endpoint other than the MCP endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The largest body that is read, in bytes, after decompression.
+    /// The largest body to read, in bytes, after decompression.
     pub max_body: usize,
     /// From the first byte sent to the last byte received.
     pub timeout: Duration,
@@ -99,7 +99,7 @@ impl Default for Bounds {
     }
 }
 
-/// A whole answer, whatever its status.
+/// A whole answer, of any status.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
@@ -108,19 +108,19 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, within the bound.
     pub body: Vec<u8>,
-    /// How far the server that answered is trusted to name addresses.
+    /// As whom the answering server names addresses.
     pub namer: NamedBy,
-    /// What was sent with the request and must not be shown: [`Secrets::words`] frees what the answer says of it.
+    /// The secrets in the request, for [`Secrets::words`] to mask where the answer quotes them.
     pub secrets: Secrets,
 }
 
 impl Http {
-    /// Nothing is loaded or connected before the first request.
+    /// Loads and connects nothing before the first request.
     pub fn new(network: NetworkSettings) -> Self {
         Self::within(network, Surroundings::default())
     }
 
-    /// The same, with a view of the network that a test can set.
+    /// The same, with a network view that a test can set.
     pub fn within(network: NetworkSettings, surroundings: Surroundings) -> Self {
         let last_reading = Mutex::new(ClockReading { wall: SystemTime::now(), monotonic: Instant::now() });
         let guard = Guard::new(surroundings, &network.allow_private);
@@ -128,14 +128,14 @@ impl Http {
         Self { inner: Arc::new(Inner { network, guard, clients, building, last_reading }), by: NamedBy::Insider }
     }
 
-    /// The same, for addresses that `by` has named.
+    /// The same client, for addresses that `by` has named.
     #[must_use]
     pub fn named_by(&self, by: NamedBy) -> Self {
         Self { by, ..self.clone() }
     }
 
-    /// How far the server that gave this answer is trusted to name addresses, by the address of the connection itself: a
-    /// second look-up could give another one. A server behind a proxy counts as public, or no proxy would be needed.
+    /// As whom the answering server names addresses, decided by the address of the connection itself: a second look-up
+    /// could return a different one. A server behind a proxy counts as public; otherwise no proxy would be needed.
     pub fn namer(&self, response: &reqwest::Response) -> NamedBy {
         self.namer_at(response.url(), response.remote_addr().map(|address| address.ip()))
     }
@@ -147,7 +147,7 @@ impl Http {
         }
     }
 
-    /// Refuses a page that must not be opened in a browser: a public server has named it, and its address is inward.
+    /// Refuses a page that must not be opened in a browser: one at an inward address that a public server named.
     ///
     /// # Errors
     /// `InwardAddress`, with the host, the address and the setting that allows it.
@@ -158,13 +158,13 @@ impl Http {
         Ok(())
     }
 
-    /// Whether the guard applies to `url`. It does not behind a proxy, which resolves and connects by itself.
+    /// Whether the guard applies to `url`. It does not behind a proxy, which resolves and connects on its own.
     fn guards(&self, url: &Url) -> bool {
         self.by == NamedBy::Public && self.proxy_for(url).is_none()
     }
 
-    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL, because
-    /// that is the slowest part of a start; it happens on a thread that may block.
+    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL,
+    /// because that is the slowest part of starting up; this happens on a thread that may block.
     ///
     /// # Errors
     /// When the CA file or the proxy of the settings cannot be used, or when the guard refuses the URL.
@@ -172,22 +172,22 @@ impl Http {
         let guarded = self.guard_for(url)?.is_some();
         let tls = url.scheme() == "https";
         if self.has_slept(SystemTime::now(), Instant::now()) {
-            // Old connections are most likely dead, and writing to a dead one looks like success for minutes.
+            // Old connections are most likely dead, and writing to a dead one can look successful for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
             let mut clients = self.clients();
             clients.plain.drop_connections();
             clients.secure.drop_connections();
         }
-        if let Some(known) = self.clients().slots(tls).slot(guarded) {
-            return known.clone();
+        if let Some(built) = self.clients().slots(tls).slot(guarded) {
+            return built.clone();
         }
         let _building = self.inner.building.lock().await;
         loop {
             let cookies = {
                 let mut clients = self.clients();
                 let slots = clients.slots(tls);
-                if let Some(known) = slots.slot(guarded) {
-                    return known.clone();
+                if let Some(built) = slots.slot(guarded) {
+                    return built.clone();
                 }
                 Arc::clone(&slots.cookies)
             };
@@ -199,7 +199,7 @@ impl Http {
             let built = blocking::run(build).await;
             let mut clients = self.clients();
             let slots = clients.slots(tls);
-            // If they were forgotten in the meantime, these cookies are another user's.
+            // If the cookies were forgotten meanwhile, these are another user's.
             if Arc::ptr_eq(&slots.cookies, &cookies) {
                 return slots.slot(guarded).insert(built).clone();
             }
@@ -222,7 +222,7 @@ impl Http {
         Ok(guard)
     }
 
-    /// The secrets that `request` carries, with the cookies that it will be sent with: the answer may quote them.
+    /// The secrets in `request` and in the cookies that go with it: the answer may quote them.
     pub fn secrets_in(&self, request: &reqwest::Request) -> Secrets {
         let mut secrets = sent::secrets_in(request);
         let cookies = Arc::clone(&self.clients().slots(request.url().scheme() == "https").cookies);
@@ -250,13 +250,13 @@ impl Http {
         NetError::of(url, error, self.proxy_for(url).as_deref())
     }
 
-    /// The settings of the network.
+    /// The network settings.
     pub(super) fn network(&self) -> &NetworkSettings {
         &self.inner.network
     }
 
-    /// The proxy that requests to `url` go through, without user name and password. The rules are those of the client
-    /// itself, so that the two cannot disagree.
+    /// The proxy that requests to `url` go through, without user name and password. The rules are the client library's,
+    /// so that the two cannot disagree.
     pub fn proxy_for(&self, url: &Url) -> Option<String> {
         if url.scheme() != "https" {
             return None;
@@ -272,10 +272,9 @@ impl Http {
         Some(host_of(&Url::parse(&proxy.uri().to_string()).ok()?))
     }
 
-    /// One bounded exchange: no redirect is followed, the whole body is read.
+    /// One bounded exchange: follows no redirect, reads the whole body.
     ///
-    /// # Errors
-    /// A [`NetError`] that says how far it got. A refusal by status is an [`Answer`], not an error.
+    /// # Errors A [`NetError`] that says how far the exchange got. A refusal by status is an [`Answer`], not an error.
     pub async fn exchange(&self, request: reqwest::Request, bounds: Bounds) -> Result<Answer, NetError> {
         let url = request.url().clone();
         let client = self.client(&url).await.map_err(NetError::Unusable)?;

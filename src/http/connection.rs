@@ -1,4 +1,4 @@
-//! How every connection is made: time limits, trust roots, proxy, and where it may lead.
+//! Configures every connection: time limits, trust roots, proxy, and the guard.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -13,29 +13,29 @@ pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
 /// From the first SYN to the end of the TLS handshake, for one connection.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A pooled connection that is older than this is not used again; servers and middle-boxes close idle ones silently.
-const POOL_IDLE: Duration = Duration::from_secs(50);
+/// A pooled connection that was idle for longer is not reused; servers and middleboxes close idle ones silently.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// How long a connection may be silent before its peer is asked for a sign of life.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a connection may be silent before a keep-alive probe.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long sent bytes may stay unacknowledged (RFC 5482).
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The client; reads the platform's trust roots, which takes long.
+/// Builds the client; reads the platform's trust roots, which takes a while.
 pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Problem> {
     builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
 }
 
-/// A client that connects only where `guard` lets it, if there is one; then it knows no proxy, which could go further.
+/// A client that connects only where `guard` allows, if there is one; then without a proxy, which could reach further.
 /// Reads `--ca-file`.
 pub(super) fn builder(
     network: &NetworkSettings,
     tls: bool,
     guard: Option<&Guard>,
 ) -> Result<reqwest::ClientBuilder, Problem> {
-    // Fails only when a provider is installed already, which is as good.
+    // This fails only if a provider is already installed, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -43,23 +43,23 @@ pub(super) fn builder(
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        // A peer that vanished is noticed within a minute, even on a stream that is idle by nature.
-        .tcp_keepalive(KEEP_ALIVE)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        // Notices a vanished peer within a minute, even on a stream that is usually idle.
+        .tcp_keepalive(KEEP_ALIVE_INTERVAL)
         .tcp_keepalive_interval(Duration::from_secs(10))
         .tcp_keepalive_retries(3)
-        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(Duration::from_secs(20))
         .http2_adaptive_window(true);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+        builder = builder.tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT);
     }
     if network.ipv4_only {
         builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     }
     if !tls {
-        // Plain http is for this machine alone: a proxy would see the token, and could not reach it anyway.
+        // Plain http is for this machine only: a proxy would see the token, and could not reach this machine anyway.
         builder = builder.tls_certs_only([]).no_proxy();
     } else if let Some(path) = &network.ca_file {
         let unusable = |e: &dyn std::fmt::Display| {
@@ -75,7 +75,7 @@ pub(super) fn builder(
     if let Some(guard) = guard {
         builder = builder.dns_resolver(guard.clone()).no_proxy();
     } else if let (true, Some(proxy)) = (tls, &network.proxy) {
-        // The library's error would repeat the URL, which may contain a password.
+        // The library's error quotes the URL, which may contain a password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
             Problem::new(ProblemId::ProxyInvalid)
                 .with("setting", "proxy")

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId, error_chain};
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NetError {
-    /// Nothing may be sent: no client can be built with these settings, or the guard refuses the address.
+    /// Nothing can be sent: no client can be built with these settings, or the guard refuses the address.
     #[error("{0}")]
     Unusable(Problem),
     /// The exchange with `host` failed at `step`.
@@ -23,9 +23,9 @@ pub enum NetError {
         host: String,
         /// How far it got.
         step: Step,
-        /// The library's words, without the URL.
+        /// The library's message, without the URL.
         detail: String,
-        /// The proxy at fault, if it is one.
+        /// The proxy, if it is at fault.
         proxy: Option<String>,
     },
 }
@@ -43,11 +43,11 @@ pub enum Step {
     Tls(TlsTrouble),
     /// The connection or the handshake took too long.
     ConnectTimeout,
-    /// The connection ended after the request was (perhaps) sent and before an answer began.
+    /// The connection ended after the request was (perhaps) sent and before an answer started.
     Sent,
-    /// The answer began and was cut.
+    /// The answer was cut off.
     Body,
-    /// No answer, or no end of it, within this time.
+    /// No complete answer within this time.
     Timeout(Duration),
     /// The answer is larger than this many bytes.
     TooLarge(usize),
@@ -56,7 +56,7 @@ pub enum Step {
 /// What was wrong with the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsTrouble {
-    /// The certificate is not trusted: a private authority, or interception on the way.
+    /// The certificate is not trusted: a private authority, or interception.
     Untrusted,
     /// The certificate is not valid now.
     Expired,
@@ -87,18 +87,18 @@ impl NetError {
         } else {
             Step::Sent
         };
-        // Behind a proxy it is the proxy that was connected to, or that refused to connect further.
+        // Behind a proxy, the connection was to the proxy, or the proxy refused to connect onward.
         let step = match (step, proxy) {
             (Step::Dns | Step::Connect | Step::ConnectTimeout, Some(_)) => Step::Proxy,
             (step, _) => step,
         };
-        // The library's first line repeats the URL; its causes do not.
+        // The library's error itself quotes the URL; its causes do not.
         let detail = error.source().map_or_else(|| "no detail".to_owned(), error_chain);
         let proxy = proxy.filter(|_| step == Step::Proxy).map(str::to_owned);
         Self::Failed { host: host_of(url), step, detail, proxy }
     }
 
-    /// No end of the answer within `limit`.
+    /// No complete answer within `limit`.
     pub fn timed_out(url: &Url, limit: Duration) -> Self {
         let detail = format!("no answer within {} s", limit.as_secs_f32());
         Self::Failed { host: host_of(url), step: Step::Timeout(limit), detail, proxy: None }
@@ -110,7 +110,7 @@ impl NetError {
         Self::Failed { host: host_of(url), step: Step::TooLarge(limit), detail, proxy: None }
     }
 
-    /// Whether the server surely did not get the request, so that sending it again cannot repeat an effect.
+    /// Whether the server certainly did not get the request, so that sending it again cannot repeat an effect.
     pub fn never_sent(&self) -> bool {
         match self {
             Self::Unusable(_) => true,
@@ -154,7 +154,7 @@ impl From<NetError> for Problem {
     }
 }
 
-/// Host, and port where the URL names one.
+/// The host, with the port if the URL names one.
 pub fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or("?");
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -180,7 +180,7 @@ fn find_cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) ->
         if let Some(found) = cause.downcast_ref::<T>() {
             return Some(found);
         }
-        // An io::Error hides what it carries from source().
+        // An io::Error does not return its inner error from source().
         let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if let Some(found) = carried.and_then(|inner| find_cause::<T>(inner)) {
             return Some(found);

@@ -1,8 +1,8 @@
-//! Earlier answers of the server, for when nobody is signed in or it cannot be reached.
+//! Earlier answers of the server, for times when nobody is signed in or it cannot be reached.
 //!
-//! The answers belong to one sign-in: after a sign-out, or to another user, they must not be shown. So the record names
-//! its owner, a new sign-in puts an empty record of its own in the place of the old one, and signing out leaves one that
-//! belongs to nobody. A process that still holds the old token finds that it owns nothing there, and writes nothing.
+//! The answers belong to one sign-in: they must not be served after a sign-out, or to another user. So the record names
+//! its owner; a new sign-in replaces it with an empty one, and signing out leaves one without an owner. A process that
+//! still holds the old token finds that it is not the owner, and writes nothing.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::Note;
 use crate::problem::Problem;
 
-/// The version of the record's format; a record of another version counts as none.
+/// The version of the record's format; a record of another version is ignored.
 const FORMAT_VERSION: u32 = 1;
 /// The largest record; an answer that does not fit is not remembered.
 const LARGEST_RECORD_BYTES: usize = 1024 * 1024;
@@ -30,7 +30,7 @@ pub struct Owner {
     pub grant: String,
 }
 
-/// The answers of one server to one user, in a file of mode 0600. Nothing secret is in it.
+/// The answers of one server to one user, in a file of mode 0600 without secrets.
 #[derive(Debug, Clone)]
 pub struct Answers {
     note: Note,
@@ -41,7 +41,7 @@ struct Record {
     version: u32,
     /// `None` after a sign-out.
     owner: Option<Owner>,
-    /// By revision and method, each as the server wrote it.
+    /// By revision and method, each in its original spelling.
     #[serde(default)]
     answers: BTreeMap<String, BTreeMap<String, Box<RawValue>>>,
 }
@@ -63,23 +63,23 @@ impl Answers {
         self.read().is_some()
     }
 
-    /// After a sign-in: forgets what was there.
+    /// After a sign-in: starts an empty record for its owner.
     pub fn begin(&self, owner: Owner) -> Result<(), Problem> {
         self.note.write(&Record::of(Some(owner)))
     }
 
-    /// After a sign-out: forgets what was there, and lets nobody add to it.
+    /// After a sign-out: leaves an empty record that nobody can add to.
     pub fn end(&self) -> Result<(), Problem> {
         self.note.write(&Record::of(None))
     }
 
-    /// The answer to `method` in this revision. With `owner`, only if it is theirs; without one (nobody is signed in at
-    /// the moment), whichever user's signed in last.
+    /// The answer to `method` in this revision. With `owner`, only their own; without one (nobody is signed in), that
+    /// of the last user.
     pub fn get(&self, owner: Option<&Owner>, revision: &str, method: &str) -> Option<Box<RawValue>> {
         self.record(owner)?.answers.remove(revision)?.remove(method)
     }
 
-    /// The answer to `method` in the revision nearest to the newest of those that `fits`.
+    /// The answer to `method` in the newest revision that `fits`.
     pub fn get_any(&self, owner: Option<&Owner>, method: &str, fits: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
         let record = self.record(owner)?;
         record.answers.into_iter().rev().filter(|(name, _)| fits(name)).find_map(|(_, mut known)| known.remove(method))
@@ -100,7 +100,7 @@ impl Answers {
             record.answers.retain(|name, _| name == revision);
         }
         if record.size() > LARGEST_RECORD_BYTES {
-            // An old answer in its place would be a wrong one.
+            // Keeping the old answer would be wrong.
             record.answers.remove(revision);
         }
         self.note.write(&record)
