@@ -188,7 +188,7 @@ impl Dispatcher {
                 .map(|revision| self.header_marks.headers(method, &params, revision.as_str())),
             revision,
             tool: if method == "tools/call" { params.name() } else { None },
-            bound_user: Arc::new(BoundUser::the_user_of(&self.session.auth)),
+            bound_user: Arc::new(BoundUser::current_user_of(&self.session.auth)),
             ticket,
         };
         self.subscriptions.asked(method, &params);

@@ -47,7 +47,7 @@ impl Challenge {
 
     /// This challenge, attributed to its sender.
     #[must_use]
-    pub fn said_by(self, from: NamedBy) -> Self {
+    pub fn sent_by(self, from: NamedBy) -> Self {
         Self { from: Some(from), ..self }
     }
 
@@ -233,12 +233,12 @@ mod tests {
     #[test]
     fn what_a_public_server_has_said_is_not_trusted_more_because_an_inner_one_answers_under_its_name() {
         let named = read(&[r#"Bearer resource_metadata="https://h/m""#]);
-        let public = named.clone().said_by(NamedBy::Public);
+        let public = named.clone().sent_by(NamedBy::Public);
         for later in [Challenge::default(), read(&["Bearer scope=x"])] {
-            let both = later.said_by(NamedBy::Insider).after(&public);
+            let both = later.sent_by(NamedBy::Insider).after(&public);
             assert_eq!((both.from, &both.resource_metadata), (Some(NamedBy::Public), &named.resource_metadata));
         }
-        assert_eq!(named.said_by(NamedBy::Insider).after(&public).from, Some(NamedBy::Insider), "it says so itself");
+        assert_eq!(named.sent_by(NamedBy::Insider).after(&public).from, Some(NamedBy::Insider), "it says so itself");
     }
 
     #[test]

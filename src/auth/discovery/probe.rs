@@ -28,7 +28,7 @@ pub(crate) async fn challenge(ctx: &Context, met: &Challenge) -> Challenge {
             } else {
                 Challenge::default()
             };
-            found.said_by(ctx.http.namer(&answer)).after(met)
+            found.sent_by(ctx.http.namer(&answer)).after(met)
         }
         Ok(Err(_)) | Err(_) => met.clone(),
     }

@@ -25,9 +25,9 @@ use crate::problem::{Problem, ProblemId, printable};
 /// Documents of this kind are a few kilobytes.
 const METADATA_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(15) };
 /// How often a document may point elsewhere on its own origin.
-const MOST_REDIRECTS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 /// How many authorization servers of one resource are asked.
-const MOST_SERVERS: usize = 5;
+const MAX_SERVERS: usize = 5;
 /// How long all of it may take: a server that names many places must not have somebody wait for each.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -151,7 +151,7 @@ async fn search(
         issuers.iter().find(|listed| home_issuer.is_some_and(|home_issuer| issuer::is_same(listed, home_issuer)));
     let mut all: Vec<Sought<'_>> = match home_issuer {
         Some(home_issuer) => vec![Sought::Issuer(home_issuer)],
-        None => issuers.iter().take(MOST_SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
+        None => issuers.iter().take(MAX_SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
     };
     if all.is_empty() {
         all.push(Sought::Origin(&origin));
@@ -302,7 +302,7 @@ impl Search<'_> {
 
     async fn fetch<T: DeserializeOwned>(&mut self, place: &Url) -> Probe<T> {
         let mut url = place.clone();
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let mut request = reqwest::Request::new(Method::GET, url.clone());
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
             let own = url.origin() == self.own;

@@ -8,7 +8,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
 
 /// How many further tries a fault of the server is worth, or a connection that was never made.
-const MOST_RETRIES: u32 = 2;
+const MAX_RETRIES: u32 = 2;
 
 /// Why no token was given.
 #[derive(Debug, Clone)]
@@ -175,7 +175,7 @@ pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, see
         Failure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
         Failure::Network(error) => {
             let tries = match &error {
-                error if error.never_sent() => MOST_RETRIES,
+                error if error.never_sent() => MAX_RETRIES,
                 // It may have been taken. Servers that rotate refresh tokens bear the same one once more for a while; and
                 // without this the next call would present it.
                 NetError::Failed { step: Step::Sent | Step::Body, .. } => 1,
@@ -195,7 +195,7 @@ pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, see
         lacks_secret: endpoint.client.lacks_secret(),
     };
     let meaning = facts.meaning();
-    let tries = if meaning == Meaning::Unavailable && seen.status >= 500 { MOST_RETRIES } else { 0 };
+    let tries = if meaning == Meaning::Unavailable && seen.status >= 500 { MAX_RETRIES } else { 0 };
     Setback { refusal: explained(meaning, endpoint, presented, seen, &why), tries }
 }
 

@@ -12,9 +12,9 @@ use crate::remote::SendState;
 use super::batch::BatchSlot;
 
 /// How many requests may be in flight.
-const MOST_REQUESTS: usize = 10_000;
+const MAX_REQUESTS: usize = 10_000;
 /// How many bytes the requests in flight may have; one larger request may be in flight alone.
-const MOST_REQUEST_BYTES: usize = 128 * 1024 * 1024;
+const MAX_REQUEST_BYTES: usize = 128 * 1024 * 1024;
 
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
@@ -172,8 +172,8 @@ impl RequestsInFlight {
         if requests.by_id.contains_key(&key) {
             return Err(NotAdmitted::DuplicateId);
         }
-        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MOST_REQUEST_BYTES;
-        if !fits || requests.by_id.len() >= MOST_REQUESTS {
+        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MAX_REQUEST_BYTES;
+        if !fits || requests.by_id.len() >= MAX_REQUESTS {
             return Err(NotAdmitted::Busy);
         }
         let ticket = Ticket::new(is_stateless);
@@ -269,10 +269,10 @@ mod tests {
         assert!(!busy(&requests, 1));
 
         let requests = RequestsInFlight::default();
-        let large = requests.admit(key(0), 2 * MOST_REQUEST_BYTES, false, None).expect("one may be in flight alone");
+        let large = requests.admit(key(0), 2 * MAX_REQUEST_BYTES, false, None).expect("one may be in flight alone");
         assert!(busy(&requests, 1));
         drop(requests.answer(&key(0), &large));
-        requests.admit(key(1), MOST_REQUEST_BYTES - 1, false, None).expect("there is room again");
+        requests.admit(key(1), MAX_REQUEST_BYTES - 1, false, None).expect("there is room again");
         assert!(busy(&requests, 2));
         assert!(!busy(&requests, 1));
     }

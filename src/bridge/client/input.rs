@@ -13,7 +13,7 @@ use crate::message::oversize::IdFinder;
 pub mod invariants;
 
 /// How many lines may be read ahead of the bridge.
-const MOST_LINES_AHEAD: usize = 64;
+const MAX_LINES_AHEAD: usize = 64;
 /// How many bytes are read at once.
 const STDIN_READ_BYTES: usize = 64 * 1024;
 
@@ -28,7 +28,7 @@ pub enum Line {
 
 /// Reads lines of at most `max` bytes on a thread of its own, until the end of `input`.
 pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Receiver<Line> {
-    let (lines, receiver) = mpsc::channel(MOST_LINES_AHEAD);
+    let (lines, receiver) = mpsc::channel(MAX_LINES_AHEAD);
     std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {

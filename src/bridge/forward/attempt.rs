@@ -152,7 +152,7 @@ impl Attempter {
             match end {
                 // The stateless era has no resumption.
                 Failure::Unclear { .. } if wire.mcp_headers.is_none() => {
-                    if exchange.was_heard() {
+                    if exchange.has_data() {
                         last_received = Instant::now();
                     }
                     let Some(next) = Box::pin(self.resume(&exchange, last_received)).await else { return Err(end) };
@@ -167,7 +167,7 @@ impl Attempter {
     /// server, not here.
     async fn room_for(&self, exchange: &mut Exchange) -> Result<Option<Room>, Failure> {
         let output = &self.session.client.output;
-        let Some(length) = exchange.to_read() else { return Ok(None) };
+        let Some(length) = exchange.unread_length() else { return Ok(None) };
         let Some(mut room) = output.reserve(length).await else { return Ok(None) };
         if length.is_none() {
             while let Some(here) = exchange.read_ahead(room.bytes()).await? {

@@ -17,7 +17,7 @@ use crate::remote::mcp_headers::McpHeaders;
 use crate::remote::{Outgoing, mcp_headers};
 
 /// How many pages of a list are searched for one tool.
-const MOST_SEARCHED_PAGES: usize = 20;
+const MAX_SEARCHED_PAGES: usize = 20;
 
 /// Learns from answers.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Learned {
     /// Asks for the tools as the client would, and learns their marks, up to the page that has the called one.
     async fn list_tools(&self, request: &InFlight, revision: &Revision) -> Option<()> {
         let mut cursor = None;
-        for _ in 0..MOST_SEARCHED_PAGES {
+        for _ in 0..MAX_SEARCHED_PAGES {
             let page = self.list_page(request, revision, cursor.as_deref()).await?;
             let _ = self.header_marks.learn(&page);
             if request.tool.as_ref().is_some_and(|tool| mcp_headers::lists(&page, tool)) {

@@ -21,7 +21,7 @@ use crate::remote::Outgoing;
 use super::pages::{Pages, is_same_list};
 
 /// How many pages a list may have for the bridge to read it whole.
-const MOST_LIST_PAGES: usize = 100;
+const MAX_LIST_PAGES: usize = 100;
 /// How many bytes such a list may have.
 const LARGEST_LIST_BYTES: usize = 8 * 1024 * 1024;
 
@@ -173,7 +173,7 @@ impl Lists {
         let _slot = session.request_slot().await;
         let mut pages: Option<Pages> = None;
         let mut grant = None;
-        for _ in 0..MOST_LIST_PAGES {
+        for _ in 0..MAX_LIST_PAGES {
             let id = session.client.own_ids.next();
             let cursor = pages.as_ref().and_then(|pages| pages.next.as_ref());
             let params = cursor.map_or_else(String::new, |cursor| format!(r#","params":{{"cursor":{cursor}}}"#));

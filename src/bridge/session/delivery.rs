@@ -18,7 +18,7 @@ use super::outbox::OutboxMessage;
 const MESSAGE_ACCEPTANCE_WAIT: Duration = Duration::from_secs(30);
 
 /// How many streams that the server opened in answer to messages are read at once. Beyond that the oldest is closed.
-const MOST_ANSWER_STREAMS: usize = 32;
+const MAX_ANSWER_STREAMS: usize = 32;
 
 /// Delivers for as long as the bridge lives.
 pub async fn deliver_outbox(session: Arc<Session>) {
@@ -109,7 +109,7 @@ impl Delivery {
     fn read_beside(&mut self, mut exchange: Exchange) {
         while self.streams.try_join_next().is_some() {}
         self.open.retain(|stream| !stream.is_finished());
-        if self.open.len() >= MOST_ANSWER_STREAMS
+        if self.open.len() >= MAX_ANSWER_STREAMS
             && let Some(oldest) = self.open.pop_front()
         {
             oldest.abort();

@@ -17,9 +17,9 @@ use crate::message::IdKey;
 use super::stage::SessionStage;
 
 /// How many messages may wait.
-const MOST_OUTBOX_MESSAGES: usize = 1_000;
+const MAX_OUTBOX_MESSAGES: usize = 1_000;
 /// How many bytes may wait; one larger message may wait alone.
-const MOST_OUTBOX_BYTES: usize = 64 * 1024 * 1024;
+const MAX_OUTBOX_BYTES: usize = 64 * 1024 * 1024;
 /// How long a full outbox pauses the reading of stdin before the oldest messages make room.
 const LONGEST_STDIN_PAUSE: Duration = Duration::from_secs(10);
 
@@ -79,7 +79,7 @@ impl Load {
     }
 
     fn has_room(&self) -> bool {
-        self.messages < MOST_OUTBOX_MESSAGES && (self.bytes < MOST_OUTBOX_BYTES || self.messages <= 1)
+        self.messages < MAX_OUTBOX_MESSAGES && (self.bytes < MAX_OUTBOX_BYTES || self.messages <= 1)
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_outbox_pauses_the_client_until_a_message_is_delivered_and_loses_nothing() {
         let outbox = Outbox::default();
-        for n in 0..MOST_OUTBOX_MESSAGES {
+        for n in 0..MAX_OUTBOX_MESSAGES {
             outbox.room().await;
             outbox.push(message(n));
         }
@@ -181,7 +181,7 @@ mod tests {
         };
         let (first, ()) = tokio::join!(slow_server, outbox.room());
         assert_eq!((first, start.elapsed()), (Bytes::from("0"), LONGEST_STDIN_PAUSE / 2));
-        for n in 1..MOST_OUTBOX_MESSAGES {
+        for n in 1..MAX_OUTBOX_MESSAGES {
             assert_eq!(deliver_one(&outbox).await, n.to_string());
         }
         outbox.drained().await;
@@ -191,19 +191,19 @@ mod tests {
     async fn what_a_server_that_accepts_nothing_is_sent_stays_bounded_and_stdin_is_paused_once() {
         let outbox = Outbox::default();
         let start = Instant::now();
-        for n in 0..3 * MOST_OUTBOX_MESSAGES {
+        for n in 0..3 * MAX_OUTBOX_MESSAGES {
             outbox.push(message(n));
             outbox.room().await;
         }
         assert_eq!(start.elapsed(), LONGEST_STDIN_PAUSE);
-        assert_eq!(outbox.lock().messages.len(), MOST_OUTBOX_MESSAGES - 1);
-        assert_eq!(deliver_one(&outbox).await, (2 * MOST_OUTBOX_MESSAGES + 1).to_string(), "the newest are kept");
+        assert_eq!(outbox.lock().messages.len(), MAX_OUTBOX_MESSAGES - 1);
+        assert_eq!(deliver_one(&outbox).await, (2 * MAX_OUTBOX_MESSAGES + 1).to_string(), "the newest are kept");
     }
 
     #[tokio::test(start_paused = true)]
     async fn large_messages_are_bounded_by_their_bytes_and_one_may_wait_alone() {
         let outbox = Outbox::default();
-        let large = || OutboxMessage::new(Bytes::from(vec![b' '; MOST_OUTBOX_BYTES]), SessionStage::Open);
+        let large = || OutboxMessage::new(Bytes::from(vec![b' '; MAX_OUTBOX_BYTES]), SessionStage::Open);
         let start = Instant::now();
         outbox.push(large());
         outbox.room().await;
