@@ -44,7 +44,7 @@ pub fn one_line(message: Bytes) -> Bytes {
 
 /// `object` with `text` in place of `part`, which borrows from it.
 pub fn replaced(object: &str, part: &RawValue, text: &str) -> String {
-    // A borrowed part is a slice of `object`, so its place is known by address.
+    // A borrowed part is a slice of `object`, so its address gives its position.
     let start = part.get().as_ptr().addr().wrapping_sub(object.as_ptr().addr());
     match (object.get(..start), object.get(start.wrapping_add(part.get().len())..)) {
         (Some(before), Some(after)) => [before, text, after].concat(),

@@ -1,4 +1,4 @@
-//! JSON-RPC batches, which revision 2025-03-26 alone has: each member is treated like any message, and the answers are
+//! JSON-RPC batches, which only revision 2025-03-26 has: each member is treated like any message, and the answers are
 //! collected into one array.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,14 +7,14 @@ use bytes::Bytes;
 
 use super::output::Output;
 
-/// Collects the answers of one batch, and writes them when no further one can come.
+/// Collects the answers of one batch, and writes them when no more can come.
 #[derive(Debug)]
 struct Collector {
     answers: Mutex<Vec<Bytes>>,
     output: Output,
 }
 
-/// One member's place in the array of answers. It is dropped unfilled when the client cancels that member.
+/// One member's slot in the array of answers. It is dropped unfilled if the client cancels that member.
 #[derive(Debug, Clone)]
 pub struct BatchSlot(Arc<Collector>);
 

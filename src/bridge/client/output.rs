@@ -1,7 +1,7 @@
-//! Lines to stdout, written on a thread of its own because a pipe blocks: the only writer of stdout in bridge mode.
+//! Writes lines to stdout, on a separate thread because a pipe blocks: the only writer of stdout in bridge mode.
 //!
-//! What waits for a client that does not read is bounded in bytes. Answers that come together are handed to the writing
-//! thread together: waking it for each would cost more than writing them.
+//! The lines that wait for a client that does not read are bounded in bytes. Answers that arrive together go to the
+//! writing thread together: waking it for each would cost more than writing them.
 
 use std::io::Write;
 use std::pin::Pin;
@@ -16,20 +16,20 @@ use super::writer::{Item, gather, write_lines};
 
 /// How many bytes may wait for the client to read them; one larger message may go alone.
 const OUTPUT_ROOM_BYTES: usize = 8 * 1024 * 1024;
-/// The room that is taken at first for an answer whose length the server does not say.
+/// The room that is first reserved for an answer of unknown length.
 const FIRST_ROOM_BYTES: usize = 16 * 1024;
 
-/// Takes lines for the client. Cheap to clone.
+/// Accepts lines for the client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Output {
     lines: mpsc::UnboundedSender<Item>,
     room: Arc<Semaphore>,
-    /// The right to take no further room for the rest of a line; it exists once.
+    /// The single permit to exceed the room for the rest of a line.
     overdraft: Arc<Semaphore>,
     closed: watch::Receiver<bool>,
 }
 
-/// Room that was taken for one line; dropping it gives the room back.
+/// Room reserved for one line; dropping it releases the room.
 #[derive(Debug)]
 pub struct Room {
     permit: OwnedSemaphorePermit,
@@ -44,7 +44,7 @@ impl Room {
     }
 }
 
-/// A line that was handed over; ends when there was room for it. Dropping it changes nothing.
+/// A line that was handed over; resolves when there is room for it. Dropping it does not affect the line.
 #[derive(Debug)]
 #[must_use = "a caller that produces more lines has to wait for room"]
 pub struct Enqueued(Option<JoinHandle<()>>);
@@ -60,12 +60,12 @@ impl Future for Enqueued {
     }
 }
 
-/// The room that a line takes; one that is larger than all of it goes alone.
+/// The room that a line takes; one that is larger than the whole room goes alone.
 fn permits_for(bytes: usize) -> u32 {
     u32::try_from(bytes.min(OUTPUT_ROOM_BYTES)).unwrap_or(u32::MAX)
 }
 
-/// Ends with the last line written.
+/// Resolves when the last line is written.
 #[derive(Debug)]
 pub struct Written(oneshot::Receiver<()>);
 
@@ -86,25 +86,25 @@ impl Output {
                 if let Err(e) = write_lines(&mut output, receiver, &freed) {
                     tracing::info!("standard output is closed: {e}");
                     let _ = closed.send(true);
-                    // No task may wait for room that will never come.
+                    // No task may wait for room that never becomes free.
                     freed.close();
                 }
                 let _ = done.send(());
-                // Dropped last: a watcher that sees it go has seen the final state.
+                // Dropped last: a watcher that sees it closed has seen the final state.
                 drop(closed);
             })
             .expect("a thread can be started at the start of the program");
         (Self { lines, room, overdraft, closed: closed_receiver }, Written(written))
     }
 
-    /// Writes a line when there is room for it; waits while the client does not read. A caller that stops waiting changes
-    /// nothing: the line is written all the same.
+    /// Writes a line when there is room for it; waits while the client does not read. The line is written even if the
+    /// caller stops waiting.
     pub async fn send(&self, line: Bytes) {
         self.enqueue(line, ()).await;
     }
 
-    /// Hands over a line, to be written when there is room for it; `held` is dropped then. The line is handed over by the
-    /// call itself. What it returns ends when there was room, for callers that must not produce more before.
+    /// Hands over a line, to be written when there is room for it; `held` is dropped then. The call itself hands it
+    /// over; the returned future resolves when there is room, for callers that must not produce more before.
     pub fn enqueue(&self, line: Bytes, held: impl Send + 'static) -> Enqueued {
         let permits = permits_for(line.len());
         match self.room.try_acquire_many(permits) {
@@ -113,12 +113,12 @@ impl Output {
                 let _ = self.lines.send(Item::Line(line, permits, None));
                 Enqueued(None)
             }
-            // Nobody reads any more.
+            // The client no longer reads.
             Err(TryAcquireError::Closed) => Enqueued(None),
             Err(TryAcquireError::NoPermits) => {
                 let lines = self.lines.clone();
                 let mut room = Box::pin(Arc::clone(&self.room).acquire_many_owned(permits));
-                // Now and not when its task first runs, so that lines are written in the order in which they came.
+                // Poll now rather than when the task first runs, so that lines keep their order.
                 let is_there = room.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                 Enqueued(Some(tokio::spawn(async move {
                     let permit = match is_there {
@@ -135,34 +135,34 @@ impl Output {
         }
     }
 
-    /// Takes room for a line of `bytes` before it is read from the network, or for the beginning of one whose length is not
-    /// known; waits while the client does not read, so that answers pile up at the server and not here. `None` when the
-    /// client has closed its side.
+    /// Reserves room for a line of `bytes` before it is read from the network, or for the start of one of unknown
+    /// length; waits while the client does not read, so that answers pile up at the server rather than here. `None` if
+    /// the client has closed its side.
     pub async fn reserve(&self, bytes: Option<u64>) -> Option<Room> {
         let bytes = bytes.map_or(FIRST_ROOM_BYTES, |bytes| usize::try_from(bytes).unwrap_or(OUTPUT_ROOM_BYTES));
         let permit = Arc::clone(&self.room).acquire_many_owned(permits_for(bytes)).await.ok()?;
         Some(Room { permit, overdraft: None })
     }
 
-    /// Takes more room for a line of which `here` bytes are read; waits while the client does not read.
+    /// Reserves more room for a line of which `received` bytes have been read; waits while the client does not read.
     ///
-    /// Lines that wait for each other's room would wait for ever, so one of them at a time goes on without more: what is
-    /// held stays bounded by the room and one line of the largest size.
-    pub async fn grow(&self, room: &mut Room, here: usize) {
-        let wanted = permits_for(here.max(2 * room.permit.num_permits()));
+    /// Lines that wait for each other's room would wait forever, so one at a time continues without more: memory stays
+    /// bounded by the room plus one line of the largest size.
+    pub async fn grow(&self, room: &mut Room, received: usize) {
+        let wanted = permits_for(received.max(2 * room.permit.num_permits()));
         let more = wanted.saturating_sub(u32::try_from(room.permit.num_permits()).unwrap_or(u32::MAX));
         tokio::select! {
             biased;
             more = Arc::clone(&self.room).acquire_many_owned(more) => match more {
                 Ok(more) => room.permit.merge(more),
-                // Nobody reads any more, and nothing is kept for anybody.
+                // The client no longer reads, so nothing is kept.
                 Err(_) => room.overdraft = Arc::clone(&self.overdraft).try_acquire_owned().ok(),
             },
             overdraft = Arc::clone(&self.overdraft).acquire_owned() => room.overdraft = overdraft.ok(),
         }
     }
 
-    /// Writes a line that room was taken for, without waiting; room that it does not need is given back.
+    /// Writes a line with its reserved room, without waiting; releases room that it does not need.
     pub fn write_reserved(&self, line: Bytes, room: Room) {
         let Room { mut permit, overdraft } = room;
         let excess = permit.num_permits().saturating_sub(line.len());
@@ -172,17 +172,16 @@ impl Output {
         let _ = self.lines.send(Item::Line(line, permits, overdraft));
     }
 
-    /// Writes a short line of the bridge's own at once.
+    /// Writes one of the bridge's own short lines at once.
     pub fn push(&self, line: Bytes) {
         let _ = self.lines.send(Item::Line(line, 0, None));
     }
 
-    /// Writes a line that cannot wait at once, and takes what room there is for it, so that other lines wait for this one
-    /// too.
+    /// Writes a line that cannot wait at once, and takes what room there is, so that other lines wait for this one too.
     pub fn push_counted(&self, line: Bytes) {
         let wanted = line.len().min(OUTPUT_ROOM_BYTES).min(self.room.available_permits());
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        // When another line took the room in between, this one counts as nothing.
+        // If another line took the room in between, this one takes none.
         let taken = self.room.try_acquire_many(wanted).map_or(0, |permit| {
             permit.forget();
             wanted
@@ -190,7 +189,7 @@ impl Output {
         let _ = self.lines.send(Item::Line(line, taken, None));
     }
 
-    /// Ends the output; what was sent before is still written.
+    /// Ends the output; earlier lines are still written.
     pub fn finish(&self) {
         let _ = self.lines.send(Item::End);
     }
@@ -205,7 +204,7 @@ impl Output {
 }
 
 impl Written {
-    /// Returns when the last line before [`Output::finish`] is out, or cannot be.
+    /// Returns when the last line before [`Output::finish`] is written, or cannot be.
     pub async fn wait(self) {
         let _ = self.0.await;
     }

@@ -1,4 +1,4 @@
-//! One attempt: a request is sent once, and the answer read, over as many streams as it takes.
+//! One attempt: sends a request once, and reads the answer, across as many streams as it takes.
 
 use std::sync::Arc;
 
@@ -18,18 +18,18 @@ use crate::remote::{Exchange, Failure, Outgoing};
 
 use super::readiness::ready_for;
 
-/// A request as it goes over the wire in one attempt.
+/// A request in the form in which one attempt sends it.
 #[derive(Debug)]
 pub struct WireRequest {
     body: Bytes,
     key: IdKey,
     /// In the stateless era: the headers that repeat parts of it.
     pub mcp_headers: Option<HeaderMap>,
-    /// Whether the answer must get the client's id back.
+    /// Whether the client's id must be put back into the answer.
     is_renamed: bool,
-    /// Whether it opens a stream that was open before: the client need not hear that it opens.
-    pub opens_again: bool,
-    /// Whether it goes again because its session was lost.
+    /// Whether it reopens a stream: the client need not learn that it opens.
+    pub reopens: bool,
+    /// Whether it is sent again because its session was lost.
     pub reopened: bool,
 }
 
@@ -41,12 +41,12 @@ impl WireRequest {
             key: request.key.clone(),
             mcp_headers: request.mcp_headers.clone(),
             is_renamed: false,
-            opens_again: false,
+            reopens: false,
             reopened: false,
         }
     }
 
-    /// From now on the request goes under an id of ours: the server may still have the attempt before.
+    /// Switches the request to an id of ours: the server may still have the previous attempt.
     pub fn rename(&mut self, request: &InFlight, id: &OwnId) {
         if let Ok(text) = std::str::from_utf8(&request.body) {
             self.key = id.key();
@@ -65,14 +65,14 @@ impl WireRequest {
     }
 }
 
-/// An answer, as far as the server has sent it.
+/// An answer, and what belongs to it.
 #[derive(Debug)]
 pub struct Answered {
     /// The answer, under the id that was sent.
     pub line: Bytes,
-    /// Where it came from, and what may follow it on its stream; `None` when it is the bridge's own.
+    /// Its exchange, whose stream may continue; `None` if the answer is the bridge's own.
     pub exchange: Option<Exchange>,
-    /// Room for it in the output, when that was taken before.
+    /// Room for it in the output, if already reserved.
     pub room: Option<Room>,
 }
 
@@ -120,7 +120,7 @@ impl Attempter {
         let mut has_begun = false;
         loop {
             let end = match exchange.next().await {
-                Ok(Some(message)) if wire.opens_again && is_acknowledgement(&message) => continue,
+                Ok(Some(message)) if wire.reopens && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
                     last_received = Instant::now();
                     has_begun = true;
@@ -134,7 +134,7 @@ impl Attempter {
                             }
                             stray = received.stray.or(stray);
                         }
-                        // On a stream the answer may still come.
+                        // The answer may still come on the stream.
                         Err(problem) => unreadable = Some(problem),
                     }
                     continue;
@@ -163,8 +163,8 @@ impl Attempter {
         }
     }
 
-    /// Takes room for an answer that comes as a whole, before it is read: a client that does not read keeps answers at the
-    /// server, not here.
+    /// Reserves room for an answer before reading its body: while a client does not read, answers wait at the server,
+    /// not here.
     async fn room_for(&self, exchange: &mut Exchange) -> Result<Option<Room>, Failure> {
         let output = &self.session.client.output;
         let Some(length) = exchange.unread_length() else { return Ok(None) };
@@ -177,8 +177,8 @@ impl Attempter {
         Ok(Some(room))
     }
 
-    /// Resumes a stream that ended before its answer. `None` when that cannot be, for whatever reason: the request was
-    /// sent, and a session or a sign-in that was lost since does not undo that.
+    /// Resumes a stream that ended before its answer. `None` if that is impossible for any reason: the request was
+    /// sent, and a session or sign-in lost since does not undo that.
     async fn resume(&self, broken: &Exchange, last_received: Instant) -> Option<Exchange> {
         let deadline = last_received + self.session.settings.limits.idle;
         if Instant::now() >= deadline {
@@ -197,7 +197,7 @@ impl Attempter {
     }
 }
 
-/// Whether it says that a listening stream is open.
+/// Whether it acknowledges a listening stream.
 fn is_acknowledgement(message: &[u8]) -> bool {
     matches!(
         peek(message),

@@ -1,4 +1,4 @@
-//! The one way in which the bridge asks the server for something by itself.
+//! Sends the bridge's own requests to the server; this is the only place that does.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -9,12 +9,12 @@ use crate::remote::{Exchange, Failure, Outgoing, Remote};
 
 use super::server_messages::{ServerMessages, answer_in};
 
-/// The answer to a request of the bridge's own.
+/// The answer to one of the bridge's own requests.
 #[derive(Debug)]
 pub struct PrivateAnswer {
     /// The whole answer.
     pub line: Bytes,
-    /// Where it came from: its headers, its grant, the secrets that were sent.
+    /// Its exchange: headers, grant, and the secrets that were sent.
     pub exchange: Exchange,
 }
 
@@ -28,8 +28,8 @@ impl PrivateAnswer {
     }
 }
 
-/// Sends `out` and reads until its answer, which gets `id` when the server has left it out. Other messages on its stream go
-/// to `others`, or nowhere.
+/// Sends `out` and reads until its answer, which gets `id` if the server left the id out. Other messages on its stream
+/// go to `others`, if given.
 ///
 /// # Errors
 /// A [`Failure`] when there is no answer.

@@ -1,7 +1,7 @@
-//! Opens the session whenever somebody asks for that, and listens to what the server sends in it by itself.
+//! Opens the session on request, and listens to the server's own messages in it.
 //!
-//! `initialize` and `notifications/initialized` are barriers: what follows them on stdin waits until the server has
-//! accepted them; for the second one only a little while ([`super::barrier`]).
+//! `initialize` and `notifications/initialized` are barriers: later messages on stdin wait until the server has
+//! accepted them, for the second only briefly ([`super::barrier`]).
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ use super::initialize::InitializeResult;
 use super::live::Session;
 use super::stage::State;
 
-/// How many bytes of a refused `initialize` a problem quotes.
+/// How many bytes a problem quotes of the answer to a refused `initialize`.
 const REFUSED_INITIALIZE_QUOTE_BYTES: usize = 500;
 
-/// Makes the attempts to open the session, for as long as the bridge lives. Every attempt counts that is asked for after
-/// this call, even before the future is polled.
+/// Makes the attempts to open the session, for the life of the bridge. Attempts that are requested after this call
+/// count, even before the future is first polled.
 pub fn keep_open(session: Arc<Session>) -> impl Future<Output = ()> {
     let mut attempts = session.attempts();
     async move {
@@ -34,7 +34,7 @@ pub fn keep_open(session: Arc<Session>) -> impl Future<Output = ()> {
             if opener.join_next().await.is_none_or(|ended| ended.is_ok()) {
                 return;
             }
-            // A fault of this program, which must leave no attempt under way for ever.
+            // A bug in this program, which must not leave an attempt pending forever.
             let problem = Problem::new(ProblemId::InternalError).with("detail", "opening the session was dropped");
             attempts.mark_unchanged();
             session.handshake.set_state(State::Down(problem.into()));
@@ -42,7 +42,7 @@ pub fn keep_open(session: Arc<Session>) -> impl Future<Output = ()> {
     }
 }
 
-/// Opens a session as soon as somebody has signed in, whether or not a request waits for it: the client may be owed a
+/// Opens a session as soon as somebody has signed in, even if no request waits for it: the client may be due a
 /// `list_changed`.
 pub async fn follow_sign_ins(session: Arc<Session>) {
     let mut state = session.auth.watch();
@@ -64,7 +64,7 @@ pub async fn follow_sign_ins(session: Arc<Session>) {
 #[derive(Debug)]
 struct Opener {
     session: Arc<Session>,
-    /// The task that listens in the session that is open.
+    /// The task that listens in the open session.
     listening: JoinSet<()>,
 }
 
@@ -74,7 +74,7 @@ impl Opener {
             loop {
                 attempts.mark_unchanged();
                 tokio::select! {
-                    // First, so that an attempt does nothing more once another was asked for: its answer is for nobody.
+                    // First, so that an attempt stops once another is requested: nobody needs its answer.
                     biased;
                     changed = attempts.changed() => match changed {
                         Ok(()) => {}
@@ -99,13 +99,13 @@ impl Opener {
         let answer = session.ask(&next.out, next.id.as_deref()).await?;
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
-            if let Some(asked) = &next.asked {
-                session.auth.remember(answer.exchange.grant, asked.as_str(), "initialize", result);
+            if let Some(revision) = &next.revision {
+                session.auth.remember(answer.exchange.grant, revision.as_str(), "initialize", result);
             }
             Some(read)
         });
         let Some(result) = result else {
-            // The server refuses in its own words; the client should read them, when it still waits.
+            // The server refuses in its own words, which the client should get if it still waits.
             let quoted = &answer.line[..answer.line.len().min(REFUSED_INITIALIZE_QUOTE_BYTES)];
             let detail = String::from_utf8_lossy(quoted).into_owned();
             session.handshake.server_answered(answer.line, None);
@@ -120,13 +120,13 @@ impl Opener {
 
         let Some(initialized) = session.handshake.initialized().await else { return Ok(()) };
         send_initialized(&session.remote, initialized).await?;
-        // Listening begins before anything else goes out, so that no message of the server is missed.
+        // Listen before anything else goes out, so that no message of the server is missed.
         self.listening.spawn(listen(Arc::clone(&self.session)));
         self.session.set_open();
         Ok(())
     }
 
-    /// Lets go of everything that belonged to the session before.
+    /// Drops everything that belonged to the previous session.
     fn end_previous(&mut self) {
         self.listening = JoinSet::new();
         self.session.server_messages.abandon_requests();
@@ -135,7 +135,7 @@ impl Opener {
     }
 }
 
-/// Passes on what the server sends by itself, until the session is over.
+/// Forwards the server's own messages until the session is over.
 async fn listen(session: Arc<Session>) {
     let mut stream = ListenStream::new(&session.remote);
     loop {

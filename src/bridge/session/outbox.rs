@@ -1,7 +1,7 @@
 //! Notifications and responses of the client on their way to the server, in the order of stdin.
 //!
-//! How much may wait is bounded. A full outbox pauses the reading of stdin, which loses nothing while the server is only
-//! slow; when that does not help for a while, the oldest messages make room, so that requests go on being read and answered.
+//! The outbox is bounded. A full one pauses the reading of stdin, which loses nothing while the server is only slow; if
+//! that does not help for a while, the oldest messages are dropped, so that requests are still read and answered.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,32 +20,32 @@ use super::stage::SessionStage;
 const MAX_OUTBOX_MESSAGES: usize = 1_000;
 /// How many bytes may wait; one larger message may wait alone.
 const MAX_OUTBOX_BYTES: usize = 64 * 1024 * 1024;
-/// How long a full outbox pauses the reading of stdin before the oldest messages make room.
+/// How long a full outbox pauses the reading of stdin before the oldest messages are dropped.
 const LONGEST_STDIN_PAUSE: Duration = Duration::from_secs(10);
 
-/// One message for the server that is no request.
+/// A message for the server that is not a request.
 #[derive(Debug)]
 pub struct OutboxMessage {
     /// As the client wrote it.
     pub body: Bytes,
-    /// How far the session must be.
+    /// The stage that the session must have reached.
     pub stage: SessionStage,
-    /// In the stateless era: the headers that repeat parts of it.
+    /// In the stateless era: the headers that repeat parts of the body.
     pub mcp_headers: Option<HeaderMap>,
     /// For an answer to the server: the request that it answers.
     pub answers: Option<IdKey>,
-    /// For a cancellation: the request that stops once the server has heard of it.
+    /// For a cancellation: the request to stop once the server has been notified.
     pub cancels: Option<Ticket>,
 }
 
 impl OutboxMessage {
-    /// A message that waits for nothing but the session.
+    /// A message that waits only for the session.
     pub fn new(body: Bytes, stage: SessionStage) -> Self {
         Self { body, stage, mcp_headers: None, answers: None, cancels: None }
     }
 }
 
-/// The queue of these messages.
+/// The queue of messages.
 #[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
@@ -56,11 +56,11 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 struct Queue {
     messages: VecDeque<OutboxMessage>,
-    /// Whether pausing did not help, and nothing has helped since.
+    /// Whether pausing has not helped, and the outbox has stayed full since.
     is_overdue: bool,
 }
 
-/// What waits, with the message that is being delivered.
+/// What is waiting, including the message in delivery.
 #[derive(Debug, Clone, Copy, Default)]
 struct Load {
     messages: usize,
@@ -98,10 +98,10 @@ impl Outbox {
         self.pushed.notify_one();
     }
 
-    /// The next message, for the one task that delivers; followed by [`Outbox::delivered`].
+    /// The next message, for the one delivering task, which calls [`Outbox::delivered`] afterwards.
     pub async fn next(&self) -> OutboxMessage {
         loop {
-            // A statement of its own, so that the lock is not held while waiting.
+            // A separate statement, so that the lock is not held while waiting.
             let next = self.lock().messages.pop_front();
             match next {
                 Some(message) => return message,
@@ -110,7 +110,7 @@ impl Outbox {
         }
     }
 
-    /// A message of this length has been delivered, or was given up.
+    /// Records that a message of this length was delivered or given up.
     pub fn delivered(&self, bytes: usize) {
         self.load.send_modify(|load| load.remove(bytes));
     }
@@ -120,8 +120,8 @@ impl Outbox {
         let _ = self.load.subscribe().wait_for(|load| load.messages == 0).await;
     }
 
-    /// Returns when there is room for another message: at once, as soon as the server has accepted some, or after a while
-    /// when the oldest ones have made room.
+    /// Returns when there is room for another message: at once, when the server has accepted some, or eventually by
+    /// dropping the oldest.
     pub async fn room(&self) {
         if self.load.borrow().has_room() {
             self.lock().is_overdue = false;
