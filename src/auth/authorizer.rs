@@ -1,5 +1,5 @@
-//! The one source of tokens in a process, as a facade: [`Tokens`] has the token and renews it, [`SignIns`] gets somebody
-//! signed in, and what concerns both meets here.
+//! The one source of tokens in a process, as a facade: [`Tokens`] has the token and renews it, [`SignIns`] gets
+//! somebody signed in, and this connects the two.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What every part of signing in works with: the settings of this run, and the ways to the network, the store, the state
-//! directory and the time. Nothing in it changes.
+//! What every part of signing in works with: the settings of this run, and access to the network, the store, the state
+//! directory and the clock. It is immutable.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ pub struct Context {
     pub(crate) http: Http,
     /// The credential store.
     pub(crate) store: Store,
-    /// What time it is.
+    /// The clock.
     pub(crate) clock: SharedClock,
     /// The profile's files in the state directory.
     pub(crate) files: StateDir,
-    /// The name of the stored grant.
+    /// The account of the stored grant.
     pub(crate) account: String,
-    /// When this process began, in seconds since 1970.
-    pub(crate) born: u64,
+    /// When this process started, in seconds since 1970.
+    pub(crate) started_at: u64,
 }
 
 impl Context {
@@ -35,7 +35,7 @@ impl Context {
         Arc::new(Self {
             files: StateDir::new(&settings.paths.state_dir, &settings.profile),
             account: Accounts::grant(&settings),
-            born: clock.unix_seconds(),
+            started_at: clock.unix_seconds(),
             settings,
             http,
             store,
@@ -53,7 +53,7 @@ impl Context {
         self.settings.oauth.client_credentials
     }
 
-    /// The HTTP client for a token endpoint that `by` has named, unless the user has named another.
+    /// The HTTP client for a token endpoint that `by` named, unless the user configured one.
     pub(crate) fn http_to_token_endpoint(&self, by: NamedBy) -> Http {
         let by = if self.settings.oauth.token_endpoint.is_some() { NamedBy::Insider } else { by };
         self.http.named_by(by)
@@ -64,7 +64,7 @@ impl Context {
         (!self.settings.oauth.no_resource).then_some(resource)
     }
 
-    /// Adds what only the settings know and many texts name: the command for a terminal, and the redirect URL.
+    /// Adds facts that many texts need and only the settings know: the command for a terminal, and the redirect URL.
     pub(crate) fn explain(&self, problem: Problem) -> Problem {
         let mut problem = problem;
         let has = |problem: &Problem, key| problem.fact(key).is_some();

@@ -1,9 +1,9 @@
 //! Owns signing in: from a 401 to an `Authorization` header, and keeping it fresh.
 //!
-//! The stations, in the order in which a token passes them: [`discovery`] (what a 401 says, and where to sign in),
-//! [`registration`] (as whom), [`login`] (the user's answer), [`exchange`] (a code becomes a token), [`grants`] (what is
-//! stored), [`bearer`] (what requests carry, and its renewal). [`coordination`] lets one sign-in serve any number of
-//! processes. All of them work with a [`context`], and [`Authorizer`] is the facade over them. For the commands there are
+//! In the order of a sign-in: [`discovery`] (what a 401 says, and where to sign in), [`registration`] (as which
+//! client), [`login`] (the user's part), [`exchange`] (a code becomes a token), [`grants`] (what is stored), [`bearer`]
+//! (the token that requests carry, and its renewal). [`coordination`] lets one sign-in serve any number of processes.
+//! All of them work with a [`context`], and [`Authorizer`] is the facade over them. For the commands there are
 //! [`status`], [`checkup`] and [`reset`].
 
 pub mod authorizer;

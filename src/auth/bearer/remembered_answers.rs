@@ -1,4 +1,4 @@
-//! What the server answered while a grant was in use, remembered for the time when nobody is signed in.
+//! The server's answers under a grant, remembered for times when nobody is signed in.
 
 use serde_json::value::RawValue;
 

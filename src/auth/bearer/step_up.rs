@@ -1,5 +1,5 @@
 //! A wider scope on demand (MCP, "Scope Challenge Handling"): a 403 `insufficient_scope` names what is missing, and the
-//! user is asked for it together with what was granted before.
+//! user is asked for it together with what is already granted.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::config::key::Key;
 use crate::pacing::RateWindow;
 use crate::problem::{Problem, ProblemId};
 
-/// A server that is never content must not keep its user busy with ever wider scopes.
+/// A server that is never satisfied must not keep its user busy with ever wider scopes.
 const STEP_UPS: RateWindow = RateWindow::new(3, Duration::from_secs(600));
 
-/// "The token is allowed too little", with the scope that the challenge names.
+/// "The token lacks scope", with the scope that the challenge names.
 pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
     let problem = Problem::new(ProblemId::InsufficientScope);
     ctx.explain(match challenge.scope.as_deref() {
@@ -28,48 +28,48 @@ pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
     })
 }
 
-/// The wider scopes that were asked for.
+/// The wider scopes requested so far.
 #[derive(Debug)]
-pub(crate) struct StepUps(Mutex<Asked>);
+pub(crate) struct StepUps(Mutex<History>);
 
 #[derive(Debug)]
-struct Asked {
+struct History {
     rate: RateWindow,
     last: Option<(Option<u64>, String)>,
 }
 
 impl Default for StepUps {
     fn default() -> Self {
-        Self(Mutex::new(Asked { rate: STEP_UPS, last: None }))
+        Self(Mutex::new(History { rate: STEP_UPS, last: None }))
     }
 }
 
-/// What is known of a request whose token is allowed too little.
+/// The facts about a request whose token lacks scope.
 #[derive(Debug, Clone, Copy)]
 struct StepUpFacts<'a> {
     /// The scope that the challenge names.
     wanted: &'a str,
     /// The scope of the token.
     held: &'a str,
-    /// Whether the user has typed the token.
+    /// Whether the user typed the token in.
     is_typed: bool,
-    /// Whether the user has chosen the scope: that is all that they want to agree to. A built-in one is only where a grant
-    /// begins.
+    /// Whether the user chose the scope, and so does not want to consent to more. A built-in scope is only a starting
+    /// point.
     is_scope_chosen: bool,
 }
 
 impl StepUpFacts<'_> {
-    /// The scope to ask for; `None` when asking cannot help.
+    /// The scope to request; `None` if that cannot help.
     fn union(&self) -> Option<String> {
-        // What is held already would only be granted again.
+        // A scope that is already held would only be granted again.
         let gains = !self.wanted.is_empty() && !scope::covers(self.held, self.wanted);
         (gains && !self.is_typed && !self.is_scope_chosen).then(|| scope::union(self.held, self.wanted))
     }
 }
 
 impl StepUps {
-    /// What to ask for now in place of the scope of the token in use; `None` when asking cannot help, or there were too
-    /// many wider scopes of late.
+    /// The challenge with the scope to request next; `None` if that cannot help, or if there were too many step-ups
+    /// recently.
     pub(crate) fn next(&self, tokens: &Tokens, narrow: Option<&Bearer>, challenge: Challenge) -> Option<Challenge> {
         let settings = &tokens.ctx.settings;
         let current = tokens.cache.current();
@@ -86,22 +86,23 @@ impl StepUps {
         Some(Challenge { scope: Some(scope), ..challenge })
     }
 
-    /// The scope to ask for in place of the one of the token with this serial.
+    /// The scope to request instead of that of the token with this serial.
     fn next_scope(&self, serial: Option<u64>, facts: &StepUpFacts<'_>) -> Option<String> {
         let union = facts.union()?;
         self.may_ask(serial, &union).then_some(union)
     }
 
-    /// Whether this scope may be asked for; counts. Requests that find the same token too narrow ask together.
+    /// Whether this scope may be requested; counts the request. Requests that find the same token too narrow count
+    /// once.
     fn may_ask(&self, serial: Option<u64>, scope: &str) -> bool {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let this = (serial, scope.to_owned());
-        if asked.last.as_ref() == Some(&this) {
+        if history.last.as_ref() == Some(&this) {
             return true;
         }
-        let may = asked.rate.admit(Instant::now());
+        let may = history.rate.admit(Instant::now());
         if may {
-            asked.last = Some(this);
+            history.last = Some(this);
         }
         may
     }

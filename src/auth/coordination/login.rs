@@ -17,7 +17,7 @@ use crate::auth::grants::grant::GrantSummary;
 use crate::auth::grants::stored;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::{Attempt, Since};
-use crate::auth::login::device_flow::LONGEST_DEVICE_CODE_LIFE;
+use crate::auth::login::device_flow::LONGEST_DEVICE_CODE_LIFETIME;
 use crate::auth::login::flow::Granted;
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::login::{code_flow, flow};
@@ -29,7 +29,7 @@ use crate::store::{LockError, ProcessLock};
 const LOGIN_LOCK_WAIT: Duration = Duration::from_millis(500);
 /// The time that a sign-in has beyond that of its user: to find its way before, and to exchange and keep tokens after.
 const TIME_BESIDE_THE_USER: Duration = Duration::from_secs(120);
-/// How often it is looked whether somebody wants the sign-in to be given up.
+/// The poll interval for a request to cancel the sign-in.
 const STOP_REQUEST_POLL: Duration = Duration::from_millis(200);
 /// How long a sign-in may take to give up when it is asked to.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,7 +102,7 @@ async fn login_locked(
         return outcome;
     }
     let sign_in = ctx.settings.limits.sign_in;
-    let within = if options.device { sign_in.max(LONGEST_DEVICE_CODE_LIFE) } else { sign_in };
+    let within = if options.device { sign_in.max(LONGEST_DEVICE_CODE_LIFETIME) } else { sign_in };
     let opens = options.open_browser && !options.device;
     let mut attempt = Attempt::after(before.as_ref(), ctx.now(), within, opens);
     // What was left behind by somebody who wanted to end another one.

@@ -141,7 +141,7 @@ impl SignIns {
             opening,
             policy: settings.sign_in,
             is_rejected_afresh: shared.rejected_afresh.is_some(),
-            recorded_pause: last.and_then(|last| last.pause(self.ctx.now(), self.ctx.born)),
+            recorded_pause: last.and_then(|last| last.pause(self.ctx.now(), self.ctx.started_at)),
             own_pause: own_pause.filter(|left| !left.is_zero()),
             has_browser: browser::is_expected(),
         };

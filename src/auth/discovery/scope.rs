@@ -1,4 +1,4 @@
-//! Which scope to ask for (MCP, "Scope Selection Strategy"), and what a wider one is made of.
+//! Which scope to request (MCP, "Scope Selection Strategy"), and the arithmetic of scopes.
 
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
@@ -7,11 +7,11 @@ use crate::auth::registration::client::Client;
 use crate::config::Settings;
 use crate::config::key::Key;
 
-/// Asks for a refresh token, at servers that know it (OpenID Connect Core, 11).
+/// Requests a refresh token, at servers that know it (OpenID Connect Core, 11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
-/// The scope to ask for: what is configured, else what the challenge names, else what the resource lists, else none. A
-/// step-up goes beyond a scope that is built in, but not beyond the user's.
+/// The scope to request: configured, else from the challenge, else as the resource lists, else none. A step-up may
+/// exceed a built-in scope, but not the user's choice.
 pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, flow: Flow) -> Option<String> {
     let mut configured = settings.oauth.scope.clone();
     if let (Some(built_in), Some(wider), false) =
@@ -28,7 +28,7 @@ pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, fl
         scopes.retain(|scope| *scope != OFFLINE_ACCESS);
         let offers =
             found.server.scopes_supported.as_ref().is_some_and(|all| all.iter().any(|one| one == OFFLINE_ACCESS));
-        // Alone, it would stand in place of the server's own default.
+        // Alone, it would replace the server's default scope.
         if offers && flow != Flow::Client && !scopes.is_empty() {
             scopes.push(OFFLINE_ACCESS);
         }
@@ -39,19 +39,19 @@ pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, fl
     (!scopes.is_empty()).then(|| scopes.join(" "))
 }
 
-/// What of `wanted` this client asks for: no more than its registration names (RFC 7591, 3.2.1), or the server would refuse
-/// all of it. When nothing is left, what the user has chosen is asked for all the same, so that the refusal names it.
-pub fn bounded(settings: &Settings, wanted: Option<&str>, client: &Client) -> Option<String> {
+/// The part of `wanted` that this client's registration allows (RFC 7591, 3.2.1): the server would refuse all of it
+/// otherwise. If nothing remains, a configured scope is requested anyway, so that the refusal names it.
+pub fn within_registration(settings: &Settings, wanted: Option<&str>, client: &Client) -> Option<String> {
     let wanted = wanted?;
-    let Some(bound) = &client.bound else { return Some(wanted.to_owned()) };
-    let within: Vec<&str> = split(wanted).into_iter().filter(|scope| covers(bound, scope)).collect();
+    let Some(allowed) = &client.allowed_scope else { return Some(wanted.to_owned()) };
+    let within: Vec<&str> = split(wanted).into_iter().filter(|scope| covers(allowed, scope)).collect();
     if within.is_empty() {
         return settings.oauth.scope.as_ref().map(|_| wanted.to_owned());
     }
     Some(within.join(" "))
 }
 
-/// All of both, each once.
+/// Both scopes together, without duplicates.
 pub fn union(held: &str, wanted: &str) -> String {
     let mut scopes = split(held);
     for scope in split(wanted) {
@@ -62,7 +62,7 @@ pub fn union(held: &str, wanted: &str) -> String {
     scopes.join(" ")
 }
 
-/// Whether `held` has all that `wanted` names.
+/// Whether `held` includes all of `wanted`.
 pub fn covers(held: &str, wanted: &str) -> bool {
     let held = split(held);
     split(wanted).iter().all(|scope| held.contains(scope))

@@ -1,4 +1,4 @@
-//! What a refusal at the token endpoint means (RFC 6749, 5.2; RFC 8628, 3.5), and how it is explained.
+//! Decides what a refusal at the token endpoint means (RFC 6749, 5.2; RFC 8628, 3.5), and explains it.
 
 use crate::auth::error::unreached;
 use crate::auth::exchange::refresh_verdict::RefreshVerdict;
@@ -7,29 +7,29 @@ use crate::http::{NetError, Step};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
 
-/// How many further tries a fault of the server is worth, or a connection that was never made.
+/// How many retries follow a server fault, or a connection that was never made.
 const MAX_RETRIES: u32 = 2;
 
-/// Why no token was given.
+/// Why no token was issued.
 #[derive(Debug, Clone)]
 pub enum Refusal {
-    /// What was presented is no longer good (`invalid_grant`): never present it again.
+    /// The code or token is no longer valid (`invalid_grant`): never present it again.
     Spent(Problem),
     /// The server does not know this client or its secret.
     Client(Problem),
-    /// A passing reason: the same may succeed later.
+    /// A transient reason: the same request may succeed later.
     NotNow(Problem),
-    /// The person on the other device is not done (RFC 8628, 3.5).
+    /// The person on the other device has not finished yet (RFC 8628, 3.5).
     Pending {
-        /// Whether to ask less often from now on.
+        /// Whether to poll less often from now on.
         slower: bool,
     },
-    /// Anything else that does not pass by itself.
+    /// Any other permanent reason.
     Other(Problem),
 }
 
 impl Refusal {
-    /// The problem, whichever kind it is.
+    /// The problem behind the refusal.
     pub fn problem(self) -> Problem {
         match self {
             Refusal::Spent(p) | Refusal::Client(p) | Refusal::NotNow(p) | Refusal::Other(p) => p,
@@ -38,60 +38,60 @@ impl Refusal {
     }
 }
 
-/// A refusal, and how many further tries are worth it.
-pub(crate) struct Setback {
+/// A refusal, and how many retries are worthwhile.
+pub(crate) struct FailedAttempt {
     pub(crate) refusal: Refusal,
-    pub(crate) tries: u32,
+    pub(crate) retries: u32,
 }
 
-impl From<Refusal> for Setback {
+impl From<Refusal> for FailedAttempt {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, tries: 0 }
+        Self { refusal, retries: 0 }
     }
 }
 
-/// The answer of the server, for the explanation.
+/// The server's answer, to explain a refusal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) status: u16,
     pub(crate) is_object: bool,
     pub(crate) error: Option<ServerWords>,
     pub(crate) description: Option<ServerWords>,
-    /// What was sent and what came, of which nothing is left in the words.
+    /// The secrets of this exchange, which are masked in the words.
     pub(crate) secrets: Secrets,
-    /// How far the clocks are apart, in words, when that matters.
+    /// The difference between the clocks, in words, if it matters.
     pub(crate) clock: Option<String>,
 }
 
-/// Why there is no token, as it was met.
+/// Why there is no token, before it is interpreted.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The endpoint could not be asked, or its answer did not come.
+    /// The endpoint could not be reached, or did not answer.
     Network(NetError),
-    /// An answer came that is neither a token nor a refusal; why, in words.
+    /// The answer is neither a token nor a refusal; why, in words.
     Unreadable(String),
     /// The server refuses, with this code.
     Refused(String),
 }
 
-/// What the answer of a token endpoint says, as far as it decides what a refusal means.
+/// The facts that decide what a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Facts<'a> {
-    presented: Presented,
+struct RefusalFacts<'a> {
+    grant_type: GrantType,
     status: u16,
-    /// The error code; `None` when the answer is neither a token nor a refusal.
+    /// The error code; `None` if the answer is neither a token nor a refusal.
     code: Option<&'a str>,
     /// Whether it is a JSON object.
     is_object: bool,
-    /// Whether this program registered the client by itself.
+    /// Whether the client was registered dynamically.
     is_registered: bool,
-    /// Whether the client may be one with a secret that is not known here.
+    /// Whether the client may have a secret that is not known here.
     lacks_secret: bool,
 }
 
-/// What was presented.
+/// The grant type of the request (RFC 6749, 1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presented {
+enum GrantType {
     Code,
     Refresh,
     Client,
@@ -101,46 +101,46 @@ enum Presented {
 /// What a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    /// The server is out of order, or has no time.
+    /// The server is faulty or overloaded.
     Unavailable,
-    /// Something else answered, or the server is broken.
+    /// Something else answered, or the server is faulty.
     Unreadable,
-    /// What was presented is no longer good.
+    /// The code or token is no longer valid.
     Spent,
-    /// The client is one with a secret, which was not shown.
+    /// The client has a secret, which was not sent.
     SecretMissing,
     /// The client was not accepted.
     Client,
-    /// The person on the other device is not done.
+    /// The person on the other device has not finished yet.
     Pending { slower: bool },
-    /// The time of the code for another device is over.
+    /// The code for the other device has expired.
     DeviceCodeExpired,
     /// The person denied access.
     AccessDenied,
     /// The scope is refused.
     InvalidScope,
-    /// Anything else that does not pass by itself.
+    /// Any other permanent reason.
     Other,
 }
 
-impl Facts<'_> {
+impl RefusalFacts<'_> {
     fn meaning(&self) -> Meaning {
-        let is_device = self.presented == Presented::Device;
-        if is_passing(self.status) {
+        let is_device = self.grant_type == GrantType::Device;
+        if is_transient(self.status) {
             return Meaning::Unavailable;
         }
-        if self.presented == Presented::Refresh {
+        if self.grant_type == GrantType::Refresh {
             match RefreshVerdict::of(self.status, self.code, self.is_object, self.is_registered) {
                 RefreshVerdict::Ended => return Meaning::Spent,
-                RefreshVerdict::Passing if self.code.is_some() => return Meaning::Unavailable,
-                RefreshVerdict::Passing | RefreshVerdict::Client => {}
+                RefreshVerdict::Transient if self.code.is_some() => return Meaning::Unavailable,
+                RefreshVerdict::Transient | RefreshVerdict::Client => {}
             }
         }
         match self.code {
             None => Meaning::Unreadable,
             Some("invalid_grant") => Meaning::Spent,
-            // The code came for this client id, so it is known; what is missing is its secret.
-            Some("invalid_client") if self.lacks_secret && self.presented == Presented::Code => Meaning::SecretMissing,
+            // The code was issued for this client id, so the server knows it; its secret is missing.
+            Some("invalid_client") if self.lacks_secret && self.grant_type == GrantType::Code => Meaning::SecretMissing,
             Some("invalid_client" | "unauthorized_client") => Meaning::Client,
             Some("authorization_pending") if is_device => Meaning::Pending { slower: false },
             Some("slow_down") if is_device => Meaning::Pending { slower: true },
@@ -153,41 +153,46 @@ impl Facts<'_> {
     }
 }
 
-/// Whether a status says by itself that the same may succeed later.
-fn is_passing(status: u16) -> bool {
+/// Whether the status alone says that the same request may succeed later.
+fn is_transient(status: u16) -> bool {
     status >= 500 || matches!(status, 408 | 425 | 429)
 }
 
-impl Presented {
+impl GrantType {
     fn of(request: &GrantRequest<'_>) -> Self {
         match request {
-            GrantRequest::Code { .. } => Presented::Code,
-            GrantRequest::Refresh(_) => Presented::Refresh,
-            GrantRequest::Client { .. } => Presented::Client,
-            GrantRequest::Device(_) => Presented::Device,
+            GrantRequest::Code { .. } => GrantType::Code,
+            GrantRequest::Refresh(_) => GrantType::Refresh,
+            GrantRequest::Client { .. } => GrantType::Client,
+            GrantRequest::Device(_) => GrantType::Device,
         }
     }
 }
 
-/// The refusal that a failure comes to, and how many further tries are worth it.
-pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, seen: &Seen, failure: Failure) -> Setback {
+/// Interprets a failure: the refusal, and how many retries are worthwhile.
+pub(crate) fn interpret(
+    endpoint: &Endpoint<'_>,
+    request: &GrantRequest<'_>,
+    seen: &Seen,
+    failure: Failure,
+) -> FailedAttempt {
     let (code, why) = match failure {
         Failure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
         Failure::Network(error) => {
-            let tries = match &error {
+            let retries = match &error {
                 error if error.never_sent() => MAX_RETRIES,
-                // It may have been taken. Servers that rotate refresh tokens bear the same one once more for a while; and
-                // without this the next call would present it.
+                // The server may have processed it. Servers that rotate refresh tokens tolerate the old one for a
+                // while; and without this retry the next call would present it anyway.
                 NetError::Failed { step: Step::Sent | Step::Body, .. } => 1,
                 _ => 0,
             };
-            return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries };
+            return FailedAttempt { refusal: Refusal::NotNow(unreached(error, endpoint.url)), retries };
         }
         Failure::Unreadable(why) => (None, why),
         Failure::Refused(code) => (Some(code), String::new()),
     };
-    let facts = Facts {
-        presented: Presented::of(presented),
+    let facts = RefusalFacts {
+        grant_type: GrantType::of(request),
         status: seen.status,
         code: code.as_deref(),
         is_object: seen.is_object,
@@ -195,17 +200,11 @@ pub(crate) fn setback(endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>, see
         lacks_secret: endpoint.client.lacks_secret(),
     };
     let meaning = facts.meaning();
-    let tries = if meaning == Meaning::Unavailable && seen.status >= 500 { MAX_RETRIES } else { 0 };
-    Setback { refusal: explained(meaning, endpoint, presented, seen, &why), tries }
+    let retries = if meaning == Meaning::Unavailable && seen.status >= 500 { MAX_RETRIES } else { 0 };
+    FailedAttempt { refusal: explained(meaning, endpoint, request, seen, &why), retries }
 }
 
-fn explained(
-    meaning: Meaning,
-    endpoint: &Endpoint<'_>,
-    presented: &GrantRequest<'_>,
-    seen: &Seen,
-    why: &str,
-) -> Refusal {
+fn explained(meaning: Meaning, endpoint: &Endpoint<'_>, request: &GrantRequest<'_>, seen: &Seen, why: &str) -> Refusal {
     let explained = |id: ProblemId| seen.add_to(Problem::new(id));
     match meaning {
         Meaning::Unavailable => {
@@ -213,7 +212,7 @@ fn explained(
             Refusal::NotNow(seen.add_to(problem.with("status", seen.status).with("endpoint", endpoint.url)))
         }
         Meaning::Unreadable => unreadable(endpoint, seen, why),
-        Meaning::Spent => Refusal::Spent(seen.add_to(match presented {
+        Meaning::Spent => Refusal::Spent(seen.add_to(match request {
             GrantRequest::Code { redirect_url, .. } => {
                 Problem::new(ProblemId::CodeRejected).with("redirect_url", redirect_url)
             }
@@ -237,9 +236,9 @@ fn explained(
 }
 
 impl Seen {
-    /// Adds the server's own words, and how far the clocks are apart.
+    /// Adds the server's words, and the difference between the clocks.
     fn add_to(&self, problem: Problem) -> Problem {
-        // Planhat's own words say more than the error code beside them.
+        // Planhat's description says more than its error code.
         let known = self.description.as_ref().and_then(|words| ProblemId::in_words(words.as_str()));
         let problem = Problem { id: known.unwrap_or(problem.id), ..problem };
         let problem = match &self.clock {
@@ -253,7 +252,7 @@ impl Seen {
     }
 }
 
-/// Something else answered, or the server is broken. Tokens are kept: nothing says that they are bad.
+/// Something else answered, or the server is faulty. Nothing says that the tokens are invalid, so they are kept.
 pub(crate) fn unreadable(endpoint: &Endpoint<'_>, seen: &Seen, why: &str) -> Refusal {
     Refusal::NotNow(
         Problem::new(ProblemId::TokenAnswerInvalid)
@@ -267,15 +266,15 @@ pub(crate) fn unreadable(endpoint: &Endpoint<'_>, seen: &Seen, why: &str) -> Ref
 mod tests {
     use super::*;
 
-    fn meaning(presented: Presented, status: u16, code: Option<&str>) -> Meaning {
+    fn meaning(grant_type: GrantType, status: u16, code: Option<&str>) -> Meaning {
         let is_object = code.is_some();
-        Facts { presented, status, code, is_object, is_registered: false, lacks_secret: true }.meaning()
+        RefusalFacts { grant_type, status, code, is_object, is_registered: false, lacks_secret: true }.meaning()
     }
 
     #[test]
     fn a_refusal_means_what_its_code_says_for_what_was_presented() {
-        use Presented::{Client, Code, Device, Refresh};
-        for (presented, status, code, expected) in [
+        use GrantType::{Client, Code, Device, Refresh};
+        for (grant_type, status, code, expected) in [
             (Code, 400, Some("invalid_grant"), Meaning::Spent),
             (Device, 400, Some("invalid_grant"), Meaning::Spent),
             (Refresh, 400, Some("invalid_grant"), Meaning::Spent),
@@ -303,10 +302,10 @@ mod tests {
             (Code, 200, None, Meaning::Unreadable),
             (Refresh, 403, None, Meaning::Unreadable),
         ] {
-            assert_eq!(meaning(presented, status, code), expected, "{presented:?} {status} {code:?}");
+            assert_eq!(meaning(grant_type, status, code), expected, "{grant_type:?} {status} {code:?}");
         }
-        let facts = Facts {
-            presented: Code,
+        let facts = RefusalFacts {
+            grant_type: Code,
             status: 401,
             code: Some("invalid_client"),
             is_object: true,
@@ -314,6 +313,6 @@ mod tests {
             lacks_secret: false,
         };
         assert_eq!(facts.meaning(), Meaning::Client, "nothing is missing");
-        assert_eq!(Facts { presented: Refresh, status: 400, code: None, ..facts }.meaning(), Meaning::Spent);
+        assert_eq!(RefusalFacts { grant_type: Refresh, status: 400, code: None, ..facts }.meaning(), Meaning::Spent);
     }
 }

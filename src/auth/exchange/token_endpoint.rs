@@ -1,7 +1,7 @@
-//! The token endpoint (RFC 6749, 3.2): a code or a refresh token in, an access token or a faithful error out.
+//! The token endpoint (RFC 6749, 3.2): a code or a refresh token in, an access token or a precise error out.
 //!
-//! The exchange itself is `oauth2`'s. It insists on status 200, JSON and whole numbers, and forgets what it did not
-//! understand, so the answer is normalized first, and the original is kept for the explanation.
+//! The exchange itself is `oauth2`'s. It insists on status 200, JSON and whole numbers, and drops what it does not
+//! understand, so the answer is normalised first, and the original is kept to explain a failure.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::auth::exchange::answer::{learn, plain};
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::id_token;
 use crate::auth::exchange::refusal;
-use crate::auth::exchange::refusal::{Failure, Refusal, Seen, Setback};
+use crate::auth::exchange::refusal::{FailedAttempt, Failure, Refusal, Seen};
 use crate::auth::exchange::request::{DEVICE_GRANT, Endpoint, GrantRequest, Issued};
 use crate::auth::registration::client::AuthMethod;
 use crate::http::{Bounds, Http, NetError, Skew};
@@ -30,19 +30,23 @@ use crate::secret::Secret;
 
 /// Token answers are a few kilobytes.
 pub const TOKEN_ANSWER_BOUNDS: Bounds = Bounds { max_body: 1024 * 1024, timeout: Duration::from_secs(30) };
-/// The pause before the second try; it grows from try to try.
+/// The pause before the first retry; it grows with each retry.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Presents a code or a refresh token, and once more or twice when the endpoint is only stumbling: a person has just typed
-/// a password, or a call waits for it.
-pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>) -> Result<Issued, Refusal> {
+/// Requests a token, and retries once or twice after a transient fault: a person has just typed a password, or a call
+/// is waiting.
+pub async fn request_token(
+    http: &Http,
+    endpoint: &Endpoint<'_>,
+    request: &GrantRequest<'_>,
+) -> Result<Issued, Refusal> {
     let mut tried = 0;
     loop {
-        let (refusal, tries) = match present_once(http, endpoint, presented).await {
+        let (refusal, retries) = match request_token_once(http, endpoint, request).await {
             Ok(issued) => return Ok(issued),
-            Err(Setback { refusal, tries }) => (refusal, tries),
+            Err(FailedAttempt { refusal, retries }) => (refusal, retries),
         };
-        if tried >= tries {
+        if tried >= retries {
             return Err(refusal);
         }
         tried += 1;
@@ -51,16 +55,20 @@ pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequ
     }
 }
 
-/// When the server refuses the client authentication, tries the other method once.
-async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>) -> Result<Issued, Setback> {
-    let first = attempt(http, endpoint, endpoint.method, presented).await;
+/// If the server refuses the client authentication, tries the other method once.
+async fn request_token_once(
+    http: &Http,
+    endpoint: &Endpoint<'_>,
+    request: &GrantRequest<'_>,
+) -> Result<Issued, FailedAttempt> {
+    let first = attempt(http, endpoint, endpoint.method, request).await;
     match (first, endpoint.method.other()) {
-        (Err(Setback { refusal: Refusal::Client(problem), .. }), Some(other)) => {
-            // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
-            match attempt(http, endpoint, other, presented).await {
-                Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
-                // The other method itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
-                Err(Setback { refusal: Refusal::Other(second) | Refusal::Spent(second), .. })
+        (Err(FailedAttempt { refusal: Refusal::Client(problem), .. }), Some(other)) => {
+            // The server has not looked at the code or token: it authenticates the client first (RFC 6749, 4.1.3).
+            match attempt(http, endpoint, other, request).await {
+                Err(FailedAttempt { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
+                // The other method itself may make the request invalid (RFC 6749, 5.2): keep the first answer.
+                Err(FailedAttempt { refusal: Refusal::Other(second) | Refusal::Spent(second), .. })
                     if second.fact("error") == Some("invalid_request") =>
                 {
                     Err(Refusal::Client(problem).into())
@@ -72,7 +80,7 @@ async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantReq
     }
 }
 
-/// What an OpenID provider adds.
+/// The field that an OpenID provider adds.
 #[derive(Debug, Serialize, Deserialize)]
 struct IdToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,24 +109,24 @@ async fn attempt(
     http: &Http,
     endpoint: &Endpoint<'_>,
     method: AuthMethod,
-    presented: &GrantRequest<'_>,
-) -> Result<Issued, Setback> {
+    request: &GrantRequest<'_>,
+) -> Result<Issued, FailedAttempt> {
     metadata::endpoint(endpoint.url, "token endpoint").map_err(Refusal::Other)?;
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
     extra.extend(endpoint.resource.map(|resource| ("resource", resource.into())));
     if method == AuthMethod::ClientSecretBasic && endpoint.client.secret.is_some() {
-        // `oauth2` leaves it out beside Basic; `Sender::post` says why it is wanted.
+        // `oauth2` omits it with Basic; `Sender::post` says why to send it.
         extra.push(("client_id", endpoint.client.id.as_str().into()));
     }
-    // Two kinds of builders with the same method.
+    // Different builder types with the same method.
     macro_rules! with_extra {
         ($request:expr) => {
             extra.iter().fold($request, |request, (name, value)| request.add_extra_param(*name, value.expose().clone()))
         };
     }
     let exchange = Exchange { http: http.clone(), seen: Arc::default() };
-    let answer = match presented {
+    let answer = match request {
         GrantRequest::Code { code, verifier, redirect_url } => {
             let redirect = RedirectUrl::new((*redirect_url).to_owned())
                 .map_err(|e| refusal::unreadable(endpoint, &Seen::default(), &e.to_string()))?;
@@ -140,14 +148,14 @@ async fn attempt(
     };
     let seen = exchange.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match answer {
-        // It need not give one again (OpenID Connect Core, 12.2), and then only a person gets another.
-        Ok(token) if endpoint.id_token && token.extra_fields().id_token.is_none() && presented.is_refresh() => {
+        // A renewal may omit it (OpenID Connect Core, 12.2), and then only a sign-in gets another.
+        Ok(token) if endpoint.id_token && token.extra_fields().id_token.is_none() && request.is_refresh() => {
             let problem = Problem::new(ProblemId::GrantExpired);
             Err(Refusal::Spent(problem.with("detail", "with a renewal comes no new ID token")).into())
         }
         Ok(token) => issued(&token, method, endpoint.id_token, &seen)
             .map_err(|why| refusal::unreadable(endpoint, &seen, &why).into()),
-        Err(error) => Err(refusal::setback(endpoint, presented, &seen, failure(error))),
+        Err(error) => Err(refusal::interpret(endpoint, request, &seen, failure(error))),
     }
 }
 
@@ -166,7 +174,7 @@ fn client(endpoint: &Endpoint<'_>, method: AuthMethod) -> Result<Basic, Problem>
     })
 }
 
-/// The library would poll by itself, without a way to stop it.
+/// Not through the library, which would poll on its own, without a way to stop it.
 async fn device(
     endpoint: &Endpoint<'_>,
     method: AuthMethod,
@@ -201,7 +209,7 @@ impl<'c> AsyncHttpClient<'c> for Exchange {
     }
 }
 
-/// Why an answer does not even reach `oauth2`.
+/// Why an answer does not reach `oauth2`.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error("{0}")]
@@ -240,7 +248,7 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &See
         return Err(format!("its token type is {}", token.token_type().as_ref()));
     }
     let scope = token.scopes().map(|scopes| scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "));
-    // Both are shown by `status`; one that quotes a secret says nothing.
+    // `status` shows both, so drop one that quotes a secret.
     let harmless = |text: &String| !text.is_empty() && seen.secrets.words(text).as_str() == text;
     Ok(Issued {
         access_token: Secret::new(access_token.clone()),
@@ -254,7 +262,7 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &See
 
 type ExchangeError = RequestTokenError<SendError, Refused>;
 
-/// What `oauth2` could not turn into a token.
+/// Classifies what `oauth2` could not turn into a token.
 fn failure(error: ExchangeError) -> Failure {
     match error {
         RequestTokenError::Request(SendError::Network(error)) => Failure::Network(error),

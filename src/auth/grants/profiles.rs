@@ -103,7 +103,7 @@ impl Profile {
 pub(crate) fn accounts(files: &StateDir, settings: &Settings, grant: Option<&Grant>) -> Vec<String> {
     let mut accounts = vec![Accounts::grant(settings)];
     // An earlier version or other settings may have used another name.
-    accounts.extend(notes::kept(files).read::<String>());
+    accounts.extend(notes::stored_account(files).read::<String>());
     let clients = [settings.oauth.client_id.as_deref(), grant.map(|grant| grant.client_id.as_str())];
     accounts.extend(clients.into_iter().flatten().map(|id| Accounts::client_secret(settings, id)));
     let issuers = [grant.map(|grant| grant.issuer.clone()), issuer(files)];

@@ -124,11 +124,11 @@ impl Attempt {
     /// How much longer no other sign-in starts automatically; valid only while the login lock is free.
     ///
     /// After a killed sign-in another may start at once, but only one in a row: a program that kills each of them must
-    /// not cause tab after tab. A failure that new settings can fix does not hold back a process started (`born`) after
-    /// it.
-    pub fn pause(&self, now: u64, born: u64) -> Option<Duration> {
+    /// not cause tab after tab. A failure that new settings can fix does not hold back a process started
+    /// (`process_started`) after it.
+    pub fn pause(&self, now: u64, process_started: u64) -> Option<Duration> {
         let from = match (self.ended, &self.failure) {
-            (Some(ended), Some(failure)) if born <= ended || !failure.is_fixed_by_settings() => ended,
+            (Some(ended), Some(failure)) if process_started <= ended || !failure.is_fixed_by_settings() => ended,
             (None, _) if self.killed_in_a_row > 0 => self.started,
             _ => return None,
         };

@@ -72,13 +72,13 @@ impl Drop for Stored {
 }
 
 /// The stored client with this id at this server, whether or not it fits these settings.
-pub async fn record(settings: &Settings, store: &Store, issuer: &str, id: &str) -> Result<Option<Client>, StoreError> {
+pub async fn by_id(settings: &Settings, store: &Store, issuer: &str, id: &str) -> Result<Option<Client>, StoreError> {
     let stored = read(settings, store, issuer).await?.and_then(|stored| stored.with_id(id));
     Ok(stored.map(|stored| stored.client()))
 }
 
 /// The stored client for this server, if it has not expired, fits these settings, and may request this scope.
-pub async fn kept(
+pub async fn usable(
     settings: &Settings,
     store: &Store,
     issuer: &str,
@@ -308,7 +308,7 @@ impl Stored {
             secret: self.client_secret.as_deref().map(Secret::from),
             key: None,
             method: self.auth_method,
-            bound: self.allowed_scope.clone(),
+            allowed_scope: self.allowed_scope.clone(),
             origin: ClientOrigin::Registered { port: self.port },
         }
     }
