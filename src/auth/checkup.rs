@@ -220,7 +220,7 @@ fn refusal(error: &str, description: Option<&str>, secrets: &Secrets) -> Problem
 mod tests {
     use reqwest::header::HeaderMap;
 
-    use crate::http::NamedBy;
+    use crate::http::AddressSource;
 
     use super::*;
 
@@ -234,7 +234,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let link = Url::parse("https://ws.example/oauth/authorize?x=1").unwrap();
         let (body, secrets) = (body.as_bytes().to_vec(), Secrets::none());
-        let answer = Answer { status, headers, body, namer: NamedBy::Insider, secrets };
+        let answer = Answer { status, headers, body, namer: AddressSource::Insider, secrets };
         read_page(&link, BACK, &answer, &Secrets::none())
     }
 

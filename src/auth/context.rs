@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::auth::grants::accounts::Accounts;
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::{Http, NamedBy};
+use crate::http::{AddressSource, Http};
 use crate::problem::{Problem, ProblemId};
 use crate::store::{StateDir, Store};
 
@@ -54,8 +54,8 @@ impl Context {
     }
 
     /// The HTTP client for a token endpoint that `by` named, unless the user configured one.
-    pub(crate) fn http_to_token_endpoint(&self, by: NamedBy) -> Http {
-        let by = if self.settings.oauth.token_endpoint.is_some() { NamedBy::Insider } else { by };
+    pub(crate) fn http_to_token_endpoint(&self, by: AddressSource) -> Http {
+        let by = if self.settings.oauth.token_endpoint.is_some() { AddressSource::Insider } else { by };
         self.http.named_by(by)
     }
 

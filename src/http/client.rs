@@ -16,7 +16,7 @@ use url::Url;
 use crate::blocking;
 use crate::config::NetworkSettings;
 use crate::http::error::{NetError, host_of};
-use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
+use crate::http::ssrf_guard::{AddressSource, Guard, Surroundings};
 use crate::http::{connection, sent};
 use crate::problem::Problem;
 use crate::secret::Secrets;
@@ -29,7 +29,7 @@ const CLOCK_JUMP: Duration = Duration::from_secs(10);
 pub struct Http {
     inner: Arc<Inner>,
     /// Who named the addresses to connect to.
-    by: NamedBy,
+    by: AddressSource,
 }
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub struct Answer {
     /// The body, within the bound.
     pub body: Vec<u8>,
     /// As whom the answering server names addresses.
-    pub namer: NamedBy,
+    pub namer: AddressSource,
     /// The secrets in the request, for [`Secrets::words`] to mask where the answer quotes them.
     pub secrets: Secrets,
 }
@@ -125,25 +125,25 @@ impl Http {
         let last_reading = Mutex::new(ClockReading { wall: SystemTime::now(), monotonic: Instant::now() });
         let guard = Guard::new(surroundings, &network.allow_private);
         let (clients, building) = Default::default();
-        Self { inner: Arc::new(Inner { network, guard, clients, building, last_reading }), by: NamedBy::Insider }
+        Self { inner: Arc::new(Inner { network, guard, clients, building, last_reading }), by: AddressSource::Insider }
     }
 
     /// The same client, for addresses that `by` has named.
     #[must_use]
-    pub fn named_by(&self, by: NamedBy) -> Self {
+    pub fn named_by(&self, by: AddressSource) -> Self {
         Self { by, ..self.clone() }
     }
 
     /// As whom the answering server names addresses, decided by the address of the connection itself: a second look-up
     /// could return a different one. A server behind a proxy counts as public; otherwise no proxy would be needed.
-    pub fn namer(&self, response: &reqwest::Response) -> NamedBy {
+    pub fn namer(&self, response: &reqwest::Response) -> AddressSource {
         self.namer_at(response.url(), response.remote_addr().map(|address| address.ip()))
     }
 
-    fn namer_at(&self, url: &Url, address: Option<IpAddr>) -> NamedBy {
+    fn namer_at(&self, url: &Url, address: Option<IpAddr>) -> AddressSource {
         match address {
             Some(address) if self.proxy_for(url).is_none() => self.inner.guard.namer(address),
-            _ => NamedBy::Public,
+            _ => AddressSource::Public,
         }
     }
 
@@ -160,7 +160,7 @@ impl Http {
 
     /// Whether the guard applies to `url`. It does not behind a proxy, which resolves and connects on its own.
     fn guards(&self, url: &Url) -> bool {
-        self.by == NamedBy::Public && self.proxy_for(url).is_none()
+        self.by == AddressSource::Public && self.proxy_for(url).is_none()
     }
 
     /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL,
@@ -320,14 +320,14 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_goes_through_a_proxy_is_not_judged_here() {
         let proxy = Some("http://10.0.0.8:3128".into());
-        let http = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() }).named_by(NamedBy::Public);
+        let http = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() }).named_by(AddressSource::Public);
         let inner = Url::parse("https://10.0.0.1/token").unwrap();
         assert!(http.client(&inner).await.is_ok(), "the proxy looks at it from where it is");
         assert_eq!(http.proxy_for(&inner).as_deref(), Some("10.0.0.8:3128"));
         // Plain http never goes through the proxy.
         let local = Url::parse("http://127.0.0.1/token").unwrap();
         assert_eq!(http.client(&local).await.unwrap_err().id, ProblemId::InwardAddress);
-        assert!(http.named_by(NamedBy::Insider).client(&local).await.is_ok());
+        assert!(http.named_by(AddressSource::Insider).client(&local).await.is_ok());
     }
 
     #[test]
@@ -335,11 +335,11 @@ mod tests {
         let url = Url::parse("https://mcp.example.com/mcp").unwrap();
         let (inside, proxy) = (Some("10.0.0.8".parse().unwrap()), Some("http://10.0.0.8:3128".into()));
         let through = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() });
-        assert_eq!(through.namer_at(&url, inside), NamedBy::Public);
+        assert_eq!(through.namer_at(&url, inside), AddressSource::Public);
         // Plain http goes through no proxy, so that the address is the server's.
         let local = Url::parse("http://localhost/mcp").unwrap();
-        assert_eq!(through.namer_at(&local, inside), NamedBy::Insider);
-        assert_eq!(through.namer_at(&local, None), NamedBy::Public, "nobody knows where that was");
+        assert_eq!(through.namer_at(&local, inside), AddressSource::Insider);
+        assert_eq!(through.namer_at(&local, None), AddressSource::Public, "nobody knows where that was");
     }
 
     #[test]

@@ -19,4 +19,4 @@ pub use client::{Answer, Bounds, Http};
 pub use clock_skew::Skew;
 pub use error::{NetError, Step, host_of};
 pub use rate_limit_gate::Gate;
-pub use ssrf_guard::NamedBy;
+pub use ssrf_guard::AddressSource;

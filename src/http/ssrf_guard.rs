@@ -22,7 +22,7 @@ const PAGE_LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Who named an address; the stricter one is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NamedBy {
+pub enum AddressSource {
     /// The user, or a server at an inward address: they may name any address.
     Insider,
     /// A server of the public internet: it may not name inward addresses.
@@ -74,8 +74,8 @@ impl Guard {
     }
 
     /// As whom a server at this address names others.
-    pub fn namer(&self, address: IpAddr) -> NamedBy {
-        if (self.surroundings.is_inward)(address) { NamedBy::Insider } else { NamedBy::Public }
+    pub fn namer(&self, address: IpAddr) -> AddressSource {
+        if (self.surroundings.is_inward)(address) { AddressSource::Insider } else { AddressSource::Public }
     }
 
     /// Refuses a URL whose host is an inward IP address. [`Guard::resolve`] checks host names.

@@ -134,7 +134,7 @@ mod tests {
     use crate::auth::coordination::process::*;
     use crate::config::key::Key;
     use crate::config::{HostPattern, Inputs, Paths, load};
-    use crate::http::NamedBy;
+    use crate::http::AddressSource;
 
     fn paths() -> Paths {
         Paths { config_file: "/nonexistent/c".into(), state_dir: "/s".into() }
@@ -144,7 +144,7 @@ mod tests {
     fn a_sign_in_process_knows_whose_word_the_challenge_is_and_what_the_user_allows() {
         let mut before = Settings::for_url(Url::parse("https://h/mcp").unwrap(), paths());
         before.network.allow_private = HostPattern::parse_all("*.corp.example,10.0.0.1").unwrap();
-        let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.sent_by(NamedBy::Public);
+        let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.sent_by(AddressSource::Public);
         let since = Since { number: 7, grant: Some("g".into()) };
         let text = serde_json::to_vec(&order(&before, &challenge, since.clone(), PageOpening::Link)).unwrap();
         let (after, read, newest, opening) = read_order(text.as_slice()).unwrap();

@@ -3,7 +3,7 @@
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 
-use crate::http::NamedBy;
+use crate::http::AddressSource;
 use crate::secret::Secrets;
 
 /// Header values are read up to this many bytes.
@@ -21,7 +21,7 @@ pub struct Challenge {
     /// The server's words.
     pub error_description: Option<String>,
     /// Who sent it; `None` before any server has answered.
-    pub from: Option<NamedBy>,
+    pub from: Option<AddressSource>,
 }
 
 impl Challenge {
@@ -47,7 +47,7 @@ impl Challenge {
 
     /// This challenge, attributed to its sender.
     #[must_use]
-    pub fn sent_by(self, from: NamedBy) -> Self {
+    pub fn sent_by(self, from: AddressSource) -> Self {
         Self { from: Some(from), ..self }
     }
 
@@ -233,12 +233,16 @@ mod tests {
     #[test]
     fn what_a_public_server_has_said_is_not_trusted_more_because_an_inner_one_answers_under_its_name() {
         let named = read(&[r#"Bearer resource_metadata="https://h/m""#]);
-        let public = named.clone().sent_by(NamedBy::Public);
+        let public = named.clone().sent_by(AddressSource::Public);
         for later in [Challenge::default(), read(&["Bearer scope=x"])] {
-            let both = later.sent_by(NamedBy::Insider).after(&public);
-            assert_eq!((both.from, &both.resource_metadata), (Some(NamedBy::Public), &named.resource_metadata));
+            let both = later.sent_by(AddressSource::Insider).after(&public);
+            assert_eq!((both.from, &both.resource_metadata), (Some(AddressSource::Public), &named.resource_metadata));
         }
-        assert_eq!(named.sent_by(NamedBy::Insider).after(&public).from, Some(NamedBy::Insider), "it says so itself");
+        assert_eq!(
+            named.sent_by(AddressSource::Insider).after(&public).from,
+            Some(AddressSource::Insider),
+            "it says so itself"
+        );
     }
 
     #[test]

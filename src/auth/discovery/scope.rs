@@ -84,7 +84,7 @@ mod tests {
     use crate::auth::discovery::scope::*;
     use crate::config::Paths;
     use crate::config::origin::Origin;
-    use crate::http::NamedBy;
+    use crate::http::AddressSource;
 
     fn chosen(
         configured: Option<&str>,
@@ -109,7 +109,7 @@ mod tests {
             server: metadata,
             listed: 1,
             resource_scopes: listed.map(list),
-            named_by: NamedBy::Insider,
+            named_by: AddressSource::Insider,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::auth::discovery::resource;
 use crate::auth::discovery::safe_url;
 use crate::auth::error::unreached;
 use crate::config::{Product, Settings};
-use crate::http::{Bounds, Http, NamedBy, NetError};
+use crate::http::{AddressSource, Bounds, Http, NetError};
 use crate::problem::{Problem, ProblemId, printable};
 
 /// Metadata documents are a few kilobytes.
@@ -43,7 +43,7 @@ pub struct Discovered {
     /// The scopes that the protected resource lists.
     pub resource_scopes: Option<Vec<String>>,
     /// Who named all of this.
-    pub named_by: NamedBy,
+    pub named_by: AddressSource,
 }
 
 impl Discovered {
@@ -107,7 +107,7 @@ pub async fn discover_by_steps(
             server,
             listed: 0,
             resource_scopes: None,
-            named_by: NamedBy::Insider,
+            named_by: AddressSource::Insider,
         });
     }
     let searched =
@@ -190,7 +190,7 @@ struct Search<'a> {
     /// The origin of the MCP server.
     own: Origin,
     /// As whom the MCP server names addresses, once known.
-    by: Option<NamedBy>,
+    by: Option<AddressSource>,
     /// Whether the user configured a different token endpoint.
     has_configured_token_endpoint: bool,
     last: String,
@@ -266,8 +266,8 @@ impl Search<'_> {
     }
 
     /// Who named what is found; until a server has answered, only the user has named anything.
-    fn named_by(&self) -> NamedBy {
-        self.by.unwrap_or(NamedBy::Insider)
+    fn named_by(&self) -> AddressSource {
+        self.by.unwrap_or(AddressSource::Insider)
     }
 
     async fn probe<T: DeserializeOwned>(&mut self, place: &Url) -> Option<T> {
@@ -306,7 +306,7 @@ impl Search<'_> {
             let mut request = reqwest::Request::new(Method::GET, url.clone());
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
             let own = url.origin() == self.own;
-            let by = self.by.unwrap_or(if own { NamedBy::Insider } else { NamedBy::Public });
+            let by = self.by.unwrap_or(if own { AddressSource::Insider } else { AddressSource::Public });
             let answer = match self.http.named_by(by).exchange(request, METADATA_BOUNDS).await {
                 Ok(answer) => answer,
                 Err(NetError::Unusable(problem)) if problem.id == ProblemId::InwardAddress => {

@@ -11,7 +11,7 @@ use crate::auth::exchange::request::Issued;
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::config::Settings;
 use crate::hash::fnv1a;
-use crate::http::NamedBy;
+use crate::http::AddressSource;
 use crate::secret::Secret;
 use crate::store::StoreError;
 
@@ -61,7 +61,7 @@ pub struct Grant {
     pub revocation_endpoint: Option<String>,
     /// Who named these endpoints; the stricter source in older records, which lack it.
     #[serde(default = "public")]
-    pub named_by: NamedBy,
+    pub named_by: AddressSource,
     /// How the client authenticated there.
     pub auth_method: AuthMethod,
     /// The access token.
@@ -83,8 +83,8 @@ pub struct Grant {
     pub person: Option<String>,
 }
 
-fn public() -> NamedBy {
-    NamedBy::Public
+fn public() -> AddressSource {
+    AddressSource::Public
 }
 
 impl Grant {
@@ -130,7 +130,7 @@ impl Grant {
             resource: resource::canonical(url),
             token_endpoint: String::new(),
             revocation_endpoint: None,
-            named_by: NamedBy::Insider,
+            named_by: AddressSource::Insider,
             auth_method: AuthMethod::None,
             access_token: token,
             refresh_token: None,
@@ -296,7 +296,7 @@ pub(crate) fn example() -> Grant {
         resource: "https://h/mcp".into(),
         token_endpoint: "https://as/token".into(),
         revocation_endpoint: Some("https://as/revoke".into()),
-        named_by: NamedBy::Public,
+        named_by: AddressSource::Public,
         auth_method: AuthMethod::ClientSecretPost,
         access_token: "canary-access".into(),
         refresh_token: Some("canary-refresh".into()),
@@ -318,17 +318,17 @@ mod tests {
         assert_eq!(back.refresh_token, example().refresh_token);
         assert_eq!(GrantSummary::from(&back), GrantSummary::from(&example()));
         assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
-        assert_eq!(back.named_by, NamedBy::Public);
+        assert_eq!(back.named_by, AddressSource::Public);
         assert!(!format!("{back:?}").contains("canary"));
     }
 
     #[test]
     fn a_record_from_before_it_was_noted_who_named_its_endpoints_is_good_and_held_to_public_ones() {
-        let record = Grant { named_by: NamedBy::Insider, ..example() }.to_record();
+        let record = Grant { named_by: AddressSource::Insider, ..example() }.to_record();
         let mut record: serde_json::Value = serde_json::from_slice(record.expose()).unwrap();
         assert_eq!(record.as_object_mut().unwrap().remove("named_by").unwrap(), "insider");
         let back = Grant::from_record(&Secret::new(record.to_string().into_bytes())).unwrap();
-        assert_eq!((back.named_by, back.access_token), (NamedBy::Public, example().access_token));
+        assert_eq!((back.named_by, back.access_token), (AddressSource::Public, example().access_token));
     }
 
     #[test]
