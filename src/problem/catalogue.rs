@@ -152,7 +152,7 @@ catalogue! {
         InsufficientScope,
         /// HTML or another type that MCP does not use; facts `url`, `content_type`, `status`.
         NotMcp,
-        /// The server's JSON is no JSON; fact `detail`. The effect is unknown.
+        /// The server's JSON is invalid; fact `detail`. The effect is unknown.
         InvalidAnswer,
         /// The answer belongs to another request; fact `found`. The effect is unknown.
         WrongAnswerId,

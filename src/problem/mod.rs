@@ -101,8 +101,8 @@ impl Problem {
         let mut row = |label: &str, style: &str, text: &str| {
             if !text.is_empty() {
                 let label = format!("{label:>6}");
-                let shown = if color { format!("\u{1b}[{style}m{label}\u{1b}[0m") } else { label };
-                out.push_str(&shown);
+                let label = if color { format!("\u{1b}[{style}m{label}\u{1b}[0m") } else { label };
+                out.push_str(&label);
                 out.push(' ');
                 out.push_str(&wrap(text, 7, 80));
                 out.push('\n');

@@ -41,9 +41,9 @@ fn fill_sentence(sentence: &str, lookup: &Lookup<'_>) -> Option<String> {
     while let Some(open) = rest.find('[') {
         let close = rest[open..].find(']').map_or(rest.len(), |at| open + at);
         out.push(&rest[..open], lookup)?;
-        let (wish, fallback) = rest[open + 1..close].split_once('|').unwrap_or((&rest[open + 1..close], ""));
+        let (preferred, fallback) = rest[open + 1..close].split_once('|').unwrap_or((&rest[open + 1..close], ""));
         let mut attempt = out.clone();
-        if attempt.push(wish, lookup).is_some() {
+        if attempt.push(preferred, lookup).is_some() {
             out = attempt;
         } else {
             out.push(fallback, lookup)?;

@@ -75,8 +75,7 @@ impl<'a> ListenStream<'a> {
                 Ok(())
             }
             Ok(None) => Err(ListenEnd::NotOffered),
-            // Servers without a GET route answer 404 to it; so it says something about the session only after a stream
-            // was open.
+            // Servers without a GET route answer 404; so a 404 is about the session only if a stream was open before.
             Err(Failure::SessionLost { .. }) if !self.was_open => Err(ListenEnd::NotOffered),
             Err(Failure::SessionLost { epoch, .. }) => Err(ListenEnd::SessionLost(epoch)),
             Err(Failure::SignIn(_)) => Err(ListenEnd::SignedOut),

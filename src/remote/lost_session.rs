@@ -112,7 +112,7 @@ impl Doubts {
         if reopened {
             *doubted = Some((words, Instant::now()));
         }
-        !doubted.is_some_and(|(known, at)| known == words && at.elapsed() < DOUBT_PERIOD)
+        !doubted.is_some_and(|(doubted, at)| doubted == words && at.elapsed() < DOUBT_PERIOD)
     }
 }
 

@@ -44,7 +44,7 @@ impl Throttle {
         if !grant.first_look.initialized() {
             let look = || async {
                 let gate = Arc::clone(&grant.gate);
-                // Should the thread fail, the next look is made here.
+                // If the thread fails, the next look happens on this one.
                 let _ = spawn_blocking(move || gate.closed()).await;
             };
             grant.first_look.get_or_init(look).await;
@@ -55,7 +55,7 @@ impl Throttle {
     /// Closes the gate for `wait`, because the server asked for `asked`. The file is written on another thread.
     pub(super) async fn close(&self, bearer: Option<&Bearer>, wait: Duration, asked: Duration) {
         let gate = Arc::clone(&self.gate_of(bearer).gate);
-        // Should the thread fail, the server's next 429 closes the gate.
+        // If the thread fails, the server's next 429 closes the gate.
         let _ = spawn_blocking(move || gate.close_for(wait, asked)).await;
     }
 

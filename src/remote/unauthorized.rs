@@ -60,7 +60,7 @@ struct Refused {
     background: bool,
     /// A token of this sign-in was accepted for another request.
     accepted: bool,
-    known: Option<KnownRefusal>,
+    earlier: Option<KnownRefusal>,
     grant: u64,
     /// A newer token exists, or a renewal can bring one now.
     renewable: bool,
@@ -83,8 +83,8 @@ enum Step {
 }
 
 fn decide(refused: &Refused) -> Step {
-    let Refused { tried, background, accepted, known, grant, renewable, ping } = *refused;
-    if known == Some(KnownRefusal::Alone(grant)) {
+    let Refused { tried, background, accepted, earlier, grant, renewable, ping } = *refused;
+    if earlier == Some(KnownRefusal::Alone(grant)) {
         return Step::Explain;
     }
     if background {
@@ -96,7 +96,7 @@ fn decide(refused: &Refused) -> Step {
     if tried == 1 && renewable && ping.is_none() {
         return Step::Renew;
     }
-    match (known, ping) {
+    match (earlier, ping) {
         (Some(_), _) | (None, Some(PingResult::Accepted | PingResult::Inconclusive)) => Step::Explain,
         (None, None) => Step::Ping,
         (None, Some(PingResult::Refused)) if tried <= MAX_RENEWALS => Step::Renew,
@@ -120,7 +120,7 @@ impl Exceptions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, kind: &str) -> Option<KnownRefusal> {
+    fn refusal_of(&self, kind: &str) -> Option<KnownRefusal> {
         self.lock().kinds.iter().find(|(other, _)| other == kind).map(|(_, known)| *known)
     }
 
@@ -199,7 +199,7 @@ impl Unauthorized {
             tried,
             background: request.is_background(),
             accepted: self.auth.has_accepted(bearer),
-            known: self.exceptions.known(&kind),
+            earlier: self.exceptions.refusal_of(&kind),
             grant: bearer.grant,
             renewable: match self.auth.renewable(bearer) {
                 Renewable::Already => true,
@@ -247,7 +247,7 @@ impl Unauthorized {
     /// Whether the server accepts the token for a request that any server accepts.
     async fn ping(&self, kind: &str, bearer: &Bearer, session: &Session) -> PingResult {
         let _turn = self.pinging.lock().await;
-        if self.exceptions.known(kind) == Some(KnownRefusal::Alone(bearer.grant)) {
+        if self.exceptions.refusal_of(kind) == Some(KnownRefusal::Alone(bearer.grant)) {
             return PingResult::Accepted;
         }
         let message = build::post(&self.settings.url, session, Some(bearer), Bytes::from_static(PING));
@@ -280,7 +280,7 @@ mod tests {
     use Step::{Explain, Ping, Reject, Renew, RenewSilently};
 
     const FIRST: Refused =
-        Refused { tried: 1, background: false, accepted: true, known: None, grant: 7, renewable: true, ping: None };
+        Refused { tried: 1, background: false, accepted: true, earlier: None, grant: 7, renewable: true, ping: None };
 
     #[test]
     fn a_401_ends_the_sign_in_only_when_nothing_else_is_accepted_with_it() {
@@ -290,7 +290,7 @@ mod tests {
         let alone = Some(KnownRefusal::Alone(7));
         let ended = Some(KnownRefusal::EndedSignIn);
         for (refused, step) in [
-            // A call that others are accepted beside: one renewal, then the ping decides.
+            // Other calls are accepted: one renewal, then the ping decides.
             (FIRST, Renew),
             (second, Ping),
             (Refused { ping: Some(PingResult::Accepted), ..second }, Explain),
@@ -301,12 +301,12 @@ mod tests {
             (fixed, Ping),
             (Refused { ping: Some(PingResult::Accepted), ..fixed }, Explain),
             (Refused { ping: Some(PingResult::Refused), ..fixed }, Renew),
-            // What is known costs nothing, and nothing for ever: a new sign-in may be worth more.
-            (Refused { known: alone, ..FIRST }, Explain),
-            (Refused { known: Some(KnownRefusal::Alone(6)), ..FIRST }, Renew),
+            // A known refusal costs nothing, but only for its grant: a new sign-in may have more rights.
+            (Refused { earlier: alone, ..FIRST }, Explain),
+            (Refused { earlier: Some(KnownRefusal::Alone(6)), ..FIRST }, Renew),
             // What has ended a sign-in ends no second one.
-            (Refused { known: ended, ..FIRST }, Renew),
-            (Refused { known: ended, ..second }, Explain),
+            (Refused { earlier: ended, ..FIRST }, Renew),
+            (Refused { earlier: ended, ..second }, Explain),
             // Nothing was accepted yet: it is about the token.
             (Refused { accepted: false, ..FIRST }, Renew),
             (Refused { accepted: false, ..second }, Renew),
@@ -317,7 +317,7 @@ mod tests {
             (Refused { background: true, ..second }, Explain),
             (Refused { background: true, accepted: false, ..third }, Explain),
             (Refused { background: true, ..fixed }, Explain),
-            (Refused { background: true, known: alone, ..FIRST }, Explain),
+            (Refused { background: true, earlier: alone, ..FIRST }, Explain),
         ] {
             assert_eq!(decide(&refused), step, "{refused:?}");
         }
@@ -329,9 +329,9 @@ mod tests {
         exceptions.note("GET", KnownRefusal::Alone(1));
         let list = Outgoing::unanswered(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#));
         exceptions.forget(SentRequest::Message(&list));
-        assert_eq!(exceptions.known("GET"), Some(KnownRefusal::Alone(1)));
+        assert_eq!(exceptions.refusal_of("GET"), Some(KnownRefusal::Alone(1)));
         exceptions.forget(SentRequest::Stream);
-        assert_eq!(exceptions.known("GET"), None);
+        assert_eq!(exceptions.refusal_of("GET"), None);
         for n in 0..2 * MAX_REFUSED_KINDS {
             exceptions.note(&format!("tools/call {n}"), KnownRefusal::Alone(1));
         }

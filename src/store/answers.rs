@@ -82,7 +82,12 @@ impl Answers {
     /// The answer to `method` in the newest revision that `fits`.
     pub fn get_any(&self, owner: Option<&Owner>, method: &str, fits: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
         let record = self.record(owner)?;
-        record.answers.into_iter().rev().filter(|(name, _)| fits(name)).find_map(|(_, mut known)| known.remove(method))
+        record
+            .answers
+            .into_iter()
+            .rev()
+            .filter(|(name, _)| fits(name))
+            .find_map(|(_, mut by_method)| by_method.remove(method))
     }
 
     /// Remembers an answer to the owner. Does nothing when the record belongs to another sign-in.
@@ -91,11 +96,11 @@ impl Answers {
         if record.owner.as_ref() != Some(owner) {
             return Ok(());
         }
-        let known = record.answers.entry(revision.to_owned()).or_default();
-        if known.get(method).is_some_and(|old| old.get() == answer.get()) {
+        let by_method = record.answers.entry(revision.to_owned()).or_default();
+        if by_method.get(method).is_some_and(|old| old.get() == answer.get()) {
             return Ok(());
         }
-        known.insert(method.to_owned(), answer.to_owned());
+        by_method.insert(method.to_owned(), answer.to_owned());
         if record.size() > LARGEST_RECORD_BYTES {
             record.answers.retain(|name, _| name == revision);
         }
@@ -120,8 +125,8 @@ impl Answers {
 
 impl Record {
     fn size(&self) -> usize {
-        let answers = self.answers.iter().flat_map(|(revision, known)| {
-            known.iter().map(move |(method, answer)| revision.len() + method.len() + answer.get().len())
+        let answers = self.answers.iter().flat_map(|(revision, by_method)| {
+            by_method.iter().map(move |(method, answer)| revision.len() + method.len() + answer.get().len())
         });
         answers.sum()
     }

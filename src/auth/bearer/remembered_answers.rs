@@ -27,7 +27,7 @@ pub(crate) fn remember(ctx: &Context, grant: &Grant, revision: &str, method: &st
     }
 }
 
-/// A grant begins: what the server answered under the one before is forgotten.
+/// A new grant: forgets the server's answers under the previous one.
 pub(crate) fn begin(ctx: &Context, grant: &Grant) {
     let begun = answers(ctx).map_or(Ok(()), |answers| answers.begin(Owner::from(grant)));
     if let Err(problem) = begun {
@@ -35,7 +35,7 @@ pub(crate) fn begin(ctx: &Context, grant: &Grant) {
     }
 }
 
-/// Somebody signed out: what the server answered is forgotten.
+/// After a sign-out: forgets the server's answers.
 pub(crate) fn end(ctx: &Context) {
     let ended = answers(ctx).filter(Answers::has_had_an_owner).map_or(Ok(()), |answers| answers.end());
     if let Err(problem) = ended {

@@ -22,7 +22,7 @@ pub struct Bearer {
 pub enum AuthState {
     /// Nobody is.
     SignedOut,
-    /// A sign-in is under way.
+    /// A sign-in is running.
     SigningIn {
         /// The page to sign in at, once it is known.
         link: Option<String>,

@@ -113,7 +113,7 @@ impl ServerMetadata {
         }
     }
 
-    /// A server with nothing but a known token endpoint.
+    /// A server with only a known token endpoint.
     pub fn with_token_endpoint(issuer: &str, token_endpoint: String) -> Self {
         Self {
             issuer: issuer.to_owned(),

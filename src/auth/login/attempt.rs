@@ -233,5 +233,7 @@ mod tests {
     fn a_record_of_an_earlier_version_can_be_read() {
         let record: Attempt = serde_json::from_str(r#"{"started":1,"link":null,"failure":null}"#).unwrap();
         assert_eq!((record.number, record.ended), (0, None));
+        let record: Attempt = serde_json::from_str(r#"{"started":1,"link":null,"failure":null,"deaths":2}"#).unwrap();
+        assert_eq!(record.killed_in_a_row, 2);
     }
 }

@@ -366,6 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_registration_keeps_the_names_of_its_members() {
+        let members = json!({
+            "issuer": "https://h", "client_id": "new", "secret_ends_at": 7, "localhost": false, "port": 7526,
+            "asked": "a", "bound": "b",
+            "before": { "issuer": "https://h", "client_id": "old", "secret_ends_at": 0, "localhost": false, "port": 1 },
+        });
+        let stored: Stored = serde_json::from_value(members.clone()).unwrap();
+        assert_eq!((stored.secret_expires_at, stored.requested_scope.as_deref()), (7, Some("a")));
+        assert_eq!(serde_json::to_value(&stored).unwrap(), members);
+    }
+
+    #[test]
     fn the_device_grant_is_asked_for_only_where_it_is_known() {
         let grants = asked(None, Some(&["authorization_code", DEVICE_GRANT]));
         assert_eq!(grants["grant_types"][2], DEVICE_GRANT);
