@@ -1,5 +1,10 @@
 //! Owns the way off the runtime's single thread: files, locks and trust roots are read on threads that may block.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
 /// Runs `work` on a thread that may block, and waits for it. `work` still completes if the future is dropped.
@@ -16,9 +21,109 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     }
 }
 
+/// Work that is done one piece after the other, in the order of the calls, on threads that may block. A file that does not
+/// answer so holds one thread, however often it is asked for.
+#[derive(Debug, Default)]
+pub struct InOrder(Arc<Mutex<()>>);
+
+impl InOrder {
+    /// Does `work` when its turn has come, and waits for it. Once it has begun, it is done even when the caller gives up,
+    /// and keeps its turn until then.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let turn = Arc::clone(&self.0).lock_owned().await;
+        run(in_turn(turn, work)).await
+    }
+
+    /// The same, but nobody waits. The turn is that of the call.
+    pub fn spawn(&self, work: impl FnOnce() + Send + 'static) {
+        let mut turn: Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>> =
+            Box::pin(Arc::clone(&self.0).lock_owned());
+        // Now and not when the task first runs, so that the turn is taken here.
+        let taken = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        tokio::spawn(async move {
+            let turn = match taken {
+                Poll::Ready(turn) => turn,
+                Poll::Pending => turn.await,
+            };
+            run(in_turn(turn, work)).await;
+        });
+    }
+}
+
+fn in_turn<T>(turn: OwnedMutexGuard<()>, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    move || {
+        let _turn = turn;
+        work()
+    }
+}
+
+/// For tests alone: files that do not answer.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod stuck {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::PathBuf;
+
+    /// A file that blocks whatever opens it, as on a network drive that is away.
+    pub(crate) struct Stuck(PathBuf);
+
+    impl Stuck {
+        pub(crate) fn in_place_of(path: PathBuf) -> Self {
+            let _ = std::fs::remove_file(&path);
+            std::fs::create_dir_all(path.parent().expect("a file")).expect("our own folder");
+            assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+            Self(path)
+        }
+    }
+
+    impl Drop for Stuck {
+        /// Else the threads that it holds would never end.
+        fn drop(&mut self) {
+            let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+            for _ in 0..64 {
+                let writer = OpenOptions::new().write(true).custom_flags(nonblock).open(&self.0);
+                let Ok(mut writer) = writer else { break };
+                let _ = writer.write_all(b"0");
+            }
+            let _reader = OpenOptions::new().read(true).custom_flags(nonblock).open(&self.0);
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+
+    #[tokio::test]
+    async fn work_in_order_is_done_in_the_order_of_the_calls_even_when_a_caller_gives_up() {
+        let order = InOrder::default();
+        let (done, seen) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let note = |n: u32| {
+            let done = done.clone();
+            move || done.send(n).expect("somebody listens")
+        };
+        let (began, has_begun) = tokio::sync::oneshot::channel();
+        let first = note(1);
+        {
+            let mut given_up = Box::pin(order.run(move || {
+                let _ = began.send(());
+                let _ = released.recv();
+                first();
+            }));
+            tokio::select! { biased; () = &mut given_up => unreachable!("it was not released"), _ = has_begun => {} }
+        }
+        order.spawn(note(2));
+        order.spawn(note(3));
+        let last = order.run(note(4));
+        drop(release);
+        last.await;
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    }
 
     #[tokio::test]
     async fn work_is_done_on_another_thread() {

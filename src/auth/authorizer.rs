@@ -18,8 +18,8 @@ use crate::auth::coordination::start::SignInReason;
 use crate::auth::coordination::{link, login, logout, wait};
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::error::{AuthError, RenewalError};
-use crate::auth::exchange::revocation::Revoked;
 use crate::auth::grants::grant::{Grant, GrantSummary};
+use crate::auth::grants::revocation::Revoked;
 use crate::auth::login::sign_in_page::PageOpening;
 use crate::auth::login::ui::{LoginOptions, LoginUi};
 use crate::clock::SharedClock;
@@ -52,7 +52,11 @@ impl Authorizer {
     pub async fn bearer(&self) -> Result<Option<Bearer>, AuthError> {
         let bearer = self.tokens.bearer(&self.sign_ins.challenge()).await;
         self.sign_ins.follow_while_signed_out();
-        bearer.map_err(|error| self.explained(error))
+        match bearer {
+            Ok(bearer) => Ok(bearer),
+            // Boxed, because it is rarely needed and each request has room for all that its future may hold.
+            Err(error) => Err(Box::pin(self.explained(error)).await),
+        }
     }
 
     /// A token newer than the rejected one; all requests and processes share one renewal.
@@ -84,13 +88,16 @@ impl Authorizer {
         let challenge = self.sign_ins.note_challenge(challenge);
         let renewed = self.tokens.renew(renewed_for, rejected.map(|bearer| bearer.serial), &challenge).await;
         self.sign_ins.follow_while_signed_out();
-        renewed.map_err(|error| self.explained(error))
+        match renewed {
+            Ok(bearer) => Ok(bearer),
+            Err(error) => Err(Box::pin(self.explained(error)).await),
+        }
     }
 
     /// What to do about a token that was renewed for this very request and is rejected again.
-    pub fn refused_again(&self, rejected: Option<&Bearer>, challenge: Challenge) -> AuthError {
+    pub async fn refused_again(&self, rejected: Option<&Bearer>, challenge: Challenge) -> AuthError {
         self.sign_ins.note_challenge(challenge);
-        self.explained(self.tokens.refused_again(rejected))
+        self.explained(self.tokens.refused_again(rejected)).await
     }
 
     /// A token that may have more scope than the one that the server found too narrow. `SignInNeeded`: a person has to
@@ -138,13 +145,13 @@ impl Authorizer {
     }
 
     /// The page of the sign-in that is under way in some process.
-    pub fn sign_in_link(&self) -> Option<String> {
-        link::current(&self.tokens.cache, &self.ctx)
+    pub async fn sign_in_link(&self) -> Option<String> {
+        link::current(&self.tokens.cache, &self.ctx).await
     }
 
     /// "Somebody has to sign in", with the link where there is one.
-    pub fn sign_in_needed(&self) -> Problem {
-        self.sign_ins.sign_in_needed()
+    pub async fn sign_in_needed(&self) -> Problem {
+        self.sign_ins.sign_in_needed().await
     }
 
     /// Whether somebody has to sign in before a request makes sense: the server is known to require it, and nobody is
@@ -159,8 +166,8 @@ impl Authorizer {
     }
 
     /// How the person gets to the page of the sign-in that is under way in some process; `None` when none is.
-    pub fn page_opening(&self) -> Option<PageOpening> {
-        self.sign_ins.page_opening()
+    pub async fn page_opening(&self) -> Option<PageOpening> {
+        self.sign_ins.page_opening().await
     }
 
     /// Remembers what the server asks for, so that the next sign-in goes to the right place.
@@ -224,27 +231,34 @@ impl Authorizer {
         self.tokens.settle(within).await;
     }
 
-    /// Remembers what the server answered under this grant, as in [`Bearer::grant`].
+    /// Remembers what the server answered under this grant, as in [`Bearer::grant`]. Nobody waits for the writing; what
+    /// follows in this process finds it written.
     pub fn remember(&self, grant: Option<u64>, revision: &str, method: &str, answer: &RawValue) {
         self.tokens.remember(grant, revision, method, answer);
     }
 
     /// What the server answered to `method` in this revision before.
-    pub fn remembered(&self, revision: &str, method: &str) -> Option<Box<RawValue>> {
-        self.tokens.answers()?.get(self.tokens.owner().as_ref(), revision, method)
+    pub async fn remembered(&self, revision: &str, method: &str) -> Option<Box<RawValue>> {
+        let (owner, revision, method) = (self.tokens.owner(), revision.to_owned(), method.to_owned());
+        self.tokens.answers.read(move |answers| answers.get(owner.as_ref(), &revision, &method)).await
     }
 
     /// The same in any revision that `fits`, the newest first.
-    pub fn remembered_in(&self, method: &str, fits: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
-        self.tokens.answers()?.get_any(self.tokens.owner().as_ref(), method, fits)
+    pub async fn remembered_in(
+        &self,
+        method: &str,
+        fits: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Option<Box<RawValue>> {
+        let (owner, method) = (self.tokens.owner(), method.to_owned());
+        self.tokens.answers.read(move |answers| answers.get_any(owner.as_ref(), &method, fits)).await
     }
 
-    fn explained(&self, error: RenewalError) -> AuthError {
+    async fn explained(&self, error: RenewalError) -> AuthError {
         match error {
-            RenewalError::NoGrant => AuthError::SignInNeeded(self.sign_in_needed()),
+            RenewalError::NoGrant => AuthError::SignInNeeded(self.sign_in_needed().await),
             RenewalError::RejectedAfresh => {
                 let problem = self.tokens.rejected();
-                self.sign_ins.rejected_afresh(problem.clone());
+                self.sign_ins.rejected_afresh(problem.clone()).await;
                 AuthError::Failed(problem)
             }
             RenewalError::Other(error) => error.map(|problem| self.ctx.explain(problem)),

@@ -97,7 +97,7 @@ impl Checkup {
         let flow = if self.ctx.uses_client_credentials() { Flow::Client } else { Flow::Code };
         let challenge = self.challenge().await;
         let mut probed = Vec::new();
-        let bound_issuer = choose::bound_issuer(&self.ctx);
+        let bound_issuer = choose::bound_issuer(&self.ctx).await;
         let (settings, bound_issuer) = (&self.ctx.settings, bound_issuer.as_deref());
         let found =
             search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, bound_issuer, &mut probed).await;
@@ -135,7 +135,7 @@ impl Checkup {
         let Some(client) = &identity.client else { return Ok(PageSays::GoesOn) };
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
-        let scope = scope::within_registration(&self.ctx.settings, scope.as_deref(), client);
+        let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
         let request_to_page = Request::new(&self.ctx.settings, found, client, &redirect_url, scope.as_deref())?;
         let mut request = reqwest::Request::new(Method::GET, request_to_page.link.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));

@@ -1,9 +1,10 @@
-//! What every part of signing in works with: the settings of this run, and access to the network, the store, the state
-//! directory and the clock. It is immutable.
+//! What every part of signing in works with: the settings of this run, and the ways to the network, the store, the state
+//! directory and the time. Nothing that it says changes.
 
 use std::sync::Arc;
 
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::accounts::Accounts;
+use crate::blocking::InOrder;
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{AddressSource, Http};
@@ -25,8 +26,10 @@ pub struct Context {
     pub(crate) files: StateDir,
     /// The account of the stored grant.
     pub(crate) account: String,
-    /// When this process started, in seconds since 1970.
+    /// When this process began, in seconds since 1970.
     pub(crate) started_at: u64,
+    /// Writes the sign-in's record: a step that was given up must not write after the end.
+    pub(crate) record_writer: InOrder,
 }
 
 impl Context {
@@ -36,6 +39,7 @@ impl Context {
             files: StateDir::new(&settings.paths.state_dir, &settings.profile),
             account: Accounts::grant(&settings),
             started_at: clock.unix_seconds(),
+            record_writer: InOrder::default(),
             settings,
             http,
             store,

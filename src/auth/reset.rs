@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::auth::authorizer::Authorizer;
 use crate::auth::coordination::login;
-use crate::auth::exchange::revocation::Revoked;
+use crate::auth::grants::revocation::Revoked;
 use crate::auth::grants::stored;
 use crate::http::Gate;
 use crate::problem::{Problem, ProblemId};

@@ -1,6 +1,7 @@
 //! What `status` shows of signing in.
 
 use crate::auth::authorizer::Authorizer;
+use crate::auth::coordination::observed::Observed;
 use crate::auth::grants::grant::GrantSummary;
 use crate::problem::Problem;
 use crate::store::Backend;
@@ -29,7 +30,7 @@ impl Status {
         Self {
             grant: tokens.cache.usable().map(|current| GrantSummary::from(&*current.grant)),
             static_token,
-            signing_in: ctx.files.login_is_under_way().unwrap_or(false),
+            signing_in: Observed::now(ctx).await.is_under_way(),
             backend: ctx.store.backend().clone(),
             store_problem: reloaded.err().map(|error| ctx.explain(error.into())),
         }

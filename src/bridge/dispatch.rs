@@ -25,10 +25,10 @@ use super::forward::forwarder::{Forwarder, Handler};
 use super::session::initialize::InitializeRequest;
 use super::session::live::Session;
 use super::session::outbox::OutboxMessage;
-use super::session::stage::SessionStage;
 use super::session::subscriptions::Subscriptions;
 use super::sign_in::elicitation::{Elicitation, resumed_call};
 use super::sign_in::tool::SIGN_IN_TOOL;
+use crate::bridge::client::session_stage::SessionStage;
 
 /// Takes the lines of stdin.
 #[derive(Debug)]

@@ -19,7 +19,6 @@ use super::client::input::{Line, read_lines};
 use super::client::output::{Output, Written};
 use super::dispatch::Dispatcher;
 use super::forward::forwarder::Forwarder;
-use super::forward::retry_safety::RetrySafety;
 use super::lists::learned::Learned;
 use super::lists::served::Lists;
 use super::session::delivery::deliver_outbox;
@@ -30,6 +29,7 @@ use super::session::subscriptions::Subscriptions;
 use super::sign_in::elicitation::Elicitation;
 use super::sign_in::policy::SignIn;
 use super::sign_in::waiting::SignInWait;
+use crate::bridge::lists::retry_safety::RetrySafety;
 
 /// How long the client may take to read the last lines at the end.
 const LAST_LINES_WAIT: Duration = Duration::from_millis(400);

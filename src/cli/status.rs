@@ -95,7 +95,7 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
         grant: status.grant.map(|granted| Grant::new(granted, &status.backend)),
         issuer: issuer.filter(|issuer| !issuer.is_empty()),
         kept: grant::kept(&status.backend),
-        link: auth.sign_in_link().filter(|_| status.signing_in),
+        link: auth.sign_in_link().await.filter(|_| status.signing_in),
         not_needed: None,
         problem: status.store_problem,
     }

@@ -303,18 +303,25 @@ mod tests {
     use super::*;
     use crate::problem::ProblemId;
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_client_is_built_on_another_thread_and_not_kept_when_it_is_forgotten_meanwhile() {
-        let http = Http::new(NetworkSettings::default());
-        let url = Url::parse("http://127.0.0.1/mcp").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let ca_file = dir.path().join("ca.pem");
+        let stuck = crate::blocking::stuck::Stuck::in_place_of(ca_file.clone());
+        let http = Http::new(NetworkSettings { ca_file: Some(ca_file), ..NetworkSettings::default() });
+        let url = Url::parse("https://mcp.example.com/mcp").unwrap();
         let mut client = std::pin::pin!(http.client(&url));
-        let first = std::future::poll_fn(|context| std::task::Poll::Ready(client.as_mut().poll(context))).await;
-        assert!(first.is_pending(), "built on the thread that asked for it");
+        let waited = tokio::time::timeout(Duration::from_millis(50), client.as_mut()).await;
+        assert!(waited.is_err(), "built without its file");
         http.forget();
-        client.await.unwrap();
-        let cookies = Arc::clone(&http.clients().slots(false).cookies);
-        assert!(Arc::strong_count(&cookies) > 2, "the client has the cookies of the user before");
-        assert!(http.clients().slots(false).slot(false).is_some());
+        // What was stuck reads something that is no certificate, and whatever is built after that finds no file.
+        drop(stuck);
+        let problem = client.await.unwrap_err();
+        assert_eq!(problem.id, ProblemId::CaFileUnusable);
+        let detail = problem.fact("detail").unwrap_or_default();
+        assert!(!detail.contains("certificate"), "it has the cookies of the user before: {detail}");
+        assert!(http.clients().slots(true).slot(false).is_some());
     }
 
     #[tokio::test]

@@ -49,8 +49,8 @@ struct SharedFile {
 struct GateState {
     closed_until: Option<Instant>,
     asked_until: Option<Instant>,
-    /// When the file was last checked.
-    checked: Option<Instant>,
+    /// When the file was last looked at.
+    looked: Option<Instant>,
     /// The file's modification time at the last check.
     modified: Option<SystemTime>,
 }
@@ -85,9 +85,21 @@ impl Gate {
 
     /// Closes the gate for `wait` from now, because the server asked for `asked`. A later opening time stays.
     pub fn close_for(&self, wait: Duration, asked: Duration) {
+        if self.close(wait, asked) {
+            self.share(wait, asked);
+        }
+    }
+
+    /// The same for this process alone; whether the others should hear of it ([`Gate::share`]).
+    pub fn close(&self, wait: Duration, asked: Duration) -> bool {
         let longer = self.lock().close(wait, asked.max(wait));
         self.used.store(true, Ordering::Release);
-        if let (true, Some(shared)) = (longer, &self.shared) {
+        longer
+    }
+
+    /// Writes the file of the other processes. Blocks for as long as a file takes to write.
+    pub fn share(&self, wait: Duration, asked: Duration) {
+        if let Some(shared) = &self.shared {
             let millis = |wait: Duration| {
                 let until = SystemTime::now() + wait.min(LONGEST_ASKED_WAIT);
                 until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
@@ -101,31 +113,42 @@ impl Gate {
         }
     }
 
-    /// How long the gate stays closed; `None` when it is open.
+    /// How long it stays closed, as far as this process knows; `None` when it is open.
     pub fn closed(&self) -> Option<Closed> {
         if self.shared.is_none() && !self.used.load(Ordering::Acquire) {
             return None;
         }
-        let mut state = self.lock();
-        self.read_shared(&mut state);
+        let state = self.lock();
         let now = Instant::now();
         let left = |until: Option<Instant>| until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let closed = Closed { left: left(state.closed_until), asked: left(state.asked_until) };
         (!closed.left.is_zero()).then_some(closed)
     }
 
-    /// Reads the shared file, if it has changed.
-    fn read_shared(&self, state: &mut GateState) {
-        let Some(SharedFile { file: path, .. }) = &self.shared else { return };
-        if state.checked.is_some_and(|checked| checked.elapsed() < SHARED_FILE_POLL) {
-            return;
+    /// Whether it is time to look at the file of the other processes, for one caller.
+    pub fn is_look_due(&self) -> bool {
+        if self.shared.is_none() {
+            return false;
         }
-        state.checked = Some(Instant::now());
+        let mut state = self.lock();
+        let is_due = state.looked.is_none_or(|looked| looked.elapsed() >= SHARED_FILE_POLL);
+        if is_due {
+            state.looked = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Looks at the file of the other processes. Blocks for as long as a file takes to read; others may ask
+    /// [`Gate::closed`] all the same.
+    pub fn look(&self) {
+        let Some(SharedFile { file: path, .. }) = &self.shared else { return };
         let Ok(modified) = std::fs::metadata(path).and_then(|file| file.modified()) else { return };
-        if state.modified.replace(modified) == Some(modified) {
+        if self.lock().modified == Some(modified) {
             return;
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
+        let mut state = self.lock();
+        state.modified = Some(modified);
         let mut times = times(&text).map_while(|until| until.duration_since(SystemTime::now()).ok());
         // A wrong clock or a foreign file must not close the gate for a year.
         if let Some(wait) = times.next() {
@@ -174,6 +197,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn left(gate: &Gate) -> Duration {
+        gate.look();
         gate.closed().map_or(Duration::ZERO, |closed| closed.left)
     }
 
@@ -215,7 +239,9 @@ mod tests {
         gate("https://a.example/v1/mcp", Some(1)).close_for(60 * SECOND, 600 * SECOND);
         // Another path, and so another profile, is the same tenant.
         for url in ["https://a.example/v1/mcp", "https://a.example/other"] {
-            let closed = gate(url, Some(1)).closed().expect("closed");
+            let gate = gate(url, Some(1));
+            gate.look();
+            let closed = gate.closed().expect("closed");
             assert!(closed.left > 55 * SECOND && closed.left <= 60 * SECOND, "{closed:?}");
             assert!(closed.asked > 595 * SECOND && closed.asked <= 600 * SECOND, "{closed:?}");
         }
@@ -225,7 +251,7 @@ mod tests {
             ("https://b.example/v1/mcp", Some(1)),
             ("https://a.example:8443/v1/mcp", Some(1)),
         ] {
-            assert_eq!(gate(url, tag).closed(), None, "{url} {tag:?}");
+            assert_eq!(left(&gate(url, tag)), Duration::ZERO, "{url} {tag:?}");
         }
     }
 
@@ -249,7 +275,7 @@ mod tests {
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("our own folder");
         for text in ["soon", "", "1 2", "-5"] {
             std::fs::write(&file, text).expect("our own file");
-            assert_eq!(fresh().closed(), None, "{text}");
+            assert_eq!(left(&fresh()), Duration::ZERO, "{text}");
         }
         for text in [u64::MAX.to_string(), "99999999999999 x".to_owned()] {
             std::fs::write(&file, &text).expect("our own file");

@@ -175,6 +175,26 @@ impl Exchange {
         }
     }
 
+    /// A message that has come and was not taken, without waiting for anything.
+    pub fn take_decoded(&mut self) -> Option<Bytes> {
+        let message = match &mut self.body {
+            Body::Stream(stream) => stream.take_decoded(),
+            Body::Whole(message) => message.take(),
+            Body::Nothing | Body::Unread(_) => None,
+        }?;
+        // The first one may say that the session is lost, and is no answer then.
+        let says_lost = self.loss_watch.take().is_some_and(|watch| watch.says_lost(&message));
+        if says_lost { None } else { Some(message) }
+    }
+
+    /// For tests alone: a stream of these events.
+    #[cfg(test)]
+    pub(crate) fn of_events(events: String) -> Self {
+        let patience = Patience { idle: None, owed: Default::default() };
+        let response = Response::from(http::Response::new(events));
+        Self::stream(HeaderMap::new(), EventStream::new(Http::new(Default::default()), response, 1024, patience))
+    }
+
     fn check_loss(&self, watch: &LossWatch, body: Option<&[u8]>) -> Result<(), Failure> {
         let Some(body) = body.filter(|body| watch.says_lost(body)) else { return Ok(()) };
         let settings = &watch.settings;

@@ -79,6 +79,11 @@ impl EventStream {
         }
     }
 
+    /// The next message of those that have come whole.
+    pub(super) fn take_decoded(&mut self) -> Option<Bytes> {
+        self.decoder.next_event()
+    }
+
     /// The data of the last event of type `error`: not a message, but some servers refuse with it.
     pub(super) fn take_error(&mut self) -> Option<Bytes> {
         self.decoder.take_error()

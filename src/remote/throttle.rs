@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
-use tokio::time::Duration;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::{Duration, timeout};
 
 use crate::auth::Bearer;
+use crate::blocking;
 use crate::config::Settings;
 use crate::http::Gate;
 use crate::http::rate_limit_gate::Closed;
+
+/// How long a request waits for a look at the file that processes share.
+const LOOK_WAIT: Duration = Duration::from_millis(250);
 
 /// The gate of the grant that was used last.
 #[derive(Debug)]
@@ -23,8 +26,30 @@ struct GrantGate {
     /// The grant that shares the gate; the tag of its tokens.
     tag: Option<u64>,
     gate: Arc<Gate>,
-    /// The file that other processes write is first read on another thread: later looks find its state cached.
+    /// No request goes before the first look.
     first_look: OnceCell<()>,
+    /// One look at a time: a file that does not answer holds one thread.
+    turn: Arc<Semaphore>,
+}
+
+impl GrantGate {
+    /// Looks at the file that other processes write, if it is time. The thread that this takes costs more than the look, but
+    /// where requests are many, only a few of them come to pay for it; and even the time of a file's last change can be a
+    /// question to a server that is away.
+    async fn look(&self) {
+        if !self.gate.is_look_due() {
+            return;
+        }
+        let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else { return };
+        let gate = Arc::clone(&self.gate);
+        let look = blocking::run(move || {
+            let _turn = turn;
+            gate.look();
+        });
+        if timeout(LOOK_WAIT, look).await.is_err() {
+            tracing::debug!("the file of the gate does not answer; other processes' rate limits are not known");
+        }
+    }
 }
 
 impl Throttle {
@@ -41,22 +66,21 @@ impl Throttle {
     /// How long the gate of this token's grant stays closed, for this process or another one; `None` when it is open.
     pub(super) async fn closed(&self, bearer: Option<&Bearer>) -> Option<Closed> {
         let grant = self.gate_of(bearer);
-        if !grant.first_look.initialized() {
-            let look = || async {
-                let gate = Arc::clone(&grant.gate);
-                // If the thread fails, the next look happens on this one.
-                let _ = spawn_blocking(move || gate.closed()).await;
-            };
-            grant.first_look.get_or_init(look).await;
+        if grant.first_look.initialized() {
+            grant.look().await;
+        } else {
+            grant.first_look.get_or_init(|| grant.look()).await;
         }
         grant.gate.closed()
     }
 
-    /// Closes the gate for `wait`, because the server asked for `asked`. The file is written on another thread.
+    /// Closes the gate for `wait`, because the server asked for `asked`. The file is written on another thread, and nobody
+    /// waits for it longer than for a look.
     pub(super) async fn close(&self, bearer: Option<&Bearer>, wait: Duration, asked: Duration) {
         let gate = Arc::clone(&self.gate_of(bearer).gate);
-        // If the thread fails, the server's next 429 closes the gate.
-        let _ = spawn_blocking(move || gate.close_for(wait, asked)).await;
+        if gate.close(wait, asked) {
+            let _ = timeout(LOOK_WAIT, blocking::run(move || gate.share(wait, asked))).await;
+        }
     }
 
     /// The gate that this token's grant shares with the other processes that use it.
@@ -67,7 +91,8 @@ impl Throttle {
             Some(grant) if grant.tag == tag => Arc::clone(grant),
             _ => {
                 let gate = Arc::new(Gate::shared(&self.settings.paths, &self.settings.url, tag));
-                let grant = Arc::new(GrantGate { tag, gate, first_look: OnceCell::new() });
+                let grant =
+                    Arc::new(GrantGate { tag, gate, first_look: OnceCell::new(), turn: Arc::new(Semaphore::new(1)) });
                 *current = Some(Arc::clone(&grant));
                 grant
             }
@@ -77,11 +102,11 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Poll, Waker};
-
     use url::Url;
 
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::blocking::stuck::Stuck;
     use crate::config::Paths;
 
     fn throttle(directory: &tempfile::TempDir) -> Throttle {
@@ -89,25 +114,30 @@ mod tests {
         Throttle::new(Arc::new(Settings::for_url(Url::parse("https://a.example/mcp").unwrap(), paths)))
     }
 
-    /// Whether the future gives the thread back before it is over; it is over then.
-    async fn gives_way<T>(future: impl Future<Output = T>) -> (bool, T) {
-        let mut future = std::pin::pin!(future);
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => (false, value),
-            Poll::Pending => (true, future.await),
-        }
-    }
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn the_file_of_a_gate_is_first_read_and_always_written_on_another_thread() {
+    async fn a_gate_that_another_process_has_closed_holds_back_the_first_request() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (mine, other) = (throttle(&directory), throttle(&directory));
-        let minute = Duration::from_secs(60);
-        assert_eq!(gives_way(other.close(None, minute, minute)).await, (true, ()));
-        let (gave_way, closed) = gives_way(mine.closed(None)).await;
-        assert!(gave_way && closed.is_some(), "{closed:?}");
-        let (gave_way, closed) = gives_way(mine.closed(None)).await;
-        assert!(!gave_way && closed.is_some(), "a request pays for another thread only once");
+        other.close(None, MINUTE, MINUTE).await;
+        assert!(mine.closed(None).await.is_some());
         assert!(mine.is_closed());
+    }
+
+    /// On the one thread of the runtime: while something blocks it, no timer goes off.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_gate_whose_file_does_not_answer_holds_up_the_request_alone_and_not_for_long() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let throttle = throttle(&directory);
+        let file = Gate::file(&throttle.settings.paths, &throttle.settings.url, None);
+        let _read = Stuck::in_place_of(file.clone());
+        let _written = Stuck::in_place_of(file.with_extension(format!("{}.new", std::process::id())));
+        // The first look, the next one, which is due by now, and a write.
+        assert_eq!(throttle.closed(None).await, None);
+        assert_eq!(throttle.closed(None).await, None);
+        throttle.close(None, MINUTE, MINUTE).await;
+        assert!(throttle.closed(None).await.is_some(), "what this process knows counts all the same");
     }
 }

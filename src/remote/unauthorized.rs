@@ -189,7 +189,7 @@ impl Unauthorized {
     ) -> Result<(), Failure> {
         let Some(bearer) = rejected else {
             if tried > MAX_RENEWALS {
-                return Err(self.auth.refused_again(None, challenge).into());
+                return Err(self.auth.refused_again(None, challenge).await.into());
             }
             self.auth.unauthorized(None, challenge).await?;
             return Ok(());
@@ -238,7 +238,7 @@ impl Unauthorized {
                 }
                 Step::Reject => {
                     self.exceptions.note(&kind, KnownRefusal::EndedSignIn);
-                    return Err(self.auth.refused_again(rejected, challenge).into());
+                    return Err(self.auth.refused_again(rejected, challenge).await.into());
                 }
             }
         }

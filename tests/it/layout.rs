@@ -83,6 +83,30 @@ fn the_files_of_a_module_use_each_other_in_one_direction() {
 }
 
 #[test]
+fn the_folders_of_a_module_use_each_other_in_one_direction() {
+    let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut through: BTreeMap<(String, String), String> = BTreeMap::new();
+    for (file, uses) in project().uses() {
+        let from = folder(&file);
+        for used in uses.iter().filter(|used| folder(used) != from) {
+            folders.entry(from.clone()).or_default().insert(folder(used));
+            through.insert((from.clone(), folder(used)), format!("{file} uses {used}"));
+        }
+    }
+    let circles = circles(&folders);
+    let inside =
+        |(from, to): &(String, String)| circles.iter().any(|circle| circle.contains(from) && circle.contains(to));
+    let through: Vec<_> = through.iter().filter(|(pair, _)| inside(pair)).map(|(_, example)| example).collect();
+    assert!(circles.is_empty(), "{circles:#?} {through:#?}");
+}
+
+/// The folder within a layer that a file stands in, or the file itself where it stands in none; `x.rs` is of the folder `x`.
+fn folder(file: &str) -> String {
+    let parts: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
+    parts[..parts.len().min(2)].join("/")
+}
+
+#[test]
 fn the_methods_of_a_type_stand_in_the_file_that_defines_it() {
     let stray = project().stray_impls();
     assert!(stray.is_empty(), "another file defines the type: {stray:#?}");
@@ -182,6 +206,13 @@ mod guard {
             ("use super::{c::{C, D}, other};", "fn f() { crate::a::b::f() }"),
             ("use super::c;", "use crate::a::{b};"),
             ("fn f() -> super::c::C {}", "use crate::{a::b, x};"),
+            ("use crate::a; fn f() { a::c::f() }", "use super::b;"),
+            ("use super as up; fn f() { up::c::f() }", "use super::b;"),
+            ("use crate as root; fn f() { root::a::c::f() }", "use super::b;"),
+            ("use crate::{self as root}; fn f() { root::a::c::f() }", "use super::b;"),
+            ("fn f() { ::planhat_mcp::a::c::f() }", "use super::b;"),
+            ("pub use super::c::C;", "pub(crate) use super::b;"),
+            ("#[cfg(not(any(test, fuzzing)))] use super::c::C;", "#[cfg(any(test, unix))] use super::b;"),
         ] {
             assert_eq!(circles_of(&[lib, parent, ("a/b.rs", b), ("a/c.rs", c)]), ["a/b.rs, a/c.rs"], "{b} {c}");
         }
@@ -197,6 +228,23 @@ mod guard {
             ("a/c.rs", "use super::E;"),
         ];
         assert_eq!(circles_of(&files), ["a/b.rs, a/c.rs"]);
+    }
+
+    #[test]
+    fn a_glob_is_all_that_its_module_passes_on() {
+        let files = [
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod b; mod c; pub use c::C;"),
+            ("a/b.rs", "use super::*;"),
+            ("a/c.rs", "use super::b;"),
+        ];
+        assert_eq!(circles_of(&files), ["a/b.rs, a/c.rs"]);
+    }
+
+    #[test]
+    fn what_a_parent_passes_on_from_elsewhere_is_a_use() {
+        let files = tree(&[("lib.rs", ""), ("a/mod.rs", "pub use crate::z::Z;"), ("z.rs", "")]);
+        assert!(files.uses()["a/mod.rs"].contains("z.rs"));
     }
 
     #[test]
@@ -230,6 +278,16 @@ mod guard {
             "impl X<{ 1 }> {}",
         ] {
             assert_eq!(stray(text), ["a.rs: impl X"], "{text}");
+        }
+        let other =
+            |text: &str| tree(&[("lib.rs", "mod a; mod x;"), ("x.rs", "struct X;"), ("a.rs", text)]).stray_impls();
+        for text in [
+            "struct X; impl crate::x::X {}",
+            "trait E {} impl E for crate::x::X {}",
+            "use crate::x::X; trait E {} impl E for X {}",
+            "#[cfg(any(test, unix))] impl crate::x::X {}",
+        ] {
+            assert_eq!(other(text), ["a.rs: impl X"], "{text}");
         }
         for text in [
             "struct X; impl X {}",

@@ -16,7 +16,7 @@ use crate::problem::{Problem, ProblemId};
 /// A grant that needs no consent.
 pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant, AuthError> {
     let challenge = probe::challenge(ctx, challenge).await;
-    let bound_issuer = choose::bound_issuer(ctx);
+    let bound_issuer = choose::bound_issuer(ctx).await;
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, Flow::Client, bound_issuer.as_deref()).await?;
     let Some(client) = choose::known_client(ctx, &found, None).await?.filter(|client| !client.is_registered()) else {
         return Err(AuthError::Failed(choose::client_id_missing(&ctx.settings, &found)));
@@ -33,7 +33,7 @@ pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant,
         Refusal::NotNow(problem) => AuthError::NotNow(problem),
         refusal => AuthError::Failed(refusal.problem()),
     })?;
-    choose::bind_to_issuer(ctx, &client, &found.server.issuer);
+    choose::bind_to_issuer(ctx, &client, &found.server.issuer).await;
     // The same id for every token: there is no user who could change.
     let id = format!("client {}", client.id);
     Ok(Grant { id, kind: GrantKind::Client, ..Grant::issued(&found, &client, issued, scope, ctx.now()) })

@@ -1,12 +1,26 @@
 //! The server's answers under a grant, remembered for times when nobody is signed in.
+//!
+//! All reads and writes of this process are made in the order of the calls, on threads that may block: what is remembered
+//! before a sign-out is not written after it. Of other processes' sign-outs the record's owner tells, when it is written.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
 use crate::auth::context::Context;
 use crate::auth::grants::grant::Grant;
+use crate::blocking::InOrder;
 use crate::config::TokenStoreKind;
 use crate::hash::fnv1a;
+use crate::problem::Problem;
 use crate::store::{Answers, Owner};
+
+/// How long a request waits for an earlier answer: a state directory that does not respond has none.
+const REMEMBERED_WAIT: Duration = Duration::from_secs(2);
+/// How many answers may wait to be written.
+const MOST_UNWRITTEN: usize = 32;
 
 impl From<&Grant> for Owner {
     fn from(grant: &Grant) -> Self {
@@ -19,33 +33,83 @@ impl From<&Grant> for Owner {
     }
 }
 
-/// Remembers what the server answered to a request that was sent under this grant.
-pub(crate) fn remember(ctx: &Context, grant: &Grant, revision: &str, method: &str, answer: &RawValue) {
-    let Some(answers) = answers(ctx) else { return };
-    if let Err(problem) = answers.keep(&Owner::from(grant), revision, method, answer) {
-        tracing::debug!(%problem, "an answer is not remembered");
-    }
+/// The remembered answers of these settings.
+#[derive(Debug)]
+pub(crate) struct RememberedAnswers {
+    /// `None` where nothing is to be remembered.
+    answers: Option<Answers>,
+    in_order: InOrder,
+    /// Bounds what waits to be written.
+    unwritten: Arc<Semaphore>,
 }
 
-/// A new grant: forgets the server's answers under the previous one.
-pub(crate) fn begin(ctx: &Context, grant: &Grant) {
-    let begun = answers(ctx).map_or(Ok(()), |answers| answers.begin(Owner::from(grant)));
-    if let Err(problem) = begun {
-        tracing::warn!(%problem, "the server's earlier answers are not forgotten");
+impl RememberedAnswers {
+    pub(crate) fn new(ctx: &Context) -> Self {
+        let unwritten = Arc::new(Semaphore::new(MOST_UNWRITTEN));
+        Self { answers: answers(ctx), in_order: InOrder::default(), unwritten }
     }
-}
 
-/// After a sign-out: forgets the server's answers.
-pub(crate) fn end(ctx: &Context) {
-    let ended = answers(ctx).filter(Answers::has_had_an_owner).map_or(Ok(()), |answers| answers.end());
-    if let Err(problem) = ended {
-        tracing::warn!(%problem, "the server's earlier answers are not forgotten");
+    /// Remembers what the server answered to a request that was sent under this grant; nobody waits for it.
+    pub(crate) fn remember(&self, grant: &Grant, revision: &str, method: &str, answer: &RawValue) {
+        let Some(answers) = self.answers.clone() else { return };
+        let Ok(room) = Arc::clone(&self.unwritten).try_acquire_owned() else {
+            tracing::debug!("an answer is not remembered: the state directory does not respond");
+            return;
+        };
+        let (owner, revision) = (Owner::from(grant), revision.to_owned());
+        let (method, answer) = (method.to_owned(), answer.to_owned());
+        self.in_order.spawn(move || {
+            let _room = room;
+            if let Err(problem) = answers.keep(&owner, &revision, &method, &answer) {
+                tracing::debug!(%problem, "an answer is not remembered");
+            }
+        });
+    }
+
+    /// A new grant: forgets the server's answers under the previous one.
+    pub(crate) async fn begin(&self, grant: &Grant) {
+        let owner = Owner::from(grant);
+        self.forget(|answers| answers.begin(owner)).await;
+    }
+
+    /// After a sign-out: forgets the server's answers.
+    pub(crate) async fn end(&self) {
+        self.forget(|answers| if answers.has_had_an_owner() { answers.end() } else { Ok(()) }).await;
+    }
+
+    async fn forget(&self, how: impl FnOnce(Answers) -> Result<(), Problem> + Send + 'static) {
+        let Some(answers) = self.answers.clone() else { return };
+        if let Err(problem) = self.in_order.run(move || how(answers)).await {
+            tracing::warn!(%problem, "the server's earlier answers are not forgotten");
+        }
+    }
+
+    /// Whether somebody has ever signed in here.
+    pub(crate) async fn has_had_an_owner(&self) -> bool {
+        self.read(|answers| answers.has_had_an_owner().then_some(())).await.is_some()
+    }
+
+    /// What `read` finds.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(Answers) -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        let answers = self.answers.clone()?;
+        let found = self.in_order.run(move || read(answers));
+        tokio::time::timeout(REMEMBERED_WAIT, found).await.ok().flatten()
+    }
+
+    /// Waits until everything is written.
+    pub(crate) async fn written(&self) {
+        if self.answers.is_some() {
+            self.in_order.run(|| ()).await;
+        }
     }
 }
 
 /// `None` where nothing is to be remembered: a token from the environment may be another user's each time, and nothing
 /// of it should be written down to tell them apart; a user who keeps tokens in memory wants to leave nothing behind.
-pub(crate) fn answers(ctx: &Context) -> Option<Answers> {
+fn answers(ctx: &Context) -> Option<Answers> {
     if ctx.settings.static_token.is_some() || ctx.settings.token_store == TokenStoreKind::Memory {
         return None;
     }

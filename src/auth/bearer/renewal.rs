@@ -250,7 +250,7 @@ impl Renewals {
         if let Some(client) = known {
             return Ok(client);
         }
-        let client = choose::client_of(&self.ctx, grant).await?;
+        let client = choose::client_of(&self.ctx, &grant.issuer, &grant.client_id, grant.auth_method).await?;
         self.shared().client = Some(client.clone());
         Ok(client)
     }

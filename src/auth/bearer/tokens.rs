@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use crate::auth::bearer::cache::TokenCache;
-use crate::auth::bearer::remembered_answers;
+use crate::auth::bearer::remembered_answers::RememberedAnswers;
 use crate::auth::bearer::renewal::{Renewals, RenewedFor};
 use crate::auth::bearer::renewal_decision::RenewalDue;
 use crate::auth::bearer::state::Bearer;
@@ -16,14 +16,15 @@ use crate::auth::bearer::static_token;
 use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
-use crate::auth::exchange::revocation;
-use crate::auth::exchange::revocation::Revoked;
 use crate::auth::grants::grant::{Grant, GrantSummary};
+use crate::auth::grants::revocation;
+use crate::auth::grants::revocation::Revoked;
 use crate::auth::grants::{notes, profiles, stored};
 use crate::auth::registration::{choose, client};
+use crate::blocking;
 use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
-use crate::store::{Answers, Owner};
+use crate::store::Owner;
 
 /// The poll interval for an unsaved token, at the end of the process.
 const SAVED_POLL: Duration = Duration::from_millis(20);
@@ -33,6 +34,7 @@ const SAVED_POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Tokens {
     pub(crate) ctx: Arc<Context>,
     pub(crate) cache: Arc<TokenCache>,
+    pub(crate) answers: RememberedAnswers,
     renewals: Arc<Renewals>,
     static_tag: OnceCell<u64>,
 }
@@ -41,6 +43,7 @@ impl Tokens {
     pub(crate) fn new(ctx: Arc<Context>) -> Self {
         let cache = Arc::new(TokenCache::new(Arc::clone(&ctx)));
         Self {
+            answers: RememberedAnswers::new(&ctx),
             renewals: Arc::new(Renewals::new(Arc::clone(&ctx), Arc::clone(&cache))),
             cache,
             ctx,
@@ -122,9 +125,11 @@ impl Tokens {
         if !is_signed_out || self.cache.usable().is_some() {
             return false;
         }
-        ctx.settings.product.is_planhat()
-            || self.answers().is_some_and(|answers| answers.has_had_an_owner())
-            || choose::issuers(&ctx.files).read::<Value>().is_some()
+        if ctx.settings.product.is_planhat() || self.answers.has_had_an_owner().await {
+            return true;
+        }
+        let issuers = choose::issuers(&ctx.files);
+        blocking::run(move || issuers.read::<Value>().is_some()).await
     }
 
     /// Stores the grant of a sign-in, and starts using it.
@@ -139,7 +144,7 @@ impl Tokens {
             client::keep_secret(&ctx.settings, &ctx.store, &grant.client_id, secret).await?;
         }
         // Before the token is used: the server's answers are stored under its owner.
-        remembered_answers::begin(ctx, &grant);
+        self.answers.begin(&grant).await;
         self.cache.save(&grant).await?;
         self.cache.set_unsaved(None);
         drop(lock);
@@ -159,7 +164,9 @@ impl Tokens {
         };
         // Leave no secret behind; the next sign-in gets the secret again, or registers again.
         let (mut removed, mut failed) = (false, None);
-        for account in profiles::accounts(&ctx.files, &ctx.settings, grant.as_ref()) {
+        let (files, settings, held) = (ctx.files.clone(), Arc::clone(&ctx.settings), grant.clone());
+        let accounts = move || profiles::accounts(&files, &settings, held.as_ref());
+        for account in blocking::run(accounts).await {
             match ctx.store.delete(&account).await {
                 Ok(was_there) => removed |= was_there,
                 Err(error) => failed = failed.or(Some(error)),
@@ -168,12 +175,16 @@ impl Tokens {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        choose::issuers(&ctx.files).remove();
-        profiles::forget(&ctx.files);
-        notes::stored_account(&ctx.files).remove();
-        notes::spent(&ctx.files).remove();
-        remembered_answers::end(ctx);
-        if let Err(problem) = ctx.files.generation().bump() {
+        self.answers.end().await;
+        let files = ctx.files.clone();
+        let forget = move || {
+            choose::issuers(&files).remove();
+            profiles::forget(&files);
+            notes::stored_account(&files).remove();
+            notes::spent(&files).remove();
+            files.generation().bump()
+        };
+        if let Err(problem) = blocking::run(forget).await {
             // The sign-out itself has succeeded.
             tracing::warn!(%problem, "other processes will not notice that the sign-in is gone");
         }
@@ -186,6 +197,7 @@ impl Tokens {
     pub(crate) async fn settle(&self, within: Duration) {
         let settled = async {
             self.renewals.finished().await;
+            self.answers.written().await;
             while self.cache.is_unsaved() {
                 tokio::time::sleep(SAVED_POLL).await;
             }
@@ -201,13 +213,8 @@ impl Tokens {
     /// Remembers what the server answered to a request that was sent under this grant.
     pub(crate) fn remember(&self, grant: Option<u64>, revision: &str, method: &str, answer: &RawValue) {
         if let Some(current) = self.cache.current().filter(|current| Some(current.bearer.grant) == grant) {
-            remembered_answers::remember(&self.ctx, &current.grant, revision, method, answer);
+            self.answers.remember(&current.grant, revision, method, answer);
         }
-    }
-
-    /// The server's earlier answers; `None` if nothing may be remembered.
-    pub(crate) fn answers(&self) -> Option<Answers> {
-        remembered_answers::answers(&self.ctx)
     }
 
     /// Whose answers may be remembered and served now.

@@ -34,8 +34,7 @@ pub(crate) async fn join(
     ui: &mut dyn LoginUi,
 ) -> Result<Option<GrantSummary>, Problem> {
     let ctx = &*tokens.ctx;
-    let is_under_way = || ctx.files.login_is_under_way().unwrap_or(false);
-    let mut page = std::pin::pin!(sign_in_page::open_again(ctx, is_under_way));
+    let mut page = std::pin::pin!(sign_in_page::open_again(ctx, || false));
     let mut opens = options.open_browser;
     let mut shown = false;
     let mut observed = Observed::now(ctx).await;

@@ -1,5 +1,8 @@
 //! One sign-in for a profile: takes the login lock or joins the sign-in that holds it, keeps the record by which the other
 //! processes follow, and stores the grant.
+//!
+//! A bridge that keeps its tokens in memory signs in here, too, so nothing in it blocks its thread. In the `login` process
+//! the command line may block where nothing else waits; the browser is answered on threads of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use crate::auth::bearer::cache::TokenCache;
 use crate::auth::bearer::renewal::RenewedFor;
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::context::Context;
+use crate::auth::coordination::observed::Observed;
 use crate::auth::coordination::{join, link};
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::error::RenewalError;
@@ -59,7 +63,7 @@ pub(crate) async fn login(
             Ok(lock) => return login_locked(lock, tokens, challenge, options, ui).await,
             Err(LockError::Held { .. }) if options.since.is_some() => {
                 let problem = Problem::new(ProblemId::SignInPending);
-                return Err(ctx.explain(match link::current(&tokens.cache, ctx) {
+                return Err(ctx.explain(match link::current(&tokens.cache, ctx).await {
                     Some(link) => problem.with("link", link),
                     None => problem,
                 }));
@@ -80,10 +84,12 @@ async fn try_client_credentials(tokens: &Tokens, challenge: &Arc<Challenge>) -> 
         Ok(_) => {}
         Err(RenewalError::Other(error)) => return Err(tokens.ctx.explain(error.into())),
         Err(RenewalError::RejectedAfresh) => return Err(tokens.rejected()),
-        Err(RenewalError::NoGrant) => return Err(link::sign_in_needed(&tokens.cache, &tokens.ctx)),
+        Err(RenewalError::NoGrant) => return Err(link::sign_in_needed(&tokens.cache, &tokens.ctx).await),
     }
-    let summary = tokens.cache.current().map(|current| GrantSummary::from(&*current.grant));
-    summary.ok_or_else(|| link::sign_in_needed(&tokens.cache, &tokens.ctx))
+    match tokens.cache.current() {
+        Some(current) => Ok(GrantSummary::from(&*current.grant)),
+        None => Err(link::sign_in_needed(&tokens.cache, &tokens.ctx).await),
+    }
 }
 
 /// Signs in, now that nobody else of this profile does.
@@ -95,8 +101,7 @@ async fn login_locked(
     ui: &mut dyn LoginUi,
 ) -> Result<GrantSummary, Problem> {
     let ctx = &tokens.ctx;
-    let note = attempt::note(&ctx.files);
-    let before: Option<Attempt> = note.read();
+    let before = attempt::load(&ctx.files).await;
     if let Some(since) = &options.since
         && let Some(outcome) = outcome_since(ctx, since, before.as_ref()).await
     {
@@ -107,8 +112,9 @@ async fn login_locked(
     let opens = options.open_browser && !options.device;
     let mut attempt = Attempt::after(before.as_ref(), ctx.now(), within, opens);
     // Remove an old request to stop an earlier sign-in.
-    attempt::stop(&ctx.files).remove();
-    note.write(&attempt)?;
+    let stop = attempt::stop(&ctx.files);
+    blocking::run(move || stop.remove()).await;
+    attempt::save(ctx, &attempt).await?;
     let number = attempt.number;
     let mut ui = Announced { ui, cache: &tokens.cache };
     let sign_in = sign_in_and_store(tokens, challenge, &mut options, &mut ui, &mut attempt);
@@ -120,7 +126,7 @@ async fn login_locked(
     };
     let result = result.map_err(|problem| ctx.explain(problem));
     attempt.end(ctx.now(), result.as_ref().err());
-    if let Err(problem) = note.write(&attempt) {
+    if let Err(problem) = attempt::save(ctx, &attempt).await {
         tracing::warn!(%problem, "the record of how the sign-in ended could not be written");
     }
     result
@@ -182,13 +188,20 @@ async fn stop_requested(ctx: &Context, number: u64) {
 /// # Errors When that process does not release the lock.
 pub(crate) async fn stop(ctx: &Context) -> Result<(), Problem> {
     let begun = Instant::now();
-    while ctx.files.login_is_under_way()? {
-        let attempt: Attempt = attempt::note(&ctx.files).read().unwrap_or_default();
-        let stop = attempt::stop(&ctx.files);
+    loop {
+        let observed = Observed::now(ctx).await;
+        if !observed.is_locked? {
+            return Ok(());
+        }
+        let attempt = observed.attempt.unwrap_or_default();
+        let (stop, number) = (attempt::stop(&ctx.files), attempt.number);
         // Without a record it has only just started; the record is about to appear.
-        stop.write(&attempt.number)?;
+        blocking::run(move || stop.write(&number)).await?;
         match ProcessLock::acquire(&ctx.files.login_lock(), "a sign-in", STOP_POLL).await {
-            Ok(_) => stop.remove(),
+            Ok(_) => {
+                let stop = attempt::stop(&ctx.files);
+                blocking::run(move || stop.remove()).await;
+            }
             Err(LockError::Held { path, purpose, .. }) if begun.elapsed() > STOP_TIMEOUT => {
                 let after = begun.elapsed();
                 let problem = Problem::from(LockError::Held { path, purpose, after });
@@ -198,5 +211,4 @@ pub(crate) async fn stop(ctx: &Context) -> Result<(), Problem> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::coordination::login;
 use crate::auth::coordination::sign_ins::SignIns;
-use crate::auth::exchange::revocation::Revoked;
+use crate::auth::grants::revocation::Revoked;
 use crate::problem::Problem;
 
 /// Revokes the grant at the server, if possible, and removes it here and in the store. `None` if there was none.
@@ -13,6 +13,6 @@ pub(crate) async fn logout(tokens: &Tokens, sign_ins: &SignIns) -> Result<Option
         tracing::warn!(%problem, "a sign-in that is under way could not be ended");
     }
     let revoked = tokens.sign_out().await?;
-    sign_ins.signed_out()?;
+    sign_ins.signed_out().await?;
     Ok(revoked)
 }

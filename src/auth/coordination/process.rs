@@ -4,9 +4,10 @@
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::login::attempt::Since;
@@ -101,7 +102,24 @@ impl Program {
     }
 }
 
-/// Leaves the session and process group of the parent, so that its end is not ours.
+/// The process of a sign-in is gone, and nobody knows why.
+pub(crate) fn silent_end(status: Option<ExitStatus>) -> Problem {
+    let detail =
+        status.map_or_else(|| "its process was lost".into(), |status| format!("its process ended with {status}"));
+    Problem::new(ProblemId::SignInProcessFailed).with("detail", detail)
+}
+
+/// Resolves when the process has ended; also collects it, so that no zombie stays.
+pub(crate) fn end_of(mut child: Child) -> Result<oneshot::Receiver<Option<ExitStatus>>, Problem> {
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("sign-in".into())
+        .spawn(move || ended.send(child.wait().ok()))
+        .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))?;
+    Ok(end)
+}
+
+/// Leaves the session and process group of whoever started this process, so that their end is not ours.
 pub fn detach() {
     #[cfg(unix)]
     if let Err(error) = rustix::process::setsid() {

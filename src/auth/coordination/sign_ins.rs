@@ -1,7 +1,7 @@
 //! The sign-ins that this process starts or follows: in separate processes, so that a client that kills its servers
 //! does not end them, and watched through the state directory.
 
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::auth::bearer::state::AuthState;
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::context::Context;
 use crate::auth::coordination::observed::Observed;
-use crate::auth::coordination::process::Program;
+use crate::auth::coordination::process::{Program, end_of, silent_end};
 use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
 use crate::auth::coordination::{join, link, login};
 use crate::auth::discovery::challenge::Challenge;
@@ -54,6 +54,9 @@ struct Shared {
     is_running: bool,
     /// How the person gets to its page.
     opening: Option<PageOpening>,
+    /// The number of another process's sign-in that a request of this one waits for, as it was seen when the request wanted
+    /// one.
+    joined: Option<u64>,
     /// Whether the state directory is being polled.
     is_following: bool,
     failure: Option<Problem>,
@@ -104,6 +107,7 @@ impl SignIns {
             if let Some(problem) = observed.attempt.as_ref().and_then(|attempt| join::overdue(&self.ctx, attempt)) {
                 return Err(problem);
             }
+            self.shared().joined = Some(Attempt::awaited(observed.attempt.as_ref()));
             self.tokens.cache.set_signing_in(observed.link());
             let opens_by_itself = self.opening_of(observed.attempt.as_ref()) == PageOpening::Browser;
             // Where only the link leads to the page, those who have the link open it.
@@ -158,6 +162,7 @@ impl SignIns {
             }
         })?;
         shared.is_running = true;
+        shared.joined = None;
         shared.opening = Some(opening);
         shared.failure = None;
         shared.rejected_afresh = None;
@@ -165,12 +170,9 @@ impl SignIns {
     }
 
     /// How the person gets to the page of the sign-in that is under way in some process; `None` when none is.
-    pub(crate) fn page_opening(&self) -> Option<PageOpening> {
-        self.is_under_way().then(|| self.opening()).flatten()
-    }
-
-    fn opening(&self) -> Option<PageOpening> {
-        Some(self.opening_of(self.record().as_ref()))
+    pub(crate) async fn page_opening(&self) -> Option<PageOpening> {
+        let observed = Observed::now(&self.ctx).await;
+        self.is_under_way_in(&observed).then(|| self.opening_of(observed.attempt.as_ref()))
     }
 
     /// How the person gets to the page of the sign-in that is under way, with this record.
@@ -193,19 +195,22 @@ impl SignIns {
             Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", link)
         };
         let page = safe_url::check(link).map_err(|detail| self.ctx.explain(failed(&detail)))?;
-        let number = self.record().map_or(0, |attempt| attempt.number);
+        let number = attempt::load(&self.ctx.files).await.map_or(0, |attempt| attempt.number);
         sign_in_page::open(&self.ctx, number, &page).await.map_err(|problem| self.ctx.explain(problem))?;
-        self.page_was_opened(link);
+        self.page_was_opened(link).await;
         Ok(())
     }
 
     /// Lets nobody open the page a second time.
-    fn page_was_opened(&self, link: &str) {
+    async fn page_was_opened(&self, link: &str) {
         self.shared().opening = Some(PageOpening::Browser);
-        let attempt = self.record().filter(|attempt| attempt.link.as_deref() == Some(link));
-        if let Some(attempt) = attempt.filter(|attempt| attempt.failure.is_none())
-            && let Err(problem) = attempt::note(&self.ctx.files).write(&Attempt { opens: true, ..attempt })
-        {
+        let (note, link) = (attempt::note(&self.ctx.files), link.to_owned());
+        let write = move || {
+            let is_open = |attempt: &Attempt| attempt.link.as_ref() == Some(&link) && attempt.failure.is_none();
+            let attempt = note.read::<Attempt>().filter(is_open);
+            attempt.map_or(Ok(()), |attempt| note.write(&Attempt { opens: true, ..attempt }))
+        };
+        if let Err(problem) = self.ctx.record_writer.run(write).await {
             tracing::debug!(%problem, "the note that the page is open could not be written");
         }
     }
@@ -265,13 +270,16 @@ impl SignIns {
         self.shared().is_running || observed.is_under_way()
     }
 
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.shared().is_running || self.ctx.files.login_is_under_way().unwrap_or(false)
+    /// The sign-in of another process that was under way when a request wanted one. Its process may be gone before anybody
+    /// looks again.
+    pub(crate) fn joined(&self) -> Option<u64> {
+        self.shared().joined
     }
 
-    /// The record of the newest sign-in.
-    pub(crate) fn record(&self) -> Option<Attempt> {
-        attempt::note(&self.ctx.files).read()
+    /// The end of the sign-in with this number was noticed.
+    pub(crate) fn left(&self, number: u64) {
+        let mut shared = self.shared();
+        shared.joined = shared.joined.filter(|joined| *joined != number);
     }
 
     /// Why the last sign-in of this process ended without a token.
@@ -280,8 +288,8 @@ impl SignIns {
     }
 
     /// "Somebody has to sign in", with the link where there is one.
-    pub(crate) fn sign_in_needed(&self) -> Problem {
-        link::sign_in_needed(&self.tokens.cache, &self.ctx)
+    pub(crate) async fn sign_in_needed(&self) -> Problem {
+        link::sign_in_needed(&self.tokens.cache, &self.ctx).await
     }
 
     fn is_signed_in(&self) -> bool {
@@ -295,7 +303,7 @@ impl SignIns {
         }
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(problem) = sign_in_page::open_again(&this.ctx, || this.is_under_way()).await {
+            if let Err(problem) = sign_in_page::open_again(&this.ctx, || this.shared().is_running).await {
                 tracing::warn!(%problem, "the page of the sign-in could not be opened again");
             }
             this.shared().is_reopening = false;
@@ -365,17 +373,24 @@ impl SignIns {
     }
 
     /// The server rejects the tokens of the last sign-in: only the user starts another.
-    pub(crate) fn rejected_afresh(&self, why: Problem) {
-        // Record it, or another process would find out with another tab. But not while a process is signing in.
-        if let Some(mut attempt) = self.record().filter(|attempt| attempt.ended.is_some() && attempt.failure.is_none())
-            && let Ok(Some(_lock)) = ProcessLock::try_acquire(&self.ctx.files.login_lock())
-        {
-            attempt.end(self.ctx.now(), Some(&why));
-            if let Err(problem) = attempt::note(&self.ctx.files).write(&attempt) {
-                tracing::debug!(%problem, "the record that the server rejects the sign-in could not be written");
+    pub(crate) async fn rejected_afresh(&self, why: Problem) {
+        self.shared().rejected_afresh = Some(why.clone());
+        let (files, now) = (self.ctx.files.clone(), self.ctx.now());
+        let write = move || {
+            let note = attempt::note(&files);
+            let is_good = |attempt: &Attempt| attempt.ended.is_some() && attempt.failure.is_none();
+            // Record it, or another process would find out with another tab. But not while a process is signing in.
+            if let Some(mut attempt) = note.read::<Attempt>().filter(is_good)
+                && let Ok(Some(_lock)) = ProcessLock::try_acquire(&files.login_lock())
+            {
+                attempt.end(now, Some(&why));
+                note.write(&attempt)?;
             }
+            Ok::<(), Problem>(())
+        };
+        if let Err(problem) = self.ctx.record_writer.run(write).await {
+            tracing::debug!(%problem, "the record that the server rejects the sign-in could not be written");
         }
-        self.shared().rejected_afresh = Some(why);
     }
 
     /// Records that the server accepts the tokens of the last sign-in.
@@ -386,11 +401,11 @@ impl SignIns {
     }
 
     /// Resets the record after a sign-out: earlier failures no longer count, but the numbering continues.
-    pub(crate) fn signed_out(&self) -> Result<(), Problem> {
-        match self.record().filter(|attempt| attempt.ended.is_some()) {
+    pub(crate) async fn signed_out(&self) -> Result<(), Problem> {
+        match attempt::load(&self.ctx.files).await.filter(|attempt| attempt.ended.is_some()) {
             Some(attempt) => {
                 let over = Attempt { number: attempt.number, ended: attempt.ended, ..Attempt::default() };
-                attempt::note(&self.ctx.files).write(&over)
+                attempt::save(&self.ctx, &over).await
             }
             None => Ok(()),
         }
@@ -427,20 +442,4 @@ impl SignIns {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn silent_end(status: Option<ExitStatus>) -> Problem {
-    let detail =
-        status.map_or_else(|| "its process was lost".into(), |status| format!("its process ended with {status}"));
-    Problem::new(ProblemId::SignInProcessFailed).with("detail", detail)
-}
-
-/// Resolves when the process has ended; also reaps it, so that no zombie remains.
-fn end_of(mut child: Child) -> Result<oneshot::Receiver<Option<ExitStatus>>, Problem> {
-    let (ended, end) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("sign-in".into())
-        .spawn(move || ended.send(child.wait().ok()))
-        .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))?;
-    Ok(end)
 }

@@ -31,16 +31,23 @@ pub(crate) async fn for_token(
     than: Option<u64>,
     within: Duration,
 ) -> Result<(), AuthError> {
-    let needed = || AuthError::SignInNeeded(sign_ins.sign_in_needed());
+    let needed = async || AuthError::SignInNeeded(sign_ins.sign_in_needed().await);
     let deadline = Instant::now() + within;
     let mut state = cache.watch();
-    let mut was_under_way = false;
     let mut may_restart = true;
     let mut opening = if browser::is_expected() { PageOpening::Browser } else { PageOpening::Link };
-    let awaited = Attempt::awaited(Observed::now(ctx).await.attempt.as_ref());
+    let first = Observed::now(ctx).await;
+    // Seen when the request wanted a sign-in: since then its process may have been killed, perhaps before it had a record.
+    let joined = sign_ins.joined();
+    let mut was_under_way = joined.is_some() || sign_ins.is_under_way_in(&first);
+    let awaited = joined.unwrap_or_else(|| Attempt::awaited(first.attempt.as_ref()));
+    if let Some(attempt) = first.attempt.filter(|last| last.number >= awaited && last.ended.is_none()) {
+        opening = sign_ins.opening_of(Some(&attempt));
+    }
     let mut reloaded = cache.reload().await;
     loop {
         if cache.newer_than(than).is_some() {
+            sign_ins.left(awaited);
             return Ok(());
         }
         let observed = Observed::now(ctx).await;
@@ -58,16 +65,23 @@ pub(crate) async fn for_token(
                 && failure.as_ref().is_none_or(|failure| failure.id == ProblemId::SignInProcessFailed)
                 && std::mem::take(&mut may_restart)
             {
-                sign_ins.start(SignInReason::Call, opening).await.map_err(AuthError::Failed)?;
+                let started = sign_ins.start(SignInReason::Call, opening).await;
+                // Not before: others who wait for the same one would take it for one that never was.
+                sign_ins.left(awaited);
+                started.map_err(AuthError::Failed)?;
                 reloaded = Ok(());
                 continue;
             }
+            sign_ins.left(awaited);
             let recorded = || observed.attempt.filter(|_| was_under_way)?.failure.map(Problem::from);
-            return Err(failure.or_else(recorded).map_or_else(needed, AuthError::Failed));
+            return Err(match failure.or_else(recorded) {
+                Some(failure) => AuthError::Failed(failure),
+                None => needed().await,
+            });
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(needed());
+            return Err(needed().await);
         }
         state.borrow_and_update();
         tokio::select! {
@@ -98,8 +112,14 @@ pub(crate) async fn for_link(
         }
         let is_over = !sign_ins.is_under_way_in(&observed) || cache.newer_than(than).is_some();
         if is_over || Instant::now() >= deadline {
-            // Says how it ended.
-            return for_token(sign_ins, cache, ctx, than, Duration::ZERO).await.map(|()| None);
+            // Says how it ended, or puts another in the place of one whose process was killed.
+            let ended = for_token(sign_ins, cache, ctx, than, Duration::ZERO).await;
+            let goes_on = matches!(ended, Err(AuthError::SignInNeeded(_)))
+                && Instant::now() < deadline
+                && sign_ins.is_under_way_in(&Observed::now(ctx).await);
+            if !goes_on {
+                return ended.map(|()| None);
+            }
         }
         tokio::time::sleep(LINK_POLL).await;
     }

@@ -4,10 +4,13 @@
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::auth::discovery::issuer;
-use crate::auth::discovery::resource;
 use crate::auth::discovery::safe_url;
+use crate::auth::issuer;
+use crate::auth::resource;
 use crate::problem::{Problem, ProblemId};
+
+/// The grant of RFC 8628 (3.4).
+pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Protected resource metadata (RFC 9728, 2).
 #[derive(Debug, Clone, Deserialize)]

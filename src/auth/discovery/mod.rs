@@ -2,10 +2,8 @@
 //! server (RFC 9728, RFC 8414), and the scope to request.
 
 pub mod challenge;
-pub mod issuer;
 pub mod metadata;
 pub mod probe;
-pub mod resource;
 pub mod safe_url;
 pub mod scope;
 pub mod search;

@@ -3,7 +3,6 @@
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::registration::client::Client;
 use crate::config::Settings;
 use crate::config::key::Key;
 
@@ -39,12 +38,13 @@ pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, fl
     (!scopes.is_empty()).then(|| scopes.join(" "))
 }
 
-/// The part of `wanted` that this client's registration allows (RFC 7591, 3.2.1): the server would refuse all of it
-/// otherwise. If nothing remains, a configured scope is requested anyway, so that the refusal names it.
-pub fn within_registration(settings: &Settings, wanted: Option<&str>, client: &Client) -> Option<String> {
+/// What of `wanted` a client asks for: no more than its registration names (RFC 7591, 3.2.1), which is `bound`, or the
+/// server would refuse all of it. When nothing is left, what the user has chosen is asked for all the same, so that the
+/// refusal names it.
+pub fn bounded(settings: &Settings, wanted: Option<&str>, bound: Option<&str>) -> Option<String> {
     let wanted = wanted?;
-    let Some(allowed) = &client.allowed_scope else { return Some(wanted.to_owned()) };
-    let within: Vec<&str> = split(wanted).into_iter().filter(|scope| covers(allowed, scope)).collect();
+    let Some(bound) = bound else { return Some(wanted.to_owned()) };
+    let within: Vec<&str> = split(wanted).into_iter().filter(|scope| covers(bound, scope)).collect();
     if within.is_empty() {
         return settings.oauth.scope.as_ref().map(|_| wanted.to_owned());
     }

@@ -12,12 +12,12 @@ use url::{Origin, Url};
 
 use crate::auth::AuthError;
 use crate::auth::discovery::challenge::Challenge;
-use crate::auth::discovery::issuer;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::{Flow, ResourceMetadata, ServerMetadata, Sought};
-use crate::auth::discovery::resource;
 use crate::auth::discovery::safe_url;
 use crate::auth::error::unreached;
+use crate::auth::issuer;
+use crate::auth::resource;
 use crate::config::{Product, Settings};
 use crate::http::{AddressSource, Bounds, Http, NetError};
 use crate::problem::{Problem, ProblemId, printable};

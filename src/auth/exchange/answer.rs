@@ -2,17 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::secret::Secrets;
-
-/// Collects the secrets in an authorization server's answer.
-pub fn learn(secrets: &mut Secrets, fields: &Map<String, Value>) {
-    const SECRET_FIELDS: [&str; 6] =
-        ["access_token", "refresh_token", "id_token", "client_secret", "device_code", "registration_access_token"];
-    for value in SECRET_FIELDS.iter().filter_map(|name| fields.get(*name)?.as_str()) {
-        secrets.add(value);
-    }
-}
-
 /// The answer in the form of RFC 6749 (5.1, 5.2), whatever form the server chose.
 pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), String> {
     let mut fields = match serde_json::from_slice(body) {

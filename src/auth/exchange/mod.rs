@@ -7,5 +7,4 @@ pub mod id_token;
 pub mod refresh_verdict;
 pub mod refusal;
 pub mod request;
-pub mod revocation;
 pub mod token_endpoint;

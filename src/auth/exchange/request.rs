@@ -8,10 +8,7 @@ use crate::auth::exchange::client_authentication::Sender;
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::secret::Secret;
 
-/// The grant type of RFC 8628 (3.4).
-pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-
-/// A token request, by grant type (RFC 6749, 1.3).
+/// What is presented to the endpoint.
 #[derive(Debug)]
 pub enum GrantRequest<'a> {
     /// An authorization code, with the proof that the request was ours.

@@ -16,13 +16,15 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::auth::answer_secrets::learn;
 use crate::auth::discovery::metadata;
-use crate::auth::exchange::answer::{learn, plain};
+use crate::auth::discovery::metadata::DEVICE_GRANT;
+use crate::auth::exchange::answer::plain;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::id_token;
 use crate::auth::exchange::refusal;
 use crate::auth::exchange::refusal::{FailedAttempt, Failure, Refusal, Seen};
-use crate::auth::exchange::request::{DEVICE_GRANT, Endpoint, GrantRequest, Issued};
+use crate::auth::exchange::request::{Endpoint, GrantRequest, Issued};
 use crate::auth::registration::client::AuthMethod;
 use crate::http::{Bounds, Http, NetError, Skew};
 use crate::problem::{Problem, ProblemId};

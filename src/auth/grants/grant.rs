@@ -5,10 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::auth::discovery::resource;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::exchange::request::Issued;
 use crate::auth::registration::client::{AuthMethod, Client};
+use crate::auth::resource;
 use crate::config::Settings;
 use crate::hash::fnv1a;
 use crate::http::AddressSource;

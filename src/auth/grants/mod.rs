@@ -1,7 +1,7 @@
 //! Owns what a sign-in leaves behind: the stored grant, and the profiles that have one.
 
-pub mod accounts;
 pub mod grant;
 pub mod notes;
 pub mod profiles;
+pub mod revocation;
 pub mod stored;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::accounts::Accounts;
 use crate::auth::grants::grant::Grant;
 use crate::auth::grants::notes;
 use crate::config::{Choice, Settings, TokenStoreKind, server};

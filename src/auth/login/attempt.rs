@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::context::Context;
+use crate::blocking;
 use crate::problem::catalogue::FACTS;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
@@ -76,6 +78,18 @@ pub struct StoredProblem {
 /// The file of the record.
 pub fn note(files: &StateDir) -> Note {
     files.note("sign-in.json")
+}
+
+/// The record, read on a thread that may block.
+pub async fn load(files: &StateDir) -> Option<Attempt> {
+    let note = note(files);
+    blocking::run(move || note.read()).await
+}
+
+/// Replaces the record, on a thread that may block.
+pub(crate) async fn save(ctx: &Context, attempt: &Attempt) -> Result<(), Problem> {
+    let (note, attempt) = (note(&ctx.files), attempt.clone());
+    ctx.record_writer.run(move || note.write(&attempt)).await
 }
 
 /// The file with the time at which the newest sign-in's page was last opened.

@@ -98,7 +98,7 @@ async fn run(
     last_page.serving = Some(serving);
     attempt.redirect_url = Some(redirect_url.clone());
     attempt.link = Some(request.link.to_string());
-    attempt::note(&ctx.files).write(attempt)?;
+    attempt::save(ctx, attempt).await?;
     let within = target.deadline.saturating_duration_since(Instant::now());
     ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
     if options.open_browser {
@@ -106,7 +106,7 @@ async fn run(
             Ok(()) => ui.event(LoginEvent::BrowserOpened),
             Err(problem) => {
                 attempt.opens = false;
-                attempt::note(&ctx.files).write(attempt)?;
+                attempt::save(ctx, attempt).await?;
                 ui.event(LoginEvent::BrowserNotOpened(&ctx.explain(problem)));
             }
         }

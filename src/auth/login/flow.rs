@@ -37,7 +37,7 @@ pub(crate) async fn sign_in(
     ctx.store.check().await?;
     let challenge = probe::challenge(ctx, challenge).await;
     let flow = if options.device { Flow::Device } else { Flow::Code };
-    let bound_issuer = choose::bound_issuer(ctx);
+    let bound_issuer = choose::bound_issuer(ctx).await;
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
     let scope = scope::choose(&ctx.settings, &challenge, &found, flow);
     let mut target = SignInTarget { found, scope: None, deadline };
@@ -45,7 +45,7 @@ pub(crate) async fn sign_in(
     loop {
         let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, deadline).await?;
         let (client, is_new) = (parts.client.clone(), parts.is_new);
-        target.scope = scope::within_registration(&ctx.settings, scope.as_deref(), &client);
+        target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
         ui.event(LoginEvent::Found { issuer: &target.found.chosen(), client_id: &client.id });
         let (outcome, last_page) = match flow {
             Flow::Device => (device_flow::device_flow(ctx, &target, &client, ui).await, LastPage::none()),
@@ -53,7 +53,7 @@ pub(crate) async fn sign_in(
         };
         let end = match outcome {
             Ok(grant) => {
-                choose::bind_to_issuer(ctx, &client, &grant.issuer);
+                choose::bind_to_issuer(ctx, &client, &grant.issuer).await;
                 return Ok(Granted { grant, last_page });
             }
             Err(end) => end,

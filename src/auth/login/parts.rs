@@ -11,6 +11,7 @@ use crate::auth::login::loopback::listener::Callback;
 use crate::auth::registration::client::{Client, ClientOrigin};
 use crate::auth::registration::dynamic::RegistrationRequest;
 use crate::auth::registration::{choose, dynamic};
+use crate::blocking;
 use crate::config::CallbackSettings;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;
@@ -124,7 +125,8 @@ impl Parts {
         }
         let callback = &ctx.settings.oauth.callback;
         let (listener, callback, port_turn) = if callback.free {
-            let (listener, callback) = Callback::bind_any(callback)?;
+            let callback = callback.clone();
+            let (listener, callback) = blocking::run(move || Callback::bind_any(&callback)).await?;
             (listener, callback, None)
         } else {
             let (listener, turn) = bind(ctx, callback, deadline).await?;
@@ -149,5 +151,7 @@ async fn bind(
     let lock = ctx.files.port_lock(callback.port);
     let left = deadline.saturating_duration_since(Instant::now());
     let turn = ProcessLock::acquire(&lock, "another sign-in on the same port", left).await?;
-    Ok((Callback::bind(callback)?, turn))
+    // Who holds a port that is taken is looked up in files.
+    let callback = callback.clone();
+    Ok((blocking::run(move || Callback::bind(&callback)).await?, turn))
 }

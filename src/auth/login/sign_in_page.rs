@@ -9,7 +9,8 @@ use crate::auth::discovery::safe_url;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::{Attempt, PageOpened};
 use crate::auth::login::browser;
-use crate::problem::{Problem, ProblemId};
+use crate::blocking;
+use crate::problem::Problem;
 use crate::store::ProcessLock;
 
 /// The poll interval while the page may not be reopened yet.
@@ -28,23 +29,23 @@ pub enum PageOpening {
 
 /// Opens the page of the sign-in with this number, for the first time or again.
 pub(crate) async fn open(ctx: &Context, number: u64, link: &Url) -> Result<(), Problem> {
-    // Record it first: a user who asks after this may have seen and closed this page.
-    if let Err(problem) = attempt::opened(&ctx.files).write(&PageOpened { number, at: milliseconds(ctx) }) {
-        tracing::debug!(%problem, "the note that the page is open could not be written");
-    }
+    let (note, opened) = (attempt::opened(&ctx.files), PageOpened { number, at: milliseconds(ctx) });
     let to_open = link.clone();
-    // Starting a browser may take a moment, and must not block anything else.
-    let opened = tokio::task::spawn_blocking(move || browser::open(&to_open)).await;
-    opened.unwrap_or_else(|_| {
-        Err(Problem::new(ProblemId::BrowserFailed).with("link", link).with("detail", "it broke down"))
-    })
+    let open = move || {
+        // Beforehand: a user who asks from now on may have seen and closed this one.
+        if let Err(problem) = note.write(&opened) {
+            tracing::debug!(%problem, "the note that the page is open could not be written");
+        }
+        browser::open(&to_open)
+    };
+    blocking::run(open).await
 }
 
-/// Reopens the page of the running sign-in for a user who asks for it and may have closed it. Concurrent requests, in
-/// any process, get one page.
-pub(crate) async fn open_again(ctx: &Context, is_under_way: impl Fn() -> bool) -> Result<(), Problem> {
+/// Opens the page of the sign-in that is under way, for a user who asks for it: it may have been closed. Many who ask at
+/// once, in whatever processes, get one page. `runs_here` says whether this process is at the sign-in.
+pub(crate) async fn open_again(ctx: &Context, runs_here: impl Fn() -> bool) -> Result<(), Problem> {
     let requested_at = milliseconds(ctx);
-    while is_under_way() {
+    while runs_here() || is_held(ctx).await {
         if let Some(done) = open_again_once(ctx, requested_at).await {
             return done;
         }
@@ -53,13 +54,22 @@ pub(crate) async fn open_again(ctx: &Context, is_under_way: impl Fn() -> bool) -
     Ok(())
 }
 
-/// One attempt; `None` if it is too early.
+async fn is_held(ctx: &Context) -> bool {
+    let files = ctx.files.clone();
+    blocking::run(move || files.login_is_under_way().unwrap_or(false)).await
+}
+
+/// `None`: not yet.
 async fn open_again_once(ctx: &Context, requested_at: u64) -> Option<Result<(), Problem>> {
-    // A process that holds it is opening the page right now.
-    let _turn = ProcessLock::try_acquire(&ctx.files.page_lock()).ok()??;
-    let attempt: Attempt = attempt::note(&ctx.files).read()?;
+    // A process that holds it opens the page at this moment.
+    let files = ctx.files.clone();
+    let read = move || {
+        let turn = ProcessLock::try_acquire(&files.page_lock()).ok()??;
+        let attempt: Attempt = attempt::note(&files).read()?;
+        Some((turn, attempt, attempt::opened(&files).read::<PageOpened>()))
+    };
+    let (_turn, attempt, last) = blocking::run(read).await?;
     let link = safe_url::check(attempt.link.as_deref().filter(|_| attempt.ended.is_none())?).ok()?;
-    let last: Option<PageOpened> = attempt::opened(&ctx.files).read();
     match last.filter(|last| last.number == attempt.number) {
         Some(last) if last.at >= requested_at => return Some(Ok(())),
         Some(last) if milliseconds(ctx).saturating_sub(last.at) < JUST_OPENED.as_millis() as u64 => return None,

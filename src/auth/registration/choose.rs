@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::auth::AuthError;
 use crate::auth::context::Context;
-use crate::auth::discovery::issuer;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::grants::grant::Grant;
+use crate::auth::issuer;
 use crate::auth::registration::client;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::dynamic;
 use crate::auth::registration::private_key::ClientKey;
+use crate::blocking;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
@@ -36,11 +36,11 @@ pub(crate) async fn known_client(
     found: &Discovered,
     scope: Option<&str>,
 ) -> Result<Option<Client>, AuthError> {
-    let key = read_key(&ctx.settings)?;
+    let key = read_key(&ctx.settings).await?;
     let oauth = &ctx.settings.oauth;
     if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
         // A token endpoint that the user configured is where they want the client id to be used.
-        stays_with_its_issuer(ctx, &id, &found.server.issuer)?;
+        stays_with_its_issuer(ctx, &id, &found.server.issuer).await?;
         let secret = client::secret(&ctx.settings, &ctx.store, &id).await?;
         return Ok(Some(Client {
             id,
@@ -75,24 +75,29 @@ pub(crate) fn client_id_missing(settings: &Settings, found: &Discovered) -> Prob
     })
 }
 
-/// The client of a grant, with its credentials.
-pub(crate) async fn client_of(ctx: &Context, grant: &Grant) -> Result<Client, AuthError> {
-    let id = grant.client_id.clone();
+/// The client of an earlier sign-in at this issuer, with what it authenticates with.
+pub(crate) async fn client_of(
+    ctx: &Context,
+    issuer: &str,
+    client_id: &str,
+    method: AuthMethod,
+) -> Result<Client, AuthError> {
+    let id = client_id.to_owned();
     let mut client =
         Client { id, secret: None, key: None, method: None, allowed_scope: None, origin: ClientOrigin::PreRegistered };
-    match grant.auth_method {
+    match method {
         AuthMethod::None => {}
-        AuthMethod::PrivateKeyJwt => client.key = read_key(&ctx.settings)?,
+        AuthMethod::PrivateKeyJwt => client.key = read_key(&ctx.settings).await?,
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
     }
     if ctx.settings.oauth.client_id.as_ref() == Some(&client.id) {
-        if grant.auth_method.sends_secret() {
+        if method.sends_secret() {
             client.secret = client::secret(&ctx.settings, &ctx.store, &client.id).await?;
         }
     } else if ctx.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == client.id) {
         client.origin = ClientOrigin::MetadataDocument;
     } else {
-        if let Some(registered) = dynamic::by_id(&ctx.settings, &ctx.store, &grant.issuer, &client.id).await? {
+        if let Some(registered) = dynamic::by_id(&ctx.settings, &ctx.store, issuer, &client.id).await? {
             return Ok(Client { key: client.key, ..registered });
         }
     }
@@ -101,8 +106,8 @@ pub(crate) async fn client_of(ctx: &Context, grant: &Grant) -> Result<Client, Au
 
 /// A client id and its secret belong to the server that issued them; a resource that names another server now may be
 /// after them.
-fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
-    match bound_issuer(ctx) {
+async fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
+    match bound_issuer(ctx).await {
         Some(bound) if !issuer::is_same(&bound, issuer) => Err(AuthError::Failed(
             Problem::new(ProblemId::IssuerMoved)
                 .with("client_id", client_id)
@@ -115,22 +120,25 @@ fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result
 }
 
 /// The issuer that the configured client id is bound to, if any.
-pub(crate) fn bound_issuer(ctx: &Context) -> Option<String> {
+pub(crate) async fn bound_issuer(ctx: &Context) -> Option<String> {
     let oauth = &ctx.settings.oauth;
-    let id = oauth.client_id.as_ref().filter(|_| oauth.token_endpoint.is_none())?;
-    issuers(&ctx.files).read::<BTreeMap<String, String>>()?.remove(id)
+    let id = oauth.client_id.clone().filter(|_| oauth.token_endpoint.is_none())?;
+    let note = issuers(&ctx.files);
+    blocking::run(move || note.read::<BTreeMap<String, String>>()?.remove(&id)).await
 }
 
 /// Binds a pre-registered client to the issuer at which it has signed in.
-pub(crate) fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
+pub(crate) async fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
     if client.origin != ClientOrigin::PreRegistered || ctx.settings.oauth.token_endpoint.is_some() {
         return;
     }
-    let note = issuers(&ctx.files);
-    let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
-    if all.insert(client.id.clone(), issuer.to_owned()).as_deref() != Some(issuer)
-        && let Err(problem) = note.write(&all)
-    {
+    let (note, id, issuer) = (issuers(&ctx.files), client.id.clone(), issuer.to_owned());
+    let bind = move || {
+        let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
+        let is_known = all.insert(id, issuer.clone()) == Some(issuer);
+        if is_known { Ok(()) } else { note.write(&all) }
+    };
+    if let Err(problem) = blocking::run(bind).await {
         tracing::warn!(%problem, "it is not noted which server the client id belongs to");
     }
 }
@@ -140,7 +148,8 @@ pub(crate) fn issuers(files: &StateDir) -> Note {
     files.note(ISSUERS_NOTE)
 }
 
-fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {
-    let key = settings.oauth.key().as_ref().map(ClientKey::read).transpose().map_err(AuthError::Failed)?;
-    Ok(key.map(Arc::new))
+async fn read_key(settings: &Settings) -> Result<Option<Arc<ClientKey>>, AuthError> {
+    let Some(key) = settings.oauth.key() else { return Ok(None) };
+    let read = blocking::run(move || ClientKey::read(&key)).await;
+    read.map(|key| Some(Arc::new(key))).map_err(AuthError::Failed)
 }

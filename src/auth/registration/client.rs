@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::accounts::Accounts;
 use crate::auth::registration::private_key::ClientKey;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::auth::AuthError;
-use crate::auth::discovery::issuer;
+use crate::auth::accounts::Accounts;
+use crate::auth::answer_secrets::learn;
 use crate::auth::discovery::metadata;
+use crate::auth::discovery::metadata::DEVICE_GRANT;
 use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
-use crate::auth::exchange::answer::learn;
-use crate::auth::exchange::request::DEVICE_GRANT;
-use crate::auth::grants::accounts::Accounts;
+use crate::auth::issuer;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};

@@ -22,18 +22,16 @@ async fn an_ordered_sign_in_is_content_with_one_that_has_come_since() {
 
 #[tokio::test]
 async fn an_ordered_sign_in_ends_like_the_one_that_failed_since_and_not_like_one_from_before() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
     let (result, _) = login(&rig.process(), |link| answer(link, "error=access_denied")).await;
     assert_eq!(result.unwrap_err().id, ProblemId::AccessDenied);
-    // From here on no browser comes.
-    let mut settings = Settings::clone(&rig.settings);
-    settings.limits.sign_in = Duration::from_millis(50);
-    rig.settings = Arc::new(settings);
-    for (number, expected) in [(0, ProblemId::AccessDenied), (1, ProblemId::PlanhatSignInTimedOut)] {
-        let since = attempt::Since { number, grant: None };
-        let options = LoginOptions { since: Some(since), ..LoginOptions::default() };
-        assert_eq!(rig.process().login(options, &mut Silent).await.unwrap_err().id, expected, "since {number}");
-    }
+    let ordered =
+        |number| LoginOptions { since: Some(attempt::Since { number, grant: None }), ..LoginOptions::default() };
+    let ended = rig.process().login(ordered(0), &mut Silent).await;
+    assert_eq!(ended.unwrap_err().id, ProblemId::AccessDenied);
+    let (result, pages) = login_with(&rig.process(), ordered(1), |link| answer(link, "code=abc")).await;
+    result.unwrap();
+    assert_eq!(pages.len(), 1, "somebody has signed in");
 }
 
 #[tokio::test]
@@ -43,13 +41,13 @@ async fn a_sign_in_whose_process_was_killed_is_told_from_one_that_is_under_way()
     let mut record = Attempt::after(None, NOW, Duration::from_secs(300), true);
     record.link = Some("https://as.example/authorize".into());
     attempt::note(&process.ctx.files).write(&record).unwrap();
-    assert_eq!(process.sign_in_link(), None, "nobody is at it");
+    assert_eq!(process.sign_in_link().await, None, "nobody is at it");
     let lock = held(&process);
-    assert_eq!(process.sign_in_link(), record.link);
+    assert_eq!(process.sign_in_link().await, record.link);
     drop(lock);
     // The next one is not disturbed by what it left behind.
     rig.signed_in().await;
-    assert_eq!(process.sign_ins.record().unwrap().number, 2);
+    assert_eq!(attempt::load(&process.ctx.files).await.unwrap().number, 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,4 +150,60 @@ async fn no_sign_in_starts_by_itself_in_any_process_after_tokens_that_the_server
     }
     let other = rig.process();
     assert_eq!(other.start_sign_in(SignInReason::Call).await.unwrap_err().id, ProblemId::SignInCoolDown);
+}
+
+/// How a request's wait ends for a sign-in that another process was at when the request wanted one, and is not any more.
+async fn end_of_waiting(rig: &Rig, meanwhile: impl FnOnce(&Authorizer)) -> AuthError {
+    let process = rig.process();
+    let lock = held(&process);
+    process.start_sign_in_by_link(SignInReason::Call).await.unwrap();
+    meanwhile(&process);
+    drop(lock);
+    // Nothing has looked at the state directory since.
+    process.wait_signed_in(Duration::from_secs(20)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_sign_in_whose_process_is_killed_before_anybody_looks_again_is_followed_by_another() {
+    for has_record in [false, true] {
+        // No page is known here, so the sign-in that takes its place fails with a reason of its own.
+        let rig = Rig::new().await;
+        rig.fake.page("/.well-known/oauth-authorization-server", 500, "");
+        let error = end_of_waiting(&rig, |process| {
+            if has_record {
+                let record = Attempt::after(None, NOW, Duration::from_secs(300), false);
+                attempt::note(&process.ctx.files).write(&record).unwrap();
+            }
+        })
+        .await;
+        assert!(matches!(error, AuthError::Failed(_)), "{error:?}");
+        let number = 1 + u64::from(has_record);
+        assert_eq!(attempt::load(&rig.process().ctx.files).await.map(|last| last.number), Some(number));
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_fails_before_anybody_looks_again_is_not_followed_by_another() {
+    let rig = Rig::new().await;
+    let error = end_of_waiting(&rig, |process| {
+        let mut record = Attempt::after(None, NOW, Duration::from_secs(300), false);
+        record.end(NOW, Some(&ProblemId::AccessDenied.into()));
+        attempt::note(&process.ctx.files).write(&record).unwrap();
+    })
+    .await;
+    assert!(matches!(&error, AuthError::Failed(problem) if problem.id == ProblemId::AccessDenied), "{error:?}");
+    assert_eq!(attempt::load(&rig.process().ctx.files).await.map(|last| last.number), Some(1));
+    assert!(rig.fake.script().seen.is_empty());
+}
+
+#[tokio::test]
+async fn who_waits_for_the_link_of_a_process_that_was_killed_gets_the_link_of_the_next() {
+    let rig = Rig::new().await;
+    let process = rig.process();
+    let lock = held(&process);
+    process.start_sign_in_by_link(SignInReason::Call).await.unwrap();
+    drop(lock);
+    let link = process.wait_link(None, Duration::from_secs(20)).await.unwrap().expect("a link");
+    tokio::task::spawn_blocking(move || answer(&link, "code=abc").iter().for_each(|url| drop(get(url)))).await.unwrap();
+    process.wait_signed_in(Duration::from_secs(20)).await.unwrap();
 }

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use url::Url;
 
 pub use super::*;
-pub use crate::auth::grants::accounts::Accounts;
+pub use crate::auth::accounts::Accounts;
 pub use crate::auth::grants::grant::Grant;
 use crate::clock::ManualClock;
 pub use crate::config::*;
@@ -168,6 +168,15 @@ pub async fn login(
     process: &Arc<Authorizer>,
     urls: impl FnOnce(&str) -> Vec<String> + Send + 'static,
 ) -> (Result<GrantSummary, Problem>, Browsed) {
+    login_with(process, LoginOptions::default(), urls).await
+}
+
+/// The same with these options.
+pub async fn login_with(
+    process: &Arc<Authorizer>,
+    options: LoginOptions,
+    urls: impl FnOnce(&str) -> Vec<String> + Send + 'static,
+) -> (Result<GrantSummary, Problem>, Browsed) {
     let (links, mut link) = mpsc::unbounded_channel::<String>();
     let browser = tokio::spawn(async move {
         let Some(link) = link.recv().await else { return Browsed::new() };
@@ -175,7 +184,7 @@ pub async fn login(
         tokio::task::spawn_blocking(browse).await.unwrap()
     });
     let mut ui = Links(links);
-    let result = process.login(LoginOptions::default(), &mut ui).await;
+    let result = process.login(options, &mut ui).await;
     drop(ui);
     (result, browser.await.unwrap())
 }

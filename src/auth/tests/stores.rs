@@ -1,8 +1,9 @@
 //! Stores that fail, and several processes on one.
 
 use super::*;
+use crate::auth::login::attempt;
 #[cfg(target_os = "linux")]
-use std::os::unix::fs::OpenOptionsExt;
+use crate::blocking::stuck::Stuck;
 
 #[tokio::test]
 async fn a_locked_or_absent_or_silent_store_never_means_signed_out() {
@@ -120,38 +121,6 @@ async fn a_request_with_a_token_does_not_wait_for_a_silent_store() {
     assert_eq!(process.bearer().await.unwrap().unwrap().serial, bearer.serial);
 }
 
-/// A file that is opened for as long as nobody writes to it, as on a network drive that is away.
-#[cfg(target_os = "linux")]
-struct Stuck(std::path::PathBuf);
-
-#[cfg(target_os = "linux")]
-impl Stuck {
-    fn in_place_of(path: std::path::PathBuf) -> Self {
-        let _ = std::fs::remove_file(&path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-        Self(path)
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Stuck {
-    /// Else the threads that read it would never end.
-    fn drop(&mut self) {
-        for _ in 0..64 {
-            let writer = std::fs::OpenOptions::new().write(true).custom_flags(libc_nonblock()).open(&self.0);
-            let Ok(mut writer) = writer else { break };
-            let _ = writer.write_all(b"0");
-        }
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn libc_nonblock() -> i32 {
-    rustix::fs::OFlags::NONBLOCK.bits() as i32
-}
-
 /// On the one thread of the runtime: while something blocks it, no timer goes off.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -173,6 +142,86 @@ async fn a_record_that_does_not_answer_holds_up_nothing_else_while_a_sign_in_is_
     let _stuck = Stuck::in_place_of(rig.state_file("sign-in.json"));
     let waiting = process.wait_signed_in(Duration::from_secs(60));
     assert!(tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err());
+}
+
+/// Whether another call on the one thread of the runtime goes on while `stuck` waits for a file.
+#[cfg(target_os = "linux")]
+async fn holds_up_nothing_else<T>(stuck: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(Duration::from_millis(50), stuck).await.is_err()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_asked_of_a_sign_in_holds_up_nothing_else_while_its_record_does_not_answer() {
+    let rig = Rig::new().await;
+    let process = rig.process();
+    let _lock = crate::store::ProcessLock::try_acquire(&process.ctx.files.login_lock()).unwrap().unwrap();
+    let _stuck = Stuck::in_place_of(rig.state_file("sign-in.json"));
+    assert!(holds_up_nothing_else(process.sign_in_link()).await);
+    assert!(holds_up_nothing_else(process.sign_in_needed()).await);
+    assert!(holds_up_nothing_else(process.page_opening()).await);
+    assert!(holds_up_nothing_else(process.start_sign_in(SignInReason::Call)).await);
+    assert!(holds_up_nothing_else(process.logout()).await);
+    let why = Problem::new(ProblemId::TokenRejected);
+    assert!(holds_up_nothing_else(process.sign_ins.rejected_afresh(why)).await);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_page_that_is_opened_and_a_key_that_is_read_hold_up_nothing_else() {
+    let key = tempfile::tempdir().unwrap();
+    let file = key.path().join("key.pem");
+    let _key = Stuck::in_place_of(file.clone());
+    let rig = Rig::with(|settings| settings.oauth.client_key = Some(file)).await;
+    let process = rig.process();
+    assert!(holds_up_nothing_else(login(&process, |_| panic!("no page may be opened"))).await);
+    let _note = Stuck::in_place_of(rig.state_file("issuers.json"));
+    assert!(holds_up_nothing_else(crate::auth::registration::choose::bound_issuer(&process.ctx)).await);
+    let _page = Stuck::in_place_of(rig.state_file("page.json"));
+    attempt::note(&process.ctx.files).write(&attempt::Attempt::default()).unwrap();
+    let _lock = crate::store::ProcessLock::try_acquire(&process.ctx.files.login_lock()).unwrap().unwrap();
+    let opened = crate::auth::login::sign_in_page::open_again(&process.ctx, || true);
+    assert!(holds_up_nothing_else(opened).await);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn remembered_answers_that_do_not_answer_are_none_and_hold_up_nothing_else() {
+    let rig = Rig::with(|settings| settings.token_store = TokenStoreKind::File).await;
+    let process = rig.signed_in().await;
+    let grant = process.bearer().await.unwrap().map(|bearer| bearer.grant);
+    let raw = serde_json::value::RawValue::from_string("1".into()).unwrap();
+    process.remember(grant, "r", "tools/list", &raw);
+    assert!(process.remembered("r", "tools/list").await.is_some(), "what was remembered before is written by then");
+    let name = std::fs::read_dir(&rig.settings.paths.state_dir).unwrap().flatten().map(|entry| entry.path());
+    let file = name.into_iter().find(|path| path.to_string_lossy().contains("answers-")).expect("it was written");
+    let stuck = Stuck::in_place_of(file);
+    assert!(holds_up_nothing_else(process.remembered("r", "tools/list")).await);
+    assert!(holds_up_nothing_else(process.remembered_in("tools/list", |_| true)).await);
+    // Nobody waits for it, and no more than a few wait for the file.
+    for _ in 0..100 {
+        process.remember(grant, "r", "tools/list", &raw);
+    }
+    assert!(process.remembered("r", "tools/list").await.is_none());
+    drop(stuck);
+    process.settle(Duration::from_secs(20)).await;
+    process.remember(grant, "r", "tools/list", &raw);
+    assert!(process.remembered("r", "tools/list").await.is_some(), "the file answers again");
+}
+
+#[tokio::test]
+async fn what_is_remembered_before_a_sign_out_is_not_written_after_it() {
+    let rig = Rig::with(|settings| settings.token_store = TokenStoreKind::File).await;
+    let process = rig.signed_in().await;
+    let grant = process.bearer().await.unwrap().map(|bearer| bearer.grant);
+    let raw = serde_json::value::RawValue::from_string("1".into()).unwrap();
+    for _ in 0..20 {
+        process.remember(grant, "r", "tools/list", &raw);
+    }
+    process.logout().await.unwrap();
+    assert!(process.remembered("r", "tools/list").await.is_none());
+    process.settle(Duration::from_secs(20)).await;
+    assert!(process.remembered_in("tools/list", |_| true).await.is_none());
 }
 
 #[tokio::test]

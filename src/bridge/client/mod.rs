@@ -13,4 +13,5 @@ pub mod own_ids;
 pub mod progress;
 pub mod request;
 pub mod responder;
+pub mod session_stage;
 pub mod writer;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
-use crate::bridge::session::stage::SessionStage;
+use crate::bridge::client::session_stage::SessionStage;
 use crate::message::{IdKey, Revision};
 use crate::remote::BoundUser;
 

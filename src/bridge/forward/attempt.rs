@@ -11,6 +11,7 @@ use crate::bridge::client::own_ids::OwnId;
 use crate::bridge::client::progress::Progress;
 use crate::bridge::client::request::InFlight;
 use crate::bridge::lists::served::Lists;
+use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::live::Session;
 use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
@@ -70,9 +71,9 @@ impl WireRequest {
 pub struct Answered {
     /// The answer, under the id that was sent.
     pub line: Bytes,
-    /// Its exchange, whose stream may continue; `None` if the answer is the bridge's own.
-    pub exchange: Option<Exchange>,
-    /// Room for it in the output, if already reserved.
+    /// Where it came from, and what may follow it on its stream; `None` when it is the bridge's own.
+    pub incoming: Option<Incoming>,
+    /// Room for it in the output, when that was taken before.
     pub room: Option<Room>,
 }
 
@@ -97,7 +98,7 @@ impl Attempter {
         let session = &self.session;
         ready_for(session, &self.lists, request).await?;
         if let Some(line) = self.lists.answer_not_offered(request) {
-            return Ok(Answered { line, exchange: None, room: None });
+            return Ok(Answered { line, incoming: None, room: None });
         }
         let out = Outgoing {
             epoch: session.epoch_for(request.stage),
@@ -114,12 +115,13 @@ impl Attempter {
         let mut exchange = session.remote.exchange(&out).await?;
         let id = if wire.is_renamed { None } else { Some(&*request.id) };
         let mut room = self.room_for(&mut exchange).await?;
+        let mut incoming = Incoming::new(exchange, Some(Arc::clone(&session.server_messages)));
         let mut stray = None;
         let mut unreadable = None;
         let mut last_received = Instant::now();
         let mut has_begun = false;
         loop {
-            let end = match exchange.next().await {
+            let end = match incoming.next().await {
                 Ok(Some(message)) if wire.reopens && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
                     last_received = Instant::now();
@@ -127,10 +129,10 @@ impl Attempter {
                     if !(request.listens() && is_acknowledgement(&message)) {
                         request.server_has_begun.raise();
                     }
-                    match session.server_messages.receive(message, Some(&wire.key), id, &mut room).await {
+                    match incoming.receive(message, Some(&wire.key), id, &mut room).await {
                         Ok(received) => {
                             if let Some(line) = received.answer {
-                                return Ok(Answered { line, exchange: Some(exchange), room });
+                                return Ok(Answered { line, incoming: Some(incoming), room });
                             }
                             stray = received.stray.or(stray);
                         }
@@ -152,11 +154,13 @@ impl Attempter {
             match end {
                 // The stateless era has no resumption.
                 Failure::Unclear { .. } if wire.mcp_headers.is_none() => {
-                    if exchange.has_data() {
+                    if incoming.exchange.has_data() {
                         last_received = Instant::now();
                     }
-                    let Some(next) = Box::pin(self.resume(&exchange, last_received)).await else { return Err(end) };
-                    exchange = next;
+                    let Some(next) = Box::pin(self.resume(&incoming.exchange, last_received)).await else {
+                        return Err(end);
+                    };
+                    incoming.exchange = next;
                 }
                 end => return Err(end),
             }

@@ -14,6 +14,7 @@ use crate::bridge::client::request::InFlight;
 use crate::bridge::client::responder::{LastResort, Responder};
 use crate::bridge::lists::learned::Learned;
 use crate::bridge::lists::served::Lists;
+use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::initialize::InitializeRequest;
 use crate::bridge::session::live::Session;
 use crate::bridge::session::outbox::OutboxMessage;
@@ -22,12 +23,12 @@ use crate::bridge::sign_in::outcome::SignInOutcome;
 use crate::bridge::sign_in::policy::SignIn;
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
-use crate::remote::{Exchange, Failure};
+use crate::remote::Failure;
 
 use super::attempt::{Answered, Attempter, WireRequest};
 use super::readiness::sign_in_comes_first;
 use super::retry::{Attempts, RetryContext, RetryDecision, decide, is_out_of_reach};
-use super::retry_safety::RetrySafety;
+use crate::bridge::lists::retry_safety::RetrySafety;
 
 /// How long to read the rest of a stream after the answer, so that its connection can be reused.
 const STREAM_REST_WAIT: Duration = Duration::from_secs(1);
@@ -59,8 +60,8 @@ struct Answer<'a> {
     line: Bytes,
     /// Room for it in the output, if already reserved.
     room: Option<Room>,
-    /// Its exchange, whose stream may continue.
-    rest: Option<Exchange>,
+    /// What may follow it on its stream.
+    rest: Option<Incoming>,
     /// Held until the answer is written.
     slot: Option<SemaphorePermit<'a>>,
 }
@@ -173,7 +174,7 @@ impl Forwarder {
                 None => self.attempter.attempt(request, &wire).await,
             };
             match attempted {
-                Ok(Answered { line, exchange, room }) => {
+                Ok(Answered { line, incoming, room }) => {
                     if !has_fresh_headers
                         && wire.mcp_headers.is_some()
                         && let Some(fresh) =
@@ -185,10 +186,10 @@ impl Forwarder {
                         continue;
                     }
                     let line = wire.with_client_id(request, line);
-                    if let Some(exchange) = &exchange {
-                        self.lists.remember(request, &line, exchange.grant);
+                    if let Some(incoming) = &incoming {
+                        self.lists.remember(request, &line, incoming.exchange.grant);
                     }
-                    return Some(Answer { line: self.learned.learn(request, line), room, rest: exchange, slot });
+                    return Some(Answer { line: self.learned.learn(request, line), room, rest: incoming, slot });
                 }
                 // Boxed, because it is rarely needed, and each request's future reserves its full size.
                 Err(failure) => match Box::pin(self.after_failure(request, &mut wire, &mut attempts, failure)).await {
@@ -223,7 +224,7 @@ impl Forwarder {
             listens: request.listens(),
             has_brought_anything: is_unclear && request.listens() && request.server_has_begun.lower(),
             may_repeat: self.retry_safety.may_repeat(&request.method, request.tool.as_deref()),
-            is_remembered: is_out_of_reach(&failure) && self.lists.remembered(request).is_some(),
+            is_remembered: is_out_of_reach(&failure) && self.lists.remembered(request).await.is_some(),
             idle: limits.idle,
             connecting: limits.connecting,
         };
@@ -256,7 +257,7 @@ impl Forwarder {
                 NextStep::SendAgain
             }
             RetryDecision::AnswerFromMemory(problem) => {
-                NextStep::Answer(Box::new(match self.lists.answer_from_memory(request) {
+                NextStep::Answer(Box::new(match self.lists.answer_from_memory(request).await {
                     Some(line) => Answer::own(self.learned.learn(request, line)),
                     None => self.give_up(request, &problem),
                 }))
@@ -334,17 +335,10 @@ impl Forwarder {
         Answer::own(self.responder.problem_line(request, problem))
     }
 
-    /// Reads the rest of the answer's stream: usually just its end.
-    async fn read_rest(&self, exchange: Option<Exchange>) {
-        let Some(mut exchange) = exchange else { return };
-        let rest = async {
-            while let Ok(Some(message)) = exchange.next().await {
-                if let Err(problem) = self.session.server_messages.receive(message, None, None, &mut None).await {
-                    tracing::debug!(%problem, "dropped after the answer");
-                }
-            }
-        };
-        let _ = tokio::time::timeout(STREAM_REST_WAIT, rest).await;
+    /// Reads what follows the answer on its stream: usually nothing but the end.
+    async fn read_rest(&self, rest: Option<Incoming>) {
+        let Some(mut rest) = rest else { return };
+        let _ = tokio::time::timeout(STREAM_REST_WAIT, rest.pass_on_the_rest()).await;
     }
 }
 

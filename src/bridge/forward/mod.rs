@@ -5,4 +5,3 @@ pub mod attempt;
 pub mod forwarder;
 pub mod readiness;
 pub mod retry;
-pub mod retry_safety;

@@ -3,9 +3,9 @@
 use tokio::time::Duration;
 
 use crate::bridge::client::request::InFlight;
+use crate::bridge::client::session_stage::{SessionStage, State};
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::live::Session;
-use crate::bridge::session::stage::{SessionStage, State};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
 
@@ -19,7 +19,7 @@ pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InF
     if session.handshake.is_up() || request.listens() || !session.auth.needs_sign_in().await {
         return None;
     }
-    if request.stage != SessionStage::NotNeeded && lists.remembered(request).is_none() {
+    if request.stage != SessionStage::NotNeeded && lists.remembered(request).await.is_none() {
         let mut state = session.handshake.watch();
         let settled = state.wait_for(|state| state.is_up() || matches!(state, State::Down(_)));
         let settled = tokio::time::timeout(SIGNED_OUT_OPENING_WAIT, settled).await;
@@ -27,7 +27,7 @@ pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InF
             return None;
         }
     }
-    Some(Failure::SignIn(session.auth.sign_in_needed()))
+    Some(Failure::SignIn(session.auth.sign_in_needed().await))
 }
 
 /// As [`Session::ready`]; a list that can be answered from memory does not wait as long.
@@ -35,7 +35,10 @@ pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InF
 /// # Errors
 /// As [`Session::ready`].
 pub async fn ready_for(session: &Session, lists: &Lists, request: &InFlight) -> Result<(), Failure> {
-    if request.stage == SessionStage::NotNeeded || session.handshake.is_up() || lists.remembered(request).is_none() {
+    if request.stage == SessionStage::NotNeeded
+        || session.handshake.is_up()
+        || lists.remembered(request).await.is_none()
+    {
         return session.ready(request.stage).await;
     }
     // If the bridge answered `initialize`, the client has already waited for the server.

@@ -1,6 +1,6 @@
 //! Decides what follows a failed attempt: pure, without waiting.
 //!
-//! A request whose effect is unknown is sent again only when repeating it is safe ([`super::retry_safety`]).
+//! A request whose effect is unknown is sent again only when repeating it is safe ([`crate::bridge::lists::retry_safety`]).
 
 use tokio::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::request::InFlight;
-use crate::bridge::forward::retry_safety::RetrySafety;
+use crate::bridge::lists::retry_safety::RetrySafety;
 use crate::bridge::session::live::Session;
 use crate::bridge::session::subscriptions::Subscriptions;
 use crate::message::peek::Params;

@@ -3,4 +3,5 @@
 
 pub mod learned;
 pub mod pages;
+pub mod retry_safety;
 pub mod served;

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use crate::bridge::client::flag::Flag;
 use crate::bridge::client::list_methods::{empty_list, list_member};
 use crate::bridge::client::request::InFlight;
-use crate::bridge::forward::retry_safety::RetrySafety;
+use crate::bridge::client::session_stage::SessionStage;
+use crate::bridge::lists::retry_safety::RetrySafety;
 use crate::bridge::session::live::Session;
-use crate::bridge::session::stage::SessionStage;
 use crate::message::{Kind, Members, Peek, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Outgoing;
@@ -76,17 +76,21 @@ impl Lists {
         request.revision.clone().or_else(|| self.session.handshake.revision())
     }
 
-    /// The server's earlier answer for this list and user: in the client's revision, else in one of its era.
-    pub fn remembered(&self, request: &InFlight) -> Option<Box<RawValue>> {
+    /// What the server answered to this list before, to this user: in the revision of the client, else in one of its era.
+    pub async fn remembered(&self, request: &InFlight) -> Option<Box<RawValue>> {
         if !request.is_for_whole_list() {
             return None;
         }
         let revision = self.revision(request)?;
         let auth = &self.session.auth;
-        let is_of_same_era = |other: &str| Revision::parse(other).is_stateless() == revision.is_stateless();
-        let list = auth
-            .remembered(revision.as_str(), &request.method)
-            .or_else(|| auth.remembered_in(&request.method, is_of_same_era))?;
+        let list = match auth.remembered(revision.as_str(), &request.method).await {
+            Some(list) => list,
+            None => {
+                let is_stateless = revision.is_stateless();
+                let is_of_same_era = move |other: &str| Revision::parse(other).is_stateless() == is_stateless;
+                auth.remembered_in(&request.method, is_of_same_era).await?
+            }
+        };
         if request.revision.is_none() {
             return Some(list);
         }
@@ -97,8 +101,8 @@ impl Lists {
     }
 
     /// The answer, from memory, to a list that the server cannot give now.
-    pub fn answer_from_memory(&self, request: &InFlight) -> Option<Bytes> {
-        let list = self.remembered(request)?;
+    pub async fn answer_from_memory(&self, request: &InFlight) -> Option<Bytes> {
+        let list = self.remembered(request).await?;
         tracing::info!(method = request.method, "answered from memory");
         self.serve(&request.method, &list);
         Some(write::raw_result(&request.id, &list))
@@ -181,7 +185,7 @@ impl Lists {
             let epoch = session.epoch_for(SessionStage::Open);
             let out = Outgoing { expects: Some(id.key()), epoch, ..Outgoing::unanswered(body) };
             let answer = session.ask(&out, None).await.ok()?;
-            grant = answer.exchange.grant;
+            grant = answer.incoming.exchange.grant;
             let result = answer.result()?;
             match &mut pages {
                 None => pages = Pages::begin(method, result),

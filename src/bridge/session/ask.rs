@@ -1,21 +1,24 @@
 //! Sends the bridge's own requests to the server; this is the only place that does.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::{Exchange, Failure, Outgoing, Remote};
+use crate::remote::{Failure, Outgoing, Remote};
 
-use super::server_messages::{ServerMessages, answer_in};
+use super::incoming::Incoming;
+use super::server_messages::ServerMessages;
 
 /// The answer to one of the bridge's own requests.
 #[derive(Debug)]
 pub struct PrivateAnswer {
     /// The whole answer.
     pub line: Bytes,
-    /// Its exchange: headers, grant, and the secrets that were sent.
-    pub exchange: Exchange,
+    /// Where it came from: its headers, its grant, the secrets that were sent.
+    pub incoming: Incoming,
 }
 
 impl PrivateAnswer {
@@ -35,18 +38,14 @@ impl PrivateAnswer {
 /// A [`Failure`] when there is no answer.
 pub async fn ask(
     remote: &Remote,
-    others: Option<&ServerMessages>,
+    others: Option<&Arc<ServerMessages>>,
     out: &Outgoing,
     id: Option<&RawValue>,
 ) -> Result<PrivateAnswer, Failure> {
-    let mut exchange = remote.exchange(out).await?;
-    while let Some(message) = exchange.next().await? {
-        let answer = match others {
-            Some(others) => others.receive(message, out.expects.as_ref(), id, &mut None).await?.answer,
-            None => answer_in(&message, out.expects.as_ref()).then_some(message),
-        };
-        if let Some(line) = answer {
-            return Ok(PrivateAnswer { line, exchange });
+    let mut incoming = Incoming::new(remote.exchange(out).await?, others.cloned());
+    while let Some(message) = incoming.next().await? {
+        if let Some(line) = incoming.receive(message, out.expects.as_ref(), id, &mut None).await?.answer {
+            return Ok(PrivateAnswer { line, incoming });
         }
     }
     Err(Problem::new(ProblemId::NoAnswer).into())

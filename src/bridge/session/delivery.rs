@@ -9,8 +9,9 @@ use tokio::time::{Duration, Instant};
 use crate::bridge::client::in_flight::StopReason;
 use crate::bridge::reconnection::RECONNECTION_BACKOFF;
 use crate::pacing::noise;
-use crate::remote::{Exchange, Failure, Outgoing};
+use crate::remote::{Failure, Outgoing};
 
+use super::incoming::Incoming;
 use super::live::Session;
 use super::outbox::OutboxMessage;
 
@@ -100,13 +101,13 @@ impl Delivery {
     /// Returns when the server has accepted the message.
     async fn post(&mut self, out: &Outgoing) -> Result<(), Failure> {
         let exchange = self.session.remote.exchange(out).await?;
-        self.read_in_background(exchange);
+        self.read_beside(Incoming::new(exchange, Some(Arc::clone(&self.session.server_messages))));
         Ok(())
     }
 
-    /// Reads the answer to a message while later ones are sent: it is usually empty, but a server may slowly send its
-    /// own messages there.
-    fn read_in_background(&mut self, mut exchange: Exchange) {
+    /// Reads the answer to a message beside the messages that follow: usually it is empty, but a server may send messages of
+    /// its own there, and take its time.
+    fn read_beside(&mut self, mut answer: Incoming) {
         while self.streams.try_join_next().is_some() {}
         self.open.retain(|stream| !stream.is_finished());
         if self.open.len() >= MAX_ANSWER_STREAMS
@@ -114,17 +115,9 @@ impl Delivery {
         {
             oldest.abort();
         }
-        let session = Arc::clone(&self.session);
         let limit = self.acceptance();
         self.open.push_back(self.streams.spawn(async move {
-            let messages = async {
-                while let Ok(Some(message)) = exchange.next().await {
-                    if let Err(problem) = session.server_messages.receive(message, None, None, &mut None).await {
-                        tracing::debug!(%problem, "dropped in answer to a notification");
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(limit, messages).await;
+            let _ = tokio::time::timeout(limit, answer.pass_on_the_rest()).await;
         }));
     }
 }

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing};
 
 use super::initialize::{InitializeRequest, InitializeResult, Offers};
-use super::stage::{SessionStage, State};
+use crate::bridge::client::session_stage::{SessionStage, State};
 
 /// The handshake of the client with the server.
 #[derive(Debug)]

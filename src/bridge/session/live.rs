@@ -22,7 +22,7 @@ use super::handshake::Handshake;
 use super::initialize::InitializeRequest;
 use super::outbox::Outbox;
 use super::server_messages::{ServerMessages, ServerRequests};
-use super::stage::{SessionStage, State};
+use crate::bridge::client::session_stage::{SessionStage, State};
 
 /// One client's session with one server, across all the server sessions behind it.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ pub struct Session {
     pub handshake: Arc<Handshake>,
     /// Notifications and responses of the client on their way to the server.
     pub outbox: Arc<Outbox>,
-    /// Handles the server's messages.
-    pub server_messages: ServerMessages,
-    /// Limits the requests that the server gets at once.
+    /// Takes what the server sends.
+    pub server_messages: Arc<ServerMessages>,
+    /// As many requests as the server takes at once.
     request_slots: Semaphore,
     /// Counts the requested attempts.
     attempts: watch::Sender<u64>,
@@ -63,6 +63,7 @@ impl Session {
         let server_messages =
             ServerMessages::new(Arc::clone(&client), server_requests, Arc::clone(&handshake), Arc::clone(&outbox));
         let request_slots = Semaphore::new(settings.limits.in_flight);
+        let server_messages = Arc::new(server_messages);
         let (attempts, opened) = (watch::Sender::new(0), watch::Sender::new(0));
         Self { settings, client, remote, auth, handshake, outbox, server_messages, request_slots, attempts, opened }
     }

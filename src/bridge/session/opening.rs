@@ -18,7 +18,7 @@ use crate::remote::{Failure, Session as RemoteSession};
 use super::barrier::send_initialized;
 use super::initialize::InitializeResult;
 use super::live::Session;
-use super::stage::State;
+use crate::bridge::client::session_stage::State;
 
 /// How many bytes a problem quotes of the answer to a refused `initialize`.
 const REFUSED_INITIALIZE_QUOTE_BYTES: usize = 500;
@@ -100,7 +100,7 @@ impl Opener {
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
             if let Some(revision) = &next.revision {
-                session.auth.remember(answer.exchange.grant, revision.as_str(), "initialize", result);
+                session.auth.remember(answer.incoming.exchange.grant, revision.as_str(), "initialize", result);
             }
             Some(read)
         });
@@ -111,9 +111,10 @@ impl Opener {
             session.handshake.server_answered(answer.line, None);
             return Err(Problem::new(ProblemId::RevisionRefused).because(detail).into());
         };
-        let id = answer.exchange.headers.get(SESSION_ID).cloned();
+        let id = answer.incoming.exchange.headers.get(SESSION_ID).cloned();
         let version = HeaderValue::from_str(result.revision.as_str()).ok();
-        let opened = RemoteSession { id, version, grant: answer.exchange.grant, ..(*session.remote.session()).clone() };
+        let opened =
+            RemoteSession { id, version, grant: answer.incoming.exchange.grant, ..(*session.remote.session()).clone() };
         session.remote.set_session(opened);
         session.handshake.server_answered(answer.line, Some(&result));
         session.handshake.set_state(State::Answered);

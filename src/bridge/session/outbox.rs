@@ -14,7 +14,7 @@ use tokio::time::Duration;
 use crate::bridge::client::in_flight::{StopReason, Ticket};
 use crate::message::IdKey;
 
-use super::stage::SessionStage;
+use crate::bridge::client::session_stage::SessionStage;
 
 /// How many messages may wait.
 const MAX_OUTBOX_MESSAGES: usize = 1_000;

@@ -143,13 +143,35 @@ impl ServerMessages {
         id: Option<&RawValue>,
         room: &mut Option<Room>,
     ) -> Result<Received, Problem> {
+        let mut all_enqueued = Vec::new();
+        let received = self.take(body, awaited, id, room, &mut all_enqueued)?;
+        for enqueued in all_enqueued {
+            enqueued.await;
+        }
+        Ok(received)
+    }
+
+    /// The same for a message whose reader has ended; waits for nothing.
+    pub fn pass_on(&self, body: Bytes) {
+        if let Err(problem) = self.take(body, None, None, &mut None, &mut Vec::new()) {
+            tracing::debug!(%problem, "a message whose reader has ended was dropped");
+        }
+    }
+
+    /// Hands over what is in `body`, and adds what there was no room for yet to `all_enqueued`.
+    fn take(
+        &self,
+        body: Bytes,
+        awaited: Option<&IdKey>,
+        id: Option<&RawValue>,
+        room: &mut Option<Room>,
+        all_enqueued: &mut Vec<Enqueued>,
+    ) -> Result<Received, Problem> {
         let members: Vec<Bytes> = match peek(&body) {
             Ok(Peek::One(kind)) => {
                 let role = role_of(&kind, &body, awaited, id);
                 let (received, enqueued) = self.act(role, body, room);
-                if let Some(enqueued) = enqueued {
-                    enqueued.await;
-                }
+                all_enqueued.extend(enqueued);
                 return Ok(received);
             }
             // Revision 2025-03-26 lets a server send several messages in one array; forward each separately.
@@ -157,7 +179,6 @@ impl ServerMessages {
             Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
         let mut received = Received::default();
-        let mut all_enqueued = Vec::new();
         for member in members {
             let text = std::str::from_utf8(&member).unwrap_or_default();
             match peek_object(text) {
@@ -169,9 +190,6 @@ impl ServerMessages {
                 }
                 Err(error) => tracing::warn!(%error, "a member of a server's batch was dropped"),
             }
-        }
-        for enqueued in all_enqueued {
-            enqueued.await;
         }
         Ok(received)
     }

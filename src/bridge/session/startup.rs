@@ -12,7 +12,7 @@ use crate::remote::Failure;
 
 use super::initialize::{InitializeRequest, InitializeResult};
 use super::live::Session;
-use super::stage::State;
+use crate::bridge::client::session_stage::State;
 
 /// The answer to `request`; `answer` brings the server's.
 pub async fn answer_initialize(
@@ -41,12 +41,19 @@ pub async fn answer_initialize(
         true = session.auth.needs_sign_in() => None,
         () = tokio::time::sleep(session.settings.limits.initialize_wait) => None,
     };
-    from_server.unwrap_or_else(|| substitute(session, request, &mut answer))
+    match from_server {
+        Some(from_server) => from_server,
+        None => substitute(session, request, &mut answer).await,
+    }
 }
 
 /// Answers in the server's place, unless its answer has arrived after all.
-fn substitute(session: &Session, request: &Arc<InitializeRequest>, answer: &mut oneshot::Receiver<Bytes>) -> Bytes {
-    let remembered = remembered_result(session, request);
+async fn substitute(
+    session: &Session,
+    request: &Arc<InitializeRequest>,
+    answer: &mut oneshot::Receiver<Bytes>,
+) -> Bytes {
+    let remembered = remembered_result(session, request).await;
     let revision =
         remembered.as_ref().map_or_else(|| request.revision_without_server(), |(_, result)| result.revision.clone());
     match session.handshake.substitute(request, revision, answer) {
@@ -61,8 +68,11 @@ fn substitute(session: &Session, request: &Arc<InitializeRequest>, answer: &mut 
 }
 
 /// The server's earlier answer to the same request.
-fn remembered_result(session: &Session, request: &InitializeRequest) -> Option<(Box<RawValue>, InitializeResult)> {
-    let result = session.auth.remembered(request.requested_revision.as_ref()?.as_str(), "initialize")?;
+async fn remembered_result(
+    session: &Session,
+    request: &InitializeRequest,
+) -> Option<(Box<RawValue>, InitializeResult)> {
+    let result = session.auth.remembered(request.requested_revision.as_ref()?.as_str(), "initialize").await?;
     let read = InitializeResult::of(&result)?;
     Some((result, read))
 }

@@ -11,7 +11,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing};
 
 use super::live::Session;
-use super::stage::SessionStage;
+use crate::bridge::client::session_stage::SessionStage;
 
 const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
@@ -115,6 +115,7 @@ impl Subscriptions {
             return Ok(());
         }
         let words = answer
+            .incoming
             .exchange
             .sent
             .words(&String::from_utf8_lossy(&answer.line))

@@ -120,7 +120,7 @@ impl Elicitation {
     pub async fn sign_in(self: &Arc<Self>, request: &InFlight, need: &SignInNeed) -> SignInOutcome {
         let user_asked = need.reason == SignInReason::UserAsked;
         if !user_asked && lock(&self.declined_at).is_some_and(|at| at.elapsed() < DECLINED_PAUSE) {
-            return SignInOutcome::Problem(self.declined());
+            return SignInOutcome::Problem(self.declined().await);
         }
         if let Err(problem) = self.session.auth.start_sign_in_by_link(need.reason).await {
             return SignInOutcome::Problem(problem);
@@ -142,7 +142,7 @@ impl Elicitation {
         let reply = async { reply.wait_for(Option::is_some).await.ok().and_then(|reply| reply.clone()) };
         let reply = self.wait.unless_closing(request, "Waiting for the user to open the sign-in page.", reply);
         match tokio::time::timeout_at(deadline, reply).await {
-            Ok(Some(Some(ElicitationReply::Declined))) => SignInOutcome::Problem(self.declined()),
+            Ok(Some(Some(ElicitationReply::Declined))) => SignInOutcome::Problem(self.declined().await),
             Ok(Some(Some(ElicitationReply::NotOpened(problem)))) => SignInOutcome::Problem(problem),
             Ok(Some(_)) => self.wait.at_most(request, need, deadline.saturating_duration_since(Instant::now())).await,
             // The request is withdrawn, but the link stays valid.
@@ -154,19 +154,20 @@ impl Elicitation {
     pub async fn after_consent(&self, request: &InFlight, need: &SignInNeed, consent: LinkConsent) -> SignInOutcome {
         match consent {
             LinkConsent::Accepted => {
-                *lock(&self.accepted) = self.session.auth.sign_in_link();
+                let link = self.session.auth.sign_in_link().await;
+                *lock(&self.accepted) = link;
                 self.wait.for_call(request, need).await
             }
             LinkConsent::Declined => {
                 *lock(&self.declined_at) = Some(Instant::now());
-                SignInOutcome::Problem(self.declined())
+                SignInOutcome::Problem(self.declined().await)
             }
         }
     }
 
-    fn declined(&self) -> Problem {
+    async fn declined(&self) -> Problem {
         let problem = Problem::new(ProblemId::SignInDeclined).with("service", self.session.settings.service_name());
-        match self.session.auth.sign_in_link() {
+        match self.session.auth.sign_in_link().await {
             Some(link) => problem.with("link", link),
             None => problem,
         }

@@ -57,7 +57,7 @@ impl SignIn {
     }
 
     async fn tools(&self, request: &InFlight) -> SignInOutcome {
-        if let Some(line) = self.remembered_tools(request) {
+        if let Some(line) = self.remembered_tools(request).await {
             return SignInOutcome::Line(line);
         }
         let is_first = !self.lists.listed_signed_out.raise();
@@ -74,7 +74,7 @@ impl SignIn {
     }
 
     async fn other_method(&self, request: &InFlight, otherwise: Problem) -> SignInOutcome {
-        if let Some(line) = self.lists.answer_from_memory(request) {
+        if let Some(line) = self.lists.answer_from_memory(request).await {
             return SignInOutcome::Line(line);
         }
         let empty = empty_list(&request.method);
@@ -102,7 +102,7 @@ impl SignIn {
         let outcome = self.widen_once(request, &need).await;
         // The running sign-in was the previous one, about to end. Only now can a wider one start.
         let was_previous = matches!(&outcome, SignInOutcome::Problem(problem) if problem.id == need.otherwise.id)
-            && self.session.auth.page_opening().is_none()
+            && self.session.auth.page_opening().await.is_none()
             && !self.session.client.is_closing()
             && begun.elapsed() < self.session.settings.limits.call_wait;
         if was_previous { self.widen_once(request, &need).await } else { outcome }
@@ -125,14 +125,14 @@ impl SignIn {
         if let Some(consent) = request.consent {
             return self.elicitation.after_consent(request, need, consent).await;
         }
-        // If a browser has opened the page, the client need not show the link.
-        if self.elicitation.can_show_links(request) && auth.page_opening() != Some(PageOpening::Browser) {
+        // A page that has opened by itself need not be opened again.
+        if self.elicitation.can_show_links(request) && auth.page_opening().await != Some(PageOpening::Browser) {
             return self.elicitation.sign_in(request, need).await;
         }
         if let Err(problem) = auth.start_sign_in(need.reason).await {
             return SignInOutcome::Problem(problem);
         }
-        if auth.page_opening() != Some(PageOpening::Link) {
+        if auth.page_opening().await != Some(PageOpening::Link) {
             return self.wait.for_call(request, need).await;
         }
         match self.wait.link(request, need).await {
@@ -154,7 +154,7 @@ impl SignIn {
         }
         // A client that calls the tool must have it in its list.
         self.lists.serve_own_tool("tools/list");
-        let otherwise = self.session.auth.sign_in_needed();
+        let otherwise = self.session.auth.sign_in_needed().await;
         let need = SignInNeed { reason: SignInReason::UserAsked, newer_than: None, otherwise };
         let outcome = self.sign_in(request, &need).await;
         if matches!(outcome, SignInOutcome::SignedIn) {
@@ -190,11 +190,11 @@ impl SignIn {
         client_info.list_patience(limits.list_wait).min(limits.call_wait)
     }
 
-    /// The server's earlier tools, with the sign-in tool at the end: calling the others starts a sign-in too, but after
-    /// a failure, or where none starts automatically, a model needs a way to ask for it.
-    fn remembered_tools(&self, request: &InFlight) -> Option<Bytes> {
+    /// The tools that the server listed before, with the sign-in tool at their end: calls of the others start a sign-in too,
+    /// but after one that failed, or where none starts by itself, a model needs a way to ask for it.
+    async fn remembered_tools(&self, request: &InFlight) -> Option<Bytes> {
         let definition = tool::definition(&self.session.settings);
-        let list = tool::with_tool(&self.lists.remembered(request)?, &definition)?;
+        let list = tool::with_tool(&self.lists.remembered(request).await?, &definition)?;
         tracing::info!("the tools are answered from memory");
         self.lists.serve_own_tool(&request.method);
         Some(write::raw_result(&request.id, &list))

@@ -77,7 +77,7 @@ impl SignInWait {
             Some(Err(AuthError::NotNow(problem) | AuthError::Failed(problem))) => SignInOutcome::Problem(problem),
             // The time is over, or stdin has ended.
             Some(Err(AuthError::SignInNeeded(_))) | None => {
-                SignInOutcome::Problem(match (self.auth.sign_in_link(), need.newer_than) {
+                SignInOutcome::Problem(match (self.auth.sign_in_link().await, need.newer_than) {
                     (Some(link), None) => Problem::new(ProblemId::SignInPending).with("link", link),
                     (Some(link), Some(_)) => need.otherwise.clone().with("link", link),
                     (None, _) => need.otherwise.clone(),

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use super::row::Row;
 use crate::auth::Authorizer;
 use crate::bridge::session::ask::{PrivateAnswer, ask as ask_server};
+use crate::bridge::session::incoming::Incoming;
 use crate::clock;
 use crate::config::Settings;
 use crate::http::Http;
 use crate::message::{IdKey, Revision};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
-use crate::remote::{Exchange, Failure, Outgoing, Remote, Session};
+use crate::remote::{Failure, Outgoing, Remote, Session};
 use crate::secret::Secrets;
 
 const NAME: &str = "tools";
@@ -58,7 +59,7 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
     let initialize = json!({
         "protocolVersion": Revision::V_2025_11_25, "capabilities": {}, "clientInfo": client_info
     });
-    let (exchange, answer) = ask(remote, 1, "initialize", &initialize, None).await?;
+    let (incoming, answer) = ask(remote, 1, "initialize", &initialize, None).await?;
     let mut params = json!({});
     let mut mcp_headers = None;
     if let Some(revision) = other_revision(&answer) {
@@ -69,38 +70,42 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
         });
         mcp_headers = Some(stateless_headers(&revision));
     } else {
-        let version = result(&answer, &exchange.sent)?["protocolVersion"]
+        let version = result(&answer, &incoming.exchange.sent)?["protocolVersion"]
             .as_str()
             .and_then(|text| HeaderValue::from_str(text).ok());
         let session = remote.session();
-        remote.set_session(Session { id: exchange.headers.get(SESSION_ID).cloned(), version, ..(*session).clone() });
+        remote.set_session(Session {
+            id: incoming.exchange.headers.get(SESSION_ID).cloned(),
+            version,
+            ..(*session).clone()
+        });
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         remote.exchange(&Outgoing::unanswered(Bytes::from_static(initialized.as_bytes()))).await?;
     }
-    let (exchange, answer) = ask(remote, 2, "tools/list", &params, mcp_headers).await?;
-    let result = result(&answer, &exchange.sent)?;
+    let (incoming, answer) = ask(remote, 2, "tools/list", &params, mcp_headers).await?;
+    let result = result(&answer, &incoming.exchange.sent)?;
     let count = result["tools"].as_array().map_or(0, Vec::len);
     let more = if result["nextCursor"].is_string() { " or more" } else { "" };
     Ok(format!("{count}{more} tool{}", if count == 1 { "" } else { "s" }))
 }
 
-/// Sends a request and returns its answer, with its exchange.
+/// Sends a request and returns its answer, with where it came from.
 async fn ask(
     remote: &Remote,
     number: u64,
     method: &str,
     params: &Value,
     mcp_headers: Option<HeaderMap>,
-) -> Result<(Exchange, Value), Failure> {
+) -> Result<(Incoming, Value), Failure> {
     let id = format!("planhat-mcp/doctor/{number}");
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
     let body = Bytes::from(body);
     let out = Outgoing { expects: Some(IdKey::Text(id)), mcp_headers, ..Outgoing::unanswered(body) };
     // Other messages on the stream are for a client, and there is none.
-    let PrivateAnswer { line, exchange } = ask_server(remote, None, &out, None).await?;
+    let PrivateAnswer { line, incoming } = ask_server(remote, None, &out, None).await?;
     let answer =
         serde_json::from_slice(&line).map_err(|error| Problem::new(ProblemId::InvalidAnswer).with("detail", error))?;
-    Ok((exchange, answer))
+    Ok((incoming, answer))
 }
 
 /// The result in an answer, or the server's error.

@@ -39,7 +39,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
     } else {
         let status = Status::of(auth).await;
         let signed_in = status.grant.is_some();
-        (sign_in(settings, auth, status, now), signed_in)
+        (sign_in(settings, auth, status, now).await, signed_in)
     };
     rows.push(row);
     Storage { group: Group { title: "This machine", rows }, signed_in }
@@ -53,7 +53,7 @@ fn state_dir(settings: &Settings) -> Row {
     }
 }
 
-fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u64) -> Row {
+async fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u64) -> Row {
     const NAME: &str = "sign-in";
     if let Some(problem) = status.store_problem {
         return Row::fail(NAME, problem);
@@ -61,7 +61,7 @@ fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u64) -> 
     let Some(granted) = status.grant else {
         let problem = Problem::new(if status.signing_in { ProblemId::SignInPending } else { ProblemId::SignInNeeded });
         let problem = problem.with("service", settings.service_name()).with("command", settings.command("login"));
-        return match auth.sign_in_link().filter(|_| status.signing_in) {
+        return match auth.sign_in_link().await.filter(|_| status.signing_in) {
             Some(link) => Row::warn(NAME, problem.with("link", link)),
             None => Row::fail(NAME, problem),
         };

@@ -73,17 +73,67 @@ impl Tree {
 
     /// `file: impl X` for each inherent `impl` of a type that the file does not define.
     pub fn stray_impls(&self) -> Vec<String> {
-        let files = self.files.iter().filter(|(_, file)| !file.is_test);
-        files
-            .flat_map(|(name, file)| file.stray_impls().into_iter().map(move |x| format!("{name}: impl {x}")))
-            .collect()
+        let mut stray = Vec::new();
+        for (name, file) in self.files.iter().filter(|(_, file)| !file.is_test) {
+            let defined = file.defined(&["struct", "enum", "union"]);
+            let traits = file.defined(&["trait"]);
+            let items = file.impls();
+            // A trait that only one type has is no abstraction over several.
+            let only = |of: &str| items.iter().filter(|item| item.trait_name.as_deref() == Some(of)).count() == 1;
+            for item in &items {
+                let Some(kind) = item.of.last() else { continue };
+                // A path says where the type stands, also one that has a namesake here.
+                let elsewhere = item.of.len() > 1
+                    && self
+                        .absolute(file, &item.of)
+                        .and_then(|path| self.file_of(&path, 0))
+                        .is_some_and(|at| at != *name);
+                let is_stray = match &item.trait_name {
+                    None => elsewhere || !defined.contains(kind.as_str()),
+                    // Such a trait, for a type of another file, spreads methods like an inherent `impl`.
+                    Some(of) => {
+                        traits.contains(of.as_str()) && only(of) && (elsewhere || self.imports_type(file, kind))
+                    }
+                };
+                if is_stray {
+                    stray.push(format!("{name}: impl {kind}"));
+                }
+            }
+        }
+        stray
+    }
+
+    /// Whether the file has this name from another file of the crate.
+    fn imports_type(&self, file: &File, name: &str) -> bool {
+        let imports = file.imports(&file.tokens);
+        let import = imports.iter().find(|import| import.name == name);
+        import.is_some_and(|import| self.absolute(file, &import.path).is_some())
     }
 
     fn used_by(&self, name: &str, file: &File, tokens: &[String]) -> BTreeSet<String> {
         let mut used: BTreeSet<String> = BTreeSet::new();
-        for (passed_on, path) in file.paths(tokens) {
-            // What a module passes on is followed from where it is used.
-            if !passed_on && let Some(absolute) = self.absolute(file, &path) {
+        let imports = file.imports(tokens);
+        let names: BTreeMap<&str, &[String]> =
+            imports.iter().map(|import| (import.name.as_str(), import.path.as_slice())).collect();
+        for import in &imports {
+            let Some(absolute) = self.absolute(file, &import.path) else { continue };
+            // What a module passes on from its own children is followed from where it is used.
+            if import.is_passed_on && absolute.len() > file.module.len() && absolute.starts_with(&file.module) {
+                continue;
+            }
+            used.extend(self.file_of(&absolute, 0));
+            if import.is_glob {
+                used.extend(self.passed_on_by(&absolute));
+            }
+        }
+        for mut path in file.paths(tokens) {
+            // A folder that was imported, perhaps under another name.
+            if let Some(import) =
+                names.get(path[0].as_str()).filter(|import| import.last() != Some(&path[0]) || import.len() > 1)
+            {
+                path.splice(..1, import.iter().cloned());
+            }
+            if let Some(absolute) = self.absolute(file, &path) {
                 used.extend(self.file_of(&absolute, 0));
             }
         }
@@ -91,12 +141,19 @@ impl Tree {
         used
     }
 
+    /// The files whose items the module at this path passes on.
+    fn passed_on_by(&self, module: &[String]) -> Vec<String> {
+        let Some(file) = self.modules.get(&module.join("::")).map(|name| &self.files[name]) else { return Vec::new() };
+        let targets = file.imports(&file.tokens).into_iter().filter(|import| import.is_passed_on);
+        targets.filter_map(|import| self.file_of(&self.absolute(file, &import.path)?, 0)).collect()
+    }
+
     /// The path from the root of the crate; `None` for a path that leads elsewhere.
     fn absolute(&self, file: &File, path: &[String]) -> Option<Vec<String>> {
         let mut base = file.module.clone();
         let mut rest = path;
         match path.first()?.as_str() {
-            "crate" => {
+            "crate" | "planhat_mcp" => {
                 base.clear();
                 rest = &path[1..];
             }
@@ -126,9 +183,9 @@ impl Tree {
         if depth < 8
             && let Some(item) = path.get(end)
         {
-            for (alias, target) in file.passed_on() {
-                if alias == *item
-                    && let Some(absolute) = self.absolute(file, &target)
+            for import in file.imports(&file.tokens).iter().filter(|import| import.is_passed_on) {
+                if import.name == *item
+                    && let Some(absolute) = self.absolute(file, &import.path)
                 {
                     return self.file_of(&absolute, depth + 1);
                 }
@@ -169,18 +226,26 @@ impl File {
         found
     }
 
-    /// All paths of at least two parts and all imports; whether it is an import that is passed on.
-    fn paths(&self, words: &[String]) -> Vec<(bool, Vec<String>)> {
+    /// All that `use` brings into the file.
+    fn imports(&self, words: &[String]) -> Vec<Import> {
+        let mut found = Vec::new();
+        for at in 0..words.len() {
+            if words[at] == "use" && (at == 0 || words[at - 1] != "::") {
+                let is_passed_on = at > 0 && (words[at - 1] == "pub" || words[at - 1] == ")");
+                let end = words[at..].iter().position(|word| word == ";").map_or(words.len(), |end| at + end);
+                use_tree(&words[at + 1..end], &mut Vec::new(), is_passed_on, &mut found);
+            }
+        }
+        found
+    }
+
+    /// All paths of at least two parts outside of `use`.
+    fn paths(&self, words: &[String]) -> Vec<Vec<String>> {
         let mut found = Vec::new();
         let mut at = 0;
         while at < words.len() {
             if words[at] == "use" && (at == 0 || words[at - 1] != "::") {
-                let passed_on = at > 0 && (words[at - 1] == "pub" || words[at - 1] == ")");
-                let end = words[at..].iter().position(|word| word == ";").map_or(words.len(), |end| at + end);
-                let mut paths = Vec::new();
-                use_tree(&words[at + 1..end], &mut Vec::new(), &mut paths);
-                found.extend(paths.into_iter().map(|(_, path)| (passed_on, path)));
-                at = end;
+                at += words[at..].iter().position(|word| word == ";").unwrap_or(0);
             } else if is_word(&words[at]) && words.get(at + 1).is_some_and(|next| next == "::") {
                 let mut path = vec![words[at].clone()];
                 while words.get(at + 1).is_some_and(|next| next == "::")
@@ -189,35 +254,22 @@ impl File {
                     path.push(words[at + 2].clone());
                     at += 2;
                 }
-                found.push((false, path));
+                found.push(path);
             }
             at += 1;
         }
         found
     }
 
-    /// The names that this file passes on, each with where it comes from.
-    fn passed_on(&self) -> Vec<(String, Vec<String>)> {
-        let words = &self.tokens;
-        let mut found = Vec::new();
-        for at in 1..words.len() {
-            if words[at] == "use" && (words[at - 1] == "pub" || words[at - 1] == ")") {
-                let end = words[at..].iter().position(|word| word == ";").map_or(words.len(), |end| at + end);
-                use_tree(&words[at + 1..end], &mut Vec::new(), &mut found);
-            }
-        }
-        found
+    /// The names that the file gives with one of these keywords.
+    fn defined(&self, keywords: &[&str]) -> BTreeSet<&str> {
+        let pairs = self.tokens.windows(2).filter(|pair| keywords.contains(&pair[0].as_str()));
+        pairs.map(|pair| pair[1].as_str()).collect()
     }
 
-    fn stray_impls(&self) -> Vec<String> {
+    fn impls(&self) -> Vec<Impl> {
         let words = &self.tokens;
-        let mut defined = BTreeSet::new();
-        for pair in words.windows(2) {
-            if ["struct", "enum", "union"].contains(&pair[0].as_str()) {
-                defined.insert(pair[1].as_str());
-            }
-        }
-        let mut stray = Vec::new();
+        let mut found = Vec::new();
         for at in 0..words.len() {
             let begins_item = at == 0 || ["}", ";", "]", "{", "unsafe"].contains(&words[at - 1].as_str());
             if words[at] != "impl" || !begins_item {
@@ -227,30 +279,40 @@ impl File {
             if words.get(next).is_some_and(|word| word == "<") {
                 next = after_angles(words, next);
             }
-            // The name of the type is the last word of the path before `<`, `{`, `where` or `for`.
-            let mut name = None;
+            let (mut path, mut trait_name) = (Vec::new(), None);
             while let Some(word) = words.get(next) {
                 match word.as_str() {
-                    "<" => next = after_angles(words, next),
+                    "<" => {
+                        next = after_angles(words, next);
+                        continue;
+                    }
                     "{" | "where" => break,
-                    "for" => {
-                        name = None;
-                        break;
-                    }
-                    word => {
-                        if is_word(word) {
-                            name = Some(word.to_owned());
-                        }
-                        next += 1;
-                    }
+                    "for" => trait_name = std::mem::take(&mut path).pop(),
+                    word if is_word(word) => path.push(word.to_owned()),
+                    _ => {}
                 }
+                next += 1;
             }
-            if let Some(name) = name.filter(|name| !defined.contains(name.as_str())) {
-                stray.push(name);
-            }
+            found.push(Impl { of: path, trait_name });
         }
-        stray
+        found
     }
+}
+
+/// One name that `use` brings into a file.
+struct Import {
+    name: String,
+    /// As it stands there.
+    path: Vec<String>,
+    is_glob: bool,
+    /// Whether it is a `pub use`, in whatever scope.
+    is_passed_on: bool,
+}
+
+/// An `impl`: of which type, as it stands there, and of which trait.
+struct Impl {
+    of: Vec<String>,
+    trait_name: Option<String>,
 }
 
 fn is_word(token: &str) -> bool {
@@ -275,30 +337,33 @@ fn after_angles(words: &[String], open: usize) -> usize {
     words.len()
 }
 
-/// The leaves of `a::{b, c as d}`: the name in scope, and the whole path.
-fn use_tree(words: &[String], prefix: &mut Vec<String>, found: &mut Vec<(String, Vec<String>)>) {
+/// The leaves of `a::{b, c as d, e::*}`.
+fn use_tree(words: &[String], prefix: &mut Vec<String>, is_passed_on: bool, found: &mut Vec<Import>) {
     let before = prefix.len();
+    let mut leaf = |name: Option<&String>, mut path: Vec<String>, is_glob: bool| {
+        if path.last().is_some_and(|last| last == "self") && path.len() > 1 {
+            path.pop();
+        }
+        let name = name.or(path.last()).cloned().unwrap_or_default();
+        found.push(Import { name, path, is_glob, is_passed_on });
+    };
     let mut at = 0;
     while at < words.len() {
         match words[at].as_str() {
             "{" => {
-                let mut depth = 0;
-                let mut begin = at + 1;
+                let (mut depth, mut begin) = (0, at + 1);
                 while at < words.len() {
                     match words[at].as_str() {
                         "{" => depth += 1,
-                        "}" => {
-                            depth -= 1;
-                            if depth == 0 {
-                                use_tree(&words[begin..at], &mut prefix.clone(), found);
-                                break;
-                            }
-                        }
-                        "," if depth == 1 => {
-                            use_tree(&words[begin..at], &mut prefix.clone(), found);
-                            begin = at + 1;
-                        }
+                        "}" => depth -= 1,
                         _ => {}
+                    }
+                    if depth == 0 || (depth == 1 && words[at] == ",") {
+                        use_tree(&words[begin..at], &mut prefix.clone(), is_passed_on, found);
+                        begin = at + 1;
+                    }
+                    if depth == 0 {
+                        break;
                     }
                     at += 1;
                 }
@@ -306,8 +371,12 @@ fn use_tree(words: &[String], prefix: &mut Vec<String>, found: &mut Vec<(String,
                 return;
             }
             "as" => {
-                let alias = words.get(at + 1).cloned().unwrap_or_default();
-                found.push((alias, prefix.clone()));
+                leaf(words.get(at + 1), prefix.clone(), false);
+                prefix.truncate(before);
+                return;
+            }
+            "*" => {
+                leaf(None, prefix.clone(), true);
                 prefix.truncate(before);
                 return;
             }
@@ -317,24 +386,44 @@ fn use_tree(words: &[String], prefix: &mut Vec<String>, found: &mut Vec<(String,
         at += 1;
     }
     if prefix.len() > before {
-        if prefix.last().is_some_and(|last| last == "self") {
-            prefix.pop();
-        }
-        found.push((prefix.last().cloned().unwrap_or_default(), prefix.clone()));
+        leaf(None, prefix.clone(), false);
     }
     prefix.truncate(before);
 }
 
-/// The position behind an attribute that begins here, if it is `cfg(test)` or a `cfg(any(..))` that names `test`.
+/// The position behind an attribute that begins here, if it is a `cfg` that holds for tests and fuzzing alone.
 fn test_attribute(words: &[String], at: usize) -> Option<usize> {
     if words.get(at)? != "#" || words.get(at + 1)? != "[" || words.get(at + 2)? != "cfg" {
         return None;
     }
     let end = at + words[at..].iter().position(|word| word == "]")?;
-    let inside = &words[at + 3..end];
-    let is_negated = |at: usize| at >= 2 && inside[at - 2] == "not";
-    let names_test = (0..inside.len()).any(|at| inside[at] == "test" && !is_negated(at));
-    names_test.then_some(end + 1)
+    let (can_hold, _) = predicate(&words[at + 4..end]);
+    (!can_hold.0).then_some(end + 1)
+}
+
+/// Whether a `cfg` predicate can hold, and whether it can fail, outside of tests and fuzzing; and how many words it has.
+fn predicate(words: &[String]) -> ((bool, bool), usize) {
+    let Some(word) = words.first() else { return ((true, true), 0) };
+    if !["all", "any", "not"].contains(&word.as_str()) {
+        let is_test = ["test", "fuzzing"].contains(&word.as_str());
+        let length = words.iter().position(|word| word == "," || word == ")").unwrap_or(words.len());
+        return ((!is_test, true), length);
+    }
+    let (mut parts, mut at) = (Vec::new(), 2);
+    while words.get(at).is_some_and(|word| word != ")") {
+        let (part, length) = predicate(&words[at..]);
+        parts.push(part);
+        at += length.max(1);
+        if words.get(at).is_some_and(|word| word == ",") {
+            at += 1;
+        }
+    }
+    let can = match word.as_str() {
+        "all" => (parts.iter().all(|part| part.0), parts.iter().any(|part| part.1)),
+        "any" => (parts.iter().any(|part| part.0), parts.iter().all(|part| part.1)),
+        _ => (parts[0].1, parts[0].0),
+    };
+    (can, at + 1)
 }
 
 /// Leaves out every item behind an attribute that makes it a test's.

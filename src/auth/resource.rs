@@ -23,7 +23,7 @@ pub fn covers(identifier: &str, url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::auth::discovery::resource::*;
+    use crate::auth::resource::*;
 
     #[test]
     fn the_canonical_form_has_no_fragment_and_no_lonely_slash() {

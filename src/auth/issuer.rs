@@ -28,7 +28,7 @@ fn bare(issuer: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::auth::issuer::*;
 
     #[test]
     fn only_the_slash_after_an_origin_makes_no_difference() {

@@ -49,7 +49,7 @@ pub(crate) async fn revoke(ctx: &Context, grant: &Grant) -> Revoked {
 }
 
 async fn revoke_at(ctx: &Context, endpoint: &str, grant: &Grant) -> Result<(), Problem> {
-    let client = choose::client_of(ctx, grant).await?;
+    let client = choose::client_of(ctx, &grant.issuer, &grant.client_id, grant.auth_method).await?;
     let (token, hint) = match &grant.refresh_token {
         Some(token) => (token, "refresh_token"),
         None => (&grant.access_token, "access_token"),

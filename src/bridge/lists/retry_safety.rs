@@ -89,7 +89,7 @@ impl RetrySafety {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::bridge::lists::retry_safety::*;
 
     fn learned(planhat: bool) -> RetrySafety {
         let safety = RetrySafety::new(planhat);

@@ -1,6 +1,7 @@
 //! The account names of records in the credential store.
 
-use crate::auth::discovery::{issuer, resource};
+use crate::auth::issuer;
+use crate::auth::resource;
 use crate::config::Settings;
 use crate::hash::fnv1a;
 
