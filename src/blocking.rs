@@ -1,4 +1,4 @@
-//! Owns leaving the one thread of the runtime: files, locks and trust roots are read on threads that may block.
+//! Owns the way off the runtime's single thread: files, locks and trust roots are read on threads that may block.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
-/// Does `work` on a thread that may block, and waits for it. When the caller gives up, `work` is still done.
+/// Runs `work` on a thread that may block, and waits for it. `work` still completes if the future is dropped.
 ///
-/// A panic in `work` goes on in the caller.
+/// A panic in `work` continues in the caller.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends before the work has begun, and the caller with it.
+            // The runtime shut down before the work started; the caller ends with it.
             Err(_) => std::future::pending().await,
         },
     }

@@ -1,4 +1,4 @@
-//! Owns "what time is it": token expiry, HTTP-dates and records read the wall clock here, so that a test can set it.
+//! Owns the wall clock: token expiry, HTTP-dates and records take the time from here, so that a test can set it.
 //!
 //! Sleeping needs no trait here: a test can pause the runtime's timer.
 
@@ -17,7 +17,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
     }
 }
 
-/// The machine's own clock.
+/// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

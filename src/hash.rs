@@ -1,6 +1,7 @@
-//! Owns the one hash whose values are kept: in file names, in names of keychain items, in checksums.
+//! Owns the one hash whose values are stored: in file names, keychain items and checksums.
 
-/// FNV-1a. Unlike the standard library's hash it stays the same across releases; it is no defence against an attacker.
+/// FNV-1a. Unlike the standard library's hash it stays the same across releases; it does not defend against an
+/// attacker.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

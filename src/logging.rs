@@ -1,7 +1,7 @@
-//! Owns the log: one line an event to stderr, and to a file when one is asked for; never to stdout.
+//! Owns the log: one line per event, to stderr and to a file if one is set; never to stdout.
 //!
-//! Redaction ([`redact`]) is the last guard, not the first: no caller logs a secret. Libraries are limited to warnings unless
-//! everything is asked for, because their details are about bytes, not about events.
+//! Redaction ([`redact`]) is the last guard, not the first: no caller logs a secret. Libraries are limited to warnings
+//! except at the most verbose level, because their details are about bytes, not events.
 
 use std::fmt;
 use std::fs::File;
@@ -28,7 +28,7 @@ pub use redact::redact;
 pub fn start(level: Level, file: Option<&Path>) -> Result<(), Problem> {
     let file = file.map(open).transpose()?;
     let layer = tracing_subscriber::fmt::layer().event_format(Redacted(Format::default())).with_writer(Sinks { file });
-    // Only a process that has a log already refuses another.
+    // This fails only if the process already has a log.
     let _ = tracing_subscriber::registry().with(layer).with(targets(level)).try_init();
     Ok(())
 }
@@ -36,7 +36,7 @@ pub fn start(level: Level, file: Option<&Path>) -> Result<(), Problem> {
 /// Sends panics through the log, and so through redaction, instead of straight to stderr.
 ///
 /// A panic in a library's own thread (the callback listener's, when a browser resets at the wrong moment) is contained
-/// there and does no harm; one in our code is a fault to report.
+/// there and does no harm; one in our code is a bug to report.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| (at.file(), at.line()));
@@ -70,13 +70,13 @@ fn open(path: &Path) -> Result<File, Problem> {
         .map_err(|error| Problem::new(ProblemId::LogFileFailed).with("file", path.display()).with("detail", error))
 }
 
-/// stderr, and a file beside it.
+/// stderr, and optionally a file.
 #[derive(Debug)]
 struct Sinks {
     file: Option<File>,
 }
 
-/// Writes one event to every sink. An event is written in one piece, so that lines of several processes do not mix.
+/// Writes one event to every sink, in one piece, so that lines of several processes do not mix.
 #[derive(Debug)]
 struct SinkWriter<'a> {
     file: Option<&'a File>,
@@ -92,7 +92,7 @@ impl<'a> MakeWriter<'a> for Sinks {
 
 impl io::Write for SinkWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A log that cannot be written (a closed stderr, a full disk) must not disturb the work.
+        // A log that cannot be written (a closed stderr, a full disk) must not get in the way.
         let _ = io::stderr().write_all(line);
         if let Some(mut file) = self.file {
             let _ = file.write_all(line);
@@ -105,7 +105,7 @@ impl io::Write for SinkWriter<'_> {
     }
 }
 
-/// The usual one-line form, after the last guard.
+/// The usual one-line format, then redacted.
 #[derive(Debug)]
 struct Redacted<F>(F);
 

@@ -1,5 +1,4 @@
-//! The program: read the command line, do what it says, explain what went wrong, and end with a code that scripts can
-//! read.
+//! The program: reads the command line, runs the command, explains a failure, and exits with a code for scripts.
 
 use std::process::ExitCode;
 

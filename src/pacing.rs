@@ -1,15 +1,15 @@
-//! Owns how soon and how often something is tried again: waits that grow ([`Backoff`]), and bounds on a rate
-//! ([`RateWindow`]). Both are pure: the time and the randomness are given.
+//! Owns how soon and how often something is retried: waits that grow ([`Backoff`]), and bounds on a rate
+//! ([`RateWindow`]). Both are pure: time and randomness are arguments.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The shortest wait that jitter leaves: less would be no wait at all.
+/// The shortest wait after jitter: less would be no wait at all.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
-/// Waits that double from attempt to attempt, up to a bound.
+/// Waits that double with each attempt, up to a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -22,7 +22,7 @@ impl Backoff {
         Self { first, longest }
     }
 
-    /// The longest wait after attempt `attempt` (the first is 1); the wait itself for a client that waits alone.
+    /// The longest wait after attempt `attempt` (the first is 1); the wait itself, where jitter is not needed.
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         self.first.saturating_mul(1 << doublings).min(self.longest)
@@ -36,21 +36,21 @@ impl Backoff {
     }
 }
 
-/// `wait`, and up to a tenth of it more, at most `most`: for waits that must not be undercut by jitter. `noise` in 0..=1
-/// chooses how much.
+/// `wait` plus up to a tenth of it, at most `most`: for waits that jitter must not shorten. `noise` in 0..=1 chooses
+/// how much.
 pub fn spread(wait: Duration, most: Duration, noise: f64) -> Duration {
     wait.saturating_add((wait / 10).mul_f64(unit(noise)).min(most))
 }
 
 /// A random number in 0..=1 for jitter; nothing secret depends on it.
 pub fn noise() -> f64 {
-    // Without randomness the waits are right and only not spread.
+    // Without randomness the waits are correct, just not spread.
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(random) / f64::from(u32::MAX)
 }
 
 fn unit(noise: f64) -> f64 {
-    // `clamp` lets what is no number through.
+    // `clamp` lets NaN through.
     if noise.is_nan() { 1.0 } else { noise.clamp(0.0, 1.0) }
 }
 

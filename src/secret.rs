@@ -5,8 +5,8 @@
 //! hides the value, so that it cannot reach a log, an error or a URL by accident; [`Secret::expose`] is the only way out,
 //! and easy to search for.
 //!
-//! Servers quote what they were sent. [`Secrets`] turns what one said into [`ServerWords`], which are free of the secrets of
-//! that exchange; nothing that a server said goes into a problem, a log or a file in another way.
+//! Servers quote what they were sent. [`Secrets`] turns a server's words into [`ServerWords`], free of the secrets of
+//! that exchange; no other words of a server reach a problem, a log or a file.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ mod mask;
 
 pub use mask::{Secrets, ServerWords};
 
-/// What stands in place of a secret.
+/// Replaces a secret.
 pub const REDACTED: &str = "[redacted]";
 
 /// A value that must not be shown; its memory is overwritten when it is dropped.
@@ -36,7 +36,7 @@ impl<T: Zeroize> Secret<T> {
 }
 
 impl Secret<String> {
-    /// Whether there is nothing in it: an empty environment variable counts as not set.
+    /// Whether it is empty: an empty environment variable counts as not set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

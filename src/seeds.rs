@@ -1,4 +1,4 @@
-//! The seeds of the fuzz targets, run as a test: each target has some, and each of them keeps its invariant.
+//! Runs the seeds of the fuzz targets as a test: each target has some, and each keeps its invariant.
 
 use std::path::Path;
 

@@ -1,36 +1,36 @@
-//! The names that records have in the credential store.
+//! The account names of records in the credential store.
 
 use crate::auth::issuer;
 use crate::auth::resource;
 use crate::config::Settings;
 use crate::hash::fnv1a;
 
-/// The names of records in the store.
+/// The account names of records in the store.
 #[derive(Debug)]
 pub struct Accounts;
 
 impl Accounts {
-    /// Where the sign-in for these settings lies: one for each profile, client and resource. The issuer stands in the
-    /// record, because it is not known before discovery.
+    /// The account of the sign-in for these settings: one per profile, client and resource. The issuer is in the
+    /// record, because it is unknown before discovery.
     pub fn grant(settings: &Settings) -> String {
         let client = settings.oauth.client_id.as_deref().unwrap_or("-");
         name(settings, "sign-in", &[client, &resource::canonical(&settings.url)])
     }
 
-    /// Where the registration with a server lies, one for each profile and issuer; and then where it may lie under the
-    /// other form of the issuer.
+    /// The account of the registration with a server, one per profile and issuer, followed by the one for the other
+    /// form of the issuer.
     pub fn registrations(settings: &Settings, issuer: &str) -> Vec<String> {
         let origin = settings.url.origin().ascii_serialization();
         issuer::forms(issuer).iter().map(|form| name(settings, "registration", &[form, &origin])).collect()
     }
 
-    /// Where the secret of a client lies.
+    /// The account of a client's secret.
     pub fn client_secret(settings: &Settings, client_id: &str) -> String {
         name(settings, "client-secret", &[client_id, &settings.url.origin().ascii_serialization()])
     }
 }
 
-/// Readable in the keychain's own window, and short: Windows limits it.
+/// Readable in the keychain's own window, and short, because Windows limits it.
 fn name(settings: &Settings, kind: &str, parts: &[&str]) -> String {
     let mut key = Vec::new();
     for part in parts {

@@ -1,5 +1,5 @@
-//! The one source of tokens in a process, as a facade: [`Tokens`] has the token and renews it, [`SignIns`] gets somebody
-//! signed in, and what concerns both meets here.
+//! The one source of tokens in a process, as a facade: [`Tokens`] has the token and renews it, [`SignIns`] gets
+//! somebody signed in, and this connects the two.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,8 @@ impl Authorizer {
         Arc::new(Self { sign_ins: Arc::new(sign_ins), tokens, ctx, step_ups: StepUps::default() })
     }
 
-    /// The token to send, renewed ahead of its end; `None` when nobody is signed in: the request goes without one.
+    /// The token to send, renewed before it expires; `None` if nobody is signed in, so that the request goes without
+    /// one.
     pub async fn bearer(&self) -> Result<Option<Bearer>, AuthError> {
         let bearer = self.tokens.bearer(&self.sign_ins.challenge()).await;
         self.sign_ins.follow_while_signed_out();
@@ -59,17 +60,18 @@ impl Authorizer {
         }
     }
 
-    /// A token that is newer than the rejected one, which all requests and processes together renew once.
+    /// A token newer than the rejected one; all requests and processes share one renewal.
     pub async fn unauthorized(&self, rejected: Option<&Bearer>, challenge: Challenge) -> Result<Bearer, AuthError> {
         self.renew(RenewedFor::Request, rejected, challenge).await.inspect_err(|error| {
             if let (Some(rejected), AuthError::SignInNeeded(_)) = (rejected, error) {
-                // The renewal may have been one in the background, which leaves the token in use.
+                // The shared renewal may have been a background one, which does not end the token.
                 self.tokens.cache.end(rejected.serial);
             }
         })
     }
 
-    /// The same in the background: without a newer token the one in use stays, which may be good for other requests.
+    /// The same in the background: without a newer token the current one stays in use, because it may work for other
+    /// requests.
     pub async fn unauthorized_in_background(
         &self,
         rejected: &Bearer,
@@ -99,8 +101,8 @@ impl Authorizer {
         self.explained(self.tokens.refused_again(rejected)).await
     }
 
-    /// A token that may be allowed more than the one that the server found too narrow. `SignInNeeded`: a person has to
-    /// agree, and the next sign-in asks for the wider scope. `Failed`: asking cannot help.
+    /// A token that may have more scope than the one that the server found too narrow. `SignInNeeded`: a person has to
+    /// consent, and the next sign-in requests the wider scope. `Failed`: that cannot help.
     pub async fn step_up(&self, narrow: Option<&Bearer>, challenge: Challenge) -> Result<Bearer, AuthError> {
         let wanted = wanted(&self.ctx, &challenge);
         if let Some(bearer) = self.tokens.cache.newer_than(narrow.map(|bearer| bearer.serial)) {
@@ -116,7 +118,7 @@ impl Authorizer {
         Err(AuthError::SignInNeeded(wanted))
     }
 
-    /// The server has accepted this token.
+    /// Records that the server has accepted this token.
     pub fn accepted(&self, bearer: &Bearer) {
         if self.tokens.accepted(bearer) {
             self.sign_ins.accepted();
@@ -128,7 +130,7 @@ impl Authorizer {
         self.tokens.cache.has_accepted(bearer)
     }
 
-    /// Whether there can be another token after this one without a person.
+    /// Whether another token after this one can be obtained without a person.
     pub fn renewable(&self, bearer: &Bearer) -> Renewable {
         self.tokens.cache.renewable(bearer)
     }
@@ -138,7 +140,7 @@ impl Authorizer {
         self.tokens.cache.watch()
     }
 
-    /// Under which interactive grant requests go now, and when that is, in seconds since 1970.
+    /// The current interactive grant, and the current time in seconds since 1970.
     pub fn signed_in_now(&self) -> (Option<u64>, u64) {
         (self.tokens.cache.state().grant(), self.ctx.now())
     }
@@ -153,7 +155,8 @@ impl Authorizer {
         self.sign_ins.sign_in_needed().await
     }
 
-    /// Whether somebody has to sign in before the server need be asked: it is known to want that, and nobody is.
+    /// Whether somebody has to sign in before a request makes sense: the server is known to require it, and nobody is
+    /// signed in.
     pub async fn needs_sign_in(&self) -> bool {
         self.tokens.needs_sign_in().await
     }
@@ -203,28 +206,28 @@ impl Authorizer {
         self.sign_ins.open_link(link).await
     }
 
-    /// Signs in, with a person at it, and stores the tokens.
+    /// Signs in interactively, and stores the tokens.
     pub async fn login(&self, options: LoginOptions, ui: &mut dyn LoginUi) -> Result<GrantSummary, Problem> {
         login::login(&self.tokens, &self.sign_ins.challenge(), options, ui).await
     }
 
-    /// Keeps an access token that is sent as it is, in place of a sign-in.
+    /// Stores an access token to send unchanged, instead of a sign-in.
     pub async fn keep_token(&self, token: Secret) -> Result<GrantSummary, Problem> {
         let grant = Grant::typed(token, &self.ctx.settings.url, self.ctx.now());
         self.tokens.keep(grant).await.map_err(|problem| self.ctx.explain(problem))
     }
 
-    /// Revokes the grant, where the server can, and removes it. `None`: there was none.
+    /// Revokes the grant, if the server can, and removes it. `None` if there was none.
     pub async fn logout(&self) -> Result<Option<Revoked>, Problem> {
         logout::logout(&self.tokens, &self.sign_ins).await.map_err(|problem| self.ctx.explain(problem))
     }
 
-    /// Where tokens lie.
+    /// Where tokens are stored.
     pub fn backend(&self) -> &Backend {
         self.ctx.store.backend()
     }
 
-    /// Waits until no renewal is under way and nothing is left to save, at most `within`.
+    /// Waits until no renewal is running and everything is saved, at most `within`.
     pub async fn settle(&self, within: Duration) {
         self.tokens.settle(within).await;
     }

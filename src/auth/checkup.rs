@@ -1,4 +1,4 @@
-//! What `doctor` asks of signing in: each step of its own, with nothing started, stored or changed.
+//! What `doctor` checks of signing in: each step separately, without starting, storing or changing anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,50 +23,50 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 use crate::store::ProcessLock;
 
-/// Authorization pages are read for the words of a refusal.
+/// Authorization pages are searched for the words of a refusal.
 const PAGE_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(8) };
 
 /// How the authorization server was found.
 #[derive(Debug)]
 pub struct Route {
-    /// Each place that was asked, in order.
+    /// Each URL that was tried, in order.
     pub probed: Vec<ProbedPlace>,
-    /// What was found in the end.
+    /// The result.
     pub found: Result<Discovered, Problem>,
 }
 
-/// As whom a sign-in would be made.
+/// The client that a sign-in would use.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The client, where it is known already; `None`: the next sign-in registers one.
+    /// The client, if already known; `None` if the next sign-in registers one.
     pub client: Option<Client>,
-    /// Where the browser would come back to.
+    /// The redirect URL.
     pub callback: CallbackSettings,
 }
 
-/// What the authorization page says to somebody who is not signed in.
+/// What the authorization page says before anybody signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageSays {
-    /// It refuses the client id, the redirect URL or what is probed for.
+    /// It refuses the client id, the redirect URL or the scope.
     Refused(Problem),
-    /// It sends the person on to sign in: nothing is refused so far.
+    /// It continues to the sign-in: nothing is refused so far.
     GoesOn,
-    /// It shows a page in which no known refusal stands.
+    /// It shows a page without a known refusal.
     Unknown(StatusCode),
 }
 
 impl Identity {
-    /// How the client came to its id, in words.
+    /// How the client got its id, in words.
     pub fn origin(&self) -> &'static str {
         match self.client.as_ref().map(|client| client.origin) {
-            Some(ClientOrigin::Given) => "given by the settings",
-            Some(ClientOrigin::Document) => "a metadata document",
+            Some(ClientOrigin::PreRegistered) => "given by the settings",
+            Some(ClientOrigin::MetadataDocument) => "a metadata document",
             Some(ClientOrigin::Registered { .. }) => "registered by this program",
             None => "the next sign-in registers one",
         }
     }
 
-    /// What it proves itself with, in words.
+    /// How it authenticates, in words.
     pub fn proof(&self) -> &'static str {
         match &self.client {
             Some(client) if client.key.is_some() => "with a private key",
@@ -78,32 +78,33 @@ impl Identity {
     }
 }
 
-/// What `doctor` asks of signing in.
+/// The checks of `doctor` for signing in.
 #[derive(Debug)]
 pub struct Checkup {
     ctx: Arc<Context>,
-    /// The challenge that the server was met with.
+    /// The server's challenge, if met.
     challenge: Arc<Challenge>,
 }
 
 impl Checkup {
-    /// Of this authorizer, which has met the server if anybody has.
+    /// The checks for this authorizer, with the challenge that it has met.
     pub fn of(auth: &Authorizer) -> Self {
         Self { ctx: Arc::clone(&auth.ctx), challenge: auth.sign_ins.challenge() }
     }
 
-    /// Looks for the authorization server, as a sign-in would.
+    /// Finds the authorization server, as a sign-in would.
     pub async fn route(&self) -> Route {
         let flow = if self.ctx.uses_client_credentials() { Flow::Client } else { Flow::Code };
         let challenge = self.challenge().await;
         let mut probed = Vec::new();
-        let home = choose::home(&self.ctx).await;
-        let (settings, home) = (&self.ctx.settings, home.as_deref());
-        let found = search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, home, &mut probed).await;
+        let bound_issuer = choose::bound_issuer(&self.ctx).await;
+        let (settings, bound_issuer) = (&self.ctx.settings, bound_issuer.as_deref());
+        let found =
+            search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, bound_issuer, &mut probed).await;
         Route { probed, found: found.map_err(|error| self.ctx.explain(error.into())) }
     }
 
-    /// As whom a sign-in at this server would be made.
+    /// The client that a sign-in at this server would use.
     pub async fn identity(&self, found: &Discovered) -> Result<Identity, Problem> {
         let settings = &self.ctx.settings.oauth.callback;
         let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
@@ -120,7 +121,7 @@ impl Checkup {
         Ok(Identity { client, callback: CallbackSettings { port, ..settings.clone() } })
     }
 
-    /// Whether the port of the redirect URL can be had now; `Ok(false)`: another sign-in of this program has it.
+    /// Whether the port of the redirect URL is free; `Ok(false)` if another sign-in of this program holds it.
     pub async fn port(&self, callback: &CallbackSettings) -> Result<bool, Problem> {
         if ProcessLock::is_held(&self.ctx.files.port_lock(callback.port))? {
             return Ok(false);
@@ -128,13 +129,13 @@ impl Checkup {
         Callback::bind(callback).map(|_| true).map_err(|problem| self.ctx.explain(problem))
     }
 
-    /// Asks the authorization page as a browser would that nobody is signed in with; no redirect is followed. What is sent
-    /// is a request that nobody could use the answer of: its verifier is thrown away.
+    /// Requests the authorization page as a browser without a session would; follows no redirect. Nobody could use the
+    /// answer: the verifier is discarded.
     pub async fn page(&self, found: &Discovered, identity: &Identity) -> Result<PageSays, Problem> {
         let Some(client) = &identity.client else { return Ok(PageSays::GoesOn) };
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
-        let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client.bound.as_deref());
+        let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
         let request_to_page = Request::new(&self.ctx.settings, found, client, &redirect_url, scope.as_deref())?;
         let mut request = reqwest::Request::new(Method::GET, request_to_page.link.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
@@ -149,7 +150,7 @@ impl Checkup {
         })
     }
 
-    /// Whether records can be written to the store and read from it.
+    /// Whether the store accepts records.
     pub async fn store(&self) -> Result<(), Problem> {
         self.ctx.store.check().await.map_err(|error| self.ctx.explain(error.into()))
     }
@@ -159,7 +160,7 @@ impl Checkup {
     }
 }
 
-/// What an authorization page says, as far as it can be read.
+/// What an authorization page says, as far as it can be parsed.
 fn read_page(link: &Url, redirect_url: &str, answer: &Answer, sent: &Secrets) -> PageSays {
     let mut secrets = sent.clone();
     if answer.status.is_redirection() {
@@ -167,7 +168,8 @@ fn read_page(link: &Url, redirect_url: &str, answer: &Answer, sent: &Secrets) ->
         let Some(target) = location.and_then(|location| link.join(location).ok()) else {
             return PageSays::Unknown(answer.status);
         };
-        // Straight back with an error (RFC 6749, 4.1.2.1), or on to a page of the server's own, which may say it too.
+        // Either straight back with an error (RFC 6749, 4.1.2.1), or to another page of the server, whose address may
+        // carry one too.
         let fields: Vec<(String, String)> = target.query_pairs().into_owned().collect();
         fields.iter().filter(|(key, _)| key == "code").for_each(|(_, code)| secrets.add(code));
         let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -193,7 +195,7 @@ fn read_page(link: &Url, redirect_url: &str, answer: &Answer, sent: &Secrets) ->
     }
 }
 
-/// Error codes that stand on the pages of many servers, and are no words that a page would hold by chance.
+/// Error codes that many servers' pages show, and that no page contains by chance.
 const PAGE_ERROR_CODES: [&str; 5] =
     ["invalid_redirect_uri", "redirect_uri_mismatch", "invalid_client", "unauthorized_client", "invalid_scope"];
 
@@ -218,7 +220,7 @@ fn refusal(error: &str, description: Option<&str>, secrets: &Secrets) -> Problem
 mod tests {
     use reqwest::header::HeaderMap;
 
-    use crate::http::NamedBy;
+    use crate::http::AddressSource;
 
     use super::*;
 
@@ -232,7 +234,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let link = Url::parse("https://ws.example/oauth/authorize?x=1").unwrap();
         let (body, secrets) = (body.as_bytes().to_vec(), Secrets::none());
-        let answer = Answer { status, headers, body, namer: NamedBy::Insider, secrets };
+        let answer = Answer { status, headers, body, namer: AddressSource::Insider, secrets };
         read_page(&link, BACK, &answer, &Secrets::none())
     }
 

@@ -7,7 +7,7 @@ use crate::auth::accounts::Accounts;
 use crate::blocking::InOrder;
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::{Http, NamedBy};
+use crate::http::{AddressSource, Http};
 use crate::problem::{Problem, ProblemId};
 use crate::store::{StateDir, Store};
 
@@ -20,14 +20,14 @@ pub struct Context {
     pub(crate) http: Http,
     /// The credential store.
     pub(crate) store: Store,
-    /// What time it is.
+    /// The clock.
     pub(crate) clock: SharedClock,
     /// The profile's files in the state directory.
     pub(crate) files: StateDir,
-    /// The name of the stored grant.
+    /// The account of the stored grant.
     pub(crate) account: String,
     /// When this process began, in seconds since 1970.
-    pub(crate) born: u64,
+    pub(crate) started_at: u64,
     /// Writes the sign-in's record: a step that was given up must not write after the end.
     pub(crate) record_writer: InOrder,
 }
@@ -38,7 +38,7 @@ impl Context {
         Arc::new(Self {
             files: StateDir::new(&settings.paths.state_dir, &settings.profile),
             account: Accounts::grant(&settings),
-            born: clock.unix_seconds(),
+            started_at: clock.unix_seconds(),
             record_writer: InOrder::default(),
             settings,
             http,
@@ -57,9 +57,9 @@ impl Context {
         self.settings.oauth.client_credentials
     }
 
-    /// The HTTP client for a token endpoint that `by` has named, unless the user has named another.
-    pub(crate) fn http_to_token_endpoint(&self, by: NamedBy) -> Http {
-        let by = if self.settings.oauth.token_endpoint.is_some() { NamedBy::Insider } else { by };
+    /// The HTTP client for a token endpoint that `by` named, unless the user configured one.
+    pub(crate) fn http_to_token_endpoint(&self, by: AddressSource) -> Http {
+        let by = if self.settings.oauth.token_endpoint.is_some() { AddressSource::Insider } else { by };
         self.http.named_by(by)
     }
 
@@ -68,7 +68,7 @@ impl Context {
         (!self.settings.oauth.no_resource).then_some(resource)
     }
 
-    /// Adds what only the settings know and many texts name: the command for a terminal, and the redirect URL.
+    /// Adds facts that many texts need and only the settings know: the command for a terminal, and the redirect URL.
     pub(crate) fn explain(&self, problem: Problem) -> Problem {
         let mut problem = problem;
         let has = |problem: &Problem, key| problem.fact(key).is_some();

@@ -1,11 +1,11 @@
-//! Why there is no token, and what a place of the authorization server that could not be reached is called.
+//! Why there is no token, and the problem of an endpoint of the authorization server that could not be reached.
 
 use crate::config::Settings;
 use crate::http::{NetError, Step};
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Backend, LockError, StoreError};
 
-/// The command that keeps another typed token.
+/// The command that stores another typed token.
 const TOKEN_COMMAND: &str = "login --token-from-stdin";
 
 /// Why there is no token to send.
@@ -14,10 +14,10 @@ pub enum AuthError {
     /// Somebody has to sign in; nothing is being done about it yet.
     #[error("{0}")]
     SignInNeeded(Problem),
-    /// A passing reason (network, a 5xx, a locked keychain): the grant is kept, trying again later makes sense.
+    /// A transient reason (network, a 5xx, a locked keychain): the grant is kept, and trying again later makes sense.
     #[error("{0}")]
     NotNow(Problem),
-    /// Only a change of configuration helps.
+    /// Only a configuration change helps.
     #[error("{0}")]
     Failed(Problem),
 }
@@ -43,7 +43,7 @@ impl AuthError {
 }
 
 impl From<NetError> for AuthError {
-    /// The network comes back by itself; a proxy or CA file that cannot be used does not.
+    /// The network recovers on its own; an unusable proxy or CA file does not.
     fn from(error: NetError) -> Self {
         match error {
             NetError::Unusable(problem) => AuthError::Failed(problem),
@@ -62,7 +62,7 @@ impl From<AuthError> for Problem {
 
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
-        if error.is_passing() { AuthError::NotNow(error.into()) } else { AuthError::Failed(error.into()) }
+        if error.is_transient() { AuthError::NotNow(error.into()) } else { AuthError::Failed(error.into()) }
     }
 }
 
@@ -75,13 +75,13 @@ impl From<LockError> for AuthError {
     }
 }
 
-/// Why a renewal brought no token: what the facade answers together with the sign-ins, or what is final as it is.
+/// Why a renewal brought no token: a case for the facade and the sign-ins, or a final error.
 #[derive(Debug, Clone)]
 pub(crate) enum RenewalError {
     /// Nobody is signed in.
     NoGrant,
-    /// The server rejects the tokens of a sign-in of a moment ago: another one would bring another such token, and a tab
-    /// each time, so only the user starts the next one.
+    /// The server rejects the tokens of a recent sign-in: another one would bring another such token, and another tab,
+    /// so only the user may start it.
     RejectedAfresh,
     /// Anything else.
     Other(AuthError),
@@ -100,7 +100,7 @@ impl From<AuthError> for RenewalError {
     }
 }
 
-/// The server rejects an access token that the user has typed; `kept` is where it lies, unless it came from the
+/// The server rejects an access token that the user typed in; `kept` is where it is stored, unless it came from the
 /// environment.
 pub(crate) fn static_token_rejected(settings: &Settings, kept: Option<&Backend>) -> AuthError {
     let problem = if settings.product.is_planhat() {
@@ -114,8 +114,8 @@ pub(crate) fn static_token_rejected(settings: &Settings, kept: Option<&Backend>)
     })
 }
 
-/// A place of the authorization server that could not be asked. The texts about the MCP server would mislead here: nothing
-/// was executed, and `--url` is not what is wrong. Certificates and proxies are explained by what they say themselves.
+/// An endpoint of the authorization server that could not be reached. The texts about the MCP server would mislead
+/// here: nothing was executed, and `--url` is not at fault. Certificate and proxy problems explain themselves.
 pub(crate) fn unreached(error: NetError, place: &str) -> Problem {
     match &error {
         NetError::Unusable(_) | NetError::Failed { step: Step::Tls(_) | Step::Proxy, .. } => error.into(),

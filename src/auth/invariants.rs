@@ -1,5 +1,5 @@
-//! What holds for everything that a server or a visitor of the callback port may say; fuzz targets look for something for
-//! which it does not.
+//! Invariants of everything that a server, or a peer on the callback port, may send; fuzz targets look for input that
+//! breaks one.
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde_json::Value;
@@ -11,14 +11,14 @@ use crate::auth::discovery::metadata::{
 };
 use crate::auth::exchange::answer;
 use crate::auth::login::authorization_request::{Expected, Rejection};
-use crate::auth::login::loopback::door::{Gathered, Head, LARGEST_HEAD_BYTES};
+use crate::auth::login::loopback::door::{Head, LARGEST_HEAD_BYTES, PartialHead};
 use crate::secret::Secrets;
 
 const STATE: &str = "s3cret";
 const ISSUER: &str = "https://as.example";
 
-/// Challenges (one header a line) are read without a fault and within a bound, and what was read is read again when it is
-/// written as RFC 9110 prescribes.
+/// Challenges (one header per line) are parsed without a panic and within a bound, and survive a round trip through the
+/// form that RFC 9110 prescribes.
 pub fn challenge(lines: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in lines.split(|byte| *byte == b'\n') {
@@ -52,14 +52,14 @@ pub fn challenge(lines: &[u8]) {
     }
 }
 
-/// However a request comes, its head is found whole or refused; and a query brings a code only with our state once, the
-/// right issuer and one code.
+/// However a request is split, its head is found whole or refused; and a query yields a code only with our state once,
+/// the right issuer and exactly one code.
 pub fn callback(request: &[u8]) {
-    let mut whole = Gathered::default();
+    let mut whole = PartialHead::default();
     let head = whole.add(request);
     for step in [1, 3, 64] {
-        let mut gathered = Gathered::default();
-        let found = request.chunks(step).find_map(|piece| gathered.add(piece));
+        let mut partial = PartialHead::default();
+        let found = request.chunks(step).find_map(|piece| partial.add(piece));
         assert_eq!(found, head, "in steps of {step}");
     }
     match &head {
@@ -93,8 +93,8 @@ pub fn callback(request: &[u8]) {
     }
 }
 
-/// Metadata documents are read without a fault; what is accepted keeps the rules. The first line is the address of the
-/// resource or issuer that was asked for.
+/// Metadata documents are parsed without a panic, and accepted ones follow the rules. The first line is the URL of the
+/// requested resource or issuer.
 pub fn metadata(data: &[u8]) {
     let (asked, document) = data.split_at(memchr::memchr(b'\n', data).unwrap_or(0));
     let asked = String::from_utf8_lossy(asked);
@@ -134,7 +134,7 @@ pub fn metadata(data: &[u8]) {
     }
 }
 
-/// Nothing that a secret or a browser must not be sent to.
+/// Panics on a URL that no secret or browser may be sent to.
 fn safe(text: &str) {
     assert!(!text.chars().any(|c| c.is_control() || c.is_whitespace()));
     let url = Url::parse(text).expect("an endpoint is a URL");
@@ -148,8 +148,8 @@ fn safe(text: &str) {
     assert!(url.scheme() == "https" || url.scheme() == "http" && here, "{url}");
 }
 
-/// A token endpoint's answer is a token or an error, in the one form that RFC 6749 prescribes. The first byte is the last
-/// digit of the status, below 200, 400 or 500.
+/// A token endpoint's answer becomes a token or an error in the form of RFC 6749. The first byte is the last digit of
+/// the status, below 200, 400 or 500.
 pub fn token_answer(data: &[u8]) {
     let Some((status, body)) = data.split_first() else { return };
     let status = [200, 302, 400, 401, 500][usize::from(*status) % 5];

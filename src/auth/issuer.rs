@@ -1,8 +1,8 @@
-//! When two issuer identifiers (RFC 8414, 2) name the same authorization server.
+//! Decides when two issuer identifiers (RFC 8414, 2) name the same authorization server.
 //!
-//! They are identical, save for the slash of an empty path: RFC 3986 (6.2.3) holds the two forms of an origin equal, they
-//! lead to the same metadata, and widespread servers list one form and issue as the other. Only `iss` in an authorization
-//! response is compared to the letter (RFC 9207, 2.4).
+//! They must be identical, except for the slash of an empty path: RFC 3986 (6.2.3) treats the two forms of an origin as
+//! equal, they lead to the same metadata, and common servers list one form and issue as the other. Only `iss` in an
+//! authorization response must match exactly (RFC 9207, 2.4).
 
 use url::Url;
 
@@ -11,14 +11,14 @@ pub fn is_same(one: &str, other: &str) -> bool {
     one == other || bare(one) == bare(other)
 }
 
-/// The identifier under which something is kept for this server, and then the other form of it, if there is one.
+/// The identifier under which records for this server are stored, and then its other form, if any.
 pub fn forms(issuer: &str) -> Vec<String> {
     let bare = bare(issuer);
     let has_path = Url::parse(bare).is_ok_and(|url| url.origin().ascii_serialization() != bare);
     if has_path { vec![bare.to_owned()] } else { vec![bare.to_owned(), format!("{bare}/")] }
 }
 
-/// Without the slash of an empty path.
+/// The identifier without the slash of an empty path.
 fn bare(issuer: &str) -> &str {
     issuer
         .strip_suffix('/')

@@ -1,4 +1,4 @@
-//! Removing all that this machine keeps for a profile.
+//! Removes everything that this machine stores for a profile.
 
 use std::path::PathBuf;
 
@@ -13,18 +13,18 @@ use crate::store::ProcessLock;
 /// What a reset has removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    /// What became of the sign-in at the server; `None`: there was none.
+    /// The outcome for the sign-in at the server; `None` if there was none.
     pub revoked: Option<Revoked>,
-    /// The files that are gone.
+    /// The removed files.
     pub files: Vec<PathBuf>,
-    /// The locks that stay, because another process holds them.
+    /// The locks that remain, because another process holds them.
     pub held: Vec<PathBuf>,
 }
 
 /// The files in the state directory that a reset removes.
 pub async fn state_files(auth: &Authorizer) -> Vec<PathBuf> {
     let mut files = auth.ctx.files.all();
-    // A gate is named after the grant, which the store knows, or the static token; those of earlier grants have opened
+    // A gate is named after the grant, which the store knows, or the static token; the gates of earlier grants opened
     // long ago.
     let grant = stored::read(&auth.ctx).await.ok().flatten();
     let (paths, url) = (&auth.ctx.settings.paths, &auth.ctx.settings.url);
@@ -36,11 +36,11 @@ pub async fn state_files(auth: &Authorizer) -> Vec<PathBuf> {
     files
 }
 
-/// Signs out and removes everything that is kept for this profile.
+/// Signs out and removes everything stored for this profile.
 pub async fn reset(auth: &Authorizer) -> Result<Removed, Problem> {
-    // It would store tokens after all else is gone.
+    // A running sign-in would store tokens after everything else is removed.
     login::stop(&auth.ctx).await?;
-    // While the grant is still known; what signing out leaves behind is found after it.
+    // Now, while the grant is still known; and again after signing out, for what that leaves behind.
     let mut files = state_files(auth).await;
     let mut removed = Removed { revoked: auth.logout().await?, files: Vec::new(), held: Vec::new() };
     files.extend(state_files(auth).await);

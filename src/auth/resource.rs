@@ -1,8 +1,9 @@
-//! The identifier of a protected resource (RFC 8707; MCP, "Canonical Server URI"), and what it stands for.
+//! The identifier of a protected resource (RFC 8707; MCP, "Canonical Server URI"), and the URLs that it covers.
 
 use url::Url;
 
-/// The identifier of a resource that does not state one (MCP, "Canonical Server URI"): no fragment, no slash on its own.
+/// The identifier of a resource that does not state one (MCP, "Canonical Server URI"): without a fragment, or the slash
+/// of an empty path.
 pub fn canonical(url: &Url) -> String {
     let mut url = url.clone();
     url.set_fragment(None);
@@ -10,7 +11,7 @@ pub fn canonical(url: &Url) -> String {
     if url.path() == "/" && url.query().is_none() { text.trim_end_matches('/').to_owned() } else { text }
 }
 
-/// Whether the resource with this identifier speaks for `url`: the same origin, and a path that `url` lies under.
+/// Whether the resource with this identifier covers `url`: same origin, and a path that contains `url`.
 pub fn covers(identifier: &str, url: &Url) -> bool {
     let Ok(resource) = Url::parse(identifier) else { return false };
     let path = resource.path().trim_end_matches('/');

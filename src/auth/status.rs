@@ -13,11 +13,11 @@ pub struct Status {
     pub grant: Option<GrantSummary>,
     /// Whether a static token is used instead.
     pub static_token: bool,
-    /// Whether a sign-in is under way in some process.
+    /// Whether a sign-in is running in some process.
     pub signing_in: bool,
-    /// Where tokens lie.
+    /// Where tokens are stored.
     pub backend: Backend,
-    /// Why the store could not be asked.
+    /// Why the store could not be read.
     pub store_problem: Option<Problem>,
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::message::peek::Params;
 use crate::message::write;
 
-/// The cancellation of the request with this id.
+/// Cancels the request with this id.
 pub fn notification(id: &RawValue, reason: &str) -> Bytes {
     let reason = Value::from(reason);
     Bytes::from(format!(
@@ -15,7 +15,7 @@ pub fn notification(id: &RawValue, reason: &str) -> Bytes {
     ))
 }
 
-/// A cancellation by the client, of the id under which the server has the request.
+/// A client's cancellation, for the id under which the server has the request.
 pub fn for_server(body: &Bytes, params: Option<&RawValue>, sent_as: &RawValue) -> Bytes {
     let client_id = Params::of(params).ok().and_then(|params| params.request_id);
     match (std::str::from_utf8(body), client_id) {

@@ -1,4 +1,4 @@
-//! Every line of stdin, in order: what it is, and what it starts.
+//! Handles every line of stdin, in order: what it is, and what it starts.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct Dispatcher {
     forwarder: Arc<Forwarder>,
 }
 
-/// A request as it was peeked at.
+/// A peeked-at request.
 struct Peeked<'a> {
     body: &'a Bytes,
     id: &'a RawValue,
@@ -51,7 +51,7 @@ struct Peeked<'a> {
     params: Option<&'a RawValue>,
 }
 
-/// The answers to what was never admitted, and where they go.
+/// The answers to requests that are not admitted, and where they go.
 struct Refusals<'a> {
     lines: &'a mut Vec<Bytes>,
     batch_slot: Option<&'a BatchSlot>,
@@ -82,7 +82,7 @@ impl Refusals<'_> {
 }
 
 impl Dispatcher {
-    /// Starts what the lines of this session's client ask for.
+    /// Handles the lines of this session's client.
     pub fn new(
         session: Arc<Session>,
         subscriptions: Arc<Subscriptions>,
@@ -94,8 +94,8 @@ impl Dispatcher {
         Self { settings, client, session, subscriptions, elicitation, header_marks, forwarder }
     }
 
-    /// Takes the next line, and returns the answers to what in it was refused. The next line should be taken only when they
-    /// are written: a client that sends nonsense and does not read has to wait.
+    /// Takes the next line, and returns the answers to any refused messages in it. The caller should write them before
+    /// taking the next line: a client that sends nonsense and does not read has to wait.
     #[must_use]
     pub fn take(&self, line: Line) -> Vec<Bytes> {
         let mut lines = Vec::new();
@@ -186,10 +186,10 @@ impl Dispatcher {
             mcp_headers: revision.as_ref().map(|revision| self.header_marks.headers(method, &params, revision)),
             revision,
             tool: if method == "tools/call" { params.name() } else { None },
-            bound_user: Arc::new(BoundUser::the_user_of(&self.session.auth)),
+            bound_user: Arc::new(BoundUser::current_user_of(&self.session.auth)),
             ticket,
         };
-        self.subscriptions.asked(method, &params);
+        self.subscriptions.note_request(method, &params);
         tracing::debug!(method, tool = request.tool, "request");
         let handler = self.handler_of(&request, raw_params);
         tokio::spawn(Arc::clone(&self.forwarder).handle(request, handler));
@@ -205,7 +205,7 @@ impl Dispatcher {
                 Handler::Initialize(initialize, from_server)
             }
             "server/discover" => Handler::Discover,
-            // Clients ask whether this process lives; while the server cannot be asked, that is answered here.
+            // Clients check whether this process is alive; while the server cannot be asked, the bridge answers.
             "ping"
                 if request.mcp_headers.is_none()
                     && (!self.session.handshake.is_up() || self.session.remote.is_throttled()) =>
@@ -220,8 +220,8 @@ impl Dispatcher {
     fn take_notification(&self, body: &Bytes, method: &str, params: Option<&RawValue>) {
         let mut message = OutboxMessage::new(body.clone(), self.session.handshake.stage());
         match method {
-            // The session takes it from there: it may not be open yet, and may be opened again. Without `initialize` there
-            // is no session that could wait for it.
+            // The session forwards it: it may not be open yet, and may be reopened. Without `initialize` no session
+            // waits for it.
             "notifications/initialized" if message.stage != SessionStage::NotNeeded => {
                 return self.session.handshake.client_initialized(body.clone());
             }
@@ -245,7 +245,7 @@ impl Dispatcher {
         {
             message.mcp_headers = self.header_marks.headers_without_request(method, &params);
             if message.mcp_headers.is_some() && method == "notifications/cancelled" {
-                // Closing a stream cancels its request in the stateless era; of a closed one there is nothing to say.
+                // In the stateless era, closing a stream cancels its request; a closed one needs no message.
                 return;
             }
         }
@@ -260,8 +260,8 @@ impl Dispatcher {
             }
             self.session.server_messages.client_answered(key);
         }
-        // Without an id it can only be an error about something unreadable; the server may know about what. A response is
-        // never answered.
+        // Without an id it can only be an error about something unreadable, which the server may recognise. A response
+        // is never answered.
         let message = OutboxMessage::new(body.clone(), self.session.handshake.stage());
         self.session.outbox.push(OutboxMessage { answers: key, ..message });
     }

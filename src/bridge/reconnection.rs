@@ -1,8 +1,8 @@
-//! How long a message waits for a server that cannot be reached before it is sent again.
+//! The back-off for a message whose server cannot be reached.
 
 use std::time::Duration;
 
 use crate::pacing::Backoff;
 
-/// For requests and other messages alike.
+/// For all messages.
 pub const RECONNECTION_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));

@@ -1,4 +1,4 @@
-//! The life of the bridge: how it is put together, its start, its lines, and the several ways to end.
+//! The life of the bridge: building it, reading its lines, and the ways it ends.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use super::sign_in::policy::SignIn;
 use super::sign_in::waiting::SignInWait;
 use crate::bridge::lists::retry_safety::RetrySafety;
 
-/// How long the client may take to read the last lines, once everything else is over.
+/// How long the client may take to read the last lines at the end.
 const LAST_LINES_WAIT: Duration = Duration::from_millis(400);
 
 /// How long the last notifications may take to reach the server after the end of stdin.
@@ -48,7 +48,7 @@ pub enum End {
     Signal,
 }
 
-/// The parts that the life of the bridge deals with.
+/// The parts that [`run`] works with.
 struct Parts {
     session: Arc<Session>,
     subscriptions: Arc<Subscriptions>,
@@ -84,10 +84,11 @@ impl Parts {
     }
 }
 
-/// Runs the bridge between `input` and `output` until one of them or a signal ends it. `signals` yields one item a signal.
+/// Runs the bridge between `input` and `output` until one of them or a signal ends it. `signals` yields one item per
+/// signal.
 ///
-/// Returns after the session was ended at the server and the last line was written, or when waiting for that has taken
-/// too long: at most about 2 s after a signal, at once after a second one.
+/// Returns once the session is ended at the server and the last line is written, or when that takes too long: about 2 s
+/// after a signal at most, at once after a second one.
 pub async fn run(
     settings: Arc<Settings>,
     http: Http,
@@ -116,12 +117,12 @@ pub async fn run(
     tokio::select! {
         biased;
         _ = signals.recv() => {}
-        () = wind_up(&session, written, background) => {}
+        () = shut_down(&session, written, background) => {}
     }
     end
 }
 
-/// Takes lines until their end, then waits until everything is answered.
+/// Takes lines until the end, then waits until everything is answered.
 async fn serve(parts: &Parts, lines: &mut mpsc::Receiver<Line>) {
     let session = &parts.session;
     while let Some(line) = lines.recv().await {
@@ -134,12 +135,11 @@ async fn serve(parts: &Parts, lines: &mut mpsc::Receiver<Line>) {
     session.client.close();
     session.server_messages.close();
     session.client.in_flight.drained().await;
-    // No answer depends on these, so nobody should wait long for them.
+    // No answer depends on these, so the wait is short.
     let _ = tokio::time::timeout(LAST_NOTIFICATIONS_WAIT, session.outbox.drained()).await;
 }
 
-/// Does what is due in each session that is opened: the client hears which lists have changed, and gets its subscriptions
-/// back.
+/// Does what each opened session requires: tells the client which lists have changed, and restores its subscriptions.
 async fn follow_sessions(session: Arc<Session>, lists: Arc<Lists>, subscriptions: Arc<Subscriptions>) {
     let mut opened = session.opened();
     let mut has_changed = opened.changed().await;
@@ -147,7 +147,7 @@ async fn follow_sessions(session: Arc<Session>, lists: Arc<Lists>, subscriptions
         lists.compare_served();
         has_changed = tokio::select! {
             biased;
-            // Another session: what was left to restore in the one before is due in this one.
+            // Another session: it takes over what remains to restore.
             has_changed = opened.changed() => has_changed,
             has_changed = async {
                 subscriptions.restore().await;
@@ -157,11 +157,11 @@ async fn follow_sessions(session: Arc<Session>, lists: Arc<Lists>, subscriptions
     }
 }
 
-async fn wind_up(session: &Session, written: Written, background: JoinSet<()>) {
+async fn shut_down(session: &Session, written: Written, background: JoinSet<()>) {
     session.client.close();
     session.remote.end_session().await;
     drop(background);
-    // Tasks that have stopped drop their batch slots now, so that these batches are written.
+    // Let stopped tasks drop their batch slots now, so that their batches are written.
     tokio::task::yield_now().await;
     session.client.output.finish();
     let _ = tokio::time::timeout(LAST_LINES_WAIT, written.wait()).await;

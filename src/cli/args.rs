@@ -143,19 +143,19 @@ pub struct Options {
     flags: Vec<(Key, String)>,
     /// Another configuration file.
     pub config: Option<PathBuf>,
-    /// The one of [`TRAPS`] that was used.
+    /// The flag of [`TRAPS`] that was used.
     trap: Option<&'static str>,
 }
 
-/// The place of `--config` in `--help`, among those of [`Flag`].
-const CONFIG_PLACE: usize = 29;
-/// Flags that do not exist because they would put a secret into argv. People try them first, so the error names the ways
-/// that work.
+/// The position of `--config` in `--help`, among the flags ([`Flag`]).
+const CONFIG_POSITION: usize = 29;
+/// Flags that do not exist because they would put a secret into argv. People try them first, so the error names the
+/// alternatives.
 const TRAPS: [&str; 3] = ["--client-secret", "--token", "--password"];
 
 impl Args for Options {
     fn augment_args(command: clap::Command) -> clap::Command {
-        let config = option("config", "--config", Takes::File, Heading::General, CONFIG_PLACE)
+        let config = option("config", "--config", Takes::File, Heading::General, CONFIG_POSITION)
             .help("Another configuration file")
             .value_parser(value_parser!(PathBuf));
         let settings = Key::ALL.iter().filter_map(|key| {

@@ -1,4 +1,4 @@
-//! `planhat-mcp` without a command: the bridge between stdin and stdout and the remote server.
+//! `planhat-mcp` without a command: runs the bridge between stdin, stdout and the remote server.
 
 use std::fs::File;
 use std::io;
@@ -19,12 +19,12 @@ use super::{signals, terminal};
 /// How long the end waits for a renewed sign-in to be saved.
 const LAST_SAVE_TIMEOUT: Duration = Duration::from_millis(750);
 
-/// Runs until the client, a signal or the end of the client's process ends it; each of these is how it should end.
+/// Runs until the client closes stdin, a signal arrives or the client's process ends; each is a success.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     let output = unbuffered_stdout()
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
     if terminal::is_interactive() {
-        // A person started it by hand, and would wait for a prompt.
+        // A person started it by hand, and would expect a prompt.
         terminal::tell(&format!(
             "planhat-mcp is started by MCP clients and speaks JSON-RPC here, one message a line, to {}.\n\
              Ctrl-D ends it; `planhat-mcp --help` says what else there is.\n",
@@ -46,7 +46,7 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The standard library's own handle flushes at every line break, in the middle of what should be one write.
+/// The standard library's handle flushes at every line break, which splits what should be one write.
 fn unbuffered_stdout() -> io::Result<File> {
     #[cfg(unix)]
     return Ok(File::from(std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?));
@@ -54,8 +54,8 @@ fn unbuffered_stdout() -> io::Result<File> {
     return Ok(File::from(std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?));
 }
 
-/// A thousand calls in flight are a thousand connections where the server speaks HTTP/1.1, and some systems start programs
-/// with a limit of 256. Without the higher limit some connections have to wait.
+/// Over HTTP/1.1, a thousand calls in flight are a thousand connections, and some systems start programs with a limit
+/// of 256. If raising it fails, some connections have to wait.
 #[cfg(unix)]
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

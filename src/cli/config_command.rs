@@ -7,7 +7,7 @@ use crate::config::Loaded;
 use super::style::{Style, WIDTH};
 use super::terminal;
 
-/// Widths of the first two columns.
+/// The widths of the first two columns, in characters.
 const NAME: usize = 20;
 const VALUE: usize = 36;
 
@@ -24,7 +24,7 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
         let value = entry.value.as_deref().unwrap_or("(not set)");
         let origin = if entry.value.is_some() { entry.origin.to_string() } else { String::new() };
         let line = row(entry.key.info().name, value, &origin);
-        // What the user has set stands out.
+        // Highlight what the user has set.
         let set = entry.value.is_some() && entry.origin.is_chosen();
         out.push_str(&if set { line } else { style.quiet(line.trim_end()) + "\n" });
     }
@@ -41,7 +41,7 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
     out
 }
 
-/// One line; an origin that does not fit goes on the next.
+/// One line; an origin that does not fit goes on the next line.
 fn row(name: &str, value: &str, origin: &str) -> String {
     let line = format!("{name:<NAME$}{value:<VALUE$} {origin}");
     if line.trim_end().chars().count() <= WIDTH {

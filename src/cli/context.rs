@@ -1,4 +1,4 @@
-//! The parts that commands share: the runtime, and how an authorizer is put together.
+//! What commands share: the runtime, and building an authorizer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::http::Http;
 use crate::problem::{Problem, ProblemId};
 use crate::store::Store;
 
-/// Waits for `work` on the one thread that everything but blocking calls shares.
+/// Runs `work` on the single-threaded runtime; only blocking calls use other threads.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no runtime").because(error))?;
     let result = runtime.block_on(work);
-    // A blocking thread that waits for a person (a keychain dialog, stdin) must not hold up the exit.
+    // A blocking thread that waits for the user (a keychain dialog, stdin) must not delay the exit.
     runtime.shutdown_background();
     Ok(result)
 }

@@ -1,4 +1,4 @@
-//! How a sign-in is shown: who, for what, until when, and where it is kept.
+//! Shows a sign-in: who, for what, until when, and where it is stored.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,24 +6,24 @@ use crate::auth::{GrantKind, GrantSummary};
 use crate::config::{Settings, TokenStoreKind};
 use crate::store::Backend;
 
-/// A sign-in, as far as it is shown; no secret.
+/// The parts of a sign-in to show; no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The client that signed in.
     pub client_id: Option<String>,
-    /// Who signed in, as the server says.
+    /// Who signed in, according to the server.
     pub person: Option<String>,
-    /// What was granted, as the server named it.
+    /// The granted scope, as the server names it.
     pub scope: Option<String>,
     /// When the access token ends, in seconds since 1970.
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
     pub renewable: bool,
-    /// Where the tokens are kept, in words.
+    /// Where the tokens are stored, in words.
     pub kept: String,
 }
 
-/// Where tokens are (or would be) kept, and why there, in words.
+/// Where tokens are (or would be) stored, and why there, in words.
 pub fn kept(backend: &Backend) -> String {
     let place = match backend.kind {
         TokenStoreKind::Keychain => format!("in {}", backend.place),
@@ -34,7 +34,7 @@ pub fn kept(backend: &Backend) -> String {
 }
 
 impl Grant {
-    /// A sign-in that is kept in this store.
+    /// A sign-in in this store.
     pub fn new(granted: GrantSummary, backend: &Backend) -> Self {
         Self {
             client_id: (granted.kind != GrantKind::Static).then_some(granted.client_id),
@@ -63,12 +63,12 @@ impl Grant {
         rows
     }
 
-    /// Whether it is over and nothing but another sign-in helps.
+    /// Whether it is over, and only another sign-in helps.
     pub fn has_ended(&self, now: u64) -> bool {
         !self.renewable && self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// How long it is good, and whether somebody has to act then.
+    /// How long it is valid, and whether the user has to act then.
     pub fn validity(&self, now: u64) -> String {
         let until = match self.expires_at {
             None => return "until the server ends it".to_owned(),
@@ -85,7 +85,7 @@ impl Grant {
     }
 }
 
-/// Planhat's two scopes mean something that their names do not say.
+/// The names of Planhat's two scopes do not explain themselves.
 fn scope_in_words(scope: &str, settings: &Settings) -> String {
     match scope {
         "inclusive" if settings.product.is_planhat() => {

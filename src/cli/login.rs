@@ -1,4 +1,4 @@
-//! `planhat-mcp login`: signs in while the person watches, or carries out the order of a bridge.
+//! `planhat-mcp login`: signs in at the terminal, or on the order of a bridge.
 
 use std::io::{BufRead, Read};
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
     }
     block_on(async {
         terminal::say(&introduction(&settings, how.device, terminal::style()));
-        // A person can paste; a script that wants to has to say so with --no-browser.
+        // A person can paste; a script has to opt in with --no-browser.
         let can_paste = !how.device && (how.no_browser || terminal::is_interactive());
         let paste = can_paste.then(pasted_lines);
         let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
@@ -60,7 +60,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
     })?
 }
 
-/// Keeps an access token that is typed or piped in, such as that of a Private App.
+/// Stores an access token that is typed or piped in, such as a Private App's.
 fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     let unusable = |detail: &dyn std::fmt::Display| Problem::new(ProblemId::TokenUnusable).with("detail", detail);
     let typed = terminal::ask_secret("Access token: ").map_err(|error| unusable(&error))?;
@@ -82,7 +82,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     })?
 }
 
-/// With client credentials there is no person to wait for; this shows whether they are good.
+/// Client credentials need no person; this shows whether they work.
 fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
@@ -95,11 +95,11 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
     })?
 }
 
-/// Signs in on the order of a bridge; nobody watches, and the outcome goes to the records that the bridges read.
+/// Signs in on the order of a bridge: nobody watches, and the outcome goes to the records that the bridges read.
 ///
 /// Its settings are in the order, not in this process's environment or arguments.
 pub fn run_order() -> Result<ExitCode, Problem> {
-    let (settings, challenge, since, way) = process::read_order(std::io::stdin())?;
+    let (settings, challenge, since, opening) = process::read_order(std::io::stdin())?;
     process::detach();
     logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
     logging::report_panics();
@@ -107,7 +107,7 @@ pub fn run_order() -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         auth.note_challenge(challenge);
-        let open_browser = way == PageOpening::Browser;
+        let open_browser = opening == PageOpening::Browser;
         let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
         auth.login(options, &mut Silent).await?;
         Ok(ExitCode::SUCCESS)
@@ -153,7 +153,7 @@ impl LoginUi for Ui<'_> {
     }
 }
 
-/// What is about to happen, and where; on another device nobody is sent back.
+/// What is about to happen, and where; the device flow has no redirect.
 pub fn introduction(settings: &Settings, device: bool, style: Style) -> String {
     let mut rows = vec![("server", settings.url.to_string()), ("profile", settings.profile.clone())];
     if let Some(tenant) = tenant(settings) {
@@ -162,7 +162,7 @@ pub fn introduction(settings: &Settings, device: bool, style: Style) -> String {
     if let Some(client_id) = &settings.oauth.client_id {
         rows.push(("client", client_id.clone()));
     }
-    // A client that registers itself chooses its port then.
+    // A client that registers itself has not chosen its port yet.
     if !device && settings.oauth.client_id.is_some() {
         rows.push(("redirect", settings.oauth.callback.redirect_url()));
     }
@@ -170,7 +170,7 @@ pub fn introduction(settings: &Settings, device: bool, style: Style) -> String {
     format!("{head}\n{}", style.table(&rows))
 }
 
-/// The code, where to type it, and how long that is possible.
+/// The code, where to type it, and how long it is valid.
 pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, within: Duration) -> String {
     let mut out = format!("\nOpen this page on any device:\n\n{page}\n\nand type this code there:\n\n    {code}\n\n");
     if let Some(page) = page_with_code {
@@ -205,7 +205,7 @@ fn waiting_at(settings: &Settings, link: &str, opened: bool, can_paste: bool, st
     out
 }
 
-/// That another process is at a sign-in, and how to take part in it.
+/// Says that another process is signing in, and how to take part.
 pub fn joined(
     settings: &Settings,
     link: Option<&str>,
@@ -225,7 +225,7 @@ pub fn joined(
     out
 }
 
-/// Planhat's page shows some errors to the person alone; this is what they mean.
+/// Some errors appear only on Planhat's page; this explains them.
 fn page_errors(settings: &Settings, style: Style) -> String {
     let mut out = "If Planhat's page shows an error instead:\n".to_owned();
     for (text, id) in PLANHAT_PAGE_ERRORS {
@@ -242,7 +242,7 @@ fn page_errors(settings: &Settings, style: Style) -> String {
     out
 }
 
-/// Which of Planhat's tenants, by the host that people know it by.
+/// Planhat's tenant, with the host that people know it by.
 fn tenant(settings: &Settings) -> Option<&'static str> {
     match settings.product {
         Product::Planhat => Some("production (ws.planhat.com)"),
@@ -251,17 +251,17 @@ fn tenant(settings: &Settings) -> Option<&'static str> {
     }
 }
 
-/// What was achieved.
+/// The outcome.
 pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> String {
     let mut out = format!(
         "\n{}\n{}\n",
         style.good(&format!("Signed in to {}.", settings.service_name())),
         style.table(&grant.rows(settings, now)),
     );
-    if let (Some(asked), Some(granted)) = (&settings.oauth.scope, &grant.scope)
-        && !scope::covers(granted, asked)
+    if let (Some(requested), Some(granted)) = (&settings.oauth.scope, &grant.scope)
+        && !scope::covers(granted, requested)
     {
-        let text = format!("The server granted less than was asked for, which was: {}.", printable(asked));
+        let text = format!("The server granted less than was asked for, which was: {}.", printable(requested));
         out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, WIDTH))));
     }
     let again = match settings.token_store {
@@ -277,18 +277,18 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
     out
 }
 
-/// The lines that somebody pastes. The thread ends with stdin, or with the process.
+/// The lines that the user pastes. The thread ends with stdin, or with the process.
 pub fn pasted_lines() -> mpsc::UnboundedReceiver<String> {
     let (send, receive) = mpsc::unbounded_channel();
     let read = move || read_lines(std::io::stdin().lock(), &send);
-    // Without the thread nothing can be pasted; the browser's own way back remains.
+    // Without the thread nothing can be pasted; the redirect still works.
     let _ = std::thread::Builder::new().name("paste".to_owned()).spawn(read);
     receive
 }
 
-/// Passes on the lines that are not blank. None of them ends it: after a wrong paste the right one may follow.
+/// Forwards the lines that are not blank. No line ends it: after a wrong paste the right one may follow.
 fn read_lines(mut input: impl BufRead, lines: &mpsc::UnboundedSender<String>) {
-    /// The longest line that can be a redirect URL; only this much of a longer one is read.
+    /// The longest line that can be a redirect URL; a longer one is truncated.
     const LONGEST_LINE_BYTES: u64 = 64 * 1024;
     loop {
         let mut line = Vec::new();

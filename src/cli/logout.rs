@@ -26,7 +26,7 @@ pub fn run(settings: Arc<Settings>, how: &LogoutArgs) -> Result<ExitCode, Proble
     })?
 }
 
-/// Signs out of each profile that has a sign-in; one that fails does not keep the others.
+/// Signs out of each profile that has a sign-in; a failure does not stop the others.
 fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
     let profiles = profiles::list(&run.paths.state_dir);
     if profiles.is_empty() {
@@ -54,7 +54,7 @@ fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
     })?
 }
 
-/// What was done, and what is left to do at the server; `None` when nobody was signed in.
+/// What was done, and what remains to do at the server. `revoked` is `None` if nobody was signed in.
 pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     let name = settings.service_name();
     let Some(revoked) = revoked else {
@@ -72,7 +72,7 @@ pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     out
 }
 
-/// Whether the server has withdrawn the access, and where a person can do it if this program could not.
+/// Whether the server has revoked the access, and where the user can do it otherwise.
 pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
     let planhat = settings.product.is_planhat();
     let mut texts = Vec::new();

@@ -25,7 +25,7 @@ pub mod terminal;
 pub use args::Cli;
 use args::Command;
 
-/// Loads the settings, starts the log and does what the command line asks for.
+/// Loads the settings, starts the log and runs the command.
 pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     if let Some(Command::Login(how)) = &cli.command
         && how.order_from_stdin
@@ -33,7 +33,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         return login::run_order();
     }
     let loaded = match (load(cli), &cli.command) {
-        // Settings that cannot be used are a finding, too.
+        // Unusable settings are a finding, too.
         (Err(problem), Some(Command::Doctor(how))) => return doctor::run(&Err(problem), how),
         (loaded, _) => loaded?,
     };
@@ -52,10 +52,11 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
 
 fn load(cli: &Cli) -> Result<Loaded, Problem> {
     let flags = cli.options.flags()?;
-    let asks = cli.options.asks_for_secret() && matches!(cli.command, Some(Command::Login(_)));
-    let secret_from_stdin = asks.then(|| terminal::ask_secret("Client secret: ")).transpose().map_err(|error| {
-        Problem::new(ProblemId::SecretFileUnusable).with("file", "standard input").with("detail", error)
-    })?;
+    let reads_secret = cli.options.asks_for_secret() && matches!(cli.command, Some(Command::Login(_)));
+    let secret_from_stdin =
+        reads_secret.then(|| terminal::ask_secret("Client secret: ")).transpose().map_err(|error| {
+            Problem::new(ProblemId::SecretFileUnusable).with("file", "standard input").with("detail", error)
+        })?;
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
@@ -64,7 +65,7 @@ fn load(cli: &Cli) -> Result<Loaded, Problem> {
     config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths: Paths::of_this_user()? })
 }
 
-/// A command reports to its user itself, so that it logs only warnings unless more was asked for.
+/// A command reports to its user directly, so by default it logs only warnings.
 fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
     let log = &loaded.settings.log;
     let by_default = loaded.rows.iter().any(|row| row.key == Key::LogLevel && row.origin == Origin::Default);

@@ -1,4 +1,4 @@
-//! `planhat-mcp reset`: removes everything that this machine keeps for a profile, after saying what that is.
+//! `planhat-mcp reset`: removes everything that this machine stores for a profile, after listing it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,10 +1,10 @@
-//! What ends the bridge from outside: signals, and the death of the process that started it.
+//! Watches for what ends the bridge from outside: signals, and the end of its parent process.
 
 use tokio::sync::mpsc;
 
-/// One item for each request to end. Must be called inside the runtime.
+/// A channel with one item per request to end. Must be called inside the runtime.
 ///
-/// `keep_without_parent` leaves the death of the starting process out of it.
+/// `keep_without_parent`: the end of the parent process does not count.
 pub fn watch(keep_without_parent: bool) -> mpsc::Receiver<()> {
     let (send, receive) = mpsc::channel(4);
     system::forward(&send);
@@ -25,7 +25,7 @@ mod system {
     use tokio::signal::unix::{SignalKind, signal};
     use tokio::sync::mpsc::Sender;
 
-    /// Without a handler (which the system can only refuse for lack of memory) the default remains: the signal ends us.
+    /// Without a handler (refused only for lack of memory) the default applies: the signal ends us.
     pub fn forward(send: &Sender<()>) {
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             let Ok(mut signals) = signal(kind) else { continue };
@@ -55,7 +55,7 @@ mod system {
     }
 }
 
-/// A client that has closed its side is noticed also while there is nothing to write.
+/// Notices a client that has closed its side, even while there is nothing to write.
 #[cfg(unix)]
 mod stdout {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -65,7 +65,7 @@ mod stdout {
         let watch = move || {
             let stdout = std::io::stdout();
             loop {
-                // Nothing is asked for: an end is reported all the same.
+                // No events are requested: a hang-up is always reported.
                 let mut descriptors = [PollFd::new(&stdout, PollFlags::empty())];
                 match poll(&mut descriptors, None) {
                     Ok(_) => break,
@@ -87,14 +87,14 @@ mod parent {
     use tokio::sync::mpsc::Sender;
 
     pub fn watch(send: Sender<()>) {
-        // Process 1 never ends before us: we were an orphan from the start, or it is a container's only other process.
+        // Process 1 never ends before us: either we started as an orphan, or this is a container.
         let Some(parent) = getppid().filter(|pid| *pid != Pid::INIT) else { return };
         let watch = move || {
             wait_for_end(parent);
             // A bridge that is ending no longer listens.
             let _ = send.blocking_send(());
         };
-        // Without the thread there is no watch, which is no reason not to run.
+        // The bridge can run without this watch.
         let _ = std::thread::Builder::new().name("parent".to_owned()).spawn(watch);
     }
 
@@ -119,7 +119,7 @@ mod parent {
         look_once_a_second(parent);
     }
 
-    /// An orphan gets another parent.
+    /// An orphan gets a new parent.
     fn look_once_a_second(parent: Pid) {
         while getppid() == Some(parent) {
             std::thread::sleep(std::time::Duration::from_secs(1));

@@ -24,26 +24,26 @@ use super::terminal;
 pub struct SignInStatus {
     /// The sign-in, when there is one.
     pub grant: Option<Grant>,
-    /// The issuer that gave it.
+    /// Its issuer.
     pub issuer: Option<String>,
-    /// Where tokens are (or would be) kept.
+    /// Where tokens are (or would be) stored.
     pub kept: String,
-    /// The link of a sign-in under way.
+    /// The link of a running sign-in.
     pub link: Option<String>,
     /// Why no sign-in is needed.
     pub not_needed: Option<&'static str>,
-    /// Why the store could not be asked.
+    /// Why the store could not be read.
     pub problem: Option<Problem>,
 }
 
 impl SignInStatus {
-    /// Whether there is a sign-in that a call can be made with.
+    /// Whether there is a sign-in that calls can use.
     fn is_signed_in(&self, now: u64) -> bool {
         self.grant.as_ref().is_some_and(|grant| !grant.has_ended(now))
     }
 }
 
-/// Shows the state of this profile, or of all; the exit code says it to scripts.
+/// Shows the state of this profile, or of all; the exit code tells scripts.
 pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Problem> {
     let all = if how.all {
         let found = profiles::list(&settings.paths.state_dir);
@@ -120,7 +120,7 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
             }
             rows.push(("tokens", format!("would be kept {}", state.kept)));
         }
-        // A token from the environment is kept nowhere.
+        // A token from the environment is not stored anywhere.
         None if !state.kept.is_empty() => rows.push(("tokens", format!("kept {}", state.kept))),
         None => {}
     }

@@ -1,8 +1,8 @@
-//! Colors and columns for results: calm, and the same text without them.
+//! Colors and columns for results; the text is the same without them.
 
 use crate::problem::wrap;
 
-/// The width that everything fits into, whole addresses excepted.
+/// The width that everything fits into, in characters, except URLs.
 pub const WIDTH: usize = 80;
 
 /// A paragraph of a result.
@@ -27,27 +27,27 @@ impl Style {
         Self { color }
     }
 
-    /// What is well.
+    /// A success.
     pub fn good(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    /// What wants attention.
+    /// Something that needs attention.
     pub fn attention(self, text: &str) -> String {
         self.paint("33", text)
     }
 
-    /// What is wrong.
+    /// A failure.
     pub fn bad(self, text: &str) -> String {
         self.paint("1;31", text)
     }
 
-    /// A headline.
+    /// A heading.
     pub fn strong(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    /// What is there for completeness.
+    /// Minor information.
     pub fn quiet(self, text: &str) -> String {
         self.paint("2", text)
     }
@@ -56,7 +56,7 @@ impl Style {
         if self.color && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// Rows of a label and a text, the texts in one column.
+    /// Rows of a label and a text, with the texts aligned.
     pub fn table(self, rows: &[(&str, String)]) -> String {
         let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 4;
         let mut out = String::new();

@@ -1,4 +1,4 @@
-//! The one place that prints: what a command has to say goes to stdout, prompts and problems to stderr.
+//! The one place that prints: results go to stdout, prompts and problems to stderr.
 //!
 //! The bridge prints only a problem on stderr: its stdout belongs to MCP messages.
 
@@ -8,12 +8,12 @@ use crate::problem::Problem;
 
 use super::style::Style;
 
-/// Prints what a command was asked for.
+/// Prints the result of a command.
 pub fn say(text: &str) {
     write(io::stdout().lock(), text);
 }
 
-/// Prints beside the results: prompts, hints, problems.
+/// Prints everything else: prompts, hints, problems.
 pub fn tell(text: &str) {
     write(io::stderr().lock(), text);
 }
@@ -34,12 +34,12 @@ pub fn clap(error: &clap::Error) {
     }
 }
 
-/// How results are to be shown.
+/// The style of results.
 pub fn style() -> Style {
     Style::new(colors(&io::stdout()))
 }
 
-/// Asks whether to go on; without a terminal the answer is no.
+/// Asks whether to continue; without a terminal the answer is no.
 pub fn confirm(question: &str) -> bool {
     if !is_interactive() {
         return false;
@@ -55,7 +55,7 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Asks for one line that is not shown while it is typed; plain reading where stdin is no terminal.
+/// Asks for one line without echoing it; just reads it if stdin is not a terminal.
 pub fn ask_secret(prompt: &str) -> io::Result<crate::secret::Secret> {
     let interactive = is_interactive();
     if interactive {
@@ -73,13 +73,13 @@ pub fn ask_secret(prompt: &str) -> io::Result<crate::secret::Secret> {
     Ok(line.trim().into())
 }
 
-/// Colors for a terminal, unless the user does not want them (no-color.org) or the terminal has none.
+/// Colors, if this is a terminal that has them and the user has not opted out (no-color.org).
 fn colors(stream: &impl IsTerminal) -> bool {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && stream.is_terminal()
 }
 
-/// A reader that has closed the pipe (`planhat-mcp config | head`) is no failure.
+/// A closed pipe (`planhat-mcp config | head`) is not a failure.
 fn write(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
     let _ = to.flush();
@@ -91,7 +91,7 @@ mod echo {
 
     pub const WARNING: &str = "";
 
-    /// Turns the terminal's echo on again when it is dropped.
+    /// Turns the terminal's echo back on when dropped.
     pub struct Quiet(Termios);
 
     pub fn off() -> Option<Quiet> {
@@ -110,7 +110,7 @@ mod echo {
     }
 }
 
-/// Elsewhere the line is seen while it is typed.
+/// Without this, the line is visible while typed.
 #[cfg(not(unix))]
 mod echo {
     pub const WARNING: &str = "What you type here is shown. ";

@@ -1,4 +1,4 @@
-//! Settings that are one word out of a few.
+//! Settings that are one of a few words.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
 
-/// A setting that is one word out of a few.
+/// A setting that is one of a few words.
 pub trait Choice: Copy + Sized + 'static {
     /// All choices.
     const CHOICES: &'static [Self];
@@ -49,7 +49,7 @@ macro_rules! choice {
 choice! {
     /// When a browser opens for a sign-in.
     pub enum SignInPolicy {
-        /// At the first list of tools or a call that needs it; with a pause after a sign-in that failed.
+        /// At the first list of tools or a call that needs it, with a pause after a failed sign-in.
         Auto = "auto",
         /// Only when the user asks: with the sign-in tool, or with `login`.
         Manual = "manual",
@@ -98,13 +98,13 @@ choice! {
 }
 
 choice! {
-    /// Where tokens are kept.
+    /// Where tokens are stored.
     pub enum TokenStoreKind {
         /// The operating system's keychain.
         Keychain = "keychain",
         /// A file of mode 0600, only on request.
         File = "file",
-        /// Nowhere: gone with the process, which then runs the sign-in itself.
+        /// Only in memory: the tokens end with the process, which runs the sign-in itself.
         Memory = "memory",
     }
 }
@@ -112,15 +112,15 @@ choice! {
 choice! {
     /// How much is logged.
     pub enum LogLevel {
-        /// Only what stops something from working.
+        /// Failures.
         Error = "error",
-        /// And what may.
+        /// Also possible failures.
         Warn = "warn",
-        /// And what a user would want to know: signed in, reconnected.
+        /// Also what a user would want to know: signed in, reconnected.
         Info = "info",
-        /// And each request's fate, without its content.
+        /// Also each request's outcome, without its content.
         Debug = "debug",
-        /// And everything short of secrets and message bodies.
+        /// Also everything else except secrets and message bodies.
         Trace = "trace",
     }
 }

@@ -1,4 +1,4 @@
-//! How a secret travels to the sign-in process: exposed in the bytes of the order, which are themselves a secret.
+//! Serializes a secret for the sign-in process: exposed in the bytes of the order, which are themselves secret.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

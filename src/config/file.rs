@@ -1,4 +1,4 @@
-//! Reads the user's configuration file: TOML, every key known, every value with its line and column.
+//! Reads the user's configuration file: TOML, with only known keys, and the line and column of every value.
 //!
 //! ```toml
 //! client_id = "pk_..."
@@ -21,7 +21,7 @@ use super::key::{Key, suggestion};
 use super::origin::Origin;
 use super::raw_setting::RawSetting;
 
-/// Everything that the file says.
+/// The content of the file.
 #[derive(Debug, Default)]
 pub struct ConfigFile {
     /// The keys at the top, which apply to every profile.
@@ -30,11 +30,11 @@ pub struct ConfigFile {
     pub profiles: Vec<(String, Vec<RawSetting>)>,
 }
 
-/// Reads the file. A missing file is an empty one, unless the user named it.
-pub fn read(path: &Path, asked_for: bool) -> Result<ConfigFile, Problem> {
+/// Reads the file. A missing file counts as empty, unless the user named it.
+pub fn read(path: &Path, is_named: bool) -> Result<ConfigFile, Problem> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
-        Err(error) if error.kind() == ErrorKind::NotFound && !asked_for => Ok(ConfigFile::default()),
+        Err(error) if error.kind() == ErrorKind::NotFound && !is_named => Ok(ConfigFile::default()),
         Err(error) => Err(Problem::new(ProblemId::ConfigUnreadable).with("file", path.display()).with("detail", error)),
     }
 }
@@ -126,7 +126,7 @@ impl Place<'_> {
             .with("expected", expected)
     }
 
-    /// The parser puts what is wrong on one line and what it expected on the next.
+    /// The parser reports the error on one line and what it expected on the next.
     fn syntax(&self, error: &toml::de::Error) -> Problem {
         let (detail, expected) = match error.message().split_once("expected ") {
             Some((detail, expected)) => (detail.trim().trim_end_matches([',', ':']), Some(expected)),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_matters_only_when_it_was_asked_for() {
+    fn a_missing_file_matters_only_when_it_was_is_named() {
         let absent = Path::new("/nonexistent/planhat-mcp/config.toml");
         assert!(read(absent, false).expect("says nothing").common.is_empty());
         assert_eq!(read(absent, true).expect_err("asked for").id, ProblemId::ConfigUnreadable);

@@ -1,4 +1,4 @@
-//! Patterns of host names, as `--allow-private` takes them.
+//! Patterns of host names, for `--allow-private`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,9 +13,9 @@ use super::shown::Shown;
 pub enum HostPattern {
     /// This host.
     Name(String),
-    /// All hosts below this name, but not the name itself, as in a certificate (RFC 9525, 6.3).
+    /// All subdomains of this name, but not the name itself, as in a certificate (RFC 9525, 6.3).
     Below(String),
-    /// This address, where a URL has it in place of a name.
+    /// This IP address, in a URL without a host name.
     Address(IpAddr),
 }
 
@@ -29,7 +29,7 @@ impl HostPattern {
         let below = text.strip_prefix("*.");
         let name = below.unwrap_or(text).trim_end_matches('.');
         match (Host::parse(name).ok()?, below) {
-            // As URLs write it: in lower case and punycode.
+            // As in URLs: in lower case and punycode.
             (Host::Domain(name), _) if name.is_empty() || !name.bytes().all(is_part_of_a_name) => None,
             (Host::Domain(name), Some(_)) => Some(Self::Below(name)),
             (Host::Domain(name), None) => Some(Self::Name(name)),
@@ -63,7 +63,7 @@ fn is_part_of_a_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// A name with the dot of the DNS root at its end is the same host.
+/// A trailing dot, for the DNS root, names the same host.
 fn plain(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }

@@ -1,4 +1,4 @@
-//! What holds for every configuration file; the fuzz target `config` looks for one for which it does not.
+//! Invariants of every configuration file; the fuzz target `config` looks for a file that breaks one.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The keys of the settings, and what the table says about each: its names, its help, its syntax, whether it is secret.
+//! The keys of the settings, and what the table says about each: names, help, syntax, secrecy.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub struct KeyInfo {
     pub name: &'static str,
     /// The environment variable.
     pub variable: &'static str,
-    /// The flag; `None` where a value must not stand in argv.
+    /// The flag; `None` if the value must not appear in argv.
     pub flag: Option<Flag>,
     /// The syntax of a value, for error messages.
     pub expected: &'static str,
@@ -24,13 +24,13 @@ pub struct KeyInfo {
 /// A setting on the command line and in `--help`.
 #[derive(Debug, Clone, Copy)]
 pub struct Flag {
-    /// With its two hyphens.
+    /// With its two leading hyphens.
     pub name: &'static str,
     /// What follows it.
     pub takes: Takes,
-    /// The part of `--help` that explains it.
+    /// Its section in `--help`.
     pub heading: Heading,
-    /// Its place among the flags there.
+    /// Its position in `--help`.
     pub place: usize,
     /// The explanation.
     pub help: &'static str,
@@ -39,7 +39,7 @@ pub struct Flag {
 /// What follows a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// A value, which `--help` calls by this name.
+    /// A value with this name in `--help`.
     One(&'static str),
     /// A value each time the flag occurs.
     Many(&'static str),
@@ -51,14 +51,14 @@ pub enum Takes {
     FileOrStdin,
 }
 
-/// The parts of `--help`.
+/// The sections of `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heading {
     /// Which server.
     Server,
     /// How to sign in there.
     SigningIn,
-    /// How to get there.
+    /// How to reach it.
     Network,
     /// Everything else.
     General,
@@ -69,20 +69,20 @@ pub enum Heading {
 pub enum Concerns {
     /// One server: if set for one, it must not reach another.
     Server,
-    /// How to reach the server and the profile, whichever they are.
-    Way,
-    /// This run alone: a command in a terminal need not repeat it.
+    /// How to reach the server and the profile, whatever they are.
+    Route,
+    /// Only this run: a command in a terminal need not repeat it.
     Run,
 }
 
 /// What may be shown of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disclosure {
-    /// All of it.
+    /// The whole value.
     Whole,
     /// An address without its user name and password.
     WithoutUserinfo,
-    /// Nothing: it is a secret, which flags and files must not contain.
+    /// Nothing: it is a secret, which flags and files must not hold.
     Never,
 }
 
@@ -122,7 +122,7 @@ macro_rules! keys {
                 self.info().flag.map(|flag| flag.name)
             }
 
-            /// Whether it is a secret, which flags and files must not contain and nobody may see.
+            /// Whether it is a secret, which flags and files must not hold and nobody may see.
             pub fn is_secret(self) -> bool {
                 self.info().disclosure == Disclosure::Never
             }
@@ -134,9 +134,10 @@ settings_table!(keys, url);
 
 /// The setting that `name` is probably a misspelling of.
 pub fn suggestion(name: &str) -> Option<&'static str> {
-    let wanted = name.to_ascii_lowercase().replace('-', "_");
+    let misspelled = name.to_ascii_lowercase().replace('-', "_");
     let candidates = Key::ALL.iter().filter(|key| !key.is_secret()).map(|key| key.info().name);
-    let near = candidates.map(|name| (strsim::levenshtein(&wanted, name), name)).filter(|(distance, _)| *distance <= 3);
+    let near =
+        candidates.map(|name| (strsim::levenshtein(&misspelled, name), name)).filter(|(distance, _)| *distance <= 3);
     near.min().map(|(_, name)| name)
 }
 

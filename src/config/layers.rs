@@ -1,4 +1,4 @@
-//! Lays the layers over each other: flags, environment, the user's file, the built-in profile, defaults.
+//! Combines the layers of settings: flags, environment, the user's file, the built-in profile, defaults.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ pub struct Inputs {
     pub flags: Vec<(Key, String)>,
     /// `--config`.
     pub config_file: Option<PathBuf>,
-    /// The environment, or as much of it as begins with [`VARIABLE_PREFIX`].
+    /// The environment, or at least the variables that start with [`VARIABLE_PREFIX`].
     pub environment: Vec<(String, OsString)>,
     /// The client secret from standard input, for `--client-secret-file -`.
     pub secret_from_stdin: Option<Secret>,
@@ -48,9 +48,9 @@ impl Layers {
     /// Reads the file and collects flags and variables.
     pub fn collect(inputs: &Inputs) -> Result<Self, Problem> {
         let variables = Variables::read(&inputs.environment)?;
-        let asked_for = inputs.config_file.clone().or(variables.config_file);
-        let config_file = asked_for.clone().unwrap_or_else(|| inputs.paths.config_file.clone());
-        let file = file::read(&config_file, asked_for.is_some())?;
+        let named_file = inputs.config_file.clone().or(variables.config_file);
+        let config_file = named_file.clone().unwrap_or_else(|| inputs.paths.config_file.clone());
+        let file = file::read(&config_file, named_file.is_some())?;
 
         let mut chosen: Vec<RawSetting> = inputs
             .flags
@@ -61,17 +61,18 @@ impl Layers {
         let mut layers = Self {
             chosen,
             common: Vec::new(),
-            config_file: (config_file, asked_for.is_some()),
+            config_file: (config_file, named_file.is_some()),
             notes: variables.notes,
         };
         layers.add_file(file);
         Ok(layers)
     }
 
-    /// In the file, the table of the profile overrides the common keys.
+    /// Adds the file's keys: the profile's table overrides the common keys.
     fn add_file(&mut self, file: ConfigFile) {
-        let named = self.winner(Key::Profile).or_else(|| file.common.iter().find(|raw| raw.key == Key::Profile));
-        let profile = named.map(|raw| raw.text.expose().clone());
+        let profile_setting =
+            self.winner(Key::Profile).or_else(|| file.common.iter().find(|raw| raw.key == Key::Profile));
+        let profile = profile_setting.map(|raw| raw.text.expose().clone());
         let table = file.profiles.into_iter().find(|(name, _)| Some(name) == profile.as_ref()).map(|(_, keys)| keys);
         let table = table.unwrap_or_default();
         let overridden: HashSet<Key> = table.iter().map(|raw| raw.key).collect();
@@ -87,7 +88,7 @@ impl Layers {
         self.chosen.iter().filter(|raw| raw.key == key).max_by_key(|raw| raw.origin.rank())
     }
 
-    /// Drops the lower layer's value of two keys that exclude each other; an error when both are in the same layer.
+    /// Of two mutually exclusive keys, drops the one from the lower layer; an error if both are in the same layer.
     pub fn decide_between(&mut self, a: Key, b: Key) -> Result<(), Problem> {
         let (Some(one), Some(other)) = (self.winner(a), self.winner(b)) else { return Ok(()) };
         let loser = match one.origin.rank().cmp(&other.origin.rank()) {
@@ -102,7 +103,7 @@ impl Layers {
         Ok(())
     }
 
-    /// The server that the file's common keys are about, even if another layer names another one.
+    /// The server that the file's common keys are for, even if another layer names a different one.
     pub fn common_server(&self) -> Option<&RawSetting> {
         self.common.iter().find(|raw| matches!(raw.key, Key::Tenant | Key::Url))
     }
@@ -116,7 +117,8 @@ impl Layers {
                 self.notes.push(format!("{name} from {origin} is meant for {for_server}, so it is not used here."));
             }
         }
-        let origins: Vec<Origin> = self.common.iter().filter(|g| foreign(g)).map(|raw| raw.origin.clone()).collect();
+        let origins: Vec<Origin> =
+            self.common.iter().filter(|raw| foreign(raw)).map(|raw| raw.origin.clone()).collect();
         self.chosen.retain(|raw| !origins.contains(&raw.origin));
     }
 }
@@ -153,7 +155,8 @@ impl Variables {
     }
 }
 
-/// An empty value is not set; nor is a placeholder that a client passes on when its user left the setting empty.
+/// An empty value counts as not set; so does a placeholder that a client passes through when its user left the setting
+/// empty.
 fn is_unset(text: &str) -> bool {
     let text = text.trim();
     text.is_empty() || text.starts_with("${") && text.ends_with('}')

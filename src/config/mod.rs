@@ -1,8 +1,8 @@
-//! Owns the settings: where each value comes from, and the final typed form that everything else reads.
+//! Owns the settings: the source of each value, and the final typed form that everything else reads.
 //!
-//! The layers, the first one wins: flags, environment, the user's file, what is built in for Planhat, defaults.
+//! The layers, in order of precedence: flags, environment, the user's file, built-in values for Planhat, defaults.
 //!
-//! `table` has one row for each setting. From it follow the keys ([`key`]), the structs ([`settings`]), the command line
+//! `table` has one row per setting. It generates the keys ([`key`]), the structs ([`settings`]), the command line
 //! (`cli::args`) and the order to the sign-in process.
 
 mod choices;

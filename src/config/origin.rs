@@ -1,4 +1,4 @@
-//! Where a value came from, so that an error can point there and `planhat-mcp config` can show it.
+//! The source of a value, for errors to point to and `planhat-mcp config` to show.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,7 +47,7 @@ impl Origin {
         !matches!(self, Origin::Default | Origin::BuiltIn)
     }
 
-    /// Whether it belongs to this run alone: a flag or a variable.
+    /// Whether it applies only to this run: a flag or a variable.
     pub const fn is_of_this_run(&self) -> bool {
         matches!(self, Origin::Variable(_) | Origin::Flag(_))
     }

@@ -19,9 +19,8 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The conventional places on Linux and macOS; on Windows
-    /// `%USERPROFILE%\.planhat-mcp`, because packaged clients see an AppData of their own, and a terminal would then
-    /// not share the sign-in.
+    /// The conventional locations on Linux and macOS; on Windows `%USERPROFILE%\.planhat-mcp`, because packaged clients
+    /// have their own AppData, which a terminal would not share.
     pub fn of_this_user() -> Result<Self, Problem> {
         if cfg!(windows) {
             let base = BaseDirs::new().ok_or(ProblemId::NoHome)?.home_dir().join(".planhat-mcp");
@@ -42,7 +41,7 @@ impl Paths {
     }
 }
 
-/// Expands a path as people write it: `~/` is the home directory, and a relative path starts at `base`.
+/// Expands a path: `~/` is the home directory, and a relative path starts at `base`.
 pub(super) fn expand(text: &str, base: Option<&Path>) -> PathBuf {
     let rest = text.strip_prefix("~/").or_else(|| if cfg!(windows) { text.strip_prefix("~\\") } else { None });
     if let (Some(rest), Some(dirs)) = (rest, BaseDirs::new()) {
@@ -57,7 +56,7 @@ pub fn own_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let me = rustix::process::geteuid().as_raw();
-    // The link too, if it is one: its owner can point it elsewhere at any time.
+    // Check the link too, if it is one: its owner can redirect it at any time.
     let found = std::fs::metadata(dir)?;
     if found.uid() != me || std::fs::symlink_metadata(dir)?.uid() != me {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));

@@ -1,4 +1,4 @@
-//! One value of a flag, a variable or the file: its text and its source.
+//! A value from a flag, a variable or the file: its text and its source.
 
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -28,7 +28,7 @@ impl RawSetting {
         parse(self.text()).ok_or_else(|| self.bad_value())
     }
 
-    /// The problem of a wrong value, which it shows.
+    /// The problem for a wrong value, which it shows.
     pub fn bad_value(&self) -> Problem {
         match self.text() {
             _ if self.key.is_secret() => self.bad_unseen_value("a value that is not shown"),
@@ -37,7 +37,7 @@ impl RawSetting {
         }
     }
 
-    /// The problem of a wrong value that must not be shown; `found` describes it.
+    /// The problem for a wrong value that must not be shown; `found` describes it.
     pub fn bad_unseen_value(&self, found: &str) -> Problem {
         Problem::new(ProblemId::BadValue)
             .with("setting", self.key.info().name)
@@ -46,7 +46,7 @@ impl RawSetting {
             .with("expected", self.key.info().expected)
     }
 
-    /// The source, with the name of the setting where the source does not imply it.
+    /// The source, with the name of the setting unless the source implies it.
     pub fn label(&self) -> String {
         match &self.origin {
             Origin::File { .. } => format!("{} ({})", self.key.info().name, self.origin),

@@ -1,4 +1,4 @@
-//! The readers of the table: each parses the text of one setting, or explains what is wrong with it.
+//! The readers for the table: each parses the text of one setting, or explains what is wrong with it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,14 +28,14 @@ pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
 pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
     let text = raw.text();
     server::parse_url(text).map_err(|refused| match refused {
-        // What cannot be parsed may contain a password.
+        // An unparsable address may contain a password.
         UrlRefused::Invalid if text.contains('@') => raw.bad_unseen_value("an address with a user name or password"),
         UrlRefused::Invalid => raw.bad_value(),
         UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &raw.origin),
     })
 }
 
-/// A profile name, which file names can contain.
+/// A profile name that is valid in file names.
 pub fn profile(raw: &RawSetting) -> Result<String, Problem> {
     raw.parsed(|text| server::is_profile_name(text).then(|| text.to_owned()))
 }
@@ -70,12 +70,12 @@ pub fn scope(raw: &RawSetting) -> Result<Option<String>, Problem> {
     Ok(Some(scope).filter(|scope| !scope.is_empty()))
 }
 
-/// One word out of a few.
+/// One of a few words.
 pub fn choice<T: Choice>(raw: &RawSetting) -> Result<T, Problem> {
     raw.parsed(T::of_word)
 }
 
-/// One word out of a few, where there is no default.
+/// One of a few words, without a default.
 pub fn some_choice<T: Choice>(raw: &RawSetting) -> Result<Option<T>, Problem> {
     choice(raw).map(Some)
 }
@@ -91,14 +91,14 @@ pub fn port(raw: &RawSetting) -> Result<u16, Problem> {
 }
 
 /// A number within these bounds.
-pub fn number<const LEAST: u64, const MOST: u64>(raw: &RawSetting) -> Result<usize, Problem> {
-    let number = raw.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)))?;
+pub fn number<const MIN: u64, const MAX: u64>(raw: &RawSetting) -> Result<usize, Problem> {
+    let number = raw.parsed(|text| text.parse().ok().filter(|number| (MIN..=MAX).contains(number)))?;
     usize::try_from(number).map_err(|_| raw.bad_value())
 }
 
 /// Whole seconds within these bounds.
-pub fn seconds<const LEAST: u64, const MOST: u64>(raw: &RawSetting) -> Result<Duration, Problem> {
-    raw.parsed(|text| text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)).map(Duration::from_secs))
+pub fn seconds<const MIN: u64, const MAX: u64>(raw: &RawSetting) -> Result<Duration, Problem> {
+    raw.parsed(|text| text.parse().ok().filter(|number| (MIN..=MAX).contains(number)).map(Duration::from_secs))
 }
 
 /// A path; see [`expand`].
@@ -138,7 +138,7 @@ const PROTOCOL_PARAMS: [&str; 12] = [
     "request_uri",
 ];
 
-/// Parameters in the form of a query, without any of the protocol's own.
+/// Parameters in the form of a query, none of them the protocol's own.
 pub fn authorize_params(raw: &RawSetting) -> Result<Vec<(String, String)>, Problem> {
     let param = |pair: &str| {
         let (name, value) = url::form_urlencoded::parse(pair.as_bytes()).next()?;

@@ -1,4 +1,4 @@
-//! Turns the layers into final settings: each value parsed once, each error pointing to where the value came from.
+//! Turns the layers into the final settings: each value is parsed once, and each error names the value's source.
 
 use std::path::Path;
 
@@ -16,14 +16,14 @@ use super::server::{self, Product};
 use super::settings::Settings;
 use super::shown::NOT_SHOWN;
 
-/// The settings, and where they come from.
+/// The settings and their sources.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What the rest of the program reads.
+    /// The settings for the rest of the program.
     pub settings: Settings,
-    /// Each setting as it may be shown, with its origin.
+    /// Each setting in a form that may be shown, with its source.
     pub rows: Vec<Row>,
-    /// Warnings: what is not used, and why.
+    /// Warnings: values that are not used, and why.
     pub notes: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Row {
     pub origin: Origin,
 }
 
-/// Reads all layers and makes the settings of this run.
+/// Reads all layers and builds the settings of this run.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     let mut layers = Layers::collect(inputs)?;
     layers.decide_between(Key::Tenant, Key::Url)?;
@@ -55,7 +55,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     for raw in Key::ALL.iter().filter_map(|key| layers.winner(*key)) {
         settings.set(raw)?;
     }
-    // Both follow from the one that is set.
+    // Either one determines the other.
     settings.origins.set(Key::Tenant, server_origin.clone());
     settings.origins.set(Key::Url, server_origin);
     settings.derive_defaults();
@@ -70,7 +70,7 @@ fn server(layers: &Layers) -> Result<(Url, Origin), Problem> {
     if let Some(raw) = layers.winner(Key::Tenant).or_else(|| layers.winner(Key::Url)) {
         return Ok((address(raw)?, raw.origin.clone()));
     }
-    // The names of the built-in profiles imply their server.
+    // The built-in profile names imply their servers.
     match layers.winner(Key::Profile).map(RawSetting::text) {
         Some("planhat-demo") => Ok((built_in(Product::PlanhatDemo), Origin::BuiltIn)),
         _ => Ok((built_in(Product::Planhat), Origin::BuiltIn)),
@@ -107,7 +107,7 @@ fn read_client_secret(settings: &mut Settings, layers: &Layers, inputs: &Inputs)
 }
 
 fn row(key: Key, settings: &Settings, layers: &Layers) -> Row {
-    // The tenant and the address follow from each other, so neither is shown as raw text.
+    // The tenant and the address determine each other, so neither is shown as raw text.
     let raw = layers.winner(key).filter(|_| !matches!(key, Key::Tenant | Key::Url));
     let value = match (raw, key.info().disclosure) {
         (None, _) => settings.shown(key),

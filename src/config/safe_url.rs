@@ -1,16 +1,16 @@
-//! The one rule for an address that this program may open in a browser or send a request to: https, or http to this
+//! The single rule for addresses that this program may open in a browser or send a request to: https, or http to this
 //! machine; a host, no user name, no control characters.
 
 use std::fmt;
 
 use url::{Host, Url};
 
-/// What is wrong with an address; its `Display` form says so in words.
+/// What is wrong with an address; `Display` says it in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnsafeUrl {
     /// It contains control characters or spaces, some of which a parser silently drops.
     Characters,
-    /// It is no URL.
+    /// It is not a URL.
     Unparsable(url::ParseError),
     /// It has no host.
     NoHost {
@@ -40,7 +40,7 @@ impl fmt::Display for UnsafeUrl {
     }
 }
 
-/// The URL in its parsed form, if the rule allows it.
+/// The parsed URL, if the rule allows it.
 pub fn check(text: &str) -> Result<Url, UnsafeUrl> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(UnsafeUrl::Characters);

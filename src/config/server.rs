@@ -1,4 +1,4 @@
-//! The remote server: which addresses are acceptable, which of them are Planhat's, and the default profile of each.
+//! The remote server: which addresses are acceptable, which are Planhat's, and the default profile of each.
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
@@ -49,7 +49,7 @@ impl Product {
         }
     }
 
-    /// The scope to ask for unless the user chooses another.
+    /// The scope to request unless the user chooses another.
     pub(super) fn scope(self) -> Option<String> {
         self.is_planhat().then(|| PLANHAT_SCOPE.to_owned())
     }
@@ -89,8 +89,7 @@ pub fn parse_url(text: &str) -> Result<Url, UrlRefused> {
     if url.fragment().is_some() { Err(UrlRefused::Invalid) } else { Ok(url) }
 }
 
-/// The default profile of an address: always the same for one address, never the same for two, and valid in a file
-/// name.
+/// The default profile of an address: stable, different for any two addresses, and valid in a file name.
 pub fn profile_of(url: &Url) -> String {
     match Product::of(url) {
         Product::Planhat if url.as_str() == PRODUCTION_URL => return "planhat".to_owned(),
@@ -106,7 +105,7 @@ pub fn profile_of(url: &Url) -> String {
         name.push_str(&format!("-{port}"));
     }
     name.truncate(46);
-    // A hash stands for the path, the query and whatever else the name leaves out.
+    // A hash stands for the path, the query and anything else that the name leaves out.
     if url.path() != "/mcp" || url.query().is_some() || url.scheme() != "https" || !is_short {
         name.push_str(&format!("-{:08x}", folded(url.as_str())));
     }

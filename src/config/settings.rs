@@ -1,6 +1,6 @@
-//! The settings in their final form: parsed, checked, complete. Nothing below the command line sees anything else.
+//! The settings in their final form: parsed, checked, complete. The rest of the program sees nothing else.
 //!
-//! The fields are rows of the [table](super::table), plus a few that no setting controls.
+//! The fields come from the [table](super::table), plus a few that no setting controls.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use super::shown::Shown;
 use super::table::settings_table;
 use super::{exposed, read};
 
-/// The port of the redirect URL when nobody chooses one: 7526 spells PLAN on a telephone's keys. IANA has given it to
-/// nobody, and it lies below the ports that Linux (from 32768), macOS and Windows (from 49152) hand out by themselves.
+/// The default port of the redirect URL: 7526 spells PLAN on a phone keypad. IANA has not assigned it, and it is below
+/// the ephemeral ports of Linux (from 32768), macOS and Windows (from 49152).
 pub const DEFAULT_CALLBACK_PORT: u16 = 7526;
 
 /// Generates the structs. Each row of the table becomes a field of the struct that its group names: `@row` takes the next row,
@@ -85,14 +85,13 @@ macro_rules! structs {
             /// How to reach the network.
             #[serde(with = "NetworkSettings")]
             pub network: NetworkSettings,
-            /// What is logged, and where to.
+            /// What to log, and where.
             pub log: LogSettings,
             /// Where the program keeps its files.
             pub paths: Paths,
             /// The source of each setting.
             pub origins: Origins,
-            /// The flags and variables of this run, as flags: a command that a person types in a terminal must repeat them.
-            /// No secrets.
+            /// The flags and variables of this run, as flags that a command in a terminal must repeat. No secrets.
             pub run_flags: Vec<String>,
         }
 
@@ -101,7 +100,7 @@ macro_rules! structs {
         #[serde(remote = "Self")]
         pub struct OAuthSettings {
             $($(#$oauth_doc)* pub $oauth: $oauth_type,)*
-            /// Where the browser is sent back to.
+            /// The redirect URL.
             pub callback: CallbackSettings,
         }
 
@@ -109,7 +108,7 @@ macro_rules! structs {
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct CallbackSettings {
             $($(#$callback_doc)* pub $callback: $callback_type,)*
-            /// Whether nobody chose the port, so that a client that registers itself may take any that is free.
+            /// Whether the port is the default, so that a dynamically registered client may use any free port.
             pub free: bool,
         }
 
@@ -117,7 +116,7 @@ macro_rules! structs {
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Limits {
             $($(#$limits_doc)* pub $limits: $limits_type,)*
-            /// How long `initialize` waits for the server before the program answers it alone.
+            /// How long `initialize` waits for the server before the program answers it.
             pub initialize_wait: Duration,
             /// How long `tools/list` waits for a sign-in before it offers the sign-in tool, unless its client is known to
             /// wait longer; never longer than a call waits.
@@ -126,14 +125,14 @@ macro_rules! structs {
             pub sign_in: Duration,
         }
 
-        /// How to reach the network; the environment of an MCP client is often stripped, so the file can say all of it.
+        /// How to reach the network; MCP clients often strip the environment, so the file can set all of it.
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(remote = "Self")]
         pub struct NetworkSettings {
             $($(#$network_doc)* pub $network: $network_type,)*
         }
 
-        /// What is logged, and where to.
+        /// What to log, and where.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct LogSettings {
             $($(#$log_doc)* pub $log: $log_type,)*
@@ -176,7 +175,7 @@ macro_rules! structs {
     };
 }
 
-/// Generates the access to fields by key.
+/// Generates access to the fields by key.
 macro_rules! by_key {
     ($url:ident; $($(#$doc:tt)* [$($group:ident)*] $field:ident: $type:ty = $default:expr, $read:expr => $key:ident
         $info:tt;)+) => {
@@ -204,7 +203,7 @@ settings_table!(structs, url);
 settings_table!(by_key, url);
 
 impl Settings {
-    /// The service as a person calls it: `Planhat`, `Planhat (demo)`, or the host.
+    /// The service's name for people: `Planhat`, `Planhat (demo)`, or the host.
     pub fn service_name(&self) -> String {
         match self.product {
             Product::Planhat => "Planhat".to_owned(),
@@ -216,8 +215,8 @@ impl Settings {
         }
     }
 
-    /// A command line for a terminal, such as `planhat-mcp login --tenant demo`, that meets the same server, profile
-    /// and client as this run.
+    /// A command line for a terminal, such as `planhat-mcp login --tenant demo`, for the same server, profile and
+    /// client as this run.
     pub fn command(&self, command: &str) -> String {
         let mut line = format!("planhat-mcp {command}");
         for word in &self.run_flags {
@@ -231,7 +230,7 @@ impl Settings {
     pub(super) fn derive_defaults(&mut self) {
         let unset = |key| *self.origins.of(key) == Origin::Default;
         self.oauth.callback.free = unset(Key::CallbackPort);
-        // A token that can be had at any moment need not be kept, and a machine without people often has no keychain.
+        // A token that can be obtained at any time need not be stored, and unattended machines often have no keychain.
         if self.oauth.client_credentials && unset(Key::TokenStore) {
             self.token_store = TokenStoreKind::Memory;
         }
@@ -251,7 +250,7 @@ pub struct KeySettings {
 }
 
 impl OAuthSettings {
-    /// The private key that the client proves its identity with.
+    /// The private key that the client authenticates with.
     pub fn key(&self) -> Option<KeySettings> {
         let file = self.client_key.clone()?;
         Some(KeySettings { file, algorithm: self.client_key_alg.unwrap_or(KeyAlgorithm::Es256) })
@@ -259,13 +258,13 @@ impl OAuthSettings {
 }
 
 impl CallbackSettings {
-    /// The redirect URL, byte for byte as it must be registered.
+    /// The redirect URL, exactly as it must be registered.
     pub fn redirect_url(&self) -> String {
         format!("http://{}:{}/callback", self.host.as_str(), self.port)
     }
 }
 
-/// `word` as a shell takes it: quoted when it needs to be.
+/// `word` for a shell, quoted if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,\\".contains(c);
     if !word.is_empty() && word.chars().all(|c| plain(c) && (c != '\\' || cfg!(windows))) {

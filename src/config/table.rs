@@ -1,6 +1,6 @@
 //! The table of settings: one row for each. To add a setting, write its row here, use its field, and add a line to
-//! `README.md`. Everything else (the flag, the variable, the key in the file, `config`, `--help`, the order to the sign-in
-//! process) follows from the row.
+//! `README.md`; everything else (the flag, the variable, the key in the file, `config`, `--help`, the order to the
+//! sign-in process) follows from the row.
 //!
 //! A row has the form
 //!
@@ -30,21 +30,21 @@ macro_rules! settings_table {
         name: "tenant", variable: "PLANHAT_MCP_TENANT",
         flag: flag("--tenant", One("NAME"), Heading::Server, 0, "Planhat tenant: production (default), demo"),
         expected: "production or demo",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
     /// The remote MCP endpoint: https, or http to a loopback address; no userinfo, no fragment.
     [] url: Url = $url.clone(), read::server_url => Url {
         name: "url", variable: "PLANHAT_MCP_URL",
         flag: flag("--url", One("URL"), Heading::Server, 1, "Any other remote MCP server"),
         expected: "an https address, without user name and without #",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
-    /// Which set of tokens and remembered state this is: `planhat`, `planhat-demo`, or the host of `--url`.
+    /// The name of this set of tokens and remembered state: `planhat`, `planhat-demo`, or the host of `--url`.
     [] profile: String = profile_of(&$url), read::profile => Profile {
         name: "profile", variable: "PLANHAT_MCP_PROFILE",
         flag: flag("--profile", One("NAME"), Heading::Server, 2, "A set of tokens and settings of its own"),
         expected: "1 to 64 letters, digits, dots, hyphens or underscores, with a letter or digit first",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
 
     /// The pre-registered client id (RFC 6749, 2.2).
@@ -54,14 +54,14 @@ macro_rules! settings_table {
         expected: "the id that the server gave, such as pk_...",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
-    /// The pre-registered client's secret, when this run has it from the environment or from a file. `login` puts it into
-    /// the credential store, where other runs find it.
+    /// The pre-registered client's secret, if this run gets it from the environment or a file. `login` stores it in the
+    /// credential store for other runs.
     [oauth] client_secret: Option<Secret> = None, read::client_secret => ClientSecret {
         name: "client_secret", variable: "PLANHAT_MCP_CLIENT_SECRET", flag: None,
         expected: "the secret that belongs to the client id",
         concerns: Concerns::Server, disclosure: Disclosure::Never,
     };
-    /// The file that holds the client secret; `-` is standard input, for `login` alone.
+    /// The file that holds the client secret; `-` is standard input, only for `login`.
     [oauth] client_secret_file: Option<PathBuf> = None, read::path => ClientSecretFile {
         name: "client_secret_file", variable: "PLANHAT_MCP_CLIENT_SECRET_FILE",
         flag: flag("--client-secret-file", FileOrStdin, Heading::SigningIn, 4, "File with the client secret; - to type it"),
@@ -75,7 +75,7 @@ macro_rules! settings_table {
         concerns: Concerns::Server, disclosure: Disclosure::Never,
     };
 
-    /// The scope to ask for; `None` leaves the choice to what the server says.
+    /// The scope to request; `None` leaves the choice to the server.
     [oauth] scope: Option<String> = Product::of(&$url).scope(), read::scope => Scope {
         name: "scope", variable: "PLANHAT_MCP_SCOPE",
         flag: flag("--scope", One("SCOPE"), Heading::SigningIn, 10, "Scope to ask for (Planhat: inclusive)"),
@@ -94,14 +94,14 @@ macro_rules! settings_table {
         name: "callback_host", variable: "PLANHAT_MCP_CALLBACK_HOST",
         flag: flag("--callback-host", One("HOST"), Heading::SigningIn, 14, "127.0.0.1 (default) or localhost"),
         expected: "127.0.0.1 or localhost",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
     /// The port of the redirect URL, fixed because Planhat compares redirect URLs exactly.
     [oauth callback] port: u16 = DEFAULT_CALLBACK_PORT, read::port => CallbackPort {
         name: "callback_port", variable: "PLANHAT_MCP_CALLBACK_PORT",
         flag: flag("--callback-port", One("PORT"), Heading::SigningIn, 15, "Port of the redirect URL (default: 7526)"),
         expected: "a port from 1 to 65535",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
 
     /// The client ID metadata document, which is the client id of servers that support it.
@@ -118,7 +118,7 @@ macro_rules! settings_table {
         expected: "an https address, without user name and without #",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
-    /// More parameters of the authorization request; none of the protocol's own.
+    /// Extra parameters of the authorization request, except the protocol's own.
     [oauth] authorize_params: Vec<(String, String)> = Vec::new(), read::authorize_params => AuthorizeParam {
         name: "authorize_param", variable: "PLANHAT_MCP_AUTHORIZE_PARAM",
         flag: flag("--authorize-param", Many("NAME=VALUE"), Heading::SigningIn, 11, "Add to the authorize request"),
@@ -139,7 +139,7 @@ macro_rules! settings_table {
         expected: "true or false",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
-    /// Whether the ID token goes out as the bearer, for servers that want it in place of the access token.
+    /// Whether to send the ID token as the bearer token, for servers that want it instead of the access token.
     [oauth] id_token: bool = false, read::truth => IdToken {
         name: "id_token", variable: "PLANHAT_MCP_ID_TOKEN",
         flag: flag("--id-token", Truth, Heading::SigningIn, 13, "Send the ID token as the bearer"),
@@ -160,12 +160,12 @@ macro_rules! settings_table {
         expected: "ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512 or EdDSA",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
-    /// Where tokens are kept.
+    /// Where tokens are stored.
     [] token_store: TokenStoreKind = TokenStoreKind::Keychain, read::choice => TokenStore {
         name: "token_store", variable: "PLANHAT_MCP_TOKEN_STORE",
         flag: flag("--token-store", One("WHERE"), Heading::SigningIn, 18, "keychain (default), file or memory"),
         expected: "keychain, file or memory",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
 
     /// The largest message in either direction, in bytes.
@@ -182,15 +182,15 @@ macro_rules! settings_table {
         expected: "seconds, from 0 to 3600",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
-    /// How long a request may go without a byte before the program gives it up; the time stands still while the client owes
-    /// the server an answer.
+    /// How long a request may go without receiving a byte before the program gives up; the clock stops while the client
+    /// owes the server an answer.
     [limits] idle: Duration = Duration::from_secs(5 * 60), read::seconds::<1, 86_400> => IdleTimeout {
         name: "idle_timeout", variable: "PLANHAT_MCP_IDLE_TIMEOUT",
         flag: flag("--idle-timeout", One("SECONDS"), Heading::Network, 25, "Longest silence in a call (default: 300 s)"),
         expected: "seconds, from 1 to 86400",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
-    /// How long a request may take in all; listening streams have no such end.
+    /// How long a request may take in all; does not apply to listening streams.
     [limits] total: Duration = Duration::from_secs(60 * 60), read::seconds::<1, 86_400> => TotalTimeout {
         name: "total_timeout", variable: "PLANHAT_MCP_TOTAL_TIMEOUT",
         flag: flag("--total-timeout", One("SECONDS"), Heading::Network, 26, "Longest call (default: 3600 s)"),
@@ -213,14 +213,14 @@ macro_rules! settings_table {
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
 
-    /// Whether to use IPv4 alone, for networks whose IPv6 leads nowhere.
+    /// Whether to use only IPv4, for networks with broken IPv6.
     [network] ipv4_only: bool = false, read::truth => Ipv4 {
         name: "ipv4", variable: "PLANHAT_MCP_IPV4",
         flag: flag("--ipv4", Truth, Heading::Network, 22, "Use IPv4 alone"),
         expected: "true or false",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
-    /// Whether the bridge outlives the process that started it: for launchers that hand over on purpose.
+    /// Whether the bridge outlives its parent process, for launchers that exit on purpose.
     [] keep_without_parent: bool = false, read::truth => KeepWithoutParent {
         name: "keep_without_parent", variable: "PLANHAT_MCP_KEEP_WITHOUT_PARENT",
         flag: flag("--keep-without-parent", Truth, Heading::General, 28, "Go on when the starting process is gone"),
@@ -232,31 +232,31 @@ macro_rules! settings_table {
         name: "proxy", variable: "PLANHAT_MCP_PROXY",
         flag: flag("--proxy", One("URL"), Heading::Network, 19, "Proxy for all requests"),
         expected: "an address such as http://proxy.example:8080, or with https, socks5 or socks5h",
-        concerns: Concerns::Way, disclosure: Disclosure::WithoutUserinfo,
+        concerns: Concerns::Route, disclosure: Disclosure::WithoutUserinfo,
     };
     /// More trusted certificate authorities, PEM.
     [network] ca_file: Option<PathBuf> = None, read::path => CaFile {
         name: "ca_file", variable: "PLANHAT_MCP_CA_FILE",
         flag: flag("--ca-file", File, Heading::Network, 20, "More trusted certificates (PEM)"),
         expected: "the path of a PEM file",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
     /// Hosts of a private network that a public server may name.
     [network] allow_private: Vec<HostPattern> = Vec::new(), read::hosts => AllowPrivate {
         name: "allow_private", variable: "PLANHAT_MCP_ALLOW_PRIVATE",
         flag: flag("--allow-private", One("HOSTS"), Heading::Network, 23, "Sign-in hosts that may be private"),
         expected: "host names, or patterns such as *.corp.example, separated by commas",
-        concerns: Concerns::Way, disclosure: Disclosure::Whole,
+        concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
 
-    /// The most detailed level that the log has.
+    /// The most detailed level to log.
     [log] level: LogLevel = LogLevel::Info, read::choice => LogLevel {
         name: "log_level", variable: "PLANHAT_MCP_LOG_LEVEL",
         flag: flag("--log-level", One("LEVEL"), Heading::General, 30, "error, warn, info (default), debug, trace"),
         expected: "error, warn, info, debug or trace",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
-    /// A file that the log goes to as well as to stderr.
+    /// A file for the log, in addition to stderr.
     [log] file: Option<PathBuf> = None, read::path => LogFile {
         name: "log_file", variable: "PLANHAT_MCP_LOG_FILE",
         flag: flag("--log-file", File, Heading::General, 31, "Write the log to this file as well"),

@@ -1,13 +1,13 @@
-//! The facts of a server's certificate that `doctor` shows: its issuer and its validity.
+//! Reads what `doctor` shows of a server's certificate: its issuer and its validity.
 //!
-//! The TLS library has already decided whether it is trusted. This only reads it (X.509, RFC 5280, 4.1).
+//! The TLS library has already decided whether to trust it (X.509, RFC 5280, 4.1).
 
 use std::time::SystemTime;
 
 use x509_cert::der::Decode;
 use x509_cert::name::Name;
 
-/// A certificate, as far as it is shown.
+/// The parts of a certificate to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// Who issued it: the common name, or else the organization.
@@ -34,7 +34,7 @@ impl Certificate {
 
 /// The name that people know an issuer by.
 fn issuer_name(name: &Name) -> Option<String> {
-    // An attribute in an encoding that cannot be read counts as absent.
+    // An attribute in an unknown encoding counts as absent.
     let found = [name.common_name(), name.organization()].into_iter().filter_map(|found| found.ok().flatten());
     found.map(|text| text.value().into_owned()).find(|text| !text.trim().is_empty())
 }

@@ -1,7 +1,7 @@
-//! The HTTP client: built on first use, shared by everything that talks to the network.
+//! The HTTP client: built on first use, shared by everything that uses the network.
 //!
-//! Redirects are never followed by the library: a bearer must not reach another origin, nor plain http. There is a time
-//! limit on connecting and none on a whole exchange, because an answer may be a stream that stays open for hours.
+//! The library never follows redirects: a bearer token must not reach another origin, nor plain http. There is a time
+//! limit on connecting but none on a whole exchange, because an answer may be a stream that stays open for hours.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,12 +16,12 @@ use url::Url;
 use crate::blocking;
 use crate::config::NetworkSettings;
 use crate::http::error::{NetError, host_of};
-use crate::http::ssrf_guard::{Guard, NamedBy, Surroundings};
+use crate::http::ssrf_guard::{AddressSource, Guard, Surroundings};
 use crate::http::{connection, sent};
 use crate::problem::Problem;
 use crate::secret::Secrets;
 
-/// A jump of the wall clock against the monotonic one that means: the machine slept.
+/// A jump of the wall clock against the monotonic one that means that the machine slept.
 const CLOCK_JUMP: Duration = Duration::from_secs(10);
 
 /// How many answers are left unread at once where nobody says more.
@@ -31,8 +31,8 @@ const FEW_REQUESTS: usize = 50;
 #[derive(Debug, Clone)]
 pub struct Http {
     inner: Arc<Inner>,
-    /// Who named the addresses that this connects to.
-    by: NamedBy,
+    /// Who named the addresses to connect to.
+    by: AddressSource,
 }
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ struct Inner {
     requests_at_once: usize,
     guard: Guard,
     clients: Mutex<Clients>,
-    /// Held while a client is built, so that requests that come in the meantime share it.
+    /// Held while a client is built, so that concurrent requests share it.
     building: tokio::sync::Mutex<()>,
     last_reading: Mutex<ClockReading>,
 }
@@ -55,12 +55,12 @@ struct Clients {
 
 type Built = Result<reqwest::Client, Problem>;
 
-/// Two pools: an address that a public server names must not find a connection that was made without the guard.
+/// Two pools: an address that a public server names must not reuse a connection that was made without the guard.
 #[derive(Debug, Default)]
 struct Slots {
     free: Option<Built>,
     guarded: Option<Built>,
-    /// Load balancers set cookies to keep a session at one server. Kept in memory only.
+    /// Load balancers set cookies to keep a session on one server. Kept in memory only.
     cookies: Arc<reqwest::cookie::Jar>,
 }
 
@@ -81,17 +81,17 @@ impl Slots {
     }
 }
 
-/// Two clocks, read at the same time: one goes on while the machine sleeps, the other (on most systems) does not.
+/// Two clocks, read at the same time: one runs while the machine sleeps, the other (on most systems) does not.
 #[derive(Debug)]
 struct ClockReading {
     wall: SystemTime,
     monotonic: Instant,
 }
 
-/// Bounds of one whole exchange with an endpoint that is not the MCP endpoint.
+/// Bounds for one whole exchange with an endpoint other than the MCP endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The largest body that is read, in bytes, after decompression.
+    /// The largest body to read, in bytes, after decompression.
     pub max_body: usize,
     /// From the first byte sent to the last byte received.
     pub timeout: Duration,
@@ -104,7 +104,7 @@ impl Default for Bounds {
     }
 }
 
-/// A whole answer, whatever its status.
+/// A whole answer, of any status.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
@@ -113,14 +113,14 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, within the bound.
     pub body: Vec<u8>,
-    /// How far the server that answered is trusted to name addresses.
-    pub namer: NamedBy,
-    /// What was sent with the request and must not be shown: [`Secrets::words`] frees what the answer says of it.
+    /// As whom the answering server names addresses.
+    pub namer: AddressSource,
+    /// The secrets in the request, for [`Secrets::words`] to mask where the answer quotes them.
     pub secrets: Secrets,
 }
 
 impl Http {
-    /// Nothing is loaded or connected before the first request.
+    /// Loads and connects nothing before the first request.
     pub fn new(network: NetworkSettings) -> Self {
         Self::within(network, Surroundings::default())
     }
@@ -141,30 +141,30 @@ impl Http {
         let (clients, building) = Default::default();
         Self {
             inner: Arc::new(Inner { network, requests_at_once, guard, clients, building, last_reading }),
-            by: NamedBy::Insider,
+            by: AddressSource::Insider,
         }
     }
 
-    /// The same, for addresses that `by` has named.
+    /// The same client, for addresses that `by` has named.
     #[must_use]
-    pub fn named_by(&self, by: NamedBy) -> Self {
+    pub fn named_by(&self, by: AddressSource) -> Self {
         Self { by, ..self.clone() }
     }
 
-    /// How far the server that gave this answer is trusted to name addresses, by the address of the connection itself: a
-    /// second look-up could give another one. A server behind a proxy counts as public, or no proxy would be needed.
-    pub fn namer(&self, response: &reqwest::Response) -> NamedBy {
+    /// As whom the answering server names addresses, decided by the address of the connection itself: a second look-up
+    /// could return a different one. A server behind a proxy counts as public; otherwise no proxy would be needed.
+    pub fn namer(&self, response: &reqwest::Response) -> AddressSource {
         self.namer_at(response.url(), response.remote_addr().map(|address| address.ip()))
     }
 
-    fn namer_at(&self, url: &Url, address: Option<IpAddr>) -> NamedBy {
+    fn namer_at(&self, url: &Url, address: Option<IpAddr>) -> AddressSource {
         match address {
             Some(address) if self.proxy_for(url).is_none() => self.inner.guard.namer(address),
-            _ => NamedBy::Public,
+            _ => AddressSource::Public,
         }
     }
 
-    /// Refuses a page that must not be opened in a browser: a public server has named it, and its address is inward.
+    /// Refuses a page that must not be opened in a browser: one at an inward address that a public server named.
     ///
     /// # Errors
     /// `InwardAddress`, with the host, the address and the setting that allows it.
@@ -175,13 +175,13 @@ impl Http {
         Ok(())
     }
 
-    /// Whether the guard applies to `url`. It does not behind a proxy, which resolves and connects by itself.
+    /// Whether the guard applies to `url`. It does not behind a proxy, which resolves and connects on its own.
     fn guards(&self, url: &Url) -> bool {
-        self.by == NamedBy::Public && self.proxy_for(url).is_none()
+        self.by == AddressSource::Public && self.proxy_for(url).is_none()
     }
 
-    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL, because
-    /// that is the slowest part of a start; it happens on a thread that may block.
+    /// The client for `url`. Trust roots are read from the platform (and `--ca-file`) only for the first https URL,
+    /// because that is the slowest part of starting up; this happens on a thread that may block.
     ///
     /// # Errors
     /// When the CA file or the proxy of the settings cannot be used, or when the guard refuses the URL.
@@ -189,22 +189,22 @@ impl Http {
         let guarded = self.guard_for(url)?.is_some();
         let tls = url.scheme() == "https";
         if self.has_slept(SystemTime::now(), Instant::now()) {
-            // Old connections are most likely dead, and writing to a dead one looks like success for minutes.
+            // Old connections are most likely dead, and writing to a dead one can look successful for minutes.
             tracing::info!("the clock has jumped, perhaps after sleep; connections are made anew");
             let mut clients = self.clients();
             clients.plain.drop_connections();
             clients.secure.drop_connections();
         }
-        if let Some(known) = self.clients().slots(tls).slot(guarded) {
-            return known.clone();
+        if let Some(built) = self.clients().slots(tls).slot(guarded) {
+            return built.clone();
         }
         let _building = self.inner.building.lock().await;
         loop {
             let cookies = {
                 let mut clients = self.clients();
                 let slots = clients.slots(tls);
-                if let Some(known) = slots.slot(guarded) {
-                    return known.clone();
+                if let Some(built) = slots.slot(guarded) {
+                    return built.clone();
                 }
                 Arc::clone(&slots.cookies)
             };
@@ -218,7 +218,7 @@ impl Http {
             let built = blocking::run(build).await;
             let mut clients = self.clients();
             let slots = clients.slots(tls);
-            // If they were forgotten in the meantime, these cookies are another user's.
+            // If the cookies were forgotten meanwhile, these are another user's.
             if Arc::ptr_eq(&slots.cookies, &cookies) {
                 return slots.slot(guarded).insert(built).clone();
             }
@@ -241,7 +241,7 @@ impl Http {
         Ok(guard)
     }
 
-    /// The secrets that `request` carries, with the cookies that it will be sent with: the answer may quote them.
+    /// The secrets in `request` and in the cookies that go with it: the answer may quote them.
     pub fn secrets_in(&self, request: &reqwest::Request) -> Secrets {
         let mut secrets = sent::secrets_in(request);
         let cookies = Arc::clone(&self.clients().slots(request.url().scheme() == "https").cookies);
@@ -269,13 +269,13 @@ impl Http {
         NetError::of(url, error, self.proxy_for(url).as_deref())
     }
 
-    /// The settings of the network.
+    /// The network settings.
     pub(super) fn network(&self) -> &NetworkSettings {
         &self.inner.network
     }
 
-    /// The proxy that requests to `url` go through, without user name and password. The rules are those of the client
-    /// itself, so that the two cannot disagree.
+    /// The proxy that requests to `url` go through, without user name and password. The rules are the client library's,
+    /// so that the two cannot disagree.
     pub fn proxy_for(&self, url: &Url) -> Option<String> {
         if url.scheme() != "https" {
             return None;
@@ -291,10 +291,9 @@ impl Http {
         Some(host_of(&Url::parse(&proxy.uri().to_string()).ok()?))
     }
 
-    /// One bounded exchange: no redirect is followed, the whole body is read.
+    /// One bounded exchange: follows no redirect, reads the whole body.
     ///
-    /// # Errors
-    /// A [`NetError`] that says how far it got. A refusal by status is an [`Answer`], not an error.
+    /// # Errors A [`NetError`] that says how far the exchange got. A refusal by status is an [`Answer`], not an error.
     pub async fn exchange(&self, request: reqwest::Request, bounds: Bounds) -> Result<Answer, NetError> {
         let url = request.url().clone();
         let client = self.client(&url).await.map_err(NetError::Unusable)?;
@@ -347,14 +346,14 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_goes_through_a_proxy_is_not_judged_here() {
         let proxy = Some("http://10.0.0.8:3128".into());
-        let http = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() }).named_by(NamedBy::Public);
+        let http = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() }).named_by(AddressSource::Public);
         let inner = Url::parse("https://10.0.0.1/token").unwrap();
         assert!(http.client(&inner).await.is_ok(), "the proxy looks at it from where it is");
         assert_eq!(http.proxy_for(&inner).as_deref(), Some("10.0.0.8:3128"));
         // Plain http never goes through the proxy.
         let local = Url::parse("http://127.0.0.1/token").unwrap();
         assert_eq!(http.client(&local).await.unwrap_err().id, ProblemId::InwardAddress);
-        assert!(http.named_by(NamedBy::Insider).client(&local).await.is_ok());
+        assert!(http.named_by(AddressSource::Insider).client(&local).await.is_ok());
     }
 
     #[test]
@@ -362,11 +361,11 @@ mod tests {
         let url = Url::parse("https://mcp.example.com/mcp").unwrap();
         let (inside, proxy) = (Some("10.0.0.8".parse().unwrap()), Some("http://10.0.0.8:3128".into()));
         let through = Http::new(NetworkSettings { proxy, ..NetworkSettings::default() });
-        assert_eq!(through.namer_at(&url, inside), NamedBy::Public);
+        assert_eq!(through.namer_at(&url, inside), AddressSource::Public);
         // Plain http goes through no proxy, so that the address is the server's.
         let local = Url::parse("http://localhost/mcp").unwrap();
-        assert_eq!(through.namer_at(&local, inside), NamedBy::Insider);
-        assert_eq!(through.namer_at(&local, None), NamedBy::Public, "nobody knows where that was");
+        assert_eq!(through.namer_at(&local, inside), AddressSource::Insider);
+        assert_eq!(through.namer_at(&local, None), AddressSource::Public, "nobody knows where that was");
     }
 
     #[test]

@@ -5,26 +5,26 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap};
 
-/// A smaller difference may be the time that the answer took, and does tokens no harm.
+/// A smaller difference may be network delay, and does not affect tokens.
 const TOLERATED_SKEW: Duration = Duration::from_secs(90);
 
-/// A difference that is worth mentioning.
+/// A difference worth mentioning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skew {
-    /// How far they are apart.
+    /// The size of the difference.
     pub by: Duration,
-    /// Whether ours is the later one.
+    /// Whether our clock is ahead.
     pub ahead: bool,
 }
 
 impl Skew {
-    /// The difference that an answer shows, when it is more than a minute and a half.
+    /// The difference that an answer shows, if it exceeds [`TOLERATED_SKEW`].
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Option<Self> {
         let there = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
         Self::between(there, now)
     }
 
-    /// The difference between the server's time and ours, when it is more than a minute and a half.
+    /// The difference between the server's time and ours, if it exceeds [`TOLERATED_SKEW`].
     pub fn between(there: SystemTime, now: SystemTime) -> Option<Self> {
         let (by, ahead) = match now.duration_since(there) {
             Ok(by) => (by, true),

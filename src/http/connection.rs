@@ -1,4 +1,4 @@
-//! How every connection is made: time limits, trust roots, proxy, and where it may lead.
+//! Configures every connection: time limits, trust roots, proxy, and the guard.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -13,17 +13,17 @@ pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
 /// From the first SYN to the end of the TLS handshake, for one connection.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A pooled connection that is older than this is not used again; servers and middle-boxes close idle ones silently.
-const POOL_IDLE: Duration = Duration::from_secs(50);
+/// A pooled connection that was idle for longer is not reused; servers and middleboxes close idle ones silently.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// How long a connection may be silent before its peer is asked for a sign of life.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a connection may be silent before a keep-alive probe.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How much unread data one HTTP/2 connection may hold (RFC 9113, 5.2): this is what a server can make this process keep.
-const MOST_UNREAD_BYTES: u32 = 160 * 1024 * 1024;
+const MAX_UNREAD_BYTES: u32 = 160 * 1024 * 1024;
 
 /// How much unread data one stream of it may hold: enough for 40 MiB/s from a server that is 25 ms away.
-const MOST_UNREAD_STREAM_BYTES: u32 = 1024 * 1024;
+const MAX_UNREAD_STREAM_BYTES: u32 = 1024 * 1024;
 
 /// Streams beside the requests of the client: those that listen, and the bridge's own requests.
 const FURTHER_STREAMS: u32 = 16;
@@ -34,14 +34,14 @@ const FURTHER_STREAMS: u32 = 16;
 /// answers share. Windows that fit into it together keep such answers from stopping the one that has the room.
 fn stream_window(requests_at_once: usize) -> u32 {
     let streams = u32::try_from(requests_at_once).unwrap_or(u32::MAX).saturating_add(FURTHER_STREAMS);
-    (MOST_UNREAD_BYTES / streams).min(MOST_UNREAD_STREAM_BYTES)
+    (MAX_UNREAD_BYTES / streams).min(MAX_UNREAD_STREAM_BYTES)
 }
 
 /// How long sent bytes may stay unacknowledged (RFC 5482).
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The client; reads the platform's trust roots, which takes long.
+/// Builds the client; reads the platform's trust roots, which takes a while.
 pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Problem> {
     builder.build().map_err(|e| Problem::new(ProblemId::NoTrustRoots).with("detail", error_chain(&e)))
 }
@@ -54,7 +54,7 @@ pub(super) fn builder(
     tls: bool,
     guard: Option<&Guard>,
 ) -> Result<reqwest::ClientBuilder, Problem> {
-    // Fails only when a provider is installed already, which is as good.
+    // This fails only if a provider is already installed, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -62,24 +62,24 @@ pub(super) fn builder(
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        // A peer that vanished is noticed within a minute, even on a stream that is idle by nature.
-        .tcp_keepalive(KEEP_ALIVE)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        // Notices a vanished peer within a minute, even on a stream that is usually idle.
+        .tcp_keepalive(KEEP_ALIVE_INTERVAL)
         .tcp_keepalive_interval(Duration::from_secs(10))
         .tcp_keepalive_retries(3)
-        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(Duration::from_secs(20))
         .http2_initial_stream_window_size(stream_window(requests_at_once))
-        .http2_initial_connection_window_size(MOST_UNREAD_BYTES);
+        .http2_initial_connection_window_size(MAX_UNREAD_BYTES);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+        builder = builder.tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT);
     }
     if network.ipv4_only {
         builder = builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     }
     if !tls {
-        // Plain http is for this machine alone: a proxy would see the token, and could not reach it anyway.
+        // Plain http is for this machine only: a proxy would see the token, and could not reach this machine anyway.
         builder = builder.tls_certs_only([]).no_proxy();
     } else if let Some(path) = &network.ca_file {
         let unusable = |e: &dyn std::fmt::Display| {
@@ -95,7 +95,7 @@ pub(super) fn builder(
     if let Some(guard) = guard {
         builder = builder.dns_resolver(guard.clone()).no_proxy();
     } else if let (true, Some(proxy)) = (tls, &network.proxy) {
-        // The library's error would repeat the URL, which may contain a password.
+        // The library's error quotes the URL, which may contain a password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| {
             Problem::new(ProblemId::ProxyInvalid)
                 .with("setting", "proxy")
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     /// More than the window of any stream.
-    const LONG_BODY_BYTES: usize = 6 * MOST_UNREAD_STREAM_BYTES as usize;
+    const LONG_BODY_BYTES: usize = 6 * MAX_UNREAD_STREAM_BYTES as usize;
 
     /// Serves one connection over HTTP/2, and answers every request with a long body.
     async fn serve(listener: TcpListener) {
@@ -152,8 +152,8 @@ mod tests {
     fn the_windows_of_all_streams_fit_into_that_of_their_connection() {
         for requests in [1, 50, 1_000, 10_000, usize::MAX] {
             let together = u64::from(stream_window(requests)) * (requests as u64).min(u64::from(u32::MAX) - 16);
-            assert!(together <= u64::from(MOST_UNREAD_BYTES), "{requests}");
+            assert!(together <= u64::from(MAX_UNREAD_BYTES), "{requests}");
         }
-        assert_eq!(stream_window(50), MOST_UNREAD_STREAM_BYTES);
+        assert_eq!(stream_window(50), MAX_UNREAD_STREAM_BYTES);
     }
 }

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemId, error_chain};
 /// Why there is no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NetError {
-    /// Nothing may be sent: no client can be built with these settings, or the guard refuses the address.
+    /// Nothing can be sent: no client can be built with these settings, or the guard refuses the address.
     #[error("{0}")]
     Unusable(Problem),
     /// The exchange with `host` failed at `step`.
@@ -65,11 +65,11 @@ pub enum Step {
     Tls(TlsTrouble),
     /// The connection or the handshake took too long.
     ConnectTimeout,
-    /// The connection ended after the request was (perhaps) sent and before an answer began.
+    /// The connection ended after the request was (perhaps) sent and before an answer started.
     Sent,
-    /// The answer began and was cut.
+    /// The answer was cut off.
     Body,
-    /// No answer, or no end of it, within this time.
+    /// No complete answer within this time.
     Timeout(Duration),
     /// The answer is larger than this many bytes.
     TooLarge(usize),
@@ -78,7 +78,7 @@ pub enum Step {
 /// What was wrong with the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsTrouble {
-    /// The certificate is not trusted: a private authority, or interception on the way.
+    /// The certificate is not trusted: a private authority, or interception.
     Untrusted,
     /// The certificate is not valid now.
     Expired,
@@ -109,7 +109,7 @@ impl NetError {
         } else {
             Step::Sent
         };
-        // Behind a proxy it is the proxy that was connected to, or that refused to connect further.
+        // Behind a proxy, the connection was to the proxy, or the proxy refused to connect onward.
         let step = match (step, proxy) {
             (Step::Dns | Step::Connect | Step::ConnectTimeout, Some(_)) => Step::Proxy,
             (step, _) => step,
@@ -120,7 +120,7 @@ impl NetError {
         Self::Failed { host: host_of(url), step, detail, proxy }
     }
 
-    /// No end of the answer within `limit`.
+    /// No complete answer within `limit`.
     pub fn timed_out(url: &Url, limit: Duration) -> Self {
         let detail = Detail::timed_out(limit);
         Self::Failed { host: host_of(url), step: Step::Timeout(limit), detail, proxy: None }
@@ -132,7 +132,7 @@ impl NetError {
         Self::Failed { host: host_of(url), step: Step::TooLarge(limit), detail, proxy: None }
     }
 
-    /// Whether the server surely did not get the request, so that sending it again cannot repeat an effect.
+    /// Whether the server certainly did not get the request, so that sending it again cannot repeat an effect.
     pub fn never_sent(&self) -> bool {
         match self {
             Self::Unusable(_) => true,
@@ -176,7 +176,7 @@ impl From<NetError> for Problem {
     }
 }
 
-/// Host, and port where the URL names one.
+/// The host, with the port if the URL names one.
 pub fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or("?");
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -202,7 +202,7 @@ fn find_cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) ->
         if let Some(found) = cause.downcast_ref::<T>() {
             return Some(found);
         }
-        // An io::Error hides what it carries from source().
+        // An io::Error does not return its inner error from source().
         let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if let Some(found) = carried.and_then(|inner| find_cause::<T>(inner)) {
             return Some(found);

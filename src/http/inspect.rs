@@ -1,4 +1,4 @@
-//! Inspects a connection for `doctor`: what answers, with which certificate, and what time it is there.
+//! Inspects a connection for `doctor`: the answer, the certificate, and the server's time.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,14 +13,14 @@ use crate::http::error::Detail;
 use crate::http::{Http, NetError, connection};
 use crate::problem::Problem;
 
-/// The answer to a request that carried nothing secret.
+/// The answer to a request without secrets.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// The HTTP status.
     pub status: StatusCode,
     /// All headers.
     pub headers: HeaderMap,
-    /// The time at the server, if it says.
+    /// The server's time, if it sends one.
     pub date: Option<SystemTime>,
     /// Its certificate, on an encrypted connection.
     pub certificate: Option<Certificate>,
@@ -28,16 +28,15 @@ pub struct Inspection {
 
 /// Requests `url` without a token, on a new connection.
 ///
-/// # Errors
-/// A [`NetError`] that says how far it got.
+/// # Errors A [`NetError`] that says how far the exchange got.
 pub async fn inspect(http: &Http, url: &Url, within: Duration) -> Result<Inspection, NetError> {
     let client = client(http, url, false).await.map_err(NetError::Unusable)?;
     inspect_with(http, &client, url, within).await
 }
 
-/// The certificate that is not trusted; nothing else that this connection brings may be believed.
+/// The untrusted certificate; nothing else from this connection can be trusted.
 pub async fn untrusted_certificate(http: &Http, url: &Url, within: Duration) -> Option<Certificate> {
-    // The root of the host, so that an impostor does not even learn the path.
+    // Request only the root, so that an impostor does not learn the path.
     let root = url.join("/").ok()?;
     let client = client(http, &root, true).await.ok()?;
     inspect_with(http, &client, &root, within).await.ok()?.certificate

@@ -6,7 +6,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::retry_after::{LONGEST_WAIT, asked_wait, wait};
 
-/// Whatever a server asks for is read without a fault, honoured up to the cap, and never undercut. The second line is the
+/// Any `Retry-After` is parsed without a panic, honoured up to the cap, and never undercut. The second line is the
 /// answer's `Date`.
 pub fn retry_after(data: &[u8]) {
     let mut lines = data.splitn(2, |byte| *byte == b'\n');

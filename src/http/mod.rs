@@ -1,6 +1,6 @@
-//! Owns access to the network: how connections are made (trust roots, proxy, time-outs), the client that all requests share,
-//! the names of failures, when a throttled request may be sent again, the gate that a 429 closes, the guard against inward
-//! addresses, which secrets a request carries, and the inspection of a connection for `doctor`.
+//! Owns access to the network: how connections are made (trust roots, proxy, time-outs), the client that all requests
+//! share, the classification of failures, when a throttled request may be sent again, the gate that a 429 closes, the
+//! guard against inward addresses, which secrets a request carries, and the inspection of a connection for `doctor`.
 
 pub mod certificate;
 pub mod client;
@@ -19,4 +19,4 @@ pub use client::{Answer, Bounds, Http};
 pub use clock_skew::Skew;
 pub use error::{NetError, Step, host_of};
 pub use rate_limit_gate::Gate;
-pub use ssrf_guard::NamedBy;
+pub use ssrf_guard::AddressSource;

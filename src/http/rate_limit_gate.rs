@@ -1,5 +1,6 @@
-//! The gate that a 429 closes for as long as the server asks: for every request of this process, and through a file in the
-//! state directory for every process with the same server and grant, so that eight windows do not hammer one tenant.
+//! The gate that a 429 closes for as long as the server asks: for every request of this process, and through a file in
+//! the state directory for every process with the same server and grant, so that eight clients do not hammer one
+//! tenant.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,15 +15,15 @@ use crate::hash::fnv1a;
 
 use crate::http::retry_after::LONGEST_WAIT;
 
-/// The shared file is not read more often than this.
+/// The minimum time between two reads of the shared file.
 const SHARED_FILE_POLL: Duration = Duration::from_millis(20);
-/// A server that asks for more refuses for good; a bound also keeps the sum with the current time representable.
+/// A server that asks for more refuses for good. The bound also keeps the sum with the current time representable.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Open until [`Gate::close_for`]; then closed until that time is over.
+/// Open until [`Gate::close_for`], then closed for that time.
 #[derive(Debug, Default)]
 pub struct Gate {
-    /// Spares the lock while the gate has never been closed by this process.
+    /// Avoids the lock while this process has never closed the gate.
     used: AtomicBool,
     state: Mutex<GateState>,
     /// The file that the processes share: two times, in milliseconds since 1970.
@@ -34,7 +35,7 @@ pub struct Gate {
 pub struct Closed {
     /// Until it opens.
     pub left: Duration,
-    /// Until the time that the server asked for is over; longer where that was more than a gate is closed for at a time.
+    /// Until the time that the server asked for is over; longer than `left` if that exceeds the cap.
     pub asked: Duration,
 }
 
@@ -55,8 +56,8 @@ struct GateState {
 }
 
 impl Gate {
-    /// A gate of this process, and of all others that use the same grant (`tag`) at the same server. (The default is one
-    /// of this process alone.)
+    /// A gate that this process shares with all others that use the same grant (`tag`) at the same server. (The default
+    /// one is this process's alone.)
     pub fn shared(paths: &Paths, server: &Url, tag: Option<u64>) -> Self {
         let file = Self::file(paths, server, tag);
         Self { shared: Some(SharedFile { paths: paths.clone(), file }), ..Self::default() }
@@ -64,12 +65,12 @@ impl Gate {
 
     /// The file that the processes share.
     pub fn file(paths: &Paths, server: &Url, tag: Option<u64>) -> PathBuf {
-        // The limit is the tenant's: it counts neither paths nor the profiles of this program.
-        let whose = format!("{} {}", server.origin().ascii_serialization(), tag.unwrap_or_default());
-        paths.state_dir.join(format!("{:016x}.gate", fnv1a(whose.as_bytes())))
+        // The limit is the tenant's, across paths and this program's profiles.
+        let scope = format!("{} {}", server.origin().ascii_serialization(), tag.unwrap_or_default());
+        paths.state_dir.join(format!("{:016x}.gate", fnv1a(scope.as_bytes())))
     }
 
-    /// The files of gates that are open again, of all profiles; nothing is lost by deleting them.
+    /// The files of reopened gates, of all profiles; they can be deleted safely.
     pub fn opened(paths: &Paths) -> Vec<PathBuf> {
         let files = std::fs::read_dir(&paths.state_dir).into_iter().flatten().flatten().map(|entry| entry.path());
         let is_gate = |path: &PathBuf| path.extension().is_some_and(|end| end == "gate");
@@ -82,8 +83,7 @@ impl Gate {
         opened
     }
 
-    /// Closes the gate for `wait` from now, because the server asked for `asked`; a later opening time that is already set
-    /// stays.
+    /// Closes the gate for `wait` from now, because the server asked for `asked`. A later opening time stays.
     pub fn close_for(&self, wait: Duration, asked: Duration) {
         if self.close(wait, asked) {
             self.share(wait, asked);
@@ -106,7 +106,7 @@ impl Gate {
             };
             let text = format!("{} {}", millis(wait), millis(asked.max(wait)));
             let written = shared.paths.prepare_state_dir().map(|_| replace(&shared.file, &text));
-            // Without the file the others get a 429 of their own.
+            // Without the file, the other processes just get their own 429.
             if !matches!(written, Ok(Ok(()))) {
                 tracing::debug!(?written, "the gate could not be shared with other processes");
             }
@@ -150,7 +150,7 @@ impl Gate {
         let mut state = self.lock();
         state.modified = Some(modified);
         let mut times = times(&text).map_while(|until| until.duration_since(SystemTime::now()).ok());
-        // A wrong clock, or a file that something else wrote, must not close the gate for a year.
+        // A wrong clock or a foreign file must not close the gate for a year.
         if let Some(wait) = times.next() {
             state.close(wait.min(LONGEST_WAIT), times.next().unwrap_or(wait).max(wait));
         }
@@ -162,7 +162,7 @@ impl Gate {
 }
 
 impl GateState {
-    /// Returns whether this closes it for longer than before.
+    /// Closes the gate; returns whether this extends the time.
     fn close(&mut self, wait: Duration, asked: Duration) -> bool {
         let now = Instant::now();
         let still = self.closed_until.filter(|before| *before > now);
@@ -171,7 +171,7 @@ impl GateState {
         if longer {
             self.closed_until = Some(until);
         }
-        // What the server asked for earlier counts only while the gate is still closed: it has been asked again since.
+        // An earlier request of the server counts only while the gate is still closed: it has been asked again since.
         let asked = now + asked.min(LONGEST_ASKED_WAIT);
         self.asked_until = Some(self.asked_until.filter(|_| still.is_some()).map_or(asked, |before| before.max(asked)));
         longer
@@ -184,7 +184,7 @@ fn times(text: &str) -> impl Iterator<Item = SystemTime> {
     text.split_whitespace().map_while(time)
 }
 
-/// Replaces the file at once: other processes may read it at any moment.
+/// Replaces the file atomically: other processes may read it at any moment.
 fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let new = file.with_extension(format!("{}.new", std::process::id()));
     std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file))

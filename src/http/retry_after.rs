@@ -1,4 +1,4 @@
-//! `Retry-After` (RFC 9110, 10.2.3): seconds or a date, and how long to wait without it.
+//! `Retry-After` (RFC 9110, 10.2.3): reads it as seconds or a date, and decides how long to wait without it.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,9 +11,9 @@ pub use crate::pacing::noise;
 /// The longest single wait; a server that asks for a day is tried again after this.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// The wait that the server asks for, uncapped; `None` when it does not say or says nonsense.
+/// The wait that the server asks for, uncapped; `None` if it is absent or malformed.
 ///
-/// A date is read against the answer's own `Date`, so that a wrong clock on either side does no harm.
+/// A date is relative to the answer's own `Date`, so that a wrong clock on either side does no harm.
 pub fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u64>() {
@@ -27,22 +27,22 @@ pub fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(at.duration_since(server_now.unwrap_or(now)).unwrap_or(Duration::ZERO))
 }
 
-/// The most that is added to a wait that the server asked for.
+/// The most that is added to a wait that the server asks for.
 const LONGEST_SPREAD: Duration = Duration::from_millis(500);
 
 /// The waits when the server asks for none.
-const UNASKED: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+const DEFAULT_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// How long to wait before attempt `attempt` + 1 (the first attempt is 1), with `noise` in 0..=1 for jitter.
 ///
-/// The wait is never shorter than the server asks for; a little is added so that many waiters do not all return at once.
-/// When it asks for nothing, the wait grows. "At once" counts as a first attempt each time: a client that takes it literally uses up all
-/// its attempts before anything could change.
+/// The wait is never shorter than the server asks for; a little is added so that many waiters do not all return at
+/// once. If it asks for nothing, the wait grows. Zero counts as a first attempt each time: a client that takes it
+/// literally would use up all its attempts before anything could change.
 pub fn wait(asked: Option<Duration>, attempt: u32, noise: f64) -> Duration {
     match asked {
         Some(asked) if !asked.is_zero() => spread(asked.min(LONGEST_WAIT), LONGEST_SPREAD, noise),
-        Some(_) => UNASKED.wait(1, noise),
-        None => UNASKED.wait(attempt, noise),
+        Some(_) => DEFAULT_BACKOFF.wait(1, noise),
+        None => DEFAULT_BACKOFF.wait(attempt, noise),
     }
 }
 

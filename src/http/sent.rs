@@ -1,4 +1,4 @@
-//! The secrets that a request carries, so that they can be taken out of an answer that quotes them.
+//! Collects the secrets in a request, to mask them in a response that quotes them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use crate::secret::{Secret, Secrets};
 
-/// The fields that are no secret in a form for an authorization server; all others count as secrets.
+/// The public fields of a form for an authorization server; all others count as secrets.
 const PUBLIC_FIELDS: &[&str] = &[
     "audience",
     "client_assertion_type",
@@ -18,8 +18,8 @@ const PUBLIC_FIELDS: &[&str] = &[
     "scope",
     "token_type_hint",
 ];
-/// A shorter cookie is the name of a machine, or a number that any text may contain.
-const SHORTEST_SECRET_COOKIE: usize = 8;
+/// A shorter cookie value is a machine's name or a number, which any text may contain.
+const SHORTEST_SECRET_COOKIE_BYTES: usize = 8;
 
 /// The secrets in the headers and the form of a request.
 pub fn secrets_in(request: &reqwest::Request) -> Secrets {
@@ -43,7 +43,7 @@ pub fn secrets_in(request: &reqwest::Request) -> Secrets {
 pub(super) fn add_cookies(secrets: &mut Secrets, value: &HeaderValue) {
     for cookie in value.to_str().unwrap_or_default().split(';') {
         let (_, value) = cookie.split_once('=').unwrap_or_default();
-        if value.trim().len() >= SHORTEST_SECRET_COOKIE {
+        if value.trim().len() >= SHORTEST_SECRET_COOKIE_BYTES {
             secrets.add(value.trim());
         }
     }
@@ -64,7 +64,7 @@ fn add_header(secrets: &mut Secrets, name: &HeaderName, value: &HeaderValue) {
     {
         let pair = Secret::new(pair);
         let (user, password) = pair.expose().split_once(':').unwrap_or(("", pair.expose()));
-        // RFC 6749 (2.3.1) has both encoded as in a form before they are joined; a server may quote them either way.
+        // RFC 6749 (2.3.1) form-encodes both before joining them; a server may quote either form.
         let plain = |text: &str| {
             let text = format!("={text}");
             Secret::new(form_urlencoded::parse(text.as_bytes()).map(|(_, value)| value).collect::<String>())

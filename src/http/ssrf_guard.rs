@@ -1,9 +1,9 @@
 //! The guard against inward addresses: those of this machine and of the network around it.
 //!
-//! A server of the public internet that names `http://127.0.0.1:8080/` or `169.254.169.254` as its token endpoint would make
-//! this program, or its user's browser, talk to hosts that the server itself cannot reach (server-side request forgery). So
-//! such a server may name public addresses only. Host names are checked when the connection is made, on the same DNS answer
-//! that the connection uses: a DNS server that answers differently the second time gains nothing.
+//! A server of the public internet that names `http://127.0.0.1:8080/` or `169.254.169.254` as its token endpoint would
+//! make this program, or its user's browser, talk to hosts that the server itself cannot reach (server-side request
+//! forgery). So such a server may name only public addresses. Host names are checked when the connection is made, on
+//! the DNS answer that the connection uses: a DNS server that answers differently the second time gains nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use url::{Host, Url};
 use crate::config::HostPattern;
 use crate::problem::{Problem, ProblemId};
 
-/// How long the address of a page may take to resolve.
+/// How long a page's host name may take to resolve.
 const PAGE_LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who named an address; the stricter one is the greater.
+/// Who named an address; the stricter one is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NamedBy {
-    /// The user, or a server that is itself inside: they may name any address.
+pub enum AddressSource {
+    /// The user, or a server at an inward address: they may name any address.
     Insider,
     /// A server of the public internet: it may not name inward addresses.
     Public,
 }
 
-/// The network as seen from this machine; tests have their own.
+/// The network as seen from this machine; tests replace it.
 #[derive(Clone)]
 pub struct Surroundings {
     /// Whether an address is inward.
@@ -38,7 +38,7 @@ pub struct Surroundings {
     pub resolver: Arc<dyn Resolve>,
 }
 
-/// Lets public addresses through, and the hosts that the user has allowed.
+/// Admits public addresses, and the hosts that the user has allowed.
 #[derive(Clone)]
 pub struct Guard {
     surroundings: Surroundings,
@@ -68,17 +68,17 @@ impl Default for Surroundings {
 }
 
 impl Guard {
-    /// Lets these hosts through as well.
+    /// Also admits these hosts.
     pub fn new(surroundings: Surroundings, allowed: &[HostPattern]) -> Self {
         Self { surroundings, allowed: allowed.into() }
     }
 
-    /// How far a server at this address is trusted to name others.
-    pub fn namer(&self, address: IpAddr) -> NamedBy {
-        if (self.surroundings.is_inward)(address) { NamedBy::Insider } else { NamedBy::Public }
+    /// As whom a server at this address names others.
+    pub fn namer(&self, address: IpAddr) -> AddressSource {
+        if (self.surroundings.is_inward)(address) { AddressSource::Insider } else { AddressSource::Public }
     }
 
-    /// Refuses a URL whose host is written as an inward address. Host names are checked by [`Guard::resolve`].
+    /// Refuses a URL whose host is an inward IP address. [`Guard::resolve`] checks host names.
     pub fn check(&self, url: &Url) -> Result<(), Inward> {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -91,7 +91,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Refuses a page at an inward address. A browser chooses among all addresses of a name, so none of them may be inward.
+    /// Refuses a page at an inward address. A browser may choose any address of a name, so none may be inward.
     pub async fn check_page(&self, url: &Url) -> Result<(), Inward> {
         self.check(url)?;
         let Some(host @ Host::Domain(name)) = url.host() else { return Ok(()) };
@@ -101,11 +101,11 @@ impl Guard {
         let inward = |address| Err(Inward { host: name.to_owned(), address });
         let bare = name.trim_end_matches('.');
         if bare == "localhost" || bare.ends_with(".localhost") {
-            // Browsers resolve these by themselves (RFC 6761, 6.3).
+            // Browsers resolve these themselves (RFC 6761, 6.3).
             return inward(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         let Ok(name) = name.parse::<Name>() else { return Ok(()) };
-        // A browser cannot resolve it either, unless it goes through a proxy that this program does not know.
+        // Then a browser cannot resolve it either, unless through a proxy that this program does not know.
         let Ok(Ok(mut found)) =
             tokio::time::timeout(PAGE_LOOKUP_TIMEOUT, self.surroundings.resolver.resolve(name)).await
         else {
@@ -123,7 +123,7 @@ impl Guard {
 }
 
 impl Resolve for Guard {
-    /// The public addresses; an error when the name has only inward ones.
+    /// The public addresses; an error if the name has only inward ones.
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
         let allowed = self.allows(&Host::Domain(&host));
@@ -143,7 +143,7 @@ impl Resolve for Guard {
     }
 }
 
-/// The system's own resolver, as `reqwest` uses it too.
+/// The system's resolver, which `reqwest` uses too.
 struct SystemDns;
 
 impl Resolve for SystemDns {
@@ -163,8 +163,8 @@ impl From<Inward> for Problem {
     }
 }
 
-/// Whether an address is not globally reachable (IANA's registries of special-purpose addresses, RFC 6890): it belongs to
-/// this machine, to its network, or to nobody.
+/// Whether an address is not globally reachable (IANA's registries of special-purpose addresses, RFC 6890): it belongs
+/// to this machine, its network, or nobody.
 pub fn is_inward(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_inward_v4(address),
@@ -173,7 +173,7 @@ pub fn is_inward(address: IpAddr) -> bool {
 }
 
 fn is_inward_v4(address: Ipv4Addr) -> bool {
-    /// Azure's platform services, metadata included, for the virtual machines that run there; a public address by the book.
+    /// Azure's platform services, including metadata, for virtual machines there; formally a public address.
     const AZURE_PLATFORM: [u8; 4] = [168, 63, 129, 16];
     match address.octets() {
         // This network; private; loopback; shared (CGNAT, and Alibaba's metadata); link-local (most metadata services).
@@ -196,12 +196,12 @@ fn is_inward_v6(address: Ipv6Addr) -> bool {
         return is_inward_v4(mapped);
     }
     match (a, b) {
-        // NAT64 (RFC 6052) and 6to4 (RFC 3056) embed the IPv4 address that they lead to.
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056) embed the IPv4 address they lead to.
         (0x64, 0xff9b) if address.segments()[2..6] == [0; 4] => embedded(g, h),
         (0x2002, _) => embedded(b, c),
         // Protocol assignments, Teredo among them; documentation.
         (0x2001, 0..=0x1ff | 0xdb8) | (0x3fff, 0..=0xfff) => true,
-        // Global unicast is this and nothing else.
+        // Only this is global unicast.
         (0x2000..=0x3fff, _) => false,
         _ => true,
     }

@@ -28,13 +28,13 @@ const NAMES: &[&str] = &[
     "verifier",
 ];
 
-/// The beginnings of secrets that can be recognised by themselves.
+/// The prefixes of secrets that are recognisable on their own.
 const PREFIXES: &[&str] = &["sk_", "eyj"];
 
 /// Authentication schemes whose credentials follow after a space.
 const SCHEMES: &[&str] = &["bearer", "basic", "dpop"];
 
-/// `line` with everything masked that looks like a secret; the same text, without a copy, when nothing does.
+/// `line` with everything that looks like a secret masked; borrowed if nothing does.
 pub fn redact(line: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut copied = 0;
@@ -67,7 +67,7 @@ pub fn redact(line: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The secret that the word from `start` to `end` is or announces.
+/// The secret that the word at `start..end` is, or introduces.
 fn secret_span(line: &str, start: usize, end: usize) -> Option<std::ops::Range<usize>> {
     let word = line[start..end].to_ascii_lowercase();
     if PREFIXES.iter().any(|prefix| word.starts_with(prefix) && word.len() >= prefix.len() + 4) {
@@ -76,7 +76,7 @@ fn secret_span(line: &str, start: usize, end: usize) -> Option<std::ops::Range<u
     if SCHEMES.contains(&word.as_str()) && line[end..].starts_with(' ') {
         let value = end + 1;
         let length = token_length(&line[value..]);
-        // "a bearer token" is a phrase; credentials are longer, or come with marks that words have not.
+        // "a bearer token" is a phrase; credentials are longer, or contain more than lower-case letters.
         let is_word = line[value..value + length].bytes().all(|byte| byte.is_ascii_lowercase());
         return (length >= 6 && !is_word || length >= 16).then(|| value..value + length);
     }
@@ -92,7 +92,7 @@ fn secret_span(line: &str, start: usize, end: usize) -> Option<std::ops::Range<u
     }
     value += 1;
     value += rest(value).take_while(|byte| *byte == b' ').count();
-    // `Some("...")` is how Debug shows an optional one.
+    // `Debug` writes an optional value as `Some("...")`.
     value += if line[value..].starts_with("Some(") { 5 } else { 0 };
     let quotes = rest(value).take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\')).count();
     value += quotes;
@@ -104,7 +104,7 @@ fn secret_span(line: &str, start: usize, end: usize) -> Option<std::ops::Range<u
     } else {
         token_length(&line[value..])
     };
-    // `code: -32600` and `"code":400` are numbers of errors; an authorization code is longer.
+    // `code: -32600` and `"code":400` are error codes; an authorization code is longer.
     let shortest = if matches!(word.as_str(), "code" | "token" | "secret") && !by_equals { 8 } else { 1 };
     let already = line[value..].starts_with(MASK) || length == 0;
     (!already && length >= shortest).then(|| value..value + length)
@@ -123,7 +123,7 @@ fn word_length(text: &str) -> usize {
     text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).count()
 }
 
-/// A credential: what RFC 6750 and RFC 3986 allow in one, up to a delimiter.
+/// A credential: the characters that RFC 6750 and RFC 3986 allow, up to a delimiter.
 fn token_length(text: &str) -> usize {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=%!*$".contains(&byte);
     text.bytes().take_while(|byte| allowed(*byte)).count()

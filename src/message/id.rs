@@ -1,8 +1,8 @@
-//! Request ids, compared by what they mean: `"a"` and `"\u0061"` are one id, `1` and `1.0` too, `1` and `"1"` are not.
+//! Request ids, compared by value: `"a"` and `"\u0061"` are one id, `1` and `1.0` too, `1` and `"1"` are not.
 
 use serde_json::value::RawValue;
 
-/// A request id in comparable form. The id itself goes over the wire as it was written.
+/// A request id in comparable form. On the wire the id keeps its original spelling.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum IdKey {
     /// A number, in its shortest spelling; of any size, so kept as text.
@@ -24,7 +24,7 @@ impl IdKey {
 }
 
 /// `1.0`, `1e0` and `10e-1` become `1`; integers of any length stay as they are. Only whole numbers that a double holds
-/// exactly are folded, because only those can be spelled in several ways by a peer that is not at fault.
+/// exactly are folded: no correct peer spells any other number in two ways.
 fn shortest(text: &str) -> String {
     const EXACT_INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0; // 2^53
     if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {

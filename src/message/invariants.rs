@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::oversize::IdFinder;
 use super::{IdKey, Kind, Peek, PeekError, peek, write};
 
-/// The members of an object in their order, duplicates included.
+/// The members of an object in order, including duplicates.
 #[derive(Debug, PartialEq)]
 struct Members<V>(Vec<(String, V)>);
 
@@ -37,7 +37,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
 }
 
 impl Members<Value> {
-    /// `None` for what is no object, or is too deep for the model that serves as the reference here.
+    /// `None` for anything but an object, or for one too deep for the reference model.
     fn of(text: &[u8]) -> Option<Self> {
         serde_json::from_slice(text).ok()
     }
@@ -60,8 +60,8 @@ fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<&RawValue>(text).is_ok()
 }
 
-/// [`peek()`] tells JSON from what is not, accepts only JSON-RPC, sees what a whole decoder sees, and refuses what two
-/// decoders could read differently; the edits of [`write`] change what they say and nothing else.
+/// [`peek()`] recognises JSON, accepts only JSON-RPC, sees what a full decoder sees, and refuses what two decoders
+/// could read differently; the edits of [`write`] change only what they claim to.
 pub fn message(text: &[u8]) {
     let peeked = peek(text);
     assert_eq!(is_json(text), !matches!(peeked, Err(PeekError::NotJson(_))), "{peeked:?}");
@@ -89,7 +89,7 @@ pub fn message(text: &[u8]) {
     }
 }
 
-/// What peek reports is what a whole decoder finds.
+/// What peek reports is what a full decoder finds.
 fn seen(kind: &Kind<'_>, members: &Members<Value>) {
     for name in ["jsonrpc", "id", "method", "params", "result", "error"] {
         assert!(members.count(name) <= 1, "{name} stands twice");
@@ -137,7 +137,8 @@ fn edits(text: &[u8]) {
     }
 }
 
-/// However the bytes are cut, [`IdFinder`] finds the id that a decoder finds, and none where a decoder finds none or two.
+/// However the bytes are split, [`IdFinder`] finds the id that a decoder finds, and none if a decoder finds none or
+/// two.
 pub fn oversize(text: &[u8]) {
     let found = |step: usize| {
         let mut finder = IdFinder::default();
@@ -164,7 +165,7 @@ pub fn oversize(text: &[u8]) {
     assert_eq!(whole.as_deref(), expected);
 }
 
-/// Ids on lines of their own are one id exactly when they mean the same.
+/// Ids, one per line, are equal exactly if their values are.
 pub fn id(lines: &[u8]) {
     let ids: Vec<&RawValue> =
         lines.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).take(8).collect();

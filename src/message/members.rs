@@ -1,5 +1,5 @@
-//! The members of an object: all of them, to take one out or to put another in its place, or a few that are picked in one
-//! pass. Every value stays as it was written.
+//! The members of an object: all of them, to remove or replace one, or a few, picked in one pass. Every value keeps its
+//! original text.
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -8,17 +8,16 @@ use serde_json::value::RawValue;
 /// A few members of an object.
 #[derive(Debug)]
 pub(super) struct Picked<'a, const N: usize> {
-    /// In the order of the names that were asked for; of a member that occurs more than once, the first.
+    /// In the order of the requested names; the first, if a member occurs more than once.
     pub values: [Option<&'a RawValue>; N],
-    /// The first name that occurs more than once: two readers could take a different member each.
+    /// The first name that occurs more than once: two parsers could each choose a different member.
     pub duplicate: Option<&'static str>,
 }
 
 impl<'a, const N: usize> Picked<'a, N> {
     /// The members of `object` that have these names.
     ///
-    /// # Errors
-    /// When it is no object, or no JSON.
+    /// # Errors When it is not an object, or not JSON.
     pub(super) fn of(object: &'a str, names: &'static [&'static str; N]) -> serde_json::Result<Self> {
         let mut deserializer = serde_json::Deserializer::from_str(object);
         let picked = Pick(names).deserialize(&mut deserializer)?;
@@ -63,7 +62,7 @@ impl<'de, const N: usize> Visitor<'de> for Pick<N> {
     }
 }
 
-/// Finds the place of a member's name among these, without a copy of it.
+/// Finds the index of a member's name among these, without copying it.
 #[derive(Clone, Copy)]
 struct NameIn<'n>(&'n [&'n str]);
 
@@ -92,7 +91,7 @@ impl Visitor<'_> for NameIn<'_> {
 pub struct Members<'a>(Vec<(String, &'a str)>);
 
 impl<'a> Members<'a> {
-    /// The members of `object`; `None` when it is none.
+    /// The members of `object`; `None` when it is not an object.
     pub fn of(object: &'a str) -> Option<Self> {
         serde_json::from_str(object).ok()
     }
@@ -102,13 +101,13 @@ impl<'a> Members<'a> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
-    /// Takes a member out.
+    /// Removes a member.
     pub fn remove(&mut self, name: &str) -> Option<&'a str> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Puts a value in the place of the member called `name`, or at the end.
+    /// Replaces the value of the member called `name`, or appends it.
     pub fn set(&mut self, name: &str, value: &'a str) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some(member) => member.1 = value,
@@ -116,7 +115,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The object that they make.
+    /// The members as an object.
     pub fn to_json(&self) -> String {
         let members: Vec<_> =
             self.0.iter().map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name.as_str()))).collect();

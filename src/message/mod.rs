@@ -1,4 +1,4 @@
-//! Owns the outside of a JSON-RPC message: its kind, its id, its method, a few fields; and the revisions of MCP.
+//! Owns the envelope of a JSON-RPC message (its kind, id, method and a few fields) and the revisions of MCP.
 //!
 //! The bridge carries bytes, never a model of them: decoding a message and encoding it again would drop unknown members,
 //! round numbers and reorder keys. So [`peek()`] borrows what it needs and leaves the text alone. This module is

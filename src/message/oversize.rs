@@ -1,17 +1,17 @@
-//! Finds the id in a message that is too large to keep, so that its sender still gets its answer.
+//! Finds the id in a message that is too large to keep, so that its sender still gets an answer.
 
 use serde_json::value::RawValue;
 
 use super::IdKey;
 
-/// Reads a message piece by piece and remembers only the top-level `id`. Tolerant: text that is not JSON has no id.
+/// Reads a message piece by piece and remembers only the top-level `id`. Text that is not JSON simply has no id.
 #[derive(Debug, Default)]
 pub struct IdFinder {
     depth: u64,
     in_string: bool,
     escaped: bool,
     at: Position,
-    /// The key or value that is being read at depth one; cut at [`IdFinder::LONGEST_ID_BYTES`].
+    /// The current key or value at depth one, truncated at [`IdFinder::LONGEST_ID_BYTES`].
     token: Vec<u8>,
     ids: u32,
     id: Vec<u8>,
@@ -27,7 +27,7 @@ enum Position {
 }
 
 impl IdFinder {
-    /// Longer ids are not found; no client writes those.
+    /// Longer ids are not found; no client sends any.
     const LONGEST_ID_BYTES: usize = 512;
 
     /// Reads the next piece.
@@ -37,7 +37,7 @@ impl IdFinder {
         }
     }
 
-    /// The id as it was written, when the message had exactly one and was a request (an answer has no `method`).
+    /// The id in its original spelling, if the message has exactly one and is a request (an answer has no `method`).
     pub fn request_id(&self) -> Option<Box<RawValue>> {
         if self.ids != 1 || !self.method {
             return None;
@@ -46,7 +46,7 @@ impl IdFinder {
         IdKey::parse(&id).is_some().then_some(id)
     }
 
-    /// The token is a key; two spellings of it are one key.
+    /// The token as a key, unescaped: two spellings are one key.
     fn key(&self) -> String {
         serde_json::from_slice(&self.token).unwrap_or_default()
     }

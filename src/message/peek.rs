@@ -13,7 +13,7 @@ use super::{IdKey, Revision};
 pub enum Kind<'a> {
     /// Wants exactly one answer.
     Request {
-        /// As it was written.
+        /// In its original spelling.
         id: &'a RawValue,
         /// The same, comparable.
         key: IdKey,
@@ -47,16 +47,16 @@ pub enum Peek<'a> {
     Batch(Vec<&'a RawValue>),
 }
 
-/// Why a text is no message.
+/// Why a text is not a message.
 #[derive(Debug, thiserror::Error)]
 pub enum PeekError {
     /// Not JSON at all, or not UTF-8.
     #[error("{0}")]
     NotJson(String),
-    /// JSON that is no JSON-RPC 2.0 message; with the id where one can be read, so that the sender learns of it.
+    /// JSON that is not a JSON-RPC 2.0 message; with the id if readable, so that the sender gets an answer.
     #[error("{reason}")]
     NotJsonRpc {
-        /// As it was written, when it is a string or a number.
+        /// In its original spelling, if it is a string or a number.
         id: Option<Box<RawValue>>,
         /// What is wrong with it.
         reason: String,
@@ -64,7 +64,7 @@ pub enum PeekError {
     /// A batch without a message in it.
     #[error("the batch is empty")]
     EmptyBatch,
-    /// A member that is read here occurs twice in one object: two readers could take a different one of them.
+    /// A member that the bridge reads occurs twice in one object: two parsers could each choose a different one.
     #[error("`{member}` stands twice")]
     Duplicate {
         /// As with [`PeekError::NotJsonRpc`].
@@ -81,7 +81,7 @@ pub enum PeekError {
 pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| PeekError::NotJson(format!("invalid UTF-8 at byte {}", e.valid_up_to() + 1)))?;
-    // JSON's own white space; others have more of it.
+    // JSON's white space only; Rust's `trim` removes more.
     let text = text.trim_start_matches([' ', '\t', '\n', '\r']);
     match text.as_bytes().first() {
         Some(b'{') => peek_object(text).map(Peek::One),
@@ -99,7 +99,7 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     }
 }
 
-/// Looks at one message that is known to be an object or a member of a batch.
+/// Looks at one message: an object, or a member of a batch.
 ///
 /// # Errors
 /// As [`peek`].
@@ -109,7 +109,7 @@ pub fn peek_object(text: &str) -> Result<Kind<'_>, PeekError> {
     }
     let members = match Picked::of(text, &["jsonrpc", "id", "method", "params", "result", "error"]) {
         Ok(members) => members,
-        // JSON all the same when it is only a name that cannot be read.
+        // Still JSON, if only a name cannot be read.
         Err(error) if serde_json::from_str::<&RawValue>(text).is_ok() => {
             return Err(PeekError::NotJsonRpc { id: None, reason: error.to_string() });
         }
@@ -166,7 +166,7 @@ fn text_of(member: Option<&RawValue>) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(member?.get()).ok().map(|text| text.0)
 }
 
-/// Members of `params` that the bridge acts on, each as it was written.
+/// Members of `params` that the bridge acts on, each in its original spelling.
 #[derive(Debug, Default)]
 pub struct Params<'a> {
     /// The tool of `tools/call`, the prompt of `prompts/get`.
@@ -175,7 +175,7 @@ pub struct Params<'a> {
     uri: Option<&'a RawValue>,
     /// The arguments of `tools/call`.
     pub arguments: Option<&'a RawValue>,
-    /// Where a page of a list begins that is not the first.
+    /// Where a page of a list begins, other than the first.
     pub cursor: Option<&'a RawValue>,
     /// The state that goes back to the server unchanged (stateless era).
     request_state: Option<&'a RawValue>,
@@ -202,9 +202,8 @@ struct Meta<'a> {
 impl<'a> Params<'a> {
     /// Looks into `params`.
     ///
-    /// # Errors
-    /// The name of a duplicate member: two readers could take a different one. Nothing else can be wrong here, because each
-    /// is taken as it was written.
+    /// # Errors The name of a duplicate member: two parsers could each choose a different one. Nothing else can fail,
+    /// because no value is parsed here.
     pub fn of(params: Option<&'a RawValue>) -> Result<Self, String> {
         const NAMES: [&str; 8] =
             ["name", "uri", "arguments", "cursor", "requestState", "inputResponses", "requestId", "_meta"];
@@ -228,7 +227,7 @@ impl<'a> Params<'a> {
         text(self.uri)
     }
 
-    /// Where progress is wanted, when it is a string or a number.
+    /// The progress token, if it is a string or a number.
     pub fn progress_token(&self) -> Option<&'a RawValue> {
         self.meta().progress_token.filter(|token| IdKey::parse(token).is_some())
     }

@@ -1,4 +1,4 @@
-//! Revisions of MCP, parsed once; the differences between them are decided here and nowhere else by text.
+//! Revisions of MCP, parsed once; only this module compares them by text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,29 +7,29 @@ use rmcp::model::ProtocolVersion;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A protocol revision of MCP, known here or not. Revisions are named after their dates, so their order is the order of
-/// their texts; the names of drafts (`DRAFT-2026-v1`) sort after all dates.
+/// A protocol revision of MCP, known here or not. Revisions are named after their dates, so they sort as text; the
+/// names of drafts (`DRAFT-2026-v1`) sort after all dates.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Revision(Cow<'static, str>);
 
 impl Revision {
-    /// The first one: HTTP with SSE, batches unmentioned.
+    /// The first: HTTP with SSE, no mention of batches.
     pub const V_2024_11_05: Self = Self(Cow::Borrowed("2024-11-05"));
-    /// Streamable HTTP; the only one with batches.
+    /// Streamable HTTP; the only revision with batches.
     pub const V_2025_03_26: Self = Self(Cow::Borrowed("2025-03-26"));
     /// The `MCP-Protocol-Version` header, elicitation by form.
     pub const V_2025_06_18: Self = Self(Cow::Borrowed("2025-06-18"));
     /// Elicitation by URL.
     pub const V_2025_11_25: Self = Self(Cow::Borrowed("2025-11-25"));
-    /// The first one without `initialize` and sessions.
+    /// The first without `initialize` and sessions.
     pub const V_2026_07_28: Self = Self(Cow::Borrowed("2026-07-28"));
 
     /// The published revisions, oldest first.
     pub const KNOWN: [Self; 5] =
         [Self::V_2024_11_05, Self::V_2025_03_26, Self::V_2025_06_18, Self::V_2025_11_25, Self::V_2026_07_28];
 
-    /// The revision of this name; one that is not known keeps its text.
+    /// The revision of this name; an unknown one keeps its text.
     pub fn parse(text: &str) -> Self {
         let known = Self::KNOWN.into_iter().find(|known| known.as_str() == text);
         known.unwrap_or_else(|| Self(Cow::Owned(text.to_owned())))
@@ -45,12 +45,13 @@ impl Revision {
         Self::KNOWN.contains(self)
     }
 
-    /// Whether each request stands for itself: no `initialize`, no session, no resumption (MCP 2026-07-28, "Lifecycle").
+    /// Whether each request is self-contained: no `initialize`, no session, no resumption (MCP 2026-07-28,
+    /// "Lifecycle").
     pub fn is_stateless(&self) -> bool {
         *self >= Self::V_2026_07_28
     }
 
-    /// Whether one body may hold several messages: 2025-03-26 introduced batches, 2025-06-18 took them away.
+    /// Whether one body may hold several messages: 2025-03-26 introduced batches, 2025-06-18 removed them.
     pub fn has_batches(&self) -> bool {
         *self == Self::V_2025_03_26
     }
@@ -60,8 +61,8 @@ impl Revision {
         *self >= Self::V_2025_11_25
     }
 
-    /// The newest known revision with `initialize` that is not newer than this one, or else the oldest. Clients disconnect
-    /// when they are answered a revision that they did not ask for and do not know.
+    /// The newest known revision with `initialize` that is not newer than this one, or else the oldest. Clients
+    /// disconnect if the answer names a revision that they neither requested nor know.
     pub fn newest_handshake_up_to_this(&self) -> Self {
         let mut handshake = Self::KNOWN.into_iter().rev().filter(|known| !known.is_stateless());
         handshake.find(|known| known <= self).unwrap_or(Self::V_2024_11_05)
@@ -89,7 +90,7 @@ impl<'de> Deserialize<'de> for Revision {
 impl From<&Revision> for ProtocolVersion {
     fn from(revision: &Revision) -> Self {
         let text = IntoDeserializer::<serde::de::value::Error>::into_deserializer(revision.as_str());
-        // Any text is a version there.
+        // Any text is a version to that type.
         Self::deserialize(text).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! The bridge's own messages, and the few edits that are allowed on others'.
+//! Writes the bridge's own messages, and makes the few edits that others' messages may need.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use super::members::Picked;
 
-/// A result for the request `id` (as it was written).
+/// A result for the request `id`, spelled as in the request.
 pub fn result(id: &RawValue, result: &Value) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, id.get()))
 }
 
-/// The same with a result that the server wrote.
+/// The same, with the server's own result.
 pub fn raw_result(id: &RawValue, result: &RawValue) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#, id.get(), result.get()))
 }
@@ -26,8 +26,8 @@ pub fn notification(method: &str) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#))
 }
 
-/// One line of it: outer white space goes, line ends inside become spaces. In valid JSON a raw line end can only be
-/// white space between tokens, so the message stays the same one.
+/// The message on one line: trims it, and turns inner line ends into spaces. In valid JSON a raw line end can only be
+/// white space between tokens, so the meaning stays the same.
 pub fn one_line(message: Bytes) -> Bytes {
     let trimmed = message.trim_ascii();
     if memchr::memchr2(b'\n', b'\r', trimmed).is_none() {
@@ -42,9 +42,9 @@ pub fn one_line(message: Bytes) -> Bytes {
     Bytes::from(line)
 }
 
-/// `object` with another text in the place of `part`, which was read out of it.
+/// `object` with `text` in place of `part`, which borrows from it.
 pub fn replaced(object: &str, part: &RawValue, text: &str) -> String {
-    // A borrowed part is a slice of `object`, so its place is known by address.
+    // A borrowed part is a slice of `object`, so its address gives its position.
     let start = part.get().as_ptr().addr().wrapping_sub(object.as_ptr().addr());
     match (object.get(..start), object.get(start.wrapping_add(part.get().len())..)) {
         (Some(before), Some(after)) => [before, text, after].concat(),
@@ -52,8 +52,7 @@ pub fn replaced(object: &str, part: &RawValue, text: &str) -> String {
     }
 }
 
-/// Gives a message another id, or one at all: an answer that lacks it, a request that is repeated. `object` is a JSON
-/// object.
+/// Sets the id of a message, a JSON object: of an answer that lacks one, or of a request that is repeated.
 pub fn with_id(object: &str, id: &RawValue) -> Bytes {
     let old = Picked::of(object, &["id"]).ok().and_then(|picked| picked.values[0]);
     let text = match old {

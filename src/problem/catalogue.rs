@@ -1,12 +1,12 @@
-//! The catalogue: for each problem that a person can meet, what happened, the likely cause, the way out, and a line for
-//! a model.
+//! The catalogue: for each problem that a person can meet, what happened, the likely cause, the fix, and a line for a
+//! model.
 //!
-//! The texts are grouped by area, so that they speak with one voice: [`messages`], [`network`], [`server`],
-//! [`sign_in`], [`setup`], [`storage`]. The notation is small:
+//! The texts are grouped by area, to keep them consistent: [`messages`], [`network`], [`server`], [`sign_in`],
+//! [`setup`], [`storage`]. The notation is small:
 //!
-//! - `{key}` is replaced by a fact of the case; a sentence is left out when the case lacks a fact that it names.
-//! - `[on {host}]` is left out alone, instead of its sentence, when it lacks a fact; `[{host}|the server]` says the
-//!   second then.
+//! - `{key}` is replaced by a fact of the case; a sentence is left out if the case lacks a fact that it names.
+//! - Without its fact, `[on {host}]` is left out alone, not its whole sentence; `[{host}|the server]` then becomes
+//!   its second part.
 //!
 //! So every `what`, `fix` and `model` needs one sentence without facts; a test checks it.
 
@@ -32,7 +32,7 @@ pub const FACTS: &[&str] = &[
 pub use entry::{Entry, Recovery, code, exit};
 pub use sign_in::PLANHAT_PAGE_ERRORS;
 
-/// The table of contents: which problems there are, and in which area the texts of each lie.
+/// The table of contents: all problems, and the area of each.
 macro_rules! catalogue {
     ($($area:ident $title:literal { $($(#[$doc:meta])* $id:ident,)+ })+) => {
         /// Names one entry of the catalogue.
@@ -58,7 +58,7 @@ catalogue! {
     messages "Messages from the client" {
         /// A stdin line is not JSON (or not UTF-8).
         NotJson,
-        /// JSON that is no JSON-RPC message; fact `detail`.
+        /// JSON that is not a JSON-RPC message; fact `detail`.
         NotJsonRpc,
         /// A batch without a message in it.
         EmptyBatch,
@@ -68,7 +68,7 @@ catalogue! {
         DuplicateId,
         /// More requests wait for an answer than the bridge can hold.
         TooManyInFlight,
-        /// A member that a filter reads occurs twice in one object; fact `member`.
+        /// A member that the bridge reads occurs twice in one object; fact `member`.
         DuplicateMember,
         /// A message larger than the bound; facts `limit`, `direction` ("to the server", "from the client", ...).
         MessageTooLarge,
@@ -76,7 +76,7 @@ catalogue! {
         MethodNotFound,
         /// The bridge is ending.
         ShuttingDown,
-        /// What waited for an earlier user's sign-in is not sent under another's.
+        /// A message that waited for an earlier user's sign-in is not sent for another user.
         NewSignIn,
         /// A fault in this program; fact `detail`.
         InternalError,
@@ -112,7 +112,7 @@ catalogue! {
         AnswerTimedOut,
         /// The connection broke after the request went out; fact `host`. The effect is unknown.
         ConnectionLost,
-        /// The server cannot be reached for now, and what was asked is not remembered; fact `host`.
+        /// The server cannot be reached for now, and there is no remembered answer; fact `host`.
         ServerOffline,
         /// An answer larger than its bound; facts `host`, `limit`.
         AnswerTooLarge,
@@ -140,7 +140,7 @@ catalogue! {
         Forbidden,
         /// 404 from another server.
         NotFound,
-        /// 405 or 410: there is something, but no Streamable HTTP endpoint.
+        /// 405 or 410: something is there, but not a Streamable HTTP endpoint.
         MethodNotAllowed,
         /// 413: the server's own bound.
         RequestTooLarge,
@@ -152,15 +152,15 @@ catalogue! {
         InsufficientScope,
         /// HTML or another type that MCP does not use; facts `url`, `content_type`, `status`.
         NotMcp,
-        /// The server's JSON is no JSON; fact `detail`. The effect is unknown.
+        /// The server's JSON is invalid; fact `detail`. The effect is unknown.
         InvalidAnswer,
         /// The answer belongs to another request; fact `found`. The effect is unknown.
         WrongAnswerId,
-        /// The server took the request and ended without an answer. The effect is unknown.
+        /// The server accepted the request but ended without an answer. The effect is unknown.
         NoAnswer,
         /// The event stream broke before the answer. The effect is unknown.
         StreamCut,
-        /// The session is gone and could not be opened again.
+        /// The session is lost and could not be reopened.
         SessionLost,
         /// The server and the client share no protocol revision; facts `revision`, `found`.
         RevisionRefused,
@@ -168,7 +168,7 @@ catalogue! {
     sign_in "Signing in" {
         /// Nobody is signed in; facts `service`, `link`, `command`.
         SignInNeeded,
-        /// A sign-in is under way; fact `link`.
+        /// A sign-in is running; fact `link`.
         SignInPending,
         /// The user does not want to sign in now; facts `service`, `link`.
         SignInDeclined,
@@ -176,11 +176,11 @@ catalogue! {
         PlanhatSignInTimedOut,
         /// Nobody completed the sign-in elsewhere; facts `minutes`, `redirect_url`.
         SignInTimedOut,
-        /// A sign-in just failed, so no browser opens by itself; facts `link`, `minutes`, `command`.
+        /// A sign-in just failed, so no browser opens automatically; facts `link`, `minutes`, `command`.
         SignInCoolDown,
         /// `--sign-in manual`, and nobody has asked for a sign-in; facts `service`, `command`.
         SignInManual,
-        /// Somebody ended the sign-in that was under way.
+        /// Somebody ended the running sign-in.
         SignInStopped,
         /// The user (or the server) said no: `error=access_denied`.
         AccessDenied,
@@ -214,13 +214,13 @@ catalogue! {
         ClientSecretMissing,
         /// The token endpoint refused the client; fact `client_id`.
         InvalidClient,
-        /// The server refuses a client that this program registered by itself; facts `client_id`, `error_description`.
+        /// The server refuses a dynamically registered client; facts `client_id`, `error_description`.
         RegisteredClientRefused,
         /// The authorization server does not know the redirect URL; fact `redirect_url`.
         RedirectUrlNotRegistered,
         /// The server does not register this program; facts `issuer`, `status`, `error`, `error_description`.
         RegistrationRefused,
-        /// A client id that was given out for one server is asked for by another; facts `client_id`, `expected`, `found`,
+        /// A client id that was issued by one server is requested by another; facts `client_id`, `expected`, `found`,
         /// `logout_command`.
         IssuerMoved,
         /// The server offers no sign-in on another device; fact `issuer`.
@@ -229,7 +229,7 @@ catalogue! {
         DeviceCodeExpired,
         /// The client id belongs to the other environment; facts `client_id`, `url`, `other_url`.
         WrongEnvironment,
-        /// There is no authorization server to be found; facts `url`, `detail`.
+        /// No authorization server was found; facts `url`, `detail`.
         NoAuthorizationServer,
         /// The metadata belongs to another issuer; facts `expected`, `found`.
         IssuerMismatch,
@@ -237,19 +237,19 @@ catalogue! {
         ResourceMismatch,
         /// The metadata lists no S256; fact `issuer`.
         NoS256,
-        /// An address of the server that must not be used; facts `purpose`, `detail`.
+        /// An address from the server that must not be used; facts `purpose`, `detail`.
         UnsafeEndpoint,
-        /// An address that a public server has named and that leads inwards; facts `host`, `address`, `setting`.
+        /// An inward address that a public server named; facts `host`, `address`, `setting`.
         InwardAddress,
         /// An error at the token endpoint; facts `error`, `error_description`.
         TokenEndpointError,
-        /// An answer of the token endpoint that is none; facts `status`, `detail`.
+        /// An invalid answer of the token endpoint; facts `status`, `detail`.
         TokenAnswerInvalid,
         /// The authorization code was refused.
         CodeRejected,
         /// The refresh token is no longer accepted; facts `service`, `detail`.
         GrantExpired,
-        /// A fresh access token is refused all the same; fact `host`.
+        /// A fresh access token is refused; fact `host`.
         TokenRejected,
         /// A 401 to one kind of request, while the token is accepted for others.
         TokenRefusedHere,
@@ -257,9 +257,9 @@ catalogue! {
         PlanhatStaticTokenRejected,
         /// The static token was refused by another server; fact `host`.
         StaticTokenRejected,
-        /// There is nothing to sign in to while a static token is set.
+        /// No sign-in is possible while a static token is set.
         StaticTokenSet,
-        /// The authorization server cannot answer for a passing reason; facts `status`, `error_description`.
+        /// The authorization server cannot answer, for a transient reason; facts `status`, `error_description`.
         TokenEndpointUnavailable,
         /// The browser did not start; facts `link`, `detail`.
         BrowserFailed,
@@ -277,7 +277,7 @@ catalogue! {
         ConfigUnknownKey,
         /// A secret in the configuration file; facts `origin`, `key`.
         ConfigHoldsSecret,
-        /// A value that is not possible; facts `origin`, `setting`, `found`, `expected`.
+        /// An invalid value; facts `origin`, `setting`, `found`, `expected`.
         BadValue,
         /// Plain http to a host that is not this machine; facts `origin`, `url`.
         InsecureUrl,
@@ -299,9 +299,9 @@ catalogue! {
         ClientCommandMissing,
         /// A client starts the bridge with settings that it refuses; facts `file`, `detail`.
         ClientSettingsWrong,
-        /// No client starts the bridge as it is set here; facts `file`, `detail`.
+        /// No client starts the bridge with these settings; facts `file`, `detail`.
         ClientSettingsDiffer,
-        /// Something is to be removed, and nobody can be asked; facts `command`.
+        /// Something would be removed, and nobody can be asked to confirm; facts `command`.
         ConfirmationNeeded,
         /// The report cannot be written; facts `file`, `detail`.
         ReportFailed,
@@ -333,7 +333,8 @@ catalogue! {
 }
 
 impl ProblemId {
-    /// The problem that an HTTP refusal without a JSON-RPC answer is; Planhat's own explanations when it is Planhat.
+    /// The problem for an HTTP refusal without a JSON-RPC answer, with explanations specific to Planhat if it is
+    /// Planhat.
     pub const fn of_status(status: u16, planhat: bool) -> Self {
         match (status, planhat) {
             (429, _) => Self::RateLimited,
@@ -364,13 +365,14 @@ impl ProblemId {
         matches!(self.entry().recovery, Recovery::Final)
     }
 
-    /// Whether the server cannot be asked now, so that what it said before is the best there is.
+    /// Whether the server cannot be asked now, so that its earlier answer is the best available.
     pub const fn is_out_of_reach(self) -> bool {
         matches!(self.entry().recovery, Recovery::Later)
     }
 
-    /// Whether a sign-in that failed like this fails again until somebody changes the configuration, here or at the server.
-    pub const fn is_mended_by_settings(self) -> bool {
+    /// Whether a sign-in with this failure keeps failing until somebody changes the configuration, here or at the
+    /// server.
+    pub const fn is_fixed_by_settings(self) -> bool {
         matches!(self.entry().recovery, Recovery::Settings)
     }
 }

@@ -1,8 +1,8 @@
 //! Owns what people and models read when something goes wrong.
 //!
-//! An error type beside the code says what failed; it turns into a [`Problem`]: the id of an entry in the
-//! [`catalogue`], the facts of this case, and the underlying cause. The texts live in the catalogue alone; from them a
-//! problem becomes terminal text, a JSON-RPC error, or a tool result.
+//! Each module's error type says what failed, and converts into a [`Problem`]: the id of an entry in the [`catalogue`],
+//! the facts of this case, and the underlying cause. The texts are only in the catalogue; a problem renders them as
+//! terminal text, a JSON-RPC error, or a tool result.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ const NUMBERS: &[&str] =
 
 use crate::secret::ServerWords;
 
-/// Something that went wrong, with everything that is needed to explain it. Never holds a secret.
+/// Something that went wrong, with everything needed to explain it. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Which entry of the catalogue explains it.
@@ -48,8 +48,8 @@ impl Problem {
         self
     }
 
-    /// Adds what a server said, where it said anything. Facts that carry a server's words take them in this way alone:
-    /// servers quote what they were sent.
+    /// Adds a server's words, if any. This is the only way for a server's words to become a fact, because servers quote
+    /// what they were sent.
     #[must_use]
     pub fn said(self, key: &'static str, words: impl Into<Option<ServerWords>>) -> Self {
         match words.into() {
@@ -75,7 +75,7 @@ impl Problem {
         self.fill(self.id.entry().what)
     }
 
-    /// The likely cause; may be empty when the facts are missing.
+    /// The likely cause; may be empty if facts are missing.
     pub fn cause(&self) -> String {
         self.fill(self.id.entry().cause)
     }
@@ -95,14 +95,14 @@ impl Problem {
         ExitCode::from(self.id.entry().exit)
     }
 
-    /// For a person at a terminal: labelled, wrapped at 80 columns, ending in a line break.
+    /// The text for a terminal: labelled, wrapped at 80 columns, ending in a line break.
     pub fn to_terminal(&self, color: bool) -> String {
         let mut out = String::new();
         let mut row = |label: &str, style: &str, text: &str| {
             if !text.is_empty() {
                 let label = format!("{label:>6}");
-                let shown = if color { format!("\u{1b}[{style}m{label}\u{1b}[0m") } else { label };
-                out.push_str(&shown);
+                let label = if color { format!("\u{1b}[{style}m{label}\u{1b}[0m") } else { label };
+                out.push_str(&label);
                 out.push(' ');
                 out.push_str(&wrap(text, 7, 80));
                 out.push('\n');
@@ -116,7 +116,7 @@ impl Problem {
         out
     }
 
-    /// The `error` member of a JSON-RPC response: the message can be read alone, `data` holds the parts and the facts.
+    /// The `error` member of a JSON-RPC response: the message stands alone, and `data` holds the parts and the facts.
     pub fn to_json_rpc_error(&self) -> Value {
         let mut data = Map::new();
         for (key, value) in &self.facts {

@@ -3,7 +3,7 @@
 /// Finds a fact by its key.
 pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
 
-/// `template` with its facts; sentences that lack one are left out.
+/// Fills `template` with facts; sentences that lack one are left out.
 pub(super) fn fill(template: &str, lookup: &Lookup<'_>) -> String {
     let filled: Vec<String> = sentences(template).into_iter().filter_map(|s| fill_sentence(s, lookup)).collect();
     filled.join(" ")
@@ -15,7 +15,7 @@ pub(super) fn keys(template: &str) -> Vec<&str> {
     template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(key, _)| key)).collect()
 }
 
-/// Cuts after each full stop outside `[...]` that is followed by white space or the end.
+/// Splits after each full stop outside `[...]` that is followed by white space or the end.
 fn sentences(template: &str) -> Vec<&str> {
     let (mut found, mut start, mut depth) = (Vec::new(), 0, 0_usize);
     let bytes = template.as_bytes();
@@ -41,9 +41,9 @@ fn fill_sentence(sentence: &str, lookup: &Lookup<'_>) -> Option<String> {
     while let Some(open) = rest.find('[') {
         let close = rest[open..].find(']').map_or(rest.len(), |at| open + at);
         out.push(&rest[..open], lookup)?;
-        let (wish, fallback) = rest[open + 1..close].split_once('|').unwrap_or((&rest[open + 1..close], ""));
+        let (preferred, fallback) = rest[open + 1..close].split_once('|').unwrap_or((&rest[open + 1..close], ""));
         let mut attempt = out.clone();
-        if attempt.push(wish, lookup).is_some() {
+        if attempt.push(preferred, lookup).is_some() {
             out = attempt;
         } else {
             out.push(fallback, lookup)?;
@@ -76,7 +76,7 @@ impl Filled {
         Some(())
     }
 
-    /// A fact that is a sentence ends in a full stop already.
+    /// A fact that is a sentence already ends in a full stop.
     fn push_literal(&mut self, text: &str) {
         let doubled = self.ends_with_fact && text.starts_with('.') && self.text.ends_with(['.', '!', '?']);
         self.text.push_str(if doubled { &text[1..] } else { text });

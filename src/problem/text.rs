@@ -1,7 +1,7 @@
-//! Text for people and logs: wrapped, printable, with the causes of an error.
+//! Formats text for people and logs: wraps it, makes it printable, and chains the causes of an error.
 
-/// `text` with line breaks at white space so that lines end before `width`; lines after the first are indented. A word
-/// longer than a line (an address to click on) stays whole.
+/// `text` wrapped at white space to fit `width`; lines after the first are indented. A word longer than a line (a URL
+/// to click on) stays whole.
 pub fn wrap(text: &str, indent: usize, width: usize) -> String {
     let mut out = String::new();
     let mut column = indent;
@@ -22,7 +22,7 @@ pub fn wrap(text: &str, indent: usize, width: usize) -> String {
     out
 }
 
-/// An error and what caused it, in one line, each text once.
+/// An error and its causes on one line, without repetition.
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -37,10 +37,10 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// `text` without control characters and bidirectional overrides, and no longer than 2,000 characters: what a server
-/// sent must not be able to drive a terminal or flood a log.
+/// `text` without control characters and bidirectional overrides, and no longer than 2,000 characters: text from a
+/// server must not control a terminal or flood a log.
 pub fn printable(text: &str) -> String {
-    const LONGEST: usize = 2_000;
+    const LONGEST_TEXT_CHARS: usize = 2_000;
     let clean = |c: char| match c {
         '\n' | '\t' => ' ',
         c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
@@ -48,8 +48,8 @@ pub fn printable(text: &str) -> String {
         }
         c => c,
     };
-    let mut out: String = text.chars().take(LONGEST).map(clean).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    let mut out: String = text.chars().take(LONGEST_TEXT_CHARS).map(clean).collect();
+    if text.chars().nth(LONGEST_TEXT_CHARS).is_some() {
         out.push('…');
     }
     out

@@ -1,4 +1,4 @@
-//! The body of an answer: what kind it declares, and how it is read as a whole.
+//! The body of an answer: its declared kind, and reading it whole.
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
@@ -9,8 +9,8 @@ use crate::http::{Http, NetError};
 
 use super::patience::Patience;
 
-/// How much room is made at once for a body of announced size, in bytes: an announcement is not yet a body.
-const MOST_ROOM_AHEAD: usize = 1024 * 1024;
+/// The most that is allocated up front for an announced body, in bytes: the announcement may be wrong.
+const MAX_PREALLOCATED_BYTES: usize = 1024 * 1024;
 
 /// The kind of body that an answer declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Media {
     }
 }
 
-/// The part of a body that has come so far. One that comes in a single piece is not copied.
+/// The part of a body received so far. A body in a single piece is not copied.
 #[derive(Debug, Default)]
 pub struct PartialBody {
     first: Bytes,
@@ -51,8 +51,8 @@ impl PartialBody {
         if self.whole.is_empty() { self.first.len() } else { self.whole.len() }
     }
 
-    /// Reads until the body is complete (`None`) or more than `limit` bytes of it are here; how many are then. It may be
-    /// called again until the body is complete, also after the future was dropped.
+    /// Reads until the body is complete (`None`) or longer than `limit` bytes; then returns the number of bytes
+    /// received. It may be called again until the body is complete, even after the future was dropped.
     ///
     /// # Errors
     /// As [`read_whole`].
@@ -82,7 +82,7 @@ impl PartialBody {
                 continue;
             }
             if self.whole.is_empty() {
-                let room = usize::try_from(announced).unwrap_or(0).min(MOST_ROOM_AHEAD);
+                let room = usize::try_from(announced).unwrap_or(0).min(MAX_PREALLOCATED_BYTES);
                 self.whole.reserve(room.max(self.first.len() + piece.len()));
                 self.whole.extend_from_slice(&self.first);
             }
@@ -97,10 +97,9 @@ impl PartialBody {
     }
 }
 
-/// Reads a whole body of at most `max` bytes, however slowly it comes, as long as it does.
+/// Reads a whole body of at most `max` bytes, however slowly, as long as it does not stall.
 ///
-/// # Errors
-/// A [`NetError`] when the body is cut, larger than `max`, or stands still for too long.
+/// # Errors A [`NetError`] when the body is cut off, larger than `max`, or stalls for too long.
 pub async fn read_whole(
     http: &Http,
     response: &mut Response,

@@ -19,7 +19,7 @@ use super::patience::Patience;
 use super::refusal::explain_refusal;
 use super::stream::EventStream;
 
-/// An answer that is being read.
+/// An answer, as it is read.
 #[derive(Debug)]
 pub struct Exchange {
     /// The headers of the answer, for `Mcp-Session-Id`.
@@ -28,10 +28,10 @@ pub struct Exchange {
     pub grant: Option<u64>,
     /// The epoch of the session in which the message was sent.
     pub epoch: u64,
-    /// Secrets that were sent and must not be shown when the answer quotes them.
+    /// The secrets in the request, to mask where the answer quotes them.
     pub sent: Secrets,
     body: Body,
-    /// Watches the first message, where it may say that the session is lost.
+    /// Checks whether the first message says that the session is lost.
     loss_watch: Option<LossWatch>,
 }
 
@@ -43,27 +43,28 @@ enum Body {
     Stream(Box<EventStream>),
 }
 
-/// A body that is read when its reader has room for it.
+/// A body to read once its reader has room for it.
 #[derive(Debug)]
 pub(super) struct Unread {
-    /// Bounds the body, and explains one that is no answer.
+    /// Bounds the body, and explains one that is not an answer.
     pub(super) settings: Arc<Settings>,
-    /// The answer, of which only the head was read.
+    /// The response, with only its head read.
     pub(super) response: Response,
     /// Whether an answer is expected in the body.
     pub(super) expects: bool,
     /// Explains connection errors.
     pub(super) http: Http,
-    /// How long the body may stand still.
+    /// How long the body may stall.
     pub(super) patience: Patience,
-    /// The part of the body that has come so far.
+    /// The part of the body received so far.
     pub(super) body: PartialBody,
     /// Whether that is all of it.
     pub(super) is_complete: bool,
 }
 
 impl Unread {
-    /// Reads until the body is complete (`None`) or longer than `limit` bytes; how many of them are here then.
+    /// Reads until the body is complete (`None`) or longer than `limit` bytes; then returns the number of bytes
+    /// received.
     async fn read_ahead(&mut self, limit: usize) -> Result<Option<usize>, Failure> {
         let max = self.settings.limits.max_message_bytes;
         Ok(self.body.read(&self.http, &mut self.response, max, &self.patience, limit).await?)
@@ -78,7 +79,7 @@ impl Unread {
         Ok(if body.trim_ascii().is_empty() { None } else { Some(body) })
     }
 
-    /// The failure that `body` is, when an answer is expected and MCP does not use this kind of body.
+    /// The failure, if an answer is expected and `body` is of a kind that MCP does not use.
     fn not_mcp(&self, headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<Failure> {
         if !self.expects || Media::of(headers) != Media::Other || peek(body).is_ok() {
             return None;
@@ -113,27 +114,26 @@ impl Exchange {
         Self { headers, grant: None, epoch: 0, sent: Secrets::none(), body, loss_watch: None }
     }
 
-    /// The same under this grant, in the session of this epoch, with the secrets that were sent.
+    /// Records the grant, session epoch and secrets that the message was sent with.
     pub(super) fn sent_with(self, grant: Option<u64>, epoch: u64, sent: Secrets) -> Self {
         Self { grant, epoch, sent, ..self }
     }
 
-    /// The same, watched for the loss of its session.
+    /// Watches it for the loss of its session.
     pub(super) fn watched(self, loss_watch: Option<LossWatch>) -> Self {
         Self { loss_watch, ..self }
     }
 
-    /// The length of the body that [`Exchange::next`] will read as a whole, as far as the server says; `None` when there is
-    /// no such body left.
-    pub fn to_read(&self) -> Option<Option<u64>> {
+    /// The announced length of the body that [`Exchange::next`] will read whole; `None` if there is no such body left.
+    pub fn unread_length(&self) -> Option<Option<u64>> {
         match &self.body {
             Body::Unread(unread) => Some(unread.response.content_length()),
             _ => None,
         }
     }
 
-    /// Reads ahead until the body that [`Exchange::next`] yields as a whole is complete (`None`), or longer than `limit`
-    /// bytes; how many of them are here then.
+    /// Reads ahead until the body that [`Exchange::next`] yields whole is complete (`None`), or longer than `limit`
+    /// bytes; then returns the number of bytes received.
     ///
     /// # Errors
     /// As [`Exchange::next`].
@@ -146,8 +146,8 @@ impl Exchange {
 
     /// The next whole message; `None` at the end.
     ///
-    /// # Errors
-    /// When the body breaks, stands still for too long, carries a message over the bound, or says that the session is lost.
+    /// # Errors When the body breaks, stalls for too long, carries a message over the bound, or says that the session
+    /// is lost.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         match &mut self.body {
             Body::Nothing => Ok(None),
@@ -155,7 +155,7 @@ impl Exchange {
             Body::Stream(stream) => {
                 let message = stream.next().await?;
                 if let Some(watch) = self.loss_watch.take() {
-                    // What follows a message is about a request that the server has begun to execute.
+                    // Anything after a message is about a request that the server has started to execute.
                     let first = message.clone().or_else(|| stream.take_error());
                     self.check_loss(&watch, first.as_deref())?;
                 }
@@ -202,7 +202,7 @@ impl Exchange {
         Err(Failure::SessionLost { epoch: self.epoch, otherwise: Box::new(problem) })
     }
 
-    /// Where the answer would be resumed, if it is a stream that broke and the server has named a place.
+    /// Where to resume the answer, if it is a broken stream with an event id.
     pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
         match &self.body {
             Body::Stream(stream) if !stream.is_spent() => stream.last_event_id().map(|id| (id, stream.retry())),
@@ -211,7 +211,7 @@ impl Exchange {
     }
 
     /// Whether the server has sent anything after the headers.
-    pub fn was_heard(&self) -> bool {
+    pub fn has_data(&self) -> bool {
         match &self.body {
             Body::Stream(stream) => stream.has_data(),
             Body::Nothing | Body::Whole(_) | Body::Unread(_) => false,

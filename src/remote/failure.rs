@@ -1,4 +1,4 @@
-//! The ways in which a message may not get through.
+//! Why a message did not get through, and what the server may have done with it.
 
 use reqwest::StatusCode;
 use tokio::time::Duration;
@@ -14,7 +14,7 @@ use super::outgoing::Withdrawn;
 pub enum Failure {
     /// Somebody has to sign in; nothing was executed.
     SignIn(Problem),
-    /// Somebody has to agree to a wider scope; nothing was executed.
+    /// Somebody has to consent to a wider scope; nothing was executed.
     Scope {
         /// What is missing.
         problem: Problem,
@@ -28,7 +28,7 @@ pub enum Failure {
         /// What the answer means if a new session does not help.
         otherwise: Box<Problem>,
     },
-    /// The server surely did not get the message.
+    /// The server certainly did not get the message.
     NotSent(Problem),
     /// The server may have executed the message, and may be able to answer later.
     Unclear {
@@ -44,14 +44,14 @@ pub enum Failure {
         /// What the refusal means.
         problem: Problem,
     },
-    /// Anything else; trying again cannot help.
+    /// Any other problem; trying again cannot help.
     Explained(Problem),
     /// The message was withdrawn before it was sent (again); nobody waits for an answer.
     Withdrawn,
 }
 
 impl Failure {
-    /// The problem, whatever else there is to say.
+    /// The problem, without the rest.
     pub fn into_problem(self) -> Problem {
         match self {
             Self::SignIn(problem)
@@ -61,7 +61,7 @@ impl Failure {
             | Self::Refused { problem, .. }
             | Self::Explained(problem) => problem,
             Self::SessionLost { otherwise, .. } => *otherwise,
-            // Nobody reads it: what was withdrawn has no one left to answer.
+            // Nobody reads it: a withdrawn message needs no answer.
             Self::Withdrawn => Problem::new(ProblemId::InternalError).with("detail", "the message was withdrawn"),
         }
     }
@@ -81,12 +81,12 @@ impl From<Problem> for Failure {
 
 impl From<NetError> for Failure {
     fn from(error: NetError) -> Self {
-        let (final_, never_sent) = match &error {
+        let (is_final, was_never_sent) = match &error {
             NetError::Unusable(_) => (true, true),
             NetError::Failed { step, .. } => (matches!(step, Step::TooLarge(_) | Step::Timeout(_)), error.never_sent()),
         };
         let problem = Problem::from(error);
-        match (final_, never_sent) {
+        match (is_final, was_never_sent) {
             (true, _) => Self::Explained(problem),
             (false, true) => Self::NotSent(problem),
             (false, false) => Self::Unclear { problem, wait: None },

@@ -1,5 +1,5 @@
-//! What holds for all bytes of a stream and for all messages from which headers are derived; fuzz targets look for
-//! exceptions.
+//! Invariants of all bytes of a stream, and of all messages from which headers are derived; fuzz targets look for input
+//! that breaks one.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::message::peek::Params;
 use crate::message::{Kind, Peek, Revision, peek};
 use crate::remote::mcp_headers::McpHeaders;
 
-/// What was read from a stream.
+/// The events read from a stream.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
     events: Vec<Vec<u8>>,
@@ -22,8 +22,8 @@ struct Read {
     too_large: bool,
 }
 
-/// However a stream is cut into pieces, the same events come out, and those that the standard's own algorithm finds in the
-/// whole. The first byte of `data` is the bound.
+/// However a stream is split, the same events come out: those that the standard's algorithm finds in the whole. The
+/// first byte of `data` is the bound.
 pub fn sse(data: &[u8]) {
     let Some((max, stream)) = data.split_first() else { return };
     let max = usize::from(*max);
@@ -107,14 +107,14 @@ fn by_the_standard(stream: &[u8]) -> Read {
     read
 }
 
-/// The headers say what the body says, in a form that a header can carry. The first line is an answer to `tools/list`, the
-/// rest a message.
+/// The headers match the body, in a form that a header can carry. The first line is an answer to `tools/list`, the rest
+/// a message.
 pub fn mcp_headers(data: &[u8]) {
     let (list, message) = data.split_at(memchr::memchr(b'\n', data).unwrap_or(0));
     let mcp_headers = McpHeaders::default();
     if let Some(kept) = mcp_headers.learn(&Bytes::copy_from_slice(list)) {
         assert!(matches!(peek(&kept), Ok(Peek::One(Kind::Response { result: Some(_), .. }))));
-        // What is left needs nothing more to be taken out.
+        // The remaining list needs no further removal.
         assert_eq!(McpHeaders::default().learn(&kept), None);
     }
     let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(message) else { return };

@@ -1,4 +1,4 @@
-//! The GET stream of the server's own messages, opened again when it breaks.
+//! The GET stream of the server's own messages, reopened when it breaks.
 
 use bytes::Bytes;
 use tokio::time::Duration;
@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::send::Remote;
 use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
 
-/// The waits before the stream is opened again, where the server has not named one.
+/// The waits before reopening the stream, if the server has not named one.
 const RECONNECT: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_RECONNECT_WAIT);
 
 /// The GET stream of one session, as a source of messages.
@@ -23,27 +23,26 @@ pub struct ListenStream<'a> {
     was_open: bool,
 }
 
-/// Why there will be no more messages.
+/// Why there are no more messages.
 #[derive(Debug)]
 pub enum ListenEnd {
     /// The server offers no such stream.
     NotOffered,
-    /// The session of this epoch is gone, and the stream with it.
+    /// The session of this epoch is lost, and the stream with it.
     SessionLost(u64),
-    /// Somebody has to sign in first; listening alone is no reason to ask for it.
+    /// Somebody has to sign in first; listening alone is not a reason to ask for that.
     SignedOut,
 }
 
 impl<'a> ListenStream<'a> {
-    /// The stream of the session that `remote` has now; opened by the first [`ListenStream::next`].
+    /// The stream of `remote`'s current session; the first [`ListenStream::next`] opens it.
     pub fn new(remote: &'a Remote) -> Self {
         Self { remote, stream: None, last_event_id: None, retry: None, failures: 0, was_open: false }
     }
 
-    /// The next message; waits as long as it takes, opening the stream again when it breaks.
+    /// The next message; waits as long as it takes, and reopens the stream when it breaks.
     ///
-    /// # Errors
-    /// [`ListenEnd`] when there will be no more messages.
+    /// # Errors [`ListenEnd`] when there are no more messages.
     pub async fn next(&mut self) -> Result<Bytes, ListenEnd> {
         loop {
             let Some(stream) = &mut self.stream else {
@@ -76,8 +75,7 @@ impl<'a> ListenStream<'a> {
                 Ok(())
             }
             Ok(None) => Err(ListenEnd::NotOffered),
-            // Servers without a GET route answer 404 to it; only a stream that was open before says something about the
-            // session.
+            // Servers without a GET route answer 404; so a 404 is about the session only if a stream was open before.
             Err(Failure::SessionLost { .. }) if !self.was_open => Err(ListenEnd::NotOffered),
             Err(Failure::SessionLost { epoch, .. }) => Err(ListenEnd::SessionLost(epoch)),
             Err(Failure::SignIn(_)) => Err(ListenEnd::SignedOut),
@@ -94,11 +92,11 @@ impl<'a> ListenStream<'a> {
         }
     }
 
-    /// Waits before the next attempt: as long as the server asked for, or longer from failure to failure.
+    /// Waits before the next attempt: as long as the server asked, or longer with each failure.
     async fn pause(&mut self) {
-        let asked = self.retry.filter(|_| self.failures == 0);
+        let requested = self.retry.filter(|_| self.failures == 0);
         self.failures += 1;
-        let wait = asked.map_or_else(|| RECONNECT.ceiling(self.failures), |asked| asked.min(LONGEST_RECONNECT_WAIT));
+        let wait = requested.map_or_else(|| RECONNECT.ceiling(self.failures), |wait| wait.min(LONGEST_RECONNECT_WAIT));
         tokio::time::sleep(spread(wait, LONGEST_RECONNECT_WAIT, noise())).await;
     }
 }

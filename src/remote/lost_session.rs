@@ -1,9 +1,10 @@
-//! A lost session in other words than 404, which the specification asks for ("Session Management").
+//! Recognises a lost session that the server reports without the 404 that the specification asks for ("Session
+//! Management").
 //!
-//! Servers built from the examples of the TypeScript SDK answer 400 after a restart ("No valid session ID provided"), some
-//! answer 401 without a challenge, and some 200 with an error that is no JSON-RPC. Such a request was refused before it was
-//! executed. The words may just as well be about a session that is an argument of the call, so a new session is tried once;
-//! when it does not help, the same words are not believed for a while.
+//! Servers built from the examples of the TypeScript SDK answer 400 after a restart ("No valid session ID provided"),
+//! some answer 401 without a challenge, and some 200 with an error that is not JSON-RPC. Such a request was refused
+//! before it was executed. The words may just as well be about a session that is an argument of the call, so a new
+//! session is tried once; if it does not help, the same words do not count for a while.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,11 +20,11 @@ use super::outgoing::SendState;
 
 /// How long words are doubted after a new session did not help.
 const DOUBT_PERIOD: Duration = Duration::from_secs(60);
-/// How far from the word "session" the words about its loss may be, in bytes.
-const LOSS_WORDS_REACH: usize = 40;
-/// The longest body that is searched, in bytes: a refusal that speaks of a session is short.
-const LONGEST_REFUSAL: usize = 2048;
-/// Words for a session that is gone.
+/// How far from "session" the words about its loss may be, in bytes.
+const LOSS_WORDS_REACH_BYTES: usize = 40;
+/// The longest body to search, in bytes: a refusal about a session is short.
+const LONGEST_REFUSAL_BYTES: usize = 2048;
+/// Words for a lost session.
 const LOSS_WORDS: &[&str] = &[
     "invalid",
     "not found",
@@ -41,7 +42,7 @@ const LOSS_WORDS: &[&str] = &[
     "terminated",
 ];
 
-/// The words in which the answer to a request with a session id says that the session is gone, if it does.
+/// The words with which the answer to a request with a session id says that the session is lost, if it does.
 pub(super) fn words_of_loss(
     status: StatusCode,
     challenged: bool,
@@ -49,14 +50,14 @@ pub(super) fn words_of_loss(
     expects: Option<&IdKey>,
 ) -> Option<String> {
     let fits = match status {
-        // A JSON-RPC message is the answer, whatever it speaks of. Nearly all are recognised here, before they are parsed.
-        StatusCode::OK => body.len() <= LONGEST_REFUSAL && memchr::memmem::find(body, b"\"jsonrpc\"").is_none(),
+        // A JSON-RPC message is an answer, whatever its words. This recognises nearly all of them without parsing.
+        StatusCode::OK => body.len() <= LONGEST_REFUSAL_BYTES && memchr::memmem::find(body, b"\"jsonrpc\"").is_none(),
         StatusCode::BAD_REQUEST => true,
         // With a challenge it asks for another token.
         StatusCode::UNAUTHORIZED => !challenged,
         _ => false,
     };
-    if !fits || body.len() > LONGEST_REFUSAL {
+    if !fits || body.len() > LONGEST_REFUSAL_BYTES {
         return None;
     }
     match peek(body) {
@@ -74,16 +75,17 @@ pub(super) fn words_of_loss(
     };
     let words = words.to_lowercase();
     let near = |at: usize| {
-        let start = (0..=at.saturating_sub(LOSS_WORDS_REACH)).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
-        let end = (at + LOSS_WORDS_REACH + "session".len()..words.len()).find(|at| words.is_char_boundary(*at));
+        let start =
+            (0..=at.saturating_sub(LOSS_WORDS_REACH_BYTES)).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
+        let end = (at + LOSS_WORDS_REACH_BYTES + "session".len()..words.len()).find(|at| words.is_char_boundary(*at));
         &words[start..end.unwrap_or(words.len())]
     };
     let is_gone = words.match_indices("session").any(|(at, _)| LOSS_WORDS.iter().any(|loss| near(at).contains(loss)));
-    // The TypeScript SDK's words for any request in a session that its new process has not seen begin.
+    // The TypeScript SDK's words for any request in a session that its process did not open.
     (is_gone || words.contains("server not initialized")).then_some(words)
 }
 
-/// The words of a JSON refusal, at all the places where servers put them.
+/// The words of a JSON refusal, from all the members in which servers put them.
 fn words_in(json: &Value) -> String {
     match json {
         Value::String(text) => text.clone(),
@@ -102,26 +104,26 @@ fn words_in(json: &Value) -> String {
 pub(super) struct Doubts(Mutex<Option<(u64, Instant)>>);
 
 impl Doubts {
-    /// Whether to believe the words. A request that was sent again in a new session only because of them shows that they
-    /// are about something else.
+    /// Whether to believe the words. If a request was sent again in a new session because of them and they come back,
+    /// they are about something else.
     pub(super) fn believes(&self, words: &str, reopened: bool) -> bool {
         let words = fnv1a(words.as_bytes());
         let mut doubted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if reopened {
             *doubted = Some((words, Instant::now()));
         }
-        !doubted.is_some_and(|(known, at)| known == words && at.elapsed() < DOUBT_PERIOD)
+        !doubted.is_some_and(|(doubted, at)| doubted == words && at.elapsed() < DOUBT_PERIOD)
     }
 }
 
-/// Looks at the first message of a good answer for the words of a lost session.
+/// Checks the first message of a successful answer for the words of a lost session.
 #[derive(Debug)]
 pub(super) struct LossWatch {
     /// Explains the answer if a new session does not help.
     pub(super) settings: Arc<Settings>,
     /// The words that are not believed.
     pub(super) doubts: Arc<Doubts>,
-    /// Learns that the request was not executed.
+    /// Records that the request was not executed.
     pub(super) send_state: Arc<SendState>,
     /// Whether the request was sent again because of such words.
     pub(super) reopened: bool,

@@ -2,8 +2,8 @@
 //! server can route without reading messages: `MCP-Protocol-Version`, `Mcp-Method`, `Mcp-Name`, and `Mcp-Param-*` for the
 //! arguments that a tool's schema marks with `x-mcp-header`.
 //!
-//! The marks are learned from answers to `tools/list` as they pass through. A tool whose marks are invalid must not be called at all, so it
-//! is taken out of the list.
+//! The marks come from answers to `tools/list` as they pass through. A tool with invalid marks must not be called at
+//! all, so it is removed from the list.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ use crate::remote::request::PROTOCOL_VERSION;
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
-/// The JSON-RPC error code of a server that found header and body to disagree.
+/// The JSON-RPC error code for headers that do not match the body.
 const HEADER_MISMATCH: i64 = -32020;
 /// The keyword with which a schema marks a property.
 const MARK: &str = "x-mcp-header";
@@ -31,7 +31,7 @@ const MARK: &str = "x-mcp-header";
 /// An argument that is repeated in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mark {
-    /// The property's place in the arguments.
+    /// The property's path in the arguments.
     path: Vec<String>,
     header: HeaderName,
 }
@@ -45,7 +45,7 @@ pub struct McpHeaders {
 }
 
 impl McpHeaders {
-    /// The headers for a notification, when the client speaks the stateless era.
+    /// The headers for a notification, if the client speaks a stateless revision.
     pub fn headers_without_request(&self, method: &str, params: &Params<'_>) -> Option<HeaderMap> {
         let last = self.revision.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let revision = params.revision().or(last)?;
@@ -102,7 +102,7 @@ impl McpHeaders {
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = Vec::with_capacity(members.len());
         for member in &members {
-            // The client judges what is no tool by our reading.
+            // What we cannot parse as a tool is left to the client.
             if let Ok(tool) = serde_json::from_str::<Tool>(member.get()) {
                 match marks_of(&tool.input_schema) {
                     Ok(marks) => drop(tools.insert(tool.name, marks)),
@@ -124,7 +124,7 @@ impl McpHeaders {
     }
 }
 
-/// Whether the server says that the headers do not fit the body.
+/// Whether the server says that the headers do not match the body.
 pub fn is_mismatch(answer: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Answer {
@@ -140,7 +140,7 @@ pub fn is_mismatch(answer: &[u8]) -> bool {
         .is_some_and(|e| e.code == HEADER_MISMATCH)
 }
 
-/// A `tools/list` under the id `id` (as JSON) with the `_meta` of another request; the page at `cursor`, or the first.
+/// A `tools/list` with this id (as JSON) and the `_meta` of another request, for the page at `cursor` or the first.
 pub fn list_request(of: &[u8], id: &str, cursor: Option<&RawValue>) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct Meta<'a> {
@@ -155,7 +155,7 @@ pub fn list_request(of: &[u8], id: &str, cursor: Option<&RawValue>) -> Option<By
     )))
 }
 
-/// Where the next page of a list begins, as it was written.
+/// The cursor of the next page, in its original spelling.
 pub fn next_cursor(answer: &[u8]) -> Option<Box<RawValue>> {
     #[derive(Deserialize)]
     struct Answer {
@@ -170,7 +170,7 @@ pub fn next_cursor(answer: &[u8]) -> Option<Box<RawValue>> {
     cursor.get().starts_with('"').then_some(cursor)
 }
 
-/// Whether a page of `tools/list` has this tool.
+/// Whether a page of `tools/list` contains this tool.
 pub fn lists(answer: &[u8], tool: &str) -> bool {
     #[derive(Deserialize)]
     struct Answer {
@@ -188,8 +188,8 @@ pub fn lists(answer: &[u8], tool: &str) -> bool {
         .is_ok_and(|answer| answer.result.tools.iter().any(|listed| listed.name == tool))
 }
 
-/// `value` as a header can carry it: as it is when it is printable ASCII without outer white space and does not look
-/// encoded, else as `=?base64?...?=`.
+/// `value` as a header value: verbatim if it is printable ASCII without outer white space and does not look encoded,
+/// else as `=?base64?...?=`.
 fn encoded(value: &str) -> String {
     let printable = value.bytes().all(|b| (0x20..=0x7e).contains(&b));
     let looks_encoded = value.starts_with("=?base64?") && value.ends_with("?=");
@@ -197,7 +197,7 @@ fn encoded(value: &str) -> String {
     if plain { value.to_owned() } else { format!("=?base64?{}?=", BASE64_STANDARD.encode(value)) }
 }
 
-/// The argument at `path` as text; `None` when it is absent, `null` or no primitive.
+/// The argument at `path` as text; `None` when it is absent, `null` or not a primitive.
 fn value_at(arguments: &RawValue, path: &[String]) -> Option<String> {
     let mut at = arguments.get();
     for step in path {
@@ -226,8 +226,8 @@ fn marks_of(schema: &Value) -> Result<Vec<Mark>, String> {
     Ok(marks)
 }
 
-/// Looks at a schema and below. `path` is `None` where a property is not surely in the arguments: below `items`, a `$ref`
-/// or a condition, where no mark may stand.
+/// Visits a schema and its subschemas. `path` is `None` where a property may be missing from the arguments, so that no
+/// mark is allowed: below `items`, a `$ref` or a condition.
 fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, marks: &mut Vec<Mark>) -> Result<(), String> {
     let Value::Object(members) = schema else {
         if let Value::Array(members) = schema {
@@ -256,13 +256,13 @@ fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, marks: &mut Vec<Mark
                     }
                 }
             }
-            // Names of definitions, not keywords; what they hold is reached by reference alone.
+            // The keys are names, not keywords; their schemas are reached only by reference.
             ("$defs" | "definitions" | "dependentSchemas" | "patternProperties" | "dependencies", _) => {
                 for definition in value.as_object().into_iter().flat_map(|object| object.values()) {
                     walk(definition, None, marks)?;
                 }
             }
-            // Data, in which anything may stand.
+            // Data, which may contain anything.
             ("default" | "const" | "enum" | "examples" | "dependentRequired", _) => {}
             _ => walk(value, None, marks)?,
         }
@@ -270,7 +270,7 @@ fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, marks: &mut Vec<Mark
     Ok(())
 }
 
-/// The mark that `value` makes on the property with this schema; none for the root, which was looked at before.
+/// The mark that `value` puts on the property with this schema; the root has been checked before.
 fn mark(schema: &Value, value: &Value, path: &[String]) -> Result<Option<Mark>, String> {
     let name = value.as_str().filter(|name| !name.is_empty()).ok_or_else(|| format!("{MARK} is no name"))?;
     let header = HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes())

@@ -1,16 +1,15 @@
 //! Owns the remote side: Streamable HTTP requests out, messages in.
 //!
-//! [`Remote::exchange`] is the one send loop: bearer, headers, POST, classify the answer, act on the verdict (refresh, wait,
-//! give up with a reason). What comes back is an [`Exchange`] that yields whole JSON messages, from a JSON body or from an
-//! SSE stream alike. Which message answers whom is the bridge's business.
+//! [`Remote::exchange`] is the one send loop: bearer, headers, POST, classify the answer, act on the verdict (refresh,
+//! wait, give up with a reason). What comes back is an [`Exchange`] that yields whole JSON messages, from a JSON body
+//! or from an SSE stream alike. The bridge matches answers to requests.
 //!
-//! From the bottom up: an [`Outgoing`] message and the [`Session`] it belongs to become a [`request`]; `transport` executes
-//! it; `verdict` says what the answer means (with `asked`, `lost_session` and `body`); `unauthorized` and `throttle` act on a
-//! 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server delivers, `refusal` explains what
-//! it refuses, and a [`Failure`] says what a message may have done; [`send`] puts them together, and [`listen_stream`] keeps
-//! the GET stream open on top of it. [`mcp_headers`] stands alone.
+//! From the bottom up: an [`Outgoing`] message and the [`Session`] it belongs to become a [`request`]; `transport`
+//! executes it; `verdict` says what the answer means (with `sent_request`, `lost_session` and `body`); `unauthorized`
+//! and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server
+//! delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
+//! them together, and [`listen_stream`] keeps the GET stream open on top of it. [`mcp_headers`] stands alone.
 
-mod asked;
 mod body;
 pub mod exchange;
 mod failure;
@@ -25,6 +24,7 @@ mod redirect;
 mod refusal;
 pub mod request;
 pub mod send;
+mod sent_request;
 pub mod session;
 pub mod sse;
 pub mod stream;

@@ -1,4 +1,4 @@
-//! A message on its way to the server: the user and the session it belongs to, and how far it has got.
+//! A message on its way to the server: its user, its session, and how far it has got.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,23 +16,23 @@ use crate::message::IdKey;
 pub struct Outgoing {
     /// The message as the client wrote it.
     pub body: Bytes,
-    /// The id of the answer, for a message that expects one.
+    /// The id of the expected answer, if any.
     pub expects: Option<IdKey>,
-    /// The user in whose name the message may be sent.
+    /// The user on whose behalf the message may be sent.
     pub bound_user: Arc<BoundUser>,
-    /// How far the message has got; shared with those who may withdraw it.
+    /// How far the message has got; shared with whatever may withdraw it.
     pub send_state: Arc<SendState>,
-    /// The epoch of the session that the message belongs to, if any: the session may be replaced while the message waits.
+    /// The epoch of the message's session, if any: the session may be replaced while the message waits.
     pub epoch: Option<u64>,
-    /// The message is sent again in a new session, because an answer spoke of a lost one.
+    /// Whether it is sent again in a new session because an answer said that the session was lost.
     pub reopened: bool,
-    /// Headers that repeat parts of the body. Messages of the stateless era have them, and no session.
+    /// Headers that repeat parts of the body. Messages of the stateless era have them instead of a session.
     pub mcp_headers: Option<HeaderMap>,
-    /// The message opens a stream that is silent by nature.
+    /// Whether it opens a stream that may stay silent.
     pub listens: bool,
-    /// How long the server may take to begin its answer, when that is less than a request is given.
+    /// How long the server may take to start its answer, if less than the default.
     pub accepted_within: Option<Duration>,
-    /// Called with the time left, each time the message has to wait.
+    /// Called with the remaining time, each time the message has to wait.
     pub on_wait: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
 }
 
@@ -63,30 +63,29 @@ impl Outgoing {
     }
 }
 
-/// The user in whose name a message may be sent. It does not go out in the name of another user who signs in while it
-/// waits.
+/// The user on whose behalf a message may be sent: never a different user who signs in while it waits.
 #[derive(Debug, Default)]
 pub struct BoundUser {
-    /// The interactive grant; 0: any user who is signed in when the message is sent.
+    /// The interactive grant; 0 for any user who is signed in when the message is sent.
     grant: AtomicU64,
     /// When the message arrived, in seconds since 1970.
     arrived_at: u64,
 }
 
 impl BoundUser {
-    /// Binds to the user who is signed in now; to nobody in particular when nobody is.
-    pub fn the_user_of(auth: &Authorizer) -> Self {
+    /// Binds to the user who is signed in now, if anybody.
+    pub fn current_user_of(auth: &Authorizer) -> Self {
         let (grant, arrived_at) = auth.signed_in_now();
         Self { grant: AtomicU64::new(grant.unwrap_or_default()), arrived_at }
     }
 
-    /// Any user will do from here on: the sender was asked to sign in, as anybody.
+    /// From now on any user will do: the sender was asked to sign in, as anybody.
     pub fn release(&self) {
         self.grant.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the message may be sent with this token. This process learns late of a sign-in in another one: only a
-    /// message that arrived before the sign-in belongs to the user before.
+    /// Whether the message may be sent with this token. This process may learn late of a sign-in in another one: only a
+    /// message that arrived before that sign-in belongs to the previous user.
     pub(super) fn allows(&self, bearer: &Bearer) -> bool {
         let bound = self.grant.load(Ordering::Relaxed);
         if bound != 0 && bound != bearer.grant && self.arrived_at < bearer.signed_in_at {
@@ -97,7 +96,7 @@ impl BoundUser {
     }
 }
 
-/// How far a message has got, shared by those who send it and those who may withdraw it.
+/// How far a message has got, shared by its sender and whatever may withdraw it.
 #[derive(Debug, Default)]
 pub struct SendState {
     at_server: AtomicBool,
@@ -109,20 +108,19 @@ pub struct SendState {
 pub struct Withdrawn;
 
 impl SendState {
-    /// Whether the server may have the message. Not while it waits here, nor after a refusal that means "not executed".
+    /// Whether the server may have the message: not while it waits here, nor after a refusal that means "not executed".
     pub fn may_be_at_server(&self) -> bool {
         self.at_server.load(Ordering::Relaxed)
     }
 
-    /// Nobody wants the message any more: it is not sent, nor sent again.
+    /// Withdraws the message: it is not sent, nor sent again.
     pub fn withdraw(&self) {
         self.withdrawn.store(true, Ordering::Relaxed);
     }
 
-    /// From here on the server may have the message.
+    /// Records that the server may have the message from now on.
     ///
-    /// # Errors
-    /// [`Withdrawn`]: it must not be sent.
+    /// # Errors [`Withdrawn`], if it must not be sent.
     pub fn start_sending(&self) -> Result<(), Withdrawn> {
         if self.withdrawn.load(Ordering::Relaxed) {
             return Err(Withdrawn);
@@ -131,7 +129,7 @@ impl SendState {
         Ok(())
     }
 
-    /// The server surely did not execute the message.
+    /// Records that the server certainly did not execute the message.
     pub(super) fn mark_not_executed(&self) {
         self.at_server.store(false, Ordering::Relaxed);
     }

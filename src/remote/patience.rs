@@ -1,4 +1,4 @@
-//! How long a silent server is waited for.
+//! How long to wait for a silent server.
 
 use std::time::Duration;
 
@@ -6,31 +6,31 @@ use tokio::time::Instant;
 
 use super::session::OwedAnswers;
 
-/// A bound on silence. While the client owes the server an answer, silence is the client's doing and does not count.
+/// A bound on silence. While the client owes the server an answer, silence does not count.
 #[derive(Debug, Clone)]
 pub struct Patience {
-    /// The longest silence; `None`: no bound.
+    /// The longest silence; `None` for no bound.
     pub idle: Option<Duration>,
     /// How many answers the client owes the server.
     pub owed: OwedAnswers,
 }
 
 impl Patience {
-    /// Waits for `next`; `None` when the silence has lasted too long.
+    /// Waits for `next`; `None` if the silence lasts too long.
     pub async fn wait<T>(&self, next: impl Future<Output = T>) -> Option<T> {
         let Some(mut left) = self.idle else { return Some(next.await) };
         let mut owed = self.owed.subscribe();
         tokio::pin!(next);
         loop {
-            let stands_still = *owed.borrow_and_update() > 0;
+            let is_paused = *owed.borrow_and_update() > 0;
             let start = Instant::now();
             tokio::select! {
                 biased;
                 value = &mut next => return Some(value),
                 _ = owed.changed() => {}
-                () = tokio::time::sleep(left), if !stands_still => return None,
+                () = tokio::time::sleep(left), if !is_paused => return None,
             }
-            if !stands_still {
+            if !is_paused {
                 left = left.saturating_sub(start.elapsed());
             }
         }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_budget_stands_still_while_the_client_owes_an_answer_and_goes_on_from_there() {
+    async fn the_budget_is_paused_while_the_client_owes_an_answer_and_goes_on_from_there() {
         let owed = OwedAnswers::default();
         let patience = Patience { idle: Some(10 * SECOND), owed: Arc::clone(&owed) };
         // Asked after 4 s, answered after 60 s: 6 s are left then, neither none nor 10.

@@ -1,4 +1,4 @@
-//! Redirects of the MCP endpoint, which are followed by hand: within the origin, and never with another method.
+//! Redirects of the MCP endpoint, followed by hand: only within the origin, and never with another method.
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
@@ -8,7 +8,7 @@ use crate::http::host_of;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
-/// The target of a redirect that keeps the method, or of one that servers use for a missing slash.
+/// The target of a redirect that keeps the method, or of one that servers use to add a missing slash.
 pub(super) fn redirect_target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
     if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
         return None;
@@ -23,7 +23,7 @@ pub(super) fn refused_redirect(url: &Url, target: &Url, sent: &Secrets) -> Probl
     Problem::new(id).with("host", host_of(url)).said("location", sent.words(&target.origin().ascii_serialization()))
 }
 
-/// Whether a bearer for one may go to the other.
+/// Whether a bearer token for one may be sent to the other.
 pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
     a.origin() == b.origin()
 }

@@ -1,4 +1,4 @@
-//! Explains an answer that carries no message: a refusal by status, or a body that MCP does not use.
+//! Explains an answer without a message: a refusal by status, or a kind of body that MCP does not use.
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -11,9 +11,9 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
 
 /// The longest quotation of a server, in characters.
-const LONGEST_QUOTATION: usize = 300;
+const LONGEST_QUOTATION_CHARS: usize = 300;
 
-/// What the answer means, with the server's own words as far as it has some.
+/// What the answer means, with the server's words if there are any.
 pub(super) fn explain_refusal(
     settings: &Settings,
     url: &Url,
@@ -34,14 +34,14 @@ pub(super) fn explain_refusal(
         .said("server_said", server_said(headers, body, sent))
 }
 
-/// The id under which the server's operator finds the request in their logs.
+/// The id by which the server's operator finds the request in their logs.
 fn server_request_id(headers: &HeaderMap) -> Option<&str> {
     ["x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-trace-id", "cf-ray"]
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
-/// The server's words: the message in a JSON body, or the first words of a text. HTML is not for reading here.
+/// The server's words: the message in a JSON body, or the start of a plain text. HTML is not quoted.
 fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<ServerWords> {
     let text = std::str::from_utf8(body).ok()?.trim();
     let html = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("html"));
@@ -53,8 +53,8 @@ fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<Serve
         Err(_) => text.to_owned(),
     };
     let words = words.trim().trim_end_matches('.');
-    // Shortened last: a part of a secret would no longer be found.
-    (!words.is_empty()).then(|| sent.words(words).shortened(LONGEST_QUOTATION))
+    // Shorten last: a truncated secret would not be recognised.
+    (!words.is_empty()).then(|| sent.words(words).shortened(LONGEST_QUOTATION_CHARS))
 }
 
 /// The message of a JSON refusal, at any of the places where servers put it.

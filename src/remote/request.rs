@@ -1,4 +1,4 @@
-//! Builds the requests of Streamable HTTP: one POST a message, one GET to listen, one DELETE to end the session.
+//! Builds the requests of Streamable HTTP: one POST per message, one GET to listen, one DELETE to end the session.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -63,7 +63,8 @@ fn common(headers: &mut HeaderMap, session: &Session, bearer: Option<&Bearer>) {
     }
 }
 
-/// `Bearer <token>` (RFC 6750, 2.1). A token that is no header value cannot be sent; the 401 that follows says so.
+/// `Bearer <token>` (RFC 6750, 2.1). A token that is not a valid header value cannot be sent; the 401 that follows
+/// shows it.
 fn authorization(bearer: &Bearer) -> Option<HeaderValue> {
     let mut text = zeroize::Zeroizing::new(String::with_capacity(7 + bearer.token.expose().len()));
     text.push_str("Bearer ");

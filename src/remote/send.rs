@@ -1,8 +1,8 @@
 //! The one send loop: bearer, headers, POST, classify the answer, act on the verdict.
 //!
-//! What a message may have done at the server decides what happens next (`verdict`). 401, 403 and 429 say
-//! that it was not executed, and a connection that was never made that it was not even sent: only then does this loop send
-//! the same bytes again.
+//! What the server may have done with a message decides what happens next (`verdict`). A 401, 403 or 429 means that it
+//! was not executed, and a connection that was never made that it was not even sent: only then does this loop send the
+//! same bytes again.
 
 use std::sync::Arc;
 
@@ -16,30 +16,30 @@ use crate::http::{Http, host_of, retry_after};
 use crate::pacing::{noise, spread};
 use crate::problem::{Problem, ProblemId};
 
-use super::asked::Asked;
 use super::body::Media;
 use super::exchange::Exchange;
 use super::failure::Failure;
 use super::lost_session::{Doubts, LossWatch};
 use super::outgoing::Outgoing;
 use super::request;
+use super::sent_request::SentRequest;
 use super::session::{CurrentSession, OwedAnswers, Session};
 use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
 use super::throttle::Throttle;
 use super::transport::{Answer, Transport};
-use super::unauthorized::{MOST_RENEWALS, Unauthorized};
+use super::unauthorized::{MAX_RENEWALS, Unauthorized};
 use super::verdict::{Head, Question, Verdict, classify, needs_body};
 
-/// How often a throttled request is sent again before its client gets the refusal.
-const MOST_THROTTLED: u32 = 8;
-/// How often a client learns that its request still waits at a closed gate.
+/// How many times a throttled request is sent again before its client gets the refusal.
+const MAX_THROTTLED_ATTEMPTS: u32 = 8;
+/// The interval at which a client learns that its request still waits at a closed gate.
 const WAIT_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
-/// The most that is added to a wait at the gate, so that those who wait do not all come at once.
+/// The most that is added to a wait at the gate, so that waiting requests do not all leave at once.
 const GATE_SPREAD: Duration = Duration::from_millis(250);
 /// How long ending the session at the server may take.
 const END_SESSION_TIMEOUT: Duration = Duration::from_millis(750);
 
-/// The remote MCP server, as this process sees it.
+/// The remote MCP server, with the session and state of this process.
 #[derive(Debug)]
 pub struct Remote {
     settings: Arc<Settings>,
@@ -52,7 +52,7 @@ pub struct Remote {
     session: CurrentSession,
 }
 
-/// What has been tried for one message.
+/// The attempts for one message.
 #[derive(Debug, Default)]
 struct SendAttempts {
     throttled: u32,
@@ -60,7 +60,7 @@ struct SendAttempts {
 }
 
 impl Remote {
-    /// Nothing is sent before the first message.
+    /// Connects to nothing before the first message.
     pub fn new(
         settings: Arc<Settings>,
         http: Http,
@@ -76,7 +76,7 @@ impl Remote {
         Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session }
     }
 
-    /// The session as it is now.
+    /// The current session.
     pub fn session(&self) -> Arc<Session> {
         self.session.get()
     }
@@ -86,8 +86,8 @@ impl Remote {
         self.session.set(session);
     }
 
-    /// The epoch of the session, if it was opened under another interactive grant than this one, which may be another
-    /// user's. What the server left here for that user is forgotten.
+    /// The epoch of the session, if it was opened under a different interactive grant, which may be another user's.
+    /// Forgets that user's cookies.
     pub fn outlived_by(&self, grant: u64) -> Option<u64> {
         let session = self.session();
         session.grant.filter(|opened| *opened != grant)?;
@@ -95,16 +95,14 @@ impl Remote {
         Some(session.epoch)
     }
 
-    /// Whether a 429 holds requests back at the moment.
+    /// Whether a 429 currently holds requests back.
     pub fn is_throttled(&self) -> bool {
         self.throttle.is_closed()
     }
 
-    /// Sends a message and returns its answer, as far as it has begun. Cancel-safe: dropping the future drops the
-    /// exchange.
+    /// Sends a message and returns its answer once that starts. Cancel-safe: dropping the future drops the exchange.
     ///
-    /// # Errors
-    /// A [`Failure`] when there is no answer that could be delivered.
+    /// # Errors A [`Failure`] when there is no answer to deliver.
     pub async fn exchange(&self, out: &Outgoing) -> Result<Exchange, Failure> {
         let mut attempts = SendAttempts::default();
         let give_up = Instant::now() + self.settings.limits.idle;
@@ -113,7 +111,7 @@ impl Remote {
             let bearer = bearer.as_ref();
             let session = self.session_for(out, bearer)?;
             let mut answer = self.post(out, &session, bearer).await?;
-            let verdict = self.judge(&mut answer, Asked::Message(out), &session).await;
+            let verdict = self.judge(&mut answer, SentRequest::Message(out), &session).await;
             if verdict.is_not_executed() {
                 out.send_state.mark_not_executed();
             }
@@ -126,10 +124,11 @@ impl Remote {
                 }
                 Verdict::Unauthorized => {
                     attempts.renewals += 1;
-                    // What one user was refused may go out for the one who signs in now.
+                    // The user who signs in next may send it.
                     out.bound_user.release();
                     let (tried, challenge) = (attempts.renewals, self.transport.challenge(&answer));
-                    let renewal = self.unauthorized.renew(Asked::Message(out), tried, bearer, challenge, &session);
+                    let renewal =
+                        self.unauthorized.renew(SentRequest::Message(out), tried, bearer, challenge, &session);
                     Box::pin(renewal).await?;
                 }
                 Verdict::InsufficientScope => {
@@ -137,9 +136,9 @@ impl Remote {
                     let challenge = self.transport.challenge(&answer);
                     Box::pin(self.widen(attempts.renewals, bearer, challenge)).await?;
                 }
-                Verdict::Throttled { asked } => {
+                Verdict::Throttled { wait } => {
                     attempts.throttled += 1;
-                    Box::pin(self.wait_after_429(attempts.throttled, asked, bearer, give_up, &mut answer)).await?;
+                    Box::pin(self.wait_after_429(attempts.throttled, wait, bearer, give_up, &mut answer)).await?;
                 }
                 Verdict::SessionLost { .. } => {
                     let otherwise = Box::new(self.transport.explain(&mut answer).await);
@@ -185,10 +184,10 @@ impl Remote {
         })
     }
 
-    /// What the answer means. Words about a lost session that are doubted count for nothing.
-    async fn judge(&self, answer: &mut Answer, asked: Asked<'_>, session: &Session) -> Verdict {
+    /// What the answer means. Doubted words about a lost session do not count.
+    async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, session: &Session) -> Verdict {
         let status = answer.response.status();
-        let mut question = Question { asked, in_session: session.id.is_some(), believes_words: true };
+        let mut question = Question { request, in_session: session.id.is_some(), believes_words: true };
         let now = self.clock.now();
         if needs_body(&Head { status, headers: answer.response.headers(), now }, &question) {
             Box::pin(self.transport.read_refusal(answer)).await;
@@ -196,7 +195,7 @@ impl Remote {
         let head = Head { status, headers: answer.response.headers(), now };
         let verdict = classify(&head, answer.body(), &question);
         let Verdict::SessionLost { words } = &verdict else { return verdict };
-        let reopened = matches!(asked, Asked::Message(out) if out.reopened);
+        let reopened = matches!(request, SentRequest::Message(out) if out.reopened);
         if words.as_ref().is_some_and(|words| !self.doubts.believes(words, reopened)) {
             question.believes_words = false;
             return classify(&head, answer.body(), &question);
@@ -205,10 +204,10 @@ impl Remote {
         verdict
     }
 
-    /// The answer to a message that the server has taken; its body is left for when its reader has room for it.
+    /// The answer to a message that the server has accepted; its reader reads the body once it has room.
     fn deliver(&self, answer: Answer, out: &Outgoing, session: &Session, bearer: Option<&Bearer>) -> Exchange {
         if let Some(bearer) = bearer {
-            self.unauthorized.accepted(Asked::Message(out), bearer);
+            self.unauthorized.accepted(SentRequest::Message(out), bearer);
         }
         let Answer { mut response, secrets, .. } = answer;
         let headers = std::mem::take(response.headers_mut());
@@ -229,10 +228,9 @@ impl Remote {
         exchange.sent_with(bearer.map(|bearer| bearer.grant), session.epoch, secrets).watched(watch)
     }
 
-    /// Closes the gate after the `throttled`-th 429 of a message; the message passes it before it is sent again.
+    /// Closes the gate after the `throttled`-th 429 of a message, which then has to pass it before it is sent again.
     ///
-    /// # Errors
-    /// The refusal, when the time that the server asks for does not fit the message's budget.
+    /// # Errors The refusal, if the wait that the server asks for exceeds the message's budget.
     async fn wait_after_429(
         &self,
         throttled: u32,
@@ -244,9 +242,9 @@ impl Remote {
         let wait = retry_after::wait(asked, throttled, noise());
         let whole_wait = asked.unwrap_or(wait);
         self.throttle.close(bearer, wait, whole_wait).await;
-        // The time that was asked for counts, not the cap: a wait that ends in the next 429 helps nobody.
+        // The requested time counts, not the cap: a wait that ends in the next 429 helps nobody.
         let until = Instant::now().checked_add(whole_wait);
-        if throttled > MOST_THROTTLED || until.is_none_or(|until| until > give_up) {
+        if throttled > MAX_THROTTLED_ATTEMPTS || until.is_none_or(|until| until > give_up) {
             let problem = with_wait(self.transport.explain(answer).await, Some(whole_wait));
             return Err(Failure::Refused { status: answer.response.status(), problem });
         }
@@ -254,12 +252,12 @@ impl Remote {
         Ok(())
     }
 
-    /// Gets a token with a wider scope after the `tried`-th 403 that wants one.
+    /// Gets a token with a wider scope after the `tried`-th 403 for that reason.
     ///
     /// # Errors
     /// The reason why there is none.
     async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
-        if tried > MOST_RENEWALS {
+        if tried > MAX_RENEWALS {
             let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
             return Err(Failure::Explained(match challenge.scope {
                 Some(scope) => problem.with("scope", scope),
@@ -275,10 +273,9 @@ impl Remote {
         }
     }
 
-    /// Waits until the gate is open, with a notice to the sender of `out` from time to time; the token to send then.
+    /// Waits until the gate is open, notifying the sender of `out` from time to time; returns the token to send.
     ///
-    /// # Errors
-    /// When the gate will surely not open before `give_up`, and as [`Authorizer::bearer`].
+    /// # Errors When the gate cannot open before `give_up`, and as [`Authorizer::bearer`].
     async fn pass_gate(&self, out: Option<&Outgoing>, give_up: Option<Instant>) -> Result<Option<Bearer>, Failure> {
         loop {
             let bearer = self.auth.bearer().await?;
@@ -296,7 +293,7 @@ impl Remote {
         }
     }
 
-    /// Another interactive grant may be another user's, to whom the cookies of the one before do not belong.
+    /// A new interactive grant may be another user's, who must not get the previous user's cookies.
     fn follow_grant(&self, grant: u64) {
         if self.session.is_new_grant(grant) {
             tracing::info!("somebody has signed in anew; the session and cookies of before are forgotten");
@@ -304,16 +301,15 @@ impl Remote {
         }
     }
 
-    /// How long a request may go without a byte.
+    /// How long a request may go without receiving a byte.
     fn idle(&self) -> Duration {
         self.settings.limits.idle
     }
 
-    /// Opens the stream of the server's own messages, or resumes a broken stream after `last_event_id`; `idle` bounds its
-    /// silence, and `epoch` says to which session it belongs. `None`: the server offers none (405).
+    /// Opens the stream of the server's own messages, or resumes a broken stream after `last_event_id`; `idle` bounds
+    /// its silence, and `epoch` is that of its session. `None` if the server offers none (405).
     ///
-    /// # Errors
-    /// A [`Failure`]; never one that starts a sign-in by itself.
+    /// # Errors A [`Failure`]; never one that starts a sign-in.
     pub async fn listen(
         &self,
         last_event_id: Option<&str>,
@@ -327,10 +323,10 @@ impl Remote {
             let session = self.session.get_for(bearer, epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer, last_event_id);
             let mut answer = self.transport.execute(message, None).await?;
-            match self.judge(&mut answer, Asked::Stream, &session).await {
+            match self.judge(&mut answer, SentRequest::Stream, &session).await {
                 Verdict::Deliver => {
                     if let Some(bearer) = bearer {
-                        self.unauthorized.accepted(Asked::Stream, bearer);
+                        self.unauthorized.accepted(SentRequest::Stream, bearer);
                     }
                     return Ok(Some(self.transport.stream(answer.response, idle)));
                 }
@@ -338,14 +334,15 @@ impl Remote {
                 Verdict::Unauthorized => {
                     renewals += 1;
                     let challenge = self.transport.challenge(&answer);
-                    Box::pin(self.unauthorized.renew(Asked::Stream, renewals, bearer, challenge, &session)).await?;
+                    Box::pin(self.unauthorized.renew(SentRequest::Stream, renewals, bearer, challenge, &session))
+                        .await?;
                 }
                 Verdict::SessionLost { .. } => {
                     let otherwise = Box::new(self.transport.explain(&mut answer).await);
                     return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
                 }
                 verdict => {
-                    if let Verdict::Throttled { asked: Some(asked) } = verdict {
+                    if let Verdict::Throttled { wait: Some(asked) } = verdict {
                         let wait = retry_after::wait(Some(asked), 1, noise());
                         self.throttle.close(bearer, wait, asked).await;
                     }
@@ -356,23 +353,21 @@ impl Remote {
         }
     }
 
-    /// Resumes the stream of a POST that ended before its answer, after the last event that was received. `None` when the
-    /// server has named no place to resume it at, or does not offer it.
+    /// Resumes the stream of a POST that ended before its answer, after the last received event. `None` if no event had
+    /// an id, or the server does not offer it.
     ///
-    /// The wait is what the server asked for with `retry:`; a clean end is how servers make clients poll. A connection that
-    /// cannot be made or breaks is tried again until `end`. In a session that replaces the stream's own there is nothing to
-    /// resume: its server would give another stream, on which the answer never comes.
+    /// The wait is the server's `retry:`; by ending a stream cleanly, servers make clients poll. A connection that
+    /// fails or breaks is retried until `end`. In a session that replaced the stream's own there is nothing to resume:
+    /// the server would open a different stream, on which the answer never comes.
     ///
-    /// # Errors
-    /// A [`Failure`] when the server cannot be asked. It is about asking: whether the request was executed is as unclear as
-    /// before.
+    /// # Errors A [`Failure`] of the attempt to resume; whether the request was executed stays as unclear as before.
     pub async fn resume(&self, broken: &Exchange, end: Instant) -> Result<Option<Exchange>, Failure> {
         let Some((id, retry)) = broken.resume_from() else { return Ok(None) };
         let mut attempt = 0;
         loop {
             attempt += 1;
             let wait = match retry {
-                Some(asked) if attempt == 1 => asked.min(LONGEST_RECONNECT_WAIT),
+                Some(wait) if attempt == 1 => wait.min(LONGEST_RECONNECT_WAIT),
                 _ => retry_after::wait(None, attempt, noise()),
             };
             tokio::time::sleep(wait).await;
@@ -382,7 +377,7 @@ impl Remote {
                     return Ok(Some(again.sent_with(broken.grant, broken.epoch, broken.sent.clone())));
                 }
                 Ok(None) => return Ok(None),
-                Err(failure) if is_passing(&failure) && Instant::now() < end => {
+                Err(failure) if is_transient(&failure) && Instant::now() < end => {
                     tracing::debug!(?failure, "the stream could not be resumed yet");
                 }
                 Err(
@@ -396,7 +391,7 @@ impl Remote {
         }
     }
 
-    /// Ends the session at the server; takes at most [`END_SESSION_TIMEOUT`] and does not mind a refusal.
+    /// Ends the session at the server; takes at most [`END_SESSION_TIMEOUT`] and ignores a refusal.
     pub async fn end_session(&self) {
         let session = self.session();
         if session.id.is_none() {
@@ -417,8 +412,8 @@ impl Remote {
     }
 }
 
-/// Whether asking for a stream is likely to succeed soon: after a limit, a restart of the server, or a broken connection.
-fn is_passing(failure: &Failure) -> bool {
+/// Whether opening the stream is likely to succeed soon: after a rate limit, a server restart, or a broken connection.
+fn is_transient(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) | Failure::Unclear { .. } => true,
         Failure::Refused { status, .. } => matches!(status.as_u16(), 429 | 502..=504),
@@ -426,7 +421,7 @@ fn is_passing(failure: &Failure) -> bool {
     }
 }
 
-/// The problem with the seconds that the server asks to wait.
+/// Adds the seconds that the server asks to wait.
 fn with_wait(problem: Problem, wait: Option<Duration>) -> Problem {
     match wait {
         Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),

@@ -10,32 +10,32 @@ use crate::problem::{Problem, ProblemId};
 
 use super::failure::Failure;
 
-/// The state that every request of a session carries.
+/// What every request of a session carries.
 #[derive(Debug, Clone, Default)]
 pub struct Session {
     /// `Mcp-Session-Id`, when the server gave one.
     pub id: Option<HeaderValue>,
-    /// `MCP-Protocol-Version`: what the server answered to `initialize`.
+    /// `MCP-Protocol-Version`: the revision in the server's answer to `initialize`.
     pub version: Option<HeaderValue>,
-    /// Counts the sessions of this process: a message whose session was lost and replaced must not lose the new one.
+    /// The number of this session in this process: a late failure of an old session must not end its replacement.
     pub epoch: u64,
-    /// The interactive grant under which it was opened; another grant may be another user's.
+    /// The interactive grant that it was opened under; another grant may be another user's.
     pub grant: Option<u64>,
 }
 
 impl Session {
-    /// The session after this one, of which the server has sent nothing yet.
+    /// The next session, still without an id.
     #[must_use]
     pub fn successor(&self) -> Self {
         Self { epoch: self.epoch + 1, ..Self::default() }
     }
 }
 
-/// The session of this process as it is now, and the interactive grant that was used last.
+/// The current session of this process, and the last interactive grant used.
 #[derive(Debug, Default)]
 pub(super) struct CurrentSession {
     session: Mutex<Arc<Session>>,
-    /// 0 before the first.
+    /// 0 before the first grant.
     last_grant: AtomicU64,
 }
 
@@ -48,28 +48,28 @@ impl CurrentSession {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
     }
 
-    /// The session in which to send a message with this token; `wanted` is the epoch of the message's own session.
+    /// The session in which to send a message with this token; `epoch` is that of the message's own session.
     ///
-    /// # Errors
-    /// `SessionLost` when another user's grant has opened the session, or its epoch is not the wanted one.
-    pub(super) fn get_for(&self, bearer: Option<&Bearer>, wanted: Option<u64>) -> Result<Arc<Session>, Failure> {
+    /// # Errors `SessionLost` if another grant has opened the session, or its epoch is different.
+    pub(super) fn get_for(&self, bearer: Option<&Bearer>, epoch: Option<u64>) -> Result<Arc<Session>, Failure> {
         let session = self.get();
-        let of_another = matches!((session.grant, bearer), (Some(opened), Some(now)) if opened != now.grant);
-        let epoch = wanted.unwrap_or(session.epoch);
-        if of_another || epoch != session.epoch {
+        let is_anothers = matches!((session.grant, bearer), (Some(opened), Some(now)) if opened != now.grant);
+        let epoch = epoch.unwrap_or(session.epoch);
+        if is_anothers || epoch != session.epoch {
             return Err(Failure::SessionLost { epoch, otherwise: Box::new(Problem::new(ProblemId::SessionLost)) });
         }
         Ok(session)
     }
 
-    /// Notes the grant that is used now; whether another one was used before, which may be another user's.
+    /// Records the grant in use; returns whether it replaces a different one, which may be another user's.
     pub(super) fn is_new_grant(&self, grant: u64) -> bool {
         let before = self.last_grant.swap(grant, Ordering::Relaxed);
         before != 0 && before != grant
     }
 }
 
-/// How many requests of the server the client has not answered yet. While there is one, silence is the client's doing.
+/// How many of the server's requests the client has not answered yet. Until it has, the server's silence does not
+/// count.
 pub type OwedAnswers = Arc<tokio::sync::watch::Sender<usize>>;
 
 #[cfg(test)]

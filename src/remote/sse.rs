@@ -1,7 +1,7 @@
 //! Server-sent events: bytes in, events out, however the bytes are split.
 //!
-//! As the HTML standard's "event stream interpretation" has it, with a bound on the size of an event. A line that lies
-//! whole in one chunk is not copied, so that a large result costs one buffer.
+//! It follows the HTML standard's "event stream interpretation", with a bound on the size of an event. A line that is
+//! complete in one chunk is not copied, so a large result costs one buffer.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-/// An event that grew over the bound of this many bytes; where the next one begins is no longer known.
+/// An event exceeds the bound of this many bytes; where the next one starts is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event is larger than {0} bytes")]
 pub struct EventTooLarge(pub usize);
@@ -18,15 +18,15 @@ pub struct EventTooLarge(pub usize);
 #[derive(Debug)]
 pub struct Decoder {
     max_event: usize,
-    /// The start of a line whose end has not come yet.
+    /// The start of an incomplete line.
     partial: Vec<u8>,
-    /// The last chunk ended in CR; an LF at the start of the next belongs to it.
+    /// Whether the last chunk ended in CR: an LF at the start of the next belongs to it.
     after_cr: bool,
     first_line: bool,
     data: Data,
-    /// The type of the event that is being read.
+    /// The type of the current event.
     kind: EventKind,
-    /// The `id` line of the event that is being read.
+    /// The `id` line of the current event.
     id: Option<String>,
     last_id: Option<String>,
     retry: Option<Duration>,
@@ -41,13 +41,13 @@ enum EventKind {
     /// The default, which carries messages.
     #[default]
     Message,
-    /// `error`: no message, but some servers refuse with it.
+    /// `error`: not a message, but some servers refuse with it.
     Error,
-    /// Not for us: servers send others to keep a connection alive.
+    /// Any other type: servers send some to keep a connection alive.
     Other,
 }
 
-/// The data lines of the event that is being read, joined by line feeds.
+/// The data lines of the current event, joined by line feeds.
 #[derive(Debug, Default)]
 enum Data {
     #[default]
@@ -58,7 +58,7 @@ enum Data {
 }
 
 impl Data {
-    /// Adds a line, when no more than `max` bytes come of it.
+    /// Adds a line, if the data then has at most `max` bytes.
     fn add(&mut self, line: Bytes, max: usize) -> Result<(), EventTooLarge> {
         let before = match self {
             Self::None => 0,
@@ -109,17 +109,17 @@ impl Decoder {
         }
     }
 
-    /// The id of the last complete event that had one, after which a stream is resumed (`Last-Event-ID`).
+    /// The id of the last complete event with one, after which to resume the stream (`Last-Event-ID`).
     pub fn last_event_id(&self) -> Option<&str> {
         self.last_id.as_deref()
     }
 
-    /// The time to wait before reconnecting, once the server has named it.
+    /// The time to wait before reconnecting, if the server has named one.
     pub fn retry(&self) -> Option<Duration> {
         self.retry
     }
 
-    /// The stream continues another one: until it says otherwise, it is resumed at the same place.
+    /// Continues another stream: until this one has its own ids, it resumes at the same event.
     pub fn continue_after(&mut self, id: &str, retry: Option<Duration>) {
         self.last_id = Some(id.to_owned());
         self.retry = retry;
@@ -146,7 +146,7 @@ impl Decoder {
         if std::mem::take(&mut self.after_cr) && chunk[0] == b'\n' {
             chunk = chunk.slice(1..);
         }
-        // A data line of the largest event is not much longer than the event; no other line needs to be.
+        // No line needs to be longer than the data line of the largest event.
         let longest = self.max_event + "data: ".len();
         while let Some(end) = memchr2(b'\n', b'\r', &chunk) {
             if self.partial.len() + end > longest {
@@ -212,7 +212,7 @@ impl Decoder {
 
     fn end_of_event(&mut self) {
         if let Some(id) = self.id.take() {
-            // An empty id forgets the last one (HTML standard).
+            // An empty id resets the last one (HTML standard).
             self.last_id = (!id.is_empty()).then_some(id);
         }
         let data = self.data.take();

@@ -1,4 +1,4 @@
-//! An event stream that is being read: server-sent events in, whole messages out.
+//! An open event stream: server-sent events in, whole messages out.
 
 use bytes::Bytes;
 use reqwest::Response;
@@ -15,7 +15,7 @@ use super::sse::Decoder;
 /// The longest wait before a stream is resumed, whatever the server's `retry:` asks for.
 pub(super) const LONGEST_RECONNECT_WAIT: Duration = Duration::from_secs(60);
 
-/// A stream of events that is being read.
+/// An open stream of events.
 #[derive(Debug)]
 pub struct EventStream {
     http: Http,
@@ -24,13 +24,13 @@ pub struct EventStream {
     decoder: Decoder,
     max_event: usize,
     patience: Patience,
-    /// The stream continues one that broke.
+    /// Whether it continues a broken stream.
     resumed: bool,
-    /// The server has sent something after the headers.
+    /// Whether the server has sent anything after the headers.
     has_data: bool,
-    /// The server has closed the stream.
+    /// Whether the server has closed the stream.
     ended: bool,
-    /// An event was over the bound: where the next one begins is no longer known.
+    /// Whether an event was over the bound: where the next one starts is unknown.
     overflowed: bool,
 }
 
@@ -53,8 +53,7 @@ impl EventStream {
 
     /// The next whole message; `None` when the server closed the stream.
     ///
-    /// # Errors
-    /// When the stream breaks, stands still for too long or carries an event over the bound.
+    /// # Errors When the stream breaks, stalls for too long or carries an event over the bound.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             if let Some(event) = self.decoder.next_event() {
@@ -73,7 +72,7 @@ impl EventStream {
                 }
                 Some(piece) => {
                     self.has_data = true;
-                    // Events that were complete before it are still delivered.
+                    // Events that were complete before the large one are still delivered.
                     self.overflowed = self.decoder.push(piece).is_err();
                 }
             }
@@ -85,12 +84,12 @@ impl EventStream {
         self.decoder.next_event()
     }
 
-    /// The data of the last event of type `error`: no message, but some servers refuse with it.
+    /// The data of the last event of type `error`: not a message, but some servers refuse with it.
     pub(super) fn take_error(&mut self) -> Option<Bytes> {
         self.decoder.take_error()
     }
 
-    /// The same stream, known to continue one that ended after the event `id`.
+    /// Marks the stream as continuing one that ended after the event `id`.
     #[must_use]
     pub fn after(mut self, id: &str, retry: Option<Duration>) -> Self {
         self.decoder.continue_after(id, retry);
@@ -103,24 +102,24 @@ impl EventStream {
         self.has_data
     }
 
-    /// Whether there is nothing to be had after the last event: servers that have forgotten a stream close it at once and
-    /// without a word when it is resumed, while those that make clients poll send an event first.
+    /// Whether there is nothing after the last event: a server that has forgotten a stream closes a resumed one at
+    /// once, without any data, while one that makes clients poll sends an event first.
     pub fn is_spent(&self) -> bool {
         self.resumed && self.ended && !self.has_data
     }
 
-    /// The event after which the stream would be resumed.
+    /// The event after which to resume the stream.
     pub fn last_event_id(&self) -> Option<&str> {
         self.decoder.last_event_id()
     }
 
-    /// How long the server asks to wait before that.
+    /// How long the server asks to wait before resuming.
     pub fn retry(&self) -> Option<Duration> {
         self.decoder.retry()
     }
 }
 
-/// The failure of a stream that had begun and was cut.
+/// The failure of a stream that was cut off.
 fn cut(error: NetError) -> Failure {
     match error {
         NetError::Failed { host, step: Step::Sent | Step::Body, detail, .. } => {

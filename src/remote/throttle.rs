@@ -1,4 +1,4 @@
-//! The gate that a 429 closes, as the requests of this process meet it.
+//! The gate that a 429 closes, for the requests of this process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -57,7 +57,7 @@ impl Throttle {
         Self { settings, current: Mutex::default() }
     }
 
-    /// Whether a 429 holds requests back at the moment.
+    /// Whether a 429 currently holds requests back.
     pub(super) fn is_closed(&self) -> bool {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         current.is_some_and(|grant| grant.gate.closed().is_some())

@@ -1,4 +1,4 @@
-//! One request over the wire: redirects within the origin, a bound on silence, and the body of a refusal.
+//! Sends one request: follows redirects within the origin, bounds silence, and reads the body of a refusal.
 
 use std::sync::Arc;
 
@@ -23,17 +23,17 @@ use super::session::OwedAnswers;
 use super::stream::EventStream;
 
 /// How many redirects within the origin are followed.
-const MOST_REDIRECTS: u32 = 3;
-/// The most that is read of a refusal that cannot be an answer, in bytes.
-const REFUSAL_BODY: usize = 1024 * 1024;
-/// How long the body of a refusal may stand still; its status says enough.
+const MAX_REDIRECTS: u32 = 3;
+/// How much is read of a refusal that cannot be a JSON-RPC answer, in bytes.
+const REFUSAL_BODY_BYTES: usize = 1024 * 1024;
+/// How long the body of a refusal may stall; its status says enough.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The head of an answer, with what belongs to it.
+/// The head of an answer, and what was sent for it.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) response: Response,
-    /// Secrets that were sent and must not be shown when the answer quotes them.
+    /// The secrets in the request, to mask where the answer quotes them.
     pub(super) secrets: Secrets,
     /// The body, once [`Transport::read_refusal`] has read it.
     body: Option<Bytes>,
@@ -44,14 +44,14 @@ impl Answer {
         self.body.as_deref().unwrap_or_default()
     }
 
-    /// The answer whose message has been read with the refusal.
+    /// The answer, whose message has already been read.
     pub(super) fn into_whole(mut self) -> Exchange {
         let headers = std::mem::take(self.response.headers_mut());
         Exchange::whole(headers, self.body.unwrap_or_default())
     }
 }
 
-/// The way to the server.
+/// Sends requests to the server.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     settings: Arc<Settings>,
@@ -71,7 +71,7 @@ impl Transport {
         let client = self.http.client(&self.settings.url).await?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let url = message.url().clone();
             let again = message.try_clone();
             let Some(sent) = patience.wait(client.execute(message)).await else {
@@ -92,12 +92,12 @@ impl Transport {
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 
-    /// The challenge of a refusal, and who makes it.
+    /// The challenge of a refusal, and its sender.
     pub(super) fn challenge(&self, answer: &Answer) -> Challenge {
-        Challenge::from_headers(answer.response.headers(), &answer.secrets).said_by(self.http.namer(&answer.response))
+        Challenge::from_headers(answer.response.headers(), &answer.secrets).sent_by(self.http.namer(&answer.response))
     }
 
-    /// Reads the body of a refusal as far as it comes, once.
+    /// Reads the body of a refusal as far as possible, once.
     pub(super) async fn read_refusal(&self, answer: &mut Answer) {
         if answer.body.is_some() {
             return;
@@ -108,15 +108,15 @@ impl Transport {
         answer.body = Some(body);
     }
 
-    /// A refusal with a JSON body may be an answer of any size; of anything else only the first words are read.
+    /// A refusal with a JSON body may be an answer of any size; of anything else, only the start is read.
     fn refusal_bound(&self, headers: &HeaderMap) -> usize {
         match Media::of(headers) {
             Media::Json => self.settings.limits.max_message_bytes,
-            Media::Events | Media::Other => REFUSAL_BODY,
+            Media::Events | Media::Other => REFUSAL_BODY_BYTES,
         }
     }
 
-    /// What the refusal means, in the server's words as well.
+    /// What the refusal means, with the server's words.
     pub(super) async fn explain(&self, answer: &mut Answer) -> Problem {
         self.read_refusal(answer).await;
         let Answer { response, secrets, .. } = &*answer;
@@ -124,12 +124,13 @@ impl Transport {
         explain_refusal(&self.settings, url, status, headers, answer.body(), secrets)
     }
 
-    /// Reads a good answer as a stream; `idle` bounds its silence.
+    /// Reads a successful answer as a stream; `idle` bounds its silence.
     pub(super) fn stream(&self, response: Response, idle: Option<Duration>) -> EventStream {
         EventStream::new(self.http.clone(), response, self.settings.limits.max_message_bytes, self.patience(idle))
     }
 
-    /// Leaves the body of a good answer for when its reader has room for it; says when an answer is `expected` in it.
+    /// Leaves the body of a successful answer until its reader has room for it; `expected` says whether it must hold an
+    /// answer.
     pub(super) fn unread(&self, headers: HeaderMap, response: Response, expected: bool) -> Exchange {
         let (settings, http) = (Arc::clone(&self.settings), self.http.clone());
         let patience = self.patience(Some(settings.limits.idle));
@@ -142,7 +143,7 @@ impl Transport {
         Patience { idle, owed: Arc::clone(&self.owed) }
     }
 
-    /// Forgets the cookies and connections of the user before.
+    /// Forgets the previous user's cookies and connections.
     pub(super) fn forget(&self) {
         self.http.forget();
     }

@@ -19,17 +19,17 @@ use crate::http::{host_of, retry_after};
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
-use super::asked::Asked;
 use super::failure::Failure;
 use super::request;
+use super::sent_request::SentRequest;
 use super::session::Session;
 use super::throttle::Throttle;
 use super::transport::Transport;
 
 /// How many new tokens one request may ask for: its own, and one more where another request caused the first.
-pub(super) const MOST_RENEWALS: u32 = 2;
+pub(super) const MAX_RENEWALS: u32 = 2;
 /// How many kinds of refused requests are remembered; beyond that the oldest are forgotten.
-const MOST_KINDS: usize = 64;
+const MAX_KINDS: usize = 64;
 /// How long after a renewal that a refused request caused the next such request causes none: many tools may be refused.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 /// How long the server may take to answer the ping.
@@ -50,25 +50,25 @@ enum Known {
 
 /// How the server answered the ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Witness {
-    Takes,
-    Refuses,
-    Silent,
+enum PingResult {
+    Accepted,
+    Refused,
+    Inconclusive,
 }
 
 /// What the last ping showed.
 #[derive(Debug, Clone, Copy)]
-struct LastWitness {
+struct LastPing {
     /// Which token it was sent with.
     serial: u64,
     at: Instant,
-    witness: Witness,
+    ping_result: PingResult,
 }
 
-impl LastWitness {
+impl LastPing {
     /// What it showed, if that counts for a token with this serial now.
-    fn for_token(&self, serial: u64, now: Instant) -> Option<Witness> {
-        (self.serial == serial && now.duration_since(self.at) < WITNESS_LIFE).then_some(self.witness)
+    fn for_token(&self, serial: u64, now: Instant) -> Option<PingResult> {
+        (self.serial == serial && now.duration_since(self.at) < WITNESS_LIFE).then_some(self.ping_result)
     }
 }
 
@@ -85,7 +85,7 @@ struct Refused {
     grant: u64,
     /// A newer token exists, or can be had now.
     renewable: bool,
-    witness: Option<Witness>,
+    ping_result: Option<PingResult>,
 }
 
 /// What follows a 401.
@@ -94,9 +94,9 @@ enum Step {
     /// Send the request again with another token; somebody may have to sign in for that.
     Renew,
     /// Send it again if another token can be had without a person.
-    RenewGently,
+    RenewSilently,
     /// Find out whether the server takes the token for anything.
-    AskWitness,
+    Ping,
     /// The 401 is about the request.
     Explain,
     /// The 401 is about the token.
@@ -104,24 +104,24 @@ enum Step {
 }
 
 fn decide(refused: &Refused) -> Step {
-    let Refused { tried, background, taken, known, grant, renewable, witness } = *refused;
+    let Refused { tried, background, taken, known, grant, renewable, ping_result } = *refused;
     if known == Some(Known::Alone(grant)) {
         return Step::Explain;
     }
     if background {
-        return if tried == 1 && renewable { Step::RenewGently } else { Step::Explain };
+        return if tried == 1 && renewable { Step::RenewSilently } else { Step::Explain };
     }
     if !taken {
-        return if tried <= MOST_RENEWALS { Step::Renew } else { Step::Reject };
+        return if tried <= MAX_RENEWALS { Step::Renew } else { Step::Reject };
     }
-    if tried == 1 && renewable && witness.is_none() {
+    if tried == 1 && renewable && ping_result.is_none() {
         return Step::Renew;
     }
-    match (known, witness) {
-        (Some(_), _) | (None, Some(Witness::Takes | Witness::Silent)) => Step::Explain,
-        (None, None) => Step::AskWitness,
-        (None, Some(Witness::Refuses)) if tried <= MOST_RENEWALS => Step::Renew,
-        (None, Some(Witness::Refuses)) => Step::Reject,
+    match (known, ping_result) {
+        (Some(_), _) | (None, Some(PingResult::Accepted | PingResult::Inconclusive)) => Step::Explain,
+        (None, None) => Step::Ping,
+        (None, Some(PingResult::Refused)) if tried <= MAX_RENEWALS => Step::Renew,
+        (None, Some(PingResult::Refused)) => Step::Reject,
     }
 }
 
@@ -148,14 +148,14 @@ impl Exceptions {
     fn note(&self, kind: &str, known: Known) {
         let kinds = &mut self.lock().kinds;
         kinds.retain(|(other, _)| other != kind);
-        if kinds.len() >= MOST_KINDS {
+        if kinds.len() >= MAX_KINDS {
             kinds.pop_front();
         }
         kinds.push_back((kind.to_owned(), known));
     }
 
     /// The server has taken a request of this kind after all. A request of another kind would prove nothing for it.
-    fn forget(&self, asked: Asked<'_>) {
+    fn forget(&self, asked: SentRequest<'_>) {
         if self.lock().kinds.is_empty() {
             return;
         }
@@ -183,7 +183,7 @@ pub(super) struct Unauthorized {
     exceptions: Exceptions,
     throttle: Arc<Throttle>,
     /// Many requests that are refused at once send one ping, and share what it shows.
-    last_witness: tokio::sync::Mutex<Option<LastWitness>>,
+    last_ping: tokio::sync::Mutex<Option<LastPing>>,
 }
 
 impl Unauthorized {
@@ -194,12 +194,12 @@ impl Unauthorized {
         transport: Transport,
         throttle: Arc<Throttle>,
     ) -> Self {
-        let (exceptions, last_witness) = (Exceptions::default(), tokio::sync::Mutex::default());
-        Self { settings, auth, transport, exceptions, throttle, last_witness }
+        let (exceptions, last_ping) = (Exceptions::default(), tokio::sync::Mutex::default());
+        Self { settings, auth, transport, exceptions, throttle, last_ping }
     }
 
     /// The server has taken this token for this request.
-    pub(super) fn accepted(&self, asked: Asked<'_>, bearer: &Bearer) {
+    pub(super) fn accepted(&self, asked: SentRequest<'_>, bearer: &Bearer) {
         self.auth.accepted(bearer);
         self.exceptions.forget(asked);
     }
@@ -210,14 +210,14 @@ impl Unauthorized {
     /// The reason why the request is not to be sent again.
     pub(super) async fn renew(
         &self,
-        asked: Asked<'_>,
+        asked: SentRequest<'_>,
         tried: u32,
         rejected: Option<&Bearer>,
         challenge: Challenge,
         session: &Session,
     ) -> Result<(), Failure> {
         let Some(bearer) = rejected else {
-            if tried > MOST_RENEWALS {
+            if tried > MAX_RENEWALS {
                 return Err(self.auth.refused_again(None, challenge).await.into());
             }
             self.auth.unauthorized(None, challenge).await?;
@@ -235,20 +235,20 @@ impl Unauthorized {
                 Renewable::Now => !self.exceptions.is_paused(bearer.serial),
                 Renewable::Never => false,
             },
-            witness: None,
+            ping_result: None,
         };
         loop {
             let step = decide(&refused);
             tracing::debug!(kind, ?refused, ?step, "refused with 401");
             match step {
                 Step::Renew => {
-                    if refused.taken && refused.witness.is_none() {
+                    if refused.taken && refused.ping_result.is_none() {
                         self.exceptions.renewing(bearer.serial);
                     }
                     self.auth.unauthorized(rejected, challenge).await?;
                     return Ok(());
                 }
-                Step::RenewGently => {
+                Step::RenewSilently => {
                     self.exceptions.renewing(bearer.serial);
                     match self.auth.unauthorized_in_background(bearer, challenge).await {
                         Ok(_) => return Ok(()),
@@ -258,9 +258,9 @@ impl Unauthorized {
                     self.exceptions.note(&kind, Known::Alone(bearer.grant));
                     return Err(self.refused_alone());
                 }
-                Step::AskWitness => refused.witness = Some(self.ask_witness(&kind, bearer, session).await),
+                Step::Ping => refused.ping_result = Some(self.shared_ping(&kind, bearer, session).await),
                 Step::Explain => {
-                    if refused.witness != Some(Witness::Silent) && (tried > 1 || !refused.renewable) {
+                    if refused.ping_result != Some(PingResult::Inconclusive) && (tried > 1 || !refused.renewable) {
                         self.exceptions.note(&kind, Known::Alone(bearer.grant));
                     }
                     return Err(self.refused_alone());
@@ -274,39 +274,41 @@ impl Unauthorized {
     }
 
     /// Whether the server takes the token for a request that any server takes.
-    async fn ask_witness(&self, kind: &str, bearer: &Bearer, session: &Session) -> Witness {
-        let mut last = self.last_witness.lock().await;
+    async fn shared_ping(&self, kind: &str, bearer: &Bearer, session: &Session) -> PingResult {
+        let mut last = self.last_ping.lock().await;
         if self.exceptions.known(kind) == Some(Known::Alone(bearer.grant)) {
-            return Witness::Takes;
+            return PingResult::Accepted;
         }
         let shared = last.and_then(|last| last.for_token(bearer.serial, Instant::now()));
-        if let Some(witness) = shared {
-            return witness;
+        if let Some(ping_result) = shared {
+            return ping_result;
         }
-        let witness = self.ping(bearer, session).await;
+        let ping_result = self.ping(bearer, session).await;
         // The life begins with the answer: the requests that waited for a silent server share it.
-        *last = Some(LastWitness { serial: bearer.serial, at: Instant::now(), witness });
-        witness
+        *last = Some(LastPing { serial: bearer.serial, at: Instant::now(), ping_result });
+        ping_result
     }
 
-    async fn ping(&self, bearer: &Bearer, session: &Session) -> Witness {
+    async fn ping(&self, bearer: &Bearer, session: &Session) -> PingResult {
         if self.throttle.closed(Some(bearer)).await.is_some() {
-            return Witness::Silent;
+            return PingResult::Inconclusive;
         }
         let message = request::post(&self.settings.url, session, Some(bearer), Bytes::from_static(PING));
-        let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else { return Witness::Silent };
+        let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else {
+            return PingResult::Inconclusive;
+        };
         match answer.response.status() {
-            StatusCode::UNAUTHORIZED => Witness::Refuses,
+            StatusCode::UNAUTHORIZED => PingResult::Refused,
             StatusCode::TOO_MANY_REQUESTS => {
                 let asked = retry_after::asked_wait(answer.response.headers(), SystemTime::now());
                 let wait = retry_after::wait(asked, 1, noise());
                 self.throttle.close(Some(bearer), wait, asked.unwrap_or(wait)).await;
-                Witness::Silent
+                PingResult::Inconclusive
             }
-            StatusCode::FORBIDDEN => Witness::Silent,
+            StatusCode::FORBIDDEN => PingResult::Inconclusive,
             // Whatever it dislikes about the ping, it has looked at the token before.
-            status if status.is_success() || status.is_client_error() => Witness::Takes,
-            _ => Witness::Silent,
+            status if status.is_success() || status.is_client_error() => PingResult::Accepted,
+            _ => PingResult::Inconclusive,
         }
     }
 
@@ -324,10 +326,10 @@ impl Unauthorized {
 mod tests {
     use super::super::outgoing::Outgoing;
     use super::*;
-    use Step::{AskWitness, Explain, Reject, Renew, RenewGently};
+    use Step::{Explain, Ping, Reject, Renew, RenewSilently};
 
     const FIRST: Refused =
-        Refused { tried: 1, background: false, taken: true, known: None, grant: 7, renewable: true, witness: None };
+        Refused { tried: 1, background: false, taken: true, known: None, grant: 7, renewable: true, ping_result: None };
 
     #[test]
     fn a_401_ends_the_sign_in_only_when_nothing_else_is_accepted_with_it() {
@@ -339,15 +341,15 @@ mod tests {
         for (refused, step) in [
             // A call that others are accepted beside: one renewal, then the ping decides.
             (FIRST, Renew),
-            (second, AskWitness),
-            (Refused { witness: Some(Witness::Takes), ..second }, Explain),
-            (Refused { witness: Some(Witness::Silent), ..second }, Explain),
-            (Refused { witness: Some(Witness::Refuses), ..second }, Renew),
-            (Refused { witness: Some(Witness::Refuses), ..third }, Reject),
+            (second, Ping),
+            (Refused { ping_result: Some(PingResult::Accepted), ..second }, Explain),
+            (Refused { ping_result: Some(PingResult::Inconclusive), ..second }, Explain),
+            (Refused { ping_result: Some(PingResult::Refused), ..second }, Renew),
+            (Refused { ping_result: Some(PingResult::Refused), ..third }, Reject),
             // Without a renewal the ping decides at once.
-            (fixed, AskWitness),
-            (Refused { witness: Some(Witness::Takes), ..fixed }, Explain),
-            (Refused { witness: Some(Witness::Refuses), ..fixed }, Renew),
+            (fixed, Ping),
+            (Refused { ping_result: Some(PingResult::Accepted), ..fixed }, Explain),
+            (Refused { ping_result: Some(PingResult::Refused), ..fixed }, Renew),
             // What is known costs nothing, and nothing for ever: a new sign-in may be worth more.
             (Refused { known: alone, ..FIRST }, Explain),
             (Refused { known: Some(Known::Alone(6)), ..FIRST }, Renew),
@@ -359,8 +361,8 @@ mod tests {
             (Refused { taken: false, ..second }, Renew),
             (Refused { taken: false, ..third }, Reject),
             // What nobody waits for never ends a sign-in.
-            (Refused { background: true, ..FIRST }, RenewGently),
-            (Refused { background: true, taken: false, ..FIRST }, RenewGently),
+            (Refused { background: true, ..FIRST }, RenewSilently),
+            (Refused { background: true, taken: false, ..FIRST }, RenewSilently),
             (Refused { background: true, ..second }, Explain),
             (Refused { background: true, taken: false, ..third }, Explain),
             (Refused { background: true, ..fixed }, Explain),
@@ -375,21 +377,21 @@ mod tests {
         let exceptions = Exceptions::default();
         exceptions.note("GET", Known::Alone(1));
         let list = Outgoing::unanswered(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#));
-        exceptions.forget(Asked::Message(&list));
+        exceptions.forget(SentRequest::Message(&list));
         assert_eq!(exceptions.known("GET"), Some(Known::Alone(1)));
-        exceptions.forget(Asked::Stream);
+        exceptions.forget(SentRequest::Stream);
         assert_eq!(exceptions.known("GET"), None);
-        for n in 0..2 * MOST_KINDS {
+        for n in 0..2 * MAX_KINDS {
             exceptions.note(&format!("tools/call {n}"), Known::Alone(1));
         }
-        assert_eq!(exceptions.lock().kinds.len(), MOST_KINDS);
+        assert_eq!(exceptions.lock().kinds.len(), MAX_KINDS);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_ping_shows_counts_for_its_token_and_for_a_moment() {
-        let last = LastWitness { serial: 7, at: Instant::now(), witness: Witness::Silent };
+        let last = LastPing { serial: 7, at: Instant::now(), ping_result: PingResult::Inconclusive };
         let now = Instant::now();
-        assert_eq!(last.for_token(7, now), Some(Witness::Silent));
+        assert_eq!(last.for_token(7, now), Some(PingResult::Inconclusive));
         assert_eq!(last.for_token(8, now), None);
         assert_eq!(last.for_token(7, now + WITNESS_LIFE), None);
     }

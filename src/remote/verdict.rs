@@ -1,4 +1,4 @@
-//! What an answer means for what was asked. Pure: the rule of `docs/design.md` ("What a refusal means") as a function.
+//! What an answer means for its request. Pure: the rule of `docs/design.md` ("What a refusal means") as a function.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,16 +10,16 @@ use crate::http::retry_after;
 use crate::message::{IdKey, Kind, Peek, peek};
 use crate::secret::Secrets;
 
-use super::asked::Asked;
 use super::body::Media;
 use super::lost_session::words_of_loss;
+use super::sent_request::SentRequest;
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The server has taken it; what it says is in the body, which is still to be read.
+    /// The server has accepted the request; its answer is in the body, still unread.
     Deliver,
-    /// A status that means no, whose body is the JSON-RPC answer all the same.
+    /// An error status, but its body is the JSON-RPC answer.
     DeliverBody,
     /// The token is missing or refused (401); not executed.
     Unauthorized,
@@ -27,27 +27,27 @@ pub(super) enum Verdict {
     InsufficientScope,
     /// The server no longer knows the session; not executed.
     SessionLost {
-        /// The words that say so, where no status does: they may be about something else.
+        /// The words that say so, if the status does not: they may be about something else.
         words: Option<String>,
     },
     /// Too many requests (429); not executed.
     Throttled {
         /// How long the server asks to wait, uncapped.
-        asked: Option<Duration>,
+        wait: Option<Duration>,
     },
-    /// The server failed, perhaps after it had executed the request.
+    /// The server failed, perhaps after executing the request.
     Unclear {
         /// How long the server asks to wait, uncapped.
         wait: Option<Duration>,
     },
-    /// The server has no streams to open with GET (405).
+    /// The server offers no GET stream (405).
     NotOffered,
-    /// Any other no.
+    /// Any other refusal.
     Refused,
 }
 
 impl Verdict {
-    /// Whether the server surely has not executed the message.
+    /// Whether the server certainly has not executed the message.
     pub(super) fn is_not_executed(&self) -> bool {
         match self {
             Self::Unauthorized | Self::InsufficientScope | Self::SessionLost { .. } | Self::Throttled { .. } => true,
@@ -56,7 +56,7 @@ impl Verdict {
     }
 }
 
-/// The head of an answer, and when it came.
+/// The head of an answer, and its arrival time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head<'a> {
     pub(super) status: StatusCode,
@@ -67,7 +67,7 @@ pub(super) struct Head<'a> {
 
 impl Head<'_> {
     fn wants_wider_scope(&self) -> bool {
-        // The name of the error alone is looked at, and shown to nobody.
+        // Only the error code counts here, and nobody sees it.
         self.status == StatusCode::FORBIDDEN
             && Challenge::from_headers(self.headers, &Secrets::none()).is_insufficient_scope()
     }
@@ -81,58 +81,58 @@ impl Head<'_> {
     }
 }
 
-/// What was asked, and in which state.
+/// The request, and the state in which it was sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
-    pub(super) asked: Asked<'a>,
-    /// A session id was sent.
+    pub(super) request: SentRequest<'a>,
+    /// Whether a session id was sent.
     pub(super) in_session: bool,
-    /// Words about a lost session count.
+    /// Whether words about a lost session count.
     pub(super) believes_words: bool,
 }
 
-/// Whether [`classify`] needs the body. A good answer is read later, by those who have room for it.
+/// Whether [`classify`] needs the body. A successful answer is read later, once its reader has room for it.
 pub(super) fn needs_body(head: &Head<'_>, question: &Question<'_>) -> bool {
     match head.status.as_u16() {
         200..=299 | 429 => false,
         401 => question.in_session && !head.is_challenge(),
         403 if head.wants_wider_scope() => false,
-        400 => question.in_session || question.asked.expects().is_some(),
-        _ => question.asked.expects().is_some(),
+        400 => question.in_session || question.request.expects().is_some(),
+        _ => question.request.expects().is_some(),
     }
 }
 
 /// What the answer means. `body` may be empty where [`needs_body`] says that it is not needed.
 pub(super) fn classify(head: &Head<'_>, body: &[u8], question: &Question<'_>) -> Verdict {
-    let Question { asked, in_session, believes_words } = *question;
+    let Question { request, in_session, believes_words } = *question;
     if in_session
         && believes_words
-        && let Some(words) = words_of_refusal(head, body, asked.expects())
+        && let Some(words) = words_of_refusal(head, body, request.expects())
     {
         return Verdict::SessionLost { words: Some(words) };
     }
-    let answer = || asked.expects().and_then(|id| answer_in(body, id));
-    match (head.status.as_u16(), asked) {
-        (200, Asked::Stream) if Media::of(head.headers) == Media::Events => Verdict::Deliver,
-        (405, Asked::Stream) => Verdict::NotOffered,
-        (200..=299, Asked::Message(_)) => Verdict::Deliver,
+    let answer = || request.expects().and_then(|id| answer_in(body, id));
+    match (head.status.as_u16(), request) {
+        (200, SentRequest::Stream) if Media::of(head.headers) == Media::Events => Verdict::Deliver,
+        (405, SentRequest::Stream) => Verdict::NotOffered,
+        (200..=299, SentRequest::Message(_)) => Verdict::Deliver,
         (401, _) => Verdict::Unauthorized,
-        (403, Asked::Message(_)) if head.wants_wider_scope() => Verdict::InsufficientScope,
-        (429, _) => Verdict::Throttled { asked: head.retry_after() },
-        // An answer that names this very request says that the session lives.
+        (403, SentRequest::Message(_)) if head.wants_wider_scope() => Verdict::InsufficientScope,
+        (429, _) => Verdict::Throttled { wait: head.retry_after() },
+        // An answer to this very request means that the session lives.
         (404, _) if in_session => match answer() {
             Some(Names::This) => Verdict::DeliverBody,
             Some(Names::Nobody) | None => Verdict::SessionLost { words: None },
         },
         _ if answer().is_some() => Verdict::DeliverBody,
-        // RFC 9110, 15.6: the server does not say whether it got as far as executing it; nor does a gateway before it, for
-        // which some use numbers from 520.
+        // RFC 9110, 15.6: the request may or may not have been executed. Some gateways use numbers from 520 for the
+        // same.
         (500 | 502..=504 | 520..=530, _) => Verdict::Unclear { wait: head.retry_after() },
         _ => Verdict::Refused,
     }
 }
 
-/// The words of a lost session in a refusal; a good answer is looked at when it is read.
+/// The words of a lost session in a refusal; a successful answer is checked when it is read.
 fn words_of_refusal(head: &Head<'_>, body: &[u8], expects: Option<&IdKey>) -> Option<String> {
     if head.status.is_success() {
         return None;
@@ -145,11 +145,11 @@ fn words_of_refusal(head: &Head<'_>, body: &[u8], expects: Option<&IdKey>) -> Op
 enum Names {
     /// The request that was posted.
     This,
-    /// None: its id is `null` or absent.
+    /// No request: the id is `null` or absent.
     Nobody,
 }
 
-/// The JSON-RPC answer to the request `id` that `body` is, if it is one.
+/// Which request `body` answers, if it is a JSON-RPC answer to `id` or to none.
 fn answer_in(body: &[u8], id: &IdKey) -> Option<Names> {
     match peek(body) {
         Ok(Peek::One(Kind::Response { id: None, .. })) => Some(Names::Nobody),
@@ -199,7 +199,7 @@ mod tests {
         use Verdict::{Deliver, DeliverBody, InsufficientScope, Refused, Unauthorized};
         let out = request();
         let seven = Some(Duration::from_secs(7));
-        let throttled = |asked| Verdict::Throttled { asked };
+        let throttled = |wait| Verdict::Throttled { wait };
         let unclear = |wait| Verdict::Unclear { wait };
         let gone = || Verdict::SessionLost { words: None };
         let lost = || Verdict::SessionLost { words: Some(LOST.to_lowercase()) };
@@ -243,7 +243,7 @@ mod tests {
             (418, &[], "", Refused, Refused),
         ] {
             for (in_session, expected) in [(false, without_session), (true, in_session)] {
-                let question = Question { asked: Asked::Message(&out), in_session, believes_words: true };
+                let question = Question { request: SentRequest::Message(&out), in_session, believes_words: true };
                 assert_eq!(verdict(status, pairs, body, &question), expected, "{status} {pairs:?} {body} {in_session}");
             }
         }
@@ -267,13 +267,13 @@ mod tests {
                 429,
                 &[WAIT],
                 "",
-                Throttled { asked: Some(Duration::from_secs(7)) },
-                Throttled { asked: Some(Duration::from_secs(7)) },
+                Throttled { wait: Some(Duration::from_secs(7)) },
+                Throttled { wait: Some(Duration::from_secs(7)) },
             ),
             (503, &[], "", Unclear { wait: None }, Unclear { wait: None }),
         ] {
             for (in_session, expected) in [(false, without_session), (true, in_session)] {
-                let question = Question { asked: Asked::Stream, in_session, believes_words: true };
+                let question = Question { request: SentRequest::Stream, in_session, believes_words: true };
                 assert_eq!(verdict(status, pairs, body, &question), expected, "{status} {pairs:?} {body} {in_session}");
             }
         }
@@ -282,7 +282,8 @@ mod tests {
     #[test]
     fn what_expects_no_answer_takes_no_body_for_one() {
         let notification = Outgoing::unanswered(Bytes::new());
-        let question = Question { asked: Asked::Message(&notification), in_session: true, believes_words: true };
+        let question =
+            Question { request: SentRequest::Message(&notification), in_session: true, believes_words: true };
         for body in [MINE, NAMELESS] {
             assert_eq!(verdict(400, &[], body, &question), Verdict::Refused);
             assert_eq!(verdict(404, &[], body, &question), Verdict::SessionLost { words: None });
@@ -294,7 +295,7 @@ mod tests {
     #[test]
     fn words_that_are_doubted_leave_the_answer_what_it_is_without_them() {
         let out = request();
-        let question = Question { asked: Asked::Message(&out), in_session: true, believes_words: false };
+        let question = Question { request: SentRequest::Message(&out), in_session: true, believes_words: false };
         assert_eq!(verdict(401, &[], LOST, &question), Verdict::Unauthorized);
         assert_eq!(verdict(400, &[], LOST, &question), Verdict::Refused);
         let answer = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Session not found"}}"#;

@@ -1,9 +1,9 @@
-//! Owns the way from what a server said to what may be shown of it.
+//! Owns the step from a server's words to what may be shown of them.
 //!
 //! A server may quote what it was sent: "Invalid access token: eyJ…". [`Secrets`] holds the secrets of one exchange;
-//! [`Secrets::words`] is the only way to [`ServerWords`], in which none of them is left, in whatever form it was quoted:
-//! as it is, percent-encoded (RFC 3986, 2.1), escaped as in JSON (RFC 8259, 7), in either alphabet of base64 (RFC 4648, 4
-//! and 5), alone or within something longer, as in Basic credentials (RFC 7617, 2), or one of these within another.
+//! [`Secrets::words`] is the only way to [`ServerWords`], in which none of them remains, however the server quoted it:
+//! verbatim, percent-encoded (RFC 3986, 2.1), escaped as in JSON (RFC 8259, 7), in either alphabet of base64 (RFC 4648,
+//! 4 and 5), alone or inside a longer string, as in Basic credentials (RFC 7617, 2), or nested in one another.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,24 +13,24 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::{REDACTED, Secret};
 
-/// The shortest secret, in bytes, that is replaced wherever it stands: a shorter one may be part of any word.
-const ANYWHERE: usize = 8;
-/// So many leading bytes count as the whole secret: servers shorten what they quote.
-const ENOUGH: usize = 24;
-/// How much of a text is looked at, in bytes; nobody is shown more than a part of it.
-const LONGEST: usize = 16 * 1024;
-/// How many encodings within each other are undone.
-const DEEPEST: usize = 3;
+/// The shortest secret, in bytes, that is masked even inside a word: a shorter one may be part of any word.
+const SHORTEST_INSIDE_WORD_BYTES: usize = 8;
+/// This many leading bytes count as the whole secret: servers truncate what they quote.
+const RECOGNISED_PREFIX_BYTES: usize = 24;
+/// How much of a text is kept, in bytes; only part of that is ever shown.
+const LONGEST_TEXT_BYTES: usize = 16 * 1024;
+/// How many nested encodings are undone.
+const MAX_NESTED_ENCODINGS: usize = 3;
 
 /// The secrets of one exchange: what was sent, and what came back.
 #[derive(Debug, Clone, Default)]
-pub struct Secrets(Vec<Held>);
+pub struct Secrets(Vec<Sought>);
 
-/// A secret, and in which forms it is looked for.
+/// A secret, and the forms to look for.
 #[derive(Debug, Clone)]
-struct Held {
+struct Sought {
     secret: Secret,
-    /// Whether it is a secret in base64 only: the pair of Basic begins with a client id that everybody may see.
+    /// Whether only its base64 form is secret: a Basic pair starts with a client id, which is public.
     encoded_only: bool,
 }
 
@@ -40,36 +40,36 @@ impl Secrets {
         Self::default()
     }
 
-    /// Adds a secret; an empty one hides nothing.
+    /// Adds a secret; an empty one is ignored.
     pub fn add(&mut self, secret: &str) {
         if !secret.is_empty() {
-            self.0.push(Held { secret: secret.into(), encoded_only: false });
+            self.0.push(Sought { secret: secret.into(), encoded_only: false });
         }
     }
 
-    /// Adds a secret that goes with a name as in Basic: `name:secret`.
+    /// Adds a secret and its Basic pair, `name:secret`.
     pub fn add_pair(&mut self, name: &str, secret: &str) {
         self.add(secret);
         if !secret.is_empty() {
             let pair = Secret::new(format!("{name}:{secret}"));
-            self.0.push(Held { secret: pair, encoded_only: true });
+            self.0.push(Sought { secret: pair, encoded_only: true });
         }
     }
 
-    /// The server's words without the secrets of the exchange.
-    pub fn words(&self, said: &str) -> ServerWords {
-        let said = &said[..boundary_below(said, LONGEST)];
+    /// Masks the secrets of the exchange in the server's words.
+    pub fn words(&self, text: &str) -> ServerWords {
+        let text = &text[..boundary_below(text, LONGEST_TEXT_BYTES)];
         let needles: Vec<Needle> = self.0.iter().flat_map(Needle::all).collect();
         if needles.is_empty() {
-            return ServerWords(said.to_owned());
+            return ServerWords(text.to_owned());
         }
         let mut spans = Vec::new();
-        search(&Layer::plain(said), &needles, DEEPEST, &mut spans);
-        ServerWords(replaced(said, spans))
+        search(&Layer::plain(text), &needles, MAX_NESTED_ENCODINGS, &mut spans);
+        ServerWords(replaced(text, spans))
     }
 }
 
-/// What a server said, without the secrets of the exchange in which it said so.
+/// A server's words, with the secrets of their exchange masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerWords(String);
 
@@ -95,25 +95,26 @@ impl fmt::Display for ServerWords {
     }
 }
 
-/// One form of a secret that is looked for.
+/// One form of a secret to look for.
 struct Needle {
     bytes: Secret<Vec<u8>>,
-    /// In the standard alphabet of base64; found in the other one, too, and replaced with the whole word around it.
+    /// Whether it is base64, in the standard alphabet; it also matches the URL-safe one, and masks the whole word
+    /// around it.
     base64: bool,
-    /// Whether it counts only where no letter or digit touches it.
+    /// Whether it matches whole words only.
     whole_word: bool,
 }
 
 impl Needle {
-    fn all(held: &Held) -> Vec<Self> {
-        let secret = held.secret.expose().as_bytes();
-        let whole_word = secret.len() < ANYWHERE;
+    fn all(sought: &Sought) -> Vec<Self> {
+        let secret = sought.secret.expose().as_bytes();
+        let whole_word = secret.len() < SHORTEST_INSIDE_WORD_BYTES;
         let mut all = Vec::new();
-        if !held.encoded_only {
+        if !sought.encoded_only {
             all.push(Self { bytes: Secret::new(secret.to_vec()), base64: false, whole_word });
         }
-        // Base64 turns three bytes into four characters, so what a secret becomes depends on how many bytes stand before
-        // it; what is the same whatever stands around it lies between `start` and `end`.
+        // Base64 turns three bytes into four characters, so the encoding of a secret depends on how many bytes precede
+        // it; only its middle part is the same whatever surrounds it.
         for (before, start) in [(0, 0), (1, 2), (2, 3)].into_iter().take(if whole_word { 1 } else { 3 }) {
             let mut shifted = Secret::new(vec![0; before]).expose().clone();
             shifted.extend_from_slice(secret);
@@ -128,18 +129,18 @@ impl Needle {
         all
     }
 
-    /// Where it stands in `hay`, at or after `from`.
+    /// Its first occurrence in `hay` at or after `from`.
     fn find(&self, hay: &[u8], from: usize) -> Option<Range<usize>> {
         let needle = self.bytes.expose();
         for at in from..hay.len() {
             let same = hay[at..].iter().zip(needle).take_while(|(found, sought)| self.is(**found, **sought)).count();
             let range = at..at + same;
-            // What is cut off at the end of the text might still be guessed from.
-            let cut = range.end == hay.len() && same >= ANYWHERE;
+            // A secret cut off by the end of the text still gives part of itself away.
+            let cut = range.end == hay.len() && same >= SHORTEST_INSIDE_WORD_BYTES;
             let found = if self.whole_word {
                 same == needle.len() && !self.touches(hay, &range)
             } else {
-                same == needle.len() || same >= ENOUGH || cut
+                same == needle.len() || same >= RECOGNISED_PREFIX_BYTES || cut
             };
             if found {
                 return Some(if self.base64 { whole_base64(hay, range) } else { range });
@@ -151,7 +152,7 @@ impl Needle {
     fn is(&self, found: u8, sought: u8) -> bool {
         found == sought
             || self.base64 && matches!((found, sought), (b'-', b'+') | (b'_', b'/'))
-            // A form writes a space like that.
+            // Forms encode a space as `+`.
             || !self.base64 && (found, sought) == (b'+', b' ')
     }
 
@@ -167,7 +168,7 @@ impl Needle {
     }
 }
 
-/// The base64 around `range`, whose ends tell of the secret, too.
+/// Extends `range` over the base64 around it, whose ends reveal parts of the secret, too.
 fn whole_base64(hay: &[u8], range: Range<usize>) -> Range<usize> {
     let inside = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
     let before = hay[..range.start].iter().rev().take_while(|byte| inside(byte)).count();
@@ -176,13 +177,13 @@ fn whole_base64(hay: &[u8], range: Range<usize>) -> Range<usize> {
     range.start - before..range.end + after + padding
 }
 
-/// Reads how many of the first bytes belong together in an encoding, and what they stand for.
+/// Decodes one unit at the start of the bytes: its length, and what it stands for.
 type Unit = fn(&[u8]) -> Option<(usize, Vec<u8>)>;
 
-/// A text, or what it is after an encoding of it was undone.
+/// A text, or its decoded form.
 struct Layer {
     bytes: Vec<u8>,
-    /// Where each byte comes from in the original text, and at last where that ends.
+    /// The position of each byte in the original text, and finally that text's length.
     origin: Vec<usize>,
 }
 
@@ -191,7 +192,7 @@ impl Layer {
         Self { bytes: text.as_bytes().to_vec(), origin: (0..=text.len()).collect() }
     }
 
-    /// The layer below; `None` when there is nothing to undo.
+    /// The decoded layer; `None` when there is nothing to decode.
     fn decoded(&self, unit: Unit) -> Option<Self> {
         let mut below = Self { bytes: Vec::with_capacity(self.bytes.len()), origin: Vec::new() };
         let (mut at, mut changed) = (0, false);
@@ -212,7 +213,7 @@ impl Layer {
     }
 }
 
-/// Looks through a layer and all below it.
+/// Searches a layer and all layers decoded from it.
 fn search(layer: &Layer, needles: &[Needle], deeper: usize, spans: &mut Vec<Range<usize>>) {
     for needle in needles {
         let mut from = 0;
@@ -259,7 +260,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
 
-/// `text` with the marker in place of what overlaps or touches.
+/// `text` with one marker for each run of spans that overlap or touch.
 fn replaced(text: &str, mut spans: Vec<Range<usize>>) -> String {
     spans.sort_by_key(|span| span.start);
     let mut out = String::with_capacity(text.len());
@@ -277,7 +278,7 @@ fn replaced(text: &str, mut spans: Vec<Range<usize>>) -> String {
     out
 }
 
-/// The last boundary of characters at or before `at`.
+/// The last character boundary at or before `at`.
 fn boundary_below(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

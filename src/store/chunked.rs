@@ -1,26 +1,26 @@
-//! Records that are larger than one item of the platform's store.
+//! Splits records that are larger than one item of the platform's store.
 //!
-//! Windows' Credential Manager holds 2,560 bytes an item. A record is therefore one header item, which holds the record
-//! itself when it fits, or else says how many part items hold it. There are two sets of part items; a write goes to the
-//! set that the header does not point at, and the header is written last. So a write that is cut off anywhere leaves
-//! the old record, or none, never a mixture.
+//! Windows' Credential Manager holds 2,560 bytes per item. So a record is one header item, which holds the record
+//! itself if it fits, or else the number of part items that hold it. There are two sets of part items; a write goes to
+//! the set that the header does not point to, and writes the header last. So an interrupted write leaves the old record
+//! or none, never a mixture.
 
 use crate::store::{CredentialStore, StoreError};
-// Detects a torn record; it is no defence against an attacker who can write to the keychain.
+// Detects a torn record; it does not defend against an attacker who can write to the keychain.
 use crate::hash::fnv1a as checksum;
 use crate::secret::Secret;
 
-/// The largest item that is given to the platform's store.
+/// The largest item to put into the platform's store.
 pub const LARGEST_ITEM_BYTES: usize = if cfg!(windows) { 2_400 } else { 32 * 1024 };
 
-/// The beginning of a header; the number is the version of the format.
+/// The start of a header, with the version of the format.
 const HEADER_MARK: &str = "planhat-mcp/1";
 /// More parts than any record of this program has.
 const MAX_PARTS: usize = 1_000;
 /// The longest header line.
 const HEADER_BYTES: usize = 120;
 
-/// A store of records of any size on top of one with small items.
+/// Stores records of any size in a store with small items.
 #[derive(Debug)]
 pub struct Chunked<S> {
     items: S,
@@ -77,7 +77,7 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
         let old = match self.header(account) {
             Ok(old) => old.map(|(header, _)| header),
-            // A damaged record is replaced: it is of no use any more.
+            // A damaged record is useless, so it is replaced.
             Err(StoreError::Corrupt(_)) => None,
             Err(error) => return Err(error),
         };
@@ -102,7 +102,7 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
         }
         self.items.write(account, &Secret::new(item))?;
         if let Some(old) = old {
-            // A failure does no harm: the next write to this set replaces them.
+            // A failure is harmless: the next write to this set replaces them.
             for index in 0..old.parts {
                 let _ = self.items.delete(&Self::part_name(account, old.generation, index));
             }
@@ -117,10 +117,10 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
             Err(StoreError::Corrupt(_)) => 0,
             Err(error) => return Err(error),
         };
-        // The header first: without it the record is gone, whatever happens to the parts.
+        // Delete the header first: without it the record is gone, whatever happens to the parts.
         let removed = self.items.delete(account)?;
         for set in 0..2 {
-            // At least one more than the header says: a write that was cut off may have left some.
+            // At least one more than the header says: an interrupted write may have left some.
             for index in 0..MAX_PARTS {
                 let gone = !self.items.delete(&Self::part_name(account, set, index)).unwrap_or(false);
                 if gone && index >= parts {

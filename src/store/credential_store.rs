@@ -1,4 +1,4 @@
-//! The async interface of a store: one thread makes all calls, which may block.
+//! The async interface of a store: one thread makes all the calls, which may block.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,18 +21,18 @@ use crate::store::{CredentialStore, PROBE_ACCOUNT, StoreError};
 type Opener = Box<dyn FnMut() -> Result<Box<dyn CredentialStore>, StoreError> + Send>;
 type Work = Box<dyn FnOnce(&mut dyn CredentialStore) -> Reply + Send>;
 
-/// Where the tokens are kept, in words for people.
+/// Where the tokens are stored, described for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
-    /// Which kind of store this is.
+    /// The kind of store.
     pub kind: TokenStoreKind,
     /// Where it is, in words.
     pub place: String,
-    /// Why it is this one, in words.
+    /// Why this store is used, in words.
     pub why: String,
 }
 
-/// A credential store that can be awaited. Cheap to clone; all clones share one thread.
+/// An async credential store. Cheap to clone; all clones share one thread.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -41,7 +41,7 @@ pub struct Store {
 struct Inner {
     backend: Backend,
     timeout: Duration,
-    /// Starts with the first call: loading a keychain's client costs time that a run with a static token saves.
+    /// Starts with the first call: a run with a static token need not load a keychain's client.
     thread: Mutex<Thread>,
 }
 
@@ -56,7 +56,7 @@ struct Job {
     reply: oneshot::Sender<Result<Reply, StoreError>>,
 }
 
-/// A backend that outlives being opened again.
+/// A backend that survives being reopened.
 struct SharedBackend(Arc<Mutex<Box<dyn CredentialStore>>>);
 
 enum Reply {
@@ -66,12 +66,12 @@ enum Reply {
 }
 
 impl Store {
-    /// How long a bridge waits for the store: a dialog that nobody answers must not hold up a client.
+    /// How long a bridge waits for the store: an unanswered dialog must not block a client.
     pub const UNATTENDED_TIMEOUT: Duration = Duration::from_secs(5);
-    /// How long a command waits while a person is there to answer the keychain's dialog.
+    /// How long a command waits, with a person there to answer the keychain's dialog.
     pub const ATTENDED_TIMEOUT: Duration = Duration::from_secs(120);
 
-    /// The store that the settings name; nothing is opened before the first call.
+    /// The store that the settings name; opens nothing before the first call.
     pub fn open(settings: &Settings, timeout: Duration) -> Self {
         let kind = settings.token_store;
         let path = settings.paths.state_dir.join("tokens.json");
@@ -90,7 +90,7 @@ impl Store {
         Self::with_opener(Backend { kind, place, why: why(settings) }, timeout, opener)
     }
 
-    /// A store on a backend of the caller's.
+    /// A store on the caller's backend.
     pub fn with_backend(backend: Box<dyn CredentialStore>, timeout: Duration) -> Self {
         let backend = Arc::new(Mutex::new(backend));
         let about = Backend { kind: TokenStoreKind::Memory, place: "memory".into(), why: "as the caller says".into() };
@@ -101,12 +101,12 @@ impl Store {
         Self { inner: Arc::new(Inner { backend, timeout, thread: Mutex::new(Thread::NotStarted(opener)) }) }
     }
 
-    /// Where the tokens are kept.
+    /// Where the tokens are stored.
     pub fn backend(&self) -> &Backend {
         &self.inner.backend
     }
 
-    /// The record, or `None` when the store surely has none.
+    /// The record, or `None` if the store certainly has none.
     pub async fn read(&self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
         let account = account.to_owned();
         match self.run(Box::new(move |store| Reply::Read(store.read(&account)))).await? {
@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    /// Creates or replaces the record. A write that timed out may still happen when the keychain's question is answered.
+    /// Creates or replaces the record. A write that timed out may still happen once the keychain's dialog is answered.
     pub async fn write(&self, account: &str, record: Secret<Vec<u8>>) -> Result<(), StoreError> {
         let account = account.to_owned();
         match self.run(Box::new(move |store| Reply::Written(store.write(&account, &record)))).await? {
@@ -133,7 +133,7 @@ impl Store {
         }
     }
 
-    /// Checks that records can be kept: a locked keychain may claim that a record is absent, but it accepts none.
+    /// Checks that records can be stored: a locked keychain may claim that a record is absent, but it accepts none.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.write(PROBE_ACCOUNT, Secret::new(b"can be removed".to_vec())).await?;
         self.delete(PROBE_ACCOUNT).await.map(|_| ())
@@ -188,11 +188,11 @@ fn why(settings: &Settings) -> String {
     }
 }
 
-/// The thread: one call after the other, in the order in which they came.
+/// The thread: makes the calls one by one, in order.
 fn serve(mut opener: Opener, queue: &mpsc::Receiver<Job>) {
     let mut backend: Option<Box<dyn CredentialStore>> = None;
     while let Ok(Job { work, reply }) = queue.recv() {
-        // The caller has given up. A late write above all must not happen: a newer token may be stored by now.
+        // The caller has given up. Above all a late write must not happen: a newer token may be stored by now.
         if reply.is_closed() {
             continue;
         }
@@ -207,7 +207,7 @@ fn serve(mut opener: Opener, queue: &mpsc::Receiver<Job>) {
             backend = None;
             Err(StoreError::Failed("the keychain's client broke down".into()))
         });
-        // A broken connection has to be replaced, as after a restart of the keychain's service.
+        // Replace a broken connection, as after a restart of the keychain's service.
         if result.as_ref().is_ok_and(Reply::is_breakdown) {
             backend = None;
         }

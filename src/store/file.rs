@@ -1,7 +1,7 @@
 //! The token file: all records in one JSON file of mode 0600, only when the user asked for it.
 //!
-//! All profiles share it, and their own locks keep only the processes of one profile apart. So each change takes a lock of
-//! the file's own, and reads it again inside.
+//! All profiles share it, and their own locks keep only the processes of one profile apart. So each change locks the
+//! file itself, and re-reads it under the lock.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -18,12 +18,12 @@ use crate::store::private_files;
 
 /// The version of the file's format; a newer program may write a higher one.
 const FORMAT_VERSION: u32 = 1;
-/// How long another process may take for its change, which normally takes milliseconds.
+/// How long to wait for another process's change, which normally takes milliseconds.
 const FILE_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// The pause between two attempts to get the lock.
 const FILE_LOCK_POLL: Duration = Duration::from_millis(5);
 
-/// A file that only this user can read; refused when that is not so.
+/// A file that only this user can read; otherwise it is refused.
 #[derive(Debug)]
 pub struct TokenFile {
     path: PathBuf,
@@ -77,8 +77,8 @@ impl TokenFile {
         Ok(content)
     }
 
-    /// The content to be changed, and the lock to hold until it is saved.
-    fn load_to_change(&self) -> Result<(Result<Content, StoreError>, File), StoreError> {
+    /// The content to change, and the lock to hold until it is saved.
+    fn lock_and_load(&self) -> Result<(Result<Content, StoreError>, File), StoreError> {
         if let Some(dir) = self.path.parent() {
             own_dir(dir).map_err(|e| self.failed(&e))?;
         }
@@ -88,7 +88,8 @@ impl TokenFile {
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok((self.load(), lock)),
-                // Not for ever: the caller gives up in the end, and a late write could put an old token over a new one.
+                // Not indefinitely: the caller gives up eventually, and a late write could replace a new token with an
+                // old one.
                 Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(FILE_LOCK_POLL),
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::Failed(format!("another process keeps {} locked", path.display())));
@@ -98,7 +99,7 @@ impl TokenFile {
         }
     }
 
-    /// Where a damaged file is kept when a new one takes its place.
+    /// Where a damaged file is kept when a new one replaces it.
     fn set_aside(&self) -> PathBuf {
         self.path.with_extension("json.damaged")
     }
@@ -126,9 +127,9 @@ impl CredentialStore for TokenFile {
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError> {
         let text =
             std::str::from_utf8(record.expose()).map_err(|_| StoreError::Failed("a record is not text".into()))?;
-        let (content, _lock) = self.load_to_change()?;
+        let (content, _lock) = self.lock_and_load()?;
         let mut content = match content {
-            // It is of no use any more, and must not prevent a sign-in.
+            // It is useless, and must not prevent a sign-in.
             Err(StoreError::Corrupt(why)) => {
                 let aside = self.set_aside();
                 tracing::warn!(%why, kept = %aside.display(), "the damaged token file is replaced");
@@ -145,9 +146,9 @@ impl CredentialStore for TokenFile {
         if !self.path.exists() && !self.set_aside().exists() {
             return Ok(false);
         }
-        let (content, _lock) = self.load_to_change()?;
+        let (content, _lock) = self.lock_and_load()?;
         if account != PROBE_ACCOUNT {
-            // After a sign-out no token may be left.
+            // After a sign-out no token may remain.
             private_files::remove(&self.set_aside()).map_err(|e| self.failed(&e))?;
         }
         let mut content = match content {

@@ -1,7 +1,7 @@
 //! The operating system's keychain: Secret Service, macOS Keychain, Windows Credential Manager, through `keyring`.
 //!
-//! On macOS and Windows through its `Entry`; on Linux through `keyring-core` and its store for the Secret Service below it,
-//! because `Entry` connects once per process: a keychain service that starts after us, or again, would never be reached.
+//! macOS and Windows use its `Entry`; Linux uses `keyring-core` and its Secret Service store directly, because `Entry`
+//! connects once per process: it would never reach a keychain service that starts, or restarts, after us.
 
 use keyring::{Entry, Error};
 
@@ -9,7 +9,7 @@ use crate::problem::error_chain;
 use crate::secret::Secret;
 use crate::store::{CredentialStore, StoreError};
 
-/// The service under which this program files all its items.
+/// The service name of all this program's items.
 const SERVICE: &str = "planhat-mcp";
 
 /// The platform's keychain.
@@ -19,7 +19,7 @@ pub struct Keychain {
 }
 
 impl Keychain {
-    /// Its name, in words for people.
+    /// Its name, for people.
     pub const NAME: &'static str = if cfg!(target_os = "macos") {
         "the macOS keychain"
     } else if cfg!(windows) {
@@ -33,8 +33,8 @@ impl Keychain {
         Ok(Self { connection: platform::connect().map_err(|error| StoreError::Absent(error_chain(&error)))? })
     }
 
-    /// Makes a call, and once more on a new connection when this one turns out to be broken: a keychain service that was
-    /// restarted is reached again. Each of these calls leads to the same state however often it is made.
+    /// Makes a call, and repeats it on a new connection if this one is broken, as after a restart of the keychain
+    /// service. All these calls are idempotent.
     fn with_entry<T>(&mut self, account: &str, call: impl Fn(&Entry) -> keyring::Result<T>) -> keyring::Result<T> {
         match platform::entry(&self.connection, account).and_then(|entry| call(&entry)) {
             Err(Error::PlatformFailure(first)) => {
@@ -69,8 +69,8 @@ impl CredentialStore for Keychain {
     }
 }
 
-/// The Secret Service, on the session bus that the environment names or, when an MCP client has stripped the environment,
-/// on that of this user's runtime directory.
+/// The Secret Service, on the session bus that the environment names or, if an MCP client has stripped the environment,
+/// on the one in this user's runtime directory.
 #[cfg(all(unix, not(target_os = "macos")))]
 mod platform {
     use std::sync::Arc;
@@ -86,7 +86,7 @@ mod platform {
     }
 
     pub fn entry(connection: &Connection, account: &str) -> Result<Entry> {
-        // What the desktop's password manager shows.
+        // The label in the desktop's password manager.
         let label = format!("planhat-mcp: {account}");
         let modifiers = [("label", label.as_str())].into();
         Ok(Entry { inner: connection.build(super::SERVICE, account, Some(&modifiers))? })
@@ -116,7 +116,7 @@ fn failure(error: Error) -> StoreError {
     match error {
         Error::NoStorageAccess(_) => StoreError::Locked,
         Error::NoDefaultStore => StoreError::Absent("no keychain could be opened".into()),
-        // Their texts would show the stored bytes.
+        // Their messages contain the stored bytes.
         Error::BadEncoding(_) | Error::BadDataFormat(..) => StoreError::Corrupt("the keychain cannot decode it".into()),
         Error::Ambiguous(items) => StoreError::Corrupt(format!("{} items have its name", items.len())),
         other => StoreError::Failed(error_chain(&other)),

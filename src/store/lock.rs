@@ -1,6 +1,6 @@
-//! Locks between processes: on files of their own, released by the operating system when their holder dies.
+//! Locks between processes, on dedicated files; the operating system releases them when their holder dies.
 //!
-//! A process that gets a lock has to read again what it protects: the previous holder may have changed it.
+//! A process that acquires a lock has to re-read what it protects: the previous holder may have changed it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -15,10 +15,10 @@ use crate::pacing::Backoff;
 use crate::problem::{Problem, ProblemId};
 use crate::store::private_files;
 
-/// The system does not say when a lock is free, so it is tried again and again.
+/// The system does not notify when a lock is free, so it is polled.
 const LOCK_POLL: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
 
-/// A lock that is held until this is dropped.
+/// A lock, held until dropped.
 #[derive(Debug)]
 pub struct ProcessLock {
     _file: File,
@@ -27,14 +27,14 @@ pub struct ProcessLock {
 /// Why a lock was not acquired.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LockError {
-    /// Another process kept it for the whole time.
+    /// Another process held it for the whole time.
     #[error("{} is held by another process for more than {after:?}", path.display())]
     Held {
         /// The lock file.
         path: PathBuf,
         /// What the lock is for, in words.
         purpose: &'static str,
-        /// How long this one waited.
+        /// How long this process waited.
         after: Duration,
     },
     /// The folder of the lock file cannot be used.
@@ -50,7 +50,7 @@ pub enum LockError {
     Unusable {
         /// The lock file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         detail: String,
     },
 }
@@ -61,7 +61,7 @@ impl ProcessLock {
         let deadline = Instant::now() + within;
         let mut attempts = 0;
         loop {
-            // If the caller gives up in the middle, the attempt still ends, and drops a lock that it gets.
+            // If the caller gives up meanwhile, the attempt still completes, and drops the lock if it gets one.
             let lock = path.to_owned();
             if let Some(lock) = blocking::run(move || Self::try_acquire(&lock)).await? {
                 return Ok(lock);
@@ -75,7 +75,7 @@ impl ProcessLock {
         }
     }
 
-    /// The lock, when nobody has it now. Blocks for as long as a file takes to open.
+    /// The lock, if nobody holds it. Blocks for as long as a file takes to open.
     pub fn try_acquire(path: &Path) -> Result<Option<Self>, LockError> {
         loop {
             let file = open(path)?;
@@ -88,8 +88,8 @@ impl ProcessLock {
         }
     }
 
-    /// Whether any process, this one included, holds it now. Blocks for as long as a file takes to open. Several processes
-    /// may ask at the same time without being taken for a holder.
+    /// Whether any process, including this one, holds it now. Blocks for as long as a file takes to open. Processes
+    /// that ask at the same time do not mistake each other for holders.
     pub fn is_held(path: &Path) -> Result<bool, LockError> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -136,7 +136,7 @@ fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
     }
 }
 
-/// Whether the path still names this file: `reset` removes lock files, and a lock on a removed file keeps nobody out.
+/// Whether the path still names this file: `reset` removes lock files, and a lock on a removed file excludes nobody.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -144,7 +144,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     at(file.metadata()).is_some_and(|own| at(std::fs::metadata(path)) == Some(own))
 }
 
-/// Windows removes no file that is open.
+/// Windows does not remove open files.
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true

@@ -1,11 +1,11 @@
-//! A store that ends with the process.
+//! A store that lives as long as the process.
 
 use std::collections::HashMap;
 
 use super::{CredentialStore, StoreError};
 use crate::secret::Secret;
 
-/// Records in memory: for `--token-store memory` and as the base of tests.
+/// Records in memory: for `--token-store memory`, and for tests.
 #[derive(Debug, Default)]
 pub struct Memory {
     records: HashMap<String, Secret<Vec<u8>>>,

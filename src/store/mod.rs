@@ -1,10 +1,11 @@
-//! Owns where tokens are kept: the operating system's keychain, a file on request, or memory; and the locks between processes.
+//! Owns where tokens are stored: the operating system's keychain, a file on request, or memory; and the locks between
+//! processes.
 //!
-//! A backend ([`CredentialStore`]) blocks and may put a dialog before the user, so [`Store`] runs it on a thread of its
-//! own with a time-out. A store that is locked or does not answer means "not now", never "signed out".
+//! A backend ([`CredentialStore`]) blocks and may show the user a dialog, so [`Store`] runs it on a separate thread
+//! with a time-out. A store that is locked or does not answer means "not now", never "signed out".
 //!
-//! Besides, the state directory holds what processes share and what is no secret: locks ([`lock`]), the number of the last
-//! change to the store ([`state::Generation`]), small records ([`state::Note`]), and remembered answers ([`answers`]).
+//! The state directory holds what processes share and is not secret: locks ([`lock`]), the store's generation number
+//! ([`state::Generation`]), small records ([`state::Note`]), and remembered answers ([`answers`]).
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub use credential_store::{Backend, Store};
 pub use lock::{LockError, ProcessLock};
 pub use state::{Generation, Note, StateDir};
 
-/// The account of the record that a store is tried out with.
+/// The account of the record for testing a store.
 const PROBE_ACCOUNT: &str = "planhat-mcp check";
 
 /// Why a call failed. None of these means that the record is absent.
@@ -35,13 +36,13 @@ pub enum StoreError {
     /// There is no such store on this machine (a headless Linux without a Secret Service).
     #[error("no credential store: {0}")]
     Absent(String),
-    /// The store is there and locked.
+    /// The store is locked.
     #[error("the credential store is locked")]
     Locked,
     /// The store did not answer in time; it may be showing a dialog.
     #[error("the credential store did not answer within {0:?}")]
     TimedOut(Duration),
-    /// The record is not one that this program wrote.
+    /// This program did not write the record.
     #[error("the stored record is damaged: {0}")]
     Corrupt(String),
     /// Another user could read or replace the token file.
@@ -53,8 +54,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without a change of the configuration.
-    pub fn is_passing(&self) -> bool {
+    /// Whether the same call may succeed later without a configuration change.
+    pub fn is_transient(&self) -> bool {
         match self {
             StoreError::Locked | StoreError::TimedOut(_) | StoreError::Failed(_) => true,
             StoreError::Absent(_) | StoreError::Corrupt(_) | StoreError::Exposed(_) => false,
@@ -77,9 +78,9 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// A place for small secret records, by account name. Calls block.
+/// A store of small secret records by account name. Calls block.
 pub trait CredentialStore: Send {
-    /// The record, or `None` when the store surely has none.
+    /// The record, or `None` if the store certainly has none.
     fn read(&mut self, account: &str) -> Result<Option<Secret<Vec<u8>>>, StoreError>;
     /// Creates or replaces the record.
     fn write(&mut self, account: &str, record: &Secret<Vec<u8>>) -> Result<(), StoreError>;

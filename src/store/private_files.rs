@@ -1,10 +1,10 @@
-//! Files and folders that belong to this user alone: written whole or not at all, never through another user's link.
+//! Files and folders that belong to this user alone: written atomically, never through another user's link.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// More than any file of this program holds; no more is read.
+/// More than any file of this program holds; reading stops there.
 const LARGEST_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Opens a file to lock it, creating it for this user alone.
@@ -27,7 +27,7 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// Replaces the content in one step that survives a power cut: a new file of mode 0600, flushed, renamed over the old.
+/// Replaces the content atomically, even across a power cut: a new file of mode 0600, flushed, renamed over the old.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
     let fresh = fresh_name(path)?;
@@ -36,14 +36,14 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&fresh);
         return written;
     }
-    // The rename itself is only on the disk once the folder is; not every system lets a folder be opened for this.
+    // The rename is on disk only once the folder is synced; not every system lets a folder be opened for this.
     if let Ok(dir) = File::open(dir) {
         let _ = dir.sync_all();
     }
     Ok(())
 }
 
-/// Creates the file with its whole content; leaves one that exists.
+/// Creates the file with its whole content; leaves an existing file alone.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = fresh_name(path)?;
     let linked = write_new(&fresh, content).and_then(|()| fs::hard_link(&fresh, path));
@@ -60,7 +60,7 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Why the folder or the file must not be trusted with secrets, in words; `None` when it may be.
+/// Why the folder or the file must not be trusted with secrets, in words; `None` if they may.
 #[cfg(unix)]
 pub fn exposure(dir: &Path, file: &Path) -> io::Result<Option<String>> {
     exposure_to_others(rustix::process::geteuid().as_raw(), dir, file)
@@ -71,7 +71,7 @@ pub fn exposure(dir: &Path, file: &Path) -> io::Result<Option<String>> {
 fn exposure_to_others(me: u32, dir: &Path, file: &Path) -> io::Result<Option<String>> {
     use std::os::unix::fs::MetadataExt;
 
-    // Not followed: another user could point a link of theirs elsewhere at any time.
+    // Do not follow the link: another user could redirect their link at any time.
     let link = fs::symlink_metadata(dir)?;
     if link.file_type().is_symlink() && link.uid() != me {
         return Ok(Some(format!("the folder {} is a link that belongs to another user", dir.display())));
@@ -129,7 +129,7 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A name beside the file that nobody can predict.
+/// An unpredictable name in the same folder.
 fn fresh_name(path: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;

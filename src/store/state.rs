@@ -1,4 +1,4 @@
-//! What the processes of one profile share through the state directory; never a secret.
+//! Owns what the processes of one profile share through the state directory; never a secret.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// The files of `profile` in `dir`; nothing is created before it is needed.
+    /// The files of `profile` in `dir`; creates nothing yet.
     pub fn new(dir: &Path, profile: &str) -> Self {
         Self { dir: dir.to_owned(), stem: stem(profile) }
     }
@@ -34,12 +34,12 @@ impl StateDir {
         self.file("token.lock")
     }
 
-    /// The lock on signing in; held for as long as the person takes.
+    /// The lock on signing in; held for as long as the user takes.
     pub fn login_lock(&self) -> PathBuf {
         self.file("login.lock")
     }
 
-    /// The lock on opening the page of a sign-in again; held for a moment.
+    /// The lock on reopening the page of a sign-in; held briefly.
     pub fn page_lock(&self) -> PathBuf {
         self.file("page.lock")
     }
@@ -49,17 +49,17 @@ impl StateDir {
         self.dir.join(format!("port-{port}.lock"))
     }
 
-    /// Whether some process, this one included, is signing in.
+    /// Whether any process, including this one, is signing in.
     pub fn login_is_under_way(&self) -> Result<bool, LockError> {
         ProcessLock::is_held(&self.login_lock())
     }
 
-    /// The number that changes with the store.
+    /// The generation number of the store.
     pub fn generation(&self) -> Generation {
         Generation { path: self.file("generation") }
     }
 
-    /// A small record that is no secret, called `name`.
+    /// A small record without secrets, called `name`.
     pub fn note(&self, name: &str) -> Note {
         Note { path: self.file(name) }
     }
@@ -71,29 +71,29 @@ impl StateDir {
         entries(dir).into_iter().filter(is_one).map(|path| Note { path }).collect()
     }
 
-    /// A random key that all profiles of this directory share: to hash what file names must not give away.
+    /// A random key that all profiles of this directory share, to hash what file names must not reveal.
     pub fn naming_key(&self) -> io::Result<Secret<Vec<u8>>> {
         own_dir(&self.dir)?;
-        // No profile begins with a dot.
+        // No profile's files start with a dot.
         let path = self.dir.join(".names.key");
-        let known = || private_files::read(&path).map(|key| key.filter(|key| key.len() == NAMING_KEY_BYTES));
-        if let Some(key) = known()? {
+        let read_key = || private_files::read(&path).map(|key| key.filter(|key| key.len() == NAMING_KEY_BYTES));
+        if let Some(key) = read_key()? {
             return Ok(Secret::new(key));
         }
         let mut fresh = [0; NAMING_KEY_BYTES];
         getrandom::fill(&mut fresh).map_err(io::Error::other)?;
         private_files::create(&path, Secret::new(fresh).expose())?;
-        // Another process may have been quicker.
-        known()?.map(Secret::new).ok_or_else(|| io::Error::other("the key for names is damaged"))
+        // Another process may have been faster.
+        read_key()?.map(Secret::new).ok_or_else(|| io::Error::other("the key for names is damaged"))
     }
 
-    /// All files of this profile, locks included.
+    /// All files of this profile, including locks.
     pub fn all(&self) -> Vec<PathBuf> {
-        let begin = format!("{}.", self.stem);
+        let prefix = format!("{}.", self.stem);
         let is_ours = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // A gate belongs to a grant and not to a profile, however its name begins.
-            name.starts_with(&begin) && !begins_with_longer_stem(&name, begin.len()) && !name.ends_with(".gate")
+            // A gate belongs to a grant, not to a profile, whatever its name starts with.
+            name.starts_with(&prefix) && !has_longer_stem(&name, prefix.len()) && !name.ends_with(".gate")
         };
         entries(&self.dir).into_iter().filter(is_ours).collect()
     }
@@ -103,12 +103,12 @@ impl StateDir {
     }
 }
 
-/// Whether `name` begins with the stem of a profile whose name goes on after the first `from` bytes: `a.b-<hash>.x` is a
-/// file of `a.b`, not of `a`.
-fn begins_with_longer_stem(name: &str, from: usize) -> bool {
+/// Whether `name` starts with the stem of a profile whose name continues after the first `from` bytes: `a.b-<hash>.x`
+/// is a file of `a.b`, not of `a`.
+fn has_longer_stem(name: &str, from: usize) -> bool {
     name.match_indices('-').filter(|(at, _)| *at >= from).any(|(at, _)| {
         let Some(hash) = name.get(at + 1..at + 17).filter(|_| name[at + 17..].starts_with('.')) else { return false };
-        // A character that was replaced in the stem makes it uncertain; a file that is not surely ours stays.
+        // A replaced character in the stem makes this uncertain; when in doubt, the file stays.
         name[from..at].contains('_') || hash == format!("{:016x}", fnv1a(&name.as_bytes()[..at]))
     })
 }
@@ -120,20 +120,20 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A number that every change of the store raises, so that no process has to poll the keychain.
+/// A number that every change to the store increments, so that no process has to poll the keychain.
 #[derive(Debug, Clone)]
 pub struct Generation {
     path: PathBuf,
 }
 
 impl Generation {
-    /// The number now; 0 before the first change, or when it cannot be read.
+    /// The current number; 0 before the first change, or if it cannot be read.
     pub fn read(&self) -> u64 {
         let content = private_files::read(&self.path).ok().flatten().unwrap_or_default();
         std::str::from_utf8(&content).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
-    /// Raises it. The caller holds the token lock.
+    /// Increments it. The caller holds the token lock.
     pub fn bump(&self) -> Result<u64, Problem> {
         let next = self.read().wrapping_add(1);
         write(&self.path, format!("{next}\n").as_bytes())?;
@@ -148,7 +148,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// The record, when there is one that can be read.
+    /// The record, if there is a readable one.
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
         let content = private_files::read(&self.path).ok().flatten()?;
         serde_json::from_slice(&content).ok()
@@ -179,12 +179,11 @@ fn failed(path: &Path, error: &io::Error) -> Problem {
     Problem::new(ProblemId::StateFileFailed).with("path", path.display()).with("detail", error)
 }
 
-/// A profile's name as the beginning of a file name: the same characters where they are harmless, and never the same
-/// for two profiles.
+/// A profile's name as a file name prefix: it keeps harmless characters, and differs for any two profiles.
 fn stem(profile: &str) -> String {
     let harmless = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let name: String = profile.chars().map(|c| if harmless(c) || c == '.' { c } else { '_' }).take(64).collect();
-    // Dots are fine inside a host's name, but `a.token` must not share files with another profile `a`.
+    // A dot is harmless in itself, but a profile `a.token` must not share files with a profile `a`.
     if !profile.is_empty() && profile.len() <= 64 && profile.chars().all(harmless) {
         name
     } else {

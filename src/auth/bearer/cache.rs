@@ -1,7 +1,7 @@
 //! The token in use, kept in step with the store and the other processes.
 //!
-//! A token is read from the store once and then lives here. Another process that changes the store raises the generation
-//! number, which is read once a second at most, so that a request usually costs no system call.
+//! A token is read from the store once and then cached here. A process that changes the store increments the generation
+//! number, which is read at most once a second, so a request usually costs no system call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::auth::grants::stored;
 use crate::blocking;
 use crate::store::{LockError, ProcessLock};
 
-/// How often the generation number is read, at most.
+/// The minimum time between two reads of the generation number.
 const GENERATION_POLL: Duration = Duration::from_secs(1);
-/// How long a request that has a token waits for news from the store.
+/// How long a request that has a token waits for the store.
 const STORE_WAIT_WITH_TOKEN: Duration = Duration::from_millis(250);
-/// How long a store that failed is left alone: a locked keychain may show a question each time.
+/// How long a failed store is left alone: a locked keychain may show a dialog each time.
 const STORE_RETRY_PAUSE: Duration = Duration::from_secs(3);
-/// How long after a sign-in the refusal of its tokens is laid to the server and not to time.
+/// How long after a sign-in the rejection of its tokens is blamed on the server, not on expiry.
 const FRESH_GRANT_AGE: Duration = Duration::from_secs(300);
 
 /// The token in use, kept in step with the store.
@@ -31,7 +31,7 @@ const FRESH_GRANT_AGE: Duration = Duration::from_secs(300);
 pub(crate) struct TokenCache {
     ctx: Arc<Context>,
     memory: Mutex<Memory>,
-    /// One reading of the store at a time.
+    /// Serialises reads of the store.
     loading: tokio::sync::Mutex<()>,
     state: watch::Sender<AuthState>,
 }
@@ -39,14 +39,14 @@ pub(crate) struct TokenCache {
 #[derive(Debug, Default)]
 struct Memory {
     current: Option<Current>,
-    /// The generation that `current` was read at; `None` before the first reading.
+    /// The generation at which `current` was read; `None` before the first read.
     generation: Option<u64>,
     generation_read: Option<Instant>,
     failed: Option<(Instant, AuthError)>,
     serial: u64,
     grants: u64,
     last_grant: String,
-    /// The newest grant and token that the server has accepted, by their numbers.
+    /// The newest grant and token that the server has accepted, as their numbers.
     accepted: (u64, u64),
     /// Holds the token lock for a rotated token that could not be saved yet.
     unsaved: Option<Arc<ProcessLock>>,
@@ -57,7 +57,7 @@ struct Memory {
 pub(crate) struct Current {
     pub(crate) grant: Arc<Grant>,
     pub(crate) bearer: Bearer,
-    /// The server takes neither it nor its refresh token any more.
+    /// The server accepts neither it nor its refresh token any more.
     pub(crate) is_ended: bool,
 }
 
@@ -71,23 +71,23 @@ impl TokenCache {
         }
     }
 
-    /// The newest token, even one that has ended.
+    /// The newest token, even if it has ended.
     pub(crate) fn current(&self) -> Option<Current> {
         self.memory().current.clone()
     }
 
-    /// The token that requests go with.
+    /// The token for requests.
     pub(crate) fn usable(&self) -> Option<Current> {
         self.current().filter(|current| !current.is_ended)
     }
 
-    /// The token, if it is newer than the rejected one.
+    /// The usable token, if it is newer than the rejected one.
     pub(crate) fn newer_than(&self, rejected: Option<u64>) -> Option<Bearer> {
         let current = self.usable()?;
         (rejected.is_none_or(|serial| current.bearer.serial > serial)).then_some(current.bearer)
     }
 
-    /// Whether there can be another token after this one without a person.
+    /// Whether another token after this one can be obtained without a person.
     pub(crate) fn renewable(&self, bearer: &Bearer) -> Renewable {
         match self.usable() {
             Some(current) if current.bearer.serial > bearer.serial => Renewable::Already,
@@ -98,8 +98,8 @@ impl TokenCache {
         }
     }
 
-    /// Follows the store without making a request wait for it longer than it must: a token that is there is good enough
-    /// while a slow store is asked for its successor.
+    /// Follows the store, without making a request wait longer than necessary: the current token is good enough while a
+    /// slow store is read.
     pub(crate) async fn follow_store(self: &Arc<Self>) -> Result<(), AuthError> {
         let has_token = {
             let mut memory = self.memory();
@@ -114,7 +114,7 @@ impl TokenCache {
             return self.reload_if_changed().await;
         }
         if self.loading.try_lock().is_err() {
-            // It is being read already.
+            // It is already being read.
             return Ok(());
         }
         let this = Arc::clone(self);
@@ -125,12 +125,12 @@ impl TokenCache {
         Ok(())
     }
 
-    /// Reads the store when the generation number says that it has changed.
+    /// Reads the store if the generation number says that it has changed.
     pub(crate) async fn reload_if_changed(&self) -> Result<(), AuthError> {
         self.reload_in_turn().await.map_err(|error| error.map(|problem| self.ctx.explain(problem)))
     }
 
-    /// The same at once, even if the store failed a moment ago.
+    /// The same, even if the store failed a moment ago.
     pub(crate) async fn reload(&self) -> Result<(), AuthError> {
         self.memory().failed = None;
         self.reload_if_changed().await
@@ -142,7 +142,7 @@ impl TokenCache {
         let generation = blocking::run(move || files.generation().read()).await;
         {
             let memory = self.memory();
-            // Nobody else can have a newer one while its lock is held here.
+            // While this process holds the lock, nobody else can have a newer one.
             if memory.generation == Some(generation) || memory.unsaved.is_some() {
                 return Ok(());
             }
@@ -153,7 +153,7 @@ impl TokenCache {
             }
         }
         match stored::read(&self.ctx).await {
-            // The store went back: a copy from before was put in its place. The next renewal puts that right.
+            // The store has gone back, as after restoring a backup. The next renewal corrects that.
             Ok(Some(stored)) if self.is_older(&stored) => {
                 tracing::warn!("the stored token is older than the one in use, which is kept");
                 self.memory().generation = Some(generation);
@@ -166,18 +166,18 @@ impl TokenCache {
             Err(error) => {
                 let mut memory = self.memory();
                 memory.failed = Some((Instant::now(), error.clone()));
-                // The token from before stays good: the store is only silent.
+                // The current token stays valid: the store just does not answer.
                 if memory.current.is_some() { Ok(()) } else { Err(error) }
             }
         }
     }
 
-    /// The generation at which the store was read last.
+    /// The generation at which the store was last read.
     pub(crate) fn generation(&self) -> Option<u64> {
         self.memory().generation
     }
 
-    /// Whether the token in use was renewed from this stored one, which is therefore spent.
+    /// Whether the current token was renewed from this stored one, which is therefore spent.
     pub(crate) fn is_older(&self, stored: &Grant) -> bool {
         self.current().is_some_and(|current| current.grant.replaces(stored))
     }
@@ -198,12 +198,12 @@ impl TokenCache {
         Ok(())
     }
 
-    /// Keeps the token lock for a token that could not be saved, or gives it back.
+    /// Keeps the token lock for a token that could not be saved, or releases it.
     pub(crate) fn set_unsaved(&self, lock: Option<Arc<ProcessLock>>) {
         self.memory().unsaved = lock;
     }
 
-    /// Whether the token in use is still to be saved.
+    /// Whether the current token still has to be saved.
     pub(crate) fn is_unsaved(&self) -> bool {
         self.memory().unsaved.is_some()
     }
@@ -232,7 +232,7 @@ impl TokenCache {
         bearer
     }
 
-    /// The server takes neither this token nor its refresh token any more.
+    /// Records that the server accepts neither this token nor its refresh token any more.
     pub(crate) fn end(&self, serial: u64) {
         let mut memory = self.memory();
         if let Some(current) = memory.current.as_mut().filter(|current| current.bearer.serial == serial) {
@@ -242,7 +242,7 @@ impl TokenCache {
         }
     }
 
-    /// The server has accepted this token. Whether that is news.
+    /// Records that the server has accepted this token; returns whether that is new.
     pub(crate) fn accepted(&self, bearer: &Bearer) -> bool {
         let this = (bearer.grant, bearer.serial);
         let mut memory = self.memory();
@@ -253,8 +253,8 @@ impl TokenCache {
         is_news
     }
 
-    /// Whether the server has accepted a token of this sign-in. One that is over by the clock and cannot be renewed is
-    /// refused for that reason, whatever was accepted before.
+    /// Whether the server has accepted a token of this sign-in. An expired token that cannot be renewed does not count:
+    /// it is refused because it has expired.
     pub(crate) fn has_accepted(&self, bearer: &Bearer) -> bool {
         let now = self.ctx.now();
         let is_over = |current: &Current| {
@@ -265,8 +265,8 @@ impl TokenCache {
         self.memory().accepted.0 == bearer.grant && !self.current().is_some_and(|current| is_over(&current))
     }
 
-    /// Whether somebody signed in for this grant a moment ago, and the server has accepted none of its tokens since:
-    /// another sign-in would end in the same way.
+    /// Whether somebody signed in for this grant a moment ago, and the server has accepted none of its tokens: another
+    /// sign-in would end the same way.
     pub(crate) fn is_rejected_afresh(&self, current: &Current) -> bool {
         let now = self.ctx.now();
         let is_fresh = now.saturating_sub(current.grant.signed_in_at) <= FRESH_GRANT_AGE.as_secs();
@@ -291,15 +291,15 @@ impl TokenCache {
         });
     }
 
-    /// A sign-in is under way at this page, once it has one. With a token that is good for other things, somebody stays
-    /// signed in while a wider scope is asked for.
+    /// Records that a sign-in is running, and its page if known. While the current token is usable, the state stays
+    /// signed in: the sign-in is for a wider scope.
     pub(crate) fn set_signing_in(&self, link: Option<String>) {
         if self.newer_than(None).is_none() {
             self.set_state(AuthState::SigningIn { link });
         }
     }
 
-    /// Has the next request read the generation number.
+    /// Makes the next request read the generation number.
     #[cfg(test)]
     pub(crate) fn forget_generation_read(&self) {
         self.memory().generation_read = None;

@@ -13,11 +13,11 @@ use crate::auth::registration::choose;
 use crate::auth::registration::client::AuthMethod;
 use crate::problem::{Problem, ProblemId};
 
-/// A grant that nobody had to agree to.
+/// A grant that needs no consent.
 pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant, AuthError> {
     let challenge = probe::challenge(ctx, challenge).await;
-    let home = choose::home(ctx).await;
-    let found = search::discover(&ctx.http, &ctx.settings, &challenge, Flow::Client, home.as_deref()).await?;
+    let bound_issuer = choose::bound_issuer(ctx).await;
+    let found = search::discover(&ctx.http, &ctx.settings, &challenge, Flow::Client, bound_issuer.as_deref()).await?;
     let Some(client) = choose::known_client(ctx, &found, None).await?.filter(|client| !client.is_registered()) else {
         return Err(AuthError::Failed(choose::client_id_missing(&ctx.settings, &found)));
     };
@@ -27,14 +27,14 @@ pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant,
         return Err(AuthError::Failed(problem));
     }
     let scope = scope::choose(&ctx.settings, &challenge, &found, Flow::Client);
-    let presented = GrantRequest::Client { scope: scope.as_deref() };
+    let request = GrantRequest::Client { scope: scope.as_deref() };
     let http = ctx.http_to_token_endpoint(found.named_by);
-    let issued = token_endpoint::present(&http, &endpoint, &presented).await.map_err(|refusal| match refusal {
+    let issued = token_endpoint::request_token(&http, &endpoint, &request).await.map_err(|refusal| match refusal {
         Refusal::NotNow(problem) => AuthError::NotNow(problem),
         refusal => AuthError::Failed(refusal.problem()),
     })?;
     choose::bind_to_issuer(ctx, &client, &found.server.issuer).await;
-    // The same for each token: it is always the same user, namely none.
+    // The same id for every token: there is no user who could change.
     let id = format!("client {}", client.id);
     Ok(Grant { id, kind: GrantKind::Client, ..Grant::issued(&found, &client, issued, scope, ctx.now()) })
 }

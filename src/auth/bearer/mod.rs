@@ -1,5 +1,5 @@
-//! Owns the token that requests carry: which one is in use here, keeping it fresh, having it without a person, widening
-//! what it reaches, and what the server answered while it was in use.
+//! Owns the token that requests carry: the one in use, renewing it, obtaining one without a person, widening its scope,
+//! and the server's answers under it.
 
 pub mod cache;
 pub mod client_credentials;

@@ -1,4 +1,4 @@
-//! What the server answered while a grant was in use, remembered for the time when nobody is signed in.
+//! The server's answers under a grant, remembered for times when nobody is signed in.
 //!
 //! All reads and writes of this process are made in the order of the calls, on threads that may block: what is remembered
 //! before a sign-out is not written after it. Of other processes' sign-outs the record's owner tells, when it is written.
@@ -21,7 +21,7 @@ use crate::store::{Answers, Owner};
 /// How long a request waits for an earlier answer: a state directory that does not respond has none.
 const REMEMBERED_WAIT: Duration = Duration::from_secs(2);
 /// How many answers may wait to be written.
-const MOST_UNWRITTEN: usize = 32;
+const MAX_UNWRITTEN_ANSWERS: usize = 32;
 
 impl From<&Grant> for Owner {
     fn from(grant: &Grant) -> Self {
@@ -46,7 +46,7 @@ pub(crate) struct RememberedAnswers {
 
 impl RememberedAnswers {
     pub(crate) fn new(ctx: &Context) -> Self {
-        let unwritten = Arc::new(Semaphore::new(MOST_UNWRITTEN));
+        let unwritten = Arc::new(Semaphore::new(MAX_UNWRITTEN_ANSWERS));
         Self { answers: answers(ctx), in_order: InOrder::default(), unwritten }
     }
 
@@ -67,13 +67,13 @@ impl RememberedAnswers {
         });
     }
 
-    /// A grant begins: what the server answered under the one before is forgotten.
+    /// A new grant: forgets the server's answers under the previous one.
     pub(crate) async fn begin(&self, grant: &Grant) {
         let owner = Owner::from(grant);
         self.forget(|answers| answers.begin(owner)).await;
     }
 
-    /// Somebody signed out: what the server answered is forgotten.
+    /// After a sign-out: forgets the server's answers.
     pub(crate) async fn end(&self) {
         self.forget(|answers| if answers.has_had_an_owner() { answers.end() } else { Ok(()) }).await;
     }

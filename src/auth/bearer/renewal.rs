@@ -1,6 +1,6 @@
 //! One renewal at a time, for all requests of this process and all processes of the profile.
 //!
-//! Lock, read the store again, refresh, save, use. A renewal runs as a task of its own: the request that began it may be
+//! Lock, re-read the store, refresh, save, use. A renewal runs in its own task: the request that started it may be
 //! cancelled at any moment, and a rotated refresh token must not be lost with it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,19 +29,19 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::ProcessLock;
 
-/// A server that rejects what it has just issued is not asked more often than this.
+/// Limits renewals at a server that rejects what it has just issued.
 const REJECTED_RENEWALS: RateWindow = RateWindow::new(3, Duration::from_secs(60));
-/// How long after a failed renewal ahead of time the next one is tried.
+/// How long after a failed renewal ahead of time to wait before the next.
 const RENEWAL_AHEAD_PAUSE: Duration = Duration::from_secs(10);
 /// The pauses between attempts to save a rotated token.
 const SAVE_PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
-/// What a token is renewed for.
+/// What needs the renewed token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RenewedFor {
-    /// Somebody waits, and may be asked to sign in.
+    /// A request that somebody waits for, who may be asked to sign in.
     Request,
-    /// The standing stream, a notification: without another token, the one in use stays.
+    /// The listening stream or a notification: if the renewal fails, the current token stays in use.
     Background,
 }
 
@@ -56,15 +56,15 @@ pub(crate) struct Renewals {
 
 #[derive(Debug)]
 struct Shared {
-    /// Counts the attempts, so that those who waited for one share its result.
+    /// Counts the attempts, so that concurrent callers share a result.
     attempts: u64,
     /// How the last attempt failed, and what it was made for.
     last_failure: Option<(RenewedFor, RenewalError)>,
     ahead_not_before: Option<Instant>,
     ahead_running: bool,
-    /// The renewals of tokens that the server had rejected.
+    /// The renewals of rejected tokens.
     rejected: RateWindow,
-    /// The client of the grant, with what authenticates it.
+    /// The grant's client, with its credentials.
     client: Option<Client>,
 }
 
@@ -81,7 +81,7 @@ impl Renewals {
         Self { ctx, cache, turn: tokio::sync::Mutex::default(), shared }
     }
 
-    /// A token newer than `rejected`. `challenge` leads a client that gets tokens for itself to its server.
+    /// A token newer than `rejected`. `challenge` is for discovery with client credentials.
     pub(crate) async fn renew(
         self: &Arc<Self>,
         renewed_for: RenewedFor,
@@ -100,7 +100,7 @@ impl Renewals {
         })
     }
 
-    /// Renews in the background while the old token is still good.
+    /// Renews in the background while the old token is still valid.
     pub(crate) fn renew_ahead(self: &Arc<Self>, serial: u64, challenge: &Arc<Challenge>) {
         {
             let mut shared = self.shared();
@@ -119,12 +119,12 @@ impl Renewals {
         });
     }
 
-    /// Waits until no renewal is under way.
+    /// Waits until no renewal is running.
     pub(crate) async fn finished(&self) {
         drop(self.turn.lock().await);
     }
 
-    /// The server accepts the renewed token: it may reject it later.
+    /// Resets the limit: the server has accepted the renewed token.
     pub(crate) fn accepted(&self) {
         self.shared().rejected.clear();
     }
@@ -200,11 +200,12 @@ impl Renewals {
         }
     }
 
-    /// Another process may have renewed the token, or signed in anew, while this one waited for the lock.
+    /// Re-reads the store: another process may have renewed the token or signed in while this one waited for the lock.
     async fn read_store_again(&self) -> Result<(), AuthError> {
         match stored::read(&self.ctx).await? {
             Some(stored) if self.cache.is_older(&stored) => {
-                // Never to be presented again, by nobody: a server with reuse detection would revoke the newer one too.
+                // No process may present the older one again: a server with reuse detection would revoke the newer one
+                // too.
                 if let Some(current) = self.cache.current() {
                     tracing::warn!("the stored token is older than the one in use, which is stored again");
                     self.cache.save(&current.grant).await?;
@@ -242,11 +243,11 @@ impl Renewals {
             now: self.ctx.now(),
         };
         let http = self.ctx.http_to_token_endpoint(grant.named_by);
-        let issued = token_endpoint::present(&http, &endpoint, &GrantRequest::Refresh(token)).await?;
+        let issued = token_endpoint::request_token(&http, &endpoint, &GrantRequest::Refresh(token)).await?;
         Ok(grant.renewed(issued, endpoint.now))
     }
 
-    /// The client of this grant, read once: a keychain that is locked later must not stop renewing.
+    /// The client of this grant, read once: a keychain that is locked later must not prevent renewals.
     async fn client_once(&self, grant: &Grant) -> Result<Client, AuthError> {
         let known = self.shared().client.clone().filter(|client| client.id == grant.client_id);
         if let Some(client) = known {
@@ -257,7 +258,7 @@ impl Renewals {
         Ok(client)
     }
 
-    /// Saves a renewed grant before it is used; when that fails, uses it all the same and goes on trying.
+    /// Saves a renewed grant before using it; if that fails, uses it anyway and keeps trying to save it.
     async fn keep(self: &Arc<Self>, grant: Grant, lock: Arc<ProcessLock>) -> Bearer {
         tracing::debug!("token renewed");
         match self.cache.save(&grant).await {
@@ -300,8 +301,9 @@ impl Renewals {
                 AuthError::Failed(refusal.problem())
             }
             Refusal::Spent(problem) => {
-                // Never presented again, by nobody: a server with reuse detection would revoke more than this.
-                // And it was withdrawn, not refused from the start: signing in again helps.
+                // No process may present it again: a server with reuse detection would revoke more than this.
+                // `signed_in_at: 0` because it was revoked rather than refused from the start, so signing in again
+                // helps.
                 let spent = Grant { refresh_token: None, signed_in_at: 0, ..(*current.grant).clone() };
                 if let Err(error) = self.cache.save(&spent).await {
                     tracing::debug!(%error, "a spent refresh token stays in the store");
@@ -327,14 +329,14 @@ impl Renewals {
         .into()
     }
 
-    /// What is asked for in the background may be refused to a token that is good for everything else.
+    /// A background request may be refused with a token that works for everything else.
     fn end_for(&self, renewed_for: RenewedFor, serial: u64) {
         if renewed_for == RenewedFor::Request {
             self.cache.end(serial);
         }
     }
 
-    /// Whether a token that the server rejected may be renewed once more; counts.
+    /// Whether a rejected token may be renewed once more; counts the renewal.
     fn may_renew_rejected(&self) -> bool {
         self.shared().rejected.admit(Instant::now())
     }
@@ -344,8 +346,8 @@ impl Renewals {
     }
 }
 
-/// Tries to save the newest token until it works. The token lock stays held: a process that refreshed with the stored
-/// token in the meantime would present one that is spent.
+/// Retries saving the newest token until it works. The token lock stays held meanwhile: a process that refreshed with
+/// the stored token would present a spent one.
 async fn save_until_it_works(renewals: Weak<Renewals>) {
     for attempts in 1.. {
         tokio::time::sleep(SAVE_PAUSES.ceiling(attempts)).await;

@@ -1,20 +1,20 @@
-//! What a token that was rejected, or is about to end, needs: pure decisions.
+//! Decides what to do about a token that was rejected or is about to expire: pure functions.
 
 use crate::auth::bearer::cache::Current;
 use crate::auth::grants::grant::{Grant, GrantKind};
 
-/// What a renewal does, now that the store was read again under the lock.
+/// What a renewal does, after re-reading the store under the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renewal {
-    /// There is a newer token already.
+    /// A newer token already exists.
     Use,
-    /// The user typed the token, and nothing renews it.
+    /// The user typed the token in, so it cannot be renewed.
     RejectTyped,
     /// Nothing renews it: somebody has to sign in.
     End(EndReason),
     /// Gets another token.
     Refresh,
-    /// The same for one that the server rejects long before its end; not without limit.
+    /// The same for a token that the server rejects long before it expires; limited.
     RefreshRejected,
 }
 
@@ -43,13 +43,13 @@ impl EndReason {
 /// What is known of the token in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RenewalFacts {
-    /// The server takes neither it nor its refresh token any more.
+    /// The server accepts neither it nor its refresh token any more.
     pub(crate) is_ended: bool,
     /// It is newer than the rejected one.
     pub(crate) is_newer: bool,
-    /// It is over by the clock.
+    /// It has expired by the clock.
     pub(crate) has_expired: bool,
-    /// It would be renewed by now even if nobody had rejected it.
+    /// It is due for renewal anyway, even without the rejection.
     pub(crate) is_due: bool,
     pub(crate) is_typed: bool,
     pub(crate) has_refresh_token: bool,
@@ -68,7 +68,7 @@ impl RenewalFacts {
         }
     }
 
-    /// For a grant that a person gave.
+    /// For a person's grant.
     pub(crate) fn decide(&self) -> Renewal {
         if self.is_newer && !self.is_ended && !self.has_expired {
             return Renewal::Use;
@@ -95,19 +95,19 @@ impl RenewalFacts {
     }
 }
 
-/// When a token that nobody has rejected is renewed.
+/// When to renew a token that was not rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RenewalDue {
-    /// Not yet, or never: without a refresh token the server decides whether it is still good; our clock may be wrong.
+    /// Not yet, or never: without a refresh token the server decides whether it is still valid; our clock may be wrong.
     No,
-    /// In the background: it is good for a little longer.
+    /// In the background: it is still valid for a little longer.
     Ahead,
-    /// Before the request: it has ended.
+    /// Before the request: it has expired.
     Now,
 }
 
 impl RenewalDue {
-    /// `is_renewable`: whether another token can be had without a person.
+    /// `is_renewable`: whether another token can be obtained without a person.
     pub(crate) fn of(grant: &Grant, is_renewable: bool, now: u64) -> Self {
         if !is_renewable || !grant.ends_within(now, grant.renewal_margin_seconds()) {
             RenewalDue::No

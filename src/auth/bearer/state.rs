@@ -2,18 +2,18 @@
 
 use crate::secret::Secret;
 
-/// An access token as it goes on the wire, and which one it is.
+/// An access token to send, and its identity.
 #[derive(Debug, Clone)]
 pub struct Bearer {
     /// The token itself.
     pub token: Secret,
-    /// Grows with every token that this process has used: tells a rejected token from its successor.
+    /// Increases with every token that this process uses: distinguishes a rejected token from its successor.
     pub serial: u64,
-    /// Grows with every interactive grant, which may be another user's: a new one starts a new session.
+    /// Increases with every interactive grant, which may be another user's: a new one starts a new session.
     pub grant: u64,
-    /// When somebody agreed to that grant, in seconds since 1970.
+    /// When somebody consented to that grant, in seconds since 1970.
     pub signed_in_at: u64,
-    /// The same in every process that uses this grant, and another one for any other grant; no secret.
+    /// Identifies the grant in all processes that use it; not a secret.
     pub tag: u64,
 }
 
@@ -22,7 +22,7 @@ pub struct Bearer {
 pub enum AuthState {
     /// Nobody is.
     SignedOut,
-    /// A sign-in is under way.
+    /// A sign-in is running.
     SigningIn {
         /// The page to sign in at, once it is known.
         link: Option<String>,
@@ -35,7 +35,7 @@ pub enum AuthState {
 }
 
 impl AuthState {
-    /// The page of the sign-in that is under way, once this process has heard of it.
+    /// The page of the running sign-in, once this process knows it.
     pub(crate) fn link(&self) -> Option<String> {
         match self {
             AuthState::SigningIn { link } => link.clone(),
@@ -52,13 +52,13 @@ impl AuthState {
     }
 }
 
-/// Whether there can be another token without a person.
+/// Whether another token can be obtained without a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewable {
-    /// It is there.
+    /// It already exists.
     Already,
-    /// A renewal may bring it.
+    /// A renewal may obtain it.
     Now,
-    /// Only a sign-in can.
+    /// Only a sign-in can obtain it.
     Never,
 }

@@ -12,10 +12,10 @@ pub(crate) fn bearer(token: &Secret, tag: u64) -> Bearer {
     Bearer { token: token.clone(), serial: 1, grant: 1, signed_in_at: 0, tag }
 }
 
-/// As [`Bearer::tag`]: the processes of this user that have the token have the tag, too.
+/// As [`Bearer::tag`]: all of this user's processes with this token share the tag.
 ///
-/// File names contain it, and people show those. It is a hash with a random key of the state directory, because a hash of
-/// the token alone would let anybody who sees a name test guesses of the token.
+/// File names contain it, and people share those. It is a hash keyed with the state directory's random key, because
+/// with a plain hash anybody who sees a file name could test guesses of the token.
 pub(crate) async fn tag(token: Secret, files: StateDir) -> u64 {
     let key = blocking::run(move || files.naming_key()).await;
     match key {
@@ -24,7 +24,7 @@ pub(crate) async fn tag(token: Secret, files: StateDir) -> u64 {
             hash.iter().take(8).fold(0, |tag, byte| tag << 8 | u64::from(*byte))
         }
         Err(error) => {
-            // Other processes then learn of a 429 from one of their own.
+            // Then each process learns of a 429 on its own.
             tracing::debug!(%error, "the state directory has no key for names");
             0
         }

@@ -21,7 +21,7 @@ use crate::problem::{Problem, ProblemId};
 const STEP_UPS: RateWindow = RateWindow::new(3, Duration::from_secs(600));
 
 /// How many scopes that were asked for are remembered, so that asking for one again does not count.
-const MOST_REMEMBERED: usize = 16;
+const MAX_REMEMBERED_QUESTIONS: usize = 16;
 
 /// "The token is allowed too little", with the scope that the challenge names.
 pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
@@ -106,7 +106,7 @@ impl StepUps {
         }
         let may = asked.rate.admit(Instant::now());
         if may {
-            if asked.admitted.len() >= MOST_REMEMBERED {
+            if asked.admitted.len() >= MAX_REMEMBERED_QUESTIONS {
                 asked.admitted.pop_front();
             }
             asked.admitted.push_back(this);
@@ -154,10 +154,10 @@ mod tests {
             let facts = StepUpFacts { wanted, ..WIDER };
             assert!(step_ups.next_scope(Some(1), &facts).is_some(), "{wanted}");
         }
-        for n in 0..2 * MOST_REMEMBERED as u64 {
+        for n in 0..2 * MAX_REMEMBERED_QUESTIONS as u64 {
             tokio::time::advance(Duration::from_secs(601)).await;
             assert!(step_ups.next_scope(Some(n), &WIDER).is_some());
         }
-        assert_eq!(step_ups.0.lock().unwrap().admitted.len(), MOST_REMEMBERED);
+        assert_eq!(step_ups.0.lock().unwrap().admitted.len(), MAX_REMEMBERED_QUESTIONS);
     }
 }

@@ -1,4 +1,4 @@
-//! The tokens of this process: sending, renewing, keeping and giving them up.
+//! The tokens of this process: sending, renewing, storing and revoking them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::message::Revision;
 use crate::problem::{Problem, ProblemId};
 use crate::store::Owner;
 
-/// How often it is looked whether a token is saved at last, at the end of the process.
+/// The poll interval for an unsaved token, at the end of the process.
 const SAVED_POLL: Duration = Duration::from_millis(20);
 
 /// The tokens of this process.
@@ -52,7 +52,7 @@ impl Tokens {
         }
     }
 
-    /// The token to send, renewed ahead of its end; `None` when nobody is signed in.
+    /// The token to send, renewed before it expires; `None` if nobody is signed in.
     pub(crate) async fn bearer(&self, challenge: &Arc<Challenge>) -> Result<Option<Bearer>, RenewalError> {
         if let (Some(token), Some(tag)) = (&self.ctx.settings.static_token, self.static_tag().await) {
             return Ok(Some(static_token::bearer(token, tag)));
@@ -69,7 +69,7 @@ impl Tokens {
         Ok(Some(current.bearer))
     }
 
-    /// As [`Bearer::tag`], for the token of the settings.
+    /// As [`Bearer::tag`], for the token in the settings.
     pub(crate) async fn static_tag(&self) -> Option<u64> {
         let token = self.ctx.settings.static_token.as_ref()?;
         Some(*self.static_tag.get_or_init(|| static_token::tag(token.clone(), self.ctx.files.clone())).await)
@@ -88,7 +88,7 @@ impl Tokens {
         self.renewals.renew(renewed_for, rejected, challenge).await
     }
 
-    /// The server has accepted this token. Whether that is news.
+    /// Records that the server has accepted this token; returns whether that is new.
     pub(crate) fn accepted(&self, bearer: &Bearer) -> bool {
         let is_news = self.cache.accepted(bearer);
         if is_news {
@@ -97,13 +97,13 @@ impl Tokens {
         is_news
     }
 
-    /// A token that was renewed for this very request is refused again; it is given up.
+    /// Gives up a token that was renewed for this very request and refused again.
     pub(crate) fn refused_again(&self, rejected: Option<&Bearer>) -> RenewalError {
         let current = self.cache.current();
         let current = current.filter(|current| rejected.is_none_or(|r| r.serial <= current.bearer.serial));
         let Some(current) = current else { return AuthError::SignInNeeded(self.rejected()).into() };
         let is_afresh = self.cache.is_rejected_afresh(&current);
-        // Else it would be taken for what the next sign-in brings.
+        // Otherwise it would be mistaken for the next sign-in's token.
         self.cache.end(current.bearer.serial);
         if is_afresh { RenewalError::RejectedAfresh } else { AuthError::SignInNeeded(self.rejected()).into() }
     }
@@ -114,13 +114,14 @@ impl Tokens {
         self.ctx.explain(Problem::new(ProblemId::TokenRejected).with("host", host))
     }
 
-    /// Whether somebody has to sign in before the server need be asked: it is known to want that, and nobody is.
+    /// Whether somebody has to sign in before a request makes sense: the server is known to require it, and nobody is
+    /// signed in.
     pub(crate) async fn needs_sign_in(&self) -> bool {
         let ctx = &self.ctx;
         if ctx.settings.static_token.is_some() || ctx.uses_client_credentials() {
             return false;
         }
-        // A store that is silent does not say that nobody is signed in. Another process may have signed in a moment ago.
+        // A store that does not answer does not mean that nobody is signed in. Another process may have just signed in.
         let is_signed_out = self.cache.usable().is_none() && self.cache.reload_if_changed().await.is_ok();
         if !is_signed_out || self.cache.usable().is_some() {
             return false;
@@ -132,7 +133,7 @@ impl Tokens {
         blocking::run(move || issuers.read::<Value>().is_some()).await
     }
 
-    /// Stores the grant of a sign-in, and uses it from now on.
+    /// Stores the grant of a sign-in, and starts using it.
     pub(crate) async fn keep(&self, grant: Grant) -> Result<GrantSummary, Problem> {
         let ctx = &self.ctx;
         let summary = GrantSummary::from(&grant);
@@ -140,10 +141,10 @@ impl Tokens {
         let oauth = &ctx.settings.oauth;
         let is_configured = oauth.client_id.as_ref() == Some(&grant.client_id);
         if let Some(secret) = oauth.client_secret.as_ref().filter(|secret| is_configured && !secret.is_empty()) {
-            // Renewing needs it, also in runs without the setting.
+            // Renewing needs the secret, even in runs without the setting.
             client::keep_secret(&ctx.settings, &ctx.store, &grant.client_id, secret).await?;
         }
-        // Before the token can be used: the server's answers are kept under its name.
+        // Before the token is used: the server's answers are stored under its owner.
         self.answers.begin(&grant).await;
         self.cache.save(&grant).await?;
         self.cache.set_unsaved(None);
@@ -155,18 +156,17 @@ impl Tokens {
         Ok(summary)
     }
 
-    /// Revokes the grant at the server, where that is possible, and removes it here and in the store. `None`: there was
-    /// none.
+    /// Revokes the grant at the server, if possible, and removes it here and in the store. `None` if there was none.
     pub(crate) async fn sign_out(&self) -> Result<Option<Revoked>, Problem> {
         let ctx = &self.ctx;
         let _lock = self.cache.token_lock().await?;
-        // A record that cannot be read any more can still be removed.
+        // A record that cannot be read can still be removed.
         let grant = stored::read(ctx).await.ok().flatten();
         let revoked = match &grant {
             Some(grant) => revocation::revoke(ctx, grant).await,
             None => Revoked::Nothing,
         };
-        // Nothing secret stays behind; the next sign-in is given it again, or registers anew.
+        // Leave no secret behind; the next sign-in gets the secret again, or registers again.
         let (mut removed, mut failed) = (false, None);
         let (files, settings, held) = (ctx.files.clone(), Arc::clone(&ctx.settings), grant.clone());
         let accounts = move || profiles::accounts(&files, &settings, held.as_ref());
@@ -184,12 +184,12 @@ impl Tokens {
         let forget = move || {
             choose::issuers(&files).remove();
             profiles::forget(&files);
-            notes::kept(&files).remove();
+            notes::stored_account(&files).remove();
             notes::spent(&files).remove();
             files.generation().bump()
         };
         if let Err(problem) = blocking::run(forget).await {
-            // What counts is done.
+            // The sign-out itself has succeeded.
             tracing::warn!(%problem, "other processes will not notice that the sign-in is gone");
         }
         self.cache.set_unsaved(None);
@@ -197,7 +197,7 @@ impl Tokens {
         Ok(removed.then_some(revoked))
     }
 
-    /// Waits until no renewal is under way and nothing is left to save, at most `within`.
+    /// Waits until no renewal is running and everything is saved, at most `within`.
     pub(crate) async fn settle(&self, within: Duration) {
         let settled = async {
             self.renewals.finished().await;

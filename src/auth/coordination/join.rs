@@ -1,5 +1,5 @@
-//! Joining a sign-in that another process is at: waiting for its end as if it were our own, opening its page again, and
-//! handing it a pasted address.
+//! Joins another process's sign-in: waits for its end as if it were our own, reopens its page, and hands it a pasted
+//! address.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,15 +19,15 @@ use crate::config::safe_url;
 use crate::problem::{Problem, ProblemId};
 use crate::store::LockError;
 
-/// How often the record of the sign-in is read.
+/// The poll interval for the record of the sign-in.
 const SIGN_IN_RECORD_POLL: Duration = Duration::from_millis(200);
 /// How long the process that waits for a pasted address may take to accept it.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(5);
-/// A sign-in that has no page after so many seconds has none at all: its code is typed on another device.
+/// A sign-in without a page after this many seconds has none: it uses the device flow.
 const NO_LINK_SECONDS: u64 = 2;
 
-/// Waits for the end of the sign-in that another process is at. `None`: it brought nothing for this one, or its process
-/// was ended, so that it is this one's turn.
+/// Waits for the end of another process's sign-in. `None` if it does not serve this process, or its process was killed,
+/// so that this process has to sign in.
 pub(crate) async fn join(
     tokens: &Tokens,
     options: &mut LoginOptions,
@@ -79,7 +79,7 @@ pub(crate) async fn join(
     }
 }
 
-/// The problem of a sign-in that should have ended by itself, and has not.
+/// The problem of a sign-in that is past its deadline.
 pub(crate) fn overdue(ctx: &Context, attempt: &Attempt) -> Option<Problem> {
     let now = ctx.now();
     attempt.is_overdue(now).then(|| {
@@ -89,33 +89,33 @@ pub(crate) fn overdue(ctx: &Context, attempt: &Attempt) -> Option<Problem> {
     })
 }
 
-/// Hands a pasted address to the process that waits for it, as a browser would.
+/// Hands a pasted address to the waiting process, as a browser would.
 async fn hand_over(line: &str, attempt: Attempt) -> Result<(), Problem> {
-    let useless = || {
+    let unusable = || {
         let detail = "the sign-in that is under way waits for no address";
         Problem::new(ProblemId::PastedUrlInvalid).with("detail", detail)
     };
-    let (Some(link), Some(redirect_url)) = (attempt.link, attempt.redirect_url) else { return Err(useless()) };
+    let (Some(link), Some(redirect_url)) = (attempt.link, attempt.redirect_url) else { return Err(unusable()) };
     let query = pasted_query(line, &link, &redirect_url)?;
-    let mut target = Url::parse(&redirect_url).ok().filter(safe_url::is_loopback).ok_or_else(useless)?;
+    let mut target = Url::parse(&redirect_url).ok().filter(safe_url::is_loopback).ok_or_else(unusable)?;
     target.set_query(Some(query));
-    let wanted = Url::parse(&link).ok().and_then(|link| state_of(&link));
-    if wanted.is_none() || state_of(&target) != wanted {
+    let state = Url::parse(&link).ok().and_then(|link| state_of(&link));
+    if state.is_none() || state_of(&target) != state {
         return Err(Problem::new(ProblemId::StateMismatch));
     }
-    let asked = tokio::task::spawn_blocking(move || request(&target)).await;
-    let asked = asked.unwrap_or_else(|error| Err(io::Error::other(error)));
-    asked.map_err(|error| Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).with("detail", error))
+    let sent = tokio::task::spawn_blocking(move || request(&target)).await;
+    let sent = sent.unwrap_or_else(|error| Err(io::Error::other(error)));
+    sent.map_err(|error| Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).with("detail", error))
 }
 
-/// `state`, where it stands exactly once.
+/// The `state`, if it occurs exactly once.
 fn state_of(url: &Url) -> Option<String> {
     let mut states = url.query_pairs().filter(|(name, _)| name == "state");
     let state = states.next()?.1.into_owned();
     states.next().is_none().then_some(state)
 }
 
-/// Asks for the page of a redirect. What it shows is for nobody: the record says how the sign-in ends.
+/// Requests the redirect's page. Nobody reads its content: the record says how the sign-in ends.
 fn request(target: &Url) -> io::Result<()> {
     let port = target.port_or_known_default().unwrap_or_default();
     let address = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
@@ -125,7 +125,7 @@ fn request(target: &Url) -> io::Result<()> {
     let host = target.host_str().unwrap_or_default();
     let head = zeroize::Zeroizing::new(format!("GET {path}?{query} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"));
     stream.write_all(head.as_bytes())?;
-    // Closed early, the answer would not be read as one that was asked for. The thread ends with the process.
+    // Keep the connection open: closed early, the request would not count. The thread ends with the process.
     std::thread::Builder::new().name("callback page".into()).spawn(move || {
         let _ = stream.take(1024 * 1024).read_to_end(&mut Vec::new());
     })?;

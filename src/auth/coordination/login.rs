@@ -21,7 +21,7 @@ use crate::auth::grants::grant::GrantSummary;
 use crate::auth::grants::stored;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::{Attempt, Since};
-use crate::auth::login::device_flow::LONGEST_DEVICE_CODE_LIFE;
+use crate::auth::login::device_flow::LONGEST_DEVICE_CODE_LIFETIME;
 use crate::auth::login::flow::Granted;
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::login::{code_flow, flow};
@@ -29,15 +29,16 @@ use crate::blocking;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{LockError, ProcessLock};
 
-/// How long the login lock is waited for: processes that only look whether it is held have it for a moment.
+/// How long to wait for the login lock: processes that only check it hold it briefly.
 const LOGIN_LOCK_WAIT: Duration = Duration::from_millis(500);
-/// The time that a sign-in has beyond that of its user: to find its way before, and to exchange and keep tokens after.
+/// The time that a sign-in has in addition to the user's: for discovery before, and for exchanging and storing tokens
+/// after.
 const TIME_BESIDE_THE_USER: Duration = Duration::from_secs(120);
-/// How often it is looked whether somebody wants the sign-in to be given up.
+/// The poll interval for a request to cancel the sign-in.
 const STOP_REQUEST_POLL: Duration = Duration::from_millis(200);
-/// How long a sign-in may take to give up when it is asked to.
+/// How long a sign-in may take to stop on request.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often the login lock is tried while a sign-in is to give up.
+/// How long each attempt waits for the login lock while a sign-in has to stop.
 const STOP_POLL: Duration = Duration::from_millis(200);
 
 /// Signs in, with a person at it, and stores the tokens.
@@ -107,10 +108,10 @@ async fn login_locked(
         return outcome;
     }
     let sign_in = ctx.settings.limits.sign_in;
-    let within = if options.device { sign_in.max(LONGEST_DEVICE_CODE_LIFE) } else { sign_in };
+    let within = if options.device { sign_in.max(LONGEST_DEVICE_CODE_LIFETIME) } else { sign_in };
     let opens = options.open_browser && !options.device;
     let mut attempt = Attempt::after(before.as_ref(), ctx.now(), within, opens);
-    // What was left behind by somebody who wanted to end another one.
+    // Remove an old request to stop an earlier sign-in.
     let stop = attempt::stop(&ctx.files);
     blocking::run(move || stop.remove()).await;
     attempt::save(ctx, &attempt).await?;
@@ -120,7 +121,7 @@ async fn login_locked(
     let result = tokio::select! {
         result = sign_in => result,
         () = stop_requested(ctx, number) => Err(Problem::new(ProblemId::SignInStopped)),
-        // Each step has its own bound; this one is for what nobody has thought of.
+        // Each step has its own bound; this one is for the unforeseen.
         () = tokio::time::sleep(within + TIME_BESIDE_THE_USER) => Err(code_flow::timed_out(ctx, None)),
     };
     let result = result.map_err(|problem| ctx.explain(problem));
@@ -145,7 +146,7 @@ async fn sign_in_and_store(
     stored
 }
 
-/// Tells this process's requests of the page, before the person hears of it.
+/// Publishes the link to this process's requests before the user sees it.
 struct Announced<'a> {
     ui: &'a mut dyn LoginUi,
     cache: &'a TokenCache,
@@ -160,7 +161,7 @@ impl LoginUi for Announced<'_> {
     }
 }
 
-/// The outcome of a sign-in that has ended since this one was ordered.
+/// The outcome of a sign-in that has completed since this one was ordered.
 async fn outcome_since(ctx: &Context, since: &Since, last: Option<&Attempt>) -> Option<Result<GrantSummary, Problem>> {
     let stored = stored::read(ctx).await.ok().flatten();
     if let Some(grant) = stored.filter(|grant| since.grant.as_ref() != Some(&grant.id)) {
@@ -171,7 +172,7 @@ async fn outcome_since(ctx: &Context, since: &Since, last: Option<&Attempt>) -> 
     Some(Err(Problem::from(failure)))
 }
 
-/// Returns when somebody wants the sign-in with this number to be given up.
+/// Returns when somebody asks to stop the sign-in with this number.
 async fn stop_requested(ctx: &Context, number: u64) {
     loop {
         tokio::time::sleep(STOP_REQUEST_POLL).await;
@@ -182,10 +183,9 @@ async fn stop_requested(ctx: &Context, number: u64) {
     }
 }
 
-/// Ends the sign-in that another process is at, if there is one.
+/// Stops another process's sign-in, if one is running.
 ///
-/// # Errors
-/// When that process does not let go.
+/// # Errors When that process does not release the lock.
 pub(crate) async fn stop(ctx: &Context) -> Result<(), Problem> {
     let begun = Instant::now();
     loop {
@@ -195,7 +195,7 @@ pub(crate) async fn stop(ctx: &Context) -> Result<(), Problem> {
         }
         let attempt = observed.attempt.unwrap_or_default();
         let (stop, number) = (attempt::stop(&ctx.files), attempt.number);
-        // Without a record it has only just begun; the record comes at once.
+        // Without a record it has only just started; the record is about to appear.
         blocking::run(move || stop.write(&number)).await?;
         match ProcessLock::acquire(&ctx.files.login_lock(), "a sign-in", STOP_POLL).await {
             Ok(_) => {

@@ -1,4 +1,4 @@
-//! Signing out: ends the sign-in that is under way, gives up the grant, and forgets how earlier sign-ins ended.
+//! Signs out: ends a running sign-in, gives up the grant, and forgets how earlier sign-ins ended.
 
 use crate::auth::bearer::tokens::Tokens;
 use crate::auth::coordination::login;
@@ -6,9 +6,9 @@ use crate::auth::coordination::sign_ins::SignIns;
 use crate::auth::grants::revocation::Revoked;
 use crate::problem::Problem;
 
-/// Revokes the grant at the server, where that is possible, and removes it here and in the store. `None`: there was none.
+/// Revokes the grant at the server, if possible, and removes it here and in the store. `None` if there was none.
 pub(crate) async fn logout(tokens: &Tokens, sign_ins: &SignIns) -> Result<Option<Revoked>, Problem> {
-    // Else its end would sign in again.
+    // Otherwise it would sign in again when it completes.
     if let Err(problem) = login::stop(&tokens.ctx).await {
         tracing::warn!(%problem, "a sign-in that is under way could not be ended");
     }

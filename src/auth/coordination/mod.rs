@@ -1,5 +1,5 @@
-//! Owns what several processes do about one sign-in: taking the lock or joining, when one may start by itself, the process
-//! that it lives in, and how the others wait for it.
+//! Owns how several processes share one sign-in: locking or joining, when one may start automatically, its process, and
+//! how the others wait for it.
 
 pub mod join;
 pub mod link;

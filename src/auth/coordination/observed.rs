@@ -1,4 +1,4 @@
-//! The newest sign-in of the profile, as it stands in the state directory at one moment.
+//! A snapshot of the profile's newest sign-in in the state directory.
 
 use crate::auth::context::Context;
 use crate::auth::login::attempt;
@@ -9,7 +9,7 @@ use crate::store::{LockError, StateDir};
 /// The newest sign-in of the profile.
 #[derive(Debug)]
 pub(crate) struct Observed {
-    /// Whether some process is at it.
+    /// Whether some process is running it.
     pub(crate) is_locked: Result<bool, LockError>,
     /// Its record.
     pub(crate) attempt: Option<Attempt>,
@@ -18,19 +18,19 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Now, on a thread that may block.
+    /// Takes a snapshot, on a thread that may block.
     pub(crate) async fn now(ctx: &Context) -> Self {
         let files = ctx.files.clone();
         blocking::run(move || Self::read(&files)).await
     }
 
     fn read(files: &StateDir) -> Self {
-        // The lock first: a record that is read while nobody holds it says how the sign-in has ended.
+        // The lock first: a record read while nobody holds the lock says how the sign-in ended.
         let is_locked = files.login_is_under_way();
         Self { is_locked, attempt: attempt::note(files).read(), generation: files.generation().read() }
     }
 
-    /// Whether some process is at it, as far as that can be told.
+    /// Whether some process is running it, as far as is known.
     pub(crate) fn is_under_way(&self) -> bool {
         self.is_locked.as_ref().is_ok_and(|held| *held)
     }

@@ -1,6 +1,6 @@
-//! The sign-in as a process of its own: a client that kills its servers does not end it.
+//! Runs the sign-in in a separate process, which a client that kills its servers does not end.
 //!
-//! The order goes through a pipe, not through arguments that every process of the machine could read.
+//! The order goes through a pipe, because every process on the machine can read arguments.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ use crate::secret::Secret;
 
 /// The hidden flag of `login` that makes it read its order from standard input.
 pub const ORDER_FLAG: &str = "--order-from-stdin";
-/// The largest order that is read, in bytes.
+/// The largest order, in bytes.
 const LARGEST_ORDER_BYTES: u64 = 1024 * 1024;
 
-/// All that a sign-in process needs to know.
+/// Everything that a sign-in process needs to know.
 #[derive(Serialize, Deserialize)]
 struct Order {
     #[serde(with = "Settings")]
@@ -36,10 +36,10 @@ struct Order {
 pub struct Program(PathBuf);
 
 impl Program {
-    /// This program itself, even if it was replaced on disk.
+    /// This program, even if it was replaced on disk.
     pub fn this() -> io::Result<Self> {
         if cfg!(target_os = "linux") {
-            // An upgrade may have removed the file that runs here; this name still leads to it.
+            // An upgrade may have removed our executable; this path still leads to it.
             return Ok(Self("/proc/self/exe".into()));
         }
         std::env::current_exe().map(Self)
@@ -50,15 +50,15 @@ impl Program {
         Self(path)
     }
 
-    /// Starts `login` with its order and lets go of it.
+    /// Starts `login` with its order, detached.
     pub fn start_login(
         &self,
         settings: &Settings,
         challenge: &Challenge,
         since: Since,
-        way: PageOpening,
+        opening: PageOpening,
     ) -> Result<Child, Problem> {
-        self.spawn(&order(settings, challenge, since, way))
+        self.spawn(&order(settings, challenge, since, opening))
             .map_err(|error| Problem::new(ProblemId::SignInProcessFailed).with("detail", error))
     }
 
@@ -74,7 +74,7 @@ impl Program {
     #[cfg(unix)]
     fn detached(&self) -> io::Result<Child> {
         use std::os::unix::process::CommandExt;
-        // The session of its own is made by the child, with `detach`.
+        // The child creates its own session, with `detach`.
         self.command().arg0(env!("CARGO_PKG_NAME")).spawn()
     }
 
@@ -85,7 +85,7 @@ impl Program {
         const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
         const CREATE_BREAKAWAY_FROM_JOB: u32 = 0x0100_0000;
         let quiet = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
-        // A job may forbid leaving it; then the sign-in lives as long as the job does.
+        // A job may forbid breaking away; then the sign-in lives as long as the job.
         let outside = self.command().creation_flags(quiet | CREATE_BREAKAWAY_FROM_JOB).spawn();
         outside.or_else(|_| self.command().creation_flags(quiet).spawn())
     }
@@ -93,7 +93,8 @@ impl Program {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.args(["login", ORDER_FLAG]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // All of it is in the order; and an environment lives as long as its process, for others of this user to read.
+        // The order holds all of it; and this user's other processes can read an environment for as long as its process
+        // lives.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(VARIABLE_PREFIX)) {
             command.env_remove(name);
         }
@@ -135,12 +136,12 @@ pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, PageO
     read.map_err(|error| wrong(error.to_string()))?;
     let order: Order = serde_json::from_slice(bytes.expose())
         .map_err(|error| wrong(format!("the order cannot be read ({:?})", error.classify())))?;
-    let way = if order.by_link { PageOpening::Link } else { PageOpening::Browser };
-    Ok((order.settings, order.challenge, order.since, way))
+    let opening = if order.by_link { PageOpening::Link } else { PageOpening::Browser };
+    Ok((order.settings, order.challenge, order.since, opening))
 }
 
-fn order(settings: &Settings, challenge: &Challenge, since: Since, way: PageOpening) -> Order {
-    let by_link = way == PageOpening::Link;
+fn order(settings: &Settings, challenge: &Challenge, since: Since, opening: PageOpening) -> Order {
+    let by_link = opening == PageOpening::Link;
     Order { settings: settings.clone(), challenge: challenge.clone(), by_link, since }
 }
 
@@ -151,7 +152,7 @@ mod tests {
     use crate::auth::coordination::process::*;
     use crate::config::key::Key;
     use crate::config::{HostPattern, Inputs, Paths, load};
-    use crate::http::NamedBy;
+    use crate::http::AddressSource;
 
     fn paths() -> Paths {
         Paths { config_file: "/nonexistent/c".into(), state_dir: "/s".into() }
@@ -161,12 +162,12 @@ mod tests {
     fn a_sign_in_process_knows_whose_word_the_challenge_is_and_what_the_user_allows() {
         let mut before = Settings::for_url(Url::parse("https://h/mcp").unwrap(), paths());
         before.network.allow_private = HostPattern::parse_all("*.corp.example,10.0.0.1").unwrap();
-        let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.said_by(NamedBy::Public);
+        let challenge = Challenge { scope: Some("a".into()), ..Challenge::default() }.sent_by(AddressSource::Public);
         let since = Since { number: 7, grant: Some("g".into()) };
         let text = serde_json::to_vec(&order(&before, &challenge, since.clone(), PageOpening::Link)).unwrap();
-        let (after, read, newest, way) = read_order(text.as_slice()).unwrap();
+        let (after, read, newest, opening) = read_order(text.as_slice()).unwrap();
         assert_eq!(after.network.allow_private, before.network.allow_private);
-        assert_eq!((read, newest, way), (challenge, since, PageOpening::Link));
+        assert_eq!((read, newest, opening), (challenge, since, PageOpening::Link));
     }
 
     /// One of them suits each setting and is not its default.

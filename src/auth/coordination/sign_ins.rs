@@ -1,4 +1,4 @@
-//! The sign-ins that this process starts or follows: in a process of their own, so that a client that kills its servers
+//! The sign-ins that this process starts or follows: in separate processes, so that a client that kills its servers
 //! does not end them, and watched through the state directory.
 
 use std::process::ExitStatus;
@@ -29,13 +29,13 @@ use crate::config::TokenStoreKind;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;
 
-/// How often the state directory is looked at while a sign-in is under way.
+/// The poll interval for the state directory while a sign-in is running.
 pub(crate) const SIGN_IN_POLL: Duration = Duration::from_millis(200);
-/// How often it is looked at while nobody is signed in and no sign-in is under way: somebody may sign in from a terminal
-/// or another client.
+/// The same while nobody is signed in and no sign-in is running: somebody may sign in from a terminal or another
+/// client.
 const SIGNED_OUT_POLL: Duration = Duration::from_secs(2);
-/// How many sign-in processes in a row may end without a word before there is a pause.
-const MOST_SILENT_ENDS: u32 = 2;
+/// How many sign-in processes in a row may end without an outcome before there is a pause.
+const MAX_SILENT_ENDS: u32 = 2;
 
 /// The sign-ins that this process has started or follows.
 #[derive(Debug)]
@@ -43,29 +43,29 @@ pub(crate) struct SignIns {
     ctx: Arc<Context>,
     tokens: Arc<Tokens>,
     program: Option<Program>,
-    /// What the server asks for, as far as requests have met it.
+    /// The challenge that requests have met.
     challenge: Mutex<Arc<Challenge>>,
     shared: Mutex<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// One that this process has started is under way.
+    /// Whether a sign-in that this process started is running.
     is_running: bool,
     /// How the person gets to its page.
     opening: Option<PageOpening>,
     /// The number of another process's sign-in that a request of this one waits for, as it was seen when the request wanted
     /// one.
     joined: Option<u64>,
-    /// The state directory is being looked at.
+    /// Whether the state directory is being polled.
     is_following: bool,
     failure: Option<Problem>,
     paused_until: Option<Instant>,
-    /// Why the last sign-in was of no use although it succeeded: the server rejects what came of it.
+    /// Why the last successful sign-in was useless: the server rejects its tokens.
     rejected_afresh: Option<Problem>,
-    /// How many sign-in processes of this one, in a row, ended without a word.
+    /// How many of this process's sign-in processes in a row ended without an outcome.
     silent_ends: u32,
-    /// A page is being opened again.
+    /// Whether a page is being reopened.
     is_reopening: bool,
 }
 
@@ -81,7 +81,7 @@ impl SignIns {
         Arc::clone(&last)
     }
 
-    /// What the server asks for, as far as requests have met it.
+    /// The challenge that requests have met.
     pub(crate) fn challenge(&self) -> Arc<Challenge> {
         Arc::clone(&self.challenge.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -99,9 +99,9 @@ impl SignIns {
         if self.ctx.uses_client_credentials() {
             return Err(Problem::new(ProblemId::TokenRejected).with("host", settings.service_name()));
         }
-        // Read before: a sign-in that has ended by the time that this one really starts will do.
+        // Read first: a sign-in that has completed by the time this one really starts will do.
         let observed = Observed::now(&self.ctx).await;
-        // From here to the end of `may_start` nothing waits, so that of two calls only one starts a sign-in.
+        // No await from here to the end of `may_start`, so that of two calls only one starts a sign-in.
         if self.is_under_way_in(&observed) {
             tracing::debug!(?reason, "a sign-in is under way already");
             if let Some(problem) = observed.attempt.as_ref().and_then(|attempt| join::overdue(&self.ctx, attempt)) {
@@ -145,7 +145,7 @@ impl SignIns {
             opening,
             policy: settings.sign_in,
             is_rejected_afresh: shared.rejected_afresh.is_some(),
-            recorded_pause: last.and_then(|last| last.pause(self.ctx.now(), self.ctx.born)),
+            recorded_pause: last.and_then(|last| last.pause(self.ctx.now(), self.ctx.started_at)),
             own_pause: own_pause.filter(|left| !left.is_zero()),
             has_browser: browser::is_expected(),
         };
@@ -215,7 +215,7 @@ impl SignIns {
         }
     }
 
-    /// Looks for a sign-in by any process until there is one; once at a time.
+    /// Polls for a sign-in by any process until somebody is signed in; runs once at a time.
     pub(crate) fn follow(self: &Arc<Self>) {
         if std::mem::replace(&mut self.shared().is_following, true) {
             return;
@@ -236,7 +236,7 @@ impl SignIns {
         });
     }
 
-    /// Somebody may sign in elsewhere.
+    /// Polls while signed out: somebody may sign in elsewhere.
     pub(crate) fn follow_while_signed_out(self: &Arc<Self>) {
         let is_somebody_needed = self.ctx.settings.static_token.is_none() && !self.ctx.uses_client_credentials();
         if is_somebody_needed && !self.is_signed_in() {
@@ -246,7 +246,7 @@ impl SignIns {
 
     async fn follow_once(&self, seen: &mut Option<u64>) -> Duration {
         let observed = Observed::now(&self.ctx).await;
-        // The store itself is asked only when it has changed: a locked keychain may show a question each time.
+        // Read the store only if it has changed: a locked keychain may show a dialog each time.
         if seen.replace(observed.generation) != Some(observed.generation)
             && let Err(error) = self.tokens.cache.reload_if_changed().await
         {
@@ -310,7 +310,7 @@ impl SignIns {
         });
     }
 
-    /// With the memory store nobody else could keep the tokens.
+    /// Signs in here: with the memory store no other process could hold the tokens.
     fn sign_in_here(self: &Arc<Self>, since: Since, opening: PageOpening) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
@@ -321,10 +321,10 @@ impl SignIns {
         });
     }
 
-    /// Returns when the process has started, or has not. It is followed to its end even if the caller gives up.
+    /// Returns once the process has started or failed to. It is followed to its end even if the caller gives up.
     async fn sign_in_elsewhere(self: &Arc<Self>, since: Since, opening: PageOpening) -> Result<(), Problem> {
         let number = since.number;
-        // A token that is there already is no sign of success.
+        // An existing token is not a sign of success.
         let than = self.tokens.cache.newer_than(None).map(|bearer| bearer.serial);
         let (started, has_started) = oneshot::channel();
         let this = Arc::clone(self);
@@ -358,13 +358,13 @@ impl SignIns {
     async fn process_ended(&self, status: Option<ExitStatus>, number: u64, than: Option<u64>) {
         let reloaded = self.tokens.cache.reload().await;
         let observed = Observed::now(&self.ctx).await;
-        // What the process says counts: a good token may have been used, rejected and given up by now.
+        // The exit status counts: a valid token may have been used, rejected and given up by now.
         let is_good = status.is_some_and(|status| status.success()) || self.tokens.cache.newer_than(than).is_some();
-        // Or it left the field to another process, which is followed instead.
+        // Or it gave way to another process, which is followed instead.
         if is_good || observed.is_under_way() {
             return self.ended(None);
         }
-        // What an earlier one has left behind is not the end of this one.
+        // A record of an earlier sign-in is not the outcome of this one.
         let recorded = observed.attempt.filter(|last| last.number > number).and_then(|last| last.failure);
         match recorded.map(Problem::from).or_else(|| reloaded.err().map(Problem::from)) {
             Some(failure) => self.ended(Some(failure)),
@@ -379,7 +379,7 @@ impl SignIns {
         let write = move || {
             let note = attempt::note(&files);
             let is_good = |attempt: &Attempt| attempt.ended.is_some() && attempt.failure.is_none();
-            // Another process would find the same, with another tab. One that signs in at this moment knows better.
+            // Record it, or another process would find out with another tab. But not while a process is signing in.
             if let Some(mut attempt) = note.read::<Attempt>().filter(is_good)
                 && let Ok(Some(_lock)) = ProcessLock::try_acquire(&files.login_lock())
             {
@@ -393,14 +393,14 @@ impl SignIns {
         }
     }
 
-    /// The server accepts the tokens of the last sign-in.
+    /// Records that the server accepts the tokens of the last sign-in.
     pub(crate) fn accepted(&self) {
         let mut shared = self.shared();
         shared.rejected_afresh = None;
         shared.paused_until = None;
     }
 
-    /// The user has signed out: what has failed before counts no more; the numbers go on.
+    /// Resets the record after a sign-out: earlier failures no longer count, but the numbering continues.
     pub(crate) async fn signed_out(&self) -> Result<(), Problem> {
         match attempt::load(&self.ctx.files).await.filter(|attempt| attempt.ended.is_some()) {
             Some(attempt) => {
@@ -411,14 +411,14 @@ impl SignIns {
         }
     }
 
-    /// The process that was to sign in is gone, and nobody knows why. The next call may start another; only when that one
-    /// goes the same way, there is a pause.
+    /// The sign-in process is gone without an outcome. The next call may start another; only if that one ends the same
+    /// way is there a pause.
     fn ended_silently(&self, problem: Problem) {
         let silent_ends = self.shared().silent_ends + 1;
         self.ended(Some(problem));
         let mut shared = self.shared();
         shared.silent_ends = silent_ends;
-        if silent_ends < MOST_SILENT_ENDS {
+        if silent_ends < MAX_SILENT_ENDS {
             shared.paused_until = None;
         }
     }

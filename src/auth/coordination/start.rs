@@ -1,4 +1,4 @@
-//! When a sign-in may start without a command: a pure decision, and how a refusal is explained.
+//! Decides, as a pure function, when a sign-in may start without a command, and explains a refusal.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use crate::auth::login::sign_in_page::PageOpening;
 use crate::config::SignInPolicy;
 use crate::problem::{Problem, ProblemId};
 
-/// What a sign-in is started for; nothing else may start one.
+/// Why a sign-in starts; nothing else may start one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInReason {
-    /// The client asked for the list of tools for the first time.
+    /// The client requested the list of tools for the first time.
     FirstList,
-    /// A call cannot be made without it.
+    /// A call needs it.
     Call,
     /// The user asked for it: overrides the pause after a failure.
     UserAsked,
 }
 
 impl SignInReason {
-    /// How the person gets to the page. A list cannot pass a link on.
+    /// How the user gets to the page. A list cannot carry a link.
     pub(crate) fn page_opening(self) -> PageOpening {
         if browser::is_expected() || self == SignInReason::FirstList { PageOpening::Browser } else { PageOpening::Link }
     }
 }
 
-/// What is known when a sign-in is wanted and none is under way.
+/// The facts when a sign-in is requested and none is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StartFacts {
     pub(crate) reason: SignInReason,
     pub(crate) opening: PageOpening,
     pub(crate) policy: SignInPolicy,
-    /// The last sign-in succeeded, and the server rejects what came of it.
+    /// The last sign-in succeeded, but the server rejects its tokens.
     pub(crate) is_rejected_afresh: bool,
-    /// What is left of the pause after the last sign-in that failed, in whatever process.
+    /// The rest of the pause after the last failed sign-in of any process.
     pub(crate) recorded_pause: Option<Duration>,
-    /// What is left of the pause after the last sign-in of this process that failed.
+    /// The rest of the pause after this process's last failed sign-in.
     pub(crate) own_pause: Option<Duration>,
     /// Whether a browser can be expected to open here.
     pub(crate) has_browser: bool,
@@ -44,13 +44,13 @@ pub(crate) struct StartFacts {
 /// Why no sign-in starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StartRefusal {
-    /// Only the user starts one.
+    /// Only the user may start one.
     Manual,
     /// It would end like the last one.
     RejectedAfresh,
-    /// One has failed a short time ago, in whatever process.
+    /// One has failed recently, in any process.
     RecordedPause(Duration),
-    /// The same for one of this process.
+    /// The same, in this process.
     OwnPause(Duration),
     /// There is no browser to open.
     NoBrowser,
@@ -80,12 +80,13 @@ impl StartFacts {
     }
 }
 
-/// Why no sign-in starts by itself for now, and what was wrong with the last one: else nobody would ever mend that.
+/// Why no sign-in starts automatically for now, and what was wrong with the last one: otherwise nobody would ever fix
+/// it.
 pub(crate) fn cool_down(left: Duration, failure: Option<&Problem>) -> Problem {
     let problem = Problem::new(ProblemId::SignInCoolDown).with("minutes", left.as_secs().div_ceil(60).max(1));
     match failure {
-        Some(failure) if failure.id.is_mended_by_settings() => failure.clone(),
-        // Its advice is to ask and to sign in again, which the cool-down's own says.
+        Some(failure) if failure.id.is_fixed_by_settings() => failure.clone(),
+        // Its advice is to sign in again, which the cool-down's own advice says.
         Some(failure) if failure.id == ProblemId::SignInStopped => problem.with("detail", failure.what()),
         Some(failure) => problem.with("detail", failure.what()).with("advice", failure.model_line()),
         None => problem,

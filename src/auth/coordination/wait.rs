@@ -16,7 +16,7 @@ use crate::auth::login::browser;
 use crate::auth::login::sign_in_page::PageOpening;
 use crate::problem::{Problem, ProblemId};
 
-/// How often the link is looked for: it is there as soon as the callback's port is bound.
+/// The poll interval for the link, which exists as soon as the callback port is bound.
 const LINK_POLL: Duration = Duration::from_millis(50);
 
 /// Waits until there is a token newer than `than`, the sign-in fails, or the time is over.
@@ -56,10 +56,10 @@ pub(crate) async fn for_token(
             opening = sign_ins.opening_of(observed.attempt.as_ref());
             cache.set_signing_in(observed.link());
         } else {
-            // A silent store is no reason to stop waiting, but it is one to end with.
+            // A store that does not answer is no reason to stop waiting, but it is the error to end with.
             reloaded?;
             let failure = sign_ins.failure();
-            // Its process was killed. What it was for is still wanted, so another one takes its place; once.
+            // Its process was killed. The sign-in is still needed, so start another one; once.
             if was_under_way
                 && !observed.attempt.as_ref().is_some_and(|last| last.number >= awaited && last.ended.is_some())
                 && failure.as_ref().is_none_or(|failure| failure.id == ProblemId::SignInProcessFailed)

@@ -1,32 +1,31 @@
-//! `WWW-Authenticate` (RFC 9110, 11.6.1; RFC 6750, 3; RFC 9728, 5.1): what a 401 or 403 says about signing in.
+//! `WWW-Authenticate` (RFC 9110, 11.6.1; RFC 6750, 3; RFC 9728, 5.1): reads the Bearer challenge of a 401 or 403.
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 
-use crate::http::NamedBy;
+use crate::http::AddressSource;
 use crate::secret::Secrets;
 
-/// The longest value that is looked at, in bytes.
+/// Header values are read up to this many bytes.
 const LONGEST_HEADER_BYTES: usize = 16 * 1024;
 
-/// What the server asks for, as far as it says.
+/// A Bearer challenge; absent parameters are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     /// Where the protected resource describes itself (RFC 9728, 5.1).
     pub resource_metadata: Option<String>,
-    /// The scope that would be enough (RFC 6750, 3).
+    /// The scope that the request needs (RFC 6750, 3).
     pub scope: Option<String>,
     /// `invalid_token`, `insufficient_scope`, … (RFC 6750, 3.1).
     pub error: Option<String>,
-    /// The server's own words.
+    /// The server's words.
     pub error_description: Option<String>,
-    /// Who says so; `None` when nobody has been asked yet.
-    pub from: Option<NamedBy>,
+    /// Who sent it; `None` before any server has answered.
+    pub from: Option<AddressSource>,
 }
 
 impl Challenge {
-    /// The Bearer challenge among all that the answer carries, without the secrets of the request that it answers; empty
-    /// when there is none.
+    /// The Bearer challenge of an answer, with the request's secrets masked; empty if there is none.
     pub fn from_headers(headers: &HeaderMap, sent: &Secrets) -> Self {
         let mut best: Option<Self> = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -36,7 +35,7 @@ impl Challenge {
                     continue;
                 }
                 let challenge = Self::of(&raw, sent);
-                // With several Bearer challenges, the one that says where to look further.
+                // Of several Bearer challenges, prefer one with `resource_metadata`.
                 if best.as_ref().is_none_or(|b| b.resource_metadata.is_none() && challenge.resource_metadata.is_some())
                 {
                     best = Some(challenge);
@@ -46,22 +45,22 @@ impl Challenge {
         best.unwrap_or_default()
     }
 
-    /// The same from this server.
+    /// This challenge, attributed to its sender.
     #[must_use]
-    pub fn said_by(self, from: NamedBy) -> Self {
+    pub fn sent_by(self, from: AddressSource) -> Self {
         Self { from: Some(from), ..self }
     }
 
-    /// Whether it names nothing.
-    pub fn is_silent(&self) -> bool {
+    /// Whether it has no parameters.
+    pub fn is_empty(&self) -> bool {
         *self == Self { from: self.from, ..Self::default() }
     }
 
-    /// This challenge in place of an earlier one. A server need not repeat each time where its metadata lies; what it named
-    /// then becomes no more trustworthy because another server, under the same name, answers now.
+    /// Merges this challenge over an earlier one: a server need not repeat its metadata URL. What the earlier one named
+    /// becomes no more trustworthy because a different server answers under the same name now.
     #[must_use]
     pub fn after(self, before: &Self) -> Self {
-        if self.is_silent() {
+        if self.is_empty() {
             return Self { from: before.from.max(self.from), ..before.clone() };
         }
         match &self.resource_metadata {
@@ -73,7 +72,7 @@ impl Challenge {
         }
     }
 
-    /// Whether the token would do if only it were allowed more (RFC 6750, 3.1).
+    /// Whether the token is valid but lacks scope (RFC 6750, 3.1).
     pub fn is_insufficient_scope(&self) -> bool {
         self.error.as_deref() == Some("insufficient_scope")
     }
@@ -98,7 +97,7 @@ impl Challenge {
     }
 }
 
-/// At most [`LONGEST_HEADER_BYTES`] bytes of it.
+/// The first [`LONGEST_HEADER_BYTES`] bytes.
 fn shortened(text: &str) -> &str {
     let end = (0..=LONGEST_HEADER_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
@@ -111,7 +110,7 @@ struct Raw {
     params: Vec<(String, String)>,
 }
 
-/// All challenges of one header value; what cannot be read is skipped up to the next comma.
+/// All challenges of one header value; unreadable parts are skipped up to the next comma.
 fn parse(text: &str) -> Vec<Raw> {
     let mut challenges: Vec<Raw> = Vec::new();
     let mut rest = text;
@@ -141,7 +140,7 @@ fn parse(text: &str) -> Vec<Raw> {
 
 fn parameter_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
-        // Some servers forget the quotes around URLs, so more than a token is taken.
+        // Some servers forget the quotes around URLs, so this accepts more than a token.
         let (value, rest) = split_while(text, |c| !matches!(c, ',' | ' ' | '\t'));
         return (value.to_owned(), rest);
     };
@@ -157,7 +156,7 @@ fn parameter_value(text: &str) -> (String, &str) {
     (value, "")
 }
 
-/// Skips the one opaque value that some schemes have instead of parameters (`Negotiate abc==`).
+/// Skips the single opaque value (`token68`) that some schemes have instead of parameters (`Negotiate abc==`).
 fn skip_token68(text: &str) -> &str {
     let (_, rest) = split_while(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/'));
     let rest = rest.trim_start_matches('=');
@@ -234,12 +233,16 @@ mod tests {
     #[test]
     fn what_a_public_server_has_said_is_not_trusted_more_because_an_inner_one_answers_under_its_name() {
         let named = read(&[r#"Bearer resource_metadata="https://h/m""#]);
-        let public = named.clone().said_by(NamedBy::Public);
+        let public = named.clone().sent_by(AddressSource::Public);
         for later in [Challenge::default(), read(&["Bearer scope=x"])] {
-            let both = later.said_by(NamedBy::Insider).after(&public);
-            assert_eq!((both.from, &both.resource_metadata), (Some(NamedBy::Public), &named.resource_metadata));
+            let both = later.sent_by(AddressSource::Insider).after(&public);
+            assert_eq!((both.from, &both.resource_metadata), (Some(AddressSource::Public), &named.resource_metadata));
         }
-        assert_eq!(named.said_by(NamedBy::Insider).after(&public).from, Some(NamedBy::Insider), "it says so itself");
+        assert_eq!(
+            named.sent_by(AddressSource::Insider).after(&public).from,
+            Some(AddressSource::Insider),
+            "it says so itself"
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The two documents of discovery and the rules that they must keep: protected resource metadata (RFC 9728) and
-//! authorization server metadata (RFC 8414, OpenID Connect Discovery).
+//! The two discovery documents and the rules they must follow: protected resource metadata (RFC 9728) and authorization
+//! server metadata (RFC 8414, OpenID Connect Discovery).
 
 use serde::{Deserialize, Deserializer};
 use url::Url;
@@ -12,42 +12,42 @@ use crate::problem::{Problem, ProblemId};
 /// The grant of RFC 8628 (3.4).
 pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// What a protected resource says of itself (RFC 9728, 2).
+/// Protected resource metadata (RFC 9728, 2).
 #[derive(Debug, Clone, Deserialize)]
 pub struct ResourceMetadata {
-    /// Its identifier, as it goes into `resource`.
+    /// Its identifier, which becomes the `resource` parameter (RFC 8707).
     pub resource: String,
-    /// Who gives out tokens for it.
+    /// The issuers of tokens for it.
     #[serde(default, deserialize_with = "or_default")]
     pub authorization_servers: Vec<String>,
-    /// The scopes that it knows.
+    /// The scopes it supports.
     pub scopes_supported: Option<Vec<String>>,
 }
 
-/// What an authorization server says of itself (RFC 8414, 2), as far as this program uses it.
+/// Authorization server metadata (RFC 8414, 2), as far as this program uses it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ServerMetadata {
     /// Its identifier.
     pub issuer: String,
-    /// Where a person signs in; a server without people has none.
+    /// Where a person signs in; a server for clients alone has none.
     pub authorization_endpoint: Option<String>,
-    /// Where codes and refresh tokens become access tokens.
+    /// Exchanges codes and refresh tokens for access tokens.
     pub token_endpoint: String,
-    /// How a client proves itself there; silence means client_secret_basic (RFC 8414, 2).
+    /// How a client authenticates there; absence means client_secret_basic (RFC 8414, 2).
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     /// The PKCE methods.
     pub code_challenge_methods_supported: Option<Vec<String>>,
-    /// The scopes that it knows.
+    /// The scopes it supports.
     pub scopes_supported: Option<Vec<String>>,
     /// Where clients register themselves (RFC 7591).
     pub registration_endpoint: Option<String>,
     /// Where tokens are revoked (RFC 7009).
     pub revocation_endpoint: Option<String>,
-    /// Where a sign-in on another device begins (RFC 8628, 4).
+    /// Where a sign-in on another device starts (RFC 8628, 4).
     pub device_authorization_endpoint: Option<String>,
-    /// What may be presented at the token endpoint.
+    /// The grant types that the token endpoint accepts.
     pub grant_types_supported: Option<Vec<String>>,
-    /// Whether a client id may be the address of a document that describes the client.
+    /// Whether a client id may be the URL of a client metadata document.
     #[serde(default, deserialize_with = "or_default")]
     pub client_id_metadata_document_supported: bool,
     /// Whether its answers carry `iss` (RFC 9207, 3).
@@ -55,7 +55,7 @@ pub struct ServerMetadata {
     pub authorization_response_iss_parameter_supported: bool,
 }
 
-/// How a token is had, as far as it decides what a server must offer.
+/// How a token is obtained, which decides what the server must offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     /// A person in a browser of this machine (RFC 6749, 4.1).
@@ -66,17 +66,17 @@ pub enum Flow {
     Client,
 }
 
-/// Which authorization server is looked for.
+/// The authorization server to find.
 #[derive(Debug, Clone, Copy)]
 pub enum Sought<'a> {
-    /// The one that the protected resource names, by its issuer.
+    /// The server that the protected resource names by its issuer.
     Issuer(&'a str),
-    /// The one of the MCP server's own origin (MCP 2025-03-26). Nobody has named it, so it may have a path.
+    /// The server at the MCP server's own origin (MCP 2025-03-26). Nothing names its issuer, which may have a path.
     Origin(&'a str),
 }
 
 impl<'a> Sought<'a> {
-    /// Where its metadata is looked for.
+    /// The URL that its metadata URL is derived from.
     pub fn place(self) -> &'a str {
         match self {
             Sought::Issuer(issuer) => issuer,
@@ -84,7 +84,7 @@ impl<'a> Sought<'a> {
         }
     }
 
-    /// Whether a document that names this issuer speaks for it.
+    /// Whether metadata with this issuer is authoritative for it.
     fn is(self, found: &str) -> bool {
         match self {
             Sought::Issuer(named) => issuer::is_same(named, found),
@@ -97,7 +97,7 @@ impl<'a> Sought<'a> {
 }
 
 impl ResourceMetadata {
-    /// Whether it speaks for `url`.
+    /// Whether it is authoritative for `url`.
     pub fn covers(&self, url: &Url) -> bool {
         resource::covers(&self.resource, url)
     }
@@ -110,13 +110,13 @@ impl ServerMetadata {
             issuer: origin.to_owned(),
             authorization_endpoint: Some(format!("{origin}/authorize")),
             registration_endpoint: Some(format!("{origin}/register")),
-            // That revision wants clients on people's machines to be public ones.
+            // That revision requires native apps to be public clients.
             token_endpoint_auth_methods_supported: Some(vec!["none".to_owned()]),
             ..Self::with_token_endpoint(origin, format!("{origin}/token"))
         }
     }
 
-    /// A server of which only its token endpoint is known.
+    /// A server with only a known token endpoint.
     pub fn with_token_endpoint(issuer: &str, token_endpoint: String) -> Self {
         Self {
             issuer: issuer.to_owned(),
@@ -134,12 +134,12 @@ impl ServerMetadata {
         }
     }
 
-    /// Whether it says that `grant` may be presented.
+    /// Whether it lists this grant type.
     pub fn lists_grant(&self, grant: &str) -> bool {
         self.grant_types_supported.as_ref().is_some_and(|listed| listed.iter().any(|one| one == grant))
     }
 
-    /// Refuses what must not be used: a foreign issuer, unsafe endpoints, no PKCE.
+    /// Refuses a server that must not be used: another issuer, an unsafe endpoint, no PKCE.
     pub fn check(&self, sought: Sought<'_>, place: &Url, flow: Flow) -> Result<(), Problem> {
         if !sought.is(&self.issuer) {
             return Err(Problem::new(ProblemId::IssuerMismatch)
@@ -169,12 +169,12 @@ pub fn endpoint(text: &str, purpose: &'static str) -> Result<Url, Problem> {
     safe_url::check(text).map_err(|why| refused(purpose, &why))
 }
 
-/// Where protected resource metadata may stand, in the order to look (RFC 9728, 3.1).
+/// The URLs to try for protected resource metadata, in order (RFC 9728, 3.1).
 pub fn resource_places(url: &Url) -> Vec<Url> {
     well_known(url, &["oauth-protected-resource"], url.path(), false)
 }
 
-/// Where authorization server metadata may stand, in the order that MCP prescribes.
+/// The URLs to try for authorization server metadata, in the order that MCP prescribes.
 pub fn server_places(issuer: &Url) -> Vec<Url> {
     let path = issuer.path().trim_end_matches('/');
     let mut places = Vec::new();
@@ -211,7 +211,7 @@ fn well_known(url: &Url, names: &[&str], path: &str, query: bool) -> Vec<Url> {
     places
 }
 
-/// Some servers write `null` for what they do not have.
+/// Some servers write `null` instead of leaving a member out.
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -1,5 +1,5 @@
-//! Owns where to sign in and for what: what a 401 says, the metadata of the resource and of the authorization server
-//! (RFC 9728, RFC 8414), and the scope to ask for.
+//! Owns where to sign in and for what: the challenge of a 401, the metadata of the resource and the authorization
+//! server (RFC 9728, RFC 8414), and the scope to request.
 
 pub mod challenge;
 pub mod metadata;

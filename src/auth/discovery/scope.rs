@@ -1,4 +1,4 @@
-//! Which scope to ask for (MCP, "Scope Selection Strategy"), and what a wider one is made of.
+//! Which scope to request (MCP, "Scope Selection Strategy"), and the arithmetic of scopes.
 
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
@@ -6,11 +6,11 @@ use crate::auth::discovery::search::Discovered;
 use crate::config::Settings;
 use crate::config::key::Key;
 
-/// Asks for a refresh token, at servers that know it (OpenID Connect Core, 11).
+/// Requests a refresh token, at servers that know it (OpenID Connect Core, 11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
-/// The scope to ask for: what is configured, else what the challenge names, else what the resource lists, else none. A
-/// step-up goes beyond a scope that is built in, but not beyond the user's.
+/// The scope to request: configured, else from the challenge, else as the resource lists, else none. A step-up may
+/// exceed a built-in scope, but not the user's choice.
 pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, flow: Flow) -> Option<String> {
     let mut configured = settings.oauth.scope.clone();
     if let (Some(built_in), Some(wider), false) =
@@ -27,7 +27,7 @@ pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, fl
         scopes.retain(|scope| *scope != OFFLINE_ACCESS);
         let offers =
             found.server.scopes_supported.as_ref().is_some_and(|all| all.iter().any(|one| one == OFFLINE_ACCESS));
-        // Alone, it would stand in place of the server's own default.
+        // Alone, it would replace the server's default scope.
         if offers && flow != Flow::Client && !scopes.is_empty() {
             scopes.push(OFFLINE_ACCESS);
         }
@@ -51,7 +51,7 @@ pub fn bounded(settings: &Settings, wanted: Option<&str>, bound: Option<&str>) -
     Some(within.join(" "))
 }
 
-/// All of both, each once.
+/// Both scopes together, without duplicates.
 pub fn union(held: &str, wanted: &str) -> String {
     let mut scopes = split(held);
     for scope in split(wanted) {
@@ -62,7 +62,7 @@ pub fn union(held: &str, wanted: &str) -> String {
     scopes.join(" ")
 }
 
-/// Whether `held` has all that `wanted` names.
+/// Whether `held` includes all of `wanted`.
 pub fn covers(held: &str, wanted: &str) -> bool {
     let held = split(held);
     split(wanted).iter().all(|scope| held.contains(scope))
@@ -84,7 +84,7 @@ mod tests {
     use crate::auth::discovery::scope::*;
     use crate::config::Paths;
     use crate::config::origin::Origin;
-    use crate::http::NamedBy;
+    use crate::http::AddressSource;
 
     fn chosen(
         configured: Option<&str>,
@@ -109,7 +109,7 @@ mod tests {
             server: metadata,
             listed: 1,
             resource_scopes: listed.map(list),
-            named_by: NamedBy::Insider,
+            named_by: AddressSource::Insider,
         }
     }
 

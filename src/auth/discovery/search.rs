@@ -1,7 +1,7 @@
-//! From an MCP URL (and a 401, where there is one) to the authorization server, in the order that MCP prescribes.
+//! Finds the authorization server for an MCP URL (and its 401, if any), in the order that MCP prescribes.
 //!
-//! One bad answer never ends the search: a 401, 403, 404 or a page of HTML at a well-known place means that nothing is
-//! there. What is there and breaks the rules is refused.
+//! One bad answer never ends the search: a 401, 403, 404 or an HTML page at a well-known URL means that there is no
+//! document. A document that breaks the rules is refused.
 
 use std::time::Duration;
 
@@ -19,35 +19,35 @@ use crate::auth::error::unreached;
 use crate::auth::issuer;
 use crate::auth::resource;
 use crate::config::{Product, Settings};
-use crate::http::{Bounds, Http, NamedBy, NetError};
+use crate::http::{AddressSource, Bounds, Http, NetError};
 use crate::problem::{Problem, ProblemId, printable};
 
-/// Documents of this kind are a few kilobytes.
+/// Metadata documents are a few kilobytes.
 const METADATA_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(15) };
-/// How often a document may point elsewhere on its own origin.
-const MOST_REDIRECTS: usize = 3;
-/// How many authorization servers of one resource are asked.
-const MOST_SERVERS: usize = 5;
-/// How long all of it may take: a server that names many places must not have somebody wait for each.
+/// How many redirects within the origin a document may have.
+const MAX_REDIRECTS: usize = 3;
+/// How many authorization servers of one resource are tried.
+const MAX_SERVERS: usize = 5;
+/// How long the whole search may take: a server that names many URLs must not make somebody wait for each.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Where and for what to sign in.
+/// Where to sign in, and for what.
 #[derive(Debug, Clone)]
 pub struct Discovered {
-    /// The `resource` of every request for a token (RFC 8707).
+    /// The `resource` of every token request (RFC 8707).
     pub resource: String,
     /// The authorization server.
     pub server: ServerMetadata,
-    /// How many the protected resource lists.
+    /// How many servers the protected resource lists.
     pub listed: usize,
     /// The scopes that the protected resource lists.
     pub resource_scopes: Option<Vec<String>>,
-    /// Who has named all of this.
-    pub named_by: NamedBy,
+    /// Who named all of this.
+    pub named_by: AddressSource,
 }
 
 impl Discovered {
-    /// The authorization server in words, and that it was chosen where there are several.
+    /// The authorization server in words, noting that it was chosen if there are several.
     pub fn chosen(&self) -> String {
         let issuer = printable(&self.server.issuer);
         match self.listed {
@@ -57,61 +57,61 @@ impl Discovered {
     }
 }
 
-/// A place where metadata was looked for.
+/// A URL that was tried for metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbedPlace {
-    /// The address.
+    /// The URL.
     pub place: String,
     /// What was found, in words.
     pub outcome: String,
 }
 
-/// What a place of metadata answered.
+/// The outcome of trying a metadata URL.
 enum Probe<T> {
     Found(T),
-    /// Nothing of the kind is there; in words, why that was concluded.
+    /// No such document; why, in words.
     NotThere(String),
-    /// It may be there, but cannot be had now.
+    /// It may exist, but cannot be fetched now.
     NotNow(Problem),
-    /// It must not be looked for there.
+    /// The URL must not be fetched.
     Refused(Problem),
 }
 
-/// Finds the authorization server; among several, the first that can be used, or `home_issuer`, the issuer that the client id
-/// belongs to.
+/// Finds the authorization server: of several, `bound_issuer`, the issuer that the client id belongs to, or else the
+/// first usable one.
 pub async fn discover(
     http: &Http,
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
-    home_issuer: Option<&str>,
+    bound_issuer: Option<&str>,
 ) -> Result<Discovered, AuthError> {
-    discover_by_steps(http, settings, challenge, flow, home_issuer, &mut Vec::new()).await
+    discover_by_steps(http, settings, challenge, flow, bound_issuer, &mut Vec::new()).await
 }
 
-/// The same, and each place that was asked.
+/// The same, recording each URL that was tried.
 pub async fn discover_by_steps(
     http: &Http,
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
-    home_issuer: Option<&str>,
+    bound_issuer: Option<&str>,
     steps: &mut Vec<ProbedPlace>,
 ) -> Result<Discovered, AuthError> {
     let configured = settings.oauth.token_endpoint.as_ref().map(Url::to_string);
     if let (Flow::Client, Some(endpoint)) = (flow, &configured) {
-        // All that is needed is known; servers that want this often publish nothing.
+        // Everything is known already, and servers for client credentials often publish no metadata.
         let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
         return Ok(Discovered {
             resource: resource::canonical(&settings.url),
             server,
             listed: 0,
             resource_scopes: None,
-            named_by: NamedBy::Insider,
+            named_by: AddressSource::Insider,
         });
     }
     let searched =
-        tokio::time::timeout(DISCOVERY_TIMEOUT, search(http, settings, challenge, flow, home_issuer, steps)).await;
+        tokio::time::timeout(DISCOVERY_TIMEOUT, search(http, settings, challenge, flow, bound_issuer, steps)).await;
     let mut found = searched.unwrap_or_else(|_| {
         let last = steps.last().map_or(settings.url.as_str(), |asked| asked.place.as_str());
         Err(AuthError::NotNow(Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", last)))
@@ -127,14 +127,14 @@ async fn search(
     settings: &Settings,
     challenge: &Challenge,
     flow: Flow,
-    home_issuer: Option<&str>,
+    bound_issuer: Option<&str>,
     steps: &mut Vec<ProbedPlace>,
 ) -> Result<Discovered, AuthError> {
     let mut search = Search {
         http,
         own: settings.url.origin(),
         by: challenge.from,
-        token_endpoint_given: settings.oauth.token_endpoint.is_some(),
+        has_configured_token_endpoint: settings.oauth.token_endpoint.is_some(),
         last: "nothing".into(),
         not_now: None,
         refused: None,
@@ -146,12 +146,12 @@ async fn search(
         Some(found) => (found.resource, found.authorization_servers, found.scopes_supported),
         None => (resource::canonical(&settings.url), Vec::new(), None),
     };
-    // A client id that belongs to one of them is unknown to the others.
-    let home_issuer =
-        issuers.iter().find(|listed| home_issuer.is_some_and(|home_issuer| issuer::is_same(listed, home_issuer)));
-    let mut all: Vec<Sought<'_>> = match home_issuer {
-        Some(home_issuer) => vec![Sought::Issuer(home_issuer)],
-        None => issuers.iter().take(MOST_SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
+    // A client id that belongs to one of them is unknown to the rest.
+    let bound_issuer =
+        issuers.iter().find(|listed| bound_issuer.is_some_and(|bound_issuer| issuer::is_same(listed, bound_issuer)));
+    let mut all: Vec<Sought<'_>> = match bound_issuer {
+        Some(bound_issuer) => vec![Sought::Issuer(bound_issuer)],
+        None => issuers.iter().take(MAX_SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
     };
     if all.is_empty() {
         all.push(Sought::Origin(&origin));
@@ -173,8 +173,8 @@ async fn search(
     if let Some(problem) = search.not_now {
         return Err(AuthError::NotNow(problem));
     }
-    // MCP 2025-03-26: without any metadata, the default endpoints of the origin. A product that is known to publish
-    // metadata is rather misconfigured than old.
+    // MCP 2025-03-26: without any metadata, the default endpoints of the origin. A product known to publish metadata is
+    // more likely misconfigured than old.
     if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
         let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
         return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by });
@@ -184,15 +184,15 @@ async fn search(
     ))
 }
 
-/// The state of one search: what is worth telling when nothing is found.
+/// The state of one search: what to report if nothing is found.
 struct Search<'a> {
     http: &'a Http,
-    /// Where the MCP server itself is.
+    /// The origin of the MCP server.
     own: Origin,
-    /// Who it is, as soon as that is known.
-    by: Option<NamedBy>,
-    /// Whether the user has named another token endpoint than the server's.
-    token_endpoint_given: bool,
+    /// As whom the MCP server names addresses, once known.
+    by: Option<AddressSource>,
+    /// Whether the user configured a different token endpoint.
+    has_configured_token_endpoint: bool,
     last: String,
     not_now: Option<Problem>,
     refused: Option<Problem>,
@@ -252,11 +252,11 @@ impl Search<'_> {
         None
     }
 
-    /// Nobody should sign in on a page that lies inside, or for a code that cannot be exchanged. Where names lead is looked
-    /// at when they are connected to; a page is opened by a browser, which asks nobody here.
+    /// Nobody should sign in at an inward page, or for a code that cannot be exchanged. Other host names are checked
+    /// when we connect; but a browser opens the page, beyond our control.
     async fn check_endpoints(&self, found: &ServerMetadata, flow: Flow) -> Result<(), Problem> {
         let http = self.http.named_by(self.named_by());
-        if !self.token_endpoint_given {
+        if !self.has_configured_token_endpoint {
             http.client(&metadata::endpoint(&found.token_endpoint, "token endpoint")?).await?;
         }
         if let (Flow::Code, Some(page)) = (flow, &found.authorization_endpoint) {
@@ -265,9 +265,9 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Who names what is found; as long as nobody has answered, only the user has named anything.
-    fn named_by(&self) -> NamedBy {
-        self.by.unwrap_or(NamedBy::Insider)
+    /// Who named what is found; until a server has answered, only the user has named anything.
+    fn named_by(&self) -> AddressSource {
+        self.by.unwrap_or(AddressSource::Insider)
     }
 
     async fn probe<T: DeserializeOwned>(&mut self, place: &Url) -> Option<T> {
@@ -302,11 +302,11 @@ impl Search<'_> {
 
     async fn fetch<T: DeserializeOwned>(&mut self, place: &Url) -> Probe<T> {
         let mut url = place.clone();
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let mut request = reqwest::Request::new(Method::GET, url.clone());
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
             let own = url.origin() == self.own;
-            let by = self.by.unwrap_or(if own { NamedBy::Insider } else { NamedBy::Public });
+            let by = self.by.unwrap_or(if own { AddressSource::Insider } else { AddressSource::Public });
             let answer = match self.http.named_by(by).exchange(request, METADATA_BOUNDS).await {
                 Ok(answer) => answer,
                 Err(NetError::Unusable(problem)) if problem.id == ProblemId::InwardAddress => {

@@ -1,8 +1,8 @@
-//! A token endpoint's answer in the one form that RFC 6749 prescribes, whatever form it came in.
+//! Normalises a token endpoint's answer to the form that RFC 6749 prescribes.
 
 use serde_json::{Map, Value};
 
-/// The answer in the one form that RFC 6749 (5.1, 5.2) prescribes, whatever form it came in.
+/// The answer in the form of RFC 6749 (5.1, 5.2), whatever form the server chose.
 pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), String> {
     let mut fields = match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => fields,
@@ -12,7 +12,7 @@ pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), Stri
     };
     fields.retain(|_, value| !value.is_null());
     if !(200..300).contains(&status) || fields.contains_key("error") {
-        // Some wrap the error, or send it with status 200.
+        // Some servers wrap the error in an object, or send it with status 200.
         if let Some(Value::Object(inner)) = fields.get("error").cloned() {
             let code = inner.get("code").or_else(|| inner.get("type")).cloned().unwrap_or(Value::Null);
             let text = inner.get("message").cloned().unwrap_or(Value::Null);
@@ -52,7 +52,7 @@ pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), Stri
     Ok((200, fields))
 }
 
-/// `access_token=…&token_type=…`, as some servers answer whatever was asked for.
+/// `access_token=…&token_type=…`, as some servers answer regardless of `Accept`.
 fn form(body: &[u8]) -> Option<Map<String, Value>> {
     let text = std::str::from_utf8(body).ok()?;
     if text.contains(['<', '{', '\n']) {
@@ -63,17 +63,17 @@ fn form(body: &[u8]) -> Option<Map<String, Value>> {
     (fields.contains_key("access_token") || fields.contains_key("error")).then_some(fields)
 }
 
-/// Whole seconds, from a number or a string, with or without a fraction; nonsense counts as silence.
+/// Whole seconds, from a number or a string, with or without a fraction; anything else counts as absent.
 pub fn seconds(value: &Value) -> Option<u64> {
-    /// Ten years: enough for anybody, and safe to add to a date.
-    const LONGEST_LIFE_SECONDS: f64 = 315_360_000.0;
+    /// Ten years: long enough, and safe to add to a date.
+    const LONGEST_LIFETIME_SECONDS: f64 = 315_360_000.0;
     let number = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just before")]
-    number.is_finite().then(|| number.clamp(0.0, LONGEST_LIFE_SECONDS) as u64)
+    number.is_finite().then(|| number.clamp(0.0, LONGEST_LIFETIME_SECONDS) as u64)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A form that a client posts to the authorization server, with its proof of who it is (RFC 6749, 2.3.1; RFC 7523, 2.2).
+//! Posts a form to the authorization server, with client authentication (RFC 6749, 2.3.1; RFC 7523, 2.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use crate::http::{Answer, Bounds, Http, NetError};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-/// Sends what [`Sender::post`] or `oauth2` made, and returns the whole answer.
+/// Sends a request from [`Sender::post`] or `oauth2`, and returns the whole answer.
 pub async fn exchange(http: &Http, request: HttpRequest, bounds: Bounds) -> Result<Answer, NetError> {
     let (parts, body) = request.into_parts();
     let url = parts
@@ -27,21 +27,21 @@ pub async fn exchange(http: &Http, request: HttpRequest, bounds: Bounds) -> Resu
     http.exchange(outgoing, bounds).await
 }
 
-/// Who posts, and what proves it.
+/// The client that posts, and how it authenticates.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
     /// The client.
     pub client: &'a Client,
-    /// How it proves itself.
+    /// How it authenticates.
     pub method: AuthMethod,
-    /// Whom an assertion is meant for: the issuer.
+    /// The audience of an assertion: the issuer.
     pub audience: &'a str,
     /// Seconds since 1970.
     pub now: u64,
 }
 
 impl Sender<'_> {
-    /// What its assertion adds to the form; nothing with the other methods.
+    /// The assertion's form fields; none with the other methods.
     pub fn assertion(&self) -> Result<Vec<(&'static str, Secret)>, Problem> {
         match (self.method, &self.client.key) {
             (AuthMethod::PrivateKeyJwt, Some(key)) => Ok(vec![
@@ -55,7 +55,7 @@ impl Sender<'_> {
         }
     }
 
-    /// The request that posts `fields` to `endpoint`, which is called `purpose` where it must not be used.
+    /// The request that posts `fields` to `endpoint`; `purpose` names the endpoint in errors.
     pub fn post(&self, endpoint: &str, purpose: &'static str, fields: &[(&str, &str)]) -> Result<HttpRequest, Problem> {
         let endpoint = metadata::endpoint(endpoint, purpose)?;
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -63,7 +63,7 @@ impl Sender<'_> {
         for (name, value) in self.assertion()? {
             form.append_pair(name, value.expose());
         }
-        // Also beside Basic: it only identifies the client (RFC 6749, 3.2.1), and some servers look for it there alone.
+        // Even with Basic: it only identifies the client (RFC 6749, 3.2.1), and some servers look for it only here.
         form.append_pair("client_id", &self.client.id);
         let mut basic = None;
         match (self.method, &self.client.secret) {

@@ -1,5 +1,5 @@
-//! What an ID token says (OpenID Connect Core, 2 and 5.1): who signed in, and how long the token lasts. It came from the
-//! token endpoint itself, so its signature need not be checked (3.1.3.7); whether it is genuine is its reader's business.
+//! Reads an ID token (OpenID Connect Core, 2 and 5.1): who signed in, and how long the token lasts. It came straight
+//! from the token endpoint, so its signature need not be checked (3.1.3.7).
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::printable;
 
-/// Longer names are cut.
+/// Longer names are truncated.
 const LONGEST_NAME_CHARS: usize = 120;
 
-/// The name and the mail address of the person, as far as the token has them; to be shown, never relied on.
+/// The person's name and email address, where present; for display only, never for a decision.
 pub fn person(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Claims {
@@ -22,19 +22,19 @@ pub fn person(token: &str) -> Option<String> {
         preferred_username: Option<String>,
     }
     let claims: Claims = claims(token)?;
-    let shown = |claim: Option<String>| {
+    let display = |claim: Option<String>| {
         let text: String = printable(claim?.trim()).chars().take(LONGEST_NAME_CHARS).collect();
         (!text.is_empty()).then_some(text)
     };
-    let known_as = shown(claims.email).or_else(|| shown(claims.preferred_username));
-    match (shown(claims.name), known_as) {
+    let known_as = display(claims.email).or_else(|| display(claims.preferred_username));
+    match (display(claims.name), known_as) {
         (Some(name), Some(known_as)) if name != known_as => Some(format!("{name} ({known_as})")),
         (name, known_as) => name.or(known_as),
     }
 }
 
-/// From the making of the token to its end.
-pub fn life(token: &str) -> Option<Duration> {
+/// The token's lifetime, from `iat` to `exp`.
+pub fn lifetime(token: &str) -> Option<Duration> {
     #[derive(Deserialize)]
     struct Claims {
         exp: f64,

@@ -1,5 +1,5 @@
-//! Owns the requests to the token and revocation endpoints (RFC 6749, RFC 7009): how the client authenticates, what they
-//! answer, and what an ID token says.
+//! Owns the requests to the token and revocation endpoints (RFC 6749, RFC 7009): how the client authenticates, what the
+//! answers mean, and what an ID token says.
 
 pub mod answer;
 pub mod client_authentication;

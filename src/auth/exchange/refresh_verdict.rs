@@ -1,22 +1,22 @@
-//! What a refusal at the token endpoint means for the refresh token that was presented (RFC 6749, 5.2).
+//! Decides what a refusal at the token endpoint means for the refresh token (RFC 6749, 5.2).
 //!
-//! Servers refuse an ended refresh token under many names. A token that is kept in spite of that is presented with each
-//! request, for ever, and nobody is asked to sign in; one that is given up for a passing fault costs a sign-in. So what
-//! the server itself refuses ends the token, and what may come from elsewhere, or passes, does not.
+//! Servers refuse an ended refresh token with many different codes. If it is kept anyway, every request presents it,
+//! forever, and nobody is asked to sign in; if it is given up for a transient fault, that costs a sign-in. So a refusal
+//! by the server itself ends the token; one that may come from elsewhere, or is transient, does not.
 
 /// What to do with a refresh token after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshVerdict {
-    /// It has ended: it is never presented again, and a person signs in.
+    /// It has ended: never present it again; a person has to sign in.
     Ended,
-    /// The client was not accepted; the token was not looked at (RFC 6749, 3.2.1).
+    /// The client was not accepted; the server has not looked at the token (RFC 6749, 3.2.1).
     Client,
     /// The same may succeed later.
-    Passing,
+    Transient,
 }
 
-/// Faults of the server that have a name; with any status, for some servers answer all with 200.
-const PASSING_CODES: [&str; 15] = [
+/// Error codes of server faults; with any status, because some servers always answer 200.
+const TRANSIENT_CODES: [&str; 15] = [
     "temporarily_unavailable",
     "server_error",
     "slow_down",
@@ -35,31 +35,32 @@ const PASSING_CODES: [&str; 15] = [
 ];
 
 impl RefreshVerdict {
-    /// Decides by the status, the error code, and whether the answer was a JSON object at all; never by words for people.
-    /// `registered`: whether this program can register its client anew.
+    /// Decides by the status, the error code, and whether the answer is a JSON object; never by words for people.
+    /// `registered`: whether this program can register its client again.
     pub fn of(status: u16, error: Option<&str>, is_object: bool, registered: bool) -> Self {
         match (status, error) {
-            (408 | 425 | 429 | 500.., _) => Self::Passing,
+            (408 | 425 | 429 | 500.., _) => Self::Transient,
             (_, Some("invalid_grant")) => Self::Ended,
             (_, Some("invalid_client")) => Self::Client,
-            // RFC 6749 (5.2) keeps this for a client that is known; with 401, and often for a client that was forgotten,
-            // servers mean one that is not.
+            // RFC 6749 (5.2) reserves this for a known client; with 401, and often for a forgotten client, servers mean
+            // an unknown one.
             (401, Some("unauthorized_client")) => Self::Client,
             (_, Some("unauthorized_client")) if registered => Self::Client,
-            (_, Some(code)) if PASSING_CODES.contains(&code.to_ascii_lowercase().as_str()) => Self::Passing,
-            // Nothing is there at the moment, or something else is: this says nothing of the token.
-            (300..=399 | 404 | 405, _) => Self::Passing,
+            (_, Some(code)) if TRANSIENT_CODES.contains(&code.to_ascii_lowercase().as_str()) => Self::Transient,
+            // Nothing is there at the moment, or something else is: this says nothing about the token.
+            (300..=399 | 404 | 405, _) => Self::Transient,
             (200..=299 | 400..=499, Some(_)) => Self::Ended,
-            // Without a code only these two are a token endpoint's own (RFC 6749, 5.2); a gateway that blocks says 403.
+            // Without a code, only these two statuses are a token endpoint's own (RFC 6749, 5.2); a blocking gateway
+            // sends 403.
             (400 | 401, None) if is_object => Self::Ended,
-            _ => Self::Passing,
+            _ => Self::Transient,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::RefreshVerdict::{Client, Ended, Passing};
+    use super::RefreshVerdict::{Client, Ended, Transient};
     use super::*;
 
     #[test]
@@ -89,19 +90,19 @@ mod tests {
             (401, "invalid_client", Client),
             (200, "invalid_client", Client),
             (401, "unauthorized_client", Client),
-            (400, "temporarily_unavailable", Passing),
-            (403, "slow_down", Passing),
-            (400, "server_error", Passing),
-            (200, "ratelimited", Passing),
-            (200, "internal_error", Passing),
-            (429, "invalid_grant", Passing),
-            (408, "invalid_request", Passing),
-            (425, "invalid_request", Passing),
-            (500, "invalid_grant", Passing),
-            (503, "invalid_request", Passing),
-            (404, "Not Found", Passing),
-            (405, "invalid_request", Passing),
-            (302, "invalid_request", Passing),
+            (400, "temporarily_unavailable", Transient),
+            (403, "slow_down", Transient),
+            (400, "server_error", Transient),
+            (200, "ratelimited", Transient),
+            (200, "internal_error", Transient),
+            (429, "invalid_grant", Transient),
+            (408, "invalid_request", Transient),
+            (425, "invalid_request", Transient),
+            (500, "invalid_grant", Transient),
+            (503, "invalid_request", Transient),
+            (404, "Not Found", Transient),
+            (405, "invalid_request", Transient),
+            (302, "invalid_request", Transient),
         ] {
             assert_eq!(RefreshVerdict::of(status, Some(error), true, false), expected, "{status} {error}");
         }
@@ -113,16 +114,16 @@ mod tests {
         for (status, is_object, expected) in [
             (400, true, Ended),
             (401, true, Ended),
-            (400, false, Passing),
-            (401, false, Passing),
-            (403, true, Passing),
-            (403, false, Passing),
-            (404, true, Passing),
-            (200, true, Passing),
-            (200, false, Passing),
-            (302, false, Passing),
-            (502, true, Passing),
-            (0, false, Passing),
+            (400, false, Transient),
+            (401, false, Transient),
+            (403, true, Transient),
+            (403, false, Transient),
+            (404, true, Transient),
+            (200, true, Transient),
+            (200, false, Transient),
+            (302, false, Transient),
+            (502, true, Transient),
+            (0, false, Transient),
         ] {
             assert_eq!(RefreshVerdict::of(status, None, is_object, false), expected, "{status} {is_object}");
         }

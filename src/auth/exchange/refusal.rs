@@ -8,7 +8,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
 
 /// How many further tries a fault of the server is worth, or a connection that was never made.
-const MOST_RETRIES: u32 = 2;
+const MAX_RETRIES: u32 = 2;
 
 /// Why no token was given.
 #[derive(Debug, Clone)]
@@ -134,8 +134,8 @@ impl Facts<'_> {
         if self.presented == Presented::Refresh {
             match RefreshVerdict::of(self.status, self.code, self.is_object, self.is_registered) {
                 RefreshVerdict::Ended => return Meaning::Spent,
-                RefreshVerdict::Passing if self.code.is_some() => return Meaning::Unavailable,
-                RefreshVerdict::Passing | RefreshVerdict::Client => {}
+                RefreshVerdict::Transient if self.code.is_some() => return Meaning::Unavailable,
+                RefreshVerdict::Transient | RefreshVerdict::Client => {}
             }
         }
         match self.code {
@@ -182,7 +182,7 @@ pub(crate) fn setback(
         ExchangeFailure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
         ExchangeFailure::Network(error) => {
             let tries = match &error {
-                error if error.never_sent() => MOST_RETRIES,
+                error if error.never_sent() => MAX_RETRIES,
                 // It may have been taken. Servers that rotate refresh tokens bear the same one once more for a while; and
                 // without this the next call would present it.
                 NetError::Failed { step: Step::Sent | Step::Body, .. } => 1,
@@ -202,7 +202,7 @@ pub(crate) fn setback(
         lacks_secret: endpoint.client.lacks_secret(),
     };
     let meaning = facts.meaning();
-    let tries = if meaning == Meaning::Unavailable && seen.status >= 500 { MOST_RETRIES } else { 0 };
+    let tries = if meaning == Meaning::Unavailable && seen.status >= 500 { MAX_RETRIES } else { 0 };
     Setback { refusal: explained(meaning, endpoint, presented, seen, &why), tries, code }
 }
 

@@ -1,4 +1,4 @@
-//! What is asked of the token endpoint (RFC 6749, 3.2), and what it issues.
+//! Requests to the token endpoint (RFC 6749, 3.2), and what it issues.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::secret::Secret;
 /// What is presented to the endpoint.
 #[derive(Debug)]
 pub enum GrantRequest<'a> {
-    /// The code of a sign-in, with what proves that it was ours.
+    /// An authorization code, with the proof that the request was ours.
     Code {
         /// The authorization code.
         code: &'a Secret,
@@ -22,9 +22,9 @@ pub enum GrantRequest<'a> {
     },
     /// A refresh token.
     Refresh(&'a Secret),
-    /// Nothing but who the client is (RFC 6749, 4.4).
+    /// Client credentials (RFC 6749, 4.4).
     Client {
-        /// What is asked for.
+        /// The requested scope.
         scope: Option<&'a str>,
     },
     /// The code of a sign-in on another device (RFC 8628, 3.4).
@@ -32,26 +32,26 @@ pub enum GrantRequest<'a> {
 }
 
 impl GrantRequest<'_> {
-    /// Whether a refresh token is presented.
+    /// Whether it presents a refresh token.
     pub(crate) fn is_refresh(&self) -> bool {
         matches!(self, GrantRequest::Refresh(_))
     }
 }
 
-/// Where and as whom.
+/// The token endpoint, and the client that uses it.
 #[derive(Debug)]
 pub struct Endpoint<'a> {
     /// The token endpoint.
     pub url: &'a str,
-    /// Who asks.
+    /// The client.
     pub client: &'a Client,
-    /// How the secret is shown.
+    /// How the client authenticates.
     pub method: AuthMethod,
-    /// The issuer it belongs to.
+    /// The endpoint's issuer.
     pub issuer: &'a str,
-    /// What the token is to be for (RFC 8707), unless that is to be left out.
+    /// The `resource` parameter (RFC 8707), unless it is to be left out.
     pub resource: Option<&'a str>,
-    /// Whether the ID token is what counts.
+    /// Whether the ID token is the one to send.
     pub id_token: bool,
     /// Seconds since 1970.
     pub now: u64,
@@ -73,25 +73,25 @@ impl<'a> Endpoint<'a> {
 }
 
 impl Endpoint<'_> {
-    /// Who posts to it, and what authenticates them.
+    /// The client that posts to it, and how it authenticates.
     pub(crate) fn sender(&self, method: AuthMethod) -> Sender<'_> {
         Sender { client: self.client, method, audience: self.issuer, now: self.now }
     }
 }
 
-/// A token as it was given.
+/// Issued tokens.
 #[derive(Debug)]
 pub struct Issued {
     /// The access token.
     pub access_token: Secret,
-    /// A new refresh token, where one was given.
+    /// A new refresh token, if one was issued.
     pub refresh_token: Option<Secret>,
     /// How long the access token lasts, if the server says so.
     pub expires_in: Option<Duration>,
-    /// What it allows, if the server says so.
+    /// Its scope, if the server says so.
     pub scope: Option<String>,
-    /// Who signed in, where an ID token says so.
+    /// Who signed in, if an ID token says so.
     pub person: Option<String>,
-    /// How the client proved itself in the end.
+    /// The method with which the client finally authenticated.
     pub method: AuthMethod,
 }

@@ -37,7 +37,11 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Presents a code or a refresh token, and once more or twice when the endpoint is only stumbling: a person has just typed
 /// a password, or a call waits for it.
-pub async fn present(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>) -> Result<Issued, Refusal> {
+pub async fn request_token(
+    http: &Http,
+    endpoint: &Endpoint<'_>,
+    presented: &GrantRequest<'_>,
+) -> Result<Issued, Refusal> {
     let mut tried = 0;
     loop {
         let (refusal, tries) = match present_once(http, endpoint, presented).await {
@@ -235,7 +239,7 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &See
     let (mut access_token, mut expires_in) = (token.access_token().secret(), token.expires_in());
     if wants_id_token {
         access_token = token.extra_fields().id_token.as_ref().ok_or("it holds no ID token")?;
-        expires_in = id_token::life(access_token).or(expires_in);
+        expires_in = id_token::lifetime(access_token).or(expires_in);
     } else if !matches!(token.token_type(), BasicTokenType::Bearer)
         && !token.token_type().as_ref().eq_ignore_ascii_case("bearer")
     {

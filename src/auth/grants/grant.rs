@@ -1,4 +1,4 @@
-//! What is stored of a sign-in.
+//! The stored form of a sign-in.
 
 use std::fmt;
 
@@ -11,84 +11,84 @@ use crate::auth::registration::client::{AuthMethod, Client};
 use crate::auth::resource;
 use crate::config::Settings;
 use crate::hash::fnv1a;
-use crate::http::NamedBy;
+use crate::http::AddressSource;
 use crate::secret::Secret;
 use crate::store::StoreError;
 
-/// The record's form; a newer program may write a higher one.
+/// The version of the record; a newer program may write a higher one.
 const RECORD_VERSION: u32 = 1;
 
-/// How a sign-in came about.
+/// How a grant was obtained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantKind {
-    /// A person agreed to it.
+    /// A person consented to it.
     #[default]
     Person,
     /// The client got it for itself.
     Client,
-    /// An access token that the user typed: sent as it is, and never renewed.
+    /// An access token that the user typed in: sent unchanged, and never renewed.
     Static,
 }
 
-/// A sign-in: tokens, and all that is needed to renew them without asking anybody again.
+/// A sign-in: tokens, and everything needed to renew them without a person.
 ///
-/// Its serialized form is the record in the credential store and holds the tokens as they are: it goes nowhere else, and
-/// [`Grant::to_record`] alone makes it.
+/// Its serialized form is the record in the credential store, with the tokens in plain text: it goes nowhere else, and
+/// only [`Grant::to_record`] creates it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grant {
     /// Which interactive sign-in this came from; stays the same through renewals.
     pub id: String,
-    /// How it came about.
+    /// How it was obtained.
     #[serde(default)]
     pub kind: GrantKind,
-    /// How often it has been renewed since: tells the newer of two, whatever the clocks say.
+    /// The number of renewals since: tells which of two is newer, whatever the clocks say.
     #[serde(default)]
     pub renewals: u64,
     /// When somebody signed in, in seconds since 1970.
     #[serde(default)]
     pub signed_in_at: u64,
-    /// The issuer that gave it.
+    /// Its issuer.
     pub issuer: String,
-    /// The client that it was given to.
+    /// The client that it was issued to.
     pub client_id: String,
-    /// What it is for (RFC 8707).
+    /// The resource that it is for (RFC 8707).
     pub resource: String,
     /// Where it is renewed.
     pub token_endpoint: String,
-    /// Where it is withdrawn, if the server has such a place (RFC 7009).
+    /// Where it is revoked, if the server offers that (RFC 7009).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,
-    /// Who has named these endpoints; the stricter one in a record from before it was noted.
+    /// Who named these endpoints; the stricter source in older records, which lack it.
     #[serde(default = "public")]
-    pub named_by: NamedBy,
-    /// How the client proved itself there.
+    pub named_by: AddressSource,
+    /// How the client authenticated there.
     pub auth_method: AuthMethod,
     /// The access token.
     #[serde(with = "plain")]
     pub access_token: Secret,
-    /// The refresh token; `None` when there is none or when the server no longer takes it.
+    /// The refresh token; `None` if there is none or the server no longer accepts it.
     #[serde(default, with = "plain_option", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
-    /// When the access token was given, in seconds since 1970.
+    /// When the access token was issued, in seconds since 1970.
     pub obtained_at: u64,
-    /// When it ends; `None` when the server did not say.
+    /// When it expires; `None` if the server did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
-    /// What it allows, if the server names it.
+    /// Its scope, if the server names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Who signed in, if the server names it; only to be shown.
+    /// Who signed in, if the server names them; for display only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
 }
 
-fn public() -> NamedBy {
-    NamedBy::Public
+fn public() -> AddressSource {
+    AddressSource::Public
 }
 
 impl Grant {
-    /// What the server issued to this client, with somebody's consent; `requested` is the scope that was asked for.
+    /// What the server issued to this client, with somebody's consent; `requested` is the requested scope.
     pub(crate) fn issued(
         found: &Discovered,
         client: &Client,
@@ -112,13 +112,13 @@ impl Grant {
             refresh_token: issued.refresh_token,
             obtained_at: now,
             expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
-            // Silence means that it is what was asked for (RFC 6749, 5.1).
+            // An absent scope means the requested one (RFC 6749, 5.1).
             scope: issued.scope.or(requested),
             person: issued.person,
         }
     }
 
-    /// An access token that the user has typed, to be sent to the resource at `url`.
+    /// An access token that the user typed in, for the resource at `url`.
     pub(crate) fn typed(token: Secret, url: &Url, now: u64) -> Self {
         Self {
             id: oauth2::CsrfToken::new_random_len(16).into_secret(),
@@ -130,7 +130,7 @@ impl Grant {
             resource: resource::canonical(url),
             token_endpoint: String::new(),
             revocation_endpoint: None,
-            named_by: NamedBy::Insider,
+            named_by: AddressSource::Insider,
             auth_method: AuthMethod::None,
             access_token: token,
             refresh_token: None,
@@ -141,7 +141,7 @@ impl Grant {
         }
     }
 
-    /// The same grant after a renewal. What the answer leaves out stays as it was (RFC 6749, 6).
+    /// This grant after a renewal. What the answer leaves out stays unchanged (RFC 6749, 6).
     pub(crate) fn renewed(&self, issued: Issued, now: u64) -> Self {
         Self {
             renewals: self.renewals + 1,
@@ -155,18 +155,18 @@ impl Grant {
         }
     }
 
-    /// Whether the access token ends within `margin` seconds from `now`.
+    /// Whether the access token expires within `margin` seconds from `now`.
     pub fn ends_within(&self, now: u64, margin: u64) -> bool {
         self.expires_at.is_some_and(|end| end <= now.saturating_add(margin))
     }
 
-    /// How long before its end the token is renewed: a tenth of its life, at most a minute.
+    /// How long before it expires the token is renewed: a tenth of its lifetime, at most a minute.
     pub fn renewal_margin_seconds(&self) -> u64 {
-        let life = self.expires_at.unwrap_or(u64::MAX).saturating_sub(self.obtained_at);
-        (life / 10).min(60)
+        let lifetime = self.expires_at.unwrap_or(u64::MAX).saturating_sub(self.obtained_at);
+        (lifetime / 10).min(60)
     }
 
-    /// Whether `other` is what this one was renewed from: its refresh token may be spent.
+    /// Whether this one was renewed from `other`, whose refresh token may be spent.
     pub fn replaces(&self, other: &Grant) -> bool {
         self.id == other.id && self.renewals > other.renewals
     }
@@ -176,7 +176,7 @@ impl Grant {
         fnv1a(self.id.as_bytes())
     }
 
-    /// Whether it is what these settings ask for: another client or resource needs a sign-in of its own.
+    /// Whether it fits these settings: another client or resource needs its own sign-in.
     pub fn fits(&self, settings: &Settings) -> bool {
         let same_client =
             self.kind == GrantKind::Static || settings.oauth.client_id.as_ref().is_none_or(|id| *id == self.client_id);
@@ -201,7 +201,7 @@ impl Grant {
         struct Version {
             version: u32,
         }
-        // The text of a decoding error could quote a token.
+        // The message of a decoding error could quote a token.
         let damaged = |_| StoreError::Corrupt("it is no sign-in of this program".into());
         let Version { version } = serde_json::from_slice(record.expose()).map_err(damaged)?;
         if version > RECORD_VERSION {
@@ -241,24 +241,24 @@ mod plain_option {
     }
 }
 
-/// A sign-in as it may be shown.
+/// The parts of a sign-in that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantSummary {
-    /// The issuer that gave it.
+    /// Its issuer.
     pub issuer: String,
-    /// The client that it was given to.
+    /// The client that it was issued to.
     pub client_id: String,
     /// What it is for.
     pub resource: String,
-    /// What it allows, if the server names it.
+    /// Its scope, if the server names it.
     pub scope: Option<String>,
-    /// When the access token ends, in seconds since 1970, if the server names it.
+    /// When the access token expires, in seconds since 1970, if the server says so.
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
     pub renews: bool,
-    /// How it came about.
+    /// How it was obtained.
     pub kind: GrantKind,
-    /// Who signed in, if the server names it.
+    /// Who signed in, if the server names them.
     pub person: Option<String>,
 }
 
@@ -296,7 +296,7 @@ pub(crate) fn example() -> Grant {
         resource: "https://h/mcp".into(),
         token_endpoint: "https://as/token".into(),
         revocation_endpoint: Some("https://as/revoke".into()),
-        named_by: NamedBy::Public,
+        named_by: AddressSource::Public,
         auth_method: AuthMethod::ClientSecretPost,
         access_token: "canary-access".into(),
         refresh_token: Some("canary-refresh".into()),
@@ -318,17 +318,17 @@ mod tests {
         assert_eq!(back.refresh_token, example().refresh_token);
         assert_eq!(GrantSummary::from(&back), GrantSummary::from(&example()));
         assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
-        assert_eq!(back.named_by, NamedBy::Public);
+        assert_eq!(back.named_by, AddressSource::Public);
         assert!(!format!("{back:?}").contains("canary"));
     }
 
     #[test]
     fn a_record_from_before_it_was_noted_who_named_its_endpoints_is_good_and_held_to_public_ones() {
-        let record = Grant { named_by: NamedBy::Insider, ..example() }.to_record();
+        let record = Grant { named_by: AddressSource::Insider, ..example() }.to_record();
         let mut record: serde_json::Value = serde_json::from_slice(record.expose()).unwrap();
         assert_eq!(record.as_object_mut().unwrap().remove("named_by").unwrap(), "insider");
         let back = Grant::from_record(&Secret::new(record.to_string().into_bytes())).unwrap();
-        assert_eq!((back.named_by, back.access_token), (NamedBy::Public, example().access_token));
+        assert_eq!((back.named_by, back.access_token), (AddressSource::Public, example().access_token));
     }
 
     #[test]

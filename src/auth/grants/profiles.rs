@@ -1,5 +1,5 @@
-//! Which profiles have a sign-in. Keychains cannot be listed everywhere, so what is stored is noted in the state directory
-//! as well: for whom and for which server, no secret.
+//! Which profiles have a sign-in. Not every keychain can be listed, so a note in the state directory records each one:
+//! its profile and server, no secret.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use crate::auth::grants::notes;
 use crate::config::{Choice, Settings, TokenStoreKind, server};
 use crate::store::{Note, StateDir};
 
-/// The end of the note's file name.
+/// The suffix of the note's file name.
 const PROFILE_NOTE: &str = "profile.json";
 
-/// A profile that something is stored for.
+/// A profile with a stored sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// Its name.
@@ -24,9 +24,9 @@ pub struct Profile {
     pub url: String,
     /// The client id of its settings, if any.
     pub client_id: Option<String>,
-    /// Who signed it in; its registration with that server goes with it.
+    /// The issuer that signed it in; signing out removes the registration there, too.
     pub issuer: String,
-    /// Where the tokens lie, as in settings.
+    /// Where the tokens are stored, as spelled in settings.
     pub token_store: String,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn forget(files: &StateDir) {
     note(files).remove();
 }
 
-/// Who gave the sign-in that is stored for this profile, even when its record cannot be read.
+/// The issuer of this profile's sign-in, known even if the sign-in's record cannot be read.
 pub(crate) fn issuer(files: &StateDir) -> Option<String> {
     note(files).read::<Profile>().map(|profile| profile.issuer).filter(|issuer| !issuer.is_empty())
 }
@@ -71,8 +71,8 @@ pub fn list(dir: &Path) -> Vec<Profile> {
 }
 
 impl Profile {
-    /// The settings to act on it with: of the server and the client its own, the rest (network, folders) those of this run.
-    /// `None` when its address is none that this program would use.
+    /// The settings to act on it with: its own server and client; network and folders from this run. `None` if this
+    /// program would not use its address.
     pub fn settings(&self, run: &Settings) -> Option<Settings> {
         let url: Url = server::parse_url(&self.url).ok()?;
         let mut settings = Settings::for_url(url, run.paths.clone());
@@ -86,12 +86,12 @@ impl Profile {
             server::DEMO_URL => vec!["--tenant".to_owned(), "demo".to_owned()],
             other => vec!["--url".to_owned(), other.to_owned()],
         };
-        let is_own = self.name == server::profile_of(&settings.url);
-        let is_default = settings.token_store == TokenStoreKind::Keychain;
+        let is_default_profile = self.name == server::profile_of(&settings.url);
+        let is_default_store = settings.token_store == TokenStoreKind::Keychain;
         for (flag, value) in [
-            ("--profile", (!is_own).then_some(&self.name)),
+            ("--profile", (!is_default_profile).then_some(&self.name)),
             ("--client-id", self.client_id.as_ref()),
-            ("--token-store", (!is_default).then_some(&self.token_store)),
+            ("--token-store", (!is_default_store).then_some(&self.token_store)),
         ] {
             settings.run_flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));
         }
@@ -99,11 +99,11 @@ impl Profile {
     }
 }
 
-/// Everything that may lie in the store for these settings, whether or not it can be read.
+/// Every account that may be in the store for these settings, readable or not.
 pub(crate) fn accounts(files: &StateDir, settings: &Settings, grant: Option<&Grant>) -> Vec<String> {
     let mut accounts = vec![Accounts::grant(settings)];
-    // An earlier version, or other settings, may have stored it under another name.
-    accounts.extend(notes::kept(files).read::<String>());
+    // An earlier version or other settings may have used another name.
+    accounts.extend(notes::stored_account(files).read::<String>());
     let clients = [settings.oauth.client_id.as_deref(), grant.map(|grant| grant.client_id.as_str())];
     accounts.extend(clients.into_iter().flatten().map(|id| Accounts::client_secret(settings, id)));
     let issuers = [grant.map(|grant| grant.issuer.clone()), issuer(files)];

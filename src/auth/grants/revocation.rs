@@ -1,4 +1,4 @@
-//! Withdrawing a sign-in at the server (RFC 7009), where it offers that.
+//! Revokes a sign-in at the server (RFC 7009), where it offers that.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use crate::problem::{Problem, ProblemId};
 /// Signing out must not hang on a server that does not answer.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What became of a sign-in at the server.
+/// The outcome of revoking a sign-in at the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
-    /// The server has withdrawn it.
+    /// The server has revoked it.
     Yes,
-    /// The server has no revocation endpoint; a person can do it there.
+    /// The server has no revocation endpoint; the user has to do it there.
     NotOffered {
-        /// The issuer that gave it.
+        /// The issuer.
         issuer: String,
     },
-    /// It was an access token that the user typed: its issuer revokes it.
+    /// The user typed the access token in; only its issuer can revoke it.
     Typed,
-    /// There was nothing that could be withdrawn.
+    /// There was nothing to revoke.
     Nothing,
-    /// It could not be withdrawn.
+    /// Revoking it failed.
     Failed(Problem),
 }
 
-/// Withdraws the refresh token, and with it what came of it; or the access token where there is none.
+/// Revokes the refresh token, and with it the tokens issued from it; without one, the access token.
 pub(crate) async fn revoke(ctx: &Context, grant: &Grant) -> Revoked {
     let Some(endpoint) = &grant.revocation_endpoint else {
         return match grant.kind {
             GrantKind::Person => Revoked::NotOffered { issuer: grant.issuer.clone() },
             GrantKind::Static => Revoked::Typed,
-            // It lasts a while, and nobody has agreed to it.
+            // It is short-lived, and no person consented to it.
             GrantKind::Client => Revoked::Nothing,
         };
     };
@@ -64,7 +64,7 @@ async fn revoke_at(ctx: &Context, endpoint: &str, grant: &Grant) -> Result<(), P
         token_endpoint::TOKEN_ANSWER_BOUNDS,
     )
     .await?;
-    // A token that is not known any more is no error (RFC 7009, 2.2).
+    // An unknown token is not an error (RFC 7009, 2.2).
     if answer.status.is_success() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The grant in the credential store: reading it, replacing it, and the lock on both.
 //!
-//! A writer raises the generation number in the state directory, so that the other processes read the store again.
+//! A writer increments the generation number in the state directory, so that the other processes re-read the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::auth::grants::profiles;
 use crate::blocking;
 use crate::store::{LockError, ProcessLock};
 
-/// How long the token lock is waited for.
+/// How long to wait for the token lock.
 const TOKEN_LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The lock on renewing and saving. Its holder reads the store again: another process may have changed it.
+/// The lock on renewing and saving. Its holder re-reads the store: another process may have changed it.
 pub(crate) async fn lock(ctx: &Context) -> Result<ProcessLock, LockError> {
     ProcessLock::acquire(&ctx.files.token_lock(), "renewing or saving a sign-in", TOKEN_LOCK_TIMEOUT).await
 }
@@ -26,11 +26,11 @@ pub(crate) async fn lock(ctx: &Context) -> Result<ProcessLock, LockError> {
 pub(crate) async fn read(ctx: &Context) -> Result<Option<Grant>, AuthError> {
     let Some(record) = ctx.store.read(&ctx.account).await? else {
         let (files, account) = (ctx.files.clone(), ctx.account.clone());
-        let kept = notes::kept(&ctx.files);
-        if blocking::run(move || notes::kept(&files).read::<String>().as_ref() == Some(&account)).await {
-            // It was stored and not removed by us. Some keychains hide their items while they are locked.
+        let stored_account = notes::stored_account(&ctx.files);
+        if blocking::run(move || notes::stored_account(&files).read::<String>().as_ref() == Some(&account)).await {
+            // It was stored, and we did not remove it. Some keychains hide their items while locked.
             ctx.store.check().await?;
-            blocking::run(move || kept.remove()).await;
+            blocking::run(move || stored_account.remove()).await;
         }
         return Ok(None);
     };
@@ -38,24 +38,26 @@ pub(crate) async fn read(ctx: &Context) -> Result<Option<Grant>, AuthError> {
     let spent = notes::spent(&ctx.files);
     let spent: Option<Spent> = blocking::run(move || spent.read()).await;
     if spent.is_some_and(|spent| spent.grant == grant.id && spent.renewals > grant.renewals) {
-        // The process that had its successor ended before it could save it. A server with reuse detection would take the
-        // spent one for stolen. It was not refused from the start: signing in again helps.
+        // The process that held its successor ended before it could save it. A server with reuse detection would take
+        // the spent one for stolen. `signed_in_at = 0` because it was not refused from the start, so signing in again
+        // helps.
         grant.refresh_token = None;
         grant.signed_in_at = 0;
     }
     Ok(Some(grant).filter(|grant| grant.fits(&ctx.settings)))
 }
 
-/// Saves the grant; the caller holds the token lock. The new generation number; `None` when it could not be raised.
+/// Saves the grant; the caller holds the token lock. Returns the new generation number; `None` if it could not be
+/// incremented.
 pub(crate) async fn write(ctx: &Context, grant: &Grant) -> Result<Option<u64>, AuthError> {
     ctx.store.write(&ctx.account, grant.to_record()).await?;
     let (files, settings) = (ctx.files.clone(), Arc::clone(&ctx.settings));
     let (account, issuer) = (ctx.account.clone(), grant.issuer.clone());
-    // In this order: the generation is what the others wait for.
+    // The generation comes last: the other processes wait for it.
     let note = move || {
-        let kept = notes::kept(&files);
-        if kept.read::<String>().as_ref() != Some(&account)
-            && let Err(problem) = kept.write(&account)
+        let stored_account = notes::stored_account(&files);
+        if stored_account.read::<String>().as_ref() != Some(&account)
+            && let Err(problem) = stored_account.write(&account)
         {
             tracing::debug!(%problem, "the note that a sign-in is stored could not be written");
         }

@@ -1,5 +1,5 @@
-//! The sign-in that is under way, or how the last one ended, as any process of the profile can read it. No secret is in
-//! it: the link holds a PKCE challenge and a `state`, which are of no use without the process that made them.
+//! The record of the profile's newest sign-in, running or ended, for every process of the profile to read. It holds no
+//! secret: the link carries a PKCE challenge and a `state`, useless outside the process that made them.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::problem::catalogue::FACTS;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::store::{Note, StateDir};
 
-/// How long no new sign-in starts by itself after one that failed, whichever process it was in.
+/// How long after a failed sign-in no other starts automatically, in any process.
 pub const FAILED_SIGN_IN_PAUSE: Duration = Duration::from_secs(120);
-/// How long after its time is over a sign-in may still be at its last step.
+/// How long past its deadline a sign-in may still be finishing its last step.
 const OVERDUE_GRACE: Duration = Duration::from_secs(150);
 
-/// The newest sign-in of the profile. While the login lock is held it is under way; otherwise it is over, and one that
-/// does not say how it ended was ended from outside.
+/// The newest sign-in of the profile. It is running while the login lock is held; otherwise it is over, and a record
+/// without an outcome means that its process was killed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Counts the sign-ins of the profile.
+    /// Its number among the profile's sign-ins.
     #[serde(default)]
     pub number: u64,
     /// When it began, in seconds since 1970.
@@ -28,15 +28,15 @@ pub struct Attempt {
     /// When it gives up waiting, in seconds since 1970.
     #[serde(default)]
     pub ends: u64,
-    /// The process that is at it.
+    /// The id of the process that runs it.
     #[serde(default)]
     pub process: u32,
     /// Whether that process opens the page itself.
     #[serde(default)]
     pub opens: bool,
-    /// The page to sign in at, once it is known.
+    /// The authorization URL, once known.
     pub link: Option<String>,
-    /// Where the browser comes back to.
+    /// The redirect URL.
     #[serde(default)]
     pub redirect_url: Option<String>,
     /// When it ended, in seconds since 1970.
@@ -44,21 +44,21 @@ pub struct Attempt {
     pub ended: Option<u64>,
     /// Why it failed.
     pub failure: Option<StoredProblem>,
-    /// How many sign-ins before this one, in a row, were ended from outside.
-    #[serde(default)]
-    pub deaths: u32,
+    /// How many sign-ins in a row before this one were killed before they ended.
+    #[serde(default, rename = "deaths")]
+    pub killed_in_a_row: u32,
 }
 
-/// What was known when a sign-in was wanted: one that has come since then will do.
+/// The state of things when a sign-in was requested: any newer sign-in satisfies the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
     /// The number of the newest sign-in.
     pub number: u64,
-    /// The sign-in that was not good enough, as its grant is called.
+    /// The id of the grant that was not good enough.
     pub grant: Option<String>,
 }
 
-/// When a page was opened, by whichever process.
+/// When a page was last opened, in any process.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct PageOpened {
     /// The number of the sign-in.
@@ -75,7 +75,7 @@ pub struct StoredProblem {
     source: Option<String>,
 }
 
-/// Where the record lies.
+/// The file of the record.
 pub fn note(files: &StateDir) -> Note {
     files.note("sign-in.json")
 }
@@ -92,12 +92,12 @@ pub(crate) async fn save(ctx: &Context, attempt: &Attempt) -> Result<(), Problem
     ctx.record_writer.run(move || note.write(&attempt)).await
 }
 
-/// Where it is noted when the page of the newest sign-in was opened last.
+/// The file with the time at which the newest sign-in's page was last opened.
 pub fn opened(files: &StateDir) -> Note {
     files.note("page.json")
 }
 
-/// Which sign-in, by its number, somebody wants to be given up.
+/// The file with the number of the sign-in to cancel.
 pub fn stop(files: &StateDir) -> Note {
     files.note("stop.json")
 }
@@ -105,54 +105,54 @@ pub fn stop(files: &StateDir) -> Note {
 impl Attempt {
     /// The record of the sign-in after `before`.
     pub fn after(before: Option<&Attempt>, now: u64, within: Duration, opens: bool) -> Self {
-        let (number, deaths) = before.map_or((0, 0), |before| (before.number, before.deaths_with_it()));
+        let (number, killed_in_a_row) = before.map_or((0, 0), |before| (before.number, before.killed_including_this()));
         Self {
             number: number + 1,
             started: now,
             ends: now.saturating_add(within.as_secs()),
             process: std::process::id(),
             opens,
-            deaths,
+            killed_in_a_row,
             ..Self::default()
         }
     }
 
-    /// The number of the sign-in that is under way while `last` is the newest record: its process may not have written one
+    /// The number of the running sign-in while `last` is the newest record: its process may not have written its own
     /// yet.
     pub fn awaited(last: Option<&Attempt>) -> u64 {
         last.map_or(1, |last| if last.ended.is_some() { last.number + 1 } else { last.number })
     }
 
-    /// It is over.
+    /// Records that it is over.
     pub fn end(&mut self, now: u64, failure: Option<&Problem>) {
         self.ended = Some(now);
         self.link = None;
         self.failure = failure.map(StoredProblem::from);
     }
 
-    /// Whether it should be over by now, and is not.
+    /// Whether it is past its deadline.
     pub fn is_overdue(&self, now: u64) -> bool {
         self.ended.is_none() && now > self.ends.saturating_add(OVERDUE_GRACE.as_secs())
     }
 
-    /// For how much longer no other one starts by itself; asked while the login lock is free.
+    /// How much longer no other sign-in starts automatically; valid only while the login lock is free.
     ///
-    /// One that was ended from outside may be followed by another at once, but only once in a row: a program that ends
-    /// each of them must not cause tab after tab. What a change of the settings mends does not bind a process that was
-    /// started (`born`) after it.
-    pub fn pause(&self, now: u64, born: u64) -> Option<Duration> {
+    /// After a killed sign-in another may start at once, but only one in a row: a program that kills each of them must
+    /// not cause tab after tab. A failure that new settings can fix does not hold back a process started
+    /// (`process_started`) after it.
+    pub fn pause(&self, now: u64, process_started: u64) -> Option<Duration> {
         let from = match (self.ended, &self.failure) {
-            (Some(ended), Some(failure)) if born <= ended || !failure.is_mended_by_settings() => ended,
-            (None, _) if self.deaths > 0 => self.started,
+            (Some(ended), Some(failure)) if process_started <= ended || !failure.is_fixed_by_settings() => ended,
+            (None, _) if self.killed_in_a_row > 0 => self.started,
             _ => return None,
         };
-        // A time in the future comes from a clock that has been set right since.
+        // A time in the future means that the clock was wrong and has been corrected.
         let passed = Duration::from_secs(now.checked_sub(from)?);
         FAILED_SIGN_IN_PAUSE.checked_sub(passed).filter(|left| !left.is_zero())
     }
 
-    fn deaths_with_it(&self) -> u32 {
-        if self.ended.is_none() { self.deaths.saturating_add(1) } else { 0 }
+    fn killed_including_this(&self) -> u32 {
+        if self.ended.is_none() { self.killed_in_a_row.saturating_add(1) } else { 0 }
     }
 }
 
@@ -161,8 +161,8 @@ impl StoredProblem {
         ProblemId::ALL.iter().find(|id| id.entry().name == self.problem).copied()
     }
 
-    fn is_mended_by_settings(&self) -> bool {
-        self.id().is_some_and(ProblemId::is_mended_by_settings)
+    fn is_fixed_by_settings(&self) -> bool {
+        self.id().is_some_and(ProblemId::is_fixed_by_settings)
     }
 }
 
@@ -236,16 +236,18 @@ mod tests {
         let first = Attempt::after(None, 1_000, FAILED_SIGN_IN_PAUSE, true);
         assert_eq!(first.pause(1_001, 0), None);
         let second = Attempt::after(Some(&first), 1_001, FAILED_SIGN_IN_PAUSE, true);
-        assert_eq!((second.number, second.deaths), (2, 1));
+        assert_eq!((second.number, second.killed_in_a_row), (2, 1));
         assert_eq!(second.pause(1_001, 0), Some(FAILED_SIGN_IN_PAUSE));
         let mut third = Attempt::after(Some(&second), 1_002, FAILED_SIGN_IN_PAUSE, true);
         third.end(1_003, None);
-        assert_eq!(Attempt::after(Some(&third), 1_004, FAILED_SIGN_IN_PAUSE, true).deaths, 0);
+        assert_eq!(Attempt::after(Some(&third), 1_004, FAILED_SIGN_IN_PAUSE, true).killed_in_a_row, 0);
     }
 
     #[test]
     fn a_record_of_an_earlier_version_can_be_read() {
         let record: Attempt = serde_json::from_str(r#"{"started":1,"link":null,"failure":null}"#).unwrap();
         assert_eq!((record.number, record.ended), (0, None));
+        let record: Attempt = serde_json::from_str(r#"{"started":1,"link":null,"failure":null,"deaths":2}"#).unwrap();
+        assert_eq!(record.killed_in_a_row, 2);
     }
 }

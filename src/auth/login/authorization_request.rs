@@ -1,4 +1,4 @@
-//! The authorization request (RFC 6749, 4.1.1) and what comes back from it (4.1.2, RFC 9207).
+//! The authorization request (RFC 6749, 4.1.1), and the check of its response (4.1.2; RFC 9207).
 
 use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
@@ -12,34 +12,34 @@ use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secret, Secrets};
 
-/// An authorization request that was made, and what only its maker knows.
+/// An authorization request, with the secrets to check its response.
 #[derive(Debug)]
 pub struct Request {
-    /// The page to open. `state` and the PKCE challenge stand in it, nothing that is secret by itself.
+    /// The page to open. It carries `state` and the PKCE challenge, which are useless without the verifier.
     pub link: Url,
     /// The PKCE verifier (RFC 7636).
     pub verifier: Secret,
-    /// What a genuine answer looks like.
+    /// How to recognise the response.
     pub expected: Expected,
 }
 
-/// What a genuine answer to an authorization request looks like.
+/// What a genuine authorization response must contain.
 #[derive(Debug, Clone)]
 pub struct Expected {
     /// Comes back unchanged.
     pub state: Secret,
-    /// Who answers.
+    /// The issuer of the authorization server.
     pub issuer: String,
-    /// Whether the answer has to name the issuer (RFC 9207, 2.4).
+    /// Whether the response must carry `iss` (RFC 9207, 2.4).
     pub iss_required: bool,
-    /// What the answer must not tell anybody.
+    /// The secrets to mask in the server's words.
     pub secrets: Secrets,
 }
 
-/// What is wrong with an answer.
+/// Why a response was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// It does not belong to this sign-in, which goes on.
+    /// It does not belong to this sign-in, which continues.
     Foreign,
     /// It belongs to this sign-in and ends it.
     Final(CallbackError),
@@ -61,7 +61,7 @@ impl From<Problem> for CallbackError {
 }
 
 impl Request {
-    /// Makes a request for this client, redirect URL and scope.
+    /// Builds a request for this client, redirect URL and scope.
     pub fn new(
         settings: &Settings,
         found: &Discovered,
@@ -89,9 +89,9 @@ impl Request {
         for (name, value) in &settings.oauth.authorize_params {
             request = request.add_extra_param(name, value);
         }
-        let asks = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE_ACCESS));
-        if asks && settings.oauth.authorize_params.iter().all(|(name, _)| name != "prompt") {
-            // Without it, OpenID providers ignore the wish for a refresh token (OpenID Connect Core, 11).
+        let requests_offline = scope.is_some_and(|scope| scope::covers(scope, scope::OFFLINE_ACCESS));
+        if requests_offline && settings.oauth.authorize_params.iter().all(|(name, _)| name != "prompt") {
+            // Without it, OpenID providers ignore `offline_access` (OpenID Connect Core, 11).
             request = request.add_extra_param("prompt", "consent");
         }
         let (link, state) = request.url();
@@ -116,13 +116,13 @@ impl Request {
 }
 
 impl Expected {
-    /// The code in the query of a redirect, or what is wrong with it.
+    /// The authorization code from a redirect's query, or why it is rejected.
     pub fn code(&self, query: &str) -> Result<Secret, Rejection> {
         let pairs: Vec<(String, Secret)> = form_urlencoded::parse(query.as_bytes())
             .map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned())))
             .collect();
         let all = |name: &str| pairs.iter().filter(|(n, _)| n == name).map(|(_, v)| v).collect::<Vec<_>>();
-        // Before the state is known to be ours nothing else is believed, not even an error.
+        // Without our `state` nothing else counts, not even an error.
         match all("state").as_slice() {
             [state] if equal(state.expose().as_bytes(), self.state.expose().as_bytes()) => {}
             _ => return Err(Rejection::Foreign),
@@ -142,7 +142,7 @@ impl Expected {
                 };
                 let description = all("error_description").first().copied().filter(|d| !d.is_empty());
                 let description = description.map(|text| secrets.words(text.expose()));
-                // Planhat's own words say more than the error code beside them.
+                // Planhat's description says more than its error code.
                 let known = description.as_ref().and_then(|words| ProblemId::in_words(words.as_str()));
                 let problem = Problem { id: known.unwrap_or(problem.id), ..problem };
                 let problem = problem.said("error", secrets.words(error.expose()));
@@ -159,7 +159,7 @@ impl Expected {
         }
     }
 
-    /// RFC 9207, 2.4: compared as it is, whenever it is there; an answer without it is refused where it was announced.
+    /// RFC 9207, 2.4: an `iss` must match exactly; it may be absent only if the server did not announce it.
     fn check_issuer(&self, found: &[&Secret], secrets: &Secrets) -> Result<(), Problem> {
         let mismatch = |found: &str| {
             let problem = Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer);
@@ -174,7 +174,7 @@ impl Expected {
     }
 }
 
-/// Compares without telling by the time taken how much agrees.
+/// Compares in constant time.
 fn equal(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |differ, (l, r)| differ | (l ^ r)) == 0
 }

@@ -1,4 +1,4 @@
-//! Opening a page in the user's browser.
+//! Opens a page in the user's browser.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -9,13 +9,13 @@ use crate::auth::discovery::safe_url;
 use crate::config::VARIABLE_PREFIX;
 use crate::problem::{Problem, ProblemId};
 
-/// Whether a browser can be expected to open where this runs.
+/// Whether a browser can be expected to open on this machine.
 pub fn is_expected() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     cfg!(any(target_os = "macos", windows)) || set("DISPLAY") || set("WAYLAND_DISPLAY") || set("BROWSER")
 }
 
-/// Opens the page, or says why not. Blocks for a moment: the launcher is watched for an early failure.
+/// Opens the page, or says why not. Blocks briefly, to catch an early failure of the launcher.
 pub fn open(url: &Url) -> Result<(), Problem> {
     let text = url.as_str();
     let failed = |detail: String| Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", text);
@@ -29,7 +29,7 @@ pub fn open(url: &Url) -> Result<(), Problem> {
 }
 
 /// The convention of `BROWSER`: commands separated by colons, tried in turn; `%s` stands for the address, which is
-/// otherwise added. No shell sees it.
+/// otherwise appended. No shell is involved.
 fn open_with(browsers: &str, text: &str) -> io::Result<()> {
     first_that_starts(browsers.split(':').filter(|b| !b.trim().is_empty()).map(|browser| {
         let words = command_line(browser, text);
@@ -68,12 +68,12 @@ fn command_line(browser: &str, text: &str) -> Vec<String> {
 
 fn start(command: &mut Command) -> io::Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // The browser gets nothing of ours, and a secret may be among it.
+    // The browser gets none of our variables, which may hold a secret.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(VARIABLE_PREFIX)) {
         command.env_remove(name);
     }
     let mut child = command.spawn()?;
-    // A browser that fails does so at once; one that runs is left alone, and collected when it ends.
+    // A browser that fails does so at once; a running one is left alone, and reaped when it ends.
     let (ended, end) = std::sync::mpsc::channel();
     std::thread::Builder::new().name("browser".into()).spawn(move || {
         let _ = ended.send(child.wait());

@@ -1,4 +1,4 @@
-//! The authorization code flow (RFC 6749, 4.1, with PKCE) with a person at the browser: the link, the redirect, the code.
+//! The authorization code flow (RFC 6749, 4.1, with PKCE) with a person at the browser: link, redirect, code.
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ struct Answer {
     browser: Option<Browser>,
 }
 
-/// The browser that waits to hear how the sign-in ended, and the port that it has come to.
+/// The browser that waits for the outcome, and its port.
 #[derive(Default)]
 pub(crate) struct LastPage {
     browser: Option<Browser>,
@@ -44,12 +44,12 @@ impl std::fmt::Debug for LastPage {
 }
 
 impl LastPage {
-    /// For a sign-in that no browser comes back from.
+    /// For a sign-in without a redirect.
     pub(crate) fn none() -> Self {
         Self::default()
     }
 
-    /// Shows how the sign-in ended, closes the port, and lets the next profile have it.
+    /// Shows the outcome, closes the port, and releases it to the next profile.
     pub(crate) async fn show(self, ctx: &Context, failure: Option<&Problem>) {
         if let Some(browser) = self.browser {
             browser.show(match failure {
@@ -64,7 +64,7 @@ impl LastPage {
     }
 }
 
-/// Sends the person to the authorization server, and exchanges the code that comes back.
+/// Sends the user to the authorization server, and exchanges the code.
 pub(crate) async fn code_flow(
     ctx: &Context,
     target: &SignInTarget,
@@ -128,8 +128,8 @@ async fn run(
     }
 }
 
-/// A server that has forgotten the client tells only the person; then a new registration helps. One that a grant was
-/// issued to is known, and needed to renew it.
+/// A server that has forgotten the client may say so only on its page; then a new registration helps. A client with a
+/// grant is known to the server, and needed to renew the grant.
 async fn forget_unused_registration(ctx: &Context, target: &SignInTarget, client: &Client) {
     let in_use = stored::read(ctx).await.ok().flatten().is_some_and(|held| held.client_id == client.id);
     if client.is_registered() && !in_use {
@@ -137,7 +137,7 @@ async fn forget_unused_registration(ctx: &Context, target: &SignInTarget, client
     }
 }
 
-/// The user's answer, from the browser or pasted; `None` when the time is over.
+/// The user's answer, from the browser or pasted; `None` when the time is up.
 async fn answer(
     ctx: &Context,
     request: &Request,
@@ -178,9 +178,9 @@ async fn exchange_code(
     redirect_url: &str,
 ) -> Result<Grant, LoginEnd> {
     let endpoint = Endpoint::of(ctx, &target.found, client);
-    let presented = GrantRequest::Code { code, verifier: &request.verifier, redirect_url };
+    let token_request = GrantRequest::Code { code, verifier: &request.verifier, redirect_url };
     let http = ctx.http_to_token_endpoint(target.found.named_by);
-    let issued = token_endpoint::present(&http, &endpoint, &presented).await?;
+    let issued = token_endpoint::request_token(&http, &endpoint, &token_request).await?;
     Ok(Grant::issued(&target.found, client, issued, target.scope.clone(), ctx.now()))
 }
 
@@ -195,9 +195,9 @@ fn read_paste(line: &str, request: &Request, redirect_url: &str) -> Result<Resul
     }
 }
 
-/// The query of a pasted address that may hold the answer, or why it is of no use.
+/// The query of a pasted address, if it may hold the answer, or why it is unusable.
 pub(crate) fn pasted_query<'a>(line: &'a str, link: &str, redirect_url: &str) -> Result<&'a str, Problem> {
-    let useless = |detail: &str| {
+    let unusable = |detail: &str| {
         Problem::new(ProblemId::PastedUrlInvalid).with("detail", detail).with("redirect_url", redirect_url)
     };
     let line = line.trim();
@@ -205,14 +205,14 @@ pub(crate) fn pasted_query<'a>(line: &'a str, link: &str, redirect_url: &str) ->
     let query = query.split('#').next().unwrap_or(query);
     if address.contains("://") && Url::parse(address).ok() != Url::parse(redirect_url).ok() {
         let page = link.split('?').next();
-        return Err(useless(if page == Some(address) {
+        return Err(unusable(if page == Some(address) {
             "that is the link to open; the address on which the browser ends is wanted"
         } else {
             "it is an address of another page"
         }));
     }
     if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "code" || name == "error") {
-        return Err(useless("it holds no answer of the server"));
+        return Err(unusable("it holds no answer of the server"));
     }
     Ok(query)
 }

@@ -1,4 +1,4 @@
-//! Signing in on another device (RFC 8628): a short code to type there, while this program asks whether it is done.
+//! Signing in on another device (RFC 8628): the user types a short code there, while this program polls.
 
 use std::time::Duration;
 
@@ -23,27 +23,27 @@ use crate::auth::registration::client::Client;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::secret::{Secret, Secrets};
 
-/// How long a sign-in with a code on another device may take, where the server allows that much.
-pub(crate) const LONGEST_DEVICE_CODE_LIFE: Duration = Duration::from_secs(15 * 60);
-/// How often to ask when the server does not say (RFC 8628, 3.2).
+/// How long a sign-in on another device may take, if the server allows that much.
+pub(crate) const LONGEST_DEVICE_CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// The poll interval if the server does not name one (RFC 8628, 3.2).
 const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// By how much longer to wait after `slow_down` (RFC 8628, 3.5).
+/// How much longer to wait after `slow_down` (RFC 8628, 3.5).
 const SLOW_DOWN_STEP: Duration = Duration::from_secs(5);
-/// No server may have us ask faster than this, or so slowly that nobody would wait for it.
+/// No server may make us poll faster than this, or so slowly that nobody would wait.
 const POLL_INTERVAL_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What begins such a sign-in.
+/// A device authorization response (RFC 8628, 3.2).
 #[derive(Debug)]
-struct Begun {
+struct DeviceAuthorization {
     device_code: Secret,
     user_code: String,
     page: Url,
     page_with_code: Option<Url>,
-    life: Option<Duration>,
+    lifetime: Option<Duration>,
     interval: Duration,
 }
 
-/// Shows the code and waits until it was typed on another device.
+/// Shows the code and waits until the user has typed it on another device.
 pub(crate) async fn device_flow(
     ctx: &Context,
     target: &SignInTarget,
@@ -61,29 +61,31 @@ async fn authorize(
     scope: Option<&str>,
     ui: &mut dyn LoginUi,
 ) -> Result<Issued, Refusal> {
-    let begun = begin(ctx, found, client, scope).await?;
+    let authorization = begin(ctx, found, client, scope).await?;
     let http = ctx.http.named_by(found.named_by);
-    for page in [Some(&begun.page), begun.page_with_code.as_ref()].into_iter().flatten() {
+    for page in [Some(&authorization.page), authorization.page_with_code.as_ref()].into_iter().flatten() {
         http.check_page(page).await.map_err(Refusal::Other)?;
     }
     let http = ctx.http_to_token_endpoint(found.named_by);
     let longest = ctx.settings.limits.sign_in;
-    let within = begun.life.map_or(longest, |life| life.min(longest.max(LONGEST_DEVICE_CODE_LIFE)));
+    let within =
+        authorization.lifetime.map_or(longest, |lifetime| lifetime.min(longest.max(LONGEST_DEVICE_CODE_LIFETIME)));
     ui.event(LoginEvent::Code {
-        code: &begun.user_code,
-        page: begun.page.as_str(),
-        page_with_code: begun.page_with_code.as_ref().map(Url::as_str),
+        code: &authorization.user_code,
+        page: authorization.page.as_str(),
+        page_with_code: authorization.page_with_code.as_ref().map(Url::as_str),
         within,
     });
     let deadline = Instant::now() + within;
-    let mut interval = begun.interval;
+    let mut interval = authorization.interval;
     let endpoint = Endpoint::of(ctx, found, client);
     loop {
         if Instant::now() + interval > deadline {
             return Err(Refusal::Other(Problem::new(ProblemId::DeviceCodeExpired)));
         }
         tokio::time::sleep(interval).await;
-        let result = token_endpoint::present(&http, &endpoint, &GrantRequest::Device(&begun.device_code)).await;
+        let result =
+            token_endpoint::request_token(&http, &endpoint, &GrantRequest::Device(&authorization.device_code)).await;
         match result.as_ref().err().and_then(|refusal| next(interval, refusal)) {
             Some(next) => interval = next,
             None => return result,
@@ -91,7 +93,12 @@ async fn authorize(
     }
 }
 
-async fn begin(ctx: &Context, found: &Discovered, client: &Client, scope: Option<&str>) -> Result<Begun, Refusal> {
+async fn begin(
+    ctx: &Context,
+    found: &Discovered,
+    client: &Client,
+    scope: Option<&str>,
+) -> Result<DeviceAuthorization, Refusal> {
     let Some(endpoint) = &found.server.device_authorization_endpoint else {
         let problem = Problem::new(ProblemId::DeviceNotOffered).with("issuer", &found.server.issuer);
         return Err(Refusal::Other(problem));
@@ -115,7 +122,7 @@ async fn begin(ctx: &Context, found: &Discovered, client: &Client, scope: Option
     })
 }
 
-/// How long to wait before asking again; `None`: not at all.
+/// How long to wait before polling again; `None` to stop.
 fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
     match refusal {
         Refusal::Pending { slower: false } => Some(interval),
@@ -126,8 +133,8 @@ fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
     }
 }
 
-/// Understands the answer (RFC 8628, 3.2).
-fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Begun, Refusal> {
+/// Parses the answer (RFC 8628, 3.2).
+fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<DeviceAuthorization, Refusal> {
     #[derive(Deserialize)]
     struct Answer {
         device_code: Option<String>,
@@ -171,12 +178,12 @@ fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Beg
     };
     let seconds =
         |value: Option<Value>| value.as_ref().and_then(crate::auth::exchange::answer::seconds).map(Duration::from_secs);
-    Ok(Begun {
+    Ok(DeviceAuthorization {
         device_code: Secret::new(device_code),
         user_code: printable(secrets.words(&user_code).as_str()),
         page: checked(&page)?,
         page_with_code: answer.verification_uri_complete.as_deref().map(checked).transpose()?,
-        life: seconds(answer.expires_in),
+        lifetime: seconds(answer.expires_in),
         interval: seconds(answer.interval)
             .unwrap_or(DEFAULT_POLL_INTERVAL)
             .clamp(POLL_INTERVAL_BOUNDS.0, POLL_INTERVAL_BOUNDS.1),
@@ -187,7 +194,7 @@ fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Beg
 mod tests {
     use crate::auth::login::device_flow::*;
 
-    fn answer(extra: &str) -> Result<Begun, Refusal> {
+    fn answer(extra: &str) -> Result<DeviceAuthorization, Refusal> {
         let body = format!(r#"{{"device_code":"canary","user_code":"AB-CD"{extra}}}"#);
         read(200, body.as_bytes(), &Secrets::none(), "c")
     }
@@ -202,9 +209,9 @@ mod tests {
             (r#","interval":0"#, 1),
             (r#","interval":9999"#, 60),
         ] {
-            let begun = answer(&format!("{page}{interval}")).unwrap();
-            assert_eq!(begun.interval, Duration::from_secs(expected), "{interval}");
-            assert!(!format!("{begun:?}").contains("canary"));
+            let authorization = answer(&format!("{page}{interval}")).unwrap();
+            assert_eq!(authorization.interval, Duration::from_secs(expected), "{interval}");
+            assert!(!format!("{authorization:?}").contains("canary"));
         }
     }
 

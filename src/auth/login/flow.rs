@@ -1,5 +1,5 @@
-//! A sign-in from discovery to the grant: where, as whom, and by which flow. What happens in the browser is in
-//! [`crate::auth::login::code_flow`], the code for another device in [`crate::auth::login::device_flow`].
+//! Runs a sign-in from discovery to the grant: where, as which client, by which flow. The browser's part is in
+//! [`crate::auth::login::code_flow`], the device flow in [`crate::auth::login::device_flow`].
 
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::registration::{choose, dynamic};
 use crate::problem::Problem;
 
-/// A grant that nobody has stored yet, and the browser that waits to hear whether somebody has.
+/// A grant that is not stored yet, and the browser that waits for the outcome.
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
@@ -33,19 +33,19 @@ pub(crate) async fn sign_in(
     attempt: &mut Attempt,
 ) -> Result<Granted, Problem> {
     let deadline = Instant::now() + ctx.settings.limits.sign_in;
-    // Nobody should type a password for a sign-in that cannot be kept.
+    // Nobody should type a password for a sign-in that cannot be stored.
     ctx.store.check().await?;
     let challenge = probe::challenge(ctx, challenge).await;
     let flow = if options.device { Flow::Device } else { Flow::Code };
-    let home = choose::home(ctx).await;
-    let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, home.as_deref()).await?;
+    let bound_issuer = choose::bound_issuer(ctx).await;
+    let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
     let scope = scope::choose(&ctx.settings, &challenge, &found, flow);
     let mut target = SignInTarget { found, scope: None, deadline };
     let mut may_register_again = true;
     loop {
         let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, deadline).await?;
         let (client, is_new) = (parts.client.clone(), parts.is_new);
-        target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.bound.as_deref());
+        target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
         ui.event(LoginEvent::Found { issuer: &target.found.chosen(), client_id: &client.id });
         let (outcome, last_page) = match flow {
             Flow::Device => (device_flow::device_flow(ctx, &target, &client, ui).await, LastPage::none()),
@@ -65,7 +65,7 @@ pub(crate) async fn sign_in(
             return Err(problem);
         }
         dynamic::forget(&ctx.settings, &ctx.store, &target.found.server.issuer, &client.id).await;
-        // A new one is known; another would be refused as well, after a second page.
+        // A client that was just registered should be known; another would be refused as well, after a second page.
         if is_new || !std::mem::take(&mut may_register_again) {
             return Err(problem);
         }

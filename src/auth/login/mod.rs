@@ -1,5 +1,5 @@
-//! Owns the user's part of a sign-in: the authorization request, the browser, the redirect, and the record by which other
-//! processes follow it.
+//! Owns the user's part of a sign-in: the authorization request, the browser, the redirect, and the record that other
+//! processes follow.
 
 pub mod attempt;
 pub mod authorization_request;

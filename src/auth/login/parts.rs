@@ -1,4 +1,4 @@
-//! What a sign-in is made with: the server and the scope, the client, and the port that the browser comes back to.
+//! The parts of a sign-in: the server and the scope, the client, and the port of the redirect URL.
 
 use tokio::time::Instant;
 
@@ -16,23 +16,23 @@ use crate::config::CallbackSettings;
 use crate::problem::{Problem, ProblemId};
 use crate::store::ProcessLock;
 
-/// What a sign-in asks for, and of which server.
+/// The server and the scope of a sign-in.
 #[derive(Debug)]
 pub(crate) struct SignInTarget {
     pub(crate) found: Discovered,
     pub(crate) scope: Option<String>,
-    /// When the person has taken too long.
+    /// When the sign-in times out.
     pub(crate) deadline: Instant,
 }
 
-/// As which client somebody signs in, and where the browser comes back to.
+/// The client of a sign-in, and its redirect URL.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) client: Client,
-    /// Whether the client was registered for this very sign-in.
+    /// Whether the client was registered for this sign-in.
     pub(crate) is_new: bool,
     pub(crate) callback: CallbackSettings,
-    /// Bound before anybody is sent there; with a code on another device nobody comes back.
+    /// Bound before anybody is redirected there; the device flow has none.
     pub(crate) listener: Option<Callback>,
     /// Profiles that share a port take turns.
     pub(crate) port_turn: Option<ProcessLock>,
@@ -48,7 +48,7 @@ pub(crate) enum LoginEnd {
 }
 
 impl LoginEnd {
-    /// The problem, whichever kind it is.
+    /// The problem behind it.
     pub(crate) fn problem(self) -> Problem {
         match self {
             LoginEnd::UnknownClient(problem) | LoginEnd::Problem(problem) => problem,
@@ -88,12 +88,13 @@ impl Parts {
         Self::register(ctx, found, scope, flow, deadline).await
     }
 
-    /// `None`: its port is taken, and another client can be registered with another port just as well.
+    /// The parts for a known client. `None` if its port is taken, and another client can be registered with another
+    /// port.
     async fn for_client(ctx: &Context, client: Client, flow: Flow, deadline: Instant) -> Result<Option<Self>, Problem> {
         let callback = &ctx.settings.oauth.callback;
         let port = match client.origin {
             ClientOrigin::Registered { port } => port,
-            ClientOrigin::Given | ClientOrigin::Document => callback.port,
+            ClientOrigin::PreRegistered | ClientOrigin::MetadataDocument => callback.port,
         };
         let may_change_port = client.is_registered() && callback.free;
         let callback = CallbackSettings { port, ..callback.clone() };
@@ -141,7 +142,7 @@ impl Parts {
     }
 }
 
-/// The port, when its turn has come; a foreign holder is an error.
+/// The port, once other sign-ins have released it; a foreign holder is an error.
 async fn bind(
     ctx: &Context,
     callback: &CallbackSettings,

@@ -1,4 +1,4 @@
-//! Opening the page of a sign-in, once for all processes that want it open.
+//! Opens the page of a sign-in, once for all processes that want it open.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,17 +13,17 @@ use crate::blocking;
 use crate::problem::Problem;
 use crate::store::ProcessLock;
 
-/// How often it is looked whether the page may be opened again.
+/// The poll interval while the page may not be reopened yet.
 const REOPEN_POLL: Duration = Duration::from_millis(200);
-/// A page that was opened so short a time ago is not opened again yet: nobody can have closed it and asked anew.
+/// A page that was opened this recently is not reopened yet: nobody can have closed it and asked again.
 const JUST_OPENED: Duration = Duration::from_secs(3);
 
-/// How the person gets to the page of a sign-in.
+/// How the user gets to the page of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageOpening {
-    /// A browser opens by itself.
+    /// A browser opens automatically.
     Browser,
-    /// Only the link leads there.
+    /// The user opens the link.
     Link,
 }
 
@@ -44,9 +44,9 @@ pub(crate) async fn open(ctx: &Context, number: u64, link: &Url) -> Result<(), P
 /// Opens the page of the sign-in that is under way, for a user who asks for it: it may have been closed. Many who ask at
 /// once, in whatever processes, get one page. `runs_here` says whether this process is at the sign-in.
 pub(crate) async fn open_again(ctx: &Context, runs_here: impl Fn() -> bool) -> Result<(), Problem> {
-    let asked = milliseconds(ctx);
+    let requested_at = milliseconds(ctx);
     while runs_here() || is_held(ctx).await {
-        if let Some(done) = open_again_once(ctx, asked).await {
+        if let Some(done) = open_again_once(ctx, requested_at).await {
             return done;
         }
         tokio::time::sleep(REOPEN_POLL).await;
@@ -60,7 +60,7 @@ async fn is_held(ctx: &Context) -> bool {
 }
 
 /// `None`: not yet.
-async fn open_again_once(ctx: &Context, asked: u64) -> Option<Result<(), Problem>> {
+async fn open_again_once(ctx: &Context, requested_at: u64) -> Option<Result<(), Problem>> {
     // A process that holds it opens the page at this moment.
     let files = ctx.files.clone();
     let read = move || {
@@ -71,7 +71,7 @@ async fn open_again_once(ctx: &Context, asked: u64) -> Option<Result<(), Problem
     let (_turn, attempt, last) = blocking::run(read).await?;
     let link = safe_url::check(attempt.link.as_deref().filter(|_| attempt.ended.is_none())?).ok()?;
     match last.filter(|last| last.number == attempt.number) {
-        Some(last) if last.at >= asked => return Some(Ok(())),
+        Some(last) if last.at >= requested_at => return Some(Ok(())),
         Some(last) if milliseconds(ctx).saturating_sub(last.at) < JUST_OPENED.as_millis() as u64 => return None,
         None if attempt.opens => return None,
         Some(_) | None => {}

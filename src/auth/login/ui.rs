@@ -1,4 +1,4 @@
-//! How a sign-in is ordered, and what there is to show while it goes on.
+//! The options of a sign-in, and the events to show while it runs.
 
 use std::time::Duration;
 
@@ -7,72 +7,72 @@ use tokio::sync::mpsc;
 use crate::auth::login::attempt::Since;
 use crate::problem::Problem;
 
-/// How a sign-in is made.
+/// The options of a sign-in.
 #[derive(Debug, Default)]
 pub struct LoginOptions {
-    /// Whether to open a browser; the link is shown in any case.
+    /// Whether to open a browser; the link is always shown.
     pub open_browser: bool,
-    /// Lines that the user pastes: the address of the last page. Races the listener.
+    /// Lines that the user pastes: the address of the last page. They race the listener.
     pub paste: Option<mpsc::UnboundedReceiver<String>>,
-    /// Whether to sign in with a code on another device (RFC 8628), where the server offers it.
+    /// Whether to sign in with a code on another device (RFC 8628), if the server offers it.
     pub device: bool,
-    /// For a sign-in that a bridge has ordered: what it knew then. It leaves the field to one that is under way, and is
-    /// content with one that has come since; without this, the user who asks for it joins the one that is under way.
+    /// For a sign-in that a bridge ordered: what the bridge knew then. It gives way to a running sign-in, and accepts
+    /// one that has completed since; without this, the user joins a running sign-in.
     pub since: Option<Since>,
-    /// Whether one that is under way is ended first.
+    /// Whether to end a running sign-in first.
     pub restart: bool,
 }
 
-/// What happens during a sign-in, to be shown.
+/// An event of a sign-in, to be shown.
 #[derive(Debug)]
 pub enum LoginEvent<'a> {
-    /// It is known where to sign in.
+    /// Discovery has succeeded.
     Found {
-        /// The authorization server, and that it was chosen, in words.
+        /// The authorization server, in words.
         issuer: &'a str,
-        /// The client that asks.
+        /// The client id.
         client_id: &'a str,
     },
     /// The port is bound and the page can be opened.
     Waiting {
-        /// The page to sign in at.
+        /// The authorization URL.
         link: &'a str,
-        /// Where the browser is sent back to, as it has to be registered.
+        /// The redirect URL, exactly as it must be registered.
         redirect_url: &'a str,
-        /// How long this waits.
+        /// How long the sign-in waits.
         within: Duration,
     },
-    /// Another process is at a sign-in already, and this one waits for its end.
+    /// Another process is already signing in, and this one waits for its end.
     Joined {
-        /// The page to sign in at, where there is one.
+        /// The authorization URL, if there is one.
         link: Option<&'a str>,
-        /// How much longer it waits.
+        /// How much longer the sign-in waits.
         within: Duration,
     },
-    /// A code is to be typed on another device.
+    /// The user has to type a code on another device.
     Code {
         /// The code.
         code: &'a str,
         /// The page to type it at.
         page: &'a str,
-        /// The page that needs no typing, where there is one.
+        /// The page that needs no typing, if there is one.
         page_with_code: Option<&'a str>,
-        /// How long this waits.
+        /// How long the sign-in waits.
         within: Duration,
     },
     /// A browser was started.
     BrowserOpened,
     /// No browser could be started; the link has to be opened by hand.
     BrowserNotOpened(&'a Problem),
-    /// What was pasted is of no use; the sign-in goes on.
+    /// The pasted line is unusable; the sign-in continues.
     PasteRejected(&'a Problem),
-    /// The answer is there and is being exchanged for tokens.
+    /// The answer has arrived and is being exchanged for tokens.
     Answered,
 }
 
-/// Who watches a sign-in.
+/// Shows a sign-in to whoever watches it.
 pub trait LoginUi: Send {
-    /// Something happened.
+    /// Shows an event.
     fn event(&mut self, event: LoginEvent<'_>);
 }
 
@@ -84,7 +84,7 @@ impl LoginUi for Silent {
     fn event(&mut self, _: LoginEvent<'_>) {}
 }
 
-/// The next pasted line; never, when nothing can be pasted (any more).
+/// The next pasted line; never resolves if nothing can be pasted (any more).
 pub(crate) async fn pasted_line(paste: &mut Option<mpsc::UnboundedReceiver<String>>) -> String {
     loop {
         match paste {

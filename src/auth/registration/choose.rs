@@ -1,5 +1,5 @@
-//! How this program becomes a client of the authorization server, in the order that MCP prescribes: by a client id that
-//! an administrator gave out, by a document that describes it, by registering itself ([`crate::auth::registration::dynamic`]).
+//! How this program becomes a client of the authorization server, in the order that MCP prescribes: by a pre-registered
+//! client id, a client ID metadata document, or dynamic registration ([`crate::auth::registration::dynamic`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{Note, StateDir};
 
-/// Which server each client id that was given out belongs to.
+/// The note of the issuer that each pre-registered client id belongs to.
 const ISSUERS_NOTE: &str = "issuers.json";
 
-/// Planhat registers nobody by itself, so without a client id there is nothing to begin.
+/// Planhat has no dynamic registration, so without a client id no sign-in can start.
 pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
     let missing = settings.product.is_planhat() && settings.oauth.client_id.as_ref().is_none_or(String::is_empty);
     missing.then(|| {
@@ -30,7 +30,7 @@ pub fn planhat_id_missing(settings: &Settings) -> Option<Problem> {
     })
 }
 
-/// The client to sign in as and ask for this scope, unless it has to be registered first.
+/// The client to sign in as with this scope; `None` if one has to be registered first.
 pub(crate) async fn known_client(
     ctx: &Context,
     found: &Discovered,
@@ -39,20 +39,34 @@ pub(crate) async fn known_client(
     let key = read_key(&ctx.settings).await?;
     let oauth = &ctx.settings.oauth;
     if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
-        // A token endpoint that the user has named is where they want it to be used.
+        // A token endpoint that the user configured is where they want the client id to be used.
         stays_with_its_issuer(ctx, &id, &found.server.issuer).await?;
         let secret = client::secret(&ctx.settings, &ctx.store, &id).await?;
-        return Ok(Some(Client { id, secret, key, method: None, bound: None, origin: ClientOrigin::Given }));
+        return Ok(Some(Client {
+            id,
+            secret,
+            key,
+            method: None,
+            allowed_scope: None,
+            origin: ClientOrigin::PreRegistered,
+        }));
     }
     if let Some(url) = oauth.metadata_url.as_ref().filter(|_| found.server.client_id_metadata_document_supported) {
         let method = if key.is_some() { AuthMethod::PrivateKeyJwt } else { AuthMethod::None };
-        let origin = ClientOrigin::Document;
-        return Ok(Some(Client { id: url.to_string(), secret: None, key, method: Some(method), bound: None, origin }));
+        let origin = ClientOrigin::MetadataDocument;
+        return Ok(Some(Client {
+            id: url.to_string(),
+            secret: None,
+            key,
+            method: Some(method),
+            allowed_scope: None,
+            origin,
+        }));
     }
-    Ok(dynamic::kept(&ctx.settings, &ctx.store, &found.server.issuer, scope, ctx.now()).await?)
+    Ok(dynamic::usable(&ctx.settings, &ctx.store, &found.server.issuer, scope, ctx.now()).await?)
 }
 
-/// "There is no client id", as a question that can be answered.
+/// "There is no client id", with what to do about it.
 pub(crate) fn client_id_missing(settings: &Settings, found: &Discovered) -> Problem {
     planhat_id_missing(settings).unwrap_or_else(|| {
         Problem::new(ProblemId::ClientIdMissing)
@@ -69,33 +83,35 @@ pub(crate) async fn client_of(
     method: AuthMethod,
 ) -> Result<Client, AuthError> {
     let id = client_id.to_owned();
-    let mut known = Client { id, secret: None, key: None, method: None, bound: None, origin: ClientOrigin::Given };
+    let mut client =
+        Client { id, secret: None, key: None, method: None, allowed_scope: None, origin: ClientOrigin::PreRegistered };
     match method {
         AuthMethod::None => {}
-        AuthMethod::PrivateKeyJwt => known.key = read_key(&ctx.settings).await?,
+        AuthMethod::PrivateKeyJwt => client.key = read_key(&ctx.settings).await?,
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
     }
-    if ctx.settings.oauth.client_id.as_ref() == Some(&known.id) {
-        if method.shows_secret() {
-            known.secret = client::secret(&ctx.settings, &ctx.store, &known.id).await?;
+    if ctx.settings.oauth.client_id.as_ref() == Some(&client.id) {
+        if method.sends_secret() {
+            client.secret = client::secret(&ctx.settings, &ctx.store, &client.id).await?;
         }
-    } else if ctx.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == known.id) {
-        known.origin = ClientOrigin::Document;
+    } else if ctx.settings.oauth.metadata_url.as_ref().is_some_and(|url| url.as_str() == client.id) {
+        client.origin = ClientOrigin::MetadataDocument;
     } else {
-        if let Some(kept) = dynamic::record(&ctx.settings, &ctx.store, issuer, &known.id).await? {
-            return Ok(Client { key: known.key, ..kept });
+        if let Some(registered) = dynamic::by_id(&ctx.settings, &ctx.store, issuer, &client.id).await? {
+            return Ok(Client { key: client.key, ..registered });
         }
     }
-    Ok(known)
+    Ok(client)
 }
 
-/// A client id and its secret are for the server that gave them out; one that names another now may be after them.
+/// A client id and its secret belong to the server that issued them; a resource that names another server now may be
+/// after them.
 async fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
-    match home(ctx).await {
-        Some(known) if !issuer::is_same(&known, issuer) => Err(AuthError::Failed(
+    match bound_issuer(ctx).await {
+        Some(bound) if !issuer::is_same(&bound, issuer) => Err(AuthError::Failed(
             Problem::new(ProblemId::IssuerMoved)
                 .with("client_id", client_id)
-                .with("expected", known)
+                .with("expected", bound)
                 .with("found", issuer)
                 .with("logout_command", ctx.settings.command("logout")),
         )),
@@ -103,17 +119,17 @@ async fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> 
     }
 }
 
-/// The issuer that the configured client id was used with, where only that one may see it.
-pub(crate) async fn home(ctx: &Context) -> Option<String> {
+/// The issuer that the configured client id is bound to, if any.
+pub(crate) async fn bound_issuer(ctx: &Context) -> Option<String> {
     let oauth = &ctx.settings.oauth;
     let id = oauth.client_id.clone().filter(|_| oauth.token_endpoint.is_none())?;
     let note = issuers(&ctx.files);
     blocking::run(move || note.read::<BTreeMap<String, String>>()?.remove(&id)).await
 }
 
-/// Remembers the server at which a client that was given out has signed in.
+/// Binds a pre-registered client to the issuer at which it has signed in.
 pub(crate) async fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
-    if client.origin != ClientOrigin::Given || ctx.settings.oauth.token_endpoint.is_some() {
+    if client.origin != ClientOrigin::PreRegistered || ctx.settings.oauth.token_endpoint.is_some() {
         return;
     }
     let (note, id, issuer) = (issuers(&ctx.files), client.id.clone(), issuer.to_owned());
@@ -127,7 +143,7 @@ pub(crate) async fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str)
     }
 }
 
-/// Which server each client id belongs to; forgotten when the user signs out.
+/// The note of the issuer that each client id belongs to; signing out removes it.
 pub(crate) fn issuers(files: &StateDir) -> Note {
     files.note(ISSUERS_NOTE)
 }

@@ -1,4 +1,5 @@
-//! Who this program is to the authorization server: client id, secret, and how the secret is shown at the token endpoint.
+//! Who this program is to the authorization server: client id, credentials, and how it authenticates at the token
+//! endpoint.
 
 use std::sync::Arc;
 
@@ -11,31 +12,31 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::{Store, StoreError};
 
-/// A client as it was registered.
+/// A registered client.
 #[derive(Debug, Clone)]
 pub struct Client {
     /// The client id (RFC 6749, 2.2).
     pub id: String,
     /// The secret of a confidential client.
     pub secret: Option<Secret>,
-    /// The private key that it proves itself with instead.
+    /// The private key that it authenticates with instead.
     pub key: Option<Arc<ClientKey>>,
-    /// How it proves itself, where its registration says so.
+    /// How it authenticates, if its registration says so.
     pub method: Option<AuthMethod>,
-    /// All that it may ask for, where the answer to its registration says so (RFC 7591, 3.2.1).
-    pub bound: Option<String>,
-    /// How it came to its id.
+    /// The scope that it is limited to, if its registration says so (RFC 7591, 3.2.1).
+    pub allowed_scope: Option<String>,
+    /// How it got its id.
     pub origin: ClientOrigin,
 }
 
-/// How a client came to its id.
+/// How a client got its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientOrigin {
-    /// An administrator gave it out.
-    Given,
-    /// It is the address of a document that describes the client.
-    Document,
-    /// The server gave it when this program registered itself (RFC 7591), for a redirect URL with this port.
+    /// An administrator issued it.
+    PreRegistered,
+    /// It is the URL of a client ID metadata document.
+    MetadataDocument,
+    /// The server issued it to this program by dynamic registration (RFC 7591), for a redirect URL with this port.
     Registered {
         /// The port.
         port: u16,
@@ -43,7 +44,7 @@ pub enum ClientOrigin {
 }
 
 impl Client {
-    /// How to prove itself to a server that supports these methods.
+    /// How to authenticate to a server that supports these methods.
     pub fn auth_method(&self, supported: Option<&[String]>) -> AuthMethod {
         match (self.method, &self.key) {
             (Some(method), _) => method,
@@ -52,18 +53,18 @@ impl Client {
         }
     }
 
-    /// Whether it may be one that an administrator gave a secret, which is not known here.
+    /// Whether it may have a secret that is not known here.
     pub fn lacks_secret(&self) -> bool {
-        self.origin == ClientOrigin::Given && self.secret.is_none() && self.key.is_none()
+        self.origin == ClientOrigin::PreRegistered && self.secret.is_none() && self.key.is_none()
     }
 
-    /// Whether this program registered it by itself.
+    /// Whether it was registered dynamically.
     pub fn is_registered(&self) -> bool {
         matches!(self.origin, ClientOrigin::Registered { .. })
     }
 
-    /// A refusal of this client, in words that fit how it came to its id: nobody has configured one that this program
-    /// registered by itself.
+    /// A refusal of this client, explained according to how it got its id: nobody configured one that was registered
+    /// dynamically.
     pub fn explained(&self, problem: Problem) -> Problem {
         let is_about_the_client = matches!(problem.id, ProblemId::InvalidClient | ProblemId::RedirectUrlNotRegistered);
         let id =
@@ -79,22 +80,22 @@ impl Client {
     }
 }
 
-/// How the client shows its secret at the token endpoint (RFC 6749, 2.3.1).
+/// How the client authenticates at the token endpoint (RFC 6749, 2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// A public client has nothing to show.
+    /// A public client does not authenticate.
     None,
     /// HTTP Basic.
     ClientSecretBasic,
     /// In the form.
     ClientSecretPost,
-    /// An assertion that its private key signed (RFC 7523, 2.2).
+    /// An assertion signed with its private key (RFC 7523, 2.2).
     PrivateKeyJwt,
 }
 
 impl AuthMethod {
-    /// The method to begin with: what the metadata lists, Basic when it is silent (RFC 8414, 2).
+    /// The method to try first: what the metadata lists, or Basic if it lists none (RFC 8414, 2).
     pub fn choose(has_secret: bool, supported: Option<&[String]>) -> Self {
         if !has_secret {
             return AuthMethod::None;
@@ -107,12 +108,12 @@ impl AuthMethod {
         }
     }
 
-    /// Whether the secret is what is shown.
-    pub fn shows_secret(self) -> bool {
+    /// Whether this method sends the secret.
+    pub fn sends_secret(self) -> bool {
         matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
     }
 
-    /// What to try once after the server refused this one as such.
+    /// The method to try once after the server refused this one.
     pub fn other(self) -> Option<Self> {
         match self {
             AuthMethod::None | AuthMethod::PrivateKeyJwt => None,
@@ -133,7 +134,7 @@ pub async fn secret(settings: &Settings, store: &Store, client_id: &str) -> Resu
     Ok(Some(Secret::from(text)))
 }
 
-/// Puts a client secret into the store, for later runs.
+/// Stores a client secret for later runs.
 pub async fn keep_secret(
     settings: &Settings,
     store: &Store,

@@ -1,5 +1,5 @@
-//! Dynamic registration (RFC 7591), and the registration as it is kept: bound to the server that gave it, with the port
-//! of its redirect URL.
+//! Dynamic client registration (RFC 7591), and the stored registration: bound to the server that issued it and to the
+//! port of its redirect URL.
 
 use std::time::Duration;
 
@@ -24,44 +24,44 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::{Store, StoreError};
 
-/// What a person sees on the consent page.
+/// The name on the consent page.
 const CLIENT_NAME: &str = "planhat-mcp";
 /// Registrations are a few kilobytes.
 const REGISTRATION_ANSWER_BOUNDS: Bounds = Bounds { max_body: 256 * 1024, timeout: Duration::from_secs(30) };
 
-/// The stored form.
+/// A registration as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     issuer: String,
     client_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
-    /// In seconds since 1970; 0 is never (RFC 7591, 3.2.1).
-    #[serde(default)]
-    secret_ends_at: u64,
+    /// In seconds since 1970; 0 means never (`client_secret_expires_at`, RFC 7591, 3.2.1).
+    #[serde(default, rename = "secret_ends_at")]
+    secret_expires_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_method: Option<AuthMethod>,
     localhost: bool,
     port: u16,
-    /// The scope that was wanted of the server, whether or not it was granted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    asked: Option<String>,
-    /// All that the client may ask for, where the answer says so (RFC 7591, 3.2.1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bound: Option<String>,
-    /// An earlier registration that the sign-in in use was given to: its renewal needs it until this one has signed in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    before: Option<Box<Stored>>,
+    /// The scope in the registration request, granted or not.
+    #[serde(default, rename = "asked", skip_serializing_if = "Option::is_none")]
+    requested_scope: Option<String>,
+    /// The scope that the client is limited to, if the answer names one (RFC 7591, 3.2.1).
+    #[serde(default, rename = "bound", skip_serializing_if = "Option::is_none")]
+    allowed_scope: Option<String>,
+    /// The registration behind the current sign-in, whose renewal needs it until this one has signed in.
+    #[serde(default, rename = "before", skip_serializing_if = "Option::is_none")]
+    previous: Option<Box<Stored>>,
 }
 
-/// What a registration is made for.
+/// The sign-in that a client is registered for.
 #[derive(Debug, Clone, Copy)]
 pub struct RegistrationRequest<'a> {
-    /// Where the browser comes back to.
+    /// The redirect URL.
     pub callback: &'a CallbackSettings,
     /// The scope that the sign-in will ask for.
     pub scope: Option<&'a str>,
-    /// The client that the sign-in in use was given to.
+    /// The client id of the current sign-in.
     pub in_use: Option<&'a str>,
 }
 
@@ -71,14 +71,14 @@ impl Drop for Stored {
     }
 }
 
-/// The client with this id that is kept for this server, whatever these settings ask for.
-pub async fn record(settings: &Settings, store: &Store, issuer: &str, id: &str) -> Result<Option<Client>, StoreError> {
+/// The stored client with this id at this server, whether or not it fits these settings.
+pub async fn by_id(settings: &Settings, store: &Store, issuer: &str, id: &str) -> Result<Option<Client>, StoreError> {
     let stored = read(settings, store, issuer).await?.and_then(|stored| stored.with_id(id));
     Ok(stored.map(|stored| stored.client()))
 }
 
-/// The client that is kept for this server, as long as it is good, fits these settings, and may ask for this scope.
-pub async fn kept(
+/// The stored client for this server, if it has not expired, fits these settings, and may request this scope.
+pub async fn usable(
     settings: &Settings,
     store: &Store,
     issuer: &str,
@@ -88,7 +88,7 @@ pub async fn kept(
     let callback = &settings.oauth.callback;
     let stored = read(settings, store, issuer).await?.filter(|stored| {
         let same_host = stored.localhost == (callback.host == CallbackHost::Localhost);
-        let secret_is_good = stored.secret_ends_at == 0 || stored.secret_ends_at > now;
+        let secret_is_good = stored.secret_expires_at == 0 || stored.secret_expires_at > now;
         !stored.is_too_narrow(scope) && same_host && secret_is_good && (callback.free || stored.port == callback.port)
     });
     Ok(stored.map(|stored| stored.client()))
@@ -97,7 +97,7 @@ pub async fn kept(
 async fn read(settings: &Settings, store: &Store, issuer: &str) -> Result<Option<Stored>, StoreError> {
     for account in Accounts::registrations(settings, issuer) {
         let Some(bytes) = store.read(&account).await? else { continue };
-        // One that cannot be read is replaced by the next.
+        // The next registration replaces one that cannot be read.
         let stored = serde_json::from_slice::<Stored>(bytes.expose()).ok();
         if let Some(stored) = stored.filter(|stored| issuer::is_same(&stored.issuer, issuer)) {
             return Ok(Some(stored));
@@ -106,10 +106,10 @@ async fn read(settings: &Settings, store: &Store, issuer: &str) -> Result<Option
     Ok(None)
 }
 
-/// Keeps this registration, and no other for this server.
-async fn write(settings: &Settings, store: &Store, issuer: &str, left: Option<&Stored>) -> Result<(), StoreError> {
+/// Stores this registration, and removes any other for this server.
+async fn write(settings: &Settings, store: &Store, issuer: &str, kept: Option<&Stored>) -> Result<(), StoreError> {
     for (at, account) in Accounts::registrations(settings, issuer).into_iter().enumerate() {
-        match left.filter(|_| at == 0) {
+        match kept.filter(|_| at == 0) {
             Some(stored) => store.write(&account, stored.bytes()).await?,
             None => _ = store.delete(&account).await?,
         }
@@ -117,9 +117,9 @@ async fn write(settings: &Settings, store: &Store, issuer: &str, left: Option<&S
     Ok(())
 }
 
-/// Forgets the client with this id: the server does not know it any more. Another one stays.
+/// Forgets the client with this id, which the server no longer knows; any other one stays.
 pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) {
-    let left = match read(settings, store, issuer).await {
+    let remaining = match read(settings, store, issuer).await {
         Ok(stored) => stored.and_then(|stored| stored.without_id(id)),
         // Nobody can use it any more.
         Err(StoreError::Corrupt(_)) => None,
@@ -129,7 +129,7 @@ pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) 
             return;
         }
     };
-    if let Err(error) = write(settings, store, issuer, left.as_ref()).await {
+    if let Err(error) = write(settings, store, issuer, remaining.as_ref()).await {
         tracing::debug!(%error, "a registration that is no longer good stays in the store");
     }
 }
@@ -137,8 +137,8 @@ pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) 
 /// The client with this id has signed in: nothing needs the registration before it any more.
 pub async fn forget_earlier(settings: &Settings, store: &Store, issuer: &str, id: &str) {
     let forgotten = match read(settings, store, issuer).await {
-        Ok(Some(mut stored)) if stored.client_id == id && stored.before.is_some() => {
-            stored.before = None;
+        Ok(Some(mut stored)) if stored.client_id == id && stored.previous.is_some() => {
+            stored.previous = None;
             write(settings, store, issuer, Some(&stored)).await
         }
         Ok(_) => Ok(()),
@@ -155,22 +155,22 @@ pub async fn register(
     settings: &Settings,
     store: &Store,
     server: &ServerMetadata,
-    wanted_for: RegistrationRequest<'_>,
+    request: RegistrationRequest<'_>,
 ) -> Result<Option<Client>, AuthError> {
     let Some(endpoint) = &server.registration_endpoint else { return Ok(None) };
     let url = metadata::endpoint(endpoint, "registration endpoint").map_err(AuthError::Failed)?;
-    let mut answer = ask(http, &url, &wanted(server, wanted_for.callback, wanted_for.scope)).await?;
-    if wanted_for.scope.is_some() && answer.may_be_about_scope() {
-        // The server gives the scope out at the sign-in, or names a default: it need not be known here.
+    let mut answer = post(http, &url, &client_metadata(server, request.callback, request.scope)).await?;
+    if request.scope.is_some() && answer.may_be_about_scope() {
+        // The scope counts at sign-in, so it may be absent here: the server then applies its default.
         let error = answer.word("error").map(|text| answer.secrets.words(text).to_string());
         tracing::info!(error, "the registration is refused and tried without a scope");
-        answer = ask(http, &url, &wanted(server, wanted_for.callback, None)).await?;
+        answer = post(http, &url, &client_metadata(server, request.callback, None)).await?;
     }
     let word = |name: &str| answer.word(name);
     let status = answer.status;
     let (200..300, Some(id)) = (status, word("client_id")) else {
         return match status {
-            // MCP 2025-03-26 assumes the endpoint; a server that has none there has none.
+            // MCP 2025-03-26 assumes this endpoint; here the server turns out to have none.
             404 | 405 | 501 => Ok(None),
             _ => {
                 let words = |name: &str| word(name).map(|text| answer.secrets.words(text));
@@ -178,30 +178,30 @@ pub async fn register(
             }
         };
     };
-    let secret_ends_at = answer.fields.get("client_secret_expires_at").and_then(Value::as_u64).unwrap_or(0);
-    let before = read(settings, store, &server.issuer).await?.zip(wanted_for.in_use);
+    let secret_expires_at = answer.fields.get("client_secret_expires_at").and_then(Value::as_u64).unwrap_or(0);
+    let previous = read(settings, store, &server.issuer).await?.zip(request.in_use);
     let stored = Stored {
         issuer: server.issuer.clone(),
         client_id: id.to_owned(),
         client_secret: word("client_secret").map(str::to_owned),
-        secret_ends_at,
+        secret_expires_at,
         auth_method: method(word("token_endpoint_auth_method"), word("client_secret").is_some()),
-        localhost: wanted_for.callback.host == CallbackHost::Localhost,
-        port: wanted_for.callback.port,
-        asked: wanted_for.scope.map(str::to_owned),
-        bound: bound(answer.fields.get("scope")),
-        before: before.and_then(|(before, in_use)| before.with_id(in_use)).map(Box::new),
+        localhost: request.callback.host == CallbackHost::Localhost,
+        port: request.callback.port,
+        requested_scope: request.scope.map(str::to_owned),
+        allowed_scope: scope_in(answer.fields.get("scope")),
+        previous: previous.and_then(|(previous, in_use)| previous.with_id(in_use)).map(Box::new),
     };
     tracing::info!(issuer = server.issuer, client_id = id, "registered as a client");
     write(settings, store, &server.issuer, Some(&stored)).await?;
     Ok(Some(stored.client()))
 }
 
-/// What the registration endpoint said.
+/// The registration endpoint's answer.
 struct RegistrationAnswer {
     status: u16,
     fields: Value,
-    /// What was sent and what came, of which nothing is left in its words.
+    /// The secrets of this exchange, to mask in the server's words.
     secrets: Secrets,
 }
 
@@ -210,18 +210,18 @@ impl RegistrationAnswer {
         self.fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    /// Whether it may be the scope that is refused; RFC 7591 (3.2.2) has one code for all fields but the redirect URL.
+    /// Whether the scope may be the reason; RFC 7591 (3.2.2) has one code for every field except the redirect URL.
     fn may_be_about_scope(&self) -> bool {
         matches!(self.status, 400..=499)
             && matches!(self.word("error"), Some("invalid_client_metadata" | "invalid_scope"))
     }
 }
 
-async fn ask(http: &Http, url: &Url, wanted: &Value) -> Result<RegistrationAnswer, AuthError> {
+async fn post(http: &Http, url: &Url, metadata: &Value) -> Result<RegistrationAnswer, AuthError> {
     let mut request = reqwest::Request::new(Method::POST, url.clone());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *request.body_mut() = Some(wanted.to_string().into());
+    *request.body_mut() = Some(metadata.to_string().into());
     let answer = http.exchange(request, REGISTRATION_ANSWER_BOUNDS).await?;
     let fields: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let mut secrets = answer.secrets;
@@ -229,9 +229,10 @@ async fn ask(http: &Http, url: &Url, wanted: &Value) -> Result<RegistrationAnswe
     Ok(RegistrationAnswer { status: answer.status.as_u16(), fields, secrets })
 }
 
-/// The scope that the answer names. Servers that write `""` or `null` mean that they keep none; then what was asked counts.
-fn bound(said: Option<&Value>) -> Option<String> {
-    let scopes = match said? {
+/// The scope in the answer. Servers that write `""` or `null` mean that they store none; then the requested scope
+/// counts.
+fn scope_in(value: Option<&Value>) -> Option<String> {
+    let scopes = match value? {
         Value::String(text) => text.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         _ => return None,
@@ -239,11 +240,11 @@ fn bound(said: Option<&Value>) -> Option<String> {
     (!scopes.trim().is_empty()).then_some(scopes)
 }
 
-/// The client as this program wants to be registered (RFC 7591, 2).
-fn wanted(server: &ServerMetadata, callback: &CallbackSettings, scope: Option<&str>) -> Value {
+/// The client metadata to register (RFC 7591, 2).
+fn client_metadata(server: &ServerMetadata, callback: &CallbackSettings, scope: Option<&str>) -> Value {
     let supported = server.token_endpoint_auth_methods_supported.as_deref();
     let lists = |name: &str| supported.is_some_and(|methods| methods.iter().any(|method| method == name));
-    // A program on people's machines can keep no secret from them; a server that wants one all the same may give one.
+    // A native app cannot keep a secret from its user (RFC 8252, 8.5), but the server may insist on issuing one.
     // Silence means Basic (RFC 8414, 2).
     let method = ["none", "client_secret_basic", "client_secret_post"].into_iter().find(|name| lists(name));
     let method = method.unwrap_or("client_secret_basic");
@@ -252,7 +253,7 @@ fn wanted(server: &ServerMetadata, callback: &CallbackSettings, scope: Option<&s
     if server.lists_grant(DEVICE_GRANT) {
         grants.push(DEVICE_GRANT);
     }
-    let mut wanted = json!({
+    let mut metadata = json!({
         "client_name": CLIENT_NAME,
         "application_type": "native",
         "redirect_uris": [callback.redirect_url()],
@@ -261,15 +262,15 @@ fn wanted(server: &ServerMetadata, callback: &CallbackSettings, scope: Option<&s
         "token_endpoint_auth_method": method,
     });
     if let Some(scope) = scope {
-        // Some servers refuse at the sign-in whatever the registration did not name.
-        wanted["scope"] = scope.into();
+        // Some servers refuse, at sign-in, any scope that the registration did not name.
+        metadata["scope"] = scope.into();
     }
-    wanted
+    metadata
 }
 
-/// How to prove itself, as the answer says or lets one guess.
-fn method(said: Option<&str>, has_secret: bool) -> Option<AuthMethod> {
-    match (said, has_secret) {
+/// How the client authenticates: as the answer says, or as it implies.
+fn method(named: Option<&str>, has_secret: bool) -> Option<AuthMethod> {
+    match (named, has_secret) {
         (_, false) => Some(AuthMethod::None),
         (Some("client_secret_post"), true) => Some(AuthMethod::ClientSecretPost),
         (Some("client_secret_basic"), true) => Some(AuthMethod::ClientSecretBasic),
@@ -284,34 +285,37 @@ fn refused(
     error: Option<ServerWords>,
     description: Option<ServerWords>,
 ) -> AuthError {
-    let passing = status >= 500 || matches!(status, 408 | 425 | 429);
-    let id = if passing { ProblemId::TokenEndpointUnavailable } else { ProblemId::RegistrationRefused };
+    let transient = status >= 500 || matches!(status, 408 | 425 | 429);
+    let id = if transient { ProblemId::TokenEndpointUnavailable } else { ProblemId::RegistrationRefused };
     let problem = Problem::new(id).with("issuer", &server.issuer).with("status", status);
     let problem = problem.said("error", error).said("error_description", description);
-    if passing { AuthError::NotNow(problem) } else { AuthError::Failed(problem) }
+    if transient { AuthError::NotNow(problem) } else { AuthError::Failed(problem) }
 }
 
 impl Stored {
-    /// Whether the sign-in would ask for more than was asked for here. What the server did not grant then it would not
-    /// grant now either.
-    fn is_too_narrow(&self, wanted: Option<&str>) -> bool {
-        let known = scope::union(self.asked.as_deref().unwrap_or_default(), self.bound.as_deref().unwrap_or_default());
-        !scope::covers(&known, wanted.unwrap_or_default())
+    /// Whether the sign-in would request more than this registration did. A scope that the server did not grant then
+    /// counts as requested: asking again would not help.
+    fn is_too_narrow(&self, scope: Option<&str>) -> bool {
+        let covered = scope::union(
+            self.requested_scope.as_deref().unwrap_or_default(),
+            self.allowed_scope.as_deref().unwrap_or_default(),
+        );
+        !scope::covers(&covered, scope.unwrap_or_default())
     }
 
-    /// The one with this id, alone: this one or the one before.
+    /// The registration with this id, without the other: this one or the previous.
     fn with_id(mut self, id: &str) -> Option<Self> {
-        let before = self.before.take();
-        let found = if self.client_id == id { Some(self) } else { before.map(|before| *before) };
+        let previous = self.previous.take();
+        let found = if self.client_id == id { Some(self) } else { previous.map(|previous| *previous) };
         found.filter(|found| found.client_id == id)
     }
 
-    /// What is left without the one with this id.
+    /// The registrations that remain without this id.
     fn without_id(mut self, id: &str) -> Option<Self> {
         if self.client_id == id {
-            return self.before.take().map(|before| *before);
+            return self.previous.take().map(|previous| *previous);
         }
-        self.before = self.before.take().filter(|before| before.client_id != id);
+        self.previous = self.previous.take().filter(|previous| previous.client_id != id);
         Some(self)
     }
 
@@ -325,7 +329,7 @@ impl Stored {
             secret: self.client_secret.as_deref().map(Secret::from),
             key: None,
             method: self.auth_method,
-            bound: self.bound.clone(),
+            allowed_scope: self.allowed_scope.clone(),
             origin: ClientOrigin::Registered { port: self.port },
         }
     }
@@ -343,7 +347,7 @@ mod tests {
         let mut server = ServerMetadata::with_token_endpoint("https://h", "https://h/token".into());
         server.token_endpoint_auth_methods_supported = methods.map(list);
         server.grant_types_supported = grants.map(list);
-        wanted(&server, &settings.oauth.callback, Some("a b"))
+        client_metadata(&server, &settings.oauth.callback, Some("a b"))
     }
 
     #[test]
@@ -369,7 +373,7 @@ mod tests {
     #[test]
     fn the_scope_that_will_be_asked_for_is_named_and_the_answer_s_is_understood_in_every_form() {
         assert_eq!(asked(None, None)["scope"], "a b");
-        for (said, expected) in [
+        for (value, expected) in [
             (json!("a  b"), Some("a b")),
             (json!(["a", "b", 5]), Some("a b")),
             (json!(""), None),
@@ -377,9 +381,21 @@ mod tests {
             (Value::Null, None),
             (json!(5), None),
         ] {
-            assert_eq!(bound(Some(&said)).as_deref(), expected, "{said}");
+            assert_eq!(scope_in(Some(&value)).as_deref(), expected, "{value}");
         }
-        assert_eq!(bound(None), None);
+        assert_eq!(scope_in(None), None);
+    }
+
+    #[test]
+    fn a_stored_registration_keeps_the_names_of_its_members() {
+        let members = json!({
+            "issuer": "https://h", "client_id": "new", "secret_ends_at": 7, "localhost": false, "port": 7526,
+            "asked": "a", "bound": "b",
+            "before": { "issuer": "https://h", "client_id": "old", "secret_ends_at": 0, "localhost": false, "port": 1 },
+        });
+        let stored: Stored = serde_json::from_value(members.clone()).unwrap();
+        assert_eq!((stored.secret_expires_at, stored.requested_scope.as_deref()), (7, Some("a")));
+        assert_eq!(serde_json::to_value(&stored).unwrap(), members);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Owns as whom the program signs in: a client that was configured, one that it registers by itself (RFC 7591), and how
-//! that client proves who it is.
+//! Owns the client that the program signs in as: a configured or dynamically registered one (RFC 7591), and how it
+//! authenticates.
 
 pub mod choose;
 pub mod client;

@@ -15,12 +15,12 @@ use crate::config::{Choice, KeyAlgorithm, KeySettings};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-/// What the form calls an assertion of this kind.
+/// The `client_assertion_type` of a JWT assertion.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// How long an assertion is good for, in seconds: it is made anew for each request.
-const ASSERTION_LIFE_SECONDS: u64 = 120;
+/// How long an assertion is valid, in seconds: each request gets a new one.
+const ASSERTION_LIFETIME_SECONDS: u64 = 120;
 
-/// A private key that was read and fits its algorithm.
+/// A private key that matches its algorithm.
 #[derive(Debug, Clone)]
 pub struct ClientKey {
     key: Arc<dyn SigningKey>,
@@ -50,7 +50,7 @@ impl ClientKey {
     pub fn assertion(&self, client_id: &str, audience: &str, now: u64) -> Result<Secret, Problem> {
         let header = json!({ "alg": self.algorithm.as_str(), "typ": "JWT" });
         let claims = json!({
-            "iss": client_id, "sub": client_id, "aud": audience, "iat": now, "exp": now.saturating_add(ASSERTION_LIFE_SECONDS),
+            "iss": client_id, "sub": client_id, "aud": audience, "iat": now, "exp": now.saturating_add(ASSERTION_LIFETIME_SECONDS),
             "jti": oauth2::CsrfToken::new_random_len(16).into_secret(),
         });
         let encoded = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::auth::login::authorization_request::Expected;
-use crate::auth::login::loopback::door::{LARGEST_HEAD_BYTES, MOST_INCOMPLETE_HEADS};
+use crate::auth::login::loopback::door::{LARGEST_HEAD_BYTES, MAX_INCOMPLETE_HEADS};
 use crate::auth::login::loopback::listener::{Arrival, Callback, Serving};
 use crate::auth::login::loopback::page::Page;
 use crate::secret::Secrets;
@@ -165,7 +165,7 @@ async fn requests_in_a_row_and_nonsense_get_one_answer_each_and_no_more() {
 async fn the_oldest_silent_connection_makes_room_for_a_new_one() {
     let listening = Listening::start();
     let mut oldest = listening.connect();
-    let others: Vec<TcpStream> = (0..MOST_INCOMPLETE_HEADS).map(|_| listening.connect()).collect();
+    let others: Vec<TcpStream> = (0..MAX_INCOMPLETE_HEADS).map(|_| listening.connect()).collect();
     // Nothing was sent and nothing comes: only its end.
     assert_eq!(oldest.read(&mut [0; 1]).unwrap(), 0);
     listening.still_works().await;

@@ -173,7 +173,7 @@ async fn rig_with_two_registrations() -> Rig {
 }
 
 async fn is_kept(rig: &Rig, id: &str) -> bool {
-    let stored = dynamic::record(&rig.settings, &rig.ring.store(), &rig.fake.origin, id).await;
+    let stored = dynamic::by_id(&rig.settings, &rig.ring.store(), &rig.fake.origin, id).await;
     stored.unwrap().is_some()
 }
 

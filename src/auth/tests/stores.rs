@@ -177,7 +177,7 @@ async fn a_page_that_is_opened_and_a_key_that_is_read_hold_up_nothing_else() {
     let process = rig.process();
     assert!(holds_up_nothing_else(login(&process, |_| panic!("no page may be opened"))).await);
     let _note = Stuck::in_place_of(rig.state_file("issuers.json"));
-    assert!(holds_up_nothing_else(crate::auth::registration::choose::home(&process.ctx)).await);
+    assert!(holds_up_nothing_else(crate::auth::registration::choose::bound_issuer(&process.ctx)).await);
     let _page = Stuck::in_place_of(rig.state_file("page.json"));
     attempt::note(&process.ctx.files).write(&attempt::Attempt::default()).unwrap();
     let _lock = crate::store::ProcessLock::try_acquire(&process.ctx.files.login_lock()).unwrap().unwrap();

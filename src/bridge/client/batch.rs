@@ -1,4 +1,4 @@
-//! JSON-RPC batches, which revision 2025-03-26 alone has: each member is treated like any message, and the answers are
+//! JSON-RPC batches, which only revision 2025-03-26 has: each member is treated like any message, and the answers are
 //! collected into one array.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::problem::{Problem, ProblemId};
 use super::output::Output;
 use super::room::{BATCHES_BYTES, Room};
 
-/// Collects the answers of one batch, and writes them when no further one can come.
+/// Collects the answers of one batch, and writes them when no more can come.
 #[derive(Debug)]
 struct Collector {
     answers: Mutex<Answers>,

@@ -1,4 +1,4 @@
-//! What a client says about itself, and how long it is known to wait.
+//! Who a client is, and how long it is known to wait.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -6,15 +6,15 @@ use tokio::time::Duration;
 
 use crate::message::Revision;
 
-/// How long clients are known to wait for `tools/list`, with some time to spare. Claude Desktop gives each request the 60 s
-/// of the TypeScript SDK, and shows its user that the server is starting.
+/// How long known clients wait for `tools/list`, with a margin. Claude Desktop gives each request the 60 s of the
+/// TypeScript SDK, and shows its user that the server is starting.
 ///
-/// All others are held no longer than the most impatient client waits: Codex (`codex-mcp-client`) gives a server 10 s to
-/// start and to list its tools. A client that would wait longer (Gemini CLI: ten minutes) is not listed while nobody knows
+/// All others wait no longer than the most impatient client: Codex (`codex-mcp-client`) gives a server 10 s to start
+/// and to list its tools. A client that would wait longer (Gemini CLI: ten minutes) is not listed while nobody knows
 /// what its user can do in that time.
 const LIST_PATIENCE_BY_CLIENT: [(&str, Duration); 1] = [("claude-ai", Duration::from_secs(50))];
 
-/// Who the client is, as far as the bridge acts on it.
+/// The part of the client's identity that the bridge acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientInfo {
     name: Option<String>,
@@ -52,7 +52,7 @@ impl ClientInfo {
         self.shows_links && revision.has_links()
     }
 
-    /// How long its `tools/list` may be held for a sign-in.
+    /// How long its `tools/list` may wait for a sign-in.
     pub fn list_patience(&self, usual: Duration) -> Duration {
         let known = LIST_PATIENCE_BY_CLIENT.iter().find(|(name, _)| Some(*name) == self.name.as_deref());
         known.map_or(usual, |(_, patience)| *patience)

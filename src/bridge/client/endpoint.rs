@@ -12,21 +12,21 @@ use super::output::Output;
 use super::own_ids::OwnIds;
 use super::room::Room;
 
-/// The client: where its lines go, what it waits for, and whether it is still there to ask.
+/// The client: its output, its requests in flight, and whether it is closing.
 #[derive(Debug)]
 pub struct Client {
     /// Where its lines go.
     pub output: Output,
-    /// The requests that it waits for.
+    /// Its requests in flight.
     pub in_flight: RequestsInFlight,
-    /// The ids of what the bridge asks by itself, on either side.
+    /// The ids of the bridge's own requests, on either side.
     pub own_ids: OwnIds,
     /// Set when stdin has ended.
     closing: watch::Sender<bool>,
 }
 
 impl Client {
-    /// A client that has not asked for anything yet.
+    /// A client without requests.
     pub fn new(output: Output) -> Self {
         Self {
             output,
@@ -36,7 +36,7 @@ impl Client {
         }
     }
 
-    /// Stdin has ended: the client asks for nothing more, and nobody waits for a person any more.
+    /// Records that stdin has ended: no more requests come, and nobody waits for a person any more.
     pub fn close(&self) {
         self.closing.send_replace(true);
     }
@@ -52,11 +52,11 @@ impl Client {
         let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 
-    /// Gives a request its one answer, unless it was cancelled or answered before; `room` is what was taken for the line
-    /// before.
+    /// Gives a request its one answer, unless it was already cancelled or answered; `room` is what was reserved for the
+    /// line.
     ///
-    /// The right to answer is taken only when there is room, and the line is written in the same step: a caller that stops
-    /// waiting leaves the request to be answered by another.
+    /// It takes the right to answer only once there is room, and writes the line in the same step: if the caller stops
+    /// waiting, another can still answer the request.
     pub async fn answer(&self, key: &IdKey, ticket: &Ticket, line: Bytes, room: Option<Room>) {
         let room = match room {
             Some(room) => Some(room),
@@ -71,7 +71,7 @@ impl Client {
         }
     }
 
-    /// The same without waiting for room, for a line that is short and of the bridge's own.
+    /// The same without waiting for room, for a short line of the bridge's own.
     pub fn answer_at_once(&self, key: &IdKey, ticket: &Ticket, line: impl FnOnce() -> Bytes) {
         let Some(mut guard) = self.in_flight.answer(key, ticket) else { return };
         match guard.take_batch_slot() {

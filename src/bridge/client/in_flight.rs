@@ -1,4 +1,4 @@
-//! The requests that the client waits for, and the right to answer each of them, which exists once.
+//! The requests that the client waits for, and the single right to answer each of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,22 +12,22 @@ use crate::remote::SendState;
 use super::batch::BatchSlot;
 
 /// How many requests may be in flight.
-const MOST_REQUESTS: usize = 10_000;
-/// How many bytes the requests in flight may have; one larger request may be in flight alone.
-const MOST_REQUEST_BYTES: usize = 128 * 1024 * 1024;
+const MAX_REQUESTS: usize = 10_000;
+/// How many bytes the requests in flight may have in all; one larger request may be in flight alone.
+const MAX_REQUEST_BYTES: usize = 128 * 1024 * 1024;
 
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
 pub struct RequestsInFlight {
     requests: Mutex<Requests>,
-    /// Requests in flight, and answers that are on their way to the output.
+    /// The number of requests in flight, including answers on their way to the output.
     count: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Requests {
     by_id: HashMap<IdKey, Entry>,
-    /// The bytes of all of them.
+    /// The size of all of them.
     bytes: usize,
 }
 
@@ -51,7 +51,7 @@ struct Entry {
 pub enum NotAdmitted {
     /// Another request with its id is in flight.
     DuplicateId,
-    /// As many requests are in flight as this process can hold.
+    /// This process cannot hold more requests in flight.
     Busy,
 }
 
@@ -59,12 +59,12 @@ pub enum NotAdmitted {
 #[derive(Debug)]
 pub struct AnswerGuard {
     count: watch::Sender<usize>,
-    /// Where the answer goes when the request came in a batch.
+    /// Where the answer goes if the request came in a batch.
     batch_slot: Option<BatchSlot>,
 }
 
 impl AnswerGuard {
-    /// Takes the batch slot that the answer belongs in.
+    /// Takes the batch slot for the answer.
     pub fn take_batch_slot(&mut self) -> Option<BatchSlot> {
         self.batch_slot.take()
     }
@@ -86,11 +86,11 @@ pub struct Ticket {
 
 #[derive(Debug)]
 struct Shared {
-    /// Whether it is of the stateless era, where closing the connection cancels a request.
+    /// Whether it belongs to the stateless era, where closing the connection cancels a request.
     is_stateless: bool,
     stop: Notify,
     stop_reason: OnceLock<StopReason>,
-    /// The id under which the server has it, when that is not the client's own.
+    /// The id under which the server has it, if not the client's.
     sent_as: Mutex<Option<Box<RawValue>>>,
 }
 
@@ -99,7 +99,7 @@ struct Shared {
 pub enum StopReason {
     /// The client has cancelled the request.
     Cancelled,
-    /// The answer came on the stream of another request.
+    /// The answer came on another request's stream.
     AnsweredElsewhere,
 }
 
@@ -116,37 +116,37 @@ impl Ticket {
         self.shared.stop.notify_one();
     }
 
-    /// Returns when nobody needs the answer any more. One task at a time may wait for it.
+    /// Returns when nobody needs the answer any more. Only one task at a time may wait.
     pub async fn stopped(&self) -> StopReason {
         self.shared.stop.notified().await;
         // The reason is set before the notification.
         self.shared.stop_reason.get().copied().unwrap_or(StopReason::Cancelled)
     }
 
-    /// The id under which the server has the request, when that is not the client's own.
+    /// The id under which the server has the request, if not the client's.
     pub fn sent_as(&self) -> Option<Box<RawValue>> {
         self.shared.sent_as.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on the request goes to the server under this id.
+    /// Records that the request now goes to the server under this id.
     pub fn set_sent_as(&self, id: Box<RawValue>) {
         *self.shared.sent_as.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
     }
 
-    /// Ids can be used again, tickets cannot.
+    /// Ids can be reused, tickets cannot.
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 
-/// What a cancellation by the client comes to.
+/// The outcome of a cancellation by the client.
 #[derive(Debug)]
 pub enum CancelOutcome {
     /// The request is not in flight; the server may know more.
     Unknown,
-    /// The server does not have the request and need not hear of it.
+    /// The server does not have the request and need not be notified.
     Unsent,
-    /// The server has the request and should hear of it before its handling here stops.
+    /// The server has the request and should be notified before its handling here stops.
     Sent(Ticket),
 }
 
@@ -159,8 +159,7 @@ impl Default for RequestsInFlight {
 impl RequestsInFlight {
     /// Admits a request of this many bytes.
     ///
-    /// # Errors
-    /// [`NotAdmitted`]; the requests that are in flight go on.
+    /// # Errors [`NotAdmitted`]; the requests in flight continue.
     pub fn admit(
         &self,
         key: IdKey,
@@ -172,8 +171,8 @@ impl RequestsInFlight {
         if requests.by_id.contains_key(&key) {
             return Err(NotAdmitted::DuplicateId);
         }
-        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MOST_REQUEST_BYTES;
-        if !fits || requests.by_id.len() >= MOST_REQUESTS {
+        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MAX_REQUEST_BYTES;
+        if !fits || requests.by_id.len() >= MAX_REQUESTS {
             return Err(NotAdmitted::Busy);
         }
         let ticket = Ticket::new(is_stateless);
@@ -183,7 +182,7 @@ impl RequestsInFlight {
         Ok(ticket)
     }
 
-    /// Takes the right to answer; `None` when the request was cancelled or answered before.
+    /// Takes the right to answer; `None` if the request was already cancelled or answered.
     pub fn answer(&self, key: &IdKey, ticket: &Ticket) -> Option<AnswerGuard> {
         let mut requests = self.lock();
         if !requests.by_id.get(key)?.ticket.is(ticket) {
@@ -192,8 +191,8 @@ impl RequestsInFlight {
         requests.remove(key).map(|entry| self.guard(entry.batch_slot))
     }
 
-    /// Takes the right to answer for an answer that came on the stream of another request, and stops the handling of this
-    /// one. A request that the server does not have it cannot answer: such an answer is to an earlier one with the same id.
+    /// Takes the right to answer for an answer on another request's stream, and stops the handling of this request. If
+    /// the server does not have this request, the answer belongs to an earlier one with the same id.
     pub fn answer_elsewhere(&self, key: &IdKey) -> Option<AnswerGuard> {
         let mut requests = self.lock();
         if !requests.by_id.get(key)?.ticket.send_state.may_be_at_server() {
@@ -204,9 +203,9 @@ impl RequestsInFlight {
         Some(self.guard(batch_slot))
     }
 
-    /// The client does not want the answer any more.
+    /// Cancels a request for the client.
     pub fn cancel(&self, key: &IdKey) -> CancelOutcome {
-        // A statement of its own: the lock must not be held while a batch slot is dropped, which may write the batch.
+        // A separate statement: the lock must not be held while a batch slot is dropped, which may write the batch.
         let removed = self.lock().remove(key);
         let Some(Entry { ticket, batch_slot, .. }) = removed else { return CancelOutcome::Unknown };
         ticket.send_state.withdraw();
@@ -269,10 +268,10 @@ mod tests {
         assert!(!busy(&requests, 1));
 
         let requests = RequestsInFlight::default();
-        let large = requests.admit(key(0), 2 * MOST_REQUEST_BYTES, false, None).expect("one may be in flight alone");
+        let large = requests.admit(key(0), 2 * MAX_REQUEST_BYTES, false, None).expect("one may be in flight alone");
         assert!(busy(&requests, 1));
         drop(requests.answer(&key(0), &large));
-        requests.admit(key(1), MOST_REQUEST_BYTES - 1, false, None).expect("there is room again");
+        requests.admit(key(1), MAX_REQUEST_BYTES - 1, false, None).expect("there is room again");
         assert!(busy(&requests, 2));
         assert!(!busy(&requests, 1));
     }

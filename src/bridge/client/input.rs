@@ -1,4 +1,4 @@
-//! Lines from stdin, read on a thread of their own because a pipe blocks; each is at most as long as the largest message.
+//! Reads lines from stdin, on a separate thread because a pipe blocks; each is at most as long as the largest message.
 
 use std::io::{ErrorKind, Read};
 
@@ -13,22 +13,22 @@ use crate::message::oversize::IdFinder;
 pub mod invariants;
 
 /// How many lines may be read ahead of the bridge.
-const MOST_LINES_AHEAD: usize = 64;
-/// How many bytes are read at once.
+const MAX_LINES_AHEAD: usize = 64;
+/// How many bytes to read at once.
 const STDIN_READ_BYTES: usize = 64 * 1024;
 
-/// What stdin brought.
+/// A line of stdin.
 #[derive(Debug)]
 pub enum Line {
     /// A line without its end; never blank.
     Text(Bytes),
-    /// A line over the bound; its content is gone, its id may have been seen.
+    /// A line over the bound: its content is lost, but its id may be known.
     TooLong(Option<Box<RawValue>>),
 }
 
-/// Reads lines of at most `max` bytes on a thread of its own, until the end of `input`.
+/// Reads lines of at most `max` bytes on a separate thread, until the end of `input`.
 pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Receiver<Line> {
-    let (lines, receiver) = mpsc::channel(MOST_LINES_AHEAD);
+    let (lines, receiver) = mpsc::channel(MAX_LINES_AHEAD);
     std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
@@ -48,21 +48,21 @@ pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Re
                     return;
                 }
             }
-            // A last line without its end counts: shells and scripts write such.
+            // A last line without a line end counts: shells and scripts write them.
             let _ = framer.finish(&mut |line| lines.blocking_send(line).is_ok());
         })
         .expect("a thread can be started at the start of the program");
     receiver
 }
 
-/// The receiver of the lines is gone.
+/// The receiver of the lines was dropped.
 struct Gone;
 
-/// Cuts bytes into lines.
+/// Splits bytes into lines.
 struct Framer {
     max: usize,
     partial: Vec<u8>,
-    /// While the rest of a line over the bound is skipped.
+    /// Present while the rest of a line over the bound is skipped.
     skipping: Option<IdFinder>,
     at_start: bool,
 }
@@ -104,7 +104,7 @@ impl Framer {
         if let Some(finder) = &mut self.skipping {
             finder.feed(piece);
         } else if self.partial.len() + piece.len() > self.max + 1 {
-            // One byte of grace is a CR that belongs to the line end.
+            // The extra byte allows for a CR before the line end.
             let mut finder = IdFinder::default();
             finder.feed(&self.partial);
             finder.feed(piece);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The member of a list's result that holds the list; `None` for a method of another kind.
+/// The member of a list's result that holds the list; `None` for other methods.
 pub fn list_member(method: &str) -> Option<&'static str> {
     Some(match method {
         "tools/list" => "tools",
@@ -13,7 +13,7 @@ pub fn list_member(method: &str) -> Option<&'static str> {
     })
 }
 
-/// The result with an empty list; `None` for a method of another kind.
+/// The result with an empty list; `None` for other methods.
 pub fn empty_list(method: &str) -> Option<Value> {
     Some(json!({ list_member(method)?: [] }))
 }

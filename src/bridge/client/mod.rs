@@ -1,5 +1,5 @@
-//! Owns the client's side: lines in and out, the requests in flight and the one answer that each of them gets, and the
-//! progress that a waiting client hears of.
+//! Owns the client's side: lines in and out, the requests in flight, the one answer of each, and progress
+//! notifications.
 
 pub mod batch;
 pub mod client_info;

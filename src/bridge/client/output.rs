@@ -1,4 +1,4 @@
-//! Lines to stdout, written on a thread of its own because a pipe blocks: the only writer of stdout in bridge mode.
+//! Writes lines to stdout, on a separate thread because a pipe blocks: the only writer of stdout in bridge mode.
 //!
 //! What waits for a client that does not read is bounded in bytes ([`super::room`]). Answers that come together are handed to the writing
 //! thread together: waking it for each would cost more than writing them.
@@ -14,7 +14,7 @@ use super::writer::{Item, gather, write_lines};
 
 pub use super::waiting_lines::Enqueued;
 
-/// Takes lines for the client. Cheap to clone.
+/// Accepts lines for the client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Output {
     lines: mpsc::UnboundedSender<Item>,
@@ -44,19 +44,19 @@ impl Output {
                 if let Err(e) = write_lines(&mut output, receiver) {
                     tracing::info!("standard output is closed: {e}");
                     let _ = closed.send(true);
-                    // No task may wait for room that will never come.
+                    // No task may wait for room that never becomes free.
                     freed.close();
                 }
                 let _ = done.send(());
-                // Dropped last: a watcher that sees it go has seen the final state.
+                // Dropped last: a watcher that sees it closed has seen the final state.
                 drop(closed);
             })
             .expect("a thread can be started at the start of the program");
         (Self { lines, rooms, waiting, closed: closed_receiver }, Written(written))
     }
 
-    /// Writes a line when there is room for it; waits while the client does not read. A caller that stops waiting changes
-    /// nothing: the line is written all the same.
+    /// Writes a line when there is room for it; waits while the client does not read. The line is written even if the
+    /// caller stops waiting.
     pub async fn send(&self, line: Bytes) {
         self.enqueue(line, ()).await;
     }
@@ -116,19 +116,18 @@ impl Output {
         let _ = self.lines.send(Item::Line(line, Some(room)));
     }
 
-    /// Writes a short line of the bridge's own at once.
+    /// Writes one of the bridge's own short lines at once.
     pub fn push(&self, line: Bytes) {
         let _ = self.lines.send(Item::Line(line, None));
     }
 
-    /// Writes a line that cannot wait at once, and takes what room there is for it, so that other lines wait for this one
-    /// too.
+    /// Writes a line that cannot wait at once, and takes what room there is, so that other lines wait for this one too.
     pub fn push_counted(&self, line: Bytes) {
         let room = self.rooms.rest_for_line(line.len());
         let _ = self.lines.send(Item::Line(line, room));
     }
 
-    /// Ends the output; what was sent before is still written.
+    /// Ends the output; earlier lines are still written.
     pub fn finish(&self) {
         let _ = self.lines.send(Item::End);
     }
@@ -143,7 +142,7 @@ impl Output {
 }
 
 impl Written {
-    /// Returns when the last line before [`Output::finish`] is out, or cannot be.
+    /// Returns when the last line before [`Output::finish`] is written, or cannot be.
     pub async fn wait(self) {
         let _ = self.0.await;
     }

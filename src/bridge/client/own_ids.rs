@@ -1,4 +1,4 @@
-//! Ids of the bridge's own requests, which no client or server uses: `planhat-mcp/<random>/<n>`.
+//! Ids for the bridge's own requests, which no client or server uses: `planhat-mcp/<random>/<n>`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +25,7 @@ impl OwnIds {
         Self { process: format!("{random:016x}"), next: AtomicU64::new(1) }
     }
 
-    /// An id that was not used before.
+    /// A new id.
     pub fn next(&self) -> OwnId {
         OwnId(format!("planhat-mcp/{}/{}", self.process, self.next.fetch_add(1, Ordering::Relaxed)))
     }

@@ -1,4 +1,5 @@
-//! Progress of the bridge's own: a client that gave a progress token hears that its request waits, and for what.
+//! The bridge's own progress notifications: a client that gave a progress token learns that its request waits, and for
+//! what.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,19 +12,19 @@ use tokio::time::Duration;
 use super::flag::Flag;
 use super::output::Output;
 
-/// How often a client hears that its request still waits.
+/// The interval at which a client learns that its request still waits.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where the client wants to hear of a request's progress.
+/// Reports the progress of one request.
 #[derive(Debug)]
 pub struct Progress {
-    /// As it was written.
+    /// The token in its original spelling.
     token: Box<RawValue>,
     output: Output,
-    /// Our own progress must rise through all waits of the request, and the server's must go on rising from there, so the
-    /// values stay close to zero (MCP, "Progress").
+    /// Progress must increase across all waits of the request, and the server's must continue from there, so our values
+    /// stay close to zero (MCP, "Progress").
     sent: AtomicU32,
-    /// Once the server has sent something about the request, progress is the server's alone.
+    /// Once the server has sent something about the request, only the server reports progress.
     server_has_begun: Arc<Flag>,
 }
 
@@ -34,7 +35,7 @@ impl Progress {
         Self { token: token.to_owned(), output: output.clone(), sent: AtomicU32::new(0), server_has_begun }
     }
 
-    /// Sends what the request waits for.
+    /// Reports what the request waits for.
     pub fn send(&self, message: &str) {
         if self.server_has_begun.is_raised() {
             return;
@@ -46,7 +47,7 @@ impl Progress {
             .push(Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#)));
     }
 
-    /// Sends that the server limits the rate of calls, each time that a message has to wait for that.
+    /// A callback that reports each time a rate limit makes the request wait.
     pub fn on_throttled(self: Arc<Self>) -> Arc<dyn Fn(Duration) + Send + Sync> {
         Arc::new(move |wait| {
             self.send(&format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)));
@@ -54,7 +55,7 @@ impl Progress {
     }
 }
 
-/// Waits for `awaited`. Meanwhile the client hears what for: after `first`, and then every ten seconds.
+/// Waits for `awaited`. Meanwhile reports what for: after `first`, and then every [`PROGRESS_INTERVAL`].
 pub async fn while_waiting<T>(
     progress: Option<&Progress>,
     first: Duration,

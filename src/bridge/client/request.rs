@@ -21,7 +21,7 @@ use super::progress::Progress;
 pub struct InFlight {
     /// As the client wrote it.
     pub body: Bytes,
-    /// Its id, as it was written.
+    /// Its id, in its original spelling.
     pub id: Box<RawValue>,
     /// Its id, comparable.
     pub key: IdKey,
@@ -29,23 +29,23 @@ pub struct InFlight {
     pub method: String,
     /// The tool of a `tools/call`.
     pub tool: Option<String>,
-    /// Where the client wants to hear of progress.
+    /// Reports progress, if the client wants it.
     pub progress: Option<Arc<Progress>>,
-    /// Raised when the server has sent something about it.
+    /// Raised once the server has sent something about it.
     pub server_has_begun: Arc<Flag>,
     /// In the stateless era: the revision that the request names.
     pub revision: Option<Revision>,
     /// In the stateless era: the client that the request names.
     pub client_info: ClientInfo,
-    /// For a list: where the page begins, as it was written.
+    /// For a list: the cursor of the page, in its original spelling.
     pub cursor: Option<Box<RawValue>>,
     /// In the stateless era: the user's reply to the link that an earlier answer to this call asked to show.
     pub consent: Option<LinkConsent>,
-    /// How far the session must be.
+    /// The stage that the session must have reached.
     pub stage: SessionStage,
     /// In the stateless era: the headers that repeat parts of the request.
     pub mcp_headers: Option<HeaderMap>,
-    /// Who was signed in when it came.
+    /// Who was signed in when it arrived.
     pub bound_user: Arc<BoundUser>,
     /// The right to answer it.
     pub ticket: Ticket,

@@ -1,4 +1,4 @@
-//! The one answer of each request, and its form when it is the bridge's own.
+//! Gives each request its one answer, and formats the bridge's own answers.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Responder {
         self.client.answer(&request.key, &request.ticket, line, room).await;
     }
 
-    /// A result of the bridge's own, with the members that results of the stateless era must have.
+    /// One of the bridge's own results, with the members that the stateless era requires.
     pub fn result_line(&self, request: &InFlight, result: &Value) -> Bytes {
         if request.mcp_headers.is_none() {
             return write::result(&request.id, result);
@@ -52,7 +52,7 @@ impl Responder {
     pub fn problem_line(&self, request: &InFlight, problem: &Problem) -> Bytes {
         let problem = &match problem.fact("command") {
             Some(_) => problem.clone(),
-            // Many texts name it, and only the settings know it.
+            // Many texts name the command, and only the settings know it.
             None => problem.clone().with("command", self.settings.command("login")),
         };
         tracing::info!(method = request.method, %problem, "answered with a problem");
@@ -64,14 +64,14 @@ impl Responder {
     }
 }
 
-/// Answers a request whose task ends without an answer: a fault of this program, which the client must not wait for.
+/// Answers a request whose task ends without an answer: a bug in this program, which must not leave the client waiting.
 pub struct LastResort<'a> {
     responder: &'a Responder,
     request: &'a InFlight,
 }
 
 impl<'a> LastResort<'a> {
-    /// Answers `request` when it is dropped, unless that has happened by then.
+    /// Answers `request` when dropped, unless it has been answered by then.
     pub fn new(responder: &'a Responder, request: &'a InFlight) -> Self {
         Self { responder, request }
     }

@@ -1,8 +1,8 @@
-//! How far the session is, and how far it must be before a message may go.
+//! The state of the session, and the stage that a message needs.
 
 use crate::remote::Failure;
 
-/// How far the session must be before a message may go.
+/// The stage that the session must have reached before a message may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SessionStage {
     /// The client has not sent `initialize`, so its messages need no session.
@@ -13,12 +13,12 @@ pub enum SessionStage {
     Open,
 }
 
-/// How far the session is.
+/// The state of the session.
 #[derive(Debug, Clone)]
 pub enum State {
     /// No `initialize` yet.
     Idle,
-    /// An attempt to open it is under way.
+    /// An attempt to open it is in progress.
     Opening,
     /// The server has answered `initialize`.
     Answered,

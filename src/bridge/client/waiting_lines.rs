@@ -16,7 +16,7 @@ use super::room::Rooms;
 use super::writer::Item;
 
 /// How many bytes may wait whose callers have stopped waiting.
-const MOST_ABANDONED_BYTES: usize = 8 * 1024 * 1024;
+const MAX_ABANDONED_BYTES: usize = 8 * 1024 * 1024;
 
 /// The queue. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ struct Load {
 
 impl Load {
     fn is_full(&self) -> bool {
-        self.abandoned_bytes.load(Ordering::Relaxed) >= MOST_ABANDONED_BYTES
+        self.abandoned_bytes.load(Ordering::Relaxed) >= MAX_ABANDONED_BYTES
     }
 }
 

@@ -1,4 +1,4 @@
-//! The thread that writes to stdout: lines that wait together are written together, and each line whole.
+//! The thread that writes to stdout: waiting lines are written together, and each line whole.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 
@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 
 use super::room::Room;
 
-/// Small lines that wait together are written together, up to about this many bytes.
+/// Small waiting lines are written together, up to about this many bytes.
 pub const COALESCED_BYTES: usize = 64 * 1024;
-/// What the writing thread is handed.
+/// An item for the writing thread.
 #[derive(Debug)]
 pub enum Item {
     /// A line, and the room that it takes until it is written.
@@ -18,7 +18,7 @@ pub enum Item {
     End,
 }
 
-/// Hands the lines that wait to the thread that writes, all that there are at a time.
+/// Hands all waiting lines to the writing thread at a time.
 pub async fn gather(mut waiting: mpsc::UnboundedReceiver<Item>, batches: mpsc::Sender<Vec<Item>>) {
     while let Some(first) = waiting.recv().await {
         let Ok(place) = batches.reserve().await else { return };
@@ -30,7 +30,7 @@ pub async fn gather(mut waiting: mpsc::UnboundedReceiver<Item>, batches: mpsc::S
     }
 }
 
-/// Writes the lines to the end, and gives back the room of each.
+/// Writes the lines until the end, and releases the room of each.
 ///
 /// # Errors
 /// When the client has closed its side.
@@ -45,7 +45,7 @@ pub fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item
                 room.give_back_with(&mut taken);
             }
             let written = if line.len() >= COALESCED_BYTES {
-                // Not copied: it may be most of what this process holds.
+                // Not copied: it may be most of this process's memory.
                 write_with_end(output, &line)
             } else {
                 append(&mut together, &line);
@@ -69,7 +69,7 @@ pub fn write_lines(output: &mut impl Write, mut batches: mpsc::Receiver<Vec<Item
 }
 
 impl Item {
-    /// Whether it is a line that goes into this many bytes, end included.
+    /// Whether it is a line that fits into this many bytes, including its end.
     fn fits(&self, bytes: usize) -> bool {
         matches!(self, Self::Line(line, ..) if line.len() < bytes)
     }
@@ -80,7 +80,7 @@ fn append(together: &mut Vec<u8>, line: &[u8]) {
     together.push(b'\n');
 }
 
-/// A line and its end, in one piece as far as the output takes it.
+/// Writes a line and its end, in one call if the output takes it.
 fn write_with_end(output: &mut impl Write, line: &[u8]) -> io::Result<()> {
     let mut slices = [IoSlice::new(line), IoSlice::new(b"\n")];
     let mut rest = &mut slices[..];

@@ -1,4 +1,4 @@
-//! One attempt: a request is sent once, and the answer read, over as many streams as it takes.
+//! One attempt: sends a request once, and reads the answer, across as many streams as it takes.
 
 use std::sync::Arc;
 
@@ -29,11 +29,11 @@ pub struct WireRequest {
     key: IdKey,
     /// In the stateless era: the headers that repeat parts of it.
     pub mcp_headers: Option<HeaderMap>,
-    /// Whether the answer must get the client's id back.
+    /// Whether the client's id must be put back into the answer.
     is_renamed: bool,
-    /// Whether it opens a stream that was open before: the client need not hear that it opens.
-    pub opens_again: bool,
-    /// Whether it goes again because its session was lost.
+    /// Whether it reopens a stream: the client need not learn that it opens.
+    pub reopens: bool,
+    /// Whether it is sent again because its session was lost.
     pub reopened: bool,
 }
 
@@ -45,12 +45,12 @@ impl WireRequest {
             key: request.key.clone(),
             mcp_headers: request.mcp_headers.clone(),
             is_renamed: false,
-            opens_again: false,
+            reopens: false,
             reopened: false,
         }
     }
 
-    /// From now on the request goes under an id of ours: the server may still have the attempt before.
+    /// Switches the request to an id of ours: the server may still have the previous attempt.
     pub fn rename(&mut self, request: &InFlight, id: &OwnId) {
         if let Ok(text) = std::str::from_utf8(&request.body) {
             self.key = id.key();
@@ -69,7 +69,7 @@ impl WireRequest {
     }
 }
 
-/// An answer, as far as the server has sent it.
+/// An answer, and what belongs to it.
 #[derive(Debug)]
 pub struct Answered {
     /// The answer, under the id that was sent.
@@ -125,7 +125,7 @@ impl Attempter {
         let mut has_begun = false;
         loop {
             let end = match incoming.next().await {
-                Ok(Some(message)) if wire.opens_again && is_acknowledgement(&message) => continue,
+                Ok(Some(message)) if wire.reopens && is_acknowledgement(&message) => continue,
                 Ok(Some(message)) => {
                     last_received = Instant::now();
                     has_begun = true;
@@ -139,7 +139,7 @@ impl Attempter {
                             }
                             stray = received.stray.or(stray);
                         }
-                        // On a stream the answer may still come.
+                        // The answer may still come on the stream.
                         Err(problem) => unreadable = Some(problem),
                     }
                     continue;
@@ -160,7 +160,7 @@ impl Attempter {
             match end {
                 // The stateless era has no resumption.
                 Failure::Unclear { .. } if wire.mcp_headers.is_none() => {
-                    if incoming.exchange.was_heard() {
+                    if incoming.exchange.has_data() {
                         last_received = Instant::now();
                     }
                     let Some(next) = Box::pin(self.resume(&incoming.exchange, last_received)).await else {
@@ -177,7 +177,7 @@ impl Attempter {
     /// server, not here.
     async fn room_for(&self, exchange: &mut Exchange) -> Result<Option<Room>, Failure> {
         let output = &self.session.client.output;
-        let Some(length) = exchange.to_read() else { return Ok(None) };
+        let Some(length) = exchange.unread_length() else { return Ok(None) };
         let Some(mut room) = output.reserve_body(length).await else { return Ok(None) };
         while room.bytes() < usize::MAX {
             let Some(here) = exchange.read_ahead(room.bytes()).await? else { break };
@@ -186,8 +186,8 @@ impl Attempter {
         Ok(Some(room))
     }
 
-    /// Resumes a stream that ended before its answer. `None` when that cannot be, for whatever reason: the request was
-    /// sent, and a session or a sign-in that was lost since does not undo that.
+    /// Resumes a stream that ended before its answer. `None` if that is impossible for any reason: the request was
+    /// sent, and a session or sign-in lost since does not undo that.
     async fn resume(&self, broken: &Exchange, last_received: Instant) -> Option<Exchange> {
         let deadline = last_received + self.session.settings.limits.idle;
         if Instant::now() >= deadline {
@@ -206,7 +206,7 @@ impl Attempter {
     }
 }
 
-/// Whether it says that a listening stream is open.
+/// Whether it acknowledges a listening stream.
 fn is_acknowledgement(message: &[u8]) -> bool {
     matches!(
         peek(message),

@@ -1,4 +1,4 @@
-//! One request of the client, from stdin to its one answer.
+//! Forwards one request of the client, from stdin to its one answer.
 
 use std::sync::Arc;
 
@@ -30,13 +30,13 @@ use super::readiness::sign_in_comes_first;
 use super::retry::{Attempts, RetryContext, RetryDecision, decide, is_out_of_reach};
 use crate::bridge::lists::retry_safety::RetrySafety;
 
-/// How long the rest of a stream is read after the answer, so that its connection can be used again.
+/// How long to read the rest of a stream after the answer, so that its connection can be reused.
 const STREAM_REST_WAIT: Duration = Duration::from_secs(1);
 /// How long the server may take to answer `server/discover`: clients that probe with it hang until then.
 const DISCOVER_WAIT: Duration = Duration::from_secs(5);
-/// How long a request waits for its turn before its client hears of it: most go sooner.
+/// How long a request waits for a slot before its client learns of it: most wait less.
 const FIRST_TURN_PROGRESS_WAIT: Duration = Duration::from_secs(1);
-/// How long a request may still wait for its next attempt after stdin has ended.
+/// How long a request may still wait for its next attempt once stdin has ended.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
 /// Who answers a request.
@@ -44,13 +44,13 @@ const CLOSING_GRACE: Duration = Duration::from_secs(2);
 pub enum Handler {
     /// The server.
     Forward,
-    /// The server, which opens the session; its answer comes through the channel.
+    /// The server, opening the session; its answer comes through the channel.
     Initialize(Arc<InitializeRequest>, oneshot::Receiver<Bytes>),
-    /// The server if it speaks the stateless era.
+    /// The server, if it speaks a stateless revision.
     Discover,
     /// The sign-in tool.
     SignInTool,
-    /// The bridge: it lives.
+    /// The bridge, to show that it is alive.
     Ping,
 }
 
@@ -58,7 +58,7 @@ pub enum Handler {
 #[derive(Debug)]
 struct Answer<'a> {
     line: Bytes,
-    /// Room for it in the output, when that was taken before.
+    /// Room for it in the output, if already reserved.
     room: Option<Room>,
     /// What may follow it on its stream.
     rest: Option<Incoming>,
@@ -72,7 +72,7 @@ impl Answer<'_> {
     }
 }
 
-/// What follows a failed attempt.
+/// What to do after a failed attempt.
 enum NextStep<'a> {
     SendAgain,
     Answer(Box<Answer<'a>>),
@@ -106,9 +106,9 @@ impl Forwarder {
         Self { session, lists, learned, sign_in, attempter, retry_safety, responder }
     }
 
-    /// Handles a request; whatever becomes of that, the request is answered once.
+    /// Handles a request and answers it exactly once, even on a bug.
     pub async fn handle(self: Arc<Self>, request: InFlight, handler: Handler) {
-        let _answers_in_any_case = LastResort::new(&self.responder, &request);
+        let _last_resort = LastResort::new(&self.responder, &request);
         if let Handler::Initialize(initialize, from_server) = handler {
             // A client must not cancel it (MCP, "Cancellation"), so nothing stops it.
             let line = Box::pin(answer_initialize(&self.session, &initialize, from_server)).await;
@@ -128,7 +128,7 @@ impl Forwarder {
         }
     }
 
-    /// The answer; `None` when nobody waits for one.
+    /// The answer; `None` if nobody waits for one.
     async fn answer_of_handler(&self, request: &InFlight, handler: Handler) -> Option<Answer<'_>> {
         Some(match handler {
             Handler::Forward | Handler::Initialize(..) => return self.forward(request).await,
@@ -136,14 +136,14 @@ impl Forwarder {
             Handler::SignInTool => {
                 let outcome = Box::pin(self.sign_in.call_tool(request)).await;
                 let signed_in = || self.sign_in.signed_in_result();
-                self.answer_to_need(request, outcome).unwrap_or_else(|| self.result(request, &signed_in()))
+                self.answer_after_sign_in(request, outcome).unwrap_or_else(|| self.result(request, &signed_in()))
             }
             Handler::Ping => self.result(request, &json!({})),
         })
     }
 
-    /// The answer of the server, or the reason why there is none within the budget of a request. The budget ends with the
-    /// answer: writing it takes as long as the client takes to read.
+    /// The server's answer, or the reason for having none within the request's budget. The budget does not include
+    /// writing the answer, which takes as long as the client takes to read.
     async fn forward(&self, request: &InFlight) -> Option<Answer<'_>> {
         let total = self.session.settings.limits.total;
         tokio::select! {
@@ -153,7 +153,7 @@ impl Forwarder {
                 let problem = Problem::new(ProblemId::AnswerTimedOut).with("seconds", total.as_secs());
                 Some(self.give_up(request, &problem))
             }
-            // Nobody listens any more once the client has closed its side.
+            // Once the client has closed its side, nobody listens.
             () = self.session.client.closing(), if request.listens() => {
                 Some(self.problem(request, &Problem::new(ProblemId::ShuttingDown)))
             }
@@ -161,8 +161,8 @@ impl Forwarder {
     }
 
     async fn until_answered(&self, request: &InFlight) -> Option<Answer<'_>> {
-        // The first thing that is waited for, so that slots are taken in the order of stdin. Streams that only listen would
-        // keep theirs for ever.
+        // Wait for this first, so that slots are taken in the order of stdin. Listening streams would keep theirs
+        // forever.
         let slot = if request.listens() { None } else { Some(self.slot_for(request).await) };
         let mut wire = WireRequest::first(request);
         let mut attempts = Attempts::default();
@@ -191,7 +191,7 @@ impl Forwarder {
                     }
                     return Some(Answer { line: self.learned.learn(request, line), room, rest: incoming, slot });
                 }
-                // Boxed, because it is rarely needed and each request has room for all that its future may hold.
+                // Boxed, because it is rarely needed, and each request's future reserves its full size.
                 Err(failure) => match Box::pin(self.after_failure(request, &mut wire, &mut attempts, failure)).await {
                     NextStep::SendAgain => {}
                     NextStep::Answer(answer) => return Some(*answer),
@@ -201,14 +201,14 @@ impl Forwarder {
         }
     }
 
-    /// Waits for the request's turn among those that the server takes at once.
+    /// Waits for a free slot among the requests that the server takes at once.
     async fn slot_for(&self, request: &InFlight) -> SemaphorePermit<'_> {
         let message =
             || "As many calls as the server takes are under way; this one waits for one of them to end.".to_owned();
         while_waiting(request.progress.as_deref(), FIRST_TURN_PROGRESS_WAIT, message, self.session.request_slot()).await
     }
 
-    /// Does what a failure asks for, and waits as long as that takes.
+    /// Acts on a failure, and waits as long as that takes.
     async fn after_failure(
         &self,
         request: &InFlight,
@@ -252,7 +252,7 @@ impl Forwarder {
                 if is_repeat {
                     wire.rename(request, &self.session.client.own_ids.next());
                 } else if is_unclear {
-                    wire.opens_again = true;
+                    wire.reopens = true;
                 }
                 NextStep::SendAgain
             }
@@ -268,18 +268,18 @@ impl Forwarder {
     }
 
     fn after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> NextStep<'_> {
-        match self.answer_to_need(request, outcome) {
+        match self.answer_after_sign_in(request, outcome) {
             Some(answer) => NextStep::Answer(Box::new(answer)),
             None => {
-                // It has waited for just this sign-in, whoever the user is.
+                // It waited for this very sign-in, whoever the user is.
                 request.bound_user.release();
                 NextStep::SendAgain
             }
         }
     }
 
-    /// The answer that a sign-in came to; `None` when somebody has signed in.
-    fn answer_to_need(&self, request: &InFlight, outcome: SignInOutcome) -> Option<Answer<'_>> {
+    /// The answer after a sign-in was needed; `None` if somebody has signed in.
+    fn answer_after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> Option<Answer<'_>> {
         match outcome {
             SignInOutcome::SignedIn => None,
             SignInOutcome::Result(result) => Some(self.result(request, &result)),
@@ -288,7 +288,7 @@ impl Forwarder {
         }
     }
 
-    /// Waits before the next attempt; `false` when stdin has ended and the wait is not over soon.
+    /// Waits before the next attempt; `false` if stdin has ended and the wait is not over soon.
     async fn pause(&self, request: &InFlight, wait: Duration, problem: &Problem) -> bool {
         let end = Instant::now() + wait;
         let message = || {
@@ -307,8 +307,8 @@ impl Forwarder {
         }
     }
 
-    /// `server/discover`: the server's own answer, or "there is no such method" where it has none, so that clients that
-    /// probe with it fall back to `initialize` at once.
+    /// `server/discover`: the server's answer, or "no such method" if it has none, so that probing clients fall back to
+    /// `initialize` at once.
     async fn discover(&self, request: &InFlight) -> Answer<'_> {
         let wire = WireRequest::first(request);
         match tokio::time::timeout(DISCOVER_WAIT, self.attempter.attempt(request, &wire)).await {
@@ -317,7 +317,7 @@ impl Forwarder {
         }
     }
 
-    /// A problem as the answer; a server that may still be executing the request hears that nobody waits for it.
+    /// Answers with a problem; cancels the request at a server that may still be executing it.
     fn give_up(&self, request: &InFlight, problem: &Problem) -> Answer<'_> {
         if problem.id == ProblemId::AnswerTimedOut && request.mcp_headers.is_none() {
             let id = request.ticket.sent_as().unwrap_or_else(|| request.id.clone());

@@ -1,4 +1,5 @@
-//! Owns a request's way to the server and back: when it may be sent, one attempt, what follows a failure, and its answer.
+//! Owns a request's trip to the server and back: when it may be sent, one attempt, what follows a failure, and its
+//! answer.
 
 pub mod attempt;
 pub mod forwarder;

@@ -1,4 +1,4 @@
-//! Whether a request may go to the server now, or need not go there at all.
+//! Decides whether a request may go to the server now, or need not go at all.
 
 use tokio::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::bridge::session::live::Session;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
 
-/// How long a server that is known to want a sign-in may take to open a session without one. It may have changed its mind,
-/// and its challenge is the best start of a sign-in.
+/// How long a server that is known to require a sign-in may take to open a session without one. It may no longer
+/// require it, and its challenge is the best start for a sign-in.
 const SIGNED_OUT_OPENING_WAIT: Duration = Duration::from_secs(1);
 
-/// Whether this request gets nowhere before somebody signs in. Says so without the server where that is known to want it,
-/// because a server that is slow or away would keep every request waiting for the same answer.
+/// The failure, if this request cannot succeed before somebody signs in. If the server is known to require a sign-in,
+/// this does not wait for it: a slow or absent server would keep every request waiting for the same answer.
 pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InFlight) -> Option<Failure> {
     if session.handshake.is_up() || request.listens() || !session.auth.needs_sign_in().await {
         return None;
@@ -30,7 +30,7 @@ pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InF
     Some(Failure::SignIn(session.auth.sign_in_needed().await))
 }
 
-/// As [`Session::ready`]; a list that could be answered from memory does not wait as long as other requests.
+/// As [`Session::ready`]; a list that can be answered from memory does not wait as long.
 ///
 /// # Errors
 /// As [`Session::ready`].
@@ -41,7 +41,7 @@ pub async fn ready_for(session: &Session, lists: &Lists, request: &InFlight) -> 
     {
         return session.ready(request.stage).await;
     }
-    // A client that was answered from here has waited for the server already.
+    // If the bridge answered `initialize`, the client has already waited for the server.
     let patience =
         if session.handshake.was_substituted() { Duration::ZERO } else { session.settings.limits.initialize_wait };
     tokio::time::timeout(patience, session.ready(request.stage)).await.unwrap_or_else(|_| {

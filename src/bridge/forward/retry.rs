@@ -1,4 +1,4 @@
-//! What follows a failed attempt: the decision alone, without waiting for anything.
+//! Decides what follows a failed attempt: pure, without waiting.
 //!
 //! A request whose effect is unknown is sent again only when repeating it is safe ([`crate::bridge::lists::retry_safety`]).
 
@@ -9,14 +9,14 @@ use crate::http::retry_after;
 use crate::problem::Problem;
 use crate::remote::Failure;
 
-/// How often a request is sent again because its session was lost.
-const MOST_LOST_SESSIONS: u32 = 1;
-/// How often one request may ask for a sign-in.
-const MOST_SIGN_INS: u32 = 1;
-/// How often a request is repeated whose effect is unknown.
-const MOST_REPEATS: u32 = 3;
+/// How many times a request is sent again because its session was lost.
+const MAX_LOST_SESSIONS: u32 = 1;
+/// How many times one request may ask for a sign-in.
+const MAX_SIGN_INS: u32 = 1;
+/// How many times a request of unknown effect is repeated.
+const MAX_REPEATS: u32 = 3;
 
-/// What has been tried for one request.
+/// The attempts for one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attempts {
     lost_sessions: u32,
@@ -35,7 +35,7 @@ impl Attempts {
     }
 }
 
-/// What the decision depends on beside the failure.
+/// What the decision depends on besides the failure.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryContext {
     /// When the attempt failed.
@@ -46,7 +46,7 @@ pub struct RetryContext {
     pub listens: bool,
     /// Whether the server has sent anything on it since the last failure.
     pub has_brought_anything: bool,
-    /// Whether executing the request twice does no harm.
+    /// Whether executing the request twice is harmless.
     pub may_repeat: bool,
     /// Whether the answer could come from memory.
     pub is_remembered: bool,
@@ -59,7 +59,7 @@ pub struct RetryContext {
 /// What follows a failed attempt.
 #[derive(Debug)]
 pub enum RetryDecision {
-    /// Send it again in another session than that of this epoch.
+    /// Send it again in a session that replaces the one of this epoch.
     Reopen(u64),
     /// Get somebody signed in, then send it again.
     SignIn(Problem),
@@ -74,7 +74,7 @@ pub enum RetryDecision {
     Resend {
         /// How long to wait.
         wait: Duration,
-        /// Whether the server may have the attempt before, so that this one needs an id of its own.
+        /// Whether the server may have the previous attempt, so that this one needs its own id.
         is_repeat: bool,
         /// Why it has to wait.
         problem: Problem,
@@ -87,7 +87,7 @@ pub enum RetryDecision {
     Drop,
 }
 
-/// Whether a failure says that the server cannot be asked now, so that what it answered before is the best there is.
+/// Whether the server cannot be asked now, so that its earlier answer is the best available.
 pub fn is_out_of_reach(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) | Failure::Unclear { .. } => true,
@@ -98,20 +98,20 @@ pub fn is_out_of_reach(failure: &Failure) -> bool {
 
 /// Decides what follows `failure`, and counts it in `attempts`.
 pub fn decide(attempts: &mut Attempts, failure: Failure, context: &RetryContext) -> RetryDecision {
-    let is_repeated = matches!(failure, Failure::Unclear { .. }) && attempts.repeats < MOST_REPEATS;
+    let is_repeated = matches!(failure, Failure::Unclear { .. }) && attempts.repeats < MAX_REPEATS;
     if context.is_remembered && !is_repeated && is_out_of_reach(&failure) {
         return RetryDecision::AnswerFromMemory(failure.into_problem());
     }
     match failure {
-        Failure::SessionLost { epoch, .. } if attempts.lost_sessions < MOST_LOST_SESSIONS => {
+        Failure::SessionLost { epoch, .. } if attempts.lost_sessions < MAX_LOST_SESSIONS => {
             attempts.lost_sessions += 1;
             RetryDecision::Reopen(epoch)
         }
-        Failure::Scope { problem, narrow } if attempts.sign_ins < MOST_SIGN_INS => {
+        Failure::Scope { problem, narrow } if attempts.sign_ins < MAX_SIGN_INS => {
             attempts.sign_ins += 1;
             RetryDecision::Widen { problem, narrow }
         }
-        Failure::SignIn(problem) if attempts.sign_ins < MOST_SIGN_INS => {
+        Failure::SignIn(problem) if attempts.sign_ins < MAX_SIGN_INS => {
             attempts.sign_ins += 1;
             RetryDecision::SignIn(problem)
         }
@@ -126,25 +126,24 @@ pub fn decide(attempts: &mut Attempts, failure: Failure, context: &RetryContext)
             RetryDecision::Resend { wait, is_repeat: false, problem }
         }
         Failure::Unclear { problem, wait } => {
-            // The client would not live to see the end of a longer wait; the problem has the seconds.
+            // The client would time out before the end of a longer wait; the problem names the seconds.
             let fits = context.listens || wait.is_none_or(|wait| wait <= context.idle);
-            if attempts.repeats >= MOST_REPEATS || !context.may_repeat || !fits {
+            if attempts.repeats >= MAX_REPEATS || !context.may_repeat || !fits {
                 return RetryDecision::GiveUp(problem);
             }
             attempts.unsent_since = None;
             if context.listens {
-                // It may break as often as it will; one that breaks without having brought anything is opened less and
-                // less often.
+                // It may break any number of times; the longer it brings nothing, the less often it is reopened.
                 attempts.breaks = if context.has_brought_anything { 1 } else { attempts.breaks + 1 };
             } else {
                 attempts.repeats += 1;
             }
             let wait = retry_after::wait(wait, attempts.repeats + attempts.breaks, context.noise);
-            // The server names a listening stream by its request's id, so that one stays.
+            // The server identifies a listening stream by its request's id, so the id stays.
             RetryDecision::Resend { wait, is_repeat: !context.listens, problem }
         }
         Failure::Withdrawn => RetryDecision::Drop,
-        // In a new session, or after a sign-in, the same failure: it is about the request.
+        // The same failure in a new session or after a sign-in is about the request.
         failure => RetryDecision::GiveUp(failure.into_problem()),
     }
 }

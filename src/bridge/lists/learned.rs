@@ -1,4 +1,4 @@
-//! What is learned from the server's answers as they pass by: which tools may be called twice, which arguments are repeated
+//! Learns from the server's answers as they pass through: which tools may be called twice, which arguments are repeated
 //! in headers, which subscriptions were granted.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::remote::mcp_headers::McpHeaders;
 use crate::remote::{Outgoing, mcp_headers};
 
 /// How many pages of a list are searched for one tool.
-const MOST_SEARCHED_PAGES: usize = 20;
+const MAX_SEARCHED_PAGES: usize = 20;
 
 /// Learns from answers.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Learned {
 }
 
 impl Learned {
-    /// Passes on what is learned to those who act on it.
+    /// Passes what it learns to the parts that act on it.
     pub fn new(
         session: Arc<Session>,
         subscriptions: Arc<Subscriptions>,
@@ -39,7 +39,7 @@ impl Learned {
         Self { session, subscriptions, retry_safety, header_marks }
     }
 
-    /// Learns from an answer what later requests and sessions need, and takes out of `tools/list` what must not be used.
+    /// Learns what later requests and sessions need, and removes from `tools/list` what must not be used.
     pub fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
         if !matches!(
             &*request.method,
@@ -62,8 +62,8 @@ impl Learned {
         self.header_marks.learn(&answer).unwrap_or(answer)
     }
 
-    /// After a `HeaderMismatch`: asks for the tools again, and returns the headers that follow from them when they differ
-    /// from those that were sent.
+    /// After a `HeaderMismatch`: lists the tools again, and returns the resulting headers if they differ from those
+    /// that were sent.
     pub async fn fresh_headers(
         &self,
         request: &InFlight,
@@ -81,10 +81,10 @@ impl Learned {
         (&fresh != sent).then_some(fresh)
     }
 
-    /// Asks for the tools as the client would, and learns their marks, up to the page that has the called one.
+    /// Lists the tools as the client would, and learns their marks, up to the page with the called tool.
     async fn list_tools(&self, request: &InFlight, revision: &Revision) -> Option<()> {
         let mut cursor = None;
-        for _ in 0..MOST_SEARCHED_PAGES {
+        for _ in 0..MAX_SEARCHED_PAGES {
             let page = self.list_page(request, revision, cursor.as_deref()).await?;
             let _ = self.header_marks.learn(&page);
             if request.tool.as_ref().is_some_and(|tool| mcp_headers::lists(&page, tool)) {

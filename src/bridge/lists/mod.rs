@@ -1,5 +1,5 @@
-//! Owns the lists of tools, prompts and resources as they pass: what the client has in the place of the server's lists, and
-//! what is learned from them.
+//! Owns the lists of tools, prompts and resources as they pass through: what the client has in place of the server's
+//! lists, and what the bridge learns from them.
 
 pub mod learned;
 pub mod pages;

@@ -1,4 +1,4 @@
-//! Lists that come in pages, put together.
+//! Assembles lists from their pages.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -6,18 +6,18 @@ use serde_json::value::RawValue;
 use crate::bridge::client::list_methods::list_member;
 use crate::message::Members;
 
-/// The pages of a list, as far as they have come.
+/// The pages of a list received so far.
 #[derive(Debug)]
 pub struct Pages {
     /// The result that holds the first page.
     first: Box<RawValue>,
     members: Vec<String>,
-    /// Where the next page begins, as it was written.
+    /// The cursor of the next page, in its original spelling.
     pub next: Option<Box<RawValue>>,
 }
 
 impl Pages {
-    /// Begins with a result that holds the first page.
+    /// Starts with the result that holds the first page.
     pub fn begin(method: &str, result: &RawValue) -> Option<Self> {
         let (members, next) = page(method, result)?;
         Some(Self { first: result.to_owned(), members, next })
@@ -31,7 +31,7 @@ impl Pages {
         Some(())
     }
 
-    /// The bytes of all members.
+    /// The size of all members, in bytes.
     pub fn size(&self) -> usize {
         self.members.iter().map(String::len).sum()
     }
@@ -48,7 +48,7 @@ impl Pages {
     }
 }
 
-/// The members of one page, and where the next one begins.
+/// The members of one page, and the cursor of the next.
 fn page(method: &str, result: &RawValue) -> Option<(Vec<String>, Option<Box<RawValue>>)> {
     let result = Members::of(result.get())?;
     let members: Vec<&RawValue> = serde_json::from_str(result.get(list_member(method)?)?).ok()?;

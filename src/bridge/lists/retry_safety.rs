@@ -1,8 +1,8 @@
-//! Which requests may be sent again when the effect of the first one is unknown.
+//! Which requests may be sent again if the effect of the first attempt is unknown.
 //!
-//! A write that is repeated blindly is executed twice, so the rule is narrow: methods that only read by the specification,
-//! tools whose own annotations say that repeating is harmless (learned from `tools/list` as it passes by), and Planhat's
-//! reading tools by name.
+//! A blindly repeated write is executed twice, so the rule is narrow: methods that the specification defines as
+//! read-only, tools whose annotations say that repeating is harmless (learned from `tools/list` as it passes through),
+//! and Planhat's read tools by name.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -24,12 +24,12 @@ struct KnownTools {
 }
 
 impl RetrySafety {
-    /// No tool is known yet, except Planhat's when the server is Planhat.
+    /// No tool is known yet, except Planhat's if the server is Planhat.
     pub fn new(planhat: bool) -> Self {
         Self { tools: Mutex::default(), planhat }
     }
 
-    /// Whether executing it twice does no harm.
+    /// Whether executing it twice is harmless.
     pub fn may_repeat(&self, method: &str, tool: Option<&str>) -> bool {
         match method {
             "tools/call" => tool.is_some_and(|tool| self.tool_may_repeat(tool)),
@@ -50,7 +50,7 @@ impl RetrySafety {
             return true;
         }
         let reads_by_name = ["get_", "list_", "search_"].iter().any(|prefix| tool.starts_with(prefix));
-        // The tool's own annotations count more than its name.
+        // The tool's annotations outweigh its name.
         self.planhat && reads_by_name && !known.unsafe_.contains(tool)
     }
 

@@ -1,5 +1,5 @@
-//! Lists that the client got without the server, from memory or of the bridge's own, and the `list_changed` that it gets
-//! when the server's list turns out to be different.
+//! The lists that the client got without the server, from memory or from the bridge itself, and the `list_changed` if
+//! the server's list turns out to be different.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,21 +20,21 @@ use crate::remote::Outgoing;
 
 use super::pages::{Pages, is_same_list};
 
-/// How many pages a list may have for the bridge to read it whole.
-const MOST_LIST_PAGES: usize = 100;
-/// How many bytes such a list may have.
+/// How many pages of a list the bridge reads to assemble it.
+const MAX_LIST_PAGES: usize = 100;
+/// How many bytes such a list may have, in all.
 const LARGEST_LIST_BYTES: usize = 8 * 1024 * 1024;
 
-/// What the client has in the place of one of the server's lists.
+/// What the client has in place of one of the server's lists.
 #[derive(Debug, Clone)]
 enum ServedList {
     /// Something that no server has, such as the sign-in tool.
     OwnTool,
-    /// What the server answered before, or an empty list.
+    /// The server's earlier answer, or an empty list.
     List(Box<RawValue>),
 }
 
-/// The lists that the client has, as far as the bridge must know them.
+/// The lists that the client has, as far as the bridge needs to know them.
 #[derive(Debug)]
 pub struct Lists {
     session: Arc<Session>,
@@ -43,28 +43,28 @@ pub struct Lists {
     served: Mutex<HashMap<String, ServedList>>,
     /// Lists of which the client has read some pages, by method.
     pages: Mutex<HashMap<String, Pages>>,
-    /// Raised when the client has listed the tools while nobody was signed in.
+    /// Raised once the client has listed the tools while nobody was signed in.
     pub listed_signed_out: Flag,
 }
 
 impl Lists {
-    /// The client has no list yet.
+    /// Starts with no list.
     pub fn new(session: Arc<Session>, retry_safety: Arc<RetrySafety>) -> Self {
         let (served, pages, listed_signed_out) = (Mutex::default(), Mutex::default(), Flag::default());
         Self { session, retry_safety, served, pages, listed_signed_out }
     }
 
-    /// The client gets a list with something that no server has; whether it had none such before.
+    /// Records that the client gets a list with the bridge's own tool; returns whether it did not have one before.
     pub fn serve_own_tool(&self, method: &str) -> bool {
         !matches!(self.served().insert(method.to_owned(), ServedList::OwnTool), Some(ServedList::OwnTool))
     }
 
-    /// The client gets this list.
+    /// Records that the client gets this list.
     pub fn serve(&self, method: &str, result: &RawValue) {
         self.served().insert(method.to_owned(), ServedList::List(result.to_owned()));
     }
 
-    /// The client gets this list, an empty one.
+    /// Records that the client gets this empty list.
     pub fn serve_empty(&self, method: &str, result: &Value) {
         if let Ok(result) = RawValue::from_string(result.to_string()) {
             self.serve(method, &result);
@@ -94,7 +94,7 @@ impl Lists {
         if request.revision.is_none() {
             return Some(list);
         }
-        // It is old already; its time to live counted from when it was new.
+        // It is old; its time to live has run since it was new.
         let mut members = Members::of(list.get())?;
         members.set("ttlMs", "0");
         RawValue::from_string(members.to_json()).ok()
@@ -120,7 +120,7 @@ impl Lists {
         }
     }
 
-    /// Adds the page in `result` to those that the client has read; the list, when it is whole now.
+    /// Adds the page in `result` to those that the client has read; returns the list once it is whole.
     fn add_page(&self, request: &InFlight, result: &RawValue) -> Option<Box<RawValue>> {
         let method = request.method.as_str();
         let mut all = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,8 +144,7 @@ impl Lists {
         None
     }
 
-    /// Tells the client which lists to ask for again, now that there is a server to ask: those that differ from what the
-    /// client has.
+    /// Tells the client which lists have changed, now that the server can be asked.
     pub fn compare_served(self: &Arc<Self>) {
         let served: Vec<_> = self.served().drain().collect();
         for (method, served) in served {
@@ -168,16 +167,16 @@ impl Lists {
         }
     }
 
-    /// The server's list, asked for on the bridge's own behalf, within the limits that hold for requests of the client.
+    /// The server's list, requested by the bridge itself, within the limits for the client's requests.
     async fn whole_list(&self, method: &str) -> Option<Box<RawValue>> {
-        if let Some(none) = self.list_not_offered(method) {
-            return RawValue::from_string(none.to_string()).ok();
+        if let Some(empty) = self.list_not_offered(method) {
+            return RawValue::from_string(empty.to_string()).ok();
         }
         let session = &self.session;
         let _slot = session.request_slot().await;
         let mut pages: Option<Pages> = None;
         let mut grant = None;
-        for _ in 0..MOST_LIST_PAGES {
+        for _ in 0..MAX_LIST_PAGES {
             let id = session.client.own_ids.next();
             let cursor = pages.as_ref().and_then(|pages| pages.next.as_ref());
             let params = cursor.map_or_else(String::new, |cursor| format!(r#","params":{{"cursor":{cursor}}}"#));
@@ -206,8 +205,8 @@ impl Lists {
         Some(whole)
     }
 
-    /// The answer to a request of a family that the server does not offer, although the client was answered before the
-    /// server could be asked, and with all families: its lists are empty, its other methods are not there.
+    /// The answer to a request of a family that the server does not offer. The bridge, answering `initialize` in its
+    /// place, had offered all families; now the lists are empty and other methods do not exist.
     pub fn answer_not_offered(&self, request: &InFlight) -> Option<Bytes> {
         Some(match self.list_not_offered(&request.method)? {
             Value::Null => {
@@ -218,7 +217,7 @@ impl Lists {
         })
     }
 
-    /// The empty list of a method whose family the server turned out not to offer; `null` for another method of it.
+    /// The empty list for a method whose family the server does not offer after all; `null` for its other methods.
     fn list_not_offered(&self, method: &str) -> Option<Value> {
         let offers = self.session.handshake.real_offers()?;
         let (family, _) = method.split_once('/')?;

@@ -1,4 +1,4 @@
-//! The one way in which the bridge asks the server for something by itself.
+//! Sends the bridge's own requests to the server; this is the only place that does.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::remote::{Failure, Outgoing, Remote};
 use super::incoming::Incoming;
 use super::server_messages::ServerMessages;
 
-/// The answer to a request of the bridge's own.
+/// The answer to one of the bridge's own requests.
 #[derive(Debug)]
 pub struct PrivateAnswer {
     /// The whole answer.
@@ -31,8 +31,8 @@ impl PrivateAnswer {
     }
 }
 
-/// Sends `out` and reads until its answer, which gets `id` when the server has left it out. Other messages on its stream go
-/// to `others`, or nowhere.
+/// Sends `out` and reads until its answer, which gets `id` if the server left the id out. Other messages on its stream
+/// go to `others`, if given.
 ///
 /// # Errors
 /// A [`Failure`] when there is no answer.

@@ -1,4 +1,4 @@
-//! `notifications/initialized` as a barrier: what follows it waits until the server has accepted it, within reason.
+//! `notifications/initialized` as a barrier: later messages wait until the server has accepted it, within reason.
 
 use std::sync::Arc;
 
@@ -7,14 +7,13 @@ use tokio::time::Duration;
 
 use crate::remote::{Failure, Outgoing, Remote};
 
-/// How long the server may take to accept `notifications/initialized` before what follows goes out all the same. Some
-/// servers never answer it, and clients give the first list no more than ten seconds.
+/// How long the server may take to accept `notifications/initialized` before later messages go out anyway. Some servers
+/// never answer it, and clients wait at most ten seconds for the first list.
 const INITIALIZED_ACCEPTANCE_WAIT: Duration = Duration::from_secs(3);
 
-/// Sends `notifications/initialized`, and returns when the server has accepted it or does not answer.
+/// Sends `notifications/initialized`, and returns when the server has accepted it or takes too long.
 ///
-/// # Errors
-/// A [`Failure`] when it did not reach the server.
+/// # Errors A [`Failure`] if it did not reach the server.
 pub async fn send_initialized(remote: &Arc<Remote>, body: Bytes) -> Result<(), Failure> {
     let out = Outgoing::unanswered(body);
     let send_state = Arc::clone(&out.send_state);
@@ -22,7 +21,7 @@ pub async fn send_initialized(remote: &Arc<Remote>, body: Bytes) -> Result<(), F
     let mut sending = Box::pin(async move { remote.exchange(&out).await.map(drop) });
     loop {
         let Ok(accepted) = tokio::time::timeout(INITIALIZED_ACCEPTANCE_WAIT, &mut sending).await else {
-            // While a limit of the rate holds it back here, what follows would only overtake it.
+            // While a rate limit holds it back here, later messages would overtake it.
             if !send_state.may_be_at_server() {
                 continue;
             }
@@ -32,7 +31,8 @@ pub async fn send_initialized(remote: &Arc<Remote>, body: Bytes) -> Result<(), F
             return Ok(());
         };
         return match accepted {
-            // A server that dislikes the notification has still answered `initialize`; what follows will show.
+            // A server that refuses the notification has still answered `initialize`; later messages will show whether
+            // it works.
             Err(Failure::Refused { problem, .. }) => {
                 tracing::warn!(%problem, "the server did not accept notifications/initialized");
                 Ok(())

@@ -1,4 +1,4 @@
-//! Delivers the outbox, one message after the other.
+//! Delivers the outbox, one message at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use super::lasting::lasting;
 use super::live::Session;
 use super::outbox::OutboxMessage;
 
-/// How long the server may take to accept one message before the next one goes, and how long its answer is read.
+/// How long the server may take to accept a message before the next one goes, and how long its answer is read.
 const MESSAGE_ACCEPTANCE_WAIT: Duration = Duration::from_secs(30);
 
-/// How many streams that the server opened in answer to messages are read at once. Beyond that the oldest is closed.
-const MOST_ANSWER_STREAMS: usize = 32;
+/// How many streams that the server opened in answer to messages are read at once. Beyond that, the oldest is closed.
+const MAX_ANSWER_STREAMS: usize = 32;
 
-/// Delivers for as long as the bridge lives.
+/// Delivers for the life of the bridge.
 pub async fn deliver_outbox(session: Arc<Session>) {
     lasting("deliver the outbox", move |_| deliver_each(Arc::clone(&session))).await;
 }
@@ -56,15 +56,15 @@ impl Drop for UnderWay<'_> {
 #[derive(Debug)]
 struct Delivery {
     session: Arc<Session>,
-    /// Reads what the server sent in answer to earlier messages.
+    /// The tasks that read the server's answers to earlier messages.
     streams: JoinSet<()>,
     /// The same tasks, oldest first.
     open: VecDeque<AbortHandle>,
 }
 
 impl Delivery {
-    /// Sends one message. What surely did not reach the server is sent again within the time that connecting may take, and
-    /// once in the session after a lost one; but not a cancellation, whose request is not executed then either.
+    /// Sends one message. If it certainly did not reach the server, sends it again within the connecting budget, and
+    /// once in the session after a lost one; but not a cancellation, because its request is not executed then either.
     async fn deliver(&mut self, message: OutboxMessage) {
         let session = Arc::clone(&self.session);
         let mut unreachable_since = None;
@@ -75,7 +75,7 @@ impl Delivery {
         let mut out = Outgoing { mcp_headers, accepted_within, ..Outgoing::unanswered(body) };
         loop {
             let outcome = match session.ready(stage).await {
-                // Asked only now: the session may have been replaced while the message waited.
+                // Check only now: the session may have been replaced while the message waited.
                 Ok(()) if answers.as_ref().is_some_and(|key| !session.server_messages.is_wanted(key)) => {
                     return tracing::debug!("an answer was dropped: the session that asked is gone");
                 }
@@ -128,7 +128,7 @@ impl Delivery {
     fn read_beside(&mut self, mut answer: Incoming) {
         while self.streams.try_join_next().is_some() {}
         self.open.retain(|stream| !stream.is_finished());
-        if self.open.len() >= MOST_ANSWER_STREAMS
+        if self.open.len() >= MAX_ANSWER_STREAMS
             && let Some(oldest) = self.open.pop_front()
         {
             oldest.abort();

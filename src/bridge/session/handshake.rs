@@ -1,4 +1,4 @@
-//! What the client and the server have agreed on so far, whichever of them was answered from here.
+//! What the client and the server have agreed on so far, including answers that the bridge gave in the server's place.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +19,7 @@ use crate::bridge::client::session_stage::{SessionStage, State};
 #[derive(Debug)]
 pub struct Handshake {
     state: watch::Sender<State>,
-    /// The client's `notifications/initialized`, once it has sent it.
+    /// The client's `notifications/initialized`, once sent.
     initialized: watch::Sender<Option<Bytes>>,
     agreed: Mutex<Agreed>,
 }
@@ -32,21 +32,21 @@ struct Agreed {
     waiting: Option<oneshot::Sender<Bytes>>,
     /// The revision in the answer that the client got.
     revision: Option<Revision>,
-    /// What the server offers, when the client was answered without it.
+    /// What the server really offers, if the bridge answered in its place.
     real_offers: Option<Offers>,
-    /// The client was answered in the server's place.
+    /// Whether the bridge answered in the server's place.
     was_substituted: bool,
 }
 
 /// The `initialize` of one attempt to open a session.
 #[derive(Debug)]
 pub struct NextInitialize {
-    /// What is sent.
+    /// The message.
     pub out: Outgoing,
-    /// For the client's own `initialize`: its id, as it was written.
+    /// For the client's own `initialize`: its id, in its original spelling.
     pub id: Option<Box<RawValue>>,
-    /// The revision that it asks for.
-    pub asked: Option<Revision>,
+    /// The revision that it requests.
+    pub revision: Option<Revision>,
 }
 
 impl Default for Handshake {
@@ -71,7 +71,7 @@ impl Handshake {
         self.state.borrow().is_up()
     }
 
-    /// The stage that a message has to wait for that is read now.
+    /// The stage that a message read now has to wait for.
     pub fn stage(&self) -> SessionStage {
         if self.initialized.borrow().is_some() {
             SessionStage::Open
@@ -82,10 +82,10 @@ impl Handshake {
         }
     }
 
-    /// The revision in the answer that the client got, or the one that it asked for while it waits for an answer.
+    /// The revision in the answer that the client got, or the requested one while it waits for an answer.
     pub fn revision(&self) -> Option<Revision> {
         let agreed = self.lock();
-        agreed.revision.clone().or_else(|| agreed.request.as_ref()?.asked.clone())
+        agreed.revision.clone().or_else(|| agreed.request.as_ref()?.requested_revision.clone())
     }
 
     /// Who the client is.
@@ -93,17 +93,17 @@ impl Handshake {
         self.lock().request.as_ref().map(|request| request.client_info.clone()).unwrap_or_default()
     }
 
-    /// What the server offers, where the client was answered without it.
+    /// What the server really offers, if the bridge answered in its place.
     pub fn real_offers(&self) -> Option<Offers> {
         self.lock().real_offers
     }
 
-    /// Whether the client was answered in the server's place.
+    /// Whether the bridge answered in the server's place.
     pub fn was_substituted(&self) -> bool {
         self.lock().was_substituted
     }
 
-    /// Begins anew for an `initialize` of the client; the server's answer comes through the channel.
+    /// Starts over for an `initialize` of the client; the server's answer comes through the channel.
     pub fn begin(&self, request: Arc<InitializeRequest>) -> oneshot::Receiver<Bytes> {
         let (waiting, answer) = oneshot::channel();
         *self.lock() = Agreed { request: Some(request), waiting: Some(waiting), ..Agreed::default() };
@@ -152,7 +152,7 @@ impl Handshake {
         self.initialized.send_replace(Some(body));
     }
 
-    /// Waits for the client's `notifications/initialized`; `None` when it cannot come any more.
+    /// Waits for the client's `notifications/initialized`; `None` when it can no longer come.
     pub async fn initialized(&self) -> Option<Bytes> {
         let mut initialized = self.initialized.subscribe();
         initialized.wait_for(Option::is_some).await.ok()?.clone()
@@ -165,21 +165,25 @@ impl Handshake {
         let out = |body, key: IdKey| Outgoing { expects: Some(key), ..Outgoing::unanswered(body) };
         if agreed.waiting.is_some() {
             let out = out(request.body.clone(), request.key.clone());
-            return Some(NextInitialize { out, id: Some(request.id.clone()), asked: request.asked.clone() });
+            return Some(NextInitialize {
+                out,
+                id: Some(request.id.clone()),
+                revision: request.requested_revision.clone(),
+            });
         }
         let id = own_ids.next();
         let revision = agreed.revision.clone().unwrap_or_else(|| request.revision_without_server());
         let out = out(request.repeated(&id, &revision), id.key());
-        Some(NextInitialize { out, id: None, asked: Some(revision) })
+        Some(NextInitialize { out, id: None, revision: Some(revision) })
     }
 
-    /// Gives the server's answer to the client if it still waits for it, and keeps what was agreed on.
+    /// Gives the server's answer to the client if it still waits, and records what was agreed on.
     pub fn server_answered(&self, answer: Bytes, result: Option<&InitializeResult>) {
         let mut agreed = self.lock();
         match (agreed.waiting.take(), result) {
             (Some(waiting), result) => {
                 agreed.revision = result.map(|result| result.revision.clone());
-                // The client may have been answered from here just now; then only the bridge reads this answer.
+                // The bridge may just have answered in the server's place; then only the bridge reads this answer.
                 let _ = waiting.send(answer);
             }
             (None, Some(result)) => {
@@ -195,11 +199,10 @@ impl Handshake {
         }
     }
 
-    /// Answers the client in the server's place, in this revision. `Err` with the server's answer when that has come after
-    /// all; `Ok(false)` when the client has sent another `initialize` since, so that nothing changes.
+    /// Records that the bridge answers in the server's place, in this revision. `Ok(false)`, and no change, if the
+    /// client has sent another `initialize` since.
     ///
-    /// # Errors
-    /// The server's answer.
+    /// # Errors The server's answer, if it has arrived after all.
     pub fn substitute(
         &self,
         request: &Arc<InitializeRequest>,

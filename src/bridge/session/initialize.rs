@@ -1,4 +1,4 @@
-//! The client's `initialize`, and the answer that the bridge gives when the server cannot give one in time.
+//! The client's `initialize`, and the bridge's own answer for when the server cannot answer in time.
 
 use bytes::Bytes;
 use rmcp::model::{
@@ -14,19 +14,19 @@ use crate::bridge::client::own_ids::OwnId;
 use crate::config::Settings;
 use crate::message::{IdKey, Revision};
 
-/// The client's `initialize`, kept for every session that is opened on its behalf.
+/// The client's `initialize`, kept for every session opened on its behalf.
 #[derive(Debug, Clone)]
 pub struct InitializeRequest {
     /// As the client wrote it.
     pub body: Bytes,
-    /// Its id, as it was written.
+    /// Its id, in its original spelling.
     pub id: Box<RawValue>,
     /// Its id, comparable.
     pub key: IdKey,
-    /// Its parameters, as they were written.
+    /// Its parameters, in their original spelling.
     params: Option<Box<RawValue>>,
-    /// The revision that it asks for, if it names one.
-    pub asked: Option<Revision>,
+    /// The requested revision, if it names one.
+    pub requested_revision: Option<Revision>,
     /// Who the client is.
     pub client_info: ClientInfo,
 }
@@ -45,29 +45,27 @@ impl InitializeRequest {
     /// Keeps the request.
     pub fn new(body: Bytes, id: Box<RawValue>, key: IdKey, params: Option<&RawValue>) -> Self {
         let read = params.and_then(|raw| serde_json::from_str::<InitializeParams<'_>>(raw.get()).ok());
-        let asked = read.as_ref().and_then(|read| serde_json::from_str(read.protocol_version?.get()).ok());
+        let requested_revision = read.as_ref().and_then(|read| serde_json::from_str(read.protocol_version?.get()).ok());
         let client_info = read.map(|read| ClientInfo::new(read.client_info, read.capabilities)).unwrap_or_default();
-        Self { body, id, key, params: params.map(ToOwned::to_owned), asked, client_info }
+        Self { body, id, key, params: params.map(ToOwned::to_owned), requested_revision, client_info }
     }
 
-    /// The same request under an id of ours, for a session that the client need not know of: with the client's own
-    /// parameters, in this revision.
+    /// The same request under an id of ours, in this revision, for a session that the client need not know about.
     pub fn repeated(&self, id: &OwnId, revision: &Revision) -> Bytes {
         let params = match &self.params {
-            Some(raw) if self.asked.as_ref() == Some(revision) => format!(",\"params\":{}", raw.get()),
+            Some(raw) if self.requested_revision.as_ref() == Some(revision) => format!(",\"params\":{}", raw.get()),
             Some(raw) => format!(",\"params\":{}", with_revision(raw.get(), revision)),
             None => String::new(),
         };
         Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize"{params}}}"#))
     }
 
-    /// The revision to answer without the server: the one that the client asked for if it is known here, and never a newer
-    /// one.
+    /// The revision to answer without the server: the requested one if known here, and never a newer one.
     pub fn revision_without_server(&self) -> Revision {
-        self.asked.as_ref().map_or(Revision::V_2024_11_05, Revision::newest_handshake_up_to_this)
+        self.requested_revision.as_ref().map_or(Revision::V_2024_11_05, Revision::newest_handshake_up_to_this)
     }
 
-    /// The result that takes the place of the server's own.
+    /// The result that replaces the server's.
     pub fn minimal_result(&self, settings: &Settings) -> Value {
         let mut tools = ToolsCapability::default();
         tools.list_changed = Some(true);
@@ -92,12 +90,12 @@ impl InitializeRequest {
     }
 }
 
-/// `params` with another `protocolVersion`; everything else stays as it is.
+/// `params` with another `protocolVersion`; everything else stays the same.
 fn with_revision(params: &str, revision: &Revision) -> String {
     let found = serde_json::from_str::<InitializeParams<'_>>(params).ok().and_then(|p| p.protocol_version);
     match found {
         Some(raw) => {
-            // The value is a slice of `params`, so its place is known by address.
+            // The value is a slice of `params`, so its address gives its position.
             let start = raw.get().as_ptr().addr() - params.as_ptr().addr();
             format!("{}\"{revision}\"{}", &params[..start], &params[start + raw.get().len()..])
         }
@@ -105,7 +103,7 @@ fn with_revision(params: &str, revision: &Revision) -> String {
     }
 }
 
-/// The server's answer, as far as the bridge needs to know it.
+/// What the bridge needs of the server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitializeResult {
     /// The revision of the session.

@@ -1,8 +1,8 @@
 //! The session with the server, opened on the client's behalf.
 //!
-//! The client's `initialize` opens it. When the server cannot answer in time, or somebody has to sign in first, the client
-//! gets an answer from here and the real exchange happens later, in private, with the client's own parameters. The same
-//! happens when a session is lost. This type only asks for attempts; [`super::opening`] makes them, and others follow
+//! The client's `initialize` opens it. If the server cannot answer in time, or somebody has to sign in first, the
+//! bridge answers, and the real exchange happens later, in private, with the client's parameters. The same happens when
+//! a session is lost. This type only requests attempts; [`super::opening`] makes them, and others follow
 //! [`Session::opened`].
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::outbox::Outbox;
 use super::server_messages::{ServerMessages, ServerRequests};
 use crate::bridge::client::session_stage::{SessionStage, State};
 
-/// One client's session with one server, over all the sessions that the server may make of it.
+/// One client's session with one server, across all the server sessions behind it.
 #[derive(Debug)]
 pub struct Session {
     /// The settings.
@@ -43,14 +43,14 @@ pub struct Session {
     pub server_messages: Arc<ServerMessages>,
     /// As many requests as the server takes at once.
     request_slots: Semaphore,
-    /// Counts the attempts that were asked for.
+    /// Counts the requested attempts.
     attempts: watch::Sender<u64>,
-    /// Counts the sessions that were opened.
+    /// Counts the opened sessions.
     opened: watch::Sender<u64>,
 }
 
 impl Session {
-    /// A session that the client has not asked for yet.
+    /// A session that the client has not requested yet.
     pub fn new(
         settings: Arc<Settings>,
         client: Arc<Client>,
@@ -68,31 +68,31 @@ impl Session {
         Self { settings, client, remote, auth, handshake, outbox, server_messages, request_slots, attempts, opened }
     }
 
-    /// Begins a session for an `initialize` of the client; the server's answer comes through the channel. Returns before
-    /// the server has been asked, so that the next line of stdin already waits for it.
+    /// Starts a session for an `initialize` of the client; the server's answer comes through the channel. Returns
+    /// before anything is sent, so that the next line of stdin already waits for the session.
     pub fn initialize(&self, request: Arc<InitializeRequest>) -> oneshot::Receiver<Bytes> {
         let answer = self.handshake.begin(request);
-        self.ask_for_attempt();
+        self.request_attempt();
         answer
     }
 
-    /// Opens the session again when it is down.
+    /// Reopens the session if it is down.
     pub fn reopen(&self) {
         if self.handshake.reopen() {
-            self.ask_for_attempt();
+            self.request_attempt();
         }
     }
 
-    fn ask_for_attempt(&self) {
+    fn request_attempt(&self) {
         self.attempts.send_modify(|attempts| *attempts += 1);
     }
 
-    /// Changes with every attempt that is asked for; each takes the place of the one before.
+    /// Changes with every requested attempt; each replaces the previous one.
     pub fn attempts(&self) -> watch::Receiver<u64> {
         self.attempts.subscribe()
     }
 
-    /// Changes with every session that is opened.
+    /// Changes with every opened session.
     pub fn opened(&self) -> watch::Receiver<u64> {
         self.opened.subscribe()
     }
@@ -107,10 +107,10 @@ impl Session {
         is_open
     }
 
-    /// Returns when a message that needs this stage may go; causes an attempt to open the session when the last one failed.
+    /// Returns when a message that needs this stage may go; triggers another attempt to open the session if the last
+    /// one failed.
     ///
-    /// # Errors
-    /// The failure of an attempt that began after the call, or was under way.
+    /// # Errors The failure of an attempt that started after the call, or was in progress.
     pub async fn ready(&self, stage: SessionStage) -> Result<(), Failure> {
         if stage == SessionStage::NotNeeded {
             return Ok(());
@@ -136,19 +136,19 @@ impl Session {
         (stage != SessionStage::NotNeeded).then(|| self.remote.session().epoch)
     }
 
-    /// The session of this epoch is gone, unless it has been replaced already.
+    /// Records that the session of this epoch is lost, unless it has already been replaced.
     pub fn lost(&self, epoch: u64) {
         if self.remote.session().epoch == epoch {
             self.handshake.lost(epoch);
         }
     }
 
-    /// Waits for one of the requests that the server takes at once to end.
+    /// Waits for a free slot among the requests that the server takes at once.
     pub async fn request_slot(&self) -> SemaphorePermit<'_> {
         self.request_slots.acquire().await.expect("the semaphore is never closed")
     }
 
-    /// Sends a request of the bridge's own and returns its answer; other messages on its stream are passed on.
+    /// Sends one of the bridge's own requests and returns its answer; forwards other messages on its stream.
     ///
     /// # Errors
     /// A [`Failure`] when there is no answer.
@@ -157,8 +157,8 @@ impl Session {
     }
 }
 
-/// What the failure of an attempt to open the session means for a message that needs it: whatever became of `initialize`,
-/// the message itself was not sent.
+/// What a failed attempt to open the session means for a message that needs it: whatever happened to `initialize`, the
+/// message itself was not sent.
 fn not_opened(failure: Failure) -> Failure {
     let offline = |problem: &Problem| {
         let offline = Problem::new(ProblemId::ServerOffline).with("detail", problem.what().trim_end_matches('.'));

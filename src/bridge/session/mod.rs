@@ -1,5 +1,5 @@
-//! Owns the session with the server: opening it (again), messages to the server in their order, messages of the server's
-//! own, and what is set up again in the next session.
+//! Owns the session with the server: opening and reopening it, messages to the server in order, the server's own
+//! messages, and what is restored in the next session.
 
 pub mod ask;
 pub mod barrier;

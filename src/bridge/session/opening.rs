@@ -1,7 +1,7 @@
-//! Opens the session whenever somebody asks for that, and listens to what the server sends in it by itself.
+//! Opens the session on request, and listens to the server's own messages in it.
 //!
-//! `initialize` and `notifications/initialized` are barriers: what follows them on stdin waits until the server has
-//! accepted them; for the second one only a little while ([`super::barrier`]).
+//! `initialize` and `notifications/initialized` are barriers: later messages on stdin wait until the server has
+//! accepted them, for the second only briefly ([`super::barrier`]).
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ use crate::bridge::client::session_stage::State;
 /// How many characters of a refused `initialize` a problem quotes.
 const REFUSED_INITIALIZE_QUOTE_CHARACTERS: usize = 500;
 
-/// Makes the attempts to open the session, for as long as the bridge lives. Every attempt counts that is asked for after
-/// this call, even before the future is polled.
+/// Makes the attempts to open the session, for the life of the bridge. Attempts that are requested after this call
+/// count, even before the future is first polled.
 pub fn keep_open(session: Arc<Session>) -> impl Future<Output = ()> {
     let mut attempts = session.attempts();
     lasting("open the session", move |is_anew| {
@@ -39,7 +39,7 @@ pub fn keep_open(session: Arc<Session>) -> impl Future<Output = ()> {
     })
 }
 
-/// Opens a session as soon as somebody has signed in, whether or not a request waits for it: the client may be owed a
+/// Opens a session as soon as somebody has signed in, even if no request waits for it: the client may be due a
 /// `list_changed`.
 pub async fn follow_sign_ins(session: Arc<Session>) {
     lasting("follow sign-ins", move |_| each_sign_in(Arc::clone(&session))).await;
@@ -65,7 +65,7 @@ async fn each_sign_in(session: Arc<Session>) {
 #[derive(Debug)]
 struct Opener {
     session: Arc<Session>,
-    /// The task that listens in the session that is open.
+    /// The task that listens in the open session.
     listening: JoinSet<()>,
 }
 
@@ -75,7 +75,7 @@ impl Opener {
             loop {
                 attempts.mark_unchanged();
                 tokio::select! {
-                    // First, so that an attempt does nothing more once another was asked for: its answer is for nobody.
+                    // First, so that an attempt stops once another is requested: nobody needs its answer.
                     biased;
                     changed = attempts.changed() => match changed {
                         Ok(()) => {}
@@ -100,7 +100,7 @@ impl Opener {
         let answer = session.ask(&next.out, next.id.as_deref()).await?;
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
-            if let Some(asked) = &next.asked {
+            if let Some(asked) = &next.revision {
                 session.auth.remember(answer.incoming.exchange.grant, asked, "initialize", result);
             }
             Some(read)
@@ -123,7 +123,7 @@ impl Opener {
 
         let Some(initialized) = session.handshake.initialized().await else { return Ok(()) };
         send_initialized(&session.remote, initialized).await?;
-        // Listening begins before anything else goes out, so that no message of the server is missed.
+        // Listen before anything else goes out, so that no message of the server is missed.
         self.listening.spawn(listen(Arc::clone(&self.session)));
         if !self.session.set_open(epoch) {
             // Lost while it opened; the next message that needs it has it opened again.
@@ -132,7 +132,7 @@ impl Opener {
         Ok(())
     }
 
-    /// Lets go of everything that belonged to the session before.
+    /// Drops everything that belonged to the previous session.
     fn end_previous(&mut self) {
         self.listening = JoinSet::new();
         self.session.server_messages.abandon_requests();
@@ -141,7 +141,7 @@ impl Opener {
     }
 }
 
-/// Passes on what the server sends by itself, until the session is over.
+/// Forwards the server's own messages until the session is over.
 async fn listen(session: Arc<Session>) {
     let mut stream = ListenStream::new(&session.remote);
     loop {

@@ -1,7 +1,7 @@
 //! Notifications and responses of the client on their way to the server, in the order of stdin.
 //!
-//! How much may wait is bounded. A full outbox pauses the reading of stdin, which loses nothing while the server is only
-//! slow; when that does not help for a while, the oldest messages make room, so that requests go on being read and answered.
+//! The outbox is bounded. A full one pauses the reading of stdin, which loses nothing while the server is only slow; if
+//! that does not help for a while, the oldest messages are dropped, so that requests are still read and answered.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,35 +18,35 @@ use crate::message::IdKey;
 use crate::bridge::client::session_stage::SessionStage;
 
 /// How many messages may wait.
-const MOST_OUTBOX_MESSAGES: usize = 1_000;
+const MAX_OUTBOX_MESSAGES: usize = 1_000;
 /// How many bytes may wait; one larger message may wait alone.
-const MOST_OUTBOX_BYTES: usize = 64 * 1024 * 1024;
-/// How long a full outbox pauses the reading of stdin before the oldest messages make room.
+const MAX_OUTBOX_BYTES: usize = 64 * 1024 * 1024;
+/// How long a full outbox pauses the reading of stdin before the oldest messages are dropped.
 const LONGEST_STDIN_PAUSE: Duration = Duration::from_secs(10);
 
-/// One message for the server that is no request.
+/// A message for the server that is not a request.
 #[derive(Debug)]
 pub struct OutboxMessage {
     /// As the client wrote it.
     pub body: Bytes,
-    /// How far the session must be.
+    /// The stage that the session must have reached.
     pub stage: SessionStage,
-    /// In the stateless era: the headers that repeat parts of it.
+    /// In the stateless era: the headers that repeat parts of the body.
     pub mcp_headers: Option<HeaderMap>,
     /// For an answer to the server: the request that it answers.
     pub answers: Option<IdKey>,
-    /// For a cancellation: the request that stops once the server has heard of it.
+    /// For a cancellation: the request to stop once the server has been notified.
     pub cancels: Option<Ticket>,
 }
 
 impl OutboxMessage {
-    /// A message that waits for nothing but the session.
+    /// A message that waits only for the session.
     pub fn new(body: Bytes, stage: SessionStage) -> Self {
         Self { body, stage, mcp_headers: None, answers: None, cancels: None }
     }
 }
 
-/// The queue of these messages.
+/// The queue of messages.
 #[derive(Debug)]
 pub struct Outbox {
     messages: Mutex<VecDeque<OutboxMessage>>,
@@ -58,7 +58,7 @@ pub struct Outbox {
     dropped_refusals: AtomicUsize,
 }
 
-/// What waits, with the message that is being delivered.
+/// What is waiting, including the message in delivery.
 #[derive(Debug, Clone, Copy, Default)]
 struct Load {
     messages: usize,
@@ -77,7 +77,7 @@ impl Load {
     }
 
     fn has_room(&self) -> bool {
-        self.messages < MOST_OUTBOX_MESSAGES && (self.bytes < MOST_OUTBOX_BYTES || self.messages <= 1)
+        self.messages < MAX_OUTBOX_MESSAGES && (self.bytes < MAX_OUTBOX_BYTES || self.messages <= 1)
     }
 }
 
@@ -125,7 +125,7 @@ impl Outbox {
         }
     }
 
-    /// A message of this length has been delivered, or was given up.
+    /// Records that a message of this length was delivered or given up.
     pub fn delivered(&self, bytes: usize) {
         self.is_overdue.store(false, Ordering::Relaxed);
         self.load.send_modify(|load| load.remove(bytes));
@@ -144,8 +144,8 @@ impl Outbox {
         let _ = self.load.subscribe().wait_for(|load| load.messages == 0).await;
     }
 
-    /// Returns when there is room for another message: at once, as soon as the server has accepted some, or after a while
-    /// when the oldest ones have made room.
+    /// Returns when there is room for another message: at once, when the server has accepted some, or eventually by
+    /// dropping the oldest.
     pub async fn room(&self) {
         if self.load.borrow().has_room() {
             return;
@@ -199,7 +199,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_outbox_pauses_the_client_until_a_message_is_delivered_and_loses_nothing() {
         let outbox = Outbox::default();
-        for n in 0..MOST_OUTBOX_MESSAGES {
+        for n in 0..MAX_OUTBOX_MESSAGES {
             outbox.room().await;
             outbox.push(message(n));
         }
@@ -210,7 +210,7 @@ mod tests {
         };
         let (first, ()) = tokio::join!(slow_server, outbox.room());
         assert_eq!((first, start.elapsed()), (Bytes::from("0"), LONGEST_STDIN_PAUSE / 2));
-        for n in 1..MOST_OUTBOX_MESSAGES {
+        for n in 1..MAX_OUTBOX_MESSAGES {
             assert_eq!(deliver_one(&outbox).await, n.to_string());
         }
         outbox.drained().await;
@@ -220,20 +220,20 @@ mod tests {
     async fn what_a_server_that_accepts_nothing_is_sent_stays_bounded_and_stdin_is_paused_once() {
         let outbox = Outbox::default();
         let start = Instant::now();
-        for n in 0..3 * MOST_OUTBOX_MESSAGES {
+        for n in 0..3 * MAX_OUTBOX_MESSAGES {
             outbox.push(message(n));
             outbox.room().await;
             outbox.room().await; // a line that brings no message
         }
         assert_eq!(start.elapsed(), LONGEST_STDIN_PAUSE);
-        assert_eq!(outbox.lock().len(), MOST_OUTBOX_MESSAGES - 1);
-        assert_eq!(deliver_one(&outbox).await, (2 * MOST_OUTBOX_MESSAGES + 1).to_string(), "the newest are kept");
+        assert_eq!(outbox.lock().len(), MAX_OUTBOX_MESSAGES - 1);
+        assert_eq!(deliver_one(&outbox).await, (2 * MAX_OUTBOX_MESSAGES + 1).to_string(), "the newest are kept");
     }
 
     #[tokio::test(start_paused = true)]
     async fn large_messages_are_bounded_by_their_bytes_and_one_may_wait_alone() {
         let outbox = Outbox::default();
-        let large = || OutboxMessage::new(Bytes::from(vec![b' '; MOST_OUTBOX_BYTES]), SessionStage::Open);
+        let large = || OutboxMessage::new(Bytes::from(vec![b' '; MAX_OUTBOX_BYTES]), SessionStage::Open);
         let start = Instant::now();
         outbox.push(large());
         outbox.room().await;
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn refusals_of_a_server_that_never_stops_asking_are_bounded() {
         let outbox = Outbox::default();
-        for n in 0..3 * MOST_OUTBOX_MESSAGES {
+        for n in 0..3 * MAX_OUTBOX_MESSAGES {
             outbox.push_refusal(message(n));
         }
-        assert_eq!(outbox.lock().len(), MOST_OUTBOX_MESSAGES);
-        assert_eq!(outbox.dropped_refusals.load(Ordering::Relaxed), 2 * MOST_OUTBOX_MESSAGES);
+        assert_eq!(outbox.lock().len(), MAX_OUTBOX_MESSAGES);
+        assert_eq!(outbox.dropped_refusals.load(Ordering::Relaxed), 2 * MAX_OUTBOX_MESSAGES);
     }
 }

@@ -1,4 +1,4 @@
-//! What the server sends: answers, and requests and notifications of its own.
+//! Handles the server's messages: answers, and its own requests and notifications.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,13 @@ use super::handshake::Handshake;
 use super::outbox::{Outbox, OutboxMessage};
 
 /// How many requests of sessions that are gone are remembered: a client need not answer what was cancelled.
-const MOST_VOID_REQUESTS: usize = 1_000;
+const MAX_VOID_REQUESTS: usize = 1_000;
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]
 pub struct ServerRequests {
     requests: Mutex<Requests>,
-    /// How many are open; the silence of a server does not count while the client owes it an answer.
+    /// The number of open requests: a server's silence does not count while the client owes it an answer.
     owed: OwedAnswers,
 }
 
@@ -50,7 +50,7 @@ impl ServerRequests {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server asks; `false` when the client cannot answer any more.
+    /// Records a request of the server; `false` if the client can no longer answer.
     fn open(&self, key: IdKey, id: &RawValue) -> bool {
         let mut requests = self.lock();
         requests.take_void(&key);
@@ -62,7 +62,7 @@ impl ServerRequests {
         true
     }
 
-    /// The client cannot answer any more; returns the ids of what it still owes.
+    /// Records that the client can no longer answer; returns the ids of the requests that it still owes an answer.
     fn close(&self) -> Vec<Box<RawValue>> {
         let mut requests = self.lock();
         requests.client_is_gone = true;
@@ -70,55 +70,55 @@ impl ServerRequests {
         requests.open.drain().map(|(_, id)| id).collect()
     }
 
-    /// The number of answers that the client owes, as it changes.
+    /// The number of answers that the client owes.
     pub fn owed(&self) -> OwedAnswers {
         Arc::clone(&self.owed)
     }
 
-    /// Whether the server still wants an answer whose turn has come; not when the session that asked is gone.
+    /// Whether the server still wants this answer: not if the request's session is lost.
     fn is_wanted(&self, key: &IdKey) -> bool {
         !self.lock().take_void(key)
     }
 
-    /// No answer is owed any more: the client has given it, or the server has cancelled the request, after which none
-    /// should come (MCP, "Cancellation").
+    /// Records that no answer is owed: the client has answered, or the server has cancelled the request, which then
+    /// needs none (MCP, "Cancellation").
     fn settle(&self, key: &IdKey) {
         let mut requests = self.lock();
         requests.open.remove(key);
         self.owed.send_replace(requests.open.len());
     }
 
-    /// The session is gone, and its requests with it; returns the ids of those that the client has not answered.
+    /// Voids the requests of a lost session; returns the ids of those that the client has not answered.
     fn abandon(&self) -> Vec<Box<RawValue>> {
         let mut requests = self.lock();
         let (keys, ids): (Vec<_>, Vec<_>) = requests.open.drain().unzip();
         requests.void.extend(keys);
-        let excess = requests.void.len().saturating_sub(MOST_VOID_REQUESTS);
+        let excess = requests.void.len().saturating_sub(MAX_VOID_REQUESTS);
         requests.void.drain(..excess);
         self.owed.send_replace(0);
         ids
     }
 }
 
-/// What one message of the server is.
+/// The role of one message of the server.
 #[derive(Debug)]
 enum Role {
     /// The awaited answer, with the line to deliver.
     Answer(Bytes),
-    /// For the client, unchanged; with the request of the server that it cancels, if it does.
+    /// For the client, unchanged; with the server's request that it cancels, if any.
     Notification(Option<IdKey>),
     /// A request to the client.
     Request(IdKey, Box<RawValue>),
     /// An answer to another request.
     OtherAnswer(IdKey, Box<RawValue>),
-    /// An answer that names no request, where none is awaited.
-    Nameless,
+    /// An answer without an id, while none is awaited.
+    WithoutId,
 }
 
-/// What a body or an event of the server held, beside what was passed on.
+/// What a body or an event of the server held, besides the forwarded messages.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// The awaited answer, as a line.
+    /// The awaited answer, on one line.
     pub answer: Option<Bytes>,
     /// The id of an answer that no request waits for.
     pub stray: Option<Box<RawValue>>,
@@ -130,7 +130,7 @@ impl Received {
     }
 }
 
-/// Takes the server's messages and passes on what is for the client.
+/// Handles the server's messages and forwards those for the client.
 #[derive(Debug)]
 pub struct ServerMessages {
     client: Arc<Client>,
@@ -140,17 +140,16 @@ pub struct ServerMessages {
 }
 
 impl ServerMessages {
-    /// Passes messages on to `client`, and refuses in its name through `outbox` once it has closed its side.
+    /// Forwards messages to `client`; once it has closed its side, refuses on its behalf through `outbox`.
     pub fn new(client: Arc<Client>, requests: ServerRequests, handshake: Arc<Handshake>, outbox: Arc<Outbox>) -> Self {
         Self { client, requests, handshake, outbox }
     }
 
-    /// Takes a body or an event of the server: passes on what is for the client, and returns the answer to `awaited` if it
-    /// is among it. An answer without an id gets `id`. `room` is held for the answer, and given back when something else
+    /// Handles a body or an event of the server: forwards what is for the client, and returns the answer to `awaited`
+    /// if there. An answer without an id gets `id`. `room` is reserved for the answer, and released if something else
     /// has to be written first.
     ///
-    /// # Errors
-    /// A problem when it is no JSON-RPC message.
+    /// # Errors A problem, if it is not a JSON-RPC message.
     pub async fn receive(
         &self,
         body: Bytes,
@@ -189,7 +188,7 @@ impl ServerMessages {
                 all_enqueued.extend(enqueued);
                 return Ok(received);
             }
-            // Revision 2025-03-26 lets a server send several messages in one array; each is passed on by itself.
+            // Revision 2025-03-26 lets a server send several messages in one array; forward each separately.
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
             Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
@@ -209,26 +208,26 @@ impl ServerMessages {
         Ok(received)
     }
 
-    /// The client has closed its side: the server must not wait for answers that cannot come.
+    /// Refuses the server's open requests: the client has closed its side and cannot answer.
     pub fn close(&self) {
         for id in self.requests.close() {
             self.refuse(&id);
         }
     }
 
-    /// The session is gone: what it had asked is cancelled at the client.
+    /// Cancels the requests of a lost session at the client.
     pub fn abandon_requests(&self) {
         for id in self.requests.abandon() {
             self.client.cancel(&id, "The session with the server was lost.");
         }
     }
 
-    /// The client has answered a request of the server.
+    /// Records that the client has answered a request of the server.
     pub fn client_answered(&self, key: &IdKey) {
         self.requests.settle(key);
     }
 
-    /// Whether the server still wants an answer whose turn has come.
+    /// Whether the server still wants this answer.
     pub fn is_wanted(&self, key: &IdKey) -> bool {
         self.requests.is_wanted(key)
     }
@@ -238,11 +237,11 @@ impl ServerMessages {
         self.outbox.push_refusal(OutboxMessage::new(line, self.handshake.stage()));
     }
 
-    /// Does what a message asks for, all of it at once: the stream that brought it belongs to a request that may end while
-    /// the client does not read, and the message may be for another one.
+    /// Acts on a message without waiting: the stream that brought it belongs to a request that may end while the client
+    /// does not read, and the message may be for another one.
     fn act(&self, role: Role, body: Bytes, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
         if !matches!(role, Role::Answer(_)) {
-            // A task that waits for room while it holds some could wait for ever.
+            // A task that waits for room while it holds some could wait forever.
             *room = None;
         }
         let output = &self.client.output;
@@ -265,7 +264,7 @@ impl ServerMessages {
             Role::OtherAnswer(key, id) => match self.client.in_flight.answer_elsewhere(&key) {
                 Some(mut guard) => match guard.take_batch_slot() {
                     Some(slot) => slot.fill(write::one_line(body)),
-                    // Until it is written, its request is in flight.
+                    // The request stays in flight until its answer is written.
                     None => enqueued = Some(output.enqueue(write::one_line(body), guard)),
                 },
                 None => {
@@ -273,13 +272,13 @@ impl ServerMessages {
                     received.stray = Some(id);
                 }
             },
-            Role::Nameless => tracing::warn!("the server sent an answer without an id; dropped"),
+            Role::WithoutId => tracing::warn!("the server sent an answer without an id; dropped"),
         }
         (received, enqueued)
     }
 }
 
-/// Whether a message is the answer to `awaited`, or names no request while one is awaited.
+/// Whether a message is the answer to `awaited`, or has no id while an answer is awaited.
 pub fn answer_in(message: &Bytes, awaited: Option<&IdKey>) -> bool {
     matches!(peek(message), Ok(Peek::One(kind)) if matches!(role_of(&kind, message, awaited, None), Role::Answer(_)))
 }
@@ -297,7 +296,7 @@ fn role_of(kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&R
         Kind::Response { id: None, .. } => match (awaited, id) {
             (Some(_), Some(id)) => Role::Answer(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)),
             (Some(_), None) => Role::Answer(body.clone()),
-            (None, _) => Role::Nameless,
+            (None, _) => Role::WithoutId,
         },
     }
 }
@@ -387,11 +386,11 @@ mod tests {
     fn requests_of_lost_sessions_that_the_client_never_answers_are_bounded() {
         let requests = ServerRequests::default();
         let id = RawValue::from_string("1".to_owned()).expect("JSON");
-        for n in 0..3 * u32::try_from(MOST_VOID_REQUESTS).expect("small") {
+        for n in 0..3 * u32::try_from(MAX_VOID_REQUESTS).expect("small") {
             assert!(requests.open(key(n), &id));
             requests.abandon();
         }
-        assert_eq!(requests.lock().void.len(), MOST_VOID_REQUESTS);
+        assert_eq!(requests.lock().void.len(), MAX_VOID_REQUESTS);
         assert!(!requests.is_wanted(&key(3 * 1_000 - 1)), "the newest are remembered");
     }
 

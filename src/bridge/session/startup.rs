@@ -1,5 +1,5 @@
-//! The answer to the client's `initialize`, which waits for nobody: from the server if it answers in time, else from memory,
-//! else the least that is true.
+//! The answer to the client's `initialize`, without waiting long: from the server if it answers in time, else from
+//! memory, else a minimal one.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub async fn answer_initialize(
                 State::Down(failure) => Some(failure.clone()),
                 _ => None,
             });
-            // The client should learn now of a failure that no wait can mend; the answer may also have come.
+            // The client should learn at once of a failure that waiting cannot fix; the answer may also have arrived.
             answer.try_recv().ok().or_else(|| match failure {
                 Some(Failure::Explained(problem) | Failure::Refused { problem, .. }) if problem.id.is_final() => {
                     Some(write::error(Some(&request.id), &problem.to_json_rpc_error()))
@@ -37,7 +37,7 @@ pub async fn answer_initialize(
                 _ => None,
             })
         }
-        // The server would only say what is known.
+        // The server would only repeat that somebody has to sign in.
         true = session.auth.needs_sign_in() => None,
         () = tokio::time::sleep(session.settings.limits.initialize_wait) => None,
     };
@@ -47,7 +47,7 @@ pub async fn answer_initialize(
     }
 }
 
-/// Answers in the server's place, unless its answer has come after all.
+/// Answers in the server's place, unless its answer has arrived after all.
 async fn substitute(
     session: &Session,
     request: &Arc<InitializeRequest>,
@@ -67,12 +67,12 @@ async fn substitute(
     }
 }
 
-/// What the server answered to the same question before.
+/// The server's earlier answer to the same request.
 async fn remembered_result(
     session: &Session,
     request: &InitializeRequest,
 ) -> Option<(Box<RawValue>, InitializeResult)> {
-    let result = session.auth.remembered(request.asked.as_ref()?, "initialize").await?;
+    let result = session.auth.remembered(request.requested_revision.as_ref()?, "initialize").await?;
     let read = InitializeResult::of(&result)?;
     Some((result, read))
 }

@@ -1,5 +1,5 @@
-//! What the client has set up in its session and would miss in the next one: subscriptions to resources, and the level of
-//! the server's log messages. Both are asked for again in the session that replaces a lost one.
+//! What the client has set up in its session and would miss in the next one: resource subscriptions, and the level of
+//! the server's log messages. Both are restored in the session that replaces a lost one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,23 +16,23 @@ use crate::bridge::client::session_stage::SessionStage;
 const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
 const SET_LEVEL: &str = "logging/setLevel";
-/// How many bytes of a refusal the log quotes.
+/// How many bytes the log quotes of a refusal.
 const REFUSED_SUBSCRIPTION_QUOTE_BYTES: usize = 200;
 
-/// The subscriptions of the client, over all the sessions that the server makes of its one.
+/// The client's subscriptions, across all the server sessions behind its one session.
 #[derive(Debug)]
 pub struct Subscriptions {
     session: Arc<Session>,
     granted: Mutex<GrantedRequests>,
 }
 
-/// The requests that the server has granted, in the order in which the client made them.
+/// The requests that the server has granted, in the client's order.
 #[derive(Debug, Default)]
 struct GrantedRequests(Vec<Granted>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Granted {
-    /// What a later request of the same kind replaces or ends: a resource, or `None` for the one log level.
+    /// Identifies what a later request replaces or ends: a resource, or `None` for the log level.
     uri: Option<String>,
     /// As the client wrote it.
     body: Bytes,
@@ -63,19 +63,19 @@ impl GrantedRequests {
 }
 
 impl Subscriptions {
-    /// No request was granted yet.
+    /// Starts without granted requests.
     pub fn new(session: Arc<Session>) -> Self {
         Self { session, granted: Mutex::default() }
     }
 
-    /// The server has granted a request.
+    /// Records a request that the server has granted.
     pub fn granted(&self, method: &str, body: &Bytes) {
         self.lock().add(method, body);
     }
 
-    /// The client makes a request. One that ends a subscription counts at once: it may meet a lost session, and what it has
-    /// ended must not begin again.
-    pub fn asked(&self, method: &str, params: &Params<'_>) {
+    /// Records a request of the client. One that ends a subscription counts at once: its session may be lost, and an
+    /// ended subscription must not be restored.
+    pub fn note_request(&self, method: &str, params: &Params<'_>) {
         if method == UNSUBSCRIBE
             && let Some(uri) = params.uri()
         {
@@ -83,26 +83,26 @@ impl Subscriptions {
         }
     }
 
-    /// The client begins anew.
+    /// Forgets everything: the client starts over.
     pub fn clear(&self) {
         self.lock().0.clear();
     }
 
-    /// Asks a new session for what the client had in the one before. The client misses what the new one does not grant, as
-    /// does any client that does not know of the change.
+    /// Restores in a new session what the client had in the previous one. The client silently loses what the new one
+    /// does not grant.
     pub async fn restore(&self) {
         let all = self.lock().0.clone();
         for one in all {
-            // Not when the client has ended or replaced it since.
+            // Skip it if the client has ended or replaced it since.
             let is_current = self.lock().0.contains(&one);
-            if is_current && let Err(failure) = self.ask_again(&one.body).await {
+            if is_current && let Err(failure) = self.restore_one(&one.body).await {
                 let problem = failure.into_problem();
                 tracing::warn!(%problem, "a subscription of the lost session could not be restored");
             }
         }
     }
 
-    async fn ask_again(&self, body: &Bytes) -> Result<(), Failure> {
+    async fn restore_one(&self, body: &Bytes) -> Result<(), Failure> {
         let session = &self.session;
         let id = session.client.own_ids.next();
         let Ok(text) = std::str::from_utf8(body) else { return Ok(()) };

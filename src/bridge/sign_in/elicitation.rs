@@ -1,8 +1,8 @@
-//! Signing in within the conversation: the client shows the link to its user (URL-mode elicitation), where it declares that
-//! it can. The bridge then opens no browser itself.
+//! Signing in within the conversation: the client shows the link to its user (URL-mode elicitation), if it declares
+//! that it can. Then the bridge opens no browser.
 //!
-//! In the handshake era a request of ours asks the client, one for all calls that wait. In the stateless era a call is
-//! answered with what it still needs (`input_required`), and comes again; nothing is remembered between the two.
+//! In the handshake era the bridge sends the client one request for all waiting calls. In the stateless era it answers
+//! a call with `input_required`, and the client repeats the call; no state is kept in between.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,21 +27,21 @@ use super::outcome::{SignInNeed, SignInOutcome};
 use super::tool::SIGN_IN_TOOL;
 use super::waiting::SignInWait;
 
-/// What a `requestState` of ours begins with; what the client had of the server's follows.
+/// The prefix of our `requestState`; the server's own state follows.
 const REQUEST_STATE_PREFIX: &str = "planhat-mcp/sign-in/";
-/// How long calls start no sign-in by themselves after the user has declined one.
+/// How long calls start no sign-in after the user has declined one.
 const DECLINED_PAUSE: Duration = Duration::from_secs(120);
 
-/// What became of a link that the client was asked to show.
+/// The outcome of asking the client to show a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ElicitationReply {
     Accepted,
     Declined,
     /// The client cannot show it after all.
     Unable,
-    /// Nor could a browser be opened.
+    /// The client cannot show it, and no browser could be opened either.
     NotOpened(Problem),
-    /// The sign-in has ended, well or not, or no request waits for it any more.
+    /// The sign-in has ended, successfully or not, or no request waits for it any more.
     Over,
 }
 
@@ -61,17 +61,17 @@ impl ElicitationReply {
     }
 }
 
-/// Where the reply to the link that is being shown goes, for all calls that wait for it.
+/// Publishes the reply to the current link to all calls that wait for it.
 type SharedReply = Arc<watch::Sender<Option<ElicitationReply>>>;
 
-/// What the client's user is asked.
+/// Asks the client's user to sign in.
 #[derive(Debug)]
 pub struct Elicitation {
     session: Arc<Session>,
     wait: Arc<SignInWait>,
-    /// The requests of ours that the client has not answered.
-    asked: Mutex<HashMap<IdKey, oneshot::Sender<ElicitationReply>>>,
-    /// The link that is being shown.
+    /// Our requests that the client has not answered.
+    pending: Mutex<HashMap<IdKey, oneshot::Sender<ElicitationReply>>>,
+    /// The link that the client currently shows.
     current: Mutex<Option<SharedReply>>,
     /// The link that the user has agreed to open.
     accepted: Mutex<Option<String>>,
@@ -83,12 +83,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Elicitation {
-    /// The user was not asked anything yet.
+    /// Starts without a request.
     pub fn new(session: Arc<Session>, wait: Arc<SignInWait>) -> Self {
         Self {
             session,
             wait,
-            asked: Mutex::default(),
+            pending: Mutex::default(),
             current: Mutex::default(),
             accepted: Mutex::default(),
             declined_at: Mutex::default(),
@@ -97,9 +97,9 @@ impl Elicitation {
 
     /// Takes a response of the client; `false` when it does not answer a request of ours.
     pub fn take_response(&self, key: &IdKey, result: Option<&RawValue>) -> bool {
-        match lock(&self.asked).remove(key) {
+        match lock(&self.pending).remove(key) {
             Some(waiting) => {
-                // The task that asked may have ended.
+                // The requesting task may have ended.
                 let _ = waiting.send(ElicitationReply::of(result));
                 true
             }
@@ -116,7 +116,7 @@ impl Elicitation {
         }
     }
 
-    /// Has the client show the link of a sign-in, and waits for that.
+    /// Has the client show the link of a sign-in, and waits for the sign-in.
     pub async fn sign_in(self: &Arc<Self>, request: &InFlight, need: &SignInNeed) -> SignInOutcome {
         let user_asked = need.reason == SignInReason::UserAsked;
         if !user_asked && lock(&self.declined_at).is_some_and(|at| at.elapsed() < DECLINED_PAUSE) {
@@ -125,13 +125,13 @@ impl Elicitation {
         if let Err(problem) = self.session.auth.start_sign_in_by_link(need.reason).await {
             return SignInOutcome::Problem(problem);
         }
-        // For all of it: the client's own time-out runs on while it shows its question.
+        // One deadline for everything: the client's own time-out keeps running while it shows the link.
         let deadline = Instant::now() + self.session.settings.limits.call_wait;
         let link = match self.wait.link(request, need).await {
             Ok(link) => link,
             Err(outcome) => return outcome,
         };
-        // The user is on the way to this page already.
+        // The user has already agreed to open this page.
         if !user_asked && lock(&self.accepted).as_deref() == Some(&link) {
             return self.wait.for_call(request, need).await;
         }
@@ -145,12 +145,12 @@ impl Elicitation {
             Ok(Some(Some(ElicitationReply::Declined))) => SignInOutcome::Problem(self.declined().await),
             Ok(Some(Some(ElicitationReply::NotOpened(problem)))) => SignInOutcome::Problem(problem),
             Ok(Some(_)) => self.wait.at_most(request, need, deadline.saturating_duration_since(Instant::now())).await,
-            // The question is taken back, the link is not.
+            // The request is withdrawn, but the link stays valid.
             Ok(None) | Err(_) => SignInOutcome::Problem(need.otherwise.clone().with("link", link)),
         }
     }
 
-    /// Goes on after the user's reply to a link that a client of the stateless era was asked to show.
+    /// Continues after the user's reply to a link, in the stateless era.
     pub async fn after_consent(&self, request: &InFlight, need: &SignInNeed, consent: LinkConsent) -> SignInOutcome {
         match consent {
             LinkConsent::Accepted => {
@@ -173,13 +173,13 @@ impl Elicitation {
         }
     }
 
-    /// What the client's user reads beside the link.
+    /// The text that the client shows with the link.
     fn invitation(&self) -> String {
         let name = self.session.settings.service_name();
         format!("Sign in to {name} in your browser. The call goes on by itself once you have.")
     }
 
-    /// Asks the client to show the link; once, however many calls wait for it.
+    /// Asks the client to show the link, once for all waiting calls.
     fn show_link(self: &Arc<Self>, link: &str, newer_than: Option<u64>) -> watch::Receiver<Option<ElicitationReply>> {
         let mut current = lock(&self.current);
         if let Some(current) = &*current {
@@ -197,13 +197,13 @@ impl Elicitation {
         let id = client.own_ids.next();
         let elicitation_id = format!("{}-sign-in", id.as_str());
         let (waiting, answer) = oneshot::channel();
-        lock(&self.asked).insert(id.key(), waiting);
+        lock(&self.pending).insert(id.key(), waiting);
         let params =
             json!({ "mode": "url", "elicitationId": elicitation_id, "url": link, "message": self.invitation() });
         client.output.push(Bytes::from(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{params}}}"#
         )));
-        // The sign-in has an end of its own, which comes first.
+        // The sign-in has its own deadline, which comes first.
         let ended = self.session.auth.wait_newer(newer_than, 2 * self.session.settings.limits.sign_in);
         tokio::pin!(ended);
         let mut was_signed_in = None;
@@ -221,7 +221,7 @@ impl Elicitation {
         match reply {
             ElicitationReply::Accepted => *lock(&self.accepted) = Some(link),
             ElicitationReply::Declined => *lock(&self.declined_at) = Some(Instant::now()),
-            // Here and not in the calls that wait: it is one page for all of them.
+            // Here rather than in the waiting calls: one page serves all of them.
             ElicitationReply::Unable => {
                 if let Err(problem) = self.session.auth.open_link(&link).await {
                     reply = ElicitationReply::NotOpened(problem);
@@ -229,11 +229,11 @@ impl Elicitation {
             }
             ElicitationReply::NotOpened(_) | ElicitationReply::Over => {}
         }
-        let is_unanswered = lock(&self.asked).remove(&id.key()).is_some();
+        let is_unanswered = lock(&self.pending).remove(&id.key()).is_some();
         *lock(&self.current) = None;
-        let goes_on = matches!(reply, ElicitationReply::Accepted | ElicitationReply::Unable);
+        let may_sign_in = matches!(reply, ElicitationReply::Accepted | ElicitationReply::Unable);
         publish.send_replace(Some(reply));
-        if goes_on {
+        if may_sign_in {
             was_signed_in = Some(ended.await.is_ok());
         }
         if was_signed_in == Some(true) {
@@ -247,8 +247,8 @@ impl Elicitation {
         }
     }
 
-    /// The answer of the stateless era to a call that needs a sign-in. What the client had of the server's (the call may be
-    /// in the middle of another such exchange) goes along, and comes back with the call.
+    /// The answer, in the stateless era, to a call that needs a sign-in. It carries the server's own state, if the call
+    /// is in the middle of another such exchange; the client returns it with the call.
     fn input_required(&self, request: &InFlight, link: &str) -> Value {
         let body = std::str::from_utf8(&request.body).unwrap_or_default();
         let params = Members::of(body).and_then(|members| Members::of(members.get("params")?));
@@ -267,7 +267,7 @@ impl Elicitation {
     }
 }
 
-/// A call that comes again after `input_required` of ours: the call without the members of that exchange, and the user's
+/// A call that is repeated after our `input_required`: the call without the members of that exchange, and the user's
 /// reply. `None` for any other message.
 pub fn resumed_call(body: &Bytes, params: &Params<'_>) -> Option<(Bytes, Option<LinkConsent>)> {
     let state = params.request_state()?;

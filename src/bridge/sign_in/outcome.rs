@@ -1,4 +1,4 @@
-//! What a request needs a sign-in for, and what it gets.
+//! Why a request needs a sign-in, and what it gets.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -11,13 +11,14 @@ use crate::problem::Problem;
 pub struct SignInNeed {
     /// Why it may start.
     pub reason: SignInReason,
-    /// The token that is not enough, as in [`Bearer::serial`](crate::auth::Bearer::serial); `None` when any token will do.
+    /// The serial of the token that is not enough, as in [`Bearer::serial`](crate::auth::Bearer::serial); `None` if any
+    /// token will do.
     pub newer_than: Option<u64>,
     /// The answer when nobody signs in.
     pub otherwise: Problem,
 }
 
-/// What a request gets that needs a sign-in.
+/// What a request that needs a sign-in gets.
 #[derive(Debug)]
 pub enum SignInOutcome {
     /// Somebody has signed in, so the request may be sent again.

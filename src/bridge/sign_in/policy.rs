@@ -1,9 +1,9 @@
 //! What a request gets while nobody is signed in, and what starts a sign-in.
 //!
 //! A sign-in starts when the user would expect it: at the first `tools/list`, at a call that needs it, and when the
-//! sign-in tool is called. Never at start-up, never for a stream, never on reconnect. A client waits no longer than it is
-//! likely to bear: it gets the list that the server gave before, or the sign-in tool as its list, and a `list_changed` when
-//! there is another one.
+//! sign-in tool is called. Never at start-up, never for a stream, never on reconnect. A client waits no longer than it
+//! is likely to tolerate: it gets the server's earlier list, or the sign-in tool as its list, and a `list_changed` when
+//! that changes.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl SignIn {
         Self { session, lists, elicitation, wait }
     }
 
-    /// What a request gets whose sender is not signed in; `otherwise` says so.
+    /// What a request gets while nobody is signed in; `otherwise` is the problem that says so.
     pub async fn outcome_for(&self, request: &InFlight, otherwise: Problem) -> SignInOutcome {
         match request.method.as_str() {
             "tools/list" => self.tools(request).await,
@@ -62,7 +62,7 @@ impl SignIn {
         }
         let is_first = !self.lists.listed_signed_out.raise();
         let has_started = is_first && self.session.auth.start_sign_in(SignInReason::FirstList).await.is_ok();
-        // Held once: a client that lists at every turn must not stall each time.
+        // Wait only once: a client that lists at every turn must not stall each time.
         if has_started
             && self.wait.is_signing_in()
             && self.wait.is_signed_in_within(request, self.list_wait(request)).await
@@ -70,7 +70,7 @@ impl SignIn {
             return SignInOutcome::SignedIn;
         }
         self.lists.serve_own_tool(&request.method);
-        SignInOutcome::Result(tool::list_of_it_alone(&self.session.settings))
+        SignInOutcome::Result(tool::list_with_only_tool(&self.session.settings))
     }
 
     async fn other_method(&self, request: &InFlight, otherwise: Problem) -> SignInOutcome {
@@ -91,7 +91,7 @@ impl SignIn {
         }
     }
 
-    /// What a request gets for which the scope of the sign-in is too narrow; `narrow` is the token that it was sent with.
+    /// What a request gets if the scope of the sign-in is too narrow; `narrow` is the serial of its token.
     pub async fn widen(&self, request: &InFlight, otherwise: Problem, narrow: Option<u64>) -> SignInOutcome {
         let need = SignInNeed { reason: SignInReason::Call, newer_than: narrow, otherwise };
         let is_first_list = request.method == "tools/list" && !self.lists.listed_signed_out.is_raised();
@@ -100,7 +100,7 @@ impl SignIn {
         }
         let begun = Instant::now();
         let outcome = self.widen_once(request, &need).await;
-        // The sign-in that was under way was the previous one, about to end. Only now can a wider one begin.
+        // The running sign-in was the previous one, about to end. Only now can a wider one start.
         let was_previous = matches!(&outcome, SignInOutcome::Problem(problem) if problem.id == need.otherwise.id)
             && self.session.auth.page_opening().await.is_none()
             && !self.session.client.is_closing()
@@ -119,7 +119,7 @@ impl SignIn {
         self.wait.at_most(request, need, self.list_wait(request)).await
     }
 
-    /// Gets somebody signed in for a call, in the way that suits its client.
+    /// Gets somebody signed in for a call, in the way that its client supports.
     async fn sign_in(&self, request: &InFlight, need: &SignInNeed) -> SignInOutcome {
         let auth = &self.session.auth;
         if let Some(consent) = request.consent {
@@ -136,7 +136,7 @@ impl SignIn {
             return self.wait.for_call(request, need).await;
         }
         match self.wait.link(request, need).await {
-            // Where no browser can be opened, nobody sees the link before this call is answered.
+            // If no browser can be opened, nobody sees the link before this call is answered.
             Ok(link) => match auth.open_link(&link).await {
                 Ok(()) => self.wait.for_call(request, need).await,
                 Err(problem) => SignInOutcome::Problem(problem),
@@ -145,14 +145,14 @@ impl SignIn {
         }
     }
 
-    /// What a call of the sign-in tool gets; [`SignIn::signed_in_result`] when somebody has signed in.
+    /// What a call of the sign-in tool gets; [`SignIn::signed_in_result`] if somebody has signed in.
     pub async fn call_tool(&self, request: &InFlight) -> SignInOutcome {
         let name = self.session.settings.service_name();
         if matches!(*self.session.auth.watch().borrow(), AuthState::SignedIn { .. }) {
             let text = format!("Already signed in to {name}. List the tools again to see what it offers.");
             return SignInOutcome::Result(tool::text_result(&text));
         }
-        // A client that calls the tool has it in its list.
+        // A client that calls the tool must have it in its list.
         self.lists.serve_own_tool("tools/list");
         let otherwise = self.session.auth.sign_in_needed().await;
         let need = SignInNeed { reason: SignInReason::UserAsked, newer_than: None, otherwise };
@@ -163,7 +163,7 @@ impl SignIn {
         outcome
     }
 
-    /// The result of a call of the sign-in tool after which somebody has signed in.
+    /// The result of the sign-in tool after a successful sign-in.
     pub fn signed_in_result(&self) -> Value {
         let name = self.session.settings.service_name();
         tool::text_result(&format!(
@@ -171,8 +171,7 @@ impl SignIn {
         ))
     }
 
-    /// A model that reads of the sign-in tool must find it: the client may have the server's own list, from when somebody
-    /// was signed in.
+    /// A model that reads about the sign-in tool must find it: the client may still have the server's list.
     async fn offer_tool(&self, request: &InFlight) {
         let helps = self.session.settings.static_token.is_none() && !self.session.auth.needs_no_person();
         if helps && request.revision.is_none() && self.lists.serve_own_tool("tools/list") {
@@ -181,7 +180,7 @@ impl SignIn {
         }
     }
 
-    /// How long a list is held for a sign-in; the bound of a call holds for it too.
+    /// How long a list waits for a sign-in; never longer than a call.
     fn list_wait(&self, request: &InFlight) -> Duration {
         let limits = &self.session.settings.limits;
         let client_info = match &request.revision {

@@ -29,15 +29,15 @@ pub fn definition(settings: &Settings) -> Value {
     serde_json::to_value(tool).unwrap_or_default()
 }
 
-/// A list of tools that holds this one alone.
-pub fn list_of_it_alone(settings: &Settings) -> Value {
+/// A list of tools with only this one.
+pub fn list_with_only_tool(settings: &Settings) -> Value {
     let list = ListToolsResult::with_all_items(Vec::new());
     let mut list = without_result_type(serde_json::to_value(list).unwrap_or_default());
     list["tools"] = json!([definition(settings)]);
     list
 }
 
-/// A list of tools with one more at its end; the others stay as they were written.
+/// A list of tools with one more at its end; the others keep their original text.
 pub fn with_tool(list: &RawValue, tool: &Value) -> Option<Box<RawValue>> {
     #[derive(Deserialize)]
     struct List<'a> {
@@ -50,7 +50,7 @@ pub fn with_tool(list: &RawValue, tool: &Value) -> Option<Box<RawValue>> {
     RawValue::from_string(write::replaced(list.get(), tools, &format!("[{inner}{comma}{tool}]"))).ok()
 }
 
-/// The result of a tool call that says this.
+/// The result of a tool call with this text.
 pub fn text_result(text: &str) -> Value {
     without_result_type(
         serde_json::to_value(CallToolResult::success(vec![ContentBlock::text(text)])).unwrap_or_default(),

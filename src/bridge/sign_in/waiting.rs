@@ -1,4 +1,4 @@
-//! Waits for a sign-in that is under way, as long as a request may.
+//! Waits for a running sign-in, as long as a request may.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::problem::{Problem, ProblemId};
 
 use super::outcome::{SignInNeed, SignInOutcome};
 
-/// How long the link of a sign-in may take to be known: the server has to say where to sign in.
+/// How long the link of a sign-in may take: discovery comes first.
 const LINK_WAIT: Duration = Duration::from_secs(15);
-/// What is over sooner is not worth a progress notification.
+/// A shorter wait is not worth a progress notification.
 const FIRST_SIGN_IN_PROGRESS_WAIT: Duration = Duration::from_millis(100);
 /// The progress of a request that waits for the browser.
 const WAITING_FOR_BROWSER: &str = "Waiting for the sign-in in the browser.";
@@ -34,7 +34,7 @@ impl SignInWait {
         Self { client, auth, settings }
     }
 
-    /// Waits for `awaited`, with progress. `None` when stdin has ended: nobody would read the answer that a person causes.
+    /// Waits for `awaited`, with progress. `None` when stdin has ended: nobody would read the answer.
     pub async fn unless_closing<T>(
         &self,
         request: &InFlight,
@@ -50,7 +50,7 @@ impl SignInWait {
         }
     }
 
-    /// The link of the sign-in that is under way.
+    /// The link of the running sign-in.
     ///
     /// # Errors
     /// What the request gets instead.
@@ -64,12 +64,12 @@ impl SignInWait {
         }
     }
 
-    /// Waits for the sign-in that is under way, as long as a call may.
+    /// Waits for the running sign-in, as long as a call may.
     pub async fn for_call(&self, request: &InFlight, need: &SignInNeed) -> SignInOutcome {
         self.at_most(request, need, self.settings.limits.call_wait).await
     }
 
-    /// Waits for the sign-in that is under way, as long as this.
+    /// Waits for the running sign-in, at most `limit`.
     pub async fn at_most(&self, request: &InFlight, need: &SignInNeed, limit: Duration) -> SignInOutcome {
         let signed_in = self.auth.wait_newer(need.newer_than, limit);
         match self.unless_closing(request, WAITING_FOR_BROWSER, signed_in).await {
@@ -86,7 +86,7 @@ impl SignInWait {
         }
     }
 
-    /// Whether a sign-in is under way here.
+    /// Whether a sign-in is running.
     pub fn is_signing_in(&self) -> bool {
         matches!(*self.auth.watch().borrow(), AuthState::SigningIn { .. })
     }

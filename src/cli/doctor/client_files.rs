@@ -1,4 +1,4 @@
-//! Where MCP clients keep the list of the servers that they start.
+//! Where MCP clients keep the list of servers that they start.
 
 use std::path::{Path, PathBuf};
 
@@ -13,25 +13,25 @@ pub struct ClientFile {
     pub path: PathBuf,
 }
 
-/// The folders that the places are relative to.
+/// The folders that the paths are relative to.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    /// The user's own.
+    /// The user's home directory.
     pub home: PathBuf,
     /// Where programs keep their settings: `~/.config`, `~/Library/Application Support`, or `%APPDATA%`.
     pub settings: PathBuf,
     /// `%LOCALAPPDATA%`, on Windows.
     pub local: Option<PathBuf>,
-    /// Where this command was started: projects have files of their own.
+    /// The current directory: projects have their own files.
     pub project: PathBuf,
-    /// `CODEX_HOME`, where it is set.
+    /// `CODEX_HOME`, if set.
     pub codex: Option<PathBuf>,
-    /// `CLAUDE_CONFIG_DIR`, where it is set.
+    /// `CLAUDE_CONFIG_DIR`, if set.
     pub claude: Option<PathBuf>,
 }
 
 impl Folders {
-    /// Those of this user; `None` without a home directory.
+    /// This user's folders; `None` without a home directory.
     pub fn of_this_user() -> Option<Self> {
         let base = BaseDirs::new()?;
         let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -45,7 +45,7 @@ impl Folders {
         })
     }
 
-    /// All files that may name the bridge, whether they are there or not.
+    /// All files that may name the bridge, existing or not.
     pub fn files(&self) -> Vec<ClientFile> {
         let mut found: Vec<ClientFile> = Vec::new();
         let mut add = |client: &'static str, path: PathBuf| {
@@ -67,7 +67,7 @@ impl Folders {
         }
         for name in ["Code", "Code - Insiders"] {
             add("VS Code", self.settings.join(name).join("User/mcp.json"));
-            // Where the servers stood before they had a file of their own.
+            // Older versions keep the servers here.
             add("VS Code", self.settings.join(name).join("User/settings.json"));
         }
         add("VS Code", self.project.join(".vscode/mcp.json"));
@@ -78,10 +78,10 @@ impl Folders {
         found
     }
 
-    /// The folders of packaged programs whose names begin like this.
-    fn packages(&self, begin: &str) -> Vec<PathBuf> {
+    /// The folders of packaged programs whose names start with this prefix.
+    fn packages(&self, prefix: &str) -> Vec<PathBuf> {
         let Some(packages) = self.local.as_ref().map(|local| local.join("Packages")) else { return Vec::new() };
-        let is_one = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(begin));
+        let is_one = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
         let entries = std::fs::read_dir(packages).into_iter().flatten().flatten().map(|entry| entry.path());
         entries.filter(|path| is_one(path)).take(4).collect()
     }

@@ -1,4 +1,5 @@
-//! The clients that start the bridge: whether they can, with which settings, and whether a secret is in their files.
+//! Checks the clients that start the bridge: whether they can, with which settings, and whether their files contain a
+//! secret.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,14 +12,14 @@ use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX};
 use crate::problem::{Problem, ProblemId};
 
 const NAME: &str = "clients";
-/// The beginning of Planhat's client secrets.
+/// The prefix of Planhat's client secrets.
 const SECRET_PREFIX: &str = "sk_";
 /// The variables that hold secrets.
 const SECRET_VARIABLES: [&str; 2] = ["PLANHAT_MCP_CLIENT_SECRET", "PLANHAT_MCP_TOKEN"];
-/// Options that do not exist, because a secret would follow them.
+/// Options that do not exist because they would take a secret.
 const SECRET_OPTIONS: [&str; 3] = ["--client-secret", "--token", "--password"];
 
-/// Looks at the files of all clients. `run` are the settings of this check, when they can be used.
+/// Looks at the files of all clients. `run` holds the settings of this check, if usable.
 pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut servers = Vec::new();
@@ -114,7 +115,7 @@ fn secret(entry: &Entry) -> Option<String> {
     entry.arguments.iter().any(holds).then(|| "one of the arguments".to_owned())
 }
 
-/// The program, when it is surely not there.
+/// The program, if it is certainly missing.
 fn missing(command: &str) -> Option<String> {
     if command.contains("${") || command.starts_with('~') {
         return None;
@@ -122,7 +123,7 @@ fn missing(command: &str) -> Option<String> {
     let path = Path::new(command);
     let there = |path: PathBuf| path.is_file() || (cfg!(windows) && path.with_extension("exe").is_file());
     let found = if path.components().count() > 1 {
-        // A relative one counts from a folder that only the client knows.
+        // A relative path starts at a folder that only the client knows.
         path.is_relative() || there(path.to_owned())
     } else {
         let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -135,7 +136,7 @@ fn missing(command: &str) -> Option<String> {
 fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
     let words = std::iter::once("planhat-mcp").chain(entry.arguments.iter().map(String::as_str));
     let cli = Cli::read(words.map(OsString::from)).map_err(|error| {
-        // The first line alone, without what was typed around it.
+        // Only the first line: the rest quotes the arguments.
         error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
     })?;
     let inputs = Inputs {

@@ -1,5 +1,5 @@
-//! Finds the bridge in a client's file. Files of other programs are read only, within bounds, and of an entry nothing is
-//! kept but what starts the bridge.
+//! Finds the bridge in a client's file. Files of other programs are only read, within bounds, and only what starts the
+//! bridge is kept of an entry.
 
 use std::fs::File;
 use std::io::Read;
@@ -25,14 +25,13 @@ pub struct Entry {
     pub command: String,
     /// The arguments after the bridge's own name.
     pub arguments: Vec<String>,
-    /// Variables that are added.
+    /// Environment variables that the client sets.
     pub environment: Vec<(String, String)>,
 }
 
-/// The entries of a file that start the bridge; none when the file is not there or does not name it.
+/// The entries of a file that start the bridge; none if the file is missing or does not name it.
 ///
-/// # Errors
-/// What is wrong with a file that names the bridge and cannot be understood.
+/// # Errors What is wrong with a file that names the bridge but cannot be parsed.
 pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
     let Ok(file) = File::open(path) else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
@@ -98,7 +97,7 @@ fn is_bridge(word: &str) -> bool {
     name == PROGRAM || name.eq_ignore_ascii_case("planhat-mcp.exe")
 }
 
-/// JSON with the comments and trailing commas that some clients allow, and nothing else that is no JSON.
+/// JSON with the comments and trailing commas that some clients allow, and no other extension.
 fn json_with_comments() -> ParseOptions {
     ParseOptions {
         allow_comments: true,

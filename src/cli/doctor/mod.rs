@@ -1,9 +1,9 @@
-//! `planhat-mcp doctor`: follows the way from the settings to a list of tools, and says of each step whether it works, and
-//! if not, what to do.
+//! `planhat-mcp doctor`: checks each step from the settings to a list of tools, and says whether it works and, if not,
+//! what to do.
 //!
-//! A file for each group of checks: [`clients`] (with [`client_files`] and [`entries`]), [`network`], [`storage`], [`sign_in`],
-//! [`server`]; [`row`] shows them, [`report`] writes them down. Nothing is started or changed, except that the token store
-//! is tried out with a worthless record.
+//! A file for each group of checks: [`clients`] (with [`client_files`] and [`entries`]), [`network`], [`storage`],
+//! [`sign_in`], [`server`]; [`row`] shows them, [`report`] writes them to a file. It starts and changes nothing, except
+//! that it tests the token store with a dummy record.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ use row::{Group, Row};
 /// How long the keychain may take; a person may have to answer its dialog.
 const STORE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Checks, and shows what was found.
+/// Runs the checks and shows the results.
 pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCode, Problem> {
     if !how.json && how.report.is_none() && terminal::is_interactive() {
         terminal::tell("Checking; this takes a few seconds.\n");
@@ -101,7 +101,7 @@ fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
 }
 
-/// All checks; those that do not build on each other at the same time.
+/// All checks; independent ones run at the same time.
 async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> Vec<Group> {
     let run = loaded.ok().map(|loaded| loaded.settings.clone());
     let checking_clients = tokio::task::spawn_blocking(move || {
@@ -127,19 +127,19 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> V
         network::check(&settings, &http, &from),
         storage::check(&settings, &auth, clock::system().unix_seconds()),
     );
-    let unsigned_status = network.inspection.as_ref().map(|inspection| inspection.status.as_u16());
+    let anonymous_status = network.inspection.as_ref().map(|inspection| inspection.status.as_u16());
     if let Some(inspection) = &network.inspection {
         auth.note_challenge(Challenge::from_headers(&inspection.headers, &Secrets::none()));
     }
-    let known = sign_in::Known { reached: unsigned_status.is_some(), signed_in: storage.signed_in };
+    let findings = sign_in::Findings { reached: anonymous_status.is_some(), signed_in: storage.signed_in };
     let tools = async {
-        match unsigned_status {
+        match anonymous_status {
             None => Row::skip("tools", "the server cannot be reached"),
             Some(401) if !storage.signed_in => Row::skip("tools", "it needs \"sign-in\""),
             Some(_) => server::check(&settings, &http, &auth).await,
         }
     };
-    let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, known), tools);
+    let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
     let mut rows = vec![configuration(loaded)];
     rows.extend(clients.unwrap_or_default());
     vec![
@@ -151,7 +151,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> V
     ]
 }
 
-/// Which file there is, and what was set where.
+/// The configuration file, and which settings come from where.
 fn configuration(loaded: &Loaded) -> Row {
     let file = &loaded.settings.paths.config_file;
     let there = if file.exists() { "" } else { " (not there)" };

@@ -1,4 +1,4 @@
-//! The way to the server: proxy, name, connection, certificate, clock.
+//! Checks the path to the server: proxy, name, connection, certificate, clock.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,12 +19,12 @@ const NAME_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
-/// A certificate that ends sooner is a warning.
-const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(14 * 86_400);
-/// No more addresses of one name are tried.
+/// A certificate that expires sooner is a warning.
+const CERTIFICATE_EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
+/// How many addresses of one name are tried.
 const MAX_ADDRESSES: usize = 8;
 
-/// What was found, and what it means for the checks that follow.
+/// The results, and what the following checks need of them.
 #[derive(Debug)]
 pub struct Network {
     /// The rows.
@@ -33,7 +33,7 @@ pub struct Network {
     pub inspection: Option<Inspection>,
 }
 
-/// Follows the way to the server. `proxy_from` says which setting names the proxy.
+/// Checks each step on the path to the server. `proxy_from` says which setting names the proxy.
 pub async fn check(settings: &Settings, http: &Http, proxy_from: &str) -> Network {
     let mut rows = Vec::new();
     let inspection = follow(settings, http, proxy_from, &mut rows).await;
@@ -54,7 +54,7 @@ async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut V
         None if url.scheme() == "http" => Row::ok("proxy", "none is used for this machine"),
         None => Row::ok("proxy", "none is set"),
     });
-    // Behind a proxy it is the proxy that is connected to; the server's name is the proxy's business.
+    // Behind a proxy, we connect to the proxy; it resolves the server's name.
     let near = proxy.as_deref().and_then(|proxy| Url::parse(&format!("http://{proxy}")).ok());
     let target = near.as_ref().unwrap_or(url);
     let reached = reach(target, settings.network.ipv4_only, near.is_some(), rows).await;
@@ -76,7 +76,7 @@ async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut V
     Some(inspection)
 }
 
-/// Name and connection; whether there is one.
+/// Checks name and connection; whether there is a connection.
 async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row>) -> bool {
     let (host, port) =
         (target.host_str().unwrap_or_default().to_owned(), target.port_or_known_default().unwrap_or(443));
@@ -110,7 +110,7 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
         .collect();
     let mut results = Vec::new();
     for one in tried {
-        // They were all started above, so the slowest alone counts.
+        // All were started above, so this takes only as long as the slowest.
         results.push(one.await);
     }
     rows.push(connection(&results, problem(ProblemId::ConnectFailed), &shown));
@@ -162,7 +162,7 @@ fn certificate(url: &Url, inspection: &Inspection, now: SystemTime) -> Row {
     let Some(certificate) = &inspection.certificate else { return Row::ok("certificate", "trusted") };
     let left = certificate.not_after.duration_since(now).unwrap_or_default();
     let days = left.as_secs() / 86_400;
-    if left < CERTIFICATE_ENDS_SOON {
+    if left < CERTIFICATE_EXPIRY_WARNING {
         let problem = Problem::new(ProblemId::CertificateEndsSoon);
         return Row::warn("certificate", problem.with("host", host_of(url)).with("days", days));
     }

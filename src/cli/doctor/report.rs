@@ -1,6 +1,6 @@
-//! The report for a ticket: settings, checks, versions and the end of the log, safe to be shown to everybody.
+//! The report for a ticket: settings, checks, versions and the end of the log, safe to share.
 //!
-//! Each part is free of secrets by itself; redaction is the last guard, and the user's folders become `~`.
+//! Each part is already free of secrets; redaction is the last guard, and the user's home becomes `~`.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -15,17 +15,17 @@ use crate::logging::redact;
 use crate::problem::{Problem, ProblemId};
 use crate::store::private_files;
 
-/// The file when none is named.
+/// The default file.
 pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
-/// How much of the log's end is read.
+/// How much of the log's end is read, in bytes.
 const LOG_BYTES: u64 = 64 * 1024;
 /// How many lines of it are kept.
 const LOG_LINES: usize = 100;
 
-/// What is known of this run.
+/// What the report is made of.
 #[derive(Debug)]
 pub struct Facts<'a> {
-    /// The settings, where they can be used.
+    /// The settings, if usable.
     pub loaded: Option<&'a Loaded>,
     /// What the checks found.
     pub groups: &'a [Group],
@@ -55,7 +55,7 @@ pub fn text(facts: &Facts<'_>) -> String {
         out.push_str("\n== End of the log\n");
         out.push_str(&log);
     }
-    guarded(&out, facts.home)
+    redacted(&out, facts.home)
 }
 
 /// The report for programs.
@@ -76,18 +76,18 @@ pub fn json(facts: &Facts<'_>) -> String {
         "log": log(facts.loaded).lines().collect::<Vec<_>>(),
     });
     let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-    guarded(&text, facts.home) + "\n"
+    redacted(&text, facts.home) + "\n"
 }
 
-/// Writes it for this user alone.
+/// Writes the report, readable by this user only.
 pub fn write(path: &Path, report: &str) -> Result<(), Problem> {
-    // A name without a folder counts from here.
+    // A relative path starts at the current folder.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     private_files::replace(&path, report.as_bytes())
         .map_err(|error| Problem::new(ProblemId::ReportFailed).with("file", path.display()).with("detail", error))
 }
 
-/// The checks without the link of a sign-in under way: it is for this user alone.
+/// The checks without the link of a running sign-in, which is for this user only.
 fn public(groups: &[Group]) -> Vec<Group> {
     let mut groups = groups.to_vec();
     for problem in groups.iter_mut().flat_map(|group| &mut group.rows).filter_map(|row| row.problem.as_mut()) {
@@ -124,7 +124,7 @@ fn log(loaded: Option<&Loaded>) -> String {
 }
 
 /// The last guard.
-fn guarded(report: &str, home: Option<&Path>) -> String {
+fn redacted(report: &str, home: Option<&Path>) -> String {
     let mut out: String = report.split_inclusive('\n').map(|line| redact(line).into_owned()).collect();
     if let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) {
         out = out.replace(home, "~");
@@ -139,7 +139,7 @@ fn date(now: u64) -> String {
     at.map(httpdate::fmt_http_date).unwrap_or_default()
 }
 
-/// The operating system, as far as it says.
+/// The operating system and its version, if it names one.
 fn system() -> String {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let named = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));

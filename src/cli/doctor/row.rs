@@ -8,7 +8,7 @@ use crate::cli::style::{Style, WIDTH};
 use crate::problem::Problem;
 use crate::problem::wrap;
 
-/// The column where texts begin: after the state and the widest name.
+/// The column where texts start: after the outcome and the widest name.
 const TEXT_COLUMN: usize = 23;
 /// The width of the widest name.
 const NAME_WIDTH: usize = 13;
@@ -45,20 +45,20 @@ pub struct Row {
     pub name: &'static str,
     /// How it ended.
     pub outcome: Outcome,
-    /// What was seen, where there is no problem to explain.
+    /// The finding, if there is no problem to explain.
     text: String,
     /// What is wrong.
     pub problem: Option<Problem>,
-    /// What was seen on the way, one line each.
+    /// Details, one line each.
     pub details: Vec<String>,
 }
 
 /// Checks that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Their headline.
+    /// Their heading.
     pub title: &'static str,
-    /// In the order in which one builds on the other.
+    /// In order of dependency.
     pub rows: Vec<Row>,
 }
 
@@ -84,19 +84,19 @@ impl Row {
         Self { name, outcome: Outcome::Skip, text, problem: None, details: Vec::new() }
     }
 
-    /// Adds what was seen on the way.
+    /// Adds details.
     #[must_use]
     pub fn with_details(mut self, details: Vec<String>) -> Self {
         self.details = details;
         self
     }
 
-    /// What was seen, or what is wrong.
+    /// The finding, or what is wrong.
     pub fn text(&self) -> String {
         self.problem.as_ref().map_or_else(|| self.text.clone(), Problem::what)
     }
 
-    /// Writes the user's home directory as `~` in what was seen; what a problem names may have to be copied.
+    /// Writes the user's home directory as `~` in findings, but not in problems, whose paths the user may have to copy.
     pub fn shorten(&mut self, home: &str) {
         let text = std::iter::once(&mut self.text).chain(&mut self.details);
         text.for_each(|text| *text = text.replace(&format!("{home}{}", std::path::MAIN_SEPARATOR), "~/"));

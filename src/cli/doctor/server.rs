@@ -1,4 +1,4 @@
-//! A real `tools/list`, on the way that the bridge's messages take: bearer, renewal, headers, streams.
+//! Runs a real `tools/list` on the path of the bridge's messages: bearer, renewal, headers, streams.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>
             let has_command = problem.fact("command").is_some();
             Row::fail(NAME, if has_command { problem } else { problem.with("command", settings.command("login")) })
         }
-        // The time was spent waiting for a rate limit to end.
+        // The time went into waiting for a rate limit to end.
         Err(_) if remote.is_throttled() => Row::warn(NAME, Problem::new(ProblemId::RateLimited).with("status", 429)),
         Err(_) => {
             let problem = Problem::new(ProblemId::AnswerTimedOut).with("host", host);
@@ -55,20 +55,20 @@ pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>
 
 /// How many tools there are, in words.
 async fn list(remote: &Remote) -> Result<String, Failure> {
-    let who = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
+    let client_info = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
     let initialize = json!({
-        "protocolVersion": Revision::V_2025_11_25, "capabilities": {}, "clientInfo": who
+        "protocolVersion": Revision::V_2025_11_25, "capabilities": {}, "clientInfo": client_info
     });
     let (incoming, answer) = ask(remote, 1, "initialize", &initialize, None).await?;
     let mut params = json!({});
-    let mut mirrored = None;
+    let mut mcp_headers = None;
     if let Some(revision) = other_revision(&answer) {
         params["_meta"] = json!({
             format!("{META_PREFIX}/protocolVersion"): revision,
-            format!("{META_PREFIX}/clientInfo"): who,
+            format!("{META_PREFIX}/clientInfo"): client_info,
             format!("{META_PREFIX}/clientCapabilities"): {},
         });
-        mirrored = Some(stateless_headers(&revision));
+        mcp_headers = Some(stateless_headers(&revision));
     } else {
         let version = result(&answer, &incoming.exchange.sent)?["protocolVersion"]
             .as_str()
@@ -82,7 +82,7 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         remote.exchange(&Outgoing::unanswered(Bytes::from_static(initialized.as_bytes()))).await?;
     }
-    let (incoming, answer) = ask(remote, 2, "tools/list", &params, mirrored).await?;
+    let (incoming, answer) = ask(remote, 2, "tools/list", &params, mcp_headers).await?;
     let result = result(&answer, &incoming.exchange.sent)?;
     let count = result["tools"].as_array().map_or(0, Vec::len);
     let more = if result["nextCursor"].is_string() { " or more" } else { "" };
@@ -95,12 +95,12 @@ async fn ask(
     number: u64,
     method: &str,
     params: &Value,
-    mirrored: Option<HeaderMap>,
+    mcp_headers: Option<HeaderMap>,
 ) -> Result<(Incoming, Value), Failure> {
     let id = format!("planhat-mcp/doctor/{number}");
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
     let body = Bytes::from(body);
-    let out = Outgoing { expects: Some(IdKey::Text(id)), mcp_headers: mirrored, ..Outgoing::unanswered(body) };
+    let out = Outgoing { expects: Some(IdKey::Text(id)), mcp_headers, ..Outgoing::unanswered(body) };
     // Other messages on the stream are for a client, and there is none.
     let PrivateAnswer { line, incoming } = ask_server(remote, None, &out, None).await?;
     let answer =
@@ -117,7 +117,7 @@ fn result<'a>(answer: &'a Value, sent: &Secrets) -> Result<&'a Value, Failure> {
     Ok(&answer["result"])
 }
 
-/// The revision to speak with a server that refuses this one: it has no handshake.
+/// The revision for a server that refuses this one because it has no handshake.
 fn other_revision(answer: &Value) -> Option<Revision> {
     let error = answer.get("error").filter(|error| error["code"] == UNSUPPORTED_PROTOCOL_VERSION)?;
     let listed = error["data"]["supported"].as_array().into_iter().flatten().find_map(Value::as_str);

@@ -1,4 +1,4 @@
-//! Signing in, step by step: discovery, the client, the redirect URL, the page. Nothing is started.
+//! Checks signing in, step by step: discovery, client, redirect URL, page. It starts nothing.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::problem::{Problem, ProblemId, printable};
 /// How long discovery may take in all.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// What the checks of this group build on.
+/// The earlier findings that these checks need.
 #[derive(Debug, Clone, Copy)]
-pub struct Known {
+pub struct Findings {
     /// Whether the server can be reached.
     pub reached: bool,
-    /// Whether somebody is signed in: then a callback port that is taken matters only for the next sign-in.
+    /// Whether somebody is signed in: an occupied callback port then matters only for the next sign-in.
     pub signed_in: bool,
 }
 
-/// Takes the steps that a sign-in would take, as far as they need no person.
-pub async fn check(settings: &Settings, auth: &Authorizer, known: Known) -> Group {
+/// Takes the steps of a sign-in, as far as they need no user.
+pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> Group {
     let mut rows = Vec::new();
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
-    } else if known.reached {
-        steps(settings, auth, known, &mut rows).await;
+    } else if findings.reached {
+        steps(settings, auth, findings, &mut rows).await;
     } else {
         skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
     }
@@ -40,7 +40,7 @@ fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
     rows.extend(names.iter().map(|name| Row::skip(name, why)));
 }
 
-async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut Vec<Row>) {
+async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows: &mut Vec<Row>) {
     let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, Checkup::of(auth).route()).await {
         Ok(route) => route,
         Err(_) => {
@@ -69,11 +69,11 @@ async fn steps(settings: &Settings, auth: &Authorizer, known: Known, rows: &mut 
     if auth.needs_no_person() {
         return;
     }
-    rows.push(redirect(auth, &identity, known).await);
+    rows.push(redirect(auth, &identity, findings).await);
     rows.push(page(auth, &found, &identity).await);
 }
 
-/// One place that was asked; the host is left out where it is the server's own.
+/// One URL that was probed, without the host if it is the server's own.
 fn describe(asked: &ProbedPlace, server: &Url) -> String {
     let place = match Url::parse(&asked.place) {
         Ok(place) if place.origin() == server.origin() => place.path().to_owned(),
@@ -90,15 +90,15 @@ fn client(identity: &Identity) -> Row {
     Row::ok("client", text)
 }
 
-async fn redirect(auth: &Authorizer, identity: &Identity, known: Known) -> Row {
+async fn redirect(auth: &Authorizer, identity: &Identity, findings: Findings) -> Row {
     const NAME: &str = "redirect URL";
     let url = identity.callback.redirect_url();
     match Checkup::of(auth).port(&identity.callback).await {
         Ok(true) => Row::ok(NAME, format!("{url}, and its port is free")),
         Ok(false) => Row::ok(NAME, format!("{url}, and a sign-in that is under way has its port")),
-        // Another one is registered instead.
+        // Another port will be registered instead.
         Err(_) if identity.client.is_none() && identity.callback.free => Row::ok(NAME, "any port that is free"),
-        Err(problem) if known.signed_in => Row::warn(NAME, problem),
+        Err(problem) if findings.signed_in => Row::warn(NAME, problem),
         Err(problem) => Row::fail(NAME, problem),
     }
 }

@@ -1,4 +1,4 @@
-//! Where the sign-in is kept, and the sign-in itself.
+//! Checks where the sign-in is stored, and the sign-in itself.
 
 use super::row::{Group, Row};
 use crate::auth::checkup::Checkup;
@@ -7,7 +7,7 @@ use crate::cli::grant::{Grant, kept};
 use crate::config::{Settings, TokenStoreKind};
 use crate::problem::{Problem, ProblemId};
 
-/// What was found, and what it means for the checks that follow.
+/// The results, and what the following checks need of them.
 #[derive(Debug)]
 pub struct Storage {
     /// The rows.
@@ -16,7 +16,7 @@ pub struct Storage {
     pub signed_in: bool,
 }
 
-/// Tries the store out and looks at what is in it.
+/// Tests the store and looks at its content.
 pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage {
     let mut rows = vec![state_dir(settings)];
     let store = Checkup::of(auth).store().await;
@@ -26,7 +26,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
             Row::ok("token store", "memory: each process signs in for itself")
         }
         Ok(()) => Row::ok("token store", format!("records can be kept and read {place}")),
-        // With a token from the environment nothing has to be kept.
+        // With a token from the environment nothing has to be stored.
         Err(problem) if settings.static_token.is_some() => Row::warn("token store", problem.clone()),
         Err(problem) => Row::fail("token store", problem.clone()),
     });
@@ -45,7 +45,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
     Storage { group: Group { title: "This machine", rows }, signed_in }
 }
 
-/// Whether the folder can be used; it is made if it is not there, as every start does.
+/// Whether the folder can be used; creates it if missing, as every start does.
 fn state_dir(settings: &Settings) -> Row {
     match settings.paths.prepare_state_dir() {
         Ok(dir) => Row::ok("state folder", dir.display().to_string()),

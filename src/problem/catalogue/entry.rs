@@ -1,9 +1,9 @@
-//! The parts of an entry, and the notation in which each area lists its entries.
+//! The parts of an entry, and the macro with which each area lists its entries.
 
 /// One entry of the catalogue.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// The stable name, as in `data.problem` of a JSON-RPC error and in the documentation.
+    /// The stable name, in `data.problem` of a JSON-RPC error and in the documentation.
     pub name: &'static str,
     /// What happened.
     pub what: &'static str,
@@ -21,14 +21,14 @@ pub struct Entry {
     pub recovery: Recovery,
 }
 
-/// What has to happen before the attempt that met a problem can succeed.
+/// What has to happen before a failed attempt can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// Nothing that this process could wait for: the address is wrong, or there is no MCP server at it.
+    /// Nothing that this process could wait for: the address is wrong, or there is no MCP server there.
     Final,
-    /// Somebody changes the configuration, here or at the server; until then each sign-in fails in the same way.
+    /// A configuration change, here or at the server; until then each sign-in fails in the same way.
     Settings,
-    /// Time: the server, or what the way to it needs, cannot be asked now. What it said before is the best there is.
+    /// Time: the server, or something on the path to it, is unavailable. Its earlier answer is the best available.
     Later,
     /// It depends on what was attempted, so the caller decides.
     Depends,
@@ -38,13 +38,13 @@ pub enum Recovery {
 pub mod code {
     /// Not JSON.
     pub const PARSE_ERROR: i64 = -32700;
-    /// JSON, but no JSON-RPC request.
+    /// JSON, but not a JSON-RPC request.
     pub const INVALID_REQUEST: i64 = -32600;
-    /// A method that is not there.
+    /// An unknown method.
     pub const METHOD_NOT_FOUND: i64 = -32601;
     /// The bridge itself failed.
     pub const INTERNAL_ERROR: i64 = -32603;
-    /// The remote server could not be reached or did not answer as it should.
+    /// The remote server could not be reached, or answered incorrectly.
     pub const REMOTE: i64 = -32000;
     /// Somebody has to sign in first.
     pub const SIGN_IN: i64 = -32001;
@@ -56,7 +56,7 @@ pub mod code {
 
 /// Exit codes of commands, for scripts; 0 is success.
 pub mod exit {
-    /// Anything that has no code of its own.
+    /// Anything without its own code.
     pub const FAILED: u8 = 1;
     /// A flag, a variable or the configuration file is wrong; also what clap uses.
     pub const USAGE: u8 = 2;

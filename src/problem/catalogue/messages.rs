@@ -1,4 +1,4 @@
-//! What is wrong with a message between the client and the bridge.
+//! Problems with a message between the client and the bridge.
 
 super::entry::entries! {
     NotJson = "not-json", code PARSE_ERROR, exit FAILED, recovery Depends,

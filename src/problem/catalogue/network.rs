@@ -1,4 +1,4 @@
-//! What stands between this machine and the server.
+//! Problems between this machine and the server.
 
 super::entry::entries! {
     DnsFailed = "dns-failed", code REMOTE, exit REMOTE, recovery Depends,

@@ -1,4 +1,4 @@
-//! What the server answered.
+//! Problems in the server's answers.
 
 super::entry::entries! {
     RateLimited = "rate-limited", code RATE_LIMITED, exit REMOTE, recovery Depends,

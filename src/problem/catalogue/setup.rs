@@ -1,4 +1,4 @@
-//! What is wrong with flags, variables and the configuration file.
+//! Problems with flags, variables and the configuration file.
 
 super::entry::entries! {
     ConfigUnreadable = "config-unreadable", code INTERNAL_ERROR, exit USAGE, recovery Depends,

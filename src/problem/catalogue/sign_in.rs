@@ -1,4 +1,4 @@
-//! What can go wrong between a challenge and a token.
+//! Problems between a challenge and a token.
 
 super::entry::entries! {
     SignInNeeded = "sign-in-needed", code SIGN_IN, exit SIGN_IN, recovery Depends,
@@ -253,7 +253,7 @@ super::entry::entries! {
         model "The sign-in could not be started. Ask the user to run `[{command}|planhat-mcp login]` in a terminal.";
 }
 
-/// The errors that Planhat's authorization page shows to the person alone, word for word, and what each of them means.
+/// The errors that only Planhat's authorization page shows, word for word, and what each of them means.
 pub const PLANHAT_PAGE_ERRORS: &[(&str, super::ProblemId)] = &[
     ("Invalid client_id: OAuth client not found.", super::ProblemId::WrongEnvironment),
     ("Invalid redirect_uri: not registered for this client.", super::ProblemId::RedirectUrlNotRegistered),

@@ -1,4 +1,4 @@
-//! What stands between the program and its tokens and files.
+//! Problems with the credential store and local files.
 
 super::entry::entries! {
     KeychainAbsent = "keychain-absent", code INTERNAL_ERROR, exit STORAGE, recovery Settings,

@@ -110,7 +110,7 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::FileStoreUnsafe => (false, false, true),
             _ => (false, false, false),
         };
-        let found = (id.is_final(), id.is_out_of_reach(), id.is_mended_by_settings());
+        let found = (id.is_final(), id.is_out_of_reach(), id.is_fixed_by_settings());
         assert_eq!(found, expected, "(final, out of reach, mended by settings) of {}", id.entry().name);
     }
 }

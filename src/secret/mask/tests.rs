@@ -100,7 +100,7 @@ fn a_secret_that_was_cut_off_is_replaced_as_far_as_it_was_quoted() {
     let long = "0123456789abcdefghijklmnopqrstuvwxyz";
     assert_eq!(masked(&[long], &format!("bad token {}... sorry", &long[..30])), "bad token [redacted]... sorry");
     assert_eq!(masked(&[long], &format!("bad token {}", &long[..9])), "bad token [redacted]");
-    let far = format!("{}{long}", "x".repeat(LONGEST - 10));
+    let far = format!("{}{long}", "x".repeat(LONGEST_TEXT_BYTES - 10));
     assert!(!masked(&[long], &far).contains(&long[..9]));
 }
 
@@ -126,7 +126,7 @@ fn no_secret_is_left_whatever_it_is_and_wherever_it_stands() {
             (0..length).map(|_| letters[random(letters.len())]).collect()
         };
         let (secret, before, after) = (format!("q{}z{}", text(6), text(40)), text(12), text(12));
-        if secret.len() < ANYWHERE {
+        if secret.len() < SHORTEST_INSIDE_WORD_BYTES {
             continue;
         }
         for form in quoted(&secret) {

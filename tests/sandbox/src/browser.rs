@@ -36,7 +36,7 @@ impl Walk {
 }
 
 /// What browsers allow is some twenty; nothing here needs five.
-const MOST_PAGES: usize = 12;
+const MAX_PAGES: usize = 12;
 
 /// Opens a link and does what a person would; blocks until there is nothing left to follow.
 ///
@@ -47,7 +47,7 @@ pub fn walk(url: &str, choice: Choice) -> io::Result<Walk> {
     let mut walk = Walk::default();
     let mut next: Option<(Url, Option<String>)> = Some((Url::parse(url).map_err(io::Error::other)?, None));
     while let Some((url, form)) = next.take() {
-        if walk.pages.len() == MOST_PAGES {
+        if walk.pages.len() == MAX_PAGES {
             return Err(io::Error::other("the redirects do not end"));
         }
         let accept = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");

@@ -1,8 +1,8 @@
-//! The door of the loopback listener: lets in whole, small requests, one at a time for each connection, and nothing else.
+//! The door of the loopback listener: admits only small, complete requests, one per connection.
 //!
-//! `tiny_http` has no time-outs and no bound on the size of a head, starts a thread for each connection, ends its accept
-//! loop on the first error of `accept` and may panic when a peer resets at the wrong moment. Behind this door it never
-//! meets any of that: a head is read here first, within a time and a size, and then handed on over a private socket.
+//! `tiny_http` has no time-outs and no bound on the size of a head, starts a thread for each connection, ends its
+//! accept loop on the first error of `accept` and may panic when a peer resets at the wrong moment. The door shields
+//! it: it reads each head first, bounded in time and size, and forwards it over a private socket.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,38 +14,38 @@ use std::time::{Duration, Instant};
 
 /// The largest head, in bytes; a redirect with all of a browser's headers has a few thousand.
 pub const LARGEST_HEAD_BYTES: usize = 32 * 1024;
-/// How long a connection may take for its head: browsers open some in advance and use them later, or never.
+/// How long a connection may take to send its head: browsers open some in advance and use them later, or never.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many connections may be busy with their heads at a time; another one takes the place of the oldest.
-pub const MOST_INCOMPLETE_HEADS: usize = 24;
-/// How many requests may wait for their answer at a time. All connections together stay within half of the 256 files that
-/// macOS lets a program open by default.
-const MOST_UNANSWERED: usize = 16;
-/// How many peers are given a moment to read their answer; a flood is not.
-const MOST_LINGERING: usize = 32;
-/// How long the page of the sign-in may take: the token endpoint is asked in that time.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(180);
+/// How many connections may be sending their heads at a time; a further one replaces the oldest.
+pub const MAX_INCOMPLETE_HEADS: usize = 24;
+/// How many requests may wait for a response at a time. All connections together stay within half of macOS's default
+/// limit of 256 open files.
+const MAX_UNANSWERED_REQUESTS: usize = 16;
+/// How many peers may linger to read their response; in a flood, the rest are cut off.
+const MAX_LINGERING_PEERS: usize = 32;
+/// How long the sign-in page may take, which includes the token request.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(180);
 /// Our pages are far smaller.
-const LARGEST_ANSWER_BYTES: u64 = 256 * 1024;
+const LARGEST_RESPONSE_BYTES: u64 = 256 * 1024;
 
-/// Connects to the server behind the door; each connection carries one request.
-pub type Inside = Box<dyn Fn() -> io::Result<Box<dyn Line>> + Send + Sync>;
+/// Connects to the server behind the door, for one request.
+pub type Connect = Box<dyn Fn() -> io::Result<Box<dyn Connection>> + Send + Sync>;
 
-/// A connection to the inside.
-pub trait Line: Read + Write + Send {
-    /// Ends our direction, and bounds the wait for the other.
-    fn all_said(&self, answer_within: Duration) -> io::Result<()>;
+/// A connection to the server behind the door.
+pub trait Connection: Read + Write + Send {
+    /// Closes our direction, and bounds the wait for the response.
+    fn finish_request(&self, response_within: Duration) -> io::Result<()>;
 }
 
 /// An open door; closes when it is dropped.
 #[derive(Debug)]
 pub struct Door {
     shared: Arc<Shared>,
-    places: Vec<SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 struct Shared {
-    inside: Inside,
+    connect: Connect,
     closing: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
@@ -53,14 +53,14 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    next: u64,
+    next_id: u64,
     /// Connections whose heads are not complete, the oldest first.
-    waiting: VecDeque<(u64, TcpStream)>,
-    /// Requests that are being answered.
+    incomplete: VecDeque<(u64, TcpStream)>,
+    /// Requests in progress.
     answering: usize,
-    /// Answers that the peer may still be reading.
-    leaving: usize,
-    /// Threads that accept.
+    /// Responses that the peer may still be reading.
+    lingering: usize,
+    /// Threads that still accept connections.
     accepting: usize,
 }
 
@@ -72,15 +72,15 @@ impl std::fmt::Debug for Shared {
 
 impl Door {
     /// Opens the door on these sockets.
-    pub fn open(listeners: Vec<TcpListener>, inside: Inside) -> io::Result<Self> {
+    pub fn open(listeners: Vec<TcpListener>, connect: Connect) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            inside,
+            connect,
             closing: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let places = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-        let door = Self { shared: Arc::clone(&shared), places };
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let door = Self { shared: Arc::clone(&shared), addresses };
         for listener in listeners {
             let shared = Arc::clone(&shared);
             shared.state().accepting += 1;
@@ -99,13 +99,12 @@ impl Door {
         Ok(door)
     }
 
-    /// Closes the door; returns when the port is free and all answers that were begun are with their browsers, or after
-    /// `within`.
+    /// Closes the door; returns once the port is free and every browser has its response, or after `within`.
     pub fn close(self, within: Duration) {
         self.shut();
         let deadline = Instant::now() + within;
         let mut state = self.shared.state();
-        while state.accepting > 0 || state.answering > 0 || state.leaving > 0 {
+        while state.accepting > 0 || state.answering > 0 || state.lingering > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -116,12 +115,12 @@ impl Door {
 
     fn shut(&self) {
         self.shared.closing.store(true, Ordering::SeqCst);
-        for (_, stream) in self.shared.state().waiting.drain(..) {
+        for (_, stream) in self.shared.state().incomplete.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
-        for place in &self.places {
+        for address in &self.addresses {
             // Wakes the thread that accepts.
-            let _ = TcpStream::connect_timeout(place, Duration::from_millis(500));
+            let _ = TcpStream::connect_timeout(address, Duration::from_millis(500));
         }
     }
 }
@@ -144,7 +143,7 @@ impl Shared {
             let stream = match listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // A peer that went away again, or no file descriptor left: neither is a reason to stop.
+                    // The peer has gone, or file descriptors have run out: neither is a reason to stop.
                     tracing::debug!(%error, "a connection was not accepted");
                     thread::sleep(Duration::from_millis(20));
                     continue;
@@ -156,23 +155,23 @@ impl Shared {
         }
     }
 
-    /// Gives the connection a place and a thread; the oldest that is still silent makes room.
+    /// Gives the connection a thread; if there are too many, drops the oldest without a complete head.
     fn receive(self: &Arc<Self>, stream: TcpStream) -> io::Result<()> {
         let id = {
             let mut state = self.state();
-            if state.waiting.len() >= MOST_INCOMPLETE_HEADS
-                && let Some((_, oldest)) = state.waiting.pop_front()
+            if state.incomplete.len() >= MAX_INCOMPLETE_HEADS
+                && let Some((_, oldest)) = state.incomplete.pop_front()
             {
                 let _ = oldest.shutdown(Shutdown::Both);
             }
-            let id = state.next;
-            state.next += 1;
-            state.waiting.push_back((id, stream.try_clone()?));
+            let id = state.next_id;
+            state.next_id += 1;
+            state.incomplete.push_back((id, stream.try_clone()?));
             id
         };
         let shared = Arc::clone(self);
         let started = thread::Builder::new().name("visitor".into()).spawn(move || {
-            if let Err(error) = shared.attend(id, stream) {
+            if let Err(error) = shared.handle(id, stream) {
                 tracing::debug!(%error, "a callback connection ended early");
             }
             shared.forget(id);
@@ -181,10 +180,10 @@ impl Shared {
     }
 
     fn forget(&self, id: u64) {
-        self.state().waiting.retain(|(other, _)| *other != id);
+        self.state().incomplete.retain(|(other, _)| *other != id);
     }
 
-    fn attend(&self, id: u64, mut stream: TcpStream) -> io::Result<()> {
+    fn handle(&self, id: u64, mut stream: TcpStream) -> io::Result<()> {
         stream.set_write_timeout(Some(HEAD_TIMEOUT))?;
         let answer = match read_head(&mut stream)? {
             Head::Whole(head) => self.answer(id, &head)?,
@@ -193,7 +192,7 @@ impl Shared {
         };
         self.forget(id);
         stream.write_all(&answer)?;
-        self.counted(|state| &mut state.leaving, MOST_LINGERING, || linger(&mut stream)).unwrap_or(Ok(()))
+        self.counted(|state| &mut state.lingering, MAX_LINGERING_PEERS, || linger(&mut stream)).unwrap_or(Ok(()))
     }
 
     fn answer(&self, id: u64, head: &[u8]) -> io::Result<Vec<u8>> {
@@ -201,11 +200,11 @@ impl Shared {
             return Ok(refusal("505 HTTP Version Not Supported"));
         }
         self.forget(id);
-        let answered = self.counted(|state| &mut state.answering, MOST_UNANSWERED, || self.pass_on(head));
+        let answered = self.counted(|state| &mut state.answering, MAX_UNANSWERED_REQUESTS, || self.forward(head));
         answered.unwrap_or_else(|| Ok(refusal("503 Service Unavailable")))
     }
 
-    /// Does it unless `most` are at it already.
+    /// Runs `work` unless `most` are running already.
     fn counted<T>(&self, count: fn(&mut State) -> &mut usize, most: usize, work: impl FnOnce() -> T) -> Option<T> {
         {
             let mut state = self.state();
@@ -221,13 +220,13 @@ impl Shared {
         Some(done)
     }
 
-    fn pass_on(&self, head: &[u8]) -> io::Result<Vec<u8>> {
-        let mut line = (self.inside)()?;
-        line.write_all(head)?;
-        // Whatever follows the head is not passed on: one connection, one request.
-        line.all_said(ANSWER_TIMEOUT)?;
+    fn forward(&self, head: &[u8]) -> io::Result<Vec<u8>> {
+        let mut connection = (self.connect)()?;
+        connection.write_all(head)?;
+        // Nothing after the head is forwarded: one connection, one request.
+        connection.finish_request(RESPONSE_TIMEOUT)?;
         let mut answer = Vec::new();
-        let read = line.take(LARGEST_ANSWER_BYTES).read_to_end(&mut answer);
+        let read = connection.take(LARGEST_RESPONSE_BYTES).read_to_end(&mut answer);
         if answer.is_empty() {
             tracing::debug!(?read, "a request was not understood");
             answer = refusal("400 Bad Request");
@@ -243,12 +242,12 @@ pub(crate) enum Head {
     Nothing,
 }
 
-/// A head, as far as it has come.
+/// The part of a head received so far.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered(Vec<u8>);
+pub(crate) struct PartialHead(Vec<u8>);
 
-impl Gathered {
-    /// Adds what has come; what follows the empty line that ends a head is dropped. `None` while more is to come.
+impl PartialHead {
+    /// Adds a piece, and drops anything after the empty line that ends the head. `None` while it is incomplete.
     pub(crate) fn add(&mut self, piece: &[u8]) -> Option<Head> {
         let head = &mut self.0;
         // The end may lie across two pieces.
@@ -269,7 +268,7 @@ impl Gathered {
 /// Reads up to the empty line that ends a head.
 fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
     let deadline = Instant::now() + HEAD_TIMEOUT;
-    let mut gathered = Gathered::default();
+    let mut partial = PartialHead::default();
     let mut chunk = [0; 4096];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -286,13 +285,13 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Head> {
             }
             Err(error) => return Err(error),
         };
-        if let Some(head) = gathered.add(&chunk[..n]) {
+        if let Some(head) = partial.add(&chunk[..n]) {
             return Ok(head);
         }
     }
 }
 
-/// Whether the request line names a version that `tiny_http` answers: on others its thread waits for itself.
+/// Whether `tiny_http` answers this HTTP version; with any other, its thread deadlocks.
 fn is_http_1(head: &[u8]) -> bool {
     let line = &head[..memchr::memchr(b'\r', head).unwrap_or(head.len())];
     line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")
@@ -303,7 +302,7 @@ fn refusal(status: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Closes so that the peer can still read: with unread input, closing at once would reset the connection.
+/// Closes gently: closing with unread input would reset the connection before the peer has read the response.
 fn linger(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     let deadline = Instant::now() + Duration::from_secs(1);

@@ -1,5 +1,5 @@
-//! The loopback listener (RFC 8252, 7.3) that the browser is sent back to: `tiny_http`, behind a [`Door`] that keeps from
-//! it what it cannot bear.
+//! The loopback listener (RFC 8252, 7.3) that receives the redirect: `tiny_http`, behind a [`Door`] that shields it
+//! from requests it cannot handle.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
@@ -20,30 +20,30 @@ use crate::config::{CallbackHost, CallbackSettings, Choice};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-/// A redirect URL is far shorter; browsers end at some such length themselves.
+/// A redirect URL is far shorter, and browsers have a similar limit.
 const LONGEST_TARGET_BYTES: usize = 16 * 1024;
-/// How long the end of a sign-in waits for the browser to take its page.
+/// How long the end of a sign-in waits for the browser to fetch its page.
 const LAST_PAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often a free port is looked for that is free on both loopback addresses.
-const MOST_PORT_TRIES: u32 = 8;
+/// How many ports are tried to find one that is free on both loopback addresses.
+const MAX_PORT_TRIES: u32 = 8;
 
-/// A bound port: from here on the redirect URL is ours.
+/// A bound port: the redirect URL is now ours.
 #[derive(Debug)]
 pub struct Callback {
     listeners: Vec<TcpListener>,
     authority: String,
 }
 
-/// A listener at work; dropping it closes the port.
+/// A running listener; dropping it closes the port.
 pub struct Serving {
     door: Option<Door>,
     shared: Arc<Shared>,
     server: Arc<Server>,
-    _room: inside::Room,
+    _folder: inside::SocketFolder,
 }
 
-/// The answer to the sign-in.
+/// The authorization response.
 pub struct Arrival {
     /// The code, or why there is none.
     pub outcome: Result<Secret, CallbackError>,
@@ -51,7 +51,7 @@ pub struct Arrival {
     pub browser: Browser,
 }
 
-/// A browser that waits for its page.
+/// A browser that is waiting for its page.
 pub struct Browser {
     request: Option<Request>,
     command: String,
@@ -60,26 +60,26 @@ pub struct Browser {
 struct Shared {
     expected: Expected,
     authority: String,
-    /// The command that starts over, for the pages.
+    /// The command that starts a new sign-in, for the pages.
     command: String,
-    /// Set by the one answer that counts.
+    /// Set by the first answer that belongs to this sign-in; later ones do not count.
     arrived: AtomicBool,
     arrivals: mpsc::UnboundedSender<Arrival>,
     closing: AtomicBool,
 }
 
 impl Callback {
-    /// Binds exactly the configured port; another one would not be registered.
+    /// Binds exactly the configured port; no other is registered.
     pub fn bind(settings: &CallbackSettings) -> Result<Self, Problem> {
         let mut listeners = vec![listen(settings.host.address(), settings)?];
         listeners.extend(Self::bind_ipv6(settings)?);
         Ok(Self::on(listeners, settings))
     }
 
-    /// Binds any port that is free, and says which; for a client that is registered with it afterwards.
+    /// Binds any free port and returns it, for a client that is about to be registered with it.
     pub fn bind_any(settings: &CallbackSettings) -> Result<(Self, CallbackSettings), Problem> {
         let mut last = None;
-        for _ in 0..MOST_PORT_TRIES {
+        for _ in 0..MAX_PORT_TRIES {
             let first = listen(settings.host.address(), &CallbackSettings { port: 0, ..settings.clone() })?;
             let port =
                 first.local_addr().map_err(|error| Problem::new(ProblemId::ListenFailed).with("detail", error))?;
@@ -92,7 +92,8 @@ impl Callback {
         Err(last.unwrap_or_else(|| Problem::new(ProblemId::ListenFailed)))
     }
 
-    /// Browsers may try ::1 first for `localhost`. Held by somebody else, it would get the code; absent, nobody can.
+    /// Browsers may try ::1 first for `localhost`: if another program holds it, that program would get the code.
+    /// Without IPv6, nobody can.
     fn bind_ipv6(settings: &CallbackSettings) -> Result<Option<TcpListener>, Problem> {
         if settings.host != CallbackHost::Localhost {
             return Ok(None);
@@ -111,8 +112,8 @@ impl Callback {
         Self { listeners, authority: format!("{}:{}", settings.host.as_str(), settings.port) }
     }
 
-    /// Begins to answer; the receiver gets the one answer that belongs to the sign-in.
-    /// `command` is what starts a sign-in over.
+    /// Starts answering; the receiver gets the one response that belongs to the sign-in. `command` starts a new
+    /// sign-in.
     pub fn serve(
         self,
         expected: Expected,
@@ -130,15 +131,15 @@ impl Callback {
         let failed = |error: io::Error| {
             Problem::new(ProblemId::ListenFailed).with("place", &self.authority).with("detail", error)
         };
-        let (server, inside, room) = inside::server().map_err(failed)?;
+        let (server, connect, folder) = inside::server().map_err(failed)?;
         let server = Arc::new(server);
         let answering = (Arc::clone(&shared), Arc::clone(&server));
         thread::Builder::new()
             .name("callback".into())
             .spawn(move || answering.0.answer(&answering.1))
             .map_err(failed)?;
-        let door = Door::open(self.listeners, inside).map_err(failed)?;
-        Ok((Serving { door: Some(door), shared, server, _room: room }, receiver))
+        let door = Door::open(self.listeners, connect).map_err(failed)?;
+        Ok((Serving { door: Some(door), shared, server, _folder: folder }, receiver))
     }
 }
 
@@ -157,7 +158,7 @@ fn listen(address: IpAddr, settings: &CallbackSettings) -> Result<TcpListener, P
 }
 
 impl Serving {
-    /// Closes the port, and waits a moment for the browser to have its page: the process may end right after.
+    /// Closes the port, and waits briefly for the browser to fetch its page: the process may exit right after.
     pub async fn finish(mut self) {
         if let Some(door) = self.door.take() {
             let _ = tokio::task::spawn_blocking(move || door.close(LAST_PAGE_TIMEOUT)).await;
@@ -186,7 +187,7 @@ impl Shared {
         }
     }
 
-    /// Decides about one request.
+    /// Handles one request.
     fn take(&self, request: Request) {
         let outcome = match self.judge(&request) {
             Ok(outcome) => outcome,
@@ -195,7 +196,7 @@ impl Shared {
         if self.arrived.swap(true, Ordering::SeqCst) {
             return show(request, &Page::already());
         }
-        // When nobody listens any more the browser's `Drop` answers.
+        // If the receiver is gone, `Browser`'s `Drop` answers.
         let browser = Browser { request: Some(request), command: self.command.clone() };
         let _ = self.arrivals.send(Arrival { outcome, browser });
     }
@@ -213,7 +214,7 @@ impl Shared {
         if *request.method() != Method::Get {
             return Err(Page::elsewhere(405));
         }
-        // A page of another site that made the browser resolve its name to this machine names that site (DNS rebinding).
+        // After DNS rebinding, a foreign page's requests name its own host here.
         let mut hosts = request.headers().iter().filter(|header| header.field.equiv("Host"));
         if !hosts.next().is_some_and(|host| host.value.as_str().eq_ignore_ascii_case(&self.authority))
             || hosts.next().is_some()
@@ -244,7 +245,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// The sign-in went away while the browser waited.
+    /// The sign-in was abandoned while the browser waited.
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
             let problem = Problem::new(ProblemId::SignInProcessFailed).with("command", &self.command);

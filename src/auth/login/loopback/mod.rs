@@ -1,5 +1,5 @@
-//! Owns the redirect to this machine (RFC 8252, 7.3): the listener, the door that keeps out what is no answer of the
-//! browser, the page that the user sees, and who else holds the port.
+//! Owns the redirect to this machine (RFC 8252, 7.3): the listener, the door that filters its requests, the page that
+//! the user sees, and who else holds the port.
 
 pub mod door;
 pub mod inside;

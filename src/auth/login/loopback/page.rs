@@ -1,13 +1,13 @@
-//! The pages that the browser shows at the end of a sign-in: complete in themselves, and everything in them escaped.
+//! The pages that the browser shows at the end of a sign-in: self-contained, with all text escaped.
 //!
-//! Their look follows the system (light, dark, forced colours, large text, narrow windows), and nothing in them is expressed by
-//! colour alone. There is nothing to press: the next step is back in the app.
+//! Their look follows the system (light, dark, forced colours, large text, narrow windows), and colour alone never
+//! carries meaning. There is no button: the next step is back in the app.
 
 use std::fmt::Write as _;
 
 use crate::problem::{Problem, ProblemId};
 
-/// A page: its HTTP status, a heading, and what stands under it in plain text.
+/// A page: an HTTP status, a heading, and plain text below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The HTTP status.
@@ -17,7 +17,7 @@ pub struct Page {
     parts: Vec<Part>,
 }
 
-/// The sign beside the heading, which says nothing that the words do not.
+/// The decorative sign beside the heading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Done,
@@ -28,9 +28,9 @@ enum Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    /// Under a heading of its own.
+    /// Under its own heading.
     Headed(&'static str, String),
-    /// For a person who helps.
+    /// For support.
     Small(String),
 }
 
@@ -44,9 +44,9 @@ impl Page {
         Self::new(200, Mark::Done, "You are signed in", vec![Part::Text(may), Part::Text(BACK.into())])
     }
 
-    /// The sign-in ended without success.
+    /// The sign-in failed.
     pub fn failed(problem: &Problem) -> Self {
-        // Somebody's choice is no failure.
+        // Refusing access is a choice, not a failure.
         let (mark, heading) = match problem.id {
             ProblemId::AccessDenied => (Mark::Nothing, "No access was given"),
             _ => (Mark::Stopped, "The sign-in did not succeed"),
@@ -65,20 +65,20 @@ impl Page {
         )
     }
 
-    /// A request that is not part of the sign-in that is under way.
+    /// The request does not belong to the running sign-in.
     pub fn foreign(problem: &Problem) -> Self {
         let parts = vec![Part::Text(problem.what()), Part::Headed("What to do", problem.fix())];
         Self::new(400, Mark::Stopped, "This page does not belong to the sign-in", parts)
     }
 
-    /// The answer came already; a reload, or a page that was opened twice.
+    /// The answer has already arrived: a reload, or a page opened twice.
     pub fn already() -> Self {
         let received = "The answer to this sign-in has already been received.";
         let parts = vec![Part::Text(received.into()), Part::Text(BACK.into())];
         Self::new(200, Mark::Nothing, "Nothing more to do here", parts)
     }
 
-    /// Nothing is at this address, or not for this method.
+    /// There is nothing at this address, or not for this method.
     pub fn elsewhere(status: u16) -> Self {
         let only = "This address only receives the end of a sign-in.";
         Self::new(status, Mark::Nothing, "Nothing is here", vec![Part::Text(only.into())])
@@ -88,7 +88,7 @@ impl Page {
         Self { status, mark, heading, parts }
     }
 
-    /// The HTML; `nonce` is the one that the content security policy of the same answer allows.
+    /// The HTML; `nonce` is the one in the response's content security policy.
     pub fn html(&self, nonce: &str) -> String {
         let (heading, mark) = (self.heading, self.mark.svg());
         let mut body = String::new();
@@ -108,7 +108,7 @@ impl Page {
         )
     }
 
-    /// The content security policy: nothing but the page's own style.
+    /// The content security policy, which allows only the page's own style.
     pub fn policy(nonce: &str) -> String {
         format!(
             "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -117,7 +117,7 @@ impl Page {
 }
 
 impl Mark {
-    /// Three shapes, not three colours of one.
+    /// Three shapes, not one shape in three colours.
     fn svg(self) -> String {
         let (class, lines) = match self {
             Mark::Done => ("done", "M9.5 16.5l4.5 4.5 8.5-9.5"),
@@ -149,7 +149,7 @@ const STYLE: &str = "\
     -webkit-box-decoration-break:clone;box-decoration-break:clone}\
     @media(max-width:30rem){main{padding:1.5rem}}@media(forced-colors:active){svg{stroke:CanvasText}}";
 
-/// Escaped, with what stands between backquotes (commands, as in the catalogue) as code.
+/// Escapes the text, and marks up what is between backquotes (commands in the catalogue) as code.
 fn marked_up(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut pieces = text.split('`');

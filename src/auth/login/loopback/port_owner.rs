@@ -1,6 +1,6 @@
-//! Who holds a port: where the system lets one look, the name of the program that an error can name.
+//! Finds the program that holds a port, for an error to name, if the system reveals it.
 
-/// The program that listens where a callback would, in words.
+/// The program that listens where the callback would, in words.
 #[cfg(not(target_os = "linux"))]
 pub fn of(_port: u16) -> Option<String> {
     None
@@ -16,19 +16,19 @@ mod linux {
     use std::path::Path;
     use std::time::{Duration, Instant};
 
-    /// The tables of sockets are cut off here: some hundred thousand lines.
+    /// Socket tables are read up to here: some hundred thousand lines.
     const LARGEST_TABLE_BYTES: u64 = 32 * 1024 * 1024;
-    /// Finding out must not hold up an error for longer than this.
+    /// The search must not delay an error for longer than this.
     const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
 
-    /// A socket that listens, as `/proc/net/tcp` describes it.
+    /// A listening socket in `/proc/net/tcp`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     struct Listener {
         user: u32,
         inode: u64,
     }
 
-    /// The program that listens where a callback would, in words; `None` when it cannot be found out.
+    /// The program that listens where the callback would, in words; `None` if unknown.
     pub fn of(port: u16) -> Option<String> {
         let listener = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
@@ -58,20 +58,20 @@ mod linux {
         }
     }
 
-    /// The listener of this line, if it is one on this port, at an address that stands in the way of a loopback listener.
+    /// The listener in this line, if it is on this port, at an address that conflicts with a loopback listener.
     fn listener(line: &str, port: u16) -> Option<Listener> {
-        /// The state of a socket that listens.
+        /// The state of a listening socket.
         const LISTEN: &str = "0A";
         let words: Vec<&str> = line.split_ascii_whitespace().take(10).collect();
         let (address, local_port) = words.get(1)?.split_once(':')?;
-        if u16::from_str_radix(local_port, 16) != Ok(port) || *words.get(3)? != LISTEN || !is_in_the_way(address) {
+        if u16::from_str_radix(local_port, 16) != Ok(port) || *words.get(3)? != LISTEN || !conflicts(address) {
             return None;
         }
         Some(Listener { user: words.get(7)?.parse().ok()?, inode: words.get(9)?.parse().ok()? })
     }
 
     /// Loopback, or all addresses; written as 32-bit words in the byte order of the machine.
-    fn is_in_the_way(address: &str) -> bool {
+    fn conflicts(address: &str) -> bool {
         let words: Option<Vec<u32>> =
             (0..address.len()).step_by(8).map(|at| u32::from_str_radix(address.get(at..at + 8)?, 16).ok()).collect();
         let loopback = |word: u32| word == u32::from_ne_bytes([127, 0, 0, 1]);
@@ -85,7 +85,7 @@ mod linux {
         }
     }
 
-    /// Name and number of the process that has this socket open, among those whose files this user may see.
+    /// The name and id of the process that has this socket open, among those whose files this user may see.
     fn program(inode: u64, deadline: Instant) -> Option<(String, u32)> {
         let wanted = format!("socket:[{inode}]");
         for process in fs::read_dir("/proc").ok()?.flatten() {
@@ -104,7 +104,7 @@ mod linux {
         None
     }
 
-    /// The name of a user as the system's list has it, or else the number.
+    /// The user's name from `/etc/passwd`, or else the number.
     fn user_name(passwd: &str, user: u32) -> String {
         let name = passwd.lines().find_map(|line| {
             let mut fields = line.split(':');

@@ -1,4 +1,4 @@
-//! What holds for all bytes on stdin; the fuzz target `lines` looks for some for which it does not.
+//! Invariants of all bytes on stdin; the fuzz target `lines` looks for input that breaks one.
 
 use crate::bridge::client::input::{Framer, Line};
 
@@ -8,8 +8,8 @@ enum Seen {
     TooLong,
 }
 
-/// However stdin is cut into pieces, the same lines come out, and those that a reader of the whole would find: trimmed,
-/// not blank, within the bound. The first byte of `data` is the bound.
+/// However stdin is split, the same lines come out: those that a reader of the whole would find, trimmed, not blank,
+/// within the bound. The first byte of `data` is the bound.
 pub fn lines(data: &[u8]) {
     let Some((max, input)) = data.split_first() else { return };
     let max = usize::from(*max);
@@ -31,7 +31,7 @@ fn framed(max: usize, input: &[u8], step: usize) -> Vec<Seen> {
     };
     for piece in input.chunks(step) {
         assert!(framer.feed(piece, &mut emit).is_ok());
-        // One byte of grace, for a CR.
+        // One extra byte, for a CR.
         assert!(framer.partial.len() <= max + 1);
     }
     assert!(framer.finish(&mut emit).is_ok());

@@ -1,4 +1,4 @@
-//! What was asked of the server: the other half of the meaning of an answer.
+//! The request that an answer belongs to, as far as the meaning of the answer depends on it.
 
 use std::borrow::Cow;
 
@@ -8,20 +8,20 @@ use crate::message::{IdKey, Kind, Peek, peek};
 
 use super::outgoing::Outgoing;
 
-/// The longest name of a tool or method that is kept, in bytes: clients choose these names.
-const LONGEST_NAME: usize = 128;
+/// Names of tools and methods are truncated to this many bytes: clients choose them.
+const LONGEST_NAME_BYTES: usize = 128;
 
-/// What was asked.
+/// A request that was sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Asked<'a> {
-    /// A stream, with GET.
+pub(super) enum SentRequest<'a> {
+    /// A GET for a stream.
     Stream,
-    /// This message was posted.
+    /// A POST of this message.
     Message(&'a Outgoing),
 }
 
-impl<'a> Asked<'a> {
-    /// The id of the answer that is expected.
+impl<'a> SentRequest<'a> {
+    /// The id of the expected answer.
     pub(super) fn expects(self) -> Option<&'a IdKey> {
         match self {
             Self::Stream => None,
@@ -29,13 +29,13 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Nobody waits for it: never a reason to sign in. A request that somebody waits for will show whether the token is
-    /// good.
+    /// Whether nobody waits for it. Then it is never a reason to sign in: a request that somebody waits for will show
+    /// whether the token is good.
     pub(super) fn is_background(self) -> bool {
         self.expects().is_none()
     }
 
-    /// The name that requests of its kind share: that of the tool, or of the method.
+    /// The name that requests of its kind share: the tool's or the method's.
     pub(super) fn kind(self) -> String {
         let Self::Message(out) = self else { return "GET".to_owned() };
         match peek(&out.body) {
@@ -62,7 +62,7 @@ struct Named<'a> {
 }
 
 fn shortened(text: &str) -> &str {
-    let end = (0..=LONGEST_NAME.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let end = (0..=LONGEST_NAME_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
 }
 
@@ -74,13 +74,14 @@ mod tests {
 
     #[test]
     fn requests_of_one_kind_are_those_of_one_tool_or_one_method() {
-        let kind =
-            |body: &'static str| Asked::Message(&Outgoing::unanswered(Bytes::from_static(body.as_bytes()))).kind();
+        let kind = |body: &'static str| {
+            SentRequest::Message(&Outgoing::unanswered(Bytes::from_static(body.as_bytes()))).kind()
+        };
         let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"x":1},"name":"echo"}}"#;
         assert_eq!(kind(call), "tools/call echo");
         assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#), "tools/list");
         assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#), "notifications/initialized");
         assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), "an answer");
-        assert_eq!(Asked::Stream.kind(), "GET");
+        assert_eq!(SentRequest::Stream.kind(), "GET");
     }
 }
