@@ -155,6 +155,16 @@ pub fn list_request(of: &[u8], id: &str, cursor: Option<&RawValue>) -> Option<By
     )))
 }
 
+/// The headers of that `tools/list`, from those of the other request.
+pub fn list_headers(of: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(revision) = of.get(PROTOCOL_VERSION) {
+        headers.insert(PROTOCOL_VERSION, revision.clone());
+    }
+    headers.insert(METHOD, HeaderValue::from_static("tools/list"));
+    headers
+}
+
 /// The cursor of the next page, in its original spelling.
 pub fn next_cursor(answer: &[u8]) -> Option<Box<RawValue>> {
     #[derive(Deserialize)]

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use tokio::time::{Duration, Instant};
 
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge, Renewable};
@@ -20,11 +21,11 @@ use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
 use super::failure::Failure;
-use super::request;
 use super::sent_request::SentRequest;
 use super::session::Session;
 use super::throttle::Throttle;
 use super::transport::Transport;
+use super::{mcp_headers, request};
 
 /// How many new tokens one request may ask for: its own, and one more where another request caused the first.
 pub(super) const MAX_RENEWALS: u32 = 2;
@@ -35,9 +36,10 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 /// How long the server may take to answer the ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the answer to a ping counts for the other requests that the same token was refused for.
-const WITNESS_LIFE: Duration = Duration::from_secs(5);
-/// Asks whether the server takes the token; its id is not one of the bridge's, and nobody waits for its answer.
-const PING: &[u8] = br#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"ping"}"#;
+const PING_RESULT_LIFE: Duration = Duration::from_secs(5);
+/// The id of the request that asks whether the server takes the token, as JSON: none of the bridge's other requests has it,
+/// and nobody waits for its answer.
+const PING_ID: &str = r#""planhat-mcp/ping""#;
 
 /// What is known about a kind of request that met a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,7 @@ struct LastPing {
 impl LastPing {
     /// What it showed, if that counts for a token with this serial now.
     fn for_token(&self, serial: u64, now: Instant) -> Option<PingResult> {
-        (self.serial == serial && now.duration_since(self.at) < WITNESS_LIFE).then_some(self.ping_result)
+        (self.serial == serial && now.duration_since(self.at) < PING_RESULT_LIFE).then_some(self.ping_result)
     }
 }
 
@@ -258,7 +260,7 @@ impl Unauthorized {
                     self.exceptions.note(&kind, Known::Alone(bearer.grant));
                     return Err(self.refused_alone());
                 }
-                Step::Ping => refused.ping_result = Some(self.shared_ping(&kind, bearer, session).await),
+                Step::Ping => refused.ping_result = Some(self.shared_ping(&kind, asked, bearer, session).await),
                 Step::Explain => {
                     if refused.ping_result != Some(PingResult::Inconclusive) && (tried > 1 || !refused.renewable) {
                         self.exceptions.note(&kind, Known::Alone(bearer.grant));
@@ -274,7 +276,7 @@ impl Unauthorized {
     }
 
     /// Whether the server takes the token for a request that any server takes.
-    async fn shared_ping(&self, kind: &str, bearer: &Bearer, session: &Session) -> PingResult {
+    async fn shared_ping(&self, kind: &str, asked: SentRequest<'_>, bearer: &Bearer, session: &Session) -> PingResult {
         let mut last = self.last_ping.lock().await;
         if self.exceptions.known(kind) == Some(Known::Alone(bearer.grant)) {
             return PingResult::Accepted;
@@ -283,17 +285,19 @@ impl Unauthorized {
         if let Some(ping_result) = shared {
             return ping_result;
         }
-        let ping_result = self.ping(bearer, session).await;
+        let ping_result = self.ping(asked, bearer, session).await;
         // The life begins with the answer: the requests that waited for a silent server share it.
         *last = Some(LastPing { serial: bearer.serial, at: Instant::now(), ping_result });
         ping_result
     }
 
-    async fn ping(&self, bearer: &Bearer, session: &Session) -> PingResult {
+    async fn ping(&self, asked: SentRequest<'_>, bearer: &Bearer, session: &Session) -> PingResult {
         if self.throttle.closed(Some(bearer)).await.is_some() {
             return PingResult::Inconclusive;
         }
-        let message = request::post(&self.settings.url, session, Some(bearer), Bytes::from_static(PING));
+        let (body, headers) = ping_beside(asked);
+        let mut message = request::post(&self.settings.url, session, Some(bearer), body);
+        message.headers_mut().extend(headers);
         let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else {
             return PingResult::Inconclusive;
         };
@@ -320,6 +324,18 @@ impl Unauthorized {
             .with("command", self.settings.command("login"));
         Failure::Refused { status, problem }
     }
+}
+
+/// The ping for a server that has refused this request. The stateless revision has no `ping`, and a server of it may refuse
+/// what lacks its headers before it looks at the token: there the list of tools takes the ping's place.
+fn ping_beside(asked: SentRequest<'_>) -> (Bytes, HeaderMap) {
+    if let SentRequest::Message(out) = asked
+        && let Some(headers) = &out.mcp_headers
+        && let Some(list) = mcp_headers::list_request(&out.body, PING_ID, None)
+    {
+        return (list, mcp_headers::list_headers(headers));
+    }
+    (Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{PING_ID},"method":"ping"}}"#)), HeaderMap::new())
 }
 
 #[cfg(test)]
@@ -373,6 +389,25 @@ mod tests {
     }
 
     #[test]
+    fn the_ping_is_a_request_that_the_server_looks_at_the_token_for() {
+        let body = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","_meta":{"a/b":1}}}"#;
+        let mut out = Outgoing::unanswered(Bytes::from_static(body.as_bytes()));
+        let ping = |out: &Outgoing| {
+            let (body, headers) = ping_beside(SentRequest::Message(out));
+            let headers = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")));
+            (String::from_utf8(body.to_vec()).expect("UTF-8"), headers.collect::<Vec<_>>())
+        };
+        let handshake = r#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"ping"}"#;
+        assert_eq!(ping(&out), (handshake.to_owned(), Vec::new()));
+        let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "t")];
+        let parsed = |(name, value): (&str, &str)| (name.parse().expect("a name"), value.parse().expect("a value"));
+        out.mcp_headers = Some(headers.into_iter().map(parsed).collect());
+        let list = r#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"tools/list","params":{"_meta":{"a/b":1}}}"#;
+        let sent = ["mcp-protocol-version: 2026-07-28", "mcp-method: tools/list"].map(str::to_owned).to_vec();
+        assert_eq!(ping(&out), (list.to_owned(), sent));
+    }
+
+    #[test]
     fn only_what_is_accepted_of_the_same_kind_clears_a_kind_and_their_number_is_bounded() {
         let exceptions = Exceptions::default();
         exceptions.note("GET", Known::Alone(1));
@@ -393,6 +428,6 @@ mod tests {
         let now = Instant::now();
         assert_eq!(last.for_token(7, now), Some(PingResult::Inconclusive));
         assert_eq!(last.for_token(8, now), None);
-        assert_eq!(last.for_token(7, now + WITNESS_LIFE), None);
+        assert_eq!(last.for_token(7, now + PING_RESULT_LIFE), None);
     }
 }
