@@ -4,7 +4,7 @@
 //! wait, give up with a reason). What comes back is an [`Exchange`] that yields whole JSON messages, from a JSON body
 //! or from an SSE stream alike. The bridge matches answers to requests.
 //!
-//! From the bottom up: an [`Outgoing`] message and the [`Session`] it belongs to become a [`request`]; `transport`
+//! From the bottom up: an [`Outgoing`] message and the [`RemoteSession`] it belongs to become a [`request`]; `transport`
 //! executes it; `verdict` says what the answer means (with `sent_request`, `lost_session` and `body`); `unauthorized`
 //! and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server
 //! delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
@@ -37,4 +37,4 @@ pub use exchange::Exchange;
 pub use failure::Failure;
 pub use outgoing::{BoundUser, Outgoing, SendState, Withdrawn};
 pub use send::Remote;
-pub use session::Session;
+pub use session::RemoteSession;

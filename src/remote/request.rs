@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::auth::Bearer;
 
-use super::Session;
+use super::RemoteSession;
 
 /// The session's id, from `initialize` on.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -21,7 +21,7 @@ const JSON_OR_STREAM: HeaderValue = HeaderValue::from_static("application/json, 
 const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Posts a message; `body` goes out unchanged.
-pub fn post(url: &Url, session: &Session, bearer: Option<&Bearer>, body: Bytes) -> Request {
+pub fn post(url: &Url, session: &RemoteSession, bearer: Option<&Bearer>, body: Bytes) -> Request {
     let mut request = Request::new(Method::POST, url.clone());
     let headers = request.headers_mut();
     headers.reserve(8);
@@ -33,7 +33,7 @@ pub fn post(url: &Url, session: &Session, bearer: Option<&Bearer>, body: Bytes) 
 }
 
 /// Opens the stream of the server's own messages, or resumes a broken stream after `last_event_id`.
-pub fn listen(url: &Url, session: &Session, bearer: Option<&Bearer>, last_event_id: Option<&str>) -> Request {
+pub fn listen(url: &Url, session: &RemoteSession, bearer: Option<&Bearer>, last_event_id: Option<&str>) -> Request {
     let mut request = Request::new(Method::GET, url.clone());
     let headers = request.headers_mut();
     headers.insert(ACCEPT, STREAM);
@@ -45,13 +45,13 @@ pub fn listen(url: &Url, session: &Session, bearer: Option<&Bearer>, last_event_
 }
 
 /// Ends the session at the server.
-pub fn end_session(url: &Url, session: &Session, bearer: Option<&Bearer>) -> Request {
+pub fn end_session(url: &Url, session: &RemoteSession, bearer: Option<&Bearer>) -> Request {
     let mut request = Request::new(Method::DELETE, url.clone());
     common(request.headers_mut(), session, bearer);
     request
 }
 
-fn common(headers: &mut HeaderMap, session: &Session, bearer: Option<&Bearer>) {
+fn common(headers: &mut HeaderMap, session: &RemoteSession, bearer: Option<&Bearer>) {
     if let Some(id) = &session.id {
         headers.insert(SESSION_ID, id.clone());
     }

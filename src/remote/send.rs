@@ -23,7 +23,7 @@ use super::lost_session::{Doubts, LossWatch};
 use super::outgoing::Outgoing;
 use super::request;
 use super::sent_request::SentRequest;
-use super::session::{CurrentSession, OwedAnswers, Session};
+use super::session::{CurrentSession, OwedAnswers, RemoteSession};
 use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
 use super::throttle::Throttle;
 use super::transport::{Answer, Transport};
@@ -77,12 +77,12 @@ impl Remote {
     }
 
     /// The current session.
-    pub fn session(&self) -> Arc<Session> {
+    pub fn session(&self) -> Arc<RemoteSession> {
         self.session.get()
     }
 
     /// Replaces the session.
-    pub fn set_session(&self, session: Session) {
+    pub fn set_session(&self, session: RemoteSession) {
         self.session.set(session);
     }
 
@@ -160,7 +160,7 @@ impl Remote {
     ///
     /// # Errors
     /// When the message belongs to another user or another session.
-    fn session_for(&self, out: &Outgoing, bearer: Option<&Bearer>) -> Result<Arc<Session>, Failure> {
+    fn session_for(&self, out: &Outgoing, bearer: Option<&Bearer>) -> Result<Arc<RemoteSession>, Failure> {
         if let Some(bearer) = bearer {
             self.follow_grant(bearer.grant);
             if !out.bound_user.allows(bearer) {
@@ -171,7 +171,7 @@ impl Remote {
     }
 
     /// Sends a message once.
-    async fn post(&self, out: &Outgoing, session: &Session, bearer: Option<&Bearer>) -> Result<Answer, Failure> {
+    async fn post(&self, out: &Outgoing, session: &RemoteSession, bearer: Option<&Bearer>) -> Result<Answer, Failure> {
         let mut message = request::post(&self.settings.url, session, bearer, out.body.clone());
         if let Some(headers) = &out.mcp_headers {
             message.headers_mut().extend(headers.clone());
@@ -185,7 +185,7 @@ impl Remote {
     }
 
     /// What the answer means. Doubted words about a lost session do not count.
-    async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, session: &Session) -> Verdict {
+    async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, session: &RemoteSession) -> Verdict {
         let status = answer.response.status();
         let mut question = Question { request, in_session: session.id.is_some(), believes_words: true };
         let now = self.clock.now();
@@ -205,7 +205,7 @@ impl Remote {
     }
 
     /// The answer to a message that the server has accepted; its reader reads the body once it has room.
-    fn deliver(&self, answer: Answer, out: &Outgoing, session: &Session, bearer: Option<&Bearer>) -> Exchange {
+    fn deliver(&self, answer: Answer, out: &Outgoing, session: &RemoteSession, bearer: Option<&Bearer>) -> Exchange {
         if let Some(bearer) = bearer {
             self.unauthorized.accepted(SentRequest::Message(out), bearer);
         }

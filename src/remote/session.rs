@@ -12,7 +12,7 @@ use super::failure::Failure;
 
 /// What every request of a session carries.
 #[derive(Debug, Clone, Default)]
-pub struct Session {
+pub struct RemoteSession {
     /// `Mcp-Session-Id`, when the server gave one.
     pub id: Option<HeaderValue>,
     /// `MCP-Protocol-Version`: the revision in the server's answer to `initialize`.
@@ -23,7 +23,7 @@ pub struct Session {
     pub grant: Option<u64>,
 }
 
-impl Session {
+impl RemoteSession {
     /// The next session, still without an id.
     #[must_use]
     pub fn successor(&self) -> Self {
@@ -34,24 +34,24 @@ impl Session {
 /// The current session of this process, and the last interactive grant used.
 #[derive(Debug, Default)]
 pub(super) struct CurrentSession {
-    session: Mutex<Arc<Session>>,
+    session: Mutex<Arc<RemoteSession>>,
     /// 0 before the first grant.
     last_grant: AtomicU64,
 }
 
 impl CurrentSession {
-    pub(super) fn get(&self) -> Arc<Session> {
+    pub(super) fn get(&self) -> Arc<RemoteSession> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set(&self, session: Session) {
+    pub(super) fn set(&self, session: RemoteSession) {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
     }
 
     /// The session in which to send a message with this token; `epoch` is that of the message's own session.
     ///
     /// # Errors `SessionLost` if another grant has opened the session, or its epoch is different.
-    pub(super) fn get_for(&self, bearer: Option<&Bearer>, epoch: Option<u64>) -> Result<Arc<Session>, Failure> {
+    pub(super) fn get_for(&self, bearer: Option<&Bearer>, epoch: Option<u64>) -> Result<Arc<RemoteSession>, Failure> {
         let session = self.get();
         let is_anothers = matches!((session.grant, bearer), (Some(opened), Some(now)) if opened != now.grant);
         let epoch = epoch.unwrap_or(session.epoch);
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_message_goes_in_its_own_session_and_under_the_grant_that_opened_it() {
         let sessions = CurrentSession::default();
-        sessions.set(Session { epoch: 2, grant: Some(7), ..Session::default() });
+        sessions.set(RemoteSession { epoch: 2, grant: Some(7), ..RemoteSession::default() });
         let bearer = |grant| Bearer { token: "t".into(), serial: 1, grant, signed_in_at: 0, tag: 0 };
         for (grant, wanted, epoch) in [
             (None, None, Ok(2)),

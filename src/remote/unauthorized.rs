@@ -22,7 +22,7 @@ use crate::problem::{Problem, ProblemId};
 
 use super::failure::Failure;
 use super::sent_request::SentRequest;
-use super::session::Session;
+use super::session::RemoteSession;
 use super::throttle::Throttle;
 use super::transport::Transport;
 use super::{mcp_headers, request};
@@ -216,7 +216,7 @@ impl Unauthorized {
         tried: u32,
         rejected: Option<&Bearer>,
         challenge: Challenge,
-        session: &Session,
+        session: &RemoteSession,
     ) -> Result<(), Failure> {
         let Some(bearer) = rejected else {
             if tried > MAX_RENEWALS {
@@ -276,7 +276,13 @@ impl Unauthorized {
     }
 
     /// Whether the server takes the token for a request that any server takes.
-    async fn shared_ping(&self, kind: &str, asked: SentRequest<'_>, bearer: &Bearer, session: &Session) -> PingResult {
+    async fn shared_ping(
+        &self,
+        kind: &str,
+        asked: SentRequest<'_>,
+        bearer: &Bearer,
+        session: &RemoteSession,
+    ) -> PingResult {
         let mut last = self.last_ping.lock().await;
         if self.exceptions.known(kind) == Some(Known::Alone(bearer.grant)) {
             return PingResult::Accepted;
@@ -291,7 +297,7 @@ impl Unauthorized {
         ping_result
     }
 
-    async fn ping(&self, asked: SentRequest<'_>, bearer: &Bearer, session: &Session) -> PingResult {
+    async fn ping(&self, asked: SentRequest<'_>, bearer: &Bearer, session: &RemoteSession) -> PingResult {
         if self.throttle.closed(Some(bearer)).await.is_some() {
             return PingResult::Inconclusive;
         }

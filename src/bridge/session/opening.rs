@@ -13,7 +13,7 @@ use crate::auth::AuthState;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::listen_stream::{ListenEnd, ListenStream};
 use crate::remote::request::SESSION_ID;
-use crate::remote::{Failure, Session as RemoteSession};
+use crate::remote::{Failure, RemoteSession};
 
 use super::barrier::send_initialized;
 use super::initialize::InitializeResult;

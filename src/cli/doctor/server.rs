@@ -17,7 +17,7 @@ use crate::http::Http;
 use crate::message::{IdKey, Revision};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
-use crate::remote::{Failure, Outgoing, Remote, Session};
+use crate::remote::{Failure, Outgoing, Remote, RemoteSession};
 use crate::secret::Secrets;
 
 const NAME: &str = "tools";
@@ -74,7 +74,7 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
             .as_str()
             .and_then(|text| HeaderValue::from_str(text).ok());
         let session = remote.session();
-        remote.set_session(Session {
+        remote.set_session(RemoteSession {
             id: incoming.exchange.headers.get(SESSION_ID).cloned(),
             version,
             ..(*session).clone()
