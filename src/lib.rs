@@ -47,7 +47,7 @@
 //! A module may use only modules to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! blocking, hash, secret, clock, pacing | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
+//! blocking, hash, secret, clock, pacing, limits | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
 //! ```
 
 pub mod auth;
@@ -58,6 +58,7 @@ pub mod clock;
 pub mod config;
 pub mod hash;
 pub mod http;
+pub mod limits;
 pub mod logging;
 pub mod message;
 pub mod pacing;

@@ -1,6 +1,6 @@
-//! `docs/security.md` names tests that exist, the catalogue is used, and `docs/troubleshooting.md` is what it says. To
-//! write that anew after a change of the catalogue:
-//! `UPDATE_DOCS=1 cargo test --test it troubleshooting`.
+//! `docs/security.md` names tests that exist, the catalogue is used, and `docs/troubleshooting.md` and `docs/limits.md` are
+//! what the catalogue and the table of limits say. To write them anew after a change of those:
+//! `UPDATE_DOCS=1 cargo test --test it docs`.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -95,15 +95,48 @@ fn troubleshooting() -> String {
     out
 }
 
+/// Compares a page with what it is made from, or writes it.
+fn assert_page(page: &str, wanted: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, wanted).expect("docs/ is writable");
+    }
+    let found = std::fs::read_to_string(&file).expect("the page is there").replace("\r\n", "\n");
+    assert!(found == wanted, "docs/{page} is out of date; see the head of this file");
+}
+
 #[test]
 fn troubleshooting_is_what_the_catalogue_says() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
-    let wanted = troubleshooting();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&file, &wanted).expect("docs/ is writable");
+    assert_page("troubleshooting.md", &troubleshooting());
+}
+
+fn limits() -> String {
+    let mut out = "# Limits\n\n\
+        What a server, a client or another user of the machine may make planhat-mcp spend, and not more. Each limit has a \
+        test that fails without it. This page is made from `src/limits.rs`.\n"
+        .to_owned();
+    let mut area = "";
+    for limit in planhat_mcp::limits::ALL {
+        if limit.area != area {
+            area = limit.area;
+            write!(out, "\n## {area}\n\n| limit | value | of what | why so much | shown by |\n|---|---|---|---|---|\n")
+                .expect("a string takes everything");
+        }
+        let bounds = limit.bounds.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        let (name, value) = (limit.name, (limit.value)());
+        writeln!(out, "| `{name}` | {value} | {bounds} | {} | `{}` |", limit.reason, limit.test)
+            .expect("a string takes everything");
     }
-    let found = std::fs::read_to_string(&file).expect("docs/troubleshooting.md is there").replace("\r\n", "\n");
-    assert!(found == wanted, "docs/troubleshooting.md is out of date; see the head of this file");
+    out
+}
+
+#[test]
+fn the_page_of_limits_is_what_their_table_says_and_each_names_a_test_that_exists() {
+    assert_page("limits.md", &limits());
+    let known = tests_below(&["src", "tests/it", "tests/sandbox"]);
+    for limit in planhat_mcp::limits::ALL {
+        assert!(known.contains(limit.test), "{} names a test that does not exist: {}", limit.name, limit.test);
+    }
 }
 
 #[test]

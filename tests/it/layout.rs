@@ -10,7 +10,7 @@ pub mod source;
 
 /// From the bottom to the top; modules of one row may not use each other.
 const ROWS: &[&[&str]] = &[
-    &["blocking", "hash", "secret", "clock", "pacing"],
+    &["blocking", "hash", "secret", "clock", "pacing", "limits"],
     &["problem"],
     &["config"],
     &["logging"],
