@@ -215,7 +215,8 @@ impl Http {
                     connection::builder(&inner.network, inner.requests_at_once, tls, guard)?.cookie_provider(jar),
                 )
             };
-            let built = blocking::run(build).await;
+            // Only TLS reads files (trust roots) to be built.
+            let built = if tls { blocking::run(build).await } else { build() };
             let mut clients = self.clients();
             let slots = clients.slots(tls);
             // If the cookies were forgotten meanwhile, these are another user's.

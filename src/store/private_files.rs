@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
     let fresh = fresh_name(path)?;
-    let written = write_new(&fresh, content).and_then(|()| fs::rename(&fresh, path));
+    let written = write_new(&fresh, content).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&fresh, path));
     if written.is_err() {
         let _ = fs::remove_file(&fresh);
         return written;
@@ -43,10 +43,11 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates the file with its whole content; leaves an existing file alone.
+/// Creates the file with its whole content; leaves an existing file alone. A power cut may leave it short: flushing takes
+/// milliseconds, and what is created so can be made anew.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = fresh_name(path)?;
-    let linked = write_new(&fresh, content).and_then(|()| fs::hard_link(&fresh, path));
+    let linked = write_new(&fresh, content).and_then(|_| fs::hard_link(&fresh, path));
     let _ = fs::remove_file(&fresh);
     linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
@@ -120,13 +121,13 @@ fn only_mine(options: &mut OpenOptions) {
     let _ = options;
 }
 
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8]) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     only_mine(&mut options);
     let mut file = options.open(path)?;
     file.write_all(content)?;
-    file.sync_all()
+    Ok(file)
 }
 
 /// An unpredictable name in the same folder.

@@ -80,6 +80,8 @@ impl StateDir {
         if let Some(key) = read_key()? {
             return Ok(Secret::new(key));
         }
+        // One of another length was cut off by a crash. A new key costs nothing but the shared files of before.
+        private_files::remove(&path)?;
         let mut fresh = [0; NAMING_KEY_BYTES];
         getrandom::fill(&mut fresh).map_err(io::Error::other)?;
         private_files::create(&path, Secret::new(fresh).expose())?;
@@ -202,6 +204,18 @@ mod tests {
         assert_eq!(stems.len(), names.len());
         assert!(stems.iter().all(|s| !s.contains(['/', ':', '\\'])));
         assert_eq!(stem("planhat"), "planhat");
+    }
+
+    #[test]
+    fn the_key_for_names_stays_the_same_and_one_that_a_crash_cut_off_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path(), "p");
+        let key = state.naming_key().unwrap();
+        assert_eq!(StateDir::new(dir.path(), "q").naming_key().unwrap().expose(), key.expose());
+        std::fs::write(dir.path().join(".names.key"), &key.expose()[..5]).unwrap();
+        let fresh = state.naming_key().unwrap();
+        assert_eq!(fresh.expose().len(), NAMING_KEY_BYTES);
+        assert_eq!(state.naming_key().unwrap().expose(), fresh.expose());
     }
 
     #[cfg(unix)]
