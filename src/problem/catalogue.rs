@@ -241,6 +241,8 @@ catalogue! {
         UnsafeEndpoint,
         /// An inward address that a public server named; facts `host`, `address`, `setting`.
         InwardAddress,
+        /// A page that a public server named, whose host the system does not find; facts `host`, `setting`.
+        PageHostUnknown,
         /// An error at the token endpoint; facts `error`, `error_description`.
         TokenEndpointError,
         /// An invalid answer of the token endpoint; facts `status`, `detail`.
