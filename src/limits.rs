@@ -22,4 +22,9 @@ limits! {
         YIELD_AFTER_ITEMS: usize = 1_000, because "an item costs some microseconds",
             shown by "a_loop_over_much_lets_others_run_after_every_thousand_items_and_every_megabyte";
     }
+    "Files" {
+        /// Bytes of a file that a person names: settings, certificates, a secret, a key.
+        MAX_GIVEN_FILE_BYTES: usize = 4 * MIB, because "the certificates of all public authorities are a quarter of that",
+            shown by "a_file_that_a_person_names_may_be_a_link_and_must_be_a_file";
+    }
 }

@@ -16,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::files::private;
 use crate::problem::{Problem, ProblemId};
 
 #[cfg(any(test, fuzzing))]
@@ -61,12 +62,7 @@ fn targets(level: Level) -> Targets {
 }
 
 fn open(path: &Path) -> Result<File, Problem> {
-    let mut options = File::options();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
+    private::open_log(path)
         .map_err(|error| Problem::new(ProblemId::LogFileFailed).with("file", path.display()).with("detail", error))
 }
 

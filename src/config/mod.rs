@@ -29,7 +29,7 @@ mod tests;
 pub use choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind};
 pub use hosts::HostPattern;
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
-pub use paths::{Paths, own_dir};
+pub use paths::Paths;
 pub use resolve::{Loaded, Row, load};
 pub use server::Product;
 pub use settings::*;

@@ -15,6 +15,8 @@ mod faults;
 mod hostile;
 mod layout;
 mod limits;
+#[cfg(unix)]
+mod local_files;
 #[cfg(target_os = "linux")]
 mod many;
 mod packaging;

@@ -2,7 +2,6 @@
 //!
 //! Each part is already free of secrets; redaction is the last guard, and the user's home becomes `~`.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -11,9 +10,9 @@ use serde_json::{Value, json};
 use super::row::{self, Group};
 use crate::cli::style::Style;
 use crate::config::Loaded;
+use crate::files::{self, private};
 use crate::logging::redact;
 use crate::problem::{Problem, ProblemId};
-use crate::store::private_files;
 
 /// The default file.
 pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
@@ -83,7 +82,7 @@ pub fn json(facts: &Facts<'_>) -> String {
 pub fn write(path: &Path, report: &str) -> Result<(), Problem> {
     // A relative path starts at the current folder.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    private_files::replace(&path, report.as_bytes())
+    private::replace(&path, report.as_bytes())
         .map_err(|error| Problem::new(ProblemId::ReportFailed).with("file", path.display()).with("detail", error))
 }
 
@@ -105,7 +104,7 @@ fn settings(loaded: &Loaded) -> Vec<(&'static str, String, String)> {
 fn log(loaded: Option<&Loaded>) -> String {
     let Some(path) = loaded.and_then(|loaded| loaded.settings.log.file.as_deref()) else { return String::new() };
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+        let mut file = files::open_given(path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
         let mut bytes = Vec::new();
