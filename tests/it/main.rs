@@ -26,6 +26,7 @@ mod proxy;
 mod refused_alone;
 mod restored;
 mod sessions;
+mod shown;
 mod signing_in;
 mod snapshots;
 mod start;

@@ -13,6 +13,7 @@ use crate::config::Loaded;
 use crate::files::{self, private};
 use crate::logging::redact;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::{Secrets, visible};
 
 /// The default file.
 pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
@@ -116,10 +117,15 @@ fn log(loaded: Option<&Loaded>) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::new();
     for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
-        out.push_str(&redact(&crate::problem::printable(line)));
+        out.push_str(&redact(&visible(line)));
         out.push('\n');
     }
     out
+}
+
+/// The report without these secrets, and with nothing that hides in it.
+pub fn without(secrets: &Secrets, report: &str) -> String {
+    report.lines().map(|line| format!("{}\n", visible(&secrets.masked(line)))).collect()
 }
 
 /// The last guard.
@@ -152,6 +158,15 @@ mod tests {
     use super::super::row::Row;
     use super::*;
     use crate::config::{Inputs, Paths, load};
+
+    #[test]
+    fn a_report_is_written_without_the_secrets_that_are_known_whatever_quoted_them() {
+        let mut secrets = Secrets::none();
+        secrets.add("canary-access-token");
+        let quoted = "x = canary-access-token\n\"log\": \"63616e6172792d6163636573732d746f6b656e\",\nå\u{202e}\n";
+        let report = without(&secrets, quoted);
+        assert_eq!(report, "x = [redacted]\n\"log\": \"[redacted]\",\nå\\u202e\n");
+    }
 
     #[test]
     fn a_report_holds_no_secret_no_link_and_no_home_directory() {
