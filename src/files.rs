@@ -75,6 +75,12 @@ pub fn read_given_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read_given(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
+/// The mode of the file at `path`, such as 0644, if others can read or change it; `None` also on Windows, where a file
+/// inherits its privacy from its folder.
+pub fn mode_for_others(path: &Path) -> Option<u32> {
+    system::mode(&fs::metadata(path).ok()?).filter(|mode| mode & 0o066 != 0)
+}
+
 fn require_file(kind: FileType) -> io::Result<()> {
     match name_of(kind) {
         None => Ok(()),
@@ -135,6 +141,10 @@ mod system {
         Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"))
     }
 
+    pub fn mode(found: &Metadata) -> Option<u32> {
+        Some(found.mode() & 0o777)
+    }
+
     pub fn name_of(kind: FileType) -> &'static str {
         if kind.is_fifo() {
             "a pipe"
@@ -166,6 +176,10 @@ mod system {
 
     pub fn require_owner(_: &Metadata, (): ()) -> io::Result<()> {
         Ok(())
+    }
+
+    pub fn mode(_: &Metadata) -> Option<u32> {
+        None
     }
 
     pub fn name_of(_: FileType) -> &'static str {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Once;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -93,8 +94,13 @@ impl io::Write for SinkWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // A log that cannot be written (a closed stderr, a full disk) must not get in the way.
         let _ = io::stderr().write_all(line);
-        if let Some(mut file) = self.file {
-            let _ = file.write_all(line);
+        if let Some(mut file) = self.file
+            && let Err(error) = file.write_all(line)
+        {
+            static TELL: Once = Once::new();
+            TELL.call_once(|| {
+                let _ = writeln!(io::stderr(), "the log file cannot be written: {error}");
+            });
         }
         Ok(line.len())
     }

@@ -19,6 +19,7 @@ mod raw_setting;
 mod read;
 mod resolve;
 pub mod safe_url;
+mod secret_files;
 pub mod server;
 pub mod settings;
 mod shown;

@@ -2,6 +2,7 @@
 //! every failure is told.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -10,7 +11,7 @@ use std::sync::mpsc::channel;
 use planhat_sandbox::Config;
 use planhat_sandbox::browser::Choice;
 
-use crate::support::{INITIALIZE, PATIENCE, Setup, bare};
+use crate::support::{Bridge, INITIALIZE, PATIENCE, STATIC_TOKEN, Setup, bare};
 
 /// What a command says; fails the test when the command does not end.
 fn output(mut command: Command) -> Output {
@@ -94,4 +95,81 @@ fn a_file_that_the_settings_name_and_that_is_a_pipe_is_told_and_not_waited_for()
         assert!(words(&output).contains(said), "{flag}: {}", words(&output));
     }
     assert!(!setup.home.path().join("nowhere").exists(), "nothing is created through a link");
+}
+
+#[test]
+fn a_secret_s_file_that_others_can_read_is_told_by_a_warning_and_by_doctor() {
+    let setup = Setup::with_token(Config::default());
+    let file = setup.home.path().join("secret");
+    fs::write(&file, "s3cr3t-canary").expect("writable");
+    for (mode, is_told) in [(0o666, true), (0o600, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
+        for word in ["status", "doctor"] {
+            let mut command = setup.command();
+            command.args(["--client-id", "pk_1", "--client-secret-file"]).arg(&file).arg(word);
+            let shown = words(&output(command));
+            assert_eq!(shown.contains("(its mode is 0666)"), is_told, "{word} {mode:o}: {shown}");
+            assert_eq!(shown.contains("chmod 600"), is_told, "{word} {mode:o}: {shown}");
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_of_the_bridge_leaves_no_core_anywhere() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = Bridge::start(in_shell("ulimit -S -c \"$(ulimit -H -c)\"", &setup.command()));
+    bridge.open();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", bridge.pid())).expect("Linux");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit of Linux");
+    let soft = core.split_whitespace().nth(4).and_then(|soft| soft.parse::<u64>().ok());
+    // 1 also stops a core that is piped to a collector; where the system permits none at all, it stays at 0.
+    assert!(soft.is_some_and(|soft| soft <= 1), "{core}");
+}
+
+/// The same command, whose files may not grow.
+fn without_room(command: &Command) -> Command {
+    in_shell("ulimit -f 0", command)
+}
+
+/// The same command after `before` in a shell.
+fn in_shell(before: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(command.get_program()).args(command.get_args());
+    shell.env_clear().current_dir(command.get_current_dir().expect("set"));
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+}
+
+#[test]
+fn a_token_that_finds_no_room_on_the_disk_is_an_error_with_the_system_s_words() {
+    let setup = Setup::with_token(Config::default());
+    let mut command = bare(setup.home.path());
+    command.args(["--url", &setup.sandbox.mcp_url(), "--token-store", "file", "login", "--token-from-stdin"]);
+    let mut command = without_room(&command);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    child.stdin.take().expect("piped").write_all(STATIC_TOKEN.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(5), "{}", words(&output));
+    assert!(words(&output).contains("File too large"), "{}", words(&output));
+}
+
+#[test]
+fn a_renewed_token_that_finds_no_room_on_the_disk_is_used_from_memory_and_a_log_without_room_is_told() {
+    let setup = signed_in();
+    let mut command = setup.command();
+    command.args(["--log-file", "log.txt"]);
+    let bridge = Bridge::start(without_room(&command));
+    bridge.open();
+    bridge.wait_stderr("the log file cannot be written: File too large");
+    setup.sandbox.expire_access_tokens();
+    for id in 1..=3 {
+        assert!(bridge.call(id, "echo", "{}")["result"]["isError"] != true, "{}", bridge.stderr());
+    }
+    bridge.wait_stderr("a renewed token could not be saved yet");
+    assert_eq!(setup.sandbox.counters().refreshes, 1, "the token in memory is not lost");
+    let (_, status) = bridge.finish();
+    assert!(status.success(), "{status}");
 }

@@ -144,6 +144,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (
     };
     let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
     let mut rows = vec![configuration(loaded)];
+    rows.extend(loaded.exposed.iter().map(|problem| Row::warn("secret file", problem.clone())));
     rows.extend(clients.unwrap_or_default());
     let groups = vec![
         Group { title: "Settings", rows },
