@@ -57,41 +57,6 @@ fn in_turn<T>(turn: OwnedMutexGuard<()>, work: impl FnOnce() -> T) -> impl FnOnc
     }
 }
 
-/// For tests alone: files that do not answer.
-#[cfg(all(test, target_os = "linux"))]
-pub(crate) mod stuck {
-    use std::fs::OpenOptions;
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    use std::path::PathBuf;
-
-    /// A file that blocks whatever opens it, as on a network drive that is away.
-    pub(crate) struct Stuck(PathBuf);
-
-    impl Stuck {
-        pub(crate) fn in_place_of(path: PathBuf) -> Self {
-            let _ = std::fs::remove_file(&path);
-            std::fs::create_dir_all(path.parent().expect("a file")).expect("our own folder");
-            assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
-            Self(path)
-        }
-    }
-
-    impl Drop for Stuck {
-        /// Else the threads that it holds would never end.
-        fn drop(&mut self) {
-            let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-            for _ in 0..64 {
-                let writer = OpenOptions::new().write(true).custom_flags(nonblock).open(&self.0);
-                let Ok(mut writer) = writer else { break };
-                let _ = writer.write_all(b"0");
-            }
-            let _reader = OpenOptions::new().read(true).custom_flags(nonblock).open(&self.0);
-            let _ = std::fs::remove_file(&self.0);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;

@@ -47,7 +47,7 @@
 //! A module may use only modules to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! blocking, hash, secret, clock, pacing, limits | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
+//! limits | blocking, hash, secret, clock, pacing | files | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
 //! ```
 
 pub mod auth;
@@ -56,6 +56,7 @@ pub mod bridge;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod files;
 pub mod hash;
 pub mod http;
 pub mod limits;

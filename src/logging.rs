@@ -1,12 +1,14 @@
 //! Owns the log: one line per event, to stderr and to a file if one is set; never to stdout.
 //!
-//! Redaction ([`redact`]) is the last guard, not the first: no caller logs a secret. Libraries are limited to warnings
+//! Redaction ([`redact`]) and [`guarded`] are the last guard, not the first: no caller logs a secret, or a server's words as
+//! they came. Here an event is one line of bounded length in which nothing hides, whatever its fields hold. Libraries are limited to warnings
 //! except at the most verbose level, because their details are about bytes, not events.
 
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Once;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -16,7 +18,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::files::private;
+use crate::limits::MAX_LINE_BYTES;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::visible;
 
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
@@ -61,12 +66,7 @@ fn targets(level: Level) -> Targets {
 }
 
 fn open(path: &Path) -> Result<File, Problem> {
-    let mut options = File::options();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
+    private::open_log(path)
         .map_err(|error| Problem::new(ProblemId::LogFileFailed).with("file", path.display()).with("detail", error))
 }
 
@@ -94,8 +94,13 @@ impl io::Write for SinkWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // A log that cannot be written (a closed stderr, a full disk) must not get in the way.
         let _ = io::stderr().write_all(line);
-        if let Some(mut file) = self.file {
-            let _ = file.write_all(line);
+        if let Some(mut file) = self.file
+            && let Err(error) = file.write_all(line)
+        {
+            static TELL: Once = Once::new();
+            TELL.call_once(|| {
+                let _ = writeln!(io::stderr(), "the log file cannot be written: {error}");
+            });
         }
         Ok(line.len())
     }
@@ -105,7 +110,22 @@ impl io::Write for SinkWriter<'_> {
     }
 }
 
-/// The usual one-line format, then redacted.
+/// What the log writes of an event: one line without what looks like a secret.
+pub fn guarded(event: &str) -> String {
+    let event = event.trim_end_matches('\n');
+    // Both before, because it takes time to look through, and after, because what hides is longer when it is shown.
+    let shown = visible(up_to_bound(event));
+    let line = redact(up_to_bound(&shown));
+    let more = if shown.len() > MAX_LINE_BYTES || event.len() > MAX_LINE_BYTES { "…" } else { "" };
+    format!("{line}{more}\n")
+}
+
+fn up_to_bound(text: &str) -> &str {
+    let end = (0..=MAX_LINE_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
+}
+
+/// The usual one-line format, then guarded.
 #[derive(Debug)]
 struct Redacted<F>(F);
 
@@ -118,7 +138,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut line = String::new();
         self.0.format_event(context, Writer::new(&mut line), event)?;
-        to.write_str(&redact(&line))
+        to.write_str(&guarded(&line))
     }
 }
 
@@ -160,6 +180,23 @@ mod tests {
             tracing::info!(header = "Bearer canary-1", "sent client_secret=canary-2&grant_type=x");
         });
         assert!(shown.contains("grant_type=x") && !shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn a_line_of_the_log_is_one_line_and_bounded_whatever_its_fields_hold() {
+        let hostile = "x\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\r\n2026 ERROR forged\u{2028}\u{e0041}";
+        let long = "å".repeat(3 * MAX_LINE_BYTES);
+        let shown = logged(Level::TRACE, || {
+            tracing::info!(field = hostile, display = %hostile, debug = ?hostile, "{hostile}");
+            tracing::info!(%long, "much");
+            tracing::info!("{long}");
+            tracing::info!("{}", "\u{1b}".repeat(MAX_LINE_BYTES));
+        });
+        assert_eq!(shown.lines().count(), 4, "{shown}");
+        let is_shown = |c: char| c == '\n' || visible(c.encode_utf8(&mut [0; 4])).chars().eq([c]);
+        assert_eq!(shown.chars().find(|c| !is_shown(*c)), None, "{shown}");
+        assert!(shown.contains(r"\u001b[2J") && shown.contains(r"\u202e"), "{shown}");
+        assert!(shown.lines().all(|line| line.len() <= MAX_LINE_BYTES + '…'.len_utf8()));
     }
 
     #[test]

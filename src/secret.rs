@@ -5,16 +5,20 @@
 //! hides the value, so that it cannot reach a log, an error or a URL by accident; [`Secret::expose`] is the only way out,
 //! and easy to search for.
 //!
-//! Servers quote what they were sent. [`Secrets`] turns a server's words into [`ServerWords`], free of the secrets of
-//! that exchange; no other words of a server reach a problem, a log or a file.
+//! Servers quote what they were sent, and write what drives terminals. [`Secrets`] turns a server's words into
+//! [`ServerWords`], free of the secrets of that exchange, with nothing hidden in them, and bounded in length; no other words
+//! of a server reach a problem or a file. Whatever reaches a log or a terminal all the same passes [`visible`] there.
 
 use std::fmt;
 
 use zeroize::Zeroize;
 
+mod encodings;
 mod mask;
+mod visible;
 
 pub use mask::{Secrets, ServerWords};
+pub use visible::{is_invisible, push_visible, visible, visible_up_to};
 
 /// Replaces a secret.
 pub const REDACTED: &str = "[redacted]";

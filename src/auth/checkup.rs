@@ -17,6 +17,7 @@ use crate::auth::login::authorization_request::Request;
 use crate::auth::login::loopback::listener::Callback;
 use crate::auth::registration::choose;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
+use crate::auth::registration::{client, dynamic};
 use crate::config::CallbackSettings;
 use crate::http::{Answer, Bounds};
 use crate::problem::{Problem, ProblemId};
@@ -153,6 +154,25 @@ impl Checkup {
     /// Whether the store accepts records.
     pub async fn store(&self) -> Result<(), Problem> {
         self.ctx.store.check().await.map_err(|error| self.ctx.explain(error.into()))
+    }
+
+    /// All secrets that this program knows of these settings: what the user gave, and what is stored. A store that does not
+    /// answer adds none.
+    pub async fn secrets(auth: &Authorizer) -> Secrets {
+        let (settings, store) = (&auth.ctx.settings, &auth.ctx.store);
+        let current = auth.tokens.cache.current();
+        let mut secrets = current.as_ref().map_or_else(Secrets::none, |current| current.grant.secrets());
+        if let Some(grant) = current.map(|current| current.grant) {
+            let registered = dynamic::by_id(settings, store, &grant.issuer, &grant.client_id).await.ok().flatten();
+            let given = client::secret(settings, store, &grant.client_id).await.ok().flatten();
+            let both = registered.and_then(|client| client.secret).into_iter().chain(given);
+            both.for_each(|secret| secrets.add_pair(&grant.client_id, secret.expose()));
+        }
+        let given = [&settings.static_token, &settings.oauth.client_secret];
+        given.into_iter().flatten().for_each(|secret| secrets.add(secret.expose()));
+        let proxy = settings.network.proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok());
+        proxy.iter().filter_map(Url::password).for_each(|password| secrets.add(password));
+        secrets
     }
 
     async fn challenge(&self) -> Challenge {

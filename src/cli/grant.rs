@@ -4,17 +4,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::auth::{GrantKind, GrantSummary};
 use crate::config::{Settings, TokenStoreKind};
+use crate::secret::ServerWords;
 use crate::store::Backend;
 
 /// The parts of a sign-in to show; no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The client that signed in.
-    pub client_id: Option<String>,
+    pub client_id: Option<ServerWords>,
     /// Who signed in, according to the server.
-    pub person: Option<String>,
+    pub person: Option<ServerWords>,
     /// The granted scope, as the server names it.
-    pub scope: Option<String>,
+    pub scope: Option<ServerWords>,
     /// When the access token ends, in seconds since 1970.
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
@@ -50,13 +51,13 @@ impl Grant {
     pub fn rows(&self, settings: &Settings, now: u64) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
         if let Some(client_id) = &self.client_id {
-            rows.push(("client", client_id.clone()));
+            rows.push(("client", client_id.to_string()));
         }
         if let Some(person) = &self.person {
-            rows.push(("person", format!("{}, as the server says", crate::problem::printable(person))));
+            rows.push(("person", format!("{person}, as the server says")));
         }
         if let Some(scope) = &self.scope {
-            rows.push(("scope", scope_in_words(scope, settings)));
+            rows.push(("scope", scope_in_words(scope.as_str(), settings)));
         }
         rows.push(("valid", self.validity(now)));
         rows.push(("kept", self.kept.clone()));
@@ -92,7 +93,7 @@ fn scope_in_words(scope: &str, settings: &Settings) -> String {
             "inclusive: what both your Role and the OAuth Client may do".to_owned()
         }
         "default" if settings.product.is_planhat() => "default: all that the OAuth Client may do".to_owned(),
-        other => crate::problem::printable(other),
+        other => other.to_owned(),
     }
 }
 
@@ -111,12 +112,13 @@ pub fn in_words(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::config::Paths;
+    use crate::secret::Secrets;
 
     fn grant(expires_at: Option<u64>, renewable: bool) -> Grant {
         Grant {
-            client_id: Some("pk_1".to_owned()),
+            client_id: Some(Secrets::none().words("pk_1")),
             person: None,
-            scope: Some("inclusive".to_owned()),
+            scope: Some(Secrets::none().words("inclusive")),
             expires_at,
             renewable,
             kept: "in the keychain".to_owned(),

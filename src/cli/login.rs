@@ -128,12 +128,12 @@ impl LoginUi for Ui<'_> {
             LoginEvent::Found { issuer, client_id } => {
                 let mut rows = vec![("sign-in at", printable(issuer))];
                 if self.settings.oauth.client_id.is_none() {
-                    rows.push(("client", printable(client_id)));
+                    rows.push(("client", client_id.to_string()));
                 }
                 terminal::say(&terminal::style().table(&rows));
             }
             LoginEvent::Code { code, page, page_with_code, within } => {
-                terminal::say(&waiting_for_code(code, page, page_with_code, within));
+                terminal::say(&waiting_for_code(code.as_str(), page, page_with_code, within));
             }
             LoginEvent::Joined { link, within } => {
                 let style = terminal::style();
@@ -259,7 +259,7 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
         style.table(&grant.rows(settings, now)),
     );
     if let (Some(requested), Some(granted)) = (&settings.oauth.scope, &grant.scope)
-        && !scope::covers(granted, requested)
+        && !scope::covers(granted.as_str(), requested)
     {
         let text = format!("The server granted less than was asked for, which was: {}.", printable(requested));
         out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, WIDTH))));
@@ -341,7 +341,7 @@ mod tests {
         let grant = |scope: &str| Grant {
             client_id: None,
             person: None,
-            scope: Some(scope.to_owned()),
+            scope: Some(crate::secret::Secrets::none().words(scope)),
             expires_at: None,
             renewable: true,
             kept: String::new(),

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod grant;
 pub mod login;
 pub mod logout;
+mod process_limits;
 pub mod reset;
 mod signals;
 pub mod status;
@@ -27,6 +28,7 @@ use args::Command;
 
 /// Loads the settings, starts the log and runs the command.
 pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
+    process_limits::arrange();
     if let Some(Command::Login(how)) = &cli.command
         && how.order_from_stdin
     {
@@ -75,6 +77,9 @@ fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
     if !matches!(cli.command, Some(Command::Config | Command::Doctor(_))) {
         for note in &loaded.notes {
             tracing::warn!("{note}");
+        }
+        for problem in &loaded.exposed {
+            tracing::warn!("{problem} {}", problem.fix());
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::{Choice, Settings};
 use crate::problem::Problem;
 use crate::problem::catalogue::exit;
+use crate::secret::ServerWords;
 use crate::store::Store;
 
 use super::args::StatusArgs;
@@ -25,7 +26,7 @@ pub struct SignInStatus {
     /// The sign-in, when there is one.
     pub grant: Option<Grant>,
     /// Its issuer.
-    pub issuer: Option<String>,
+    pub issuer: Option<ServerWords>,
     /// Where tokens are (or would be) stored.
     pub kept: String,
     /// The link of a running sign-in.
@@ -93,7 +94,7 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
     let issuer = status.grant.as_ref().map(|granted: &GrantSummary| granted.issuer.clone());
     SignInStatus {
         grant: status.grant.map(|granted| Grant::new(granted, &status.backend)),
-        issuer: issuer.filter(|issuer| !issuer.is_empty()),
+        issuer: issuer.filter(|issuer| !issuer.as_str().is_empty()),
         kept: grant::kept(&status.backend),
         link: auth.sign_in_link().await.filter(|_| status.signing_in),
         not_needed: None,
@@ -143,6 +144,9 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
 
 /// The state for programs; no secret, and no link.
 fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
+    fn words(said: &Option<ServerWords>) -> Option<&str> {
+        said.as_ref().map(ServerWords::as_str)
+    }
     let grant = state.grant.as_ref();
     json!({
         "service": settings.service_name(),
@@ -151,10 +155,10 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         "signed_in": state.is_signed_in(now),
         "sign_in_needed": !state.is_signed_in(now) && state.not_needed.is_none(),
         "signing_in": state.link.is_some(),
-        "client_id": grant.and_then(|grant| grant.client_id.clone()).or_else(|| settings.oauth.client_id.clone()),
-        "issuer": state.issuer,
-        "person": grant.and_then(|grant| grant.person.clone()),
-        "scope": grant.and_then(|grant| grant.scope.clone()),
+        "client_id": grant.and_then(|grant| words(&grant.client_id)).or(settings.oauth.client_id.as_deref()),
+        "issuer": words(&state.issuer),
+        "person": grant.and_then(|grant| words(&grant.person)),
+        "scope": grant.and_then(|grant| words(&grant.scope)),
         "expires_at": grant.and_then(|grant| grant.expires_at),
         "expires_in": grant.and_then(|grant| grant.expires_at).map(|at| at.saturating_sub(now)),
         "renews": grant.map(|grant| grant.renewable),
@@ -176,10 +180,11 @@ mod tests {
     }
 
     fn signed_in() -> SignInStatus {
+        let words = |text| crate::secret::Secrets::none().words(text);
         let grant = Grant {
-            client_id: Some("pk_1".to_owned()),
-            person: Some("Maja Lindqvist (maja@example.com)".to_owned()),
-            scope: Some("inclusive".to_owned()),
+            client_id: Some(words("pk_1")),
+            person: Some(words("Maja Lindqvist (maja@example.com)")),
+            scope: Some(words("inclusive")),
             expires_at: Some(3_600),
             renewable: true,
             kept: "in the keychain (Secret Service)".to_owned(),

@@ -1,21 +1,29 @@
 //! The one place that prints: results go to stdout, prompts and problems to stderr.
 //!
 //! The bridge prints only a problem on stderr: its stdout belongs to MCP messages.
+//!
+//! Whatever a text holds, only its lines and this program's own colors reach the terminal as they are ([`guarded`]).
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::limits::MAX_LINE_BYTES;
 use crate::problem::Problem;
+use crate::secret::push_visible;
 
 use super::style::Style;
 
 /// Prints the result of a command.
 pub fn say(text: &str) {
-    write(io::stdout().lock(), text);
+    let stdout = io::stdout();
+    let text = guarded(text, colors(&stdout));
+    write(stdout.lock(), &text);
 }
 
 /// Prints everything else: prompts, hints, problems.
 pub fn tell(text: &str) {
-    write(io::stderr().lock(), text);
+    let stderr = io::stderr();
+    let text = guarded(text, colors(&stderr));
+    write(stderr.lock(), &text);
 }
 
 /// Explains a problem.
@@ -79,6 +87,45 @@ fn colors(stream: &impl IsTerminal) -> bool {
     wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && stream.is_terminal()
 }
 
+/// `text` as it may be written: lines of bounded length in which nothing hides, and with `colors` the attributes that this
+/// program and clap use.
+pub fn guarded(text: &str, colors: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let start = out.len();
+        let mut rest = line.strip_suffix('\n').unwrap_or(line);
+        while let Some(c) = rest.chars().next() {
+            if out.len() - start > MAX_LINE_BYTES {
+                out.push('…');
+                break;
+            }
+            match attributes(rest).filter(|_| colors) {
+                Some(length) => {
+                    out.push_str(&rest[..length]);
+                    rest = &rest[length..];
+                }
+                None => {
+                    push_visible(&mut out, c);
+                    rest = &rest[c.len_utf8()..];
+                }
+            }
+        }
+        if line.ends_with('\n') {
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The length of the attributes that `text` starts with, such as `ESC [1;31m`: colors, bold, faint and underlined, but none
+/// that hides text.
+fn attributes(text: &str) -> Option<usize> {
+    let inner = text.strip_prefix("\u{1b}[")?;
+    let (codes, _) = inner.split_at_checked(inner.find('m')?)?;
+    let is_known = |code| matches!(code, "0" | "1" | "2" | "4" | "31" | "32" | "33");
+    codes.split(';').all(is_known).then_some(codes.len() + 3)
+}
+
 /// A closed pipe (`planhat-mcp config | head`) is not a failure.
 fn write(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
@@ -117,5 +164,47 @@ mod echo {
 
     pub fn off() -> Option<()> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_lines_and_our_own_colors_reaches_a_terminal_as_it_is() {
+        let hostile = "a\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}2J\u{202e}\u{200f}\rb\u{1b}[8mhidden\u{1b}[38;5;1m\u{1b}[m";
+        for colors in [false, true] {
+            let shown = guarded(hostile, colors);
+            assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}', '\u{200f}', '\r']), "{shown:?}");
+            assert!(shown.contains(r"\u001b[2J") && shown.contains(r"\u202e") && shown.contains("hidden"), "{shown}");
+        }
+        let ours = format!("{}\n{}\n", Style::COLORED.bad("x"), Style::COLORED.quiet("å"));
+        assert_eq!(guarded(&ours, true), ours);
+        assert!(!guarded(&ours, false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn json_that_is_printed_stays_json_with_the_same_content() {
+        let value = serde_json::json!({ "person": "x\u{1b}\u{202e}\u{9b}\u{e0041}\u{2028}" });
+        let shown = guarded(&serde_json::to_string_pretty(&value).expect("JSON"), false);
+        assert!(shown.is_ascii(), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
+    }
+
+    #[test]
+    fn a_printed_line_is_bounded_and_the_next_one_stays() {
+        let shown = guarded(&format!("{}\nnext\n", "x".repeat(10 * MAX_LINE_BYTES)), true);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].len() <= MAX_LINE_BYTES + 10 && lines[1] == "next", "{}", lines.len());
+    }
+
+    #[test]
+    fn the_help_of_the_command_line_keeps_its_attributes() {
+        let Err(error) = crate::cli::Cli::read(["planhat-mcp", "--help"].map(Into::into)) else {
+            panic!("help is no command")
+        };
+        let ansi = error.render().ansi().to_string();
+        assert_eq!(guarded(&ansi, true), ansi);
     }
 }

@@ -15,6 +15,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::files;
 use crate::problem::{Problem, ProblemId};
 
 use super::key::{Key, suggestion};
@@ -32,7 +33,7 @@ pub struct ConfigFile {
 
 /// Reads the file. A missing file counts as empty, unless the user named it.
 pub fn read(path: &Path, is_named: bool) -> Result<ConfigFile, Problem> {
-    match std::fs::read_to_string(path) {
+    match files::read_given_text(path) {
         Ok(text) => parse(path, &text),
         Err(error) if error.kind() == ErrorKind::NotFound && !is_named => Ok(ConfigFile::default()),
         Err(error) => Err(Problem::new(ProblemId::ConfigUnreadable).with("file", path.display()).with("detail", error)),

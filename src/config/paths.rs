@@ -1,12 +1,12 @@
 //! Where the program keeps its files.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::private::own_dir;
 use crate::problem::{Problem, ProblemId};
 
 /// Where the program keeps its files.
@@ -48,29 +48,6 @@ pub(super) fn expand(text: &str, base: Option<&Path>) -> PathBuf {
         return dirs.home_dir().join(rest);
     }
     base.map_or_else(|| PathBuf::from(text), |base| base.join(text))
-}
-
-/// Creates a folder if needed and makes it private to the user; refuses another user's.
-#[cfg(unix)]
-pub fn own_dir(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let me = rustix::process::geteuid().as_raw();
-    // Check the link too, if it is one: its owner can redirect it at any time.
-    let found = std::fs::metadata(dir)?;
-    if found.uid() != me || std::fs::symlink_metadata(dir)?.uid() != me {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
-    }
-    if found.mode() & 0o077 != 0 {
-        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-/// Creates a folder if needed; on Windows it inherits its privacy from the user's profile directory.
-#[cfg(not(unix))]
-pub fn own_dir(dir: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(dir)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::files;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
@@ -188,7 +189,7 @@ pub fn secret_file(raw: &RawSetting, from_stdin: Option<&Secret>) -> Result<Secr
         "-" => from_stdin.cloned().ok_or_else(|| refused(&"only the command login can read it from standard input"))?,
         text => {
             let path = expand(text, folder_of(&raw.origin));
-            Secret::new(std::fs::read_to_string(path).map_err(|error| refused(&error))?)
+            Secret::new(files::read_given_text(&path).map_err(|error| refused(&error))?)
         }
     };
     let trimmed = Secret::from(secret.expose().trim());

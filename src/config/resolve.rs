@@ -12,6 +12,7 @@ use super::origin::Origin;
 use super::paths::expand;
 use super::raw_setting::RawSetting;
 use super::read;
+use super::secret_files;
 use super::server::{self, Product};
 use super::settings::Settings;
 use super::shown::NOT_SHOWN;
@@ -25,6 +26,8 @@ pub struct Loaded {
     pub rows: Vec<Row>,
     /// Warnings: values that are not used, and why.
     pub notes: Vec<String>,
+    /// The files with secrets that are open to others.
+    pub exposed: Vec<Problem>,
 }
 
 /// One line of `planhat-mcp config`.
@@ -62,7 +65,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     let rows = Key::ALL.iter().map(|key| row(*key, &settings, &layers)).collect();
     read_client_secret(&mut settings, &layers, inputs)?;
     settings.run_flags = run_flags(&layers);
-    Ok(Loaded { settings, rows, notes: layers.notes })
+    let exposed = secret_files::exposed(&settings);
+    Ok(Loaded { settings, rows, notes: layers.notes, exposed })
 }
 
 /// The server, and the source of its address.

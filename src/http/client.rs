@@ -328,7 +328,7 @@ mod tests {
     async fn a_client_is_built_on_another_thread_and_not_kept_when_it_is_forgotten_meanwhile() {
         let dir = tempfile::tempdir().unwrap();
         let ca_file = dir.path().join("ca.pem");
-        let stuck = crate::blocking::stuck::Stuck::in_place_of(ca_file.clone());
+        let stuck = crate::files::stuck::Stuck::in_place_of(ca_file.clone());
         let http = Http::new(NetworkSettings { ca_file: Some(ca_file), ..NetworkSettings::default() });
         let url = Url::parse("https://mcp.example.com/mcp").unwrap();
         let mut client = std::pin::pin!(http.client(&url));

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::config::NetworkSettings;
+use crate::files;
 use crate::http::ssrf_guard::Guard;
 use crate::problem::{Problem, ProblemId, error_chain};
 
@@ -85,7 +86,7 @@ pub(super) fn builder(
         let unusable = |e: &dyn std::fmt::Display| {
             Problem::new(ProblemId::CaFileUnusable).with("file", path.display()).with("detail", e)
         };
-        let pem = std::fs::read(path).map_err(|e| unusable(&e))?;
+        let pem = files::read_given(path).map_err(|e| unusable(&e))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| unusable(&e))?;
         if certificates.is_empty() {
             return Err(unusable(&"no certificate in PEM form"));

@@ -11,6 +11,7 @@ use tokio::time::{Duration, Instant};
 use url::Url;
 
 use crate::config::Paths;
+use crate::files::private;
 use crate::hash::fnv1a;
 
 use crate::http::retry_after::LONGEST_WAIT;
@@ -74,10 +75,7 @@ impl Gate {
     pub fn opened(paths: &Paths) -> Vec<PathBuf> {
         let files = std::fs::read_dir(&paths.state_dir).into_iter().flatten().flatten().map(|entry| entry.path());
         let is_gate = |path: &PathBuf| path.extension().is_some_and(|end| end == "gate");
-        let is_open = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            times(&text).next().is_none_or(|until| until <= SystemTime::now())
-        };
+        let is_open = |path: &PathBuf| times(&content(path)).next().is_none_or(|until| until <= SystemTime::now());
         let mut opened: Vec<PathBuf> = files.filter(|path| is_gate(path) && is_open(path)).collect();
         opened.sort();
         opened
@@ -105,7 +103,8 @@ impl Gate {
                 until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
             };
             let text = format!("{} {}", millis(wait), millis(asked.max(wait)));
-            let written = shared.paths.prepare_state_dir().map(|_| replace(&shared.file, &text));
+            let written =
+                shared.paths.prepare_state_dir().map(|_| private::replace_brief(&shared.file, text.as_bytes()));
             // Without the file, the other processes just get their own 429.
             if !matches!(written, Ok(Ok(()))) {
                 tracing::debug!(?written, "the gate could not be shared with other processes");
@@ -142,11 +141,11 @@ impl Gate {
     /// [`Gate::closed`] all the same.
     pub fn look(&self) {
         let Some(SharedFile { file: path, .. }) = &self.shared else { return };
-        let Ok(modified) = std::fs::metadata(path).and_then(|file| file.modified()) else { return };
+        let Ok(modified) = std::fs::symlink_metadata(path).and_then(|file| file.modified()) else { return };
         if self.lock().modified == Some(modified) {
             return;
         }
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = content(path);
         let mut state = self.lock();
         state.modified = Some(modified);
         let mut times = times(&text).map_while(|until| until.duration_since(SystemTime::now()).ok());
@@ -184,10 +183,9 @@ fn times(text: &str) -> impl Iterator<Item = SystemTime> {
     text.split_whitespace().map_while(time)
 }
 
-/// Replaces the file atomically: other processes may read it at any moment.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let new = file.with_extension(format!("{}.new", std::process::id()));
-    std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file))
+/// The text of a gate's file; empty if it cannot be read.
+fn content(file: &Path) -> String {
+    private::read(file).ok().flatten().and_then(|content| String::from_utf8(content).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

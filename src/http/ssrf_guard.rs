@@ -4,8 +4,10 @@
 //! make this program, or its user's browser, talk to hosts that the server itself cannot reach (server-side request
 //! forgery). So such a server may name only public addresses. Host names are checked when the connection is made, on
 //! the DNS answer that the connection uses: a DNS server that answers differently the second time gains nothing.
+//!
+//! [`ranges`] says which addresses are inward, which of them prove that a server is inside, and what a name may lead to.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,11 @@ use url::{Host, Url};
 
 use crate::config::HostPattern;
 use crate::problem::{Problem, ProblemId};
+
+mod ranges;
+
+pub use ranges::is_inward;
+use ranges::{is_inside, is_stand_in};
 
 /// How long a page's host name may take to resolve.
 const PAGE_LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,6 +62,21 @@ pub struct Inward {
     pub address: IpAddr,
 }
 
+/// A page that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PageRefused {
+    /// Its host leads inwards.
+    #[error(transparent)]
+    Inward(#[from] Inward),
+    /// The system finds no address of its host. A browser may ask somebody else (DNS over HTTPS), or ask later and be
+    /// answered with an inward address.
+    #[error("{host} has no address")]
+    Unknown {
+        /// The host, as the server named it.
+        host: String,
+    },
+}
+
 impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard").field("allowed", &self.allowed).finish_non_exhaustive()
@@ -75,7 +97,13 @@ impl Guard {
 
     /// As whom a server at this address names others.
     pub fn namer(&self, address: IpAddr) -> AddressSource {
-        if (self.surroundings.is_inward)(address) { AddressSource::Insider } else { AddressSource::Public }
+        let is_insider = (self.surroundings.is_inward)(address) && is_inside(address);
+        if is_insider { AddressSource::Insider } else { AddressSource::Public }
+    }
+
+    /// Whether a name that a public server chose may not lead to this address.
+    fn is_refused(&self, address: IpAddr) -> bool {
+        (self.surroundings.is_inward)(address) && !is_stand_in(address)
     }
 
     /// Refuses a URL whose host is an inward IP address. [`Guard::resolve`] checks host names.
@@ -91,28 +119,30 @@ impl Guard {
         Ok(())
     }
 
-    /// Refuses a page at an inward address. A browser may choose any address of a name, so none may be inward.
-    pub async fn check_page(&self, url: &Url) -> Result<(), Inward> {
+    /// Refuses a page at an inward address, or at one that is not known. A browser may choose any address of a name, so
+    /// none may be inward.
+    pub async fn check_page(&self, url: &Url) -> Result<(), PageRefused> {
         self.check(url)?;
         let Some(host @ Host::Domain(name)) = url.host() else { return Ok(()) };
         if self.allows(&host) {
             return Ok(());
         }
-        let inward = |address| Err(Inward { host: name.to_owned(), address });
+        let inward = |address| Err(Inward { host: name.to_owned(), address }.into());
         let bare = name.trim_end_matches('.');
         if bare == "localhost" || bare.ends_with(".localhost") {
             // Browsers resolve these themselves (RFC 6761, 6.3).
             return inward(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
-        let Ok(name) = name.parse::<Name>() else { return Ok(()) };
-        // Then a browser cannot resolve it either, unless through a proxy that this program does not know.
-        let Ok(Ok(mut found)) =
-            tokio::time::timeout(PAGE_LOOKUP_TIMEOUT, self.surroundings.resolver.resolve(name)).await
-        else {
-            return Ok(());
+        let found = async {
+            let found = self.surroundings.resolver.resolve(name.parse::<Name>().ok()?);
+            tokio::time::timeout(PAGE_LOOKUP_TIMEOUT, found).await.ok()?.ok()
         };
-        match found.find(|address| (self.surroundings.is_inward)(address.ip())) {
-            Some(address) => inward(address.ip()),
+        let found: Vec<IpAddr> = found.await.into_iter().flatten().map(|address| address.ip()).collect();
+        if found.is_empty() {
+            return Err(PageRefused::Unknown { host: name.to_owned() });
+        }
+        match found.into_iter().find(|address| self.is_refused(*address)) {
+            Some(address) => inward(address),
             None => Ok(()),
         }
     }
@@ -127,14 +157,14 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
         let allowed = self.allows(&Host::Domain(&host));
-        let is_inward = self.surroundings.is_inward;
+        let guard = self.clone();
         let resolving = self.surroundings.resolver.resolve(name);
         Box::pin(async move {
             let found = resolving.await?;
             if allowed {
                 return Ok(found);
             }
-            let (inward, outward): (Vec<SocketAddr>, Vec<SocketAddr>) = found.partition(|a| is_inward(a.ip()));
+            let (inward, outward): (Vec<SocketAddr>, Vec<SocketAddr>) = found.partition(|a| guard.is_refused(a.ip()));
             match inward.first() {
                 Some(address) if outward.is_empty() => Err(Inward { host, address: address.ip() }.into()),
                 _ => Ok(Box::new(outward.into_iter()) as Addrs),
@@ -163,47 +193,15 @@ impl From<Inward> for Problem {
     }
 }
 
-/// Whether an address is not globally reachable (IANA's registries of special-purpose addresses, RFC 6890): it belongs
-/// to this machine, its network, or nobody.
-pub fn is_inward(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_inward_v4(address),
-        IpAddr::V6(address) => is_inward_v6(address),
-    }
-}
-
-fn is_inward_v4(address: Ipv4Addr) -> bool {
-    /// Azure's platform services, including metadata, for virtual machines there; formally a public address.
-    const AZURE_PLATFORM: [u8; 4] = [168, 63, 129, 16];
-    match address.octets() {
-        // This network; private; loopback; shared (CGNAT, and Alibaba's metadata); link-local (most metadata services).
-        [0 | 10 | 127, ..] | [100, 64..=127, ..] | [169, 254, ..] | [172, 16..=31, ..] | [192, 168, ..] => true,
-        // Protocol assignments; documentation; the anycast of 6to4 relays; benchmarks.
-        [192, 0, 0 | 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [192, 88, 99, _] | [198, 18 | 19, ..] => true,
-        // Multicast, reserved, broadcast.
-        [224..=255, ..] => true,
-        octets => octets == AZURE_PLATFORM,
-    }
-}
-
-fn is_inward_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, .., g, h] = address.segments();
-    let embedded = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        is_inward_v4(Ipv4Addr::new(a, b, c, d))
-    };
-    if let Some(mapped) = address.to_ipv4_mapped() {
-        return is_inward_v4(mapped);
-    }
-    match (a, b) {
-        // NAT64 (RFC 6052) and 6to4 (RFC 3056) embed the IPv4 address they lead to.
-        (0x64, 0xff9b) if address.segments()[2..6] == [0; 4] => embedded(g, h),
-        (0x2002, _) => embedded(b, c),
-        // Protocol assignments, Teredo among them; documentation.
-        (0x2001, 0..=0x1ff | 0xdb8) | (0x3fff, 0..=0xfff) => true,
-        // Only this is global unicast.
-        (0x2000..=0x3fff, _) => false,
-        _ => true,
+impl From<PageRefused> for Problem {
+    fn from(refused: PageRefused) -> Self {
+        match refused {
+            PageRefused::Inward(inward) => inward.into(),
+            PageRefused::Unknown { host } => {
+                let setting = format!("--allow-private {host}");
+                Problem::new(ProblemId::PageHostUnknown).with("host", host).with("setting", setting)
+            }
+        }
     }
 }
 

@@ -23,7 +23,7 @@ mod storage;
 pub const FACTS: &[&str] = &[
     "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "origin",
+    "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "origin",
     "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
     "suggestion", "tool", "url",
@@ -241,6 +241,8 @@ catalogue! {
         UnsafeEndpoint,
         /// An inward address that a public server named; facts `host`, `address`, `setting`.
         InwardAddress,
+        /// A page that a public server named, whose host the system does not find; facts `host`, `setting`.
+        PageHostUnknown,
         /// An error at the token endpoint; facts `error`, `error_description`.
         TokenEndpointError,
         /// An invalid answer of the token endpoint; facts `status`, `detail`.
@@ -287,6 +289,8 @@ catalogue! {
         SecretInArguments,
         /// The file with the client secret cannot be used; facts `file`, `detail`.
         SecretFileUnusable,
+        /// A file with a secret that others can read or change; facts `file`, `holds`, `mode`.
+        SecretFileExposed,
         /// The access token that was typed cannot be used; fact `detail`.
         TokenUnusable,
         /// The client's private key cannot be used; facts `file`, `detail`.

@@ -31,7 +31,7 @@ pub struct Problem {
     pub id: ProblemId,
     /// Values for the `{key}`s in the entry's texts and for `data` of a JSON-RPC error.
     pub facts: Vec<(&'static str, String)>,
-    /// The lower-level message, free of secrets and of control characters.
+    /// The lower-level message, free of secrets and of characters that hide.
     pub source: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Problem {
         Self { id, facts: Vec::new(), source: None }
     }
 
-    /// Adds a fact; control characters are replaced, because facts may come from a server and end up in a terminal.
+    /// Adds a fact. It is bounded, and shows what hides in it, because facts may come from outside and end up in a terminal.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.facts.push((key, printable(&value.to_string())));

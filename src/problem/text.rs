@@ -1,5 +1,8 @@
 //! Formats text for people and logs: wraps it, makes it printable, and chains the causes of an error.
 
+use crate::limits::MAX_SHOWN_WORDS_CHARS;
+use crate::secret::visible_up_to;
+
 /// `text` wrapped at white space to fit `width`; lines after the first are indented. A word longer than a line (a URL
 /// to click on) stays whole.
 pub fn wrap(text: &str, indent: usize, width: usize) -> String {
@@ -37,22 +40,10 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// `text` without control characters and bidirectional overrides, and no longer than 2,000 characters: text from a
-/// server must not control a terminal or flood a log.
+/// `text` on one line, with everything visible that could hide in it, and no longer than [`MAX_SHOWN_WORDS_CHARS`]: text from
+/// outside must not control a terminal or flood a log.
 pub fn printable(text: &str) -> String {
-    const LONGEST_TEXT_CHARS: usize = 2_000;
-    let clean = |c: char| match c {
-        '\n' | '\t' => ' ',
-        c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
-            '\u{fffd}'
-        }
-        c => c,
-    };
-    let mut out: String = text.chars().take(LONGEST_TEXT_CHARS).map(clean).collect();
-    if text.chars().nth(LONGEST_TEXT_CHARS).is_some() {
-        out.push('…');
-    }
-    out
+    visible_up_to(text, MAX_SHOWN_WORDS_CHARS)
 }
 
 #[cfg(test)]
@@ -74,9 +65,9 @@ mod tests {
     }
 
     #[test]
-    fn what_could_drive_a_terminal_or_flood_a_log_is_taken_out() {
+    fn what_could_drive_a_terminal_or_flood_a_log_is_written_out_and_bounded() {
         assert_eq!(printable("a\tb\nc"), "a b c");
-        assert_eq!(printable("a\u{1b}[2J\u{202e}b\u{2066}\u{7f}"), "a\u{fffd}[2J\u{fffd}b\u{fffd}\u{fffd}");
+        assert_eq!(printable("a\u{1b}[2J\u{202e}b\u{2066}\u{7f}"), r"a\u001b[2J\u202eb\u2066\u007f");
         let long = printable(&"å".repeat(3_000));
         assert_eq!((long.chars().count(), long.ends_with('…')), (2_001, true));
     }

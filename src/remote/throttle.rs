@@ -105,9 +105,9 @@ mod tests {
     use url::Url;
 
     use super::*;
-    #[cfg(target_os = "linux")]
-    use crate::blocking::stuck::Stuck;
     use crate::config::Paths;
+    #[cfg(target_os = "linux")]
+    use crate::files::stuck::Stuck;
 
     fn throttle(directory: &tempfile::TempDir) -> Throttle {
         let paths = Paths { config_file: directory.path().join("c"), state_dir: directory.path().join("state") };
@@ -132,8 +132,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let throttle = throttle(&directory);
         let file = Gate::file(&throttle.settings.paths, &throttle.settings.url, None);
-        let _read = Stuck::in_place_of(file.clone());
-        let _written = Stuck::in_place_of(file.with_extension(format!("{}.new", std::process::id())));
+        let _stuck = Stuck::in_place_of(file);
         // The first look, the next one, which is due by now, and a write.
         assert_eq!(throttle.closed(None).await, None);
         assert_eq!(throttle.closed(None).await, None);

@@ -2,8 +2,9 @@
 //!
 //! A server may quote what it was sent: "Invalid access token: eyJ…". [`Secrets`] holds the secrets of one exchange;
 //! [`Secrets::words`] is the only way to [`ServerWords`], in which none of them remains, however the server quoted it:
-//! verbatim, percent-encoded (RFC 3986, 2.1), escaped as in JSON (RFC 8259, 7), in either alphabet of base64 (RFC 4648,
-//! 4 and 5), alone or inside a longer string, as in Basic credentials (RFC 7617, 2), or nested in one another.
+//! verbatim, percent-encoded (RFC 3986, 2.1), escaped as in JSON (RFC 8259, 7), as in HTML or as in Rust's `Debug`, in
+//! hexadecimal or in either alphabet of base64 (RFC 4648, 4, 5 and 8), alone or inside a longer string, as in Basic
+//! credentials (RFC 7617, 2), or nested in one another. Nothing else hides in them, either ([`visible`]).
 
 use std::fmt;
 use std::ops::Range;
@@ -11,14 +12,15 @@ use std::ops::Range;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use super::encodings::{self, Unit};
+use super::visible::visible_up_to;
 use super::{REDACTED, Secret};
+use crate::limits::{MAX_SHOWN_WORDS_CHARS, MAX_WORDS_READ_BYTES};
 
 /// The shortest secret, in bytes, that is masked even inside a word: a shorter one may be part of any word.
 const SHORTEST_INSIDE_WORD_BYTES: usize = 8;
 /// This many leading bytes count as the whole secret: servers truncate what they quote.
 const RECOGNISED_PREFIX_BYTES: usize = 24;
-/// How much of a text is kept, in bytes; only part of that is ever shown.
-const LONGEST_TEXT_BYTES: usize = 16 * 1024;
 /// How many nested encodings are undone.
 const MAX_NESTED_ENCODINGS: usize = 3;
 
@@ -56,20 +58,28 @@ impl Secrets {
         }
     }
 
-    /// Masks the secrets of the exchange in the server's words.
+    /// The server's words without the secrets of the exchange, to be shown: no more than [`MAX_SHOWN_WORDS_CHARS`], and
+    /// nothing hides in them.
     pub fn words(&self, text: &str) -> ServerWords {
-        let text = &text[..boundary_below(text, LONGEST_TEXT_BYTES)];
+        // What follows is not shown, and costs time to look through.
+        let text = &text[..boundary_below(text, MAX_WORDS_READ_BYTES)];
+        ServerWords(visible_up_to(&self.masked(text), MAX_SHOWN_WORDS_CHARS))
+    }
+
+    /// The whole text without the secrets of the exchange, otherwise as it is: to be used, not to be shown.
+    pub fn masked(&self, text: &str) -> String {
         let needles: Vec<Needle> = self.0.iter().flat_map(Needle::all).collect();
         if needles.is_empty() {
-            return ServerWords(text.to_owned());
+            return text.to_owned();
         }
         let mut spans = Vec::new();
         search(&Layer::plain(text), &needles, MAX_NESTED_ENCODINGS, &mut spans);
-        ServerWords(replaced(text, spans))
+        replaced(text, spans)
     }
 }
 
-/// A server's words, with the secrets of their exchange masked.
+/// Text that a server said, fit to be shown: without the secrets of its exchange, without anything that hides, and of
+/// bounded length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerWords(String);
 
@@ -89,6 +99,18 @@ impl ServerWords {
     }
 }
 
+impl PartialEq<&str> for ServerWords {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<String> for ServerWords {
+    fn eq(&self, other: &String) -> bool {
+        self.0 == *other
+    }
+}
+
 impl fmt::Display for ServerWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -98,11 +120,20 @@ impl fmt::Display for ServerWords {
 /// One form of a secret to look for.
 struct Needle {
     bytes: Secret<Vec<u8>>,
-    /// Whether it is base64, in the standard alphabet; it also matches the URL-safe one, and masks the whole word
-    /// around it.
-    base64: bool,
+    form: Form,
     /// Whether it matches whole words only.
     whole_word: bool,
+}
+
+/// How a needle writes the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As it is; forms write a space as `+`.
+    Plain,
+    /// In the standard alphabet of base64; it also matches the URL-safe one, and masks the whole word around it.
+    Base64,
+    /// In hexadecimal digits of either case.
+    Hex,
 }
 
 impl Needle {
@@ -111,7 +142,11 @@ impl Needle {
         let whole_word = secret.len() < SHORTEST_INSIDE_WORD_BYTES;
         let mut all = Vec::new();
         if !sought.encoded_only {
-            all.push(Self { bytes: Secret::new(secret.to_vec()), base64: false, whole_word });
+            all.push(Self { bytes: Secret::new(secret.to_vec()), form: Form::Plain, whole_word });
+        }
+        if !whole_word {
+            let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+            all.push(Self { bytes: Secret::new(digits.into_bytes()), form: Form::Hex, whole_word });
         }
         // Base64 turns three bytes into four characters, so the encoding of a secret depends on how many bytes precede
         // it; only its middle part is the same whatever surrounds it.
@@ -124,7 +159,7 @@ impl Needle {
                 encoded.truncate(shifted.expose().len() * 8 / 6);
                 encoded.drain(..start);
             }
-            all.push(Self { bytes: Secret::new(encoded), base64: true, whole_word });
+            all.push(Self { bytes: Secret::new(encoded), form: Form::Base64, whole_word });
         }
         all
     }
@@ -143,7 +178,7 @@ impl Needle {
                 same == needle.len() || same >= RECOGNISED_PREFIX_BYTES || cut
             };
             if found {
-                return Some(if self.base64 { whole_base64(hay, range) } else { range });
+                return Some(if self.form == Form::Base64 { whole_base64(hay, range) } else { range });
             }
         }
         None
@@ -151,9 +186,11 @@ impl Needle {
 
     fn is(&self, found: u8, sought: u8) -> bool {
         found == sought
-            || self.base64 && matches!((found, sought), (b'-', b'+') | (b'_', b'/'))
-            // Forms encode a space as `+`.
-            || !self.base64 && (found, sought) == (b'+', b' ')
+            || match self.form {
+                Form::Plain => (found, sought) == (b'+', b' '),
+                Form::Base64 => matches!((found, sought), (b'-', b'+') | (b'_', b'/')),
+                Form::Hex => found.to_ascii_lowercase() == sought,
+            }
     }
 
     fn touches(&self, hay: &[u8], range: &Range<usize>) -> bool {
@@ -161,7 +198,7 @@ impl Needle {
             byte.is_ascii_alphanumeric()
                 || matches!(byte, b'_' | b'-')
                 || !byte.is_ascii()
-                || self.base64 && matches!(byte, b'+' | b'/')
+                || self.form == Form::Base64 && matches!(byte, b'+' | b'/')
         };
         range.start.checked_sub(1).and_then(|at| hay.get(at)).is_some_and(in_word)
             || hay.get(range.end).is_some_and(in_word)
@@ -176,9 +213,6 @@ fn whole_base64(hay: &[u8], range: Range<usize>) -> Range<usize> {
     let padding = hay[range.end + after..].iter().take_while(|byte| **byte == b'=').count();
     range.start - before..range.end + after + padding
 }
-
-/// Decodes one unit at the start of the bytes: its length, and what it stands for.
-type Unit = fn(&[u8]) -> Option<(usize, Vec<u8>)>;
 
 /// A text, or its decoded form.
 struct Layer {
@@ -223,41 +257,10 @@ fn search(layer: &Layer, needles: &[Needle], deeper: usize, spans: &mut Vec<Rang
         }
     }
     if deeper > 0 {
-        for below in [percent as Unit, escape].into_iter().filter_map(|unit| layer.decoded(unit)) {
+        for below in encodings::ALL.iter().filter_map(|unit| layer.decoded(*unit)) {
             search(&below, needles, deeper - 1, spans);
         }
     }
-}
-
-/// `%2F`.
-fn percent(text: &[u8]) -> Option<(usize, Vec<u8>)> {
-    let byte = hex(text.strip_prefix(b"%")?.get(..2)?)?;
-    Some((3, vec![u8::try_from(byte).ok()?]))
-}
-
-/// `\/`, `\n`, `\u002f`, `\ud83d\ude00`.
-fn escape(text: &[u8]) -> Option<(usize, Vec<u8>)> {
-    let plain = match text.strip_prefix(b"\\")?.first()? {
-        b'u' => {
-            let unit = |text: &[u8]| u16::try_from(hex(text.strip_prefix(b"\\u")?.get(..4)?)?).ok();
-            let first = unit(text)?;
-            let pair: Vec<u16> = std::iter::once(first).chain(text.get(6..).and_then(unit)).collect();
-            let character = char::decode_utf16(pair).next()?.ok()?;
-            return Some((6 * character.len_utf16(), character.to_string().into_bytes()));
-        }
-        b'n' => b'\n',
-        b't' => b'\t',
-        b'r' => b'\r',
-        b'b' => 8,
-        b'f' => 12,
-        other @ (b'"' | b'\\' | b'/') => *other,
-        _ => return None,
-    };
-    Some((2, vec![plain]))
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
 
 /// `text` with one marker for each run of spans that overlap or touch.

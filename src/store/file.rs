@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::{CredentialStore, PROBE_ACCOUNT, StoreError};
-use crate::config::own_dir;
+use crate::files::private::{self, own_dir};
 use crate::secret::Secret;
-use crate::store::private_files;
 
 /// The version of the file's format; a newer program may write a higher one.
 const FORMAT_VERSION: u32 = 1;
@@ -58,10 +57,10 @@ impl TokenFile {
         if !dir.exists() {
             return Ok(Content::empty());
         }
-        if let Some(why) = private_files::exposure(dir, &self.path).map_err(|e| self.failed(&e))? {
+        if let Some(why) = private::exposure(dir, &self.path).map_err(|e| self.failed(&e))? {
             return Err(StoreError::Exposed(why));
         }
-        let Some(bytes) = private_files::read(&self.path).map_err(|e| self.failed(&e))? else {
+        let Some(bytes) = private::read(&self.path).map_err(|e| self.failed(&e))? else {
             return Ok(Content::empty());
         };
         let bytes = Secret::new(bytes);
@@ -83,7 +82,7 @@ impl TokenFile {
             own_dir(dir).map_err(|e| self.failed(&e))?;
         }
         let path = self.path.with_extension("lock");
-        let lock = private_files::open_lock(&path).map_err(|e| self.failed(&e))?;
+        let lock = private::open_lock(&path).map_err(|e| self.failed(&e))?;
         let end = Instant::now() + FILE_LOCK_TIMEOUT;
         loop {
             match lock.try_lock() {
@@ -106,12 +105,12 @@ impl TokenFile {
 
     fn save(&self, content: &Content) -> Result<(), StoreError> {
         if let Some(dir) = self.path.parent()
-            && let Some(why) = private_files::exposure(dir, &self.path).map_err(|e| self.failed(&e))?
+            && let Some(why) = private::exposure(dir, &self.path).map_err(|e| self.failed(&e))?
         {
             return Err(StoreError::Exposed(why));
         }
         let bytes = Secret::new(serde_json::to_vec(content).map_err(|e| StoreError::Failed(e.to_string()))?);
-        private_files::replace(&self.path, bytes.expose()).map_err(|e| self.failed(&e))
+        private::replace(&self.path, bytes.expose()).map_err(|e| self.failed(&e))
     }
 
     fn failed(&self, error: &std::io::Error) -> StoreError {
@@ -143,22 +142,23 @@ impl CredentialStore for TokenFile {
     }
 
     fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
-        if !self.path.exists() && !self.set_aside().exists() {
+        let is_there = |path: &std::path::Path| path.symlink_metadata().is_ok();
+        if !is_there(&self.path) && !is_there(&self.set_aside()) {
             return Ok(false);
         }
         let (content, _lock) = self.lock_and_load()?;
         if account != PROBE_ACCOUNT {
             // After a sign-out no token may remain.
-            private_files::remove(&self.set_aside()).map_err(|e| self.failed(&e))?;
+            private::remove(&self.set_aside()).map_err(|e| self.failed(&e))?;
         }
         let mut content = match content {
-            Err(StoreError::Corrupt(_)) => return private_files::remove(&self.path).map_err(|e| self.failed(&e)),
+            Err(StoreError::Corrupt(_)) => return private::remove(&self.path).map_err(|e| self.failed(&e)),
             content => content?,
         };
         let Some(mut record) = content.records.remove(account) else { return Ok(false) };
         record.zeroize();
         if content.records.is_empty() {
-            private_files::remove(&self.path).map_err(|e| self.failed(&e))?;
+            private::remove(&self.path).map_err(|e| self.failed(&e))?;
         } else {
             self.save(&content)?;
         }
@@ -209,7 +209,7 @@ mod tests {
     fn a_file_that_is_not_ours_is_damage_and_not_absence() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tokens.json");
-        private_files::replace(&path, b"{\"version\":1,\"records\":{\"a\":\"canary").unwrap();
+        private::replace(&path, b"{\"version\":1,\"records\":{\"a\":\"canary").unwrap();
         let error = TokenFile::new(path).read("a").unwrap_err();
         assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
         assert!(!error.to_string().contains("canary"));
@@ -221,13 +221,13 @@ mod tests {
         let path = dir.path().join("tokens.json");
         let aside = dir.path().join("tokens.json.damaged");
         let mut file = TokenFile::new(path.clone());
-        private_files::replace(&path, b"{broken").unwrap();
+        private::replace(&path, b"{broken").unwrap();
         file.write("a", &secret("1")).unwrap();
         assert_eq!(file.read("a").unwrap().unwrap().expose(), b"1");
         assert_eq!(std::fs::read(&aside).unwrap(), b"{broken", "kept, in case somebody can read it");
         assert!(file.delete("a").unwrap());
         assert!(!aside.exists(), "it may hold tokens");
-        private_files::replace(&path, b"{broken").unwrap();
+        private::replace(&path, b"{broken").unwrap();
         assert!(file.delete("a").unwrap());
         assert!(!path.exists());
     }

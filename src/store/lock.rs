@@ -10,10 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::blocking;
-use crate::config::own_dir;
+use crate::files::private::{self, own_dir};
 use crate::pacing::Backoff;
 use crate::problem::{Problem, ProblemId};
-use crate::store::private_files;
 
 /// The system does not notify when a lock is free, so it is polled.
 const LOCK_POLL: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
@@ -91,7 +90,7 @@ impl ProcessLock {
     /// Whether any process, including this one, holds it now. Blocks for as long as a file takes to open. Processes
     /// that ask at the same time do not mistake each other for holders.
     pub fn is_held(path: &Path) -> Result<bool, LockError> {
-        let file = match File::open(path) {
+        let file = match private::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(unusable(path, &error)),
@@ -125,7 +124,7 @@ fn open(path: &Path) -> Result<File, LockError> {
     if let Some(dir) = path.parent() {
         own_dir(dir).map_err(|error| LockError::NoFolder { dir: dir.to_owned(), detail: error.to_string() })?;
     }
-    private_files::open_lock(path).map_err(|error| unusable(path, &error))
+    private::open_lock(path).map_err(|error| unusable(path, &error))
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
@@ -141,7 +140,7 @@ fn try_lock(file: &File, path: &Path) -> Result<bool, LockError> {
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let at = |found: io::Result<std::fs::Metadata>| found.ok().map(|found| (found.dev(), found.ino()));
-    at(file.metadata()).is_some_and(|own| at(std::fs::metadata(path)) == Some(own))
+    at(file.metadata()).is_some_and(|own| at(std::fs::symlink_metadata(path)) == Some(own))
 }
 
 /// Windows does not remove open files.

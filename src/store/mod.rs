@@ -19,7 +19,6 @@ pub mod file;
 pub mod keychain;
 pub mod lock;
 pub mod memory;
-pub mod private_files;
 pub mod state;
 
 pub use answers::{Answers, Owner};

@@ -7,11 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{LockError, ProcessLock};
-use crate::config::own_dir;
+use crate::files::private::{self, own_dir};
 use crate::hash::fnv1a;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
-use crate::store::private_files;
 
 /// The length of [`StateDir::naming_key`].
 const NAMING_KEY_BYTES: usize = 32;
@@ -76,15 +75,15 @@ impl StateDir {
         own_dir(&self.dir)?;
         // No profile's files start with a dot.
         let path = self.dir.join(".names.key");
-        let read_key = || private_files::read(&path).map(|key| key.filter(|key| key.len() == NAMING_KEY_BYTES));
+        let read_key = || private::read(&path).map(|key| key.filter(|key| key.len() == NAMING_KEY_BYTES));
         if let Some(key) = read_key()? {
             return Ok(Secret::new(key));
         }
         // One of another length was cut off by a crash. A new key costs nothing but the shared files of before.
-        private_files::remove(&path)?;
+        private::remove(&path)?;
         let mut fresh = [0; NAMING_KEY_BYTES];
         getrandom::fill(&mut fresh).map_err(io::Error::other)?;
-        private_files::create(&path, Secret::new(fresh).expose())?;
+        private::create(&path, Secret::new(fresh).expose())?;
         // Another process may have been faster.
         read_key()?.map(Secret::new).ok_or_else(|| io::Error::other("the key for names is damaged"))
     }
@@ -131,7 +130,7 @@ pub struct Generation {
 impl Generation {
     /// The current number; 0 before the first change, or if it cannot be read.
     pub fn read(&self) -> u64 {
-        let content = private_files::read(&self.path).ok().flatten().unwrap_or_default();
+        let content = private::read(&self.path).ok().flatten().unwrap_or_default();
         std::str::from_utf8(&content).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
@@ -152,7 +151,7 @@ pub struct Note {
 impl Note {
     /// The record, if there is a readable one.
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        let content = private_files::read(&self.path).ok().flatten()?;
+        let content = private::read(&self.path).ok().flatten()?;
         serde_json::from_slice(&content).ok()
     }
 
@@ -164,7 +163,7 @@ impl Note {
 
     /// Removes the record.
     pub fn remove(&self) {
-        let _ = private_files::remove(&self.path);
+        let _ = private::remove(&self.path);
     }
 }
 
@@ -174,7 +173,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Problem> {
             Problem::new(ProblemId::StateDirUnusable).with("dir", dir.display()).with("detail", error)
         })?;
     }
-    private_files::replace(path, content).map_err(|error| failed(path, &error))
+    private::replace(path, content).map_err(|error| failed(path, &error))
 }
 
 fn failed(path: &Path, error: &io::Error) -> Problem {

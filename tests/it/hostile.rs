@@ -91,7 +91,9 @@ fn what_a_server_says_cannot_drive_a_terminal() {
     let bridge = Bridge::start(command);
     bridge.open();
     let answer = bridge.ask(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/x"}"#);
-    assert!(answer.contains("owned") && !answer.contains("\\u001b") && !answer.contains('\u{202e}'), "{answer}");
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    let told = answer["error"]["message"].as_str().expect("a text");
+    assert!(told.contains("owned") && !told.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{told:?}");
     assert!(!bridge.stderr().contains(['\u{1b}', '\u{202e}', '\u{7}']), "{:?}", bridge.stderr());
 }
 

@@ -10,7 +10,9 @@ pub mod source;
 
 /// From the bottom to the top; modules of one row may not use each other.
 const ROWS: &[&[&str]] = &[
-    &["blocking", "hash", "secret", "clock", "pacing", "limits"],
+    &["limits"],
+    &["blocking", "hash", "secret", "clock", "pacing"],
+    &["files"],
     &["problem"],
     &["config"],
     &["logging"],

@@ -15,6 +15,8 @@ mod faults;
 mod hostile;
 mod layout;
 mod limits;
+#[cfg(unix)]
+mod local_files;
 #[cfg(target_os = "linux")]
 mod many;
 mod packaging;
@@ -24,6 +26,7 @@ mod proxy;
 mod refused_alone;
 mod restored;
 mod sessions;
+mod shown;
 mod signing_in;
 mod snapshots;
 mod start;

@@ -35,10 +35,11 @@ fn settings(url: &str) -> Settings {
 }
 
 fn grant() -> Grant {
+    let words = |text| planhat_mcp::secret::Secrets::none().words(text);
     Grant {
-        client_id: Some("pk_1f0c2a9b7e".to_owned()),
-        person: Some("Maja Lindqvist (maja@example.com)".to_owned()),
-        scope: Some("inclusive".to_owned()),
+        client_id: Some(words("pk_1f0c2a9b7e")),
+        person: Some(words("Maja Lindqvist (maja@example.com)")),
+        scope: Some(words("inclusive")),
         expires_at: Some(NOW + 3_540),
         renewable: true,
         kept: "in the keychain (Secret Service)".to_owned(),

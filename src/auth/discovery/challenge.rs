@@ -84,7 +84,7 @@ impl Challenge {
             raw.params
                 .iter()
                 .find(|(n, _)| n.eq_ignore_ascii_case(name))
-                .map(|(_, v)| sent.words(v).to_string())
+                .map(|(_, v)| sent.masked(v))
                 .filter(|v| !v.is_empty())
         };
         Self {

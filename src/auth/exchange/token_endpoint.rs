@@ -247,7 +247,7 @@ fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &See
     }
     let scope = token.scopes().map(|scopes| scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "));
     // Both are shown by `status`; one that quotes a secret says nothing.
-    let harmless = |text: &String| !text.is_empty() && seen.secrets.words(text).as_str() == text;
+    let harmless = |text: &String| !text.is_empty() && seen.secrets.masked(text) == **text;
     Ok(Issued {
         access_token: Secret::new(access_token.clone()),
         refresh_token: token.refresh_token().map(|token| Secret::new(token.secret().clone())),

@@ -12,7 +12,7 @@ use crate::auth::resource;
 use crate::config::Settings;
 use crate::hash::fnv1a;
 use crate::http::AddressSource;
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::StoreError;
 
 /// The version of the record; a newer program may write a higher one.
@@ -88,6 +88,14 @@ fn public() -> AddressSource {
 }
 
 impl Grant {
+    /// The tokens in it.
+    pub(crate) fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::none();
+        secrets.add(self.access_token.expose());
+        self.refresh_token.iter().for_each(|token| secrets.add(token.expose()));
+        secrets
+    }
+
     /// What the server issued to this client, with somebody's consent; `requested` is the requested scope.
     pub(crate) fn issued(
         found: &Discovered,
@@ -241,17 +249,17 @@ mod plain_option {
     }
 }
 
-/// The parts of a sign-in that may be shown.
+/// The parts of a sign-in that may be shown: what the server chose of it is words of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantSummary {
     /// Its issuer.
-    pub issuer: String,
+    pub issuer: ServerWords,
     /// The client that it was issued to.
-    pub client_id: String,
+    pub client_id: ServerWords,
     /// What it is for.
     pub resource: String,
     /// Its scope, if the server names it.
-    pub scope: Option<String>,
+    pub scope: Option<ServerWords>,
     /// When the access token expires, in seconds since 1970, if the server says so.
     pub expires_at: Option<u64>,
     /// Whether it renews itself.
@@ -259,20 +267,21 @@ pub struct GrantSummary {
     /// How it was obtained.
     pub kind: GrantKind,
     /// Who signed in, if the server names them.
-    pub person: Option<String>,
+    pub person: Option<ServerWords>,
 }
 
 impl From<&Grant> for GrantSummary {
     fn from(grant: &Grant) -> Self {
+        let secrets = grant.secrets();
         Self {
-            issuer: grant.issuer.clone(),
-            client_id: grant.client_id.clone(),
+            issuer: secrets.words(&grant.issuer),
+            client_id: secrets.words(&grant.client_id),
             resource: grant.resource.clone(),
-            scope: grant.scope.clone(),
+            scope: grant.scope.as_deref().map(|scope| secrets.words(scope)),
             expires_at: grant.expires_at,
             renews: grant.refresh_token.is_some() || grant.kind == GrantKind::Client,
             kind: grant.kind,
-            person: grant.person.clone(),
+            person: grant.person.as_deref().map(|person| secrets.words(person)),
         }
     }
 }
@@ -320,6 +329,22 @@ mod tests {
         assert_eq!((back.auth_method, back.renewals, back.signed_in_at), (AuthMethod::ClientSecretPost, 3, 900));
         assert_eq!(back.named_by, AddressSource::Public);
         assert!(!format!("{back:?}").contains("canary"));
+    }
+
+    #[test]
+    fn what_a_server_chose_of_a_sign_in_is_shown_as_its_words() {
+        let said = |text: &str| format!("{text}\u{1b}[2J\u{7}\u{202e} canary-access {}", "x".repeat(5_000));
+        let summary = GrantSummary::from(&Grant {
+            issuer: said("https://as"),
+            client_id: said("pk_1"),
+            scope: Some(said("read")),
+            person: Some(said("Maja")),
+            ..example()
+        });
+        for words in [&summary.issuer, &summary.client_id, &summary.scope.unwrap(), &summary.person.unwrap()] {
+            assert!(words.as_str().contains(r"\u001b[2J\u0007\u202e [redacted] xx"), "{words}");
+            assert!(words.as_str().chars().count() <= crate::limits::MAX_SHOWN_WORDS_CHARS + 1, "{words}");
+        }
     }
 
     #[test]

@@ -20,8 +20,8 @@ use crate::auth::grants::grant::Grant;
 use crate::auth::login::parts::{LoginEnd, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginUi};
 use crate::auth::registration::client::Client;
-use crate::problem::{Problem, ProblemId, printable};
-use crate::secret::{Secret, Secrets};
+use crate::problem::{Problem, ProblemId};
+use crate::secret::{Secret, Secrets, ServerWords};
 
 /// How long a sign-in on another device may take, if the server allows that much.
 pub(crate) const LONGEST_DEVICE_CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -36,7 +36,7 @@ const POLL_INTERVAL_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Dura
 #[derive(Debug)]
 struct DeviceAuthorization {
     device_code: Secret,
-    user_code: String,
+    user_code: ServerWords,
     page: Url,
     page_with_code: Option<Url>,
     lifetime: Option<Duration>,
@@ -180,7 +180,7 @@ fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Dev
         |value: Option<Value>| value.as_ref().and_then(crate::auth::exchange::answer::seconds).map(Duration::from_secs);
     Ok(DeviceAuthorization {
         device_code: Secret::new(device_code),
-        user_code: printable(secrets.words(&user_code).as_str()),
+        user_code: secrets.words(&user_code),
         page: checked(&page)?,
         page_with_code: answer.verification_uri_complete.as_deref().map(checked).transpose()?,
         lifetime: seconds(answer.expires_in),

@@ -16,6 +16,7 @@ use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::registration::{choose, dynamic};
 use crate::problem::Problem;
+use crate::secret::Secrets;
 
 /// A grant that is not stored yet, and the browser that waits for the outcome.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ pub(crate) async fn sign_in(
         let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, deadline).await?;
         let (client, is_new) = (parts.client.clone(), parts.is_new);
         target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
-        ui.event(LoginEvent::Found { issuer: &target.found.chosen(), client_id: &client.id });
+        let client_id = Secrets::none().words(&client.id);
+        ui.event(LoginEvent::Found { issuer: &target.found.chosen(), client_id: &client_id });
         let (outcome, last_page) = match flow {
             Flow::Device => (device_flow::device_flow(ctx, &target, &client, ui).await, LastPage::none()),
             Flow::Code | Flow::Client => code_flow::code_flow(ctx, &target, parts, options, ui, attempt).await,

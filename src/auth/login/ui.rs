@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::auth::login::attempt::Since;
 use crate::problem::Problem;
+use crate::secret::ServerWords;
 
 /// The options of a sign-in.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ pub enum LoginEvent<'a> {
         /// The authorization server, in words.
         issuer: &'a str,
         /// The client id.
-        client_id: &'a str,
+        client_id: &'a ServerWords,
     },
     /// The port is bound and the page can be opened.
     Waiting {
@@ -52,7 +53,7 @@ pub enum LoginEvent<'a> {
     /// The user has to type a code on another device.
     Code {
         /// The code.
-        code: &'a str,
+        code: &'a ServerWords,
         /// The page to type it at.
         page: &'a str,
         /// The page that needs no typing, if there is one.

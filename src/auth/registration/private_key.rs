@@ -12,6 +12,7 @@ use rustls::sign::SigningKey;
 use serde_json::json;
 
 use crate::config::{Choice, KeyAlgorithm, KeySettings};
+use crate::files;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
@@ -34,7 +35,7 @@ impl ClientKey {
         let unusable = |detail: &dyn std::fmt::Display| {
             Problem::new(ProblemId::ClientKeyUnusable).with("file", settings.file.display()).with("detail", detail)
         };
-        let pem = Secret::new(std::fs::read(&settings.file).map_err(|error| unusable(&error))?);
+        let pem = Secret::new(files::read_given(&settings.file).map_err(|error| unusable(&error))?);
         let der = PrivateKeyDer::from_pem_slice(pem.expose())
             .map_err(|_| unusable(&"no private key in PEM form stands in it, or it is protected with a password"))?;
         let key = rustls::crypto::ring::sign::any_supported_type(&der)

@@ -3,7 +3,7 @@
 use super::*;
 use crate::auth::login::attempt;
 #[cfg(target_os = "linux")]
-use crate::blocking::stuck::Stuck;
+use crate::files::stuck::Stuck;
 use crate::message::Revision;
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::bridge::client::request::InFlight;
 use crate::bridge::client::responder::{LastResort, Responder};
 use crate::bridge::client::room::Room;
 use crate::bridge::lists::learned::Learned;
+use crate::bridge::lists::own_tool;
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::initialize::InitializeRequest;
@@ -185,8 +186,11 @@ impl Forwarder {
                         wire.mcp_headers = Some(fresh);
                         continue;
                     }
-                    let line = wire.with_client_id(request, line);
+                    let mut line = wire.with_client_id(request, line);
                     if let Some(incoming) = &incoming {
+                        if request.method == "tools/list" {
+                            line = own_tool::answer_without_own_tool(line);
+                        }
                         self.lists.remember(request, &line, incoming.exchange.grant);
                     }
                     return Some(Answer { line: self.learned.learn(request, line), room, rest: incoming, slot });

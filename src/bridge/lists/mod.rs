@@ -2,6 +2,7 @@
 //! lists, and what the bridge learns from them.
 
 pub mod learned;
+pub mod own_tool;
 pub mod pages;
 pub mod retry_safety;
 pub mod served;

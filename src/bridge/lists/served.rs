@@ -18,6 +18,7 @@ use crate::message::{Kind, Members, Peek, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Outgoing;
 
+use super::own_tool;
 use super::pages::{Pages, is_same_list};
 
 /// How many pages of a list the bridge reads to assemble it.
@@ -91,6 +92,8 @@ impl Lists {
                 auth.remembered_in(&request.method, is_of_same_era).await?
             }
         };
+        // A record of an earlier version may hold it.
+        let list = if request.method == "tools/list" { own_tool::list_without_own_tool(list) } else { list };
         if request.revision.is_none() {
             return Some(list);
         }
@@ -199,6 +202,7 @@ impl Lists {
             }
         }
         let whole = pages.filter(|pages| pages.next.is_none())?.whole(method)?;
+        let whole = if method == "tools/list" { own_tool::list_without_own_tool(whole) } else { whole };
         if let Some(revision) = session.handshake.revision() {
             session.auth.remember(grant, &revision, method, &whole);
         }

@@ -5,11 +5,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+pub use crate::bridge::lists::own_tool::SIGN_IN_TOOL;
 use crate::config::Settings;
 use crate::message::write;
-
-/// Its name.
-pub const SIGN_IN_TOOL: &str = "planhat_sign_in";
 
 /// Describes the tool.
 pub fn definition(settings: &Settings) -> Value {

@@ -1,12 +1,13 @@
 //! Finds the bridge in a client's file. Files of other programs are only read, within bounds, and only what starts the
 //! bridge is kept of an entry.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use jsonc_parser::ParseOptions;
 use serde_json::Value;
+
+use crate::files;
 
 /// Larger files are not read: some clients keep their history in the same file.
 const LARGEST_FILE_BYTES: u64 = 32 * 1024 * 1024;
@@ -33,7 +34,7 @@ pub struct Entry {
 ///
 /// # Errors What is wrong with a file that names the bridge but cannot be parsed.
 pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
-    let Ok(file) = File::open(path) else { return Ok(Vec::new()) };
+    let Ok(file) = files::open_given(path) else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     if file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > LARGEST_FILE_BYTES {
         return Ok(Vec::new());

@@ -16,6 +16,7 @@ use super::args::DoctorArgs;
 use super::context::block_on;
 use super::style::Style;
 use super::terminal;
+use crate::auth::checkup::Checkup;
 use crate::auth::{Authorizer, Challenge};
 use crate::clock;
 use crate::config::key::Key;
@@ -48,7 +49,7 @@ pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCod
     }
     let folders = Folders::of_this_user();
     let home = folders.as_ref().map(|folders| folders.home.clone());
-    let mut groups = block_on(check(loaded.as_ref(), folders))?;
+    let (mut groups, secrets) = block_on(check(loaded.as_ref(), folders))?;
     if let Some(home) = home.as_deref().and_then(Path::to_str).filter(|home| home.len() > 1) {
         groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| row.shorten(home));
     }
@@ -57,6 +58,7 @@ pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCod
         let facts =
             report::Facts { loaded, groups: &groups, home: home.as_deref(), now: clock::system().unix_seconds() };
         let text = if how.json { report::json(&facts) } else { report::text(&facts) };
+        let text = report::without(&secrets, &text);
         let file = if file.is_empty() { report::DEFAULT_FILE } else { file };
         if file == "-" {
             terminal::say(&text);
@@ -102,7 +104,7 @@ fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
 }
 
 /// All checks; independent ones run at the same time.
-async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> Vec<Group> {
+async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (Vec<Group>, Secrets) {
     let run = loaded.ok().map(|loaded| loaded.settings.clone());
     let checking_clients = tokio::task::spawn_blocking(move || {
         folders.map(|folders| clients::check(&folders, run.as_ref())).unwrap_or_default()
@@ -114,7 +116,8 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> V
             rows.extend(checking_clients.await.unwrap_or_default());
             let all = ["network", "token store", "discovery", "sign-in", "tools"];
             let skipped = all.into_iter().map(|name| Row::skip(name, "it needs \"configuration\"")).collect();
-            return vec![Group { title: "Settings", rows }, Group { title: "All else", rows: skipped }];
+            let groups = vec![Group { title: "Settings", rows }, Group { title: "All else", rows: skipped }];
+            return (groups, Secrets::none());
         }
     };
     let settings = Arc::new(loaded.settings.clone());
@@ -141,14 +144,16 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> V
     };
     let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
     let mut rows = vec![configuration(loaded)];
+    rows.extend(loaded.exposed.iter().map(|problem| Row::warn("secret file", problem.clone())));
     rows.extend(clients.unwrap_or_default());
-    vec![
+    let groups = vec![
         Group { title: "Settings", rows },
         network.group,
         storage.group,
         signing_in,
         Group { title: "The server", rows: vec![tools] },
-    ]
+    ];
+    (groups, Checkup::secrets(&auth).await)
 }
 
 /// The configuration file, and which settings come from where.

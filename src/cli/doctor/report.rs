@@ -2,7 +2,6 @@
 //!
 //! Each part is already free of secrets; redaction is the last guard, and the user's home becomes `~`.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -11,9 +10,10 @@ use serde_json::{Value, json};
 use super::row::{self, Group};
 use crate::cli::style::Style;
 use crate::config::Loaded;
+use crate::files::{self, private};
 use crate::logging::redact;
 use crate::problem::{Problem, ProblemId};
-use crate::store::private_files;
+use crate::secret::{Secrets, visible};
 
 /// The default file.
 pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
@@ -83,7 +83,7 @@ pub fn json(facts: &Facts<'_>) -> String {
 pub fn write(path: &Path, report: &str) -> Result<(), Problem> {
     // A relative path starts at the current folder.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    private_files::replace(&path, report.as_bytes())
+    private::replace(&path, report.as_bytes())
         .map_err(|error| Problem::new(ProblemId::ReportFailed).with("file", path.display()).with("detail", error))
 }
 
@@ -105,7 +105,7 @@ fn settings(loaded: &Loaded) -> Vec<(&'static str, String, String)> {
 fn log(loaded: Option<&Loaded>) -> String {
     let Some(path) = loaded.and_then(|loaded| loaded.settings.log.file.as_deref()) else { return String::new() };
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+        let mut file = files::open_given(path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
         let mut bytes = Vec::new();
@@ -117,10 +117,15 @@ fn log(loaded: Option<&Loaded>) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::new();
     for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
-        out.push_str(&redact(&crate::problem::printable(line)));
+        out.push_str(&redact(&visible(line)));
         out.push('\n');
     }
     out
+}
+
+/// The report without these secrets, and with nothing that hides in it.
+pub fn without(secrets: &Secrets, report: &str) -> String {
+    report.lines().map(|line| format!("{}\n", visible(&secrets.masked(line)))).collect()
 }
 
 /// The last guard.
@@ -153,6 +158,15 @@ mod tests {
     use super::super::row::Row;
     use super::*;
     use crate::config::{Inputs, Paths, load};
+
+    #[test]
+    fn a_report_is_written_without_the_secrets_that_are_known_whatever_quoted_them() {
+        let mut secrets = Secrets::none();
+        secrets.add("canary-access-token");
+        let quoted = "x = canary-access-token\n\"log\": \"63616e6172792d6163636573732d746f6b656e\",\nå\u{202e}\n";
+        let report = without(&secrets, quoted);
+        assert_eq!(report, "x = [redacted]\n\"log\": \"[redacted]\",\nå\\u202e\n");
+    }
 
     #[test]
     fn a_report_holds_no_secret_no_link_and_no_home_directory() {

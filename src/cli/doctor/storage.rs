@@ -71,6 +71,6 @@ async fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u6
         let problem = Problem::new(ProblemId::GrantExpired).with("service", settings.service_name());
         return Row::fail(NAME, problem.with("command", settings.command("login")));
     }
-    let as_whom = grant.client_id.as_deref().map_or_else(String::new, |id| format!("as the client {id}, "));
+    let as_whom = grant.client_id.as_ref().map_or_else(String::new, |id| format!("as the client {id}, "));
     Row::ok(NAME, format!("signed in {as_whom}{}", grant.validity(now)))
 }

@@ -21,7 +21,7 @@ fn every_range_that_is_not_globally_reachable_is_inward_up_to_its_edges() {
         ("168.63.129.16", "168.63.129.15 168.63.129.17"),
         (":: ::1 ::2 ::127.0.0.1 ::ffff:0:127.0.0.1", "2000::1"),
         ("::ffff:127.0.0.1 ::ffff:10.1.2.3 ::ffff:a9fe:a9fe", "::ffff:8.8.8.8"),
-        ("64:ff9b::10.0.0.1 64:ff9b::7f00:1 64:ff9b:1::8.8.8.8", "64:ff9b::8.8.8.8"),
+        ("64:ff9b::10.0.0.1 64:ff9b::7f00:1 64:ff9b:1:0:100::1", "64:ff9b::8.8.8.8"),
         ("2002:7f00:1::1 2002:a00:1::1 2002:c0a8:101::", "2002:808:808::1"),
         (
             "2001::1 2001:0:1234::1 2001:1ff::1 2001:db8::1 3fff::1 3fff:fff::1",
@@ -36,6 +36,95 @@ fn every_range_that_is_not_globally_reachable_is_inward_up_to_its_edges() {
         for address in outward.split(' ') {
             assert!(!is_inward(address.parse().unwrap()), "{address}");
         }
+    }
+}
+
+#[test]
+fn an_address_of_nat64_leads_where_its_ipv4_address_leads_wherever_that_stands() {
+    // 64:ff9b:1::/48 with prefixes of 96, 48, 56 and 64 bits (RFC 6052, 2.2).
+    for (inner, outer) in [
+        ("64:ff9b:1::10.0.0.1 64:ff9b:1::127.0.0.1 64:ff9b:1:2:3::169.254.169.254", "64:ff9b:1::8.8.8.8"),
+        ("64:ff9b:1:a00:0:100:: 64:ff9b:1:7f00:0:100:: 64:ff9b:1:c0a8:1:700::", "64:ff9b:1:808:8:800::"),
+        ("64:ff9b:1:a:0:1:: 64:ff9b:1:ffac:10:1::", "64:ff9b:1:8:8:808::"),
+        ("64:ff9b:1:0:a:0:100:0 64:ff9b:1:5:a9:fea9:fe00:0", "64:ff9b:1:5:8:808:800:0"),
+        // No reading at all: the octet that must be zero is not, or nothing is embedded.
+        ("64:ff9b:1:0:ff00::8.8.8.8 64:ff9b:1::", "64:ff9b:1:2:3::8.8.8.8"),
+    ] {
+        for address in inner.split(' ') {
+            assert!(is_inward(address.parse().unwrap()), "{address}");
+        }
+        for address in outer.split(' ') {
+            assert!(!is_inward(address.parse().unwrap()), "{address}");
+        }
+    }
+}
+
+#[test]
+fn only_a_server_in_a_range_for_machines_inside_may_name_what_it_likes() {
+    let guard = Guard::new(Surroundings::default(), &[]);
+    for (addresses, namer) in [
+        ("127.0.0.1 10.0.0.1 172.16.0.1 192.168.0.1 169.254.1.1 100.64.0.1 0.0.0.0", AddressSource::Insider),
+        (":: ::1 fc00::1 fdff::1 fe80::1 fec0::1 ::ffff:10.0.0.1 ::ffff:127.0.0.1", AddressSource::Insider),
+        // Public, and put in the place of a public address by fake-IP DNS or by NAT64.
+        ("8.8.8.8 2600::1 198.18.0.0 198.18.0.7 198.19.255.255 ::ffff:198.18.0.7", AddressSource::Public),
+        ("64:ff9b::8.8.8.8 64:ff9b::10.0.0.1 64:ff9b:1::8.8.8.8 64:ff9b:1::10.0.0.1", AddressSource::Public),
+        // Of nobody, or embedded.
+        ("192.0.0.170 192.0.2.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255 168.63.129.16", AddressSource::Public),
+        ("2002:a00:1::1 2001::1 2001:db8::1 ff02::1 ::2 ::127.0.0.1 100::1 5f00::1", AddressSource::Public),
+    ] {
+        for address in addresses.split(' ') {
+            assert_eq!(guard.namer(address.parse().unwrap()), namer, "{address}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_a_fake_ip_dns_a_name_may_lead_to_its_stand_in_and_an_address_may_not() {
+    for (answer, good) in [
+        ("198.18.0.7", true),
+        ("198.19.255.255", true),
+        ("198.18.0.7 10.0.0.1", false),
+        ("64:ff9b:1::8.8.8.8", true),
+        ("64:ff9b:1::10.0.0.1", false),
+        ("64:ff9b::10.0.0.1", false),
+        ("198.20.0.1", true),
+        ("203.0.113.1", false),
+    ] {
+        let guard = Guard::new(Script::surroundings(&[answer]), &[]);
+        let page = guard.check_page(&Url::parse("https://as.example/").unwrap()).await;
+        assert_eq!(page.is_ok(), good, "{answer}");
+        // A connection leaves out what is inward.
+        assert_eq!(resolved(&guard, "as.example").await.is_ok(), good || answer.contains(' '), "{answer}");
+    }
+    let guard = Guard::new(Surroundings::default(), &[]);
+    for text in ["https://198.18.0.7/", "https://[::ffff:198.18.0.7]/", "https://[64:ff9b:1::a00:1]/"] {
+        assert!(guard.check(&Url::parse(text).unwrap()).is_err(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_host_dns_does_not_know_is_refused_with_what_allows_it() {
+    struct Failing(bool);
+    impl Resolve for Failing {
+        fn resolve(&self, _: Name) -> Resolving {
+            let is_silent = self.0;
+            Box::pin(async move {
+                if is_silent {
+                    std::future::pending::<()>().await;
+                }
+                Err("no such name".into())
+            })
+        }
+    }
+    tokio::time::pause();
+    let page = Url::parse("https://as.example/authorize").unwrap();
+    let allowed = HostPattern::parse_all("as.example").unwrap();
+    for is_silent in [false, true] {
+        let surroundings = Surroundings { is_inward, resolver: Arc::new(Failing(is_silent)) };
+        let problem = Problem::from(Guard::new(surroundings.clone(), &[]).check_page(&page).await.unwrap_err());
+        assert_eq!((problem.id, problem.fact("host")), (ProblemId::PageHostUnknown, Some("as.example")));
+        assert!(problem.fix().contains("--allow-private as.example"), "{}", problem.fix());
+        assert!(Guard::new(surroundings, &allowed).check_page(&page).await.is_ok());
     }
 }
 
@@ -112,7 +201,7 @@ async fn a_page_is_refused_when_a_browser_may_find_it_inside() {
     for (page, answer, good) in [
         ("https://h.example/", "8.8.8.8", true),
         ("https://h.example/", "8.8.8.8 192.168.0.1", false),
-        ("https://h.example/", "", true),
+        ("https://h.example/", "", false),
         ("http://127.0.0.1/", "", false),
         ("http://localhost:8080/", "", false),
         ("https://x.localhost./", "8.8.8.8", false),

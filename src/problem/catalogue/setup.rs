@@ -46,6 +46,11 @@ super::entry::entries! {
         cause "It is missing, empty, or may not be read.",
         fix "Give a file that holds the secret alone, readable by you only, or - to type it.",
         model "The file with the client secret cannot be used. Tell the user to check it.";
+    SecretFileExposed = "secret-file-exposed", code INTERNAL_ERROR, exit USAGE, recovery Depends,
+        what "Others on this machine can read or change the file[ {file}] with the client's [{holds}|secret][ (its mode is {mode})].",
+        cause "Whoever has the secret can act as the client.",
+        fix "Close it with chmod 600. If others may have read it, replace the secret at the server.",
+        model "The file with the client's [{holds}|secret] is open to other users. Tell the user to close it with chmod 600.";
     TokenUnusable = "token-unusable", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The access token that was given cannot be kept[: {detail}].",
         cause "It was empty, or more than the token came with it.",

@@ -186,6 +186,11 @@ super::entry::entries! {
         cause "The server is hostile or set up wrongly. Or the name belongs to your company, and leads to an inner address from here.",
         fix "If you know that the sign-in belongs there, allow the host with [{setting}|--allow-private HOST], or with allow_private in the configuration file. Otherwise do not open it by hand, and report this to the server's operator.",
         model "A public server names an address for the sign-in that leads into the user's own network[: {host}], and it was refused for safety. Tell the user; only they can allow it, with [{setting}|--allow-private HOST].";
+    PageHostUnknown = "page-host-unknown", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "The page for the sign-in was not opened: this machine does not find its host[, {host}].",
+        cause "A public server named the page, and without its address nobody can tell whether it leads into this machine or its network. The name is wrong, or DNS does not answer here.",
+        fix "Check that DNS works, then try again. If only your browser can find the host, and you know that the sign-in belongs there, allow it with [{setting}|--allow-private HOST], or with allow_private in the configuration file.",
+        model "This machine does not find the host of the sign-in page[, {host}], so the page was not opened, for safety. Tell the user to check the network; only they can allow the host, with [{setting}|--allow-private HOST].";
     TokenEndpointError = "token-endpoint-error", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The authorization server did not give a token[: {error}][ ({error_description})].",
         cause "The request does not fit the way the app is registered, or the server has a problem of its own.",

@@ -31,6 +31,33 @@ fn json_all(text: &str) -> String {
     text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn html(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\'' => "&#39;".to_owned(),
+            '/' => "&#x2F;".to_owned(),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+fn html_all(text: &str, hexadecimal: bool) -> String {
+    text.chars()
+        .map(|c| if hexadecimal { format!("&#x{:X};", u32::from(c)) } else { format!("&#{};", u32::from(c)) })
+        .collect()
+}
+
+fn debug_all(text: &str) -> String {
+    text.chars().map(|c| format!("\\u{{{:x}}}", u32::from(c))).collect()
+}
+
 /// Every form in which a server may quote `secret`.
 fn quoted(secret: &str) -> Vec<String> {
     let mut forms = vec![
@@ -48,6 +75,16 @@ fn quoted(secret: &str) -> Vec<String> {
         URL_SAFE.encode(secret),
         URL_SAFE_NO_PAD.encode(secret),
         form(&STANDARD.encode(secret)),
+        hex(secret),
+        hex(secret).to_uppercase(),
+        html(secret),
+        html_all(secret, false),
+        html_all(secret, true),
+        html(&form(secret)),
+        form(&html(secret)),
+        json(&html_all(secret, true)),
+        debug_all(secret),
+        format!("{secret:?}").strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap().to_owned(),
     ];
     for around in ["", "c", "id", "cid"] {
         forms.push(STANDARD.encode(format!("{around}:{secret}")));
@@ -100,7 +137,7 @@ fn a_secret_that_was_cut_off_is_replaced_as_far_as_it_was_quoted() {
     let long = "0123456789abcdefghijklmnopqrstuvwxyz";
     assert_eq!(masked(&[long], &format!("bad token {}... sorry", &long[..30])), "bad token [redacted]... sorry");
     assert_eq!(masked(&[long], &format!("bad token {}", &long[..9])), "bad token [redacted]");
-    let far = format!("{}{long}", "x".repeat(LONGEST_TEXT_BYTES - 10));
+    let far = format!("{}{long}", "x".repeat(MAX_WORDS_READ_BYTES - 10));
     assert!(!masked(&[long], &far).contains(&long[..9]));
 }
 
@@ -132,9 +169,31 @@ fn no_secret_is_left_whatever_it_is_and_wherever_it_stands() {
         for form in quoted(&secret) {
             let shown = masked(&[&secret], &format!("{before} {form} {after}"));
             assert!(shown.contains(REDACTED), "{secret}: {form} -> {shown}");
-            assert!(!shown.contains(&secret) && !shown.contains(&form), "{secret}: {form} -> {shown}");
+            assert!(!shown.contains(&*secret) && !shown.contains(&*form), "{secret}: {form} -> {shown}");
         }
     }
+}
+
+#[test]
+fn words_are_bounded_and_show_what_hides_in_them() {
+    assert_eq!(masked(&[TOKEN], "\u{1b}]0;x\u{7}\u{202e}\n"), r"\u001b]0;x\u0007\u202e ");
+    for of in [&[][..], &[TOKEN]] {
+        let long = masked(of, &"\u{1b}".repeat(100_000));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (MAX_SHOWN_WORDS_CHARS + 1, true));
+    }
+}
+
+#[test]
+fn a_secret_that_is_split_by_what_is_made_visible_is_replaced_before_that() {
+    // What hides in a text must not keep a secret from being found in what is shown of it.
+    let shown = masked(&["canary-canary"], "canary-canary\u{202e}");
+    assert_eq!(shown, r"[redacted]\u202e");
+}
+
+#[test]
+fn what_is_used_keeps_its_length_and_its_characters() {
+    let long = format!("{}\u{202e}", "x".repeat(40_000));
+    assert_eq!(secrets(&[TOKEN]).masked(&long), long);
 }
 
 #[test]

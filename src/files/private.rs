@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::open_own;
+
 /// More than any file of this program holds; reading stops there.
 const LARGEST_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -11,13 +13,26 @@ const LARGEST_FILE_BYTES: u64 = 4 * 1024 * 1024;
 pub fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    only_mine(&mut options);
-    options.open(path)
+    open_own(path, options)
+}
+
+/// Opens a file to add lines to its end, creating it for this user alone.
+pub fn open_log(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    open_own(path, options)
+}
+
+/// Opens a file to read it.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    open_own(path, options)
 }
 
 /// The content, or `None` when there is no such file.
 pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match OpenOptions::new().read(true).open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -30,12 +45,7 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Replaces the content atomically, even across a power cut: a new file of mode 0600, flushed, renamed over the old.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
-    let fresh = fresh_name(path)?;
-    let written = write_new(&fresh, content).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&fresh, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&fresh);
-        return written;
-    }
+    put(path, content, true)?;
     // The rename is on disk only once the folder is synced; not every system lets a folder be opened for this.
     if let Ok(dir) = File::open(dir) {
         let _ = dir.sync_all();
@@ -43,11 +53,28 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Replaces the content atomically for other processes, though not across a power cut: quicker, for what is soon out of
+/// date.
+pub fn replace_brief(path: &Path, content: &[u8]) -> io::Result<()> {
+    put(path, content, false)
+}
+
+fn put(path: &Path, content: &[u8], is_flushed: bool) -> io::Result<()> {
+    #[cfg(test)]
+    let _waited = super::stuck::wait_for(path);
+    let fresh = fresh_name(path)?;
+    let written = write_new(&fresh, content, is_flushed).and_then(|()| fs::rename(&fresh, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    written
+}
+
 /// Creates the file with its whole content; leaves an existing file alone. A power cut may leave it short: flushing takes
 /// milliseconds, and what is created so can be made anew.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = fresh_name(path)?;
-    let linked = write_new(&fresh, content).and_then(|_| fs::hard_link(&fresh, path));
+    let linked = write_new(&fresh, content, false).and_then(|()| fs::hard_link(&fresh, path));
     let _ = fs::remove_file(&fresh);
     linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
@@ -59,6 +86,34 @@ pub fn remove(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Creates a folder if needed and makes it private to the user; refuses another user's.
+///
+/// What others put there while it was open to them is no regular file of this user, and refused when it is opened.
+#[cfg(unix)]
+pub fn own_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let me = rustix::process::geteuid().as_raw();
+    // Check the link too, if it is one: its owner can redirect it at any time.
+    let found = fs::metadata(dir)?;
+    if found.uid() != me || fs::symlink_metadata(dir)?.uid() != me {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
+    if found.mode() & 0o077 != 0 {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+        if found.mode() & 0o022 != 0 {
+            tracing::warn!(dir = %dir.display(), "others could write to this folder; it is closed now");
+        }
+    }
+    Ok(())
+}
+
+/// Creates a folder if needed; on Windows it inherits its privacy from the user's profile directory.
+#[cfg(not(unix))]
+pub fn own_dir(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)
 }
 
 /// Why the folder or the file must not be trusted with secrets, in words; `None` if they may.
@@ -114,20 +169,12 @@ pub fn exposure(_dir: &Path, file: &Path) -> io::Result<Option<String>> {
     }
 }
 
-fn only_mine(options: &mut OpenOptions) {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    #[cfg(not(unix))]
-    let _ = options;
-}
-
-fn write_new(path: &Path, content: &[u8]) -> io::Result<File> {
+fn write_new(path: &Path, content: &[u8], is_flushed: bool) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    only_mine(&mut options);
-    let mut file = options.open(path)?;
+    let mut file = open_own(path, options)?;
     file.write_all(content)?;
-    Ok(file)
+    if is_flushed { file.sync_all() } else { Ok(()) }
 }
 
 /// An unpredictable name in the same folder.
@@ -141,7 +188,7 @@ fn fresh_name(path: &Path) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::private_files::*;
+    use crate::files::private::*;
 
     #[test]
     fn of_two_that_create_a_file_the_first_one_wins_and_both_find_its_content() {
@@ -169,7 +216,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("a/b");
-        crate::config::own_dir(&inner).unwrap();
+        own_dir(&inner).unwrap();
         let path = inner.join("f");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -199,7 +246,7 @@ mod tests {
         use std::os::unix::fs::MetadataExt;
         let dir = tempfile::tempdir().unwrap();
         let (folder, link) = (dir.path().join("folder"), dir.path().join("link"));
-        crate::config::own_dir(&folder).unwrap();
+        own_dir(&folder).unwrap();
         std::os::unix::fs::symlink(&folder, &link).unwrap();
         let me = fs::metadata(dir.path()).unwrap().uid();
         // A link of one's own is one's own business.

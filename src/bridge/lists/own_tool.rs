@@ -1,0 +1,139 @@
+//! Keeps the name of the bridge's own tool for it: a server's tool of that name is left out of every list.
+//!
+//! Calls of this name never reach the server, whoever is signed in, so its tool would be a promise that nobody keeps; and
+//! beside the bridge's own, the list would hold one name twice, which the interfaces of models refuse as a whole. A name
+//! that the server itself lists twice stays as it is.
+
+use std::fmt;
+use std::sync::Once;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::message::{Kind, Peek, peek, write};
+
+/// The name of the sign-in tool.
+pub const SIGN_IN_TOOL: &str = "planhat_sign_in";
+
+/// `text` without the tools of that name in `list`, the result of `tools/list`, which borrows from it; `None` if there is
+/// none, or `list` is no list.
+pub fn without_own_tool(text: &str, list: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct List<'a> {
+        #[serde(borrow)]
+        tools: &'a RawValue,
+    }
+    static TELL: Once = Once::new();
+    let tools = serde_json::from_str::<List<'_>>(list.get()).ok()?.tools;
+    let members: Vec<&RawValue> = serde_json::from_str(tools.get()).ok()?;
+    let is_own = |member: &&RawValue| serde_json::from_str::<Tool>(member.get()).is_ok_and(|tool| tool.takes_our_name);
+    let kept: Vec<&str> = members.iter().filter(|member| !is_own(member)).map(|member| member.get()).collect();
+    if kept.len() == members.len() {
+        return None;
+    }
+    TELL.call_once(|| {
+        tracing::warn!("the server's tool {SIGN_IN_TOOL} is left out: the name is that of the bridge's own")
+    });
+    Some(write::replaced(text, tools, &format!("[{}]", kept.join(","))))
+}
+
+/// The same for the server's whole answer.
+pub fn answer_without_own_tool(answer: Bytes) -> Bytes {
+    let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(&answer) else { return answer };
+    let text = std::str::from_utf8(&answer).unwrap_or_default();
+    without_own_tool(text, result).map_or_else(|| answer.clone(), Bytes::from)
+}
+
+/// The same for a list that stands alone.
+pub fn list_without_own_tool(list: Box<RawValue>) -> Box<RawValue> {
+    without_own_tool(list.get(), &list).and_then(|text| RawValue::from_string(text).ok()).unwrap_or(list)
+}
+
+/// A tool, as far as its name goes. With two names, clients differ in which one counts, so each does.
+struct Tool {
+    takes_our_name: bool,
+}
+
+impl<'de> Deserialize<'de> for Tool {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Tool;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tool")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tool, A::Error> {
+                let mut tool = Tool { takes_our_name: false };
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "name" {
+                        let name = map.next_value::<&RawValue>()?;
+                        let name = serde_json::from_str::<String>(name.get()).unwrap_or_default();
+                        tool.takes_our_name |= is_taken_for(&name, SIGN_IN_TOOL);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(tool)
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// Whether a client or a model may take `name` for `own`: clients write what their model's interface does not permit in
+/// names as `_`, some lower the case, and people do not see the difference of wide letters and invisible characters.
+fn is_taken_for(name: &str, own: &str) -> bool {
+    let folded = name.trim().chars().filter(|c| !crate::secret::is_invisible(*c)).map(|c| {
+        let narrow = match c {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+            c => c,
+        };
+        if narrow.is_ascii_alphanumeric() { narrow.to_ascii_lowercase() } else { '_' }
+    });
+    folded.eq(own.chars())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(list: &str) -> Option<String> {
+        let list: Box<RawValue> = serde_json::from_str(list).expect("JSON");
+        without_own_tool(list.get(), &list)
+    }
+
+    #[test]
+    fn a_server_s_tool_of_our_name_is_left_out_however_it_is_written_and_the_others_keep_their_text() {
+        for name in [
+            "planhat_sign_in",
+            r"planhat\u005fsign_in",
+            "Planhat_Sign_In",
+            "planhat-sign.in",
+            "planhat sign/in",
+            "\u{ff50}lanhat_sign_in",
+            r"planhat_\u200bsign_in",
+            r" planhat_sign_in\n",
+        ] {
+            let list = format!(r#"{{ "tools":[{{"name":"{name}"}} , {{"n":1.0,"name":"a"}}],"x":1}}"#);
+            assert_eq!(without(&list).as_deref(), Some(r#"{ "tools":[{"n":1.0,"name":"a"}],"x":1}"#), "{name}");
+        }
+        let twice = r#"{"tools":[{"name":"a","name":"planhat_sign_in"},{"name":"planhat_sign_in","name":"a"}]}"#;
+        assert_eq!(without(twice).as_deref(), Some(r#"{"tools":[]}"#));
+    }
+
+    #[test]
+    fn a_list_without_our_name_passes_as_it_is_even_with_a_name_twice() {
+        for list in [
+            r#"{"tools":[{"name":"a"},{"name":"a"},1,null,{"name":7}]}"#,
+            r#"{"tools":[{"name":"planhat_sign_in_2"},{"name":"sign_in"},{"title":"planhat_sign_in"}]}"#,
+            r#"{"tools":{"name":"planhat_sign_in"}}"#,
+            "{}",
+        ] {
+            assert_eq!(without(list), None, "{list}");
+        }
+    }
+}
