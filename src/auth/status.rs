@@ -27,8 +27,9 @@ impl Status {
         let (ctx, tokens) = (&auth.ctx, &auth.tokens);
         let static_token = ctx.settings.static_token.is_some();
         let reloaded = if static_token { Ok(()) } else { tokens.cache.reload().await };
+        let current = tokens.cache.usable();
         Self {
-            grant: tokens.cache.usable().map(|current| GrantSummary::from(&*current.grant)),
+            grant: current.map(|current| GrantSummary::from(&*current.grant)),
             static_token,
             signing_in: Observed::now(ctx).await.is_under_way(),
             backend: ctx.store.backend().clone(),

@@ -52,6 +52,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
             device: how.device,
             since: None,
             restart: how.restart,
+            by_person: terminal::is_interactive(),
         };
         let granted = auth.login(options, &mut ui).await?;
         let grant = Grant::new(granted, auth.backend());
@@ -71,6 +72,9 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.keep_token(token).await?;
+        if terminal::is_interactive() {
+            auth.lift_brake().await;
+        }
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&format!(
             "The access token for {} is kept {}, and is sent as it is. `{}` removes it.\n",
@@ -86,7 +90,8 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
 fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
-        let granted = auth.login(LoginOptions::default(), &mut Silent).await?;
+        let options = LoginOptions { by_person: terminal::is_interactive(), ..LoginOptions::default() };
+        let granted = auth.login(options, &mut Silent).await?;
         terminal::say(&format!(
             "{} gives tokens to the client {} without a sign-in. Nothing else is to be done.\n",
             granted.issuer, granted.client_id

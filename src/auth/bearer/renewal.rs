@@ -241,6 +241,7 @@ impl Renewals {
             resource: self.ctx.resource_parameter(&grant.resource),
             id_token: oauth.id_token,
             now: self.ctx.now(),
+            brake: &self.ctx.brake,
         };
         let http = self.ctx.http_to_token_endpoint(grant.named_by);
         let issued = token_endpoint::request_token(&http, &endpoint, &GrantRequest::Refresh(token)).await?;

@@ -102,7 +102,11 @@ async fn run(
     let within = target.deadline.saturating_duration_since(Instant::now());
     ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
     if options.open_browser {
-        match sign_in_page::open(ctx, attempt.number, &request.link).await {
+        let opened = match ctx.brake.admit_tab().await {
+            Ok(admission) => sign_in_page::open(ctx, attempt.number, &request.link, admission).await,
+            Err(problem) => Err(problem.with("link", &request.link)),
+        };
+        match opened {
             Ok(()) => ui.event(LoginEvent::BrowserOpened),
             Err(problem) => {
                 attempt.opens = false;

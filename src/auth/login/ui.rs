@@ -21,6 +21,9 @@ pub struct LoginOptions {
     pub since: Option<Since>,
     /// Whether to end a running sign-in first.
     pub restart: bool,
+    /// Whether a person has typed the command at a terminal: the [brake](crate::auth::brake) does not hold it back, and is
+    /// lifted when it succeeds.
+    pub by_person: bool,
 }
 
 /// An event of a sign-in, to be shown.

@@ -26,6 +26,8 @@ pub struct Findings {
 /// Takes the steps of a sign-in, as far as they need no user.
 pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> Group {
     let mut rows = Vec::new();
+    // What is held back says nothing of whether the rest works, so it comes first and only then.
+    rows.extend(auth.brake().await.map(|problem| Row::warn("brake", problem)));
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
     } else if findings.reached {

@@ -36,6 +36,16 @@ super::entry::entries! {
         cause "The setting sign_in is manual.",
         fix "Call the tool planhat_sign_in, or run `[{command}|planhat-mcp login]` in a terminal.",
         model "The user has to sign in[ to {service}] first, and wants no browser to open by itself. Ask them whether to sign in now; the tool planhat_sign_in starts it, and so does `[{command}|planhat-mcp login]` in a terminal. Then call again.";
+    TooManyTabs = "too-many-tabs", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "No browser tab opens for a sign-in[ before {until}].[ Of those that open by themselves, {detail}.]",
+        cause "A server that accepts no sign-in for long, or a program that asks for one again and again, would open tab after tab. A sign-in that succeeds in such a tab does not change this.",
+        fix "Run `[{command}|planhat-mcp login]` in a terminal: it opens its page all the same, and lifts this when it succeeds.[ Or open this link in a browser: {link} .]",
+        model "The user has to sign in, and no browser tab opens by itself[ before {until}], because too many have opened.[ The last sign-in: {advice}.] Ask the user to [open this link, {link} , or to |]run `[{command}|planhat-mcp login]` in a terminal, which lifts this. Calling planhat_sign_in again opens no tab[ for the next {seconds} s].";
+    TooManyTokenRequests = "too-many-token-requests", code REMOTE, exit REMOTE, recovery Later,
+        what "No token is requested[ before {until}], because too many requests went to the token endpoint.[ Of this profile, {detail}.]",
+        cause "The server rejects tokens that it has just issued, or lets them end at once; or many programs share this sign-in.",
+        fix "Wait until then[, {seconds} s from now], or run `[{command}|planhat-mcp login]` in a terminal, which lifts this when it succeeds. The sign-in is kept.",
+        model "The token that this call needs is not requested[ for the next {seconds} s], because too many token requests were sent. Nothing was executed. Call again after that time and not before; if it goes on, tell the user that the server rejects the tokens that it issues.";
     SignInStopped = "sign-in-stopped", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The sign-in was given up before it was complete.",
         cause "Somebody signed out, or started over in another window.",
