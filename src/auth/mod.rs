@@ -16,6 +16,7 @@ pub mod checkup;
 pub mod context;
 pub mod coordination;
 pub mod discovery;
+pub mod endpoints;
 pub mod error;
 pub mod exchange;
 pub mod grants;

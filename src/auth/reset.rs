@@ -31,7 +31,7 @@ pub async fn state_files(auth: &Authorizer) -> Vec<PathBuf> {
     }
     // A gate is named after the grant, which the store knows, or the static token; the gates of earlier grants opened
     // long ago.
-    let grant = stored::read(&auth.ctx).await.ok().flatten();
+    let grant = stored::read_from_anywhere(&auth.ctx).await.ok().flatten();
     let (paths, url) = (&auth.ctx.settings.paths, &auth.ctx.settings.url);
     let tags = [None, grant.map(|grant| grant.tag()), auth.tokens.static_tag().await];
     let own = tags.map(|tag| Gate::file(paths, url, tag));

@@ -130,8 +130,10 @@ impl LoginUi for Ui<'_> {
     fn event(&mut self, event: LoginEvent<'_>) {
         match event {
             LoginEvent::BrowserOpened => {}
-            LoginEvent::Found { issuer, client_id } => {
+            LoginEvent::Found { issuer, client_id, elsewhere } => {
                 let mut rows = vec![("sign-in at", printable(issuer))];
+                rows.extend(elsewhere.page.as_deref().map(|origin| ("its page at", printable(origin))));
+                rows.extend(elsewhere.tokens.as_deref().map(|origin| ("tokens from", printable(origin))));
                 if self.settings.oauth.client_id.is_none() {
                     rows.push(("client", printable(client_id)));
                 }

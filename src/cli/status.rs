@@ -10,8 +10,8 @@ use crate::auth::grants::profiles;
 use crate::auth::{GrantSummary, Status};
 use crate::clock;
 use crate::config::{Choice, Settings};
-use crate::problem::Problem;
 use crate::problem::catalogue::exit;
+use crate::problem::{Problem, printable};
 use crate::store::Store;
 
 use super::args::StatusArgs;
@@ -35,6 +35,10 @@ pub struct SignInStatus {
     pub not_needed: Option<&'static str>,
     /// Why the store could not be read.
     pub problem: Option<Problem>,
+    /// Why a sign-in that is stored is not used with these settings.
+    pub not_used: Option<Problem>,
+    /// The origin that tokens come from, where that is not the issuer's.
+    pub tokens_from: Option<String>,
     /// What is spent of tabs and token requests.
     pub spent: Spent,
 }
@@ -102,6 +106,8 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
         link: auth.sign_in_link().await.filter(|_| status.signing_in),
         not_needed: None,
         problem: status.store_problem,
+        not_used: status.not_used,
+        tokens_from: status.tokens_from,
         spent: auth.spent().await.unwrap_or_default(),
     }
 }
@@ -129,8 +135,14 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
         None if !state.kept.is_empty() => rows.push(("tokens", format!("kept {}", state.kept))),
         None => {}
     }
+    if let Some(origin) = &state.tokens_from {
+        rows.push(("tokens from", printable(origin)));
+    }
     rows.extend(spent(&state.spent, style));
     let mut out = format!("{}\n{}", style.strong(&settings.service_name()), style.table(&rows));
+    if let Some(problem) = &state.not_used {
+        out.push_str(&format!("\n{}{}", paragraph(&problem.what()), paragraph(&problem.fix())));
+    }
     let shut = state.spent.tabs_shut_until.is_some() || state.spent.token_requests_shut_until.is_some();
     if shut {
         let command = settings.command("login");
@@ -199,9 +211,10 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         "expires_in": grant.and_then(|grant| grant.expires_at).map(|at| at.saturating_sub(now)),
         "renews": grant.map(|grant| grant.renewable),
         "token_store": settings.token_store.as_str(),
+        "tokens_from": state.tokens_from,
         "tabs": spent_as_json(&state.spent.tabs, state.spent.tabs_shut_until),
         "token_requests": spent_as_json(&state.spent.token_requests, state.spent.token_requests_shut_until),
-        "problem": state.problem.as_ref().map(|problem| problem.id.entry().name),
+        "problem": state.problem.as_ref().or(state.not_used.as_ref()).map(|problem| problem.id.entry().name),
     })
 }
 

@@ -227,6 +227,12 @@ catalogue! {
         /// A client id that was issued by one server is requested by another; facts `client_id`, `expected`, `found`,
         /// `logout_command`.
         IssuerMoved,
+        /// Another token endpoint than the one that stored secrets came from; facts `client_id`, `expected`, `found`,
+        /// `logout_command`.
+        TokenEndpointMoved,
+        /// The settings put a token endpoint at another origin in place of the server's own, and no person has typed `login`
+        /// with it; facts `expected`, `found`, `command`.
+        TokenEndpointUnconfirmed,
         /// The server offers no sign-in on another device; fact `issuer`.
         DeviceNotOffered,
         /// The code for another device is too old, or was refused.

@@ -72,6 +72,9 @@ async fn login_or_join(
     if ctx.uses_client_credentials() {
         return try_client_credentials(tokens, challenge).await;
     }
+    if let Some(problem) = stored::moved(ctx).await {
+        return Err(ctx.explain(problem));
+    }
     loop {
         if std::mem::take(&mut options.restart) {
             stop(ctx).await?;

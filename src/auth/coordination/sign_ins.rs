@@ -18,6 +18,7 @@ use crate::auth::coordination::process::{Program, end_of, silent_end};
 use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
 use crate::auth::coordination::{join, link, login, outcome};
 use crate::auth::discovery::challenge::Challenge;
+use crate::auth::grants::stored;
 use crate::auth::login::attempt::{Attempt, FAILED_SIGN_IN_PAUSE, Since};
 use crate::auth::login::browser;
 use crate::auth::login::sign_in_page::PageOpening;
@@ -96,6 +97,9 @@ impl SignIns {
         }
         if self.ctx.uses_client_credentials() {
             return Err(Problem::new(ProblemId::TokenRejected).with("host", settings.service_name()));
+        }
+        if let Some(problem) = stored::moved(&self.ctx).await {
+            return Err(problem);
         }
         let shut = match opening {
             PageOpening::Browser => self.ctx.brake.tabs_shut().await,

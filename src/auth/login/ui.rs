@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::auth::endpoints::Elsewhere;
 use crate::auth::login::attempt::Since;
 use crate::problem::Problem;
 
@@ -35,6 +36,8 @@ pub enum LoginEvent<'a> {
         issuer: &'a str,
         /// The client id.
         client_id: &'a str,
+        /// The parts of the server that lie at other origins than its issuer.
+        elsewhere: &'a Elsewhere,
     },
     /// The port is bound and the page can be opened.
     Waiting {

@@ -50,7 +50,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
             Route { probed: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
         }
     };
-    let details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
+    let mut details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
     let found = match route.found {
         Ok(found) => found,
         Err(problem) => {
@@ -59,6 +59,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         }
     };
     let text = format!("the authorization server is {}", found.chosen());
+    details.extend(found.elsewhere().words());
     rows.push(Row::ok("discovery", text).with_details(details));
     let identity = match Checkup::of(auth).identity(&found).await {
         Ok(identity) => identity,

@@ -151,6 +151,16 @@ super::entry::entries! {
         cause "So far it was {expected}, and now it is {found}. The server may have moved; or somebody is after the client's secret and the sign-in.",
         fix "Ask the server's operator. If it has really moved, register the app at the new authorization server, set its client id, and run `[{logout_command}|planhat-mcp logout]` before you sign in again.",
         model "The server names another authorization server than before, and the configured client was not used there, for safety. Tell the user to ask the server's operator.";
+    TokenEndpointMoved = "token-endpoint-moved", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The token endpoint is now another one than the one that the sign-in and the client[ {client_id}] were used with, so nothing stored was sent there.",
+        cause "So far it was {expected}, and now it is {found}. The setting token_endpoint may have changed, perhaps by the configuration of a project; or the server has moved; or somebody is after the stored sign-in and the client's secret.",
+        fix "If you do not expect this, remove the setting (--token-endpoint, PLANHAT_MCP_TOKEN_ENDPOINT, or token_endpoint in a configuration file). If it is meant, run `[{logout_command}|planhat-mcp logout]` and then `[{command}|planhat-mcp login]`, which begins anew there.",
+        model "The configured token endpoint is another one than the sign-in came from, and nothing stored was sent there, for safety. Tell the user: unless they expect it, the setting token_endpoint is to be removed. Do not change it by yourself.";
+    TokenEndpointUnconfirmed = "token-endpoint-unconfirmed", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The settings put a token endpoint of another origin in place of the authorization server's own, and nobody has confirmed that.",
+        cause "The server's own is {expected}, and the settings name {found}. Whoever runs that one gets the code of your consent.",
+        fix "If you do not expect this, remove the setting (--token-endpoint, PLANHAT_MCP_TOKEN_ENDPOINT, or token_endpoint in a configuration file). If it is meant, run `[{command}|planhat-mcp login]` in a terminal once; later sign-ins start by themselves.",
+        model "The settings name a token endpoint of another origin than the authorization server's, so no sign-in starts by itself, for safety. Tell the user: unless they expect it, the setting token_endpoint is to be removed; otherwise they run `[{command}|planhat-mcp login]` in a terminal once. Do not run it for them.";
     DeviceNotOffered = "device-not-offered", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The authorization server[ {issuer}] offers no sign-in with a code on another device.",
         cause "It does not support the device authorization grant (RFC 8628), or does not say so.",

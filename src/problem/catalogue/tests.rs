@@ -97,6 +97,8 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::ClientKeyUnusable
             | Id::RegistrationRefused
             | Id::IssuerMoved
+            | Id::TokenEndpointMoved
+            | Id::TokenEndpointUnconfirmed
             | Id::InvalidScope
             | Id::PortInUse
             | Id::ListenFailed
