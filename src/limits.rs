@@ -9,6 +9,8 @@ mod yielding;
 
 pub use yielding::Yielding;
 
+use std::time::Duration;
+
 use entry::limits;
 
 const MIB: usize = 1024 * 1024;
@@ -37,5 +39,30 @@ limits! {
         /// Bytes of a file that a person names: settings, certificates, a secret, a key.
         MAX_GIVEN_FILE_BYTES: usize = 4 * MIB, because "the certificates of all public authorities are a quarter of that",
             shown by "a_file_that_a_person_names_may_be_a_link_and_must_be_a_file";
+    }
+    "Tabs and token requests" {
+        /// Tabs that sign-ins of one profile open within `TAB_WINDOW`, in all processes together; `login` at a terminal is not
+        /// counted, and lifts this when it succeeds.
+        TAB_BUDGET: usize = 3, because "a sign-in, one that went wrong, and a wider scope are three",
+            shown by "all_processes_of_a_profile_share_one_budget_of_tabs_that_only_time_refills";
+        /// The time in which `TAB_BUDGET` tabs may open.
+        TAB_WINDOW: Duration = Duration::from_secs(600),
+            because "a tab every few minutes is one that a person can still ask about",
+            shown by "all_processes_of_a_profile_share_one_budget_of_tabs_that_only_time_refills";
+        /// Requests to the token endpoint (code, refresh token, client credentials) within `TOKEN_REQUEST_WINDOW`, by all
+        /// processes of a profile together.
+        TOKEN_REQUEST_BUDGET: usize = 30, because "tokens that last six seconds are renewed ten times a minute",
+            shown by "a_token_of_six_seconds_is_renewed_for_hours_and_a_storm_ends_after_thirty";
+        /// The time in which `TOKEN_REQUEST_BUDGET` requests may be sent.
+        TOKEN_REQUEST_WINDOW: Duration = Duration::from_secs(60),
+            because "a burst is over soon, and a call can wait for the rest of a minute",
+            shown by "a_token_of_six_seconds_is_renewed_for_hours_and_a_storm_ends_after_thirty";
+        /// The same within `TOKEN_REQUEST_LONG_WINDOW`.
+        TOKEN_REQUEST_LONG_BUDGET: usize = 240, because "it is sixteen a minute, half as much again as six-second tokens need",
+            shown by "a_token_of_six_seconds_is_renewed_for_hours_and_a_storm_ends_after_thirty";
+        /// The time in which `TOKEN_REQUEST_LONG_BUDGET` requests may be sent.
+        TOKEN_REQUEST_LONG_WINDOW: Duration = Duration::from_secs(900),
+            because "a storm in bursts shows in a quarter of an hour",
+            shown by "a_token_of_six_seconds_is_renewed_for_hours_and_a_storm_ends_after_thirty";
     }
 }

@@ -11,6 +11,7 @@ use crate::auth::bearer::renewal::RenewedFor;
 use crate::auth::bearer::state::{AuthState, Bearer, Renewable};
 use crate::auth::bearer::step_up::{StepUps, wanted};
 use crate::auth::bearer::tokens::Tokens;
+use crate::auth::brake::{Spent, TabAdmission};
 use crate::auth::context::Context;
 use crate::auth::coordination::process::Program;
 use crate::auth::coordination::sign_ins::SignIns;
@@ -201,9 +202,34 @@ impl Authorizer {
         wait::for_link(&self.sign_ins, &self.tokens.cache, &self.ctx, than, within).await
     }
 
+    /// Permission to open this page, or to have the client open it; the problem has the link.
+    pub async fn admit_tab(&self, link: &str) -> Result<TabAdmission, Problem> {
+        self.sign_ins.pages.admit(link).await
+    }
+
+    /// Why no tab may open for a sign-in now; `None` when one may.
+    pub async fn tabs_shut(&self) -> Option<Problem> {
+        Some(self.ctx.explain(self.ctx.brake.tabs_shut().await?))
+    }
+
     /// Opens the browser after all, for a sign-in that was to do without; the problem has the link.
-    pub async fn open_link(&self, link: &str) -> Result<(), Problem> {
-        self.sign_ins.open_link(link).await
+    pub async fn open_link(&self, link: &str, admission: TabAdmission) -> Result<(), Problem> {
+        self.sign_ins.open_link(link, admission).await
+    }
+
+    /// Clears what this profile has spent of tabs and token requests, for a person at a terminal.
+    pub async fn lift_brake(&self) {
+        self.ctx.brake.lift().await;
+    }
+
+    /// What this profile has spent of tabs and token requests; `None` when that cannot be read.
+    pub async fn spent(&self) -> Option<Spent> {
+        self.ctx.brake.spent().await.ok()
+    }
+
+    /// What holds back tabs or token requests now, if anything does.
+    pub async fn brake(&self) -> Option<Problem> {
+        Some(self.ctx.explain(self.ctx.brake.why_shut().await?))
     }
 
     /// Signs in interactively, and stores the tokens.
@@ -219,7 +245,7 @@ impl Authorizer {
 
     /// Revokes the grant, if the server can, and removes it. `None` if there was none.
     pub async fn logout(&self) -> Result<Option<Revoked>, Problem> {
-        logout::logout(&self.tokens, &self.sign_ins).await.map_err(|problem| self.ctx.explain(problem))
+        logout::logout(&self.tokens).await.map_err(|problem| self.ctx.explain(problem))
     }
 
     /// Where tokens are stored.

@@ -119,7 +119,9 @@ impl Checkup {
             Some(ClientOrigin::Registered { port }) => port,
             _ => settings.port,
         };
-        Ok(Identity { client, callback: CallbackSettings { port, ..settings.clone() } })
+        let path = client.as_ref().and_then(|client| client.redirect_path.clone());
+        let path = path.unwrap_or_else(|| settings.path.clone());
+        Ok(Identity { client, callback: CallbackSettings { port, path, ..settings.clone() } })
     }
 
     /// Whether the port of the redirect URL is free; `Ok(false)` if another sign-in of this program holds it.

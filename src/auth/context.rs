@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::auth::accounts::Accounts;
+use crate::auth::brake::Brake;
 use crate::blocking::InOrder;
 use crate::clock::SharedClock;
 use crate::config::Settings;
@@ -30,13 +31,17 @@ pub struct Context {
     pub(crate) started_at: u64,
     /// Writes the sign-in's record: a step that was given up must not write after the end.
     pub(crate) record_writer: InOrder,
+    /// What the profile may spend.
+    pub(crate) brake: Brake,
 }
 
 impl Context {
     /// The context of this run; reads nothing.
     pub fn new(settings: Arc<Settings>, http: Http, store: Store, clock: SharedClock) -> Arc<Self> {
+        let files = StateDir::new(&settings.paths.state_dir, &settings.profile);
         Arc::new(Self {
-            files: StateDir::new(&settings.paths.state_dir, &settings.profile),
+            brake: Brake::new(files.clone(), Arc::clone(&clock)),
+            files,
             account: Accounts::grant(&settings),
             started_at: clock.unix_seconds(),
             record_writer: InOrder::default(),

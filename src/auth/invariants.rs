@@ -74,8 +74,8 @@ pub fn callback(request: &[u8]) {
     let target = text.split_whitespace().nth(1).unwrap_or(&text);
     let query = target.split_once('?').map_or(target, |(_, query)| query);
     for iss_required in [false, true] {
-        let expected =
-            Expected { state: STATE.into(), issuer: ISSUER.to_owned(), iss_required, secrets: Secrets::none() };
+        let (state, issuer, path) = (STATE.into(), ISSUER.to_owned(), "/callback".to_owned());
+        let expected = Expected { state, issuer, iss_required, path, secrets: Secrets::none() };
         let outcome = expected.code(query);
         let all = |name: &str| -> Vec<String> {
             let pairs = form_urlencoded::parse(query.as_bytes());

@@ -18,6 +18,11 @@ pub fn forms(issuer: &str) -> Vec<String> {
     if has_path { vec![bare.to_owned()] } else { vec![bare.to_owned(), format!("{bare}/")] }
 }
 
+/// The same text for all forms of one identifier.
+pub fn canonical(issuer: &str) -> &str {
+    bare(issuer)
+}
+
 /// The identifier without the slash of an empty path.
 fn bare(issuer: &str) -> &str {
     issuer

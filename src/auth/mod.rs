@@ -3,7 +3,7 @@
 //! The stations, in the order in which a token passes them: [`discovery`] (what a 401 says, and where to sign in),
 //! [`registration`] (as whom), [`login`] (the user's answer), [`exchange`] (a code becomes a token), [`grants`] (what is
 //! stored), [`bearer`] (what requests carry, and its renewal). [`coordination`] lets one sign-in serve any number of
-//! processes. All of them work with a [`context`] and with one idea of what is the same [`issuer`], [`resource`] and stored
+//! processes. All of them work with a [`context`], within the budgets of one [`brake`], and with one idea of what is the same [`issuer`], [`resource`] and stored
 //! record ([`accounts`]); [`Authorizer`] is the facade over them. For the commands there are [`status`], [`checkup`] and
 //! [`reset`].
 
@@ -11,10 +11,12 @@ pub mod accounts;
 pub mod answer_secrets;
 pub mod authorizer;
 pub mod bearer;
+pub mod brake;
 pub mod checkup;
 pub mod context;
 pub mod coordination;
 pub mod discovery;
+pub mod endpoints;
 pub mod error;
 pub mod exchange;
 pub mod grants;

@@ -24,9 +24,14 @@ pub struct Removed {
 /// The files in the state directory that a reset removes.
 pub async fn state_files(auth: &Authorizer) -> Vec<PathBuf> {
     let mut files = auth.ctx.files.all();
+    // A program can run this command, too, and would otherwise have tab after tab with it.
+    if !auth.spent().await.is_some_and(|spent| spent.is_nothing()) {
+        let kept = auth.ctx.brake.record_files();
+        files.retain(|file| !kept.contains(file));
+    }
     // A gate is named after the grant, which the store knows, or the static token; the gates of earlier grants opened
     // long ago.
-    let grant = stored::read(&auth.ctx).await.ok().flatten();
+    let grant = stored::read_from_anywhere(&auth.ctx).await.ok().flatten();
     let (paths, url) = (&auth.ctx.settings.paths, &auth.ctx.settings.url);
     let tags = [None, grant.map(|grant| grant.tag()), auth.tokens.static_tag().await];
     let own = tags.map(|tag| Gate::file(paths, url, tag));

@@ -2,7 +2,9 @@
 
 use crate::auth::authorizer::Authorizer;
 use crate::auth::coordination::observed::Observed;
+use crate::auth::endpoints::Elsewhere;
 use crate::auth::grants::grant::GrantSummary;
+use crate::auth::grants::stored;
 use crate::problem::Problem;
 use crate::store::Backend;
 
@@ -19,6 +21,10 @@ pub struct Status {
     pub backend: Backend,
     /// Why the store could not be read.
     pub store_problem: Option<Problem>,
+    /// Why a sign-in that is stored is not used with these settings.
+    pub not_used: Option<Problem>,
+    /// The origin that its tokens come from, where that is not the issuer's.
+    pub tokens_from: Option<String>,
 }
 
 impl Status {
@@ -27,12 +33,19 @@ impl Status {
         let (ctx, tokens) = (&auth.ctx, &auth.tokens);
         let static_token = ctx.settings.static_token.is_some();
         let reloaded = if static_token { Ok(()) } else { tokens.cache.reload().await };
+        let current = tokens.cache.usable();
+        let tokens_from = current.as_ref().and_then(|current| {
+            let grant = &current.grant;
+            Elsewhere::of(&grant.issuer, None, &grant.token_endpoint).tokens
+        });
         Self {
-            grant: tokens.cache.usable().map(|current| GrantSummary::from(&*current.grant)),
+            grant: current.map(|current| GrantSummary::from(&*current.grant)),
             static_token,
             signing_in: Observed::now(ctx).await.is_under_way(),
             backend: ctx.store.backend().clone(),
             store_problem: reloaded.err().map(|error| ctx.explain(error.into())),
+            not_used: stored::moved(ctx).await.map(|problem| ctx.explain(problem)),
+            tokens_from,
         }
     }
 }

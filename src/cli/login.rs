@@ -52,6 +52,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
             device: how.device,
             since: None,
             restart: how.restart,
+            by_person: terminal::is_interactive(),
         };
         let granted = auth.login(options, &mut ui).await?;
         let grant = Grant::new(granted, auth.backend());
@@ -71,6 +72,9 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.keep_token(token).await?;
+        if terminal::is_interactive() {
+            auth.lift_brake().await;
+        }
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&format!(
             "The access token for {} is kept {}, and is sent as it is. `{}` removes it.\n",
@@ -86,7 +90,8 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
 fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
-        let granted = auth.login(LoginOptions::default(), &mut Silent).await?;
+        let options = LoginOptions { by_person: terminal::is_interactive(), ..LoginOptions::default() };
+        let granted = auth.login(options, &mut Silent).await?;
         terminal::say(&format!(
             "{} gives tokens to the client {} without a sign-in. Nothing else is to be done.\n",
             granted.issuer, granted.client_id
@@ -125,8 +130,10 @@ impl LoginUi for Ui<'_> {
     fn event(&mut self, event: LoginEvent<'_>) {
         match event {
             LoginEvent::BrowserOpened => {}
-            LoginEvent::Found { issuer, client_id } => {
+            LoginEvent::Found { issuer, client_id, elsewhere } => {
                 let mut rows = vec![("sign-in at", printable(issuer))];
+                rows.extend(elsewhere.page.as_deref().map(|origin| ("its page at", printable(origin))));
+                rows.extend(elsewhere.tokens.as_deref().map(|origin| ("tokens from", printable(origin))));
                 if self.settings.oauth.client_id.is_none() {
                     rows.push(("client", client_id.to_string()));
                 }

@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::auth::brake::{Counted, Spent, time_of_day};
 use crate::auth::grants::profiles;
 use crate::auth::{GrantSummary, Status};
 use crate::clock;
 use crate::config::{Choice, Settings};
-use crate::problem::Problem;
 use crate::problem::catalogue::exit;
+use crate::problem::{Problem, printable};
 use crate::secret::ServerWords;
 use crate::store::Store;
 
 use super::args::StatusArgs;
 use super::context::{authorizer, block_on};
 use super::grant::{self, Grant};
-use super::style::Style;
+use super::style::{Style, paragraph};
 use super::terminal;
 
 /// The sign-in of one profile.
@@ -35,6 +36,12 @@ pub struct SignInStatus {
     pub not_needed: Option<&'static str>,
     /// Why the store could not be read.
     pub problem: Option<Problem>,
+    /// Why a sign-in that is stored is not used with these settings.
+    pub not_used: Option<Problem>,
+    /// The origin that tokens come from, where that is not the issuer's.
+    pub tokens_from: Option<String>,
+    /// What is spent of tabs and token requests.
+    pub spent: Spent,
 }
 
 impl SignInStatus {
@@ -86,8 +93,9 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
     }
     if settings.oauth.client_credentials {
         let why = "not needed: the client gets its tokens by itself, with --client-credentials";
-        let kept = grant::kept(authorizer(settings, Store::ATTENDED_TIMEOUT).backend());
-        return SignInStatus { not_needed: Some(why), kept, ..SignInStatus::default() };
+        let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
+        let (kept, spent) = (grant::kept(auth.backend()), auth.spent().await.unwrap_or_default());
+        return SignInStatus { not_needed: Some(why), kept, spent, ..SignInStatus::default() };
     }
     let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
     let status = Status::of(&auth).await;
@@ -99,6 +107,9 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
         link: auth.sign_in_link().await.filter(|_| status.signing_in),
         not_needed: None,
         problem: status.store_problem,
+        not_used: status.not_used,
+        tokens_from: status.tokens_from,
+        spent: auth.spent().await.unwrap_or_default(),
     }
 }
 
@@ -125,7 +136,19 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
         None if !state.kept.is_empty() => rows.push(("tokens", format!("kept {}", state.kept))),
         None => {}
     }
+    if let Some(origin) = &state.tokens_from {
+        rows.push(("tokens from", printable(origin)));
+    }
+    rows.extend(spent(&state.spent, style));
     let mut out = format!("{}\n{}", style.strong(&settings.service_name()), style.table(&rows));
+    if let Some(problem) = &state.not_used {
+        out.push_str(&format!("\n{}{}", paragraph(&problem.what()), paragraph(&problem.fix())));
+    }
+    let shut = state.spent.tabs_shut_until.is_some() || state.spent.token_requests_shut_until.is_some();
+    if shut {
+        let command = settings.command("login");
+        out.push_str(&format!("\n{}", paragraph(&format!("When it succeeds, `{command}` in a terminal lifts this."))));
+    }
     match (&state.grant, &state.link) {
         (None, Some(link)) => {
             out.push_str(&format!("\nA sign-in waits in the browser. This link opens its page again:\n\n{link}\n"));
@@ -140,6 +163,35 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
         _ => {}
     }
     out
+}
+
+/// What is spent of tabs and token requests, and until when that holds anything back; nothing where nothing is spent.
+fn spent(spent: &Spent, style: Style) -> Vec<(&'static str, String)> {
+    let row = |counted: &[Counted], shut_until: Option<u64>| {
+        let each = |counted: &Counted| {
+            format!("{} of {} within {}", counted.count, counted.most, grant::in_words(counted.within.as_secs()))
+        };
+        let text = counted.iter().map(each).collect::<Vec<_>>().join(", ");
+        match shut_until {
+            Some(until) => style.attention(&format!("{text}: no more before {}", time_of_day(until))),
+            None => text,
+        }
+    };
+    let is_spent = |counted: &[Counted]| counted.iter().any(|counted| counted.count > 0);
+    let mut rows = Vec::new();
+    if is_spent(&spent.tabs) {
+        rows.push(("tabs", row(&spent.tabs, spent.tabs_shut_until)));
+    }
+    if is_spent(&spent.token_requests) {
+        rows.push(("requests", row(&spent.token_requests, spent.token_requests_shut_until)));
+    }
+    rows
+}
+
+/// The same for programs.
+fn spent_as_json(counted: &[Counted], shut_until: Option<u64>) -> Value {
+    let each = |counted: &Counted| json!({ "count": counted.count, "limit": counted.most, "seconds": counted.within.as_secs() });
+    json!({ "within": counted.iter().map(each).collect::<Vec<_>>(), "shut_until": shut_until })
 }
 
 /// The state for programs; no secret, and no link.
@@ -163,7 +215,10 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         "expires_in": grant.and_then(|grant| grant.expires_at).map(|at| at.saturating_sub(now)),
         "renews": grant.map(|grant| grant.renewable),
         "token_store": settings.token_store.as_str(),
-        "problem": state.problem.as_ref().map(|problem| problem.id.entry().name),
+        "tokens_from": state.tokens_from,
+        "tabs": spent_as_json(&state.spent.tabs, state.spent.tabs_shut_until),
+        "token_requests": spent_as_json(&state.spent.token_requests, state.spent.token_requests_shut_until),
+        "problem": state.problem.as_ref().or(state.not_used.as_ref()).map(|problem| problem.id.entry().name),
     })
 }
 
@@ -221,6 +276,26 @@ mod tests {
         assert!(text.contains("signed in  no: it has ended\n") && text.contains("To sign in: "), "{text}");
         assert_eq!(as_json(&settings(), &state, 3_601)["signed_in"], false);
         assert_eq!(as_json(&settings(), &signed_in(), 3_601)["signed_in"], true, "the next call renews it");
+    }
+
+    #[test]
+    fn what_is_spent_of_tabs_and_token_requests_is_told_and_until_when_nothing_more_is() {
+        let counted = |count, most, seconds| Counted { count, most, within: std::time::Duration::from_secs(seconds) };
+        let requests = vec![counted(4, 30, 60), counted(9, 240, 900)];
+        let spent = Spent { tabs: vec![counted(3, 3, 600)], token_requests: requests, ..Spent::default() };
+        let open = SignInStatus { spent: spent.clone(), ..signed_in() };
+        let shut = SignInStatus { spent: Spent { tabs_shut_until: Some(31_777), ..spent }, ..signed_in() };
+        let shown = text(&settings(), &open, 0, Style::PLAIN);
+        assert!(shown.contains("3 of 3 within 10 minutes\n") && !shown.contains("lifts this"), "{shown}");
+        assert!(shown.contains("4 of 30 within 60 seconds, 9 of 240 within 15 minutes\n"), "{shown}");
+        let shown = text(&settings(), &shut, 0, Style::PLAIN);
+        assert!(shown.contains("no more before 08:49:37 UTC\n"), "{shown}");
+        assert!(shown.contains("`planhat-mcp login --tenant demo` in a terminal lifts this."), "{shown}");
+        let json = as_json(&settings(), &shut, 0);
+        assert_eq!(json["tabs"]["shut_until"], 31_777);
+        assert_eq!(json["tabs"]["within"][0], json!({ "count": 3, "limit": 3, "seconds": 600 }));
+        assert_eq!(json["token_requests"]["shut_until"], Value::Null);
+        assert_eq!(json["token_requests"]["within"][1]["count"], 9);
     }
 
     #[test]

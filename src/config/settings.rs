@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::problem::Problem;
@@ -25,6 +26,11 @@ use super::{exposed, read};
 /// The default port of the redirect URL: 7526 spells PLAN on a phone keypad. IANA has not assigned it, and it is below
 /// the ephemeral ports of Linux (from 32768), macOS and Windows (from 49152).
 pub const DEFAULT_CALLBACK_PORT: u16 = 7526;
+
+/// The path of the redirect URL of every client that was registered elsewhere.
+pub const CALLBACK_PATH: &str = "/callback";
+/// The length of the part that tells issuers apart in the path of a client that registers itself, in bytes of SHA-256.
+const ISSUER_PATH_BYTES: usize = 12;
 
 /// Generates the structs. Each row of the table becomes a field of the struct that its group names: `@row` takes the next row,
 /// `@put` appends its field to the right list of the six in `$lists`, and without rows the lists become structs.
@@ -104,12 +110,15 @@ macro_rules! structs {
             pub callback: CallbackSettings,
         }
 
-        /// The loopback redirect URL (RFC 8252, 7.3): exactly `http://<host>:<port>/callback`.
+        /// The loopback redirect URL (RFC 8252, 7.3): exactly `http://<host>:<port>/callback`, unless a client that registers
+        /// itself has a path of its own.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct CallbackSettings {
             $($(#$callback_doc)* pub $callback: $callback_type,)*
             /// Whether the port is the default, so that a dynamically registered client may use any free port.
             pub free: bool,
+            /// Its path.
+            pub path: String,
         }
 
         /// Bounds and budgets.
@@ -155,7 +164,11 @@ macro_rules! structs {
                 Self {
                     oauth: OAuthSettings {
                         $($oauth: $oauth_default,)*
-                        callback: CallbackSettings { $($callback: $callback_default,)* free: true },
+                        callback: CallbackSettings {
+                            $($callback: $callback_default,)*
+                            free: true,
+                            path: CALLBACK_PATH.to_owned(),
+                        },
                     },
                     limits: Limits {
                         $($limits: $limits_default,)*
@@ -260,7 +273,16 @@ impl OAuthSettings {
 impl CallbackSettings {
     /// The redirect URL, exactly as it must be registered.
     pub fn redirect_url(&self) -> String {
-        format!("http://{}:{}/callback", self.host.as_str(), self.port)
+        format!("http://{}:{}{}", self.host.as_str(), self.port, self.path)
+    }
+
+    /// The same with a path for this issuer alone: what another server sends the browser back with does not arrive there
+    /// (RFC 9700, 4.4.2.2).
+    #[must_use]
+    pub fn for_issuer(&self, issuer: &str) -> Self {
+        let hash = Sha256::digest(issuer.as_bytes());
+        let part: String = hash.iter().take(ISSUER_PATH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        Self { path: format!("{}/{part}", self.path), ..self.clone() }
     }
 }
 
@@ -294,7 +316,18 @@ mod tests {
 
     #[test]
     fn the_redirect_url_is_exactly_what_an_admin_registers() {
-        let callback = CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT, free: true };
+        let path = CALLBACK_PATH.to_owned();
+        let callback = CallbackSettings { host: CallbackHost::Ipv4, port: DEFAULT_CALLBACK_PORT, free: true, path };
         assert_eq!(callback.redirect_url(), "http://127.0.0.1:7526/callback");
+    }
+
+    #[test]
+    fn each_issuer_has_a_redirect_url_of_its_own() {
+        let path = CALLBACK_PATH.to_owned();
+        let callback = CallbackSettings { host: CallbackHost::Ipv4, port: 7526, free: true, path };
+        let of = |issuer| callback.for_issuer(issuer).redirect_url();
+        assert_eq!(of("https://as.example"), "http://127.0.0.1:7526/callback/93e20fbd9d9436f74c252dba");
+        assert_ne!(of("https://as.example"), of("https://evil.example"));
+        assert_ne!(of("https://as.example"), of("https://as.example/t"));
     }
 }

@@ -26,7 +26,7 @@ pub const FACTS: &[&str] = &[
     "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "origin",
     "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
-    "suggestion", "tool", "url",
+    "suggestion", "tool", "until", "url",
 ];
 
 pub use entry::{Entry, Recovery, code, exit};
@@ -180,6 +180,10 @@ catalogue! {
         SignInCoolDown,
         /// `--sign-in manual`, and nobody has asked for a sign-in; facts `service`, `command`.
         SignInManual,
+        /// Too many tabs have opened for sign-ins; facts `until`, `seconds`, `detail`, `advice`, `link`, `command`.
+        TooManyTabs,
+        /// Too many requests to the token endpoint; facts `until`, `seconds`, `detail`, `command`.
+        TooManyTokenRequests,
         /// Somebody ended the running sign-in.
         SignInStopped,
         /// The user (or the server) said no: `error=access_denied`.
@@ -223,6 +227,12 @@ catalogue! {
         /// A client id that was issued by one server is requested by another; facts `client_id`, `expected`, `found`,
         /// `logout_command`.
         IssuerMoved,
+        /// Another token endpoint than the one that stored secrets came from; facts `client_id`, `expected`, `found`,
+        /// `logout_command`.
+        TokenEndpointMoved,
+        /// The settings put a token endpoint at another origin in place of the server's own, and no person has typed `login`
+        /// with it; facts `expected`, `found`, `command`.
+        TokenEndpointUnconfirmed,
         /// The server offers no sign-in on another device; fact `issuer`.
         DeviceNotOffered,
         /// The code for another device is too old, or was refused.

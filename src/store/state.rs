@@ -43,6 +43,11 @@ impl StateDir {
         self.file("page.lock")
     }
 
+    /// The lock on counting tabs and token requests; held briefly.
+    pub fn brake_lock(&self) -> PathBuf {
+        self.file("brake.lock")
+    }
+
     /// The lock on a callback port, shared by all profiles.
     pub fn port_lock(&self, port: u16) -> PathBuf {
         self.dir.join(format!("port-{port}.lock"))
@@ -149,10 +154,25 @@ pub struct Note {
 }
 
 impl Note {
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The record, if there is a readable one.
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
         let content = private::read(&self.path).ok().flatten()?;
         serde_json::from_slice(&content).ok()
+    }
+
+    /// The record; `None` when there is none.
+    ///
+    /// # Errors
+    /// When there is one that cannot be read, or is not of this kind.
+    pub fn try_read<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
+        let content = private::read(&self.path).map_err(|error| failed(&self.path, &error))?;
+        let read = content.map(|content| serde_json::from_slice(&content)).transpose();
+        read.map_err(|error| failed(&self.path, &io::Error::other(error)))
     }
 
     /// Replaces the record.

@@ -1,6 +1,7 @@
 //! Integration tests: the real binary over pipes, against the sandbox tenant over real HTTP.
 
 mod bad_input;
+mod brake;
 mod canary;
 mod commands;
 mod conversation;

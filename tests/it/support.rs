@@ -76,6 +76,17 @@ impl Setup {
     }
 }
 
+/// Runs the command at a terminal, as a person does who types it.
+#[cfg(unix)]
+pub fn typed(mut command: Command) -> std::process::Output {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&person).and_then(|()| unlockpt(&person)).expect("it is ours");
+    let name = ptsname(&person, Vec::new()).expect("it has a name").into_string().expect("ASCII");
+    let terminal = std::fs::OpenOptions::new().read(true).write(true).open(name).expect("it is there");
+    command.stdin(terminal).output().expect("it starts")
+}
+
 fn home() -> TempDir {
     tempfile::Builder::new().prefix("planhat-mcp-it-").tempdir().expect("a temporary directory")
 }

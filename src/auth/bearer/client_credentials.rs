@@ -9,6 +9,7 @@ use crate::auth::exchange::refusal::Refusal;
 use crate::auth::exchange::request::{Endpoint, GrantRequest};
 use crate::auth::exchange::token_endpoint;
 use crate::auth::grants::grant::{Grant, GrantKind};
+use crate::auth::grants::stored;
 use crate::auth::registration::choose;
 use crate::auth::registration::client::AuthMethod;
 use crate::problem::{Problem, ProblemId};
@@ -18,6 +19,7 @@ pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant,
     let challenge = probe::challenge(ctx, challenge).await;
     let bound_issuer = choose::bound_issuer(ctx).await;
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, Flow::Client, bound_issuer.as_deref()).await?;
+    stored::settle_client(ctx).await;
     let Some(client) = choose::known_client(ctx, &found, None).await?.filter(|client| !client.is_registered()) else {
         return Err(AuthError::Failed(choose::client_id_missing(&ctx.settings, &found)));
     };
@@ -33,7 +35,7 @@ pub(crate) async fn grant(ctx: &Context, challenge: &Challenge) -> Result<Grant,
         Refusal::NotNow(problem) => AuthError::NotNow(problem),
         refusal => AuthError::Failed(refusal.problem()),
     })?;
-    choose::bind_to_issuer(ctx, &client, &found.server.issuer).await;
+    choose::bind(ctx, &client, &found).await;
     // The same id for every token: there is no user who could change.
     let id = format!("client {}", client.id);
     Ok(Grant { id, kind: GrantKind::Client, ..Grant::issued(&found, &client, issued, scope, ctx.now()) })

@@ -233,14 +233,17 @@ impl Renewals {
     /// Presents the refresh token at the endpoint that issued it.
     async fn present(&self, grant: &Grant, token: &Secret, client: &Client) -> Result<Grant, Refusal> {
         let oauth = &self.ctx.settings.oauth;
+        // The settings may name another place at the same origin; a grant that came from elsewhere is not used at all.
+        let configured = oauth.token_endpoint.as_ref().filter(|url| grant.is_from(Some(url)));
         let endpoint = Endpoint {
-            url: oauth.token_endpoint.as_ref().map_or(grant.token_endpoint.as_str(), |url| url.as_str()),
+            url: configured.map_or(grant.token_endpoint.as_str(), |url| url.as_str()),
             client,
             method: grant.auth_method,
             issuer: &grant.issuer,
             resource: self.ctx.resource_parameter(&grant.resource),
             id_token: oauth.id_token,
             now: self.ctx.now(),
+            brake: &self.ctx.brake,
         };
         let http = self.ctx.http_to_token_endpoint(grant.named_by);
         let issued = token_endpoint::request_token(&http, &endpoint, &GrantRequest::Refresh(token)).await?;

@@ -20,7 +20,7 @@ use crate::auth::grants::grant::{Grant, GrantKind, GrantSummary};
 use crate::auth::grants::revocation;
 use crate::auth::grants::revocation::Revoked;
 use crate::auth::grants::{notes, profiles, stored};
-use crate::auth::registration::{choose, client, dynamic};
+use crate::auth::registration::{choose, client, client_home, dynamic};
 use crate::blocking;
 use crate::http::host_of;
 use crate::message::Revision;
@@ -161,7 +161,7 @@ impl Tokens {
         let ctx = &self.ctx;
         let _lock = self.cache.token_lock().await?;
         // A record that cannot be read can still be removed.
-        let grant = stored::read(ctx).await.ok().flatten();
+        let grant = stored::read_from_anywhere(ctx).await.ok().flatten();
         let revoked = match &grant {
             Some(grant) => revocation::revoke(ctx, grant).await,
             None => Revoked::Nothing,
@@ -183,6 +183,7 @@ impl Tokens {
         let files = ctx.files.clone();
         let forget = move || {
             choose::issuers(&files).remove();
+            client_home::note(&files).remove();
             profiles::forget(&files);
             notes::stored_account(&files).remove();
             notes::spent(&files).remove();

@@ -41,8 +41,25 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long each attempt waits for the login lock while a sign-in has to stop.
 const STOP_POLL: Duration = Duration::from_millis(200);
 
-/// Signs in, with a person at it, and stores the tokens.
+/// Signs in, with a person at it, and stores the tokens. Only the success of a `login` that a person has typed lifts the brake.
 pub(crate) async fn login(
+    tokens: &Tokens,
+    challenge: &Arc<Challenge>,
+    options: LoginOptions,
+    ui: &mut dyn LoginUi,
+) -> Result<GrantSummary, Problem> {
+    let (ctx, by_person) = (&tokens.ctx, options.by_person);
+    if by_person {
+        ctx.brake.person_signs_in();
+    }
+    let result = login_or_join(tokens, challenge, options, ui).await;
+    if by_person && result.is_ok() {
+        ctx.brake.lift().await;
+    }
+    result
+}
+
+async fn login_or_join(
     tokens: &Tokens,
     challenge: &Arc<Challenge>,
     mut options: LoginOptions,
@@ -54,6 +71,9 @@ pub(crate) async fn login(
     }
     if ctx.uses_client_credentials() {
         return try_client_credentials(tokens, challenge).await;
+    }
+    if let Some(problem) = stored::moved(ctx).await {
+        return Err(ctx.explain(problem));
     }
     loop {
         if std::mem::take(&mut options.restart) {

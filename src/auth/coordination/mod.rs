@@ -6,6 +6,8 @@ pub mod link;
 pub mod login;
 pub mod logout;
 pub mod observed;
+pub mod outcome;
+pub mod pages;
 pub mod process;
 pub mod sign_ins;
 pub mod start;

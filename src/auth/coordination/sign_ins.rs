@@ -10,24 +10,23 @@ use tokio::time::Instant;
 
 use crate::auth::bearer::state::AuthState;
 use crate::auth::bearer::tokens::Tokens;
+use crate::auth::brake::TabAdmission;
 use crate::auth::context::Context;
 use crate::auth::coordination::observed::Observed;
+use crate::auth::coordination::pages::Pages;
 use crate::auth::coordination::process::{Program, end_of, silent_end};
 use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
-use crate::auth::coordination::{join, link, login};
+use crate::auth::coordination::{join, link, login, outcome};
 use crate::auth::discovery::challenge::Challenge;
-use crate::auth::discovery::safe_url;
-use crate::auth::login::attempt;
+use crate::auth::grants::stored;
 use crate::auth::login::attempt::{Attempt, FAILED_SIGN_IN_PAUSE, Since};
 use crate::auth::login::browser;
-use crate::auth::login::sign_in_page;
 use crate::auth::login::sign_in_page::PageOpening;
 use crate::auth::login::ui::{LoginOptions, Silent};
 use crate::auth::registration::choose;
 use crate::blocking;
 use crate::config::TokenStoreKind;
 use crate::problem::{Problem, ProblemId};
-use crate::store::ProcessLock;
 
 /// The poll interval for the state directory while a sign-in is running.
 pub(crate) const SIGN_IN_POLL: Duration = Duration::from_millis(200);
@@ -43,6 +42,7 @@ pub(crate) struct SignIns {
     ctx: Arc<Context>,
     tokens: Arc<Tokens>,
     program: Option<Program>,
+    pub(crate) pages: Arc<Pages>,
     /// The challenge that requests have met.
     challenge: Mutex<Arc<Challenge>>,
     shared: Mutex<Shared>,
@@ -65,13 +65,12 @@ struct Shared {
     rejected_afresh: Option<Problem>,
     /// How many of this process's sign-in processes in a row ended without an outcome.
     silent_ends: u32,
-    /// Whether a page is being reopened.
-    is_reopening: bool,
 }
 
 impl SignIns {
     pub(crate) fn new(ctx: Arc<Context>, tokens: Arc<Tokens>, program: Option<Program>) -> Self {
-        Self { ctx, tokens, program, challenge: Mutex::default(), shared: Mutex::default() }
+        let pages = Arc::new(Pages::new(Arc::clone(&ctx)));
+        Self { ctx, tokens, program, pages, challenge: Mutex::default(), shared: Mutex::default() }
     }
 
     /// Remembers what the server asks for, so that the next sign-in goes to the right place.
@@ -99,6 +98,13 @@ impl SignIns {
         if self.ctx.uses_client_credentials() {
             return Err(Problem::new(ProblemId::TokenRejected).with("host", settings.service_name()));
         }
+        if let Some(problem) = stored::moved(&self.ctx).await {
+            return Err(problem);
+        }
+        let shut = match opening {
+            PageOpening::Browser => self.ctx.brake.tabs_shut().await,
+            PageOpening::Link => None,
+        };
         // Read first: a sign-in that has completed by the time this one really starts will do.
         let observed = Observed::now(&self.ctx).await;
         // No await from here to the end of `may_start`, so that of two calls only one starts a sign-in.
@@ -112,7 +118,8 @@ impl SignIns {
             let opens_by_itself = self.opening_of(observed.attempt.as_ref()) == PageOpening::Browser;
             // Where only the link leads to the page, those who have the link open it.
             if reason == SignInReason::UserAsked && opening == PageOpening::Browser && opens_by_itself {
-                self.reopen();
+                let weak = Arc::downgrade(self);
+                self.pages.reopen(move || weak.upgrade().is_some_and(|this| this.shared().is_running));
             }
             self.follow();
             return Ok(());
@@ -121,7 +128,7 @@ impl SignIns {
         if let Some(problem) = choose::planhat_id_missing(settings) {
             return Err(problem);
         }
-        self.may_start(reason, opening, last.as_ref())?;
+        let opening = self.may_start(reason, opening, last.as_ref(), shut)?;
         tracing::info!(?reason, ?opening, "sign-in started");
         self.tokens.cache.set_signing_in(None);
         let since = Since {
@@ -136,7 +143,14 @@ impl SignIns {
         self.sign_in_elsewhere(since, opening).await
     }
 
-    fn may_start(&self, reason: SignInReason, opening: PageOpening, last: Option<&Attempt>) -> Result<(), Problem> {
+    /// How the person gets to the page of the sign-in that may start now; `shut` says why no tab opens for it.
+    fn may_start(
+        &self,
+        reason: SignInReason,
+        opening: PageOpening,
+        last: Option<&Attempt>,
+        shut: Option<Problem>,
+    ) -> Result<PageOpening, Problem> {
         let settings = &self.ctx.settings;
         let mut shared = self.shared();
         let own_pause = shared.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -148,8 +162,9 @@ impl SignIns {
             recorded_pause: last.and_then(|last| last.pause(self.ctx.now(), self.ctx.started_at)),
             own_pause: own_pause.filter(|left| !left.is_zero()),
             has_browser: browser::is_expected(),
+            are_tabs_shut: shut.is_some(),
         };
-        facts.decide().map_err(|refusal| match refusal {
+        let refused = |refusal| match refusal {
             StartRefusal::Manual => Problem::new(ProblemId::SignInManual).with("service", settings.service_name()),
             StartRefusal::RejectedAfresh => shared.rejected_afresh.clone().unwrap_or_else(|| self.tokens.rejected()),
             StartRefusal::RecordedPause(left) => {
@@ -160,13 +175,24 @@ impl SignIns {
             StartRefusal::NoBrowser => {
                 Problem::new(ProblemId::NoDesktop).with("command", settings.command("login --no-browser"))
             }
+            StartRefusal::TabsShut => shut.clone().unwrap_or_else(|| ProblemId::TooManyTabs.into()),
+        };
+        let opening = facts.decide().map_err(|refusal| match (refused(refusal), &shut) {
+            // What keeps a sign-in from starting is for the user to hear, and why asking again does not help.
+            (problem, Some(shut)) if reason == SignInReason::UserAsked && problem.id != shut.id => {
+                shut.clone().with("advice", problem.what().trim_end_matches('.'))
+            }
+            (problem, _) => problem,
         })?;
+        if opening == PageOpening::Browser {
+            self.ctx.brake.count_start();
+        }
         shared.is_running = true;
         shared.joined = None;
         shared.opening = Some(opening);
         shared.failure = None;
         shared.rejected_afresh = None;
-        Ok(())
+        Ok(opening)
     }
 
     /// How the person gets to the page of the sign-in that is under way in some process; `None` when none is.
@@ -186,33 +212,10 @@ impl SignIns {
     }
 
     /// Opens the browser after all, for a sign-in that was to do without.
-    pub(crate) async fn open_link(&self, link: &str) -> Result<(), Problem> {
-        if !browser::is_expected() {
-            let command = self.ctx.settings.command("login --no-browser");
-            return Err(Problem::new(ProblemId::NoDesktop).with("link", link).with("command", command));
-        }
-        let failed = |detail: &dyn std::fmt::Display| {
-            Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", link)
-        };
-        let page = safe_url::check(link).map_err(|detail| self.ctx.explain(failed(&detail)))?;
-        let number = attempt::load(&self.ctx.files).await.map_or(0, |attempt| attempt.number);
-        sign_in_page::open(&self.ctx, number, &page).await.map_err(|problem| self.ctx.explain(problem))?;
-        self.page_was_opened(link).await;
-        Ok(())
-    }
-
-    /// Lets nobody open the page a second time.
-    async fn page_was_opened(&self, link: &str) {
+    pub(crate) async fn open_link(&self, link: &str, admission: TabAdmission) -> Result<(), Problem> {
+        self.pages.open(link, admission).await?;
         self.shared().opening = Some(PageOpening::Browser);
-        let (note, link) = (attempt::note(&self.ctx.files), link.to_owned());
-        let write = move || {
-            let is_open = |attempt: &Attempt| attempt.link.as_ref() == Some(&link) && attempt.failure.is_none();
-            let attempt = note.read::<Attempt>().filter(is_open);
-            attempt.map_or(Ok(()), |attempt| note.write(&Attempt { opens: true, ..attempt }))
-        };
-        if let Err(problem) = self.ctx.record_writer.run(write).await {
-            tracing::debug!(%problem, "the note that the page is open could not be written");
-        }
+        Ok(())
     }
 
     /// Polls for a sign-in by any process until somebody is signed in; runs once at a time.
@@ -296,20 +299,6 @@ impl SignIns {
         self.tokens.cache.usable().is_some()
     }
 
-    /// Opens the page of the sign-in that is under way for a user who asks for it.
-    fn reopen(self: &Arc<Self>) {
-        if !browser::is_expected() || std::mem::replace(&mut self.shared().is_reopening, true) {
-            return;
-        }
-        let this = Arc::clone(self);
-        tokio::spawn(async move {
-            if let Err(problem) = sign_in_page::open_again(&this.ctx, || this.shared().is_running).await {
-                tracing::warn!(%problem, "the page of the sign-in could not be opened again");
-            }
-            this.shared().is_reopening = false;
-        });
-    }
-
     /// Signs in here: with the memory store no other process could hold the tokens.
     fn sign_in_here(self: &Arc<Self>, since: Since, opening: PageOpening) {
         let this = Arc::clone(self);
@@ -375,22 +364,7 @@ impl SignIns {
     /// The server rejects the tokens of the last sign-in: only the user starts another.
     pub(crate) async fn rejected_afresh(&self, why: Problem) {
         self.shared().rejected_afresh = Some(why.clone());
-        let (files, now) = (self.ctx.files.clone(), self.ctx.now());
-        let write = move || {
-            let note = attempt::note(&files);
-            let is_good = |attempt: &Attempt| attempt.ended.is_some() && attempt.failure.is_none();
-            // Record it, or another process would find out with another tab. But not while a process is signing in.
-            if let Some(mut attempt) = note.read::<Attempt>().filter(is_good)
-                && let Ok(Some(_lock)) = ProcessLock::try_acquire(&files.login_lock())
-            {
-                attempt.end(now, Some(&why));
-                note.write(&attempt)?;
-            }
-            Ok::<(), Problem>(())
-        };
-        if let Err(problem) = self.ctx.record_writer.run(write).await {
-            tracing::debug!(%problem, "the record that the server rejects the sign-in could not be written");
-        }
+        outcome::rejected(&self.ctx, why).await;
     }
 
     /// Records that the server accepts the tokens of the last sign-in.
@@ -398,17 +372,6 @@ impl SignIns {
         let mut shared = self.shared();
         shared.rejected_afresh = None;
         shared.paused_until = None;
-    }
-
-    /// Resets the record after a sign-out: earlier failures no longer count, but the numbering continues.
-    pub(crate) async fn signed_out(&self) -> Result<(), Problem> {
-        match attempt::load(&self.ctx.files).await.filter(|attempt| attempt.ended.is_some()) {
-            Some(attempt) => {
-                let over = Attempt { number: attempt.number, ended: attempt.ended, ..Attempt::default() };
-                attempt::save(&self.ctx, &over).await
-            }
-            None => Ok(()),
-        }
     }
 
     /// The sign-in process is gone without an outcome. The next call may start another; only if that one ends the same

@@ -39,6 +39,8 @@ pub(crate) struct StartFacts {
     pub(crate) own_pause: Option<Duration>,
     /// Whether a browser can be expected to open here.
     pub(crate) has_browser: bool,
+    /// Whether the budget of tabs is spent.
+    pub(crate) are_tabs_shut: bool,
 }
 
 /// Why no sign-in starts.
@@ -54,15 +56,21 @@ pub(crate) enum StartRefusal {
     OwnPause(Duration),
     /// There is no browser to open.
     NoBrowser,
+    /// No tab opens for now, and nobody would see the link.
+    TabsShut,
 }
 
 impl StartFacts {
-    /// Whether a sign-in may start.
-    pub(crate) fn decide(&self) -> Result<(), StartRefusal> {
-        if self.reason != SignInReason::UserAsked {
-            if self.policy == SignInPolicy::Manual {
-                return Err(StartRefusal::Manual);
-            }
+    /// How the user gets to the page of the sign-in that may start.
+    ///
+    /// While no tab may open, the page is for those who open its link, and the user's wish starts no sign-in soon after one
+    /// that failed: it may be a program that wishes, again and again, and each sign-in is a process.
+    pub(crate) fn decide(&self) -> Result<PageOpening, StartRefusal> {
+        let user_asked = self.reason == SignInReason::UserAsked;
+        if !user_asked && self.policy == SignInPolicy::Manual {
+            return Err(StartRefusal::Manual);
+        }
+        if !user_asked || self.are_tabs_shut {
             if self.is_rejected_afresh {
                 return Err(StartRefusal::RejectedAfresh);
             }
@@ -73,10 +81,12 @@ impl StartFacts {
                 return Err(StartRefusal::OwnPause(left));
             }
         }
-        if self.opening == PageOpening::Browser && !self.has_browser {
-            return Err(StartRefusal::NoBrowser);
+        match (self.are_tabs_shut, self.reason) {
+            (true, SignInReason::FirstList) => Err(StartRefusal::TabsShut),
+            (true, SignInReason::Call | SignInReason::UserAsked) => Ok(PageOpening::Link),
+            (false, _) if self.opening == PageOpening::Browser && !self.has_browser => Err(StartRefusal::NoBrowser),
+            (false, _) => Ok(self.opening),
         }
-        Ok(())
     }
 }
 
@@ -105,30 +115,63 @@ mod tests {
         recorded_pause: None,
         own_pause: None,
         has_browser: true,
+        are_tabs_shut: false,
     };
 
     #[test]
     fn a_sign_in_starts_for_a_reason_and_not_soon_after_one_that_failed_and_the_user_s_wish_is_stronger() {
         let minute = Some(Duration::from_secs(60));
+        let (tab, by_link) = (Ok(PageOpening::Browser), Ok(PageOpening::Link));
         let second = Some(Duration::from_secs(1));
         for (facts, alone, asked) in [
-            (CALL, Ok(()), Ok(())),
-            (StartFacts { reason: SignInReason::FirstList, ..CALL }, Ok(()), Ok(())),
-            (StartFacts { policy: SignInPolicy::Manual, ..CALL }, Err(StartRefusal::Manual), Ok(())),
-            (StartFacts { is_rejected_afresh: true, ..CALL }, Err(StartRefusal::RejectedAfresh), Ok(())),
+            (CALL, tab, tab),
+            (StartFacts { reason: SignInReason::FirstList, ..CALL }, tab, tab),
+            (StartFacts { policy: SignInPolicy::Manual, ..CALL }, Err(StartRefusal::Manual), tab),
+            (StartFacts { is_rejected_afresh: true, ..CALL }, Err(StartRefusal::RejectedAfresh), tab),
             (
                 StartFacts { recorded_pause: minute, own_pause: second, ..CALL },
                 Err(StartRefusal::RecordedPause(Duration::from_secs(60))),
-                Ok(()),
+                tab,
             ),
-            (StartFacts { own_pause: second, ..CALL }, Err(StartRefusal::OwnPause(Duration::from_secs(1))), Ok(())),
+            (StartFacts { own_pause: second, ..CALL }, Err(StartRefusal::OwnPause(Duration::from_secs(1))), tab),
             // Nobody can wish for a browser that there is not.
             (StartFacts { has_browser: false, ..CALL }, Err(StartRefusal::NoBrowser), Err(StartRefusal::NoBrowser)),
-            (StartFacts { has_browser: false, opening: PageOpening::Link, ..CALL }, Ok(()), Ok(())),
+            (StartFacts { has_browser: false, opening: PageOpening::Link, ..CALL }, by_link, by_link),
         ] {
             assert_eq!(facts.decide(), alone, "{facts:?}");
             assert_eq!(StartFacts { reason: SignInReason::UserAsked, ..facts }.decide(), asked, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn while_no_tab_may_open_a_sign_in_starts_for_its_link_alone_and_no_wish_starts_one_that_would_fail() {
+        let shut = StartFacts { are_tabs_shut: true, has_browser: false, ..CALL };
+        let minute = Duration::from_secs(60);
+        let by_link = Ok(PageOpening::Link);
+        for (facts, alone, asked) in [
+            (shut, by_link, by_link),
+            (StartFacts { policy: SignInPolicy::Manual, ..shut }, Err(StartRefusal::Manual), by_link),
+            (
+                StartFacts { is_rejected_afresh: true, ..shut },
+                Err(StartRefusal::RejectedAfresh),
+                Err(StartRefusal::RejectedAfresh),
+            ),
+            (
+                StartFacts { recorded_pause: Some(minute), ..shut },
+                Err(StartRefusal::RecordedPause(minute)),
+                Err(StartRefusal::RecordedPause(minute)),
+            ),
+            (
+                StartFacts { own_pause: Some(minute), ..shut },
+                Err(StartRefusal::OwnPause(minute)),
+                Err(StartRefusal::OwnPause(minute)),
+            ),
+        ] {
+            assert_eq!(facts.decide(), alone, "{facts:?}");
+            assert_eq!(StartFacts { reason: SignInReason::UserAsked, ..facts }.decide(), asked, "{facts:?}");
+        }
+        let list = StartFacts { reason: SignInReason::FirstList, ..shut };
+        assert_eq!(list.decide(), Err(StartRefusal::TabsShut), "a list carries no link");
     }
 
     #[test]

@@ -110,6 +110,7 @@ mod tests {
             listed: 1,
             resource_scopes: listed.map(list),
             named_by: AddressSource::Insider,
+            replaced: None,
         }
     }
 

@@ -15,6 +15,8 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::{Flow, ResourceMetadata, ServerMetadata, Sought};
 use crate::auth::discovery::safe_url;
+use crate::auth::endpoints;
+use crate::auth::endpoints::Elsewhere;
 use crate::auth::error::unreached;
 use crate::auth::issuer;
 use crate::auth::resource;
@@ -44,9 +46,22 @@ pub struct Discovered {
     pub resource_scopes: Option<Vec<String>>,
     /// Who named all of this.
     pub named_by: AddressSource,
+    /// The server's own token endpoint, if the settings have put another in its place.
+    pub replaced: Option<String>,
 }
 
 impl Discovered {
+    /// The server's own token endpoint, if the settings have put one at another origin in its place.
+    pub fn replaced_elsewhere(&self) -> Option<&str> {
+        self.replaced.as_deref().filter(|own| !endpoints::share_origin(own, &self.server.token_endpoint))
+    }
+
+    /// The parts of the server that lie at other origins than its issuer.
+    pub fn elsewhere(&self) -> Elsewhere {
+        let server = &self.server;
+        Elsewhere::of(&server.issuer, server.authorization_endpoint.as_deref(), &server.token_endpoint)
+    }
+
     /// The authorization server in words, noting that it was chosen if there are several.
     pub fn chosen(&self) -> String {
         let issuer = printable(&self.server.issuer);
@@ -108,6 +123,7 @@ pub async fn discover_by_steps(
             listed: 0,
             resource_scopes: None,
             named_by: AddressSource::Insider,
+            replaced: None,
         });
     }
     let searched =
@@ -117,7 +133,7 @@ pub async fn discover_by_steps(
         Err(AuthError::NotNow(Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", last)))
     })?;
     if let Some(endpoint) = configured {
-        found.server.token_endpoint = endpoint;
+        found.replaced = Some(std::mem::replace(&mut found.server.token_endpoint, endpoint));
     }
     Ok(found)
 }
@@ -164,7 +180,7 @@ async fn search(
                 tracing::info!(%issuer, of = listed, "one of several authorization servers is chosen");
             }
             let named_by = search.named_by();
-            return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by });
+            return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by, replaced: None });
         }
     }
     if let Some(problem) = search.refused {
@@ -177,7 +193,7 @@ async fn search(
     // more likely misconfigured than old.
     if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
         let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
-        return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by });
+        return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by, replaced: None });
     }
     Err(AuthError::Failed(
         Problem::new(ProblemId::NoAuthorizationServer).with("url", &settings.url).with("detail", search.last),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::auth::brake::Brake;
 use crate::auth::context::Context;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::exchange::client_authentication::Sender;
@@ -32,6 +33,11 @@ pub enum GrantRequest<'a> {
 }
 
 impl GrantRequest<'_> {
+    /// Whether it polls for the user's answer, which has a pace of its own (RFC 8628, 3.5).
+    pub(crate) fn is_poll(&self) -> bool {
+        matches!(self, GrantRequest::Device(_))
+    }
+
     /// Whether it presents a refresh token.
     pub(crate) fn is_refresh(&self) -> bool {
         matches!(self, GrantRequest::Refresh(_))
@@ -55,11 +61,13 @@ pub struct Endpoint<'a> {
     pub id_token: bool,
     /// Seconds since 1970.
     pub now: u64,
+    /// Counts what is sent there.
+    pub brake: &'a Brake,
 }
 
 impl<'a> Endpoint<'a> {
     /// The token endpoint of the server that was found, for this client.
-    pub(crate) fn of(ctx: &Context, found: &'a Discovered, client: &'a Client) -> Self {
+    pub(crate) fn of(ctx: &'a Context, found: &'a Discovered, client: &'a Client) -> Self {
         Endpoint {
             url: &found.server.token_endpoint,
             client,
@@ -68,6 +76,7 @@ impl<'a> Endpoint<'a> {
             resource: ctx.resource_parameter(&found.resource),
             id_token: ctx.settings.oauth.id_token,
             now: ctx.now(),
+            brake: &ctx.brake,
         }
     }
 }

@@ -110,6 +110,9 @@ async fn attempt(
     presented: &GrantRequest<'_>,
 ) -> Result<Issued, Setback> {
     metadata::endpoint(endpoint.url, "token endpoint").map_err(Refusal::Other)?;
+    if !presented.is_poll() {
+        endpoint.brake.admit_token_request().await.map_err(Refusal::NotNow)?;
+    }
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
     extra.extend(endpoint.resource.map(|resource| ("resource", resource.into())));

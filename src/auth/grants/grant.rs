@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::auth::discovery::search::Discovered;
+use crate::auth::endpoints;
 use crate::auth::exchange::request::Issued;
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::auth::resource;
@@ -191,6 +192,20 @@ impl Grant {
         same_client && resource::covers(&self.resource, &settings.url)
     }
 
+    /// Whether it came from this token endpoint or its origin, if the settings name one. An access token that somebody
+    /// typed came from nowhere, and is presented nowhere.
+    pub fn is_from(&self, configured: Option<&Url>) -> bool {
+        let is_same = |url: &Url| endpoints::share_origin(url.as_str(), &self.token_endpoint);
+        self.kind == GrantKind::Static || configured.is_none_or(is_same)
+    }
+
+    /// Where it is revoked (RFC 7009), unless that lies at another origin than it came from: what the server stores for one
+    /// is not for the other.
+    pub fn revoked_at(&self) -> Option<&str> {
+        let endpoint = self.revocation_endpoint.as_deref()?;
+        endpoints::share_origin(endpoint, &self.token_endpoint).then_some(endpoint)
+    }
+
     /// The record in the store.
     pub fn to_record(&self) -> Secret<Vec<u8>> {
         #[derive(Serialize)]
@@ -365,6 +380,26 @@ mod tests {
             assert!(matches!(error, StoreError::Corrupt(_)));
             assert!(!error.to_string().contains("canary"));
         }
+    }
+
+    #[test]
+    fn a_grant_is_for_the_origin_of_the_endpoint_that_it_came_from_and_for_no_other() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        for (configured, is_from) in [
+            ("https://as/token", true),
+            ("https://as/v2/token", true),
+            ("https://as:8443/token", false),
+            ("http://as/token", false),
+            ("https://evil/token", false),
+        ] {
+            assert_eq!(example().is_from(Some(&url(configured))), is_from, "{configured}");
+        }
+        assert!(example().is_from(None));
+        let typed = Grant::typed("t".into(), &url("https://h/mcp"), 0);
+        assert!(typed.is_from(Some(&url("https://evil/token"))), "it is never presented to a token endpoint");
+        assert_eq!(example().revoked_at(), Some("https://as/revoke"));
+        let elsewhere = Grant { revocation_endpoint: Some("https://evil/revoke".into()), ..example() };
+        assert_eq!(elsewhere.revoked_at(), None);
     }
 
     #[test]

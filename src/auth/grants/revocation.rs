@@ -33,7 +33,7 @@ pub enum Revoked {
 
 /// Revokes the refresh token, and with it the tokens issued from it; without one, the access token.
 pub(crate) async fn revoke(ctx: &Context, grant: &Grant) -> Revoked {
-    let Some(endpoint) = &grant.revocation_endpoint else {
+    let Some(endpoint) = grant.revoked_at() else {
         return match grant.kind {
             GrantKind::Person => Revoked::NotOffered { issuer: grant.issuer.clone() },
             GrantKind::Static => Revoked::Typed,

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use crate::auth::context::Context;
 use crate::auth::error::AuthError;
-use crate::auth::grants::grant::Grant;
+use crate::auth::grants::grant::{Grant, GrantKind};
 use crate::auth::grants::notes;
 use crate::auth::grants::notes::Spent;
 use crate::auth::grants::profiles;
+use crate::auth::registration::client_home;
 use crate::blocking;
+use crate::problem::{Problem, ProblemId};
 use crate::store::{LockError, ProcessLock};
 
 /// How long to wait for the token lock.
@@ -22,8 +24,37 @@ pub(crate) async fn lock(ctx: &Context) -> Result<ProcessLock, LockError> {
     ProcessLock::acquire(&ctx.files.token_lock(), "renewing or saving a sign-in", TOKEN_LOCK_TIMEOUT).await
 }
 
-/// The stored grant for these settings.
+/// The stored grant for these settings. One that came from another token endpoint than they name is none: its refresh token
+/// and its client's secret are not for that one.
 pub(crate) async fn read(ctx: &Context) -> Result<Option<Grant>, AuthError> {
+    let stored = read_from_anywhere(ctx).await?;
+    Ok(stored.filter(|grant| grant.is_from(ctx.settings.oauth.token_endpoint.as_ref())))
+}
+
+/// Why the stored grant is not used, if there is one that came from another token endpoint than the settings name.
+pub(crate) async fn moved(ctx: &Context) -> Option<Problem> {
+    let configured = ctx.settings.oauth.token_endpoint.as_ref()?;
+    let grant = read_from_anywhere(ctx).await.ok().flatten()?;
+    let is_person_s = grant.kind == GrantKind::Person;
+    (is_person_s && !grant.is_from(Some(configured))).then(|| {
+        let problem = Problem::new(ProblemId::TokenEndpointMoved).with("client_id", &grant.client_id);
+        let problem = problem.with("expected", &grant.token_endpoint).with("found", configured);
+        problem.with("logout_command", ctx.settings.command("logout"))
+    })
+}
+
+/// Notes where the client of the stored grant is at home, if that is not known yet.
+pub(crate) async fn settle_client(ctx: &Context) {
+    if let Ok(Some(held)) = read_from_anywhere(ctx).await
+        && held.kind != GrantKind::Static
+        && ctx.settings.oauth.client_id.as_ref() == Some(&held.client_id)
+    {
+        client_home::adopt(ctx, &held.client_id, &held.token_endpoint).await;
+    }
+}
+
+/// The stored grant for this client and resource, whatever token endpoint it came from.
+pub(crate) async fn read_from_anywhere(ctx: &Context) -> Result<Option<Grant>, AuthError> {
     let Some(record) = ctx.store.read(&ctx.account).await? else {
         let (files, account) = (ctx.files.clone(), ctx.account.clone());
         let stored_account = notes::stored_account(&ctx.files);

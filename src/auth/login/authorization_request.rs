@@ -32,6 +32,8 @@ pub struct Expected {
     pub issuer: String,
     /// Whether the response must carry `iss` (RFC 9207, 2.4).
     pub iss_required: bool,
+    /// The path of the redirect URL.
+    pub path: String,
     /// The secrets to mask in the server's words.
     pub secrets: Secrets,
 }
@@ -78,7 +80,7 @@ impl Request {
         let (pkce, verifier) = PkceCodeChallenge::new_random_sha256_len(64);
         let oauth = BasicClient::new(ClientId::new(client.id.clone()))
             .set_auth_uri(AuthUrl::from_url(page))
-            .set_redirect_uri(redirect);
+            .set_redirect_uri(redirect.clone());
         let mut request = oauth
             .authorize_url(|| CsrfToken::new_random_len(32))
             .set_pkce_challenge(pkce)
@@ -106,6 +108,7 @@ impl Request {
             link,
             verifier,
             expected: Expected {
+                path: redirect.url().path().to_owned(),
                 secrets,
                 state,
                 issuer: found.server.issuer.clone(),
@@ -184,7 +187,8 @@ mod tests {
     use crate::auth::login::authorization_request::*;
 
     fn expected(iss_required: bool) -> Expected {
-        Expected { state: "s3cret".into(), issuer: "https://as".into(), iss_required, secrets: Secrets::none() }
+        let (state, issuer, path) = ("s3cret".into(), "https://as".into(), "/callback".into());
+        Expected { state, issuer, iss_required, path, secrets: Secrets::none() }
     }
 
     fn problem(query: &str) -> ProblemId {

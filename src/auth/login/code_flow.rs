@@ -19,7 +19,7 @@ use crate::auth::login::sign_in_page;
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi, pasted_line};
 use crate::auth::registration::client::Client;
 use crate::auth::registration::dynamic;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, printable};
 use crate::secret::Secret;
 use crate::store::ProcessLock;
 
@@ -35,6 +35,8 @@ pub(crate) struct LastPage {
     browser: Option<Browser>,
     serving: Option<Serving>,
     port_turn: Option<ProcessLock>,
+    /// What of the authorization server lies at other origins than its issuer, in words.
+    elsewhere: Option<String>,
 }
 
 impl std::fmt::Debug for LastPage {
@@ -53,7 +55,10 @@ impl LastPage {
     pub(crate) async fn show(self, ctx: &Context, failure: Option<&Problem>) {
         if let Some(browser) = self.browser {
             browser.show(match failure {
-                None => Page::signed_in(&ctx.settings.service_name()),
+                None => {
+                    let elsewhere = self.elsewhere.map(|words| format!("You signed in at {words}"));
+                    Page::signed_in(&ctx.settings.service_name(), elsewhere)
+                }
                 Some(problem) => Page::failed(&ctx.explain(problem.clone())),
             });
         }
@@ -89,6 +94,8 @@ async fn run(
 ) -> Result<Grant, LoginEnd> {
     let Parts { client, callback, listener, port_turn, is_new: _ } = parts;
     last_page.port_turn = port_turn;
+    let issuer = &target.found.server.issuer;
+    last_page.elsewhere = target.found.elsewhere().words().map(|words| format!("{}. {words}", printable(issuer)));
     let redirect_url = callback.redirect_url();
     let Some(listener) = listener else {
         return Err(Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).into());
@@ -102,7 +109,11 @@ async fn run(
     let within = target.deadline.saturating_duration_since(Instant::now());
     ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
     if options.open_browser {
-        match sign_in_page::open(ctx, attempt.number, &request.link).await {
+        let opened = match ctx.brake.admit_tab().await {
+            Ok(admission) => sign_in_page::open(ctx, attempt.number, &request.link, admission).await,
+            Err(problem) => Err(problem.with("link", &request.link)),
+        };
+        match opened {
             Ok(()) => ui.event(LoginEvent::BrowserOpened),
             Err(problem) => {
                 attempt.opens = false;

@@ -11,6 +11,7 @@ use crate::auth::AuthError;
 use crate::auth::context::Context;
 use crate::auth::discovery::safe_url;
 use crate::auth::discovery::search::Discovered;
+use crate::auth::endpoints;
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::client_authentication::Sender;
 use crate::auth::exchange::refusal::Refusal;
@@ -103,6 +104,12 @@ async fn begin(
         let problem = Problem::new(ProblemId::DeviceNotOffered).with("issuer", &found.server.issuer);
         return Err(Refusal::Other(problem));
     };
+    let is_known = |place: &str| endpoints::share_origin(endpoint, place);
+    if client.proves_itself() && !is_known(&found.server.token_endpoint) && !is_known(&found.server.issuer) {
+        let detail = "it lies at another origin than issuer and token endpoint, which alone get the client's secret";
+        let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "device authorization endpoint");
+        return Err(Refusal::Other(problem.with("detail", detail)));
+    }
     let method = client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref());
     let now = ctx.now();
     let sender = Sender { client, method, audience: &found.server.issuer, now };

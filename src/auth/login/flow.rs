@@ -8,13 +8,14 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::{probe, scope, search};
 use crate::auth::grants::grant::Grant;
+use crate::auth::grants::stored;
 use crate::auth::login::attempt::Attempt;
 use crate::auth::login::code_flow;
 use crate::auth::login::code_flow::LastPage;
 use crate::auth::login::device_flow;
 use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
-use crate::auth::registration::{choose, dynamic};
+use crate::auth::registration::{choose, client_home, dynamic};
 use crate::problem::Problem;
 use crate::secret::Secrets;
 
@@ -40,6 +41,10 @@ pub(crate) async fn sign_in(
     let flow = if options.device { Flow::Device } else { Flow::Code };
     let bound_issuer = choose::bound_issuer(ctx).await;
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
+    stored::settle_client(ctx).await;
+    if options.since.is_some() {
+        client_home::check_confirmed(ctx, &found).await?;
+    }
     let scope = scope::choose(&ctx.settings, &challenge, &found, flow);
     let mut target = SignInTarget { found, scope: None, deadline };
     let mut may_register_again = true;
@@ -48,14 +53,15 @@ pub(crate) async fn sign_in(
         let (client, is_new) = (parts.client.clone(), parts.is_new);
         target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
         let client_id = Secrets::none().words(&client.id);
-        ui.event(LoginEvent::Found { issuer: &target.found.chosen(), client_id: &client_id });
+        let (issuer, elsewhere) = (target.found.chosen(), target.found.elsewhere());
+        ui.event(LoginEvent::Found { issuer: &issuer, client_id: &client_id, elsewhere: &elsewhere });
         let (outcome, last_page) = match flow {
             Flow::Device => (device_flow::device_flow(ctx, &target, &client, ui).await, LastPage::none()),
             Flow::Code | Flow::Client => code_flow::code_flow(ctx, &target, parts, options, ui, attempt).await,
         };
         let end = match outcome {
             Ok(grant) => {
-                choose::bind_to_issuer(ctx, &client, &grant.issuer).await;
+                choose::bind(ctx, &client, &target.found).await;
                 return Ok(Granted { grant, last_page });
             }
             Err(end) => end,

@@ -97,7 +97,8 @@ impl Parts {
             ClientOrigin::PreRegistered | ClientOrigin::MetadataDocument => callback.port,
         };
         let may_change_port = client.is_registered() && callback.free;
-        let callback = CallbackSettings { port, ..callback.clone() };
+        let path = client.redirect_path.clone().unwrap_or_else(|| callback.path.clone());
+        let callback = CallbackSettings { port, path, ..callback.clone() };
         let mut parts = Self { client, is_new: false, callback, listener: None, port_turn: None };
         if flow == Flow::Device {
             return Ok(Some(parts));
@@ -137,6 +138,8 @@ impl Parts {
         let request = RegistrationRequest { callback: &callback, scope, in_use: in_use.as_deref() };
         let registered = dynamic::register(&http, &ctx.settings, &ctx.store, &found.server, request).await?;
         let client = registered.ok_or_else(no_client)?;
+        let path = client.redirect_path.clone().unwrap_or_else(|| callback.path.clone());
+        let callback = CallbackSettings { path, ..callback };
         let listener = (flow != Flow::Device).then_some(listener);
         Ok(Self { client, is_new: true, callback, listener, port_turn })
     }

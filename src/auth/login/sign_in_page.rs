@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use url::Url;
 
+use crate::auth::brake::TabAdmission;
 use crate::auth::context::Context;
 use crate::auth::discovery::safe_url;
 use crate::auth::login::attempt;
@@ -28,7 +29,7 @@ pub enum PageOpening {
 }
 
 /// Opens the page of the sign-in with this number, for the first time or again.
-pub(crate) async fn open(ctx: &Context, number: u64, link: &Url) -> Result<(), Problem> {
+pub(crate) async fn open(ctx: &Context, number: u64, link: &Url, _: TabAdmission) -> Result<(), Problem> {
     let (note, opened) = (attempt::opened(&ctx.files), PageOpened { number, at: milliseconds(ctx) });
     let to_open = link.clone();
     let open = move || {
@@ -76,8 +77,12 @@ async fn open_again_once(ctx: &Context, requested_at: u64) -> Option<Result<(), 
         None if attempt.opens => return None,
         Some(_) | None => {}
     }
+    let admission = match ctx.brake.admit_tab().await {
+        Ok(admission) => admission,
+        Err(problem) => return Some(Err(problem.with("link", &link))),
+    };
     tracing::info!("the page of the sign-in that is under way is opened again");
-    Some(open(ctx, attempt.number, &link).await)
+    Some(open(ctx, attempt.number, &link, admission).await)
 }
 
 fn milliseconds(ctx: &Context) -> u64 {

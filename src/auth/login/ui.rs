@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::auth::endpoints::Elsewhere;
 use crate::auth::login::attempt::Since;
 use crate::problem::Problem;
 use crate::secret::ServerWords;
@@ -22,6 +23,9 @@ pub struct LoginOptions {
     pub since: Option<Since>,
     /// Whether to end a running sign-in first.
     pub restart: bool,
+    /// Whether a person has typed the command at a terminal: the [brake](crate::auth::brake) does not hold it back, and is
+    /// lifted when it succeeds.
+    pub by_person: bool,
 }
 
 /// An event of a sign-in, to be shown.
@@ -33,6 +37,8 @@ pub enum LoginEvent<'a> {
         issuer: &'a str,
         /// The client id.
         client_id: &'a ServerWords,
+        /// The parts of the server that lie at other origins than its issuer.
+        elsewhere: &'a Elsewhere,
     },
     /// The port is bound and the page can be opened.
     Waiting {

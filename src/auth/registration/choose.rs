@@ -10,8 +10,8 @@ use crate::auth::discovery::search::Discovered;
 use crate::auth::issuer;
 use crate::auth::registration::client;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
-use crate::auth::registration::dynamic;
 use crate::auth::registration::private_key::ClientKey;
+use crate::auth::registration::{client_home, dynamic};
 use crate::blocking;
 use crate::config::Settings;
 use crate::problem::{Problem, ProblemId};
@@ -39,8 +39,7 @@ pub(crate) async fn known_client(
     let key = read_key(&ctx.settings).await?;
     let oauth = &ctx.settings.oauth;
     if let Some(id) = oauth.client_id.clone().filter(|id| !id.is_empty()) {
-        // A token endpoint that the user configured is where they want the client id to be used.
-        stays_with_its_issuer(ctx, &id, &found.server.issuer).await?;
+        stays_with_its_issuer(ctx, &id, found).await?;
         let secret = client::secret(&ctx.settings, &ctx.store, &id).await?;
         return Ok(Some(Client {
             id,
@@ -48,6 +47,7 @@ pub(crate) async fn known_client(
             key,
             method: None,
             allowed_scope: None,
+            redirect_path: None,
             origin: ClientOrigin::PreRegistered,
         }));
     }
@@ -60,10 +60,11 @@ pub(crate) async fn known_client(
             key,
             method: Some(method),
             allowed_scope: None,
+            redirect_path: None,
             origin,
         }));
     }
-    Ok(dynamic::usable(&ctx.settings, &ctx.store, &found.server.issuer, scope, ctx.now()).await?)
+    Ok(dynamic::usable(&ctx.settings, &ctx.store, &found.server, scope, ctx.now()).await?)
 }
 
 /// "There is no client id", with what to do about it.
@@ -83,8 +84,15 @@ pub(crate) async fn client_of(
     method: AuthMethod,
 ) -> Result<Client, AuthError> {
     let id = client_id.to_owned();
-    let mut client =
-        Client { id, secret: None, key: None, method: None, allowed_scope: None, origin: ClientOrigin::PreRegistered };
+    let mut client = Client {
+        id,
+        secret: None,
+        key: None,
+        method: None,
+        allowed_scope: None,
+        redirect_path: None,
+        origin: ClientOrigin::PreRegistered,
+    };
     match method {
         AuthMethod::None => {}
         AuthMethod::PrivateKeyJwt => client.key = read_key(&ctx.settings).await?,
@@ -106,16 +114,18 @@ pub(crate) async fn client_of(
 
 /// A client id and its secret belong to the server that issued them; a resource that names another server now may be
 /// after them.
-async fn stays_with_its_issuer(ctx: &Context, client_id: &str, issuer: &str) -> Result<(), AuthError> {
-    match bound_issuer(ctx).await {
-        Some(bound) if !issuer::is_same(&bound, issuer) => Err(AuthError::Failed(
+async fn stays_with_its_issuer(ctx: &Context, client_id: &str, found: &Discovered) -> Result<(), AuthError> {
+    let issuer = found.server.issuer.as_str();
+    let bound = bound_issuer(ctx).await;
+    match &bound {
+        Some(bound) if !issuer::is_same(bound, issuer) => Err(AuthError::Failed(
             Problem::new(ProblemId::IssuerMoved)
                 .with("client_id", client_id)
                 .with("expected", bound)
                 .with("found", issuer)
                 .with("logout_command", ctx.settings.command("logout")),
         )),
-        _ => Ok(()),
+        bound => client_home::check(ctx, client_id, found, bound.as_deref()).await,
     }
 }
 
@@ -127,8 +137,14 @@ pub(crate) async fn bound_issuer(ctx: &Context) -> Option<String> {
     blocking::run(move || note.read::<BTreeMap<String, String>>()?.remove(&id)).await
 }
 
-/// Binds a pre-registered client to the issuer at which it has signed in.
-pub(crate) async fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
+/// Binds a pre-registered client to the issuer and the token endpoint at which it has signed in.
+pub(crate) async fn bind(ctx: &Context, client: &Client, found: &Discovered) {
+    let is_given_out = client.origin == ClientOrigin::PreRegistered;
+    client_home::settle(ctx, is_given_out.then_some(client.id.as_str()), found).await;
+    bind_to_issuer(ctx, client, &found.server.issuer).await;
+}
+
+async fn bind_to_issuer(ctx: &Context, client: &Client, issuer: &str) {
     if client.origin != ClientOrigin::PreRegistered || ctx.settings.oauth.token_endpoint.is_some() {
         return;
     }

@@ -25,6 +25,8 @@ pub struct Client {
     pub method: Option<AuthMethod>,
     /// The scope that it is limited to, if its registration says so (RFC 7591, 3.2.1).
     pub allowed_scope: Option<String>,
+    /// The path of its redirect URL, if its registration has one of its own.
+    pub redirect_path: Option<String>,
     /// How it got its id.
     pub origin: ClientOrigin,
 }
@@ -51,6 +53,11 @@ impl Client {
             (None, Some(_)) => AuthMethod::PrivateKeyJwt,
             (None, None) => AuthMethod::choose(self.secret.is_some(), supported),
         }
+    }
+
+    /// Whether it has a secret or a key to authenticate with.
+    pub fn proves_itself(&self) -> bool {
+        self.secret.is_some() || self.key.is_some()
     }
 
     /// Whether it may have a secret that is not known here.

@@ -6,26 +6,25 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use crate::auth::AuthError;
 use crate::auth::accounts::Accounts;
 use crate::auth::answer_secrets::learn;
 use crate::auth::discovery::metadata;
-use crate::auth::discovery::metadata::DEVICE_GRANT;
 use crate::auth::discovery::metadata::ServerMetadata;
 use crate::auth::discovery::scope;
+use crate::auth::endpoints;
 use crate::auth::issuer;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
+use crate::auth::registration::client_metadata::client_metadata;
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::{Store, StoreError};
 
-/// The name on the consent page.
-const CLIENT_NAME: &str = "planhat-mcp";
 /// Registrations are a few kilobytes.
 const REGISTRATION_ANSWER_BOUNDS: Bounds = Bounds { max_body: 256 * 1024, timeout: Duration::from_secs(30) };
 
@@ -43,6 +42,12 @@ struct Stored {
     auth_method: Option<AuthMethod>,
     localhost: bool,
     port: u16,
+    /// The path of its redirect URL; the fixed one in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redirect_path: Option<String>,
+    /// The origin of the token endpoint that it is for; not known in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token_origin: Option<String>,
     /// The scope in the registration request, granted or not.
     #[serde(default, rename = "asked", skip_serializing_if = "Option::is_none")]
     requested_scope: Option<String>,
@@ -77,19 +82,25 @@ pub async fn by_id(settings: &Settings, store: &Store, issuer: &str, id: &str) -
     Ok(stored.map(|stored| stored.client()))
 }
 
-/// The stored client for this server, if it has not expired, fits these settings, and may request this scope.
+/// The stored client for this server, if it has not expired, fits these settings and the server's token endpoint, and may
+/// request this scope.
 pub async fn usable(
     settings: &Settings,
     store: &Store,
-    issuer: &str,
+    server: &ServerMetadata,
     scope: Option<&str>,
     now: u64,
 ) -> Result<Option<Client>, StoreError> {
     let callback = &settings.oauth.callback;
-    let stored = read(settings, store, issuer).await?.filter(|stored| {
+    let stored = read(settings, store, &server.issuer).await?.filter(|stored| {
+        let is_for_endpoint = stored.is_for(&server.token_endpoint, settings.oauth.token_endpoint.is_some());
         let same_host = stored.localhost == (callback.host == CallbackHost::Localhost);
         let secret_is_good = stored.secret_expires_at == 0 || stored.secret_expires_at > now;
-        !stored.is_too_narrow(scope) && same_host && secret_is_good && (callback.free || stored.port == callback.port)
+        is_for_endpoint
+            && !stored.is_too_narrow(scope)
+            && same_host
+            && secret_is_good
+            && (callback.free || stored.port == callback.port)
     });
     Ok(stored.map(|stored| stored.client()))
 }
@@ -159,12 +170,19 @@ pub async fn register(
 ) -> Result<Option<Client>, AuthError> {
     let Some(endpoint) = &server.registration_endpoint else { return Ok(None) };
     let url = metadata::endpoint(endpoint, "registration endpoint").map_err(AuthError::Failed)?;
-    let mut answer = post(http, &url, &client_metadata(server, request.callback, request.scope)).await?;
+    let mut callback = request.callback.for_issuer(issuer::canonical(&server.issuer));
+    let mut answer = post(http, &url, &client_metadata(server, &callback, request.scope)).await?;
+    if answer.is_about_redirect_url() {
+        // Some servers know the redirect URLs of native apps by heart.
+        tracing::info!("the registration is refused and tried with the redirect URL that is the same for all servers");
+        callback = request.callback.clone();
+        answer = post(http, &url, &client_metadata(server, &callback, request.scope)).await?;
+    }
     if request.scope.is_some() && answer.may_be_about_scope() {
         // The scope counts at sign-in, so it may be absent here: the server then applies its default.
         let error = answer.word("error").map(|text| answer.secrets.words(text).to_string());
         tracing::info!(error, "the registration is refused and tried without a scope");
-        answer = post(http, &url, &client_metadata(server, request.callback, None)).await?;
+        answer = post(http, &url, &client_metadata(server, &callback, None)).await?;
     }
     let word = |name: &str| answer.word(name);
     let status = answer.status;
@@ -188,6 +206,8 @@ pub async fn register(
         auth_method: method(word("token_endpoint_auth_method"), word("client_secret").is_some()),
         localhost: request.callback.host == CallbackHost::Localhost,
         port: request.callback.port,
+        redirect_path: Some(callback.path),
+        token_origin: endpoints::origin(&server.token_endpoint),
         requested_scope: request.scope.map(str::to_owned),
         allowed_scope: scope_in(answer.fields.get("scope")),
         previous: previous.and_then(|(previous, in_use)| previous.with_id(in_use)).map(Box::new),
@@ -208,6 +228,11 @@ struct RegistrationAnswer {
 impl RegistrationAnswer {
     fn word(&self, name: &str) -> Option<&str> {
         self.fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Whether the redirect URL is the reason (RFC 7591, 3.2.2).
+    fn is_about_redirect_url(&self) -> bool {
+        matches!(self.status, 400..=499) && self.word("error") == Some("invalid_redirect_uri")
     }
 
     /// Whether the scope may be the reason; RFC 7591 (3.2.2) has one code for every field except the redirect URL.
@@ -240,34 +265,6 @@ fn scope_in(value: Option<&Value>) -> Option<String> {
     (!scopes.trim().is_empty()).then_some(scopes)
 }
 
-/// The client metadata to register (RFC 7591, 2).
-fn client_metadata(server: &ServerMetadata, callback: &CallbackSettings, scope: Option<&str>) -> Value {
-    let supported = server.token_endpoint_auth_methods_supported.as_deref();
-    let lists = |name: &str| supported.is_some_and(|methods| methods.iter().any(|method| method == name));
-    // A native app cannot keep a secret from its user (RFC 8252, 8.5), but the server may insist on issuing one.
-    // Silence means Basic (RFC 8414, 2).
-    let method = ["none", "client_secret_basic", "client_secret_post"].into_iter().find(|name| lists(name));
-    let method = method.unwrap_or("client_secret_basic");
-    let mut grants = vec!["authorization_code", "refresh_token"];
-    // A server that does not know the grant might refuse the whole registration.
-    if server.lists_grant(DEVICE_GRANT) {
-        grants.push(DEVICE_GRANT);
-    }
-    let mut metadata = json!({
-        "client_name": CLIENT_NAME,
-        "application_type": "native",
-        "redirect_uris": [callback.redirect_url()],
-        "grant_types": grants,
-        "response_types": ["code"],
-        "token_endpoint_auth_method": method,
-    });
-    if let Some(scope) = scope {
-        // Some servers refuse, at sign-in, any scope that the registration did not name.
-        metadata["scope"] = scope.into();
-    }
-    metadata
-}
-
 /// How the client authenticates: as the answer says, or as it implies.
 fn method(named: Option<&str>, has_secret: bool) -> Option<AuthMethod> {
     match (named, has_secret) {
@@ -293,6 +290,14 @@ fn refused(
 }
 
 impl Stored {
+    /// Whether it may be used at this token endpoint, which the settings name if `is_configured`.
+    fn is_for(&self, token_endpoint: &str, is_configured: bool) -> bool {
+        match &self.token_origin {
+            Some(origin) => endpoints::share_origin(origin, token_endpoint),
+            None => !is_configured || endpoints::share_origin(&self.issuer, token_endpoint),
+        }
+    }
+
     /// Whether the sign-in would request more than this registration did. A scope that the server did not grant then
     /// counts as requested: asking again would not help.
     fn is_too_narrow(&self, scope: Option<&str>) -> bool {
@@ -330,6 +335,7 @@ impl Stored {
             key: None,
             method: self.auth_method,
             allowed_scope: self.allowed_scope.clone(),
+            redirect_path: self.redirect_path.clone(),
             origin: ClientOrigin::Registered { port: self.port },
         }
     }
@@ -337,42 +343,12 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::auth::registration::dynamic::*;
-    use crate::config::Paths;
-
-    fn asked(methods: Option<&[&str]>, grants: Option<&[&str]>) -> Value {
-        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let url = Url::parse("https://h/mcp").unwrap();
-        let settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
-        let mut server = ServerMetadata::with_token_endpoint("https://h", "https://h/token".into());
-        server.token_endpoint_auth_methods_supported = methods.map(list);
-        server.grant_types_supported = grants.map(list);
-        client_metadata(&server, &settings.oauth.callback, Some("a b"))
-    }
 
     #[test]
-    fn a_native_client_is_registered_that_can_renew_its_tokens() {
-        let asked = asked(None, None);
-        assert_eq!(asked["application_type"], "native");
-        assert_eq!(asked["grant_types"], json!(["authorization_code", "refresh_token"]));
-        assert_eq!(asked["redirect_uris"], json!(["http://127.0.0.1:7526/callback"]));
-    }
-
-    #[test]
-    fn the_method_is_one_that_the_server_supports_and_a_public_client_comes_first() {
-        for (supported, expected) in [
-            (None, "client_secret_basic"),
-            (Some(&["client_secret_post", "none"][..]), "none"),
-            (Some(&["client_secret_post"]), "client_secret_post"),
-            (Some(&["client_secret_post", "client_secret_basic"]), "client_secret_basic"),
-        ] {
-            assert_eq!(asked(supported, None)["token_endpoint_auth_method"], expected, "{supported:?}");
-        }
-    }
-
-    #[test]
-    fn the_scope_that_will_be_asked_for_is_named_and_the_answer_s_is_understood_in_every_form() {
-        assert_eq!(asked(None, None)["scope"], "a b");
+    fn the_scope_of_the_answer_is_understood_in_every_form() {
         for (value, expected) in [
             (json!("a  b"), Some("a b")),
             (json!(["a", "b", 5]), Some("a b")),
@@ -399,9 +375,27 @@ mod tests {
     }
 
     #[test]
-    fn the_device_grant_is_asked_for_only_where_it_is_known() {
-        let grants = asked(None, Some(&["authorization_code", DEVICE_GRANT]));
-        assert_eq!(grants["grant_types"][2], DEVICE_GRANT);
+    fn a_registration_is_for_the_origin_of_its_token_endpoint() {
+        let stored = |token_origin: Option<&str>| -> Stored {
+            let members = json!({
+                "issuer": "https://h", "client_id": "c", "localhost": false, "port": 1, "token_origin": token_origin,
+            });
+            serde_json::from_value(members).unwrap()
+        };
+        for (token_origin, endpoint, is_configured, is_for) in [
+            (Some("https://h"), "https://h/token", false, true),
+            (Some("https://h"), "https://evil/token", false, false),
+            (Some("https://h"), "https://evil/token", true, false),
+            (Some("https://t"), "https://t/token", true, true),
+            // An earlier version did not note it.
+            (None, "https://t/token", false, true),
+            (None, "https://h/v2/token", true, true),
+            (None, "https://evil/token", true, false),
+        ] {
+            let stored = stored(token_origin);
+            assert_eq!(stored.is_for(endpoint, is_configured), is_for, "{token_origin:?} {endpoint}");
+            assert_eq!(stored.client().redirect_path, None, "the path of earlier versions");
+        }
     }
 
     #[test]

@@ -3,5 +3,7 @@
 
 pub mod choose;
 pub mod client;
+pub mod client_home;
+pub mod client_metadata;
 pub mod dynamic;
 pub mod private_key;

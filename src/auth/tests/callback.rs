@@ -20,12 +20,13 @@ struct Listening {
 
 impl Listening {
     fn start() -> Self {
-        let settings = CallbackSettings { host: CallbackHost::Ipv4, port: 0, free: true };
+        let settings = CallbackSettings { host: CallbackHost::Ipv4, port: 0, free: true, path: "/callback".into() };
         let (callback, CallbackSettings { port, .. }) = Callback::bind_any(&settings).unwrap();
         let expected = Expected {
             state: "s3cret".into(),
             issuer: "https://as".into(),
             iss_required: false,
+            path: "/callback".into(),
             secrets: Secrets::none(),
         };
         let (serving, arrivals) = callback.serve(expected, "planhat-mcp login".into()).unwrap();
@@ -50,7 +51,7 @@ impl Listening {
         browser.write_all(self.genuine().as_bytes()).unwrap();
         let arrival = tokio::time::timeout(Duration::from_secs(5), self.arrivals.recv()).await.unwrap().unwrap();
         assert_eq!(arrival.outcome.unwrap().expose(), "c0de");
-        arrival.browser.show(Page::signed_in("Planhat"));
+        arrival.browser.show(Page::signed_in("Planhat", None));
         self.serving.finish().await;
         let mut page = String::new();
         browser.read_to_string(&mut page).unwrap();

@@ -147,10 +147,13 @@ async fn a_renewal_keeps_to_what_was_known_when_its_endpoint_was_named() {
 
 #[tokio::test]
 async fn revocation_keeps_to_what_was_known_when_it_was_named() {
-    let inner = Fake::start_at(&format!("{INSIDE}:0")).await;
-    let rig = rig_with(Some("pk_test"), "revocation_endpoint", &format!("{}/revoke", inner.origin)).await;
+    let (rig, inner, named) = twins().await;
+    let metadata = metadata(&rig.fake, "token_endpoint", format!("{named}/token"));
+    let mut metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    metadata["revocation_endpoint"] = format!("{named}/revoke").into();
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
     login(&rig.process_on(internet(&["127.0.0.1"], "")), |link| answer(link, "code=abc")).await.0.unwrap();
-    let revoked = rig.process_on(internet(&["127.0.0.1"], "")).logout().await.unwrap();
+    let revoked = rig.process_on(internet(&[INSIDE], "")).logout().await.unwrap();
     let Some(Revoked::Failed(problem)) = revoked else { panic!("{revoked:?}") };
     assert_eq!(problem.id, ProblemId::InwardAddress);
     assert!(inner.script().seen.is_empty());

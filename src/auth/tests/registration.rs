@@ -135,7 +135,7 @@ async fn a_registration_that_is_refused_for_its_scope_is_tried_once_without() {
         assert_eq!(named(&rig), [json!("mcp:read mcp:write"), Value::Null], "{error}");
     }
     for (status, error, requests) in
-        [(400, "invalid_redirect_uri", 1), (503, "invalid_scope", 1), (400, "invalid_scope", 2)]
+        [(400, "invalid_redirect_uri", 2), (503, "invalid_scope", 1), (400, "invalid_scope", 2)]
     {
         let rig = rig(|_| {}).await;
         for _ in 0..3 {

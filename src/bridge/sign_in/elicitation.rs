@@ -32,6 +32,9 @@ const REQUEST_STATE_PREFIX: &str = "planhat-mcp/sign-in/";
 /// How long calls start no sign-in after the user has declined one.
 const DECLINED_PAUSE: Duration = Duration::from_secs(120);
 
+/// Calls that want a link within this time came together: nobody can have closed the page of the first and asked again.
+const TOGETHER: Duration = Duration::from_secs(3);
+
 /// The outcome of asking the client to show a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ElicitationReply {
@@ -76,6 +79,22 @@ pub struct Elicitation {
     /// The link that the user has agreed to open.
     accepted: Mutex<Option<String>>,
     declined_at: Mutex<Option<Instant>>,
+    /// The link that a client of the stateless era was last asked to show.
+    asked: Mutex<Option<Asked>>,
+}
+
+/// A link that a client was asked to show in the answer to a call.
+#[derive(Debug)]
+struct Asked {
+    link: String,
+    at: Instant,
+}
+
+impl Asked {
+    /// Whether a call that wants this link now is one of those that came together.
+    fn covers(&self, link: &str, now: Instant) -> bool {
+        self.link == link && now.saturating_duration_since(self.at) < TOGETHER
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -92,6 +111,7 @@ impl Elicitation {
             current: Mutex::default(),
             accepted: Mutex::default(),
             declined_at: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -136,7 +156,7 @@ impl Elicitation {
             return self.wait.for_call(request, need).await;
         }
         if request.revision.is_some() {
-            return SignInOutcome::Result(self.input_required(request, &link));
+            return self.ask_in_answer(request, need, &link).await;
         }
         let mut reply = self.show_link(&link, need.newer_than);
         let reply = async { reply.wait_for(Option::is_some).await.ok().and_then(|reply| reply.clone()) };
@@ -194,6 +214,15 @@ impl Elicitation {
 
     async fn follow_link(self: Arc<Self>, publish: SharedReply, link: String, newer_than: Option<u64>) {
         let client = &self.session.client;
+        // The client opens a tab, so it counts as one.
+        let admission = match self.session.auth.admit_tab(&link).await {
+            Ok(admission) => admission,
+            Err(problem) => {
+                *lock(&self.current) = None;
+                publish.send_replace(Some(ElicitationReply::NotOpened(problem)));
+                return;
+            }
+        };
         let id = client.own_ids.next();
         let elicitation_id = format!("{}-sign-in", id.as_str());
         let (waiting, answer) = oneshot::channel();
@@ -223,7 +252,7 @@ impl Elicitation {
             ElicitationReply::Declined => *lock(&self.declined_at) = Some(Instant::now()),
             // Here rather than in the waiting calls: one page serves all of them.
             ElicitationReply::Unable => {
-                if let Err(problem) = self.session.auth.open_link(&link).await {
+                if let Err(problem) = self.session.auth.open_link(&link, admission).await {
                     reply = ElicitationReply::NotOpened(problem);
                 }
             }
@@ -244,6 +273,30 @@ impl Elicitation {
         }
         if is_unanswered {
             client.cancel(&id.to_raw(), "The link is not needed any more.");
+        }
+    }
+
+    /// Has the client show the link, in the stateless era: once for the calls that come together, which then wait for the
+    /// sign-in. The client opens a tab, so it counts as one.
+    async fn ask_in_answer(&self, request: &InFlight, need: &SignInNeed, link: &str) -> SignInOutcome {
+        let now = Instant::now();
+        let is_first = {
+            let mut asked = lock(&self.asked);
+            let is_first = !asked.as_ref().is_some_and(|asked| asked.covers(link, now));
+            if is_first {
+                *asked = Some(Asked { link: link.to_owned(), at: now });
+            }
+            is_first
+        };
+        if !is_first {
+            return self.wait.for_call(request, need).await;
+        }
+        match self.session.auth.admit_tab(link).await {
+            Ok(_) => SignInOutcome::Result(self.input_required(request, link)),
+            Err(problem) => {
+                *lock(&self.asked) = None;
+                SignInOutcome::Problem(problem)
+            }
         }
     }
 

@@ -129,18 +129,41 @@ impl SignIn {
         if self.elicitation.can_show_links(request) && auth.page_opening().await != Some(PageOpening::Browser) {
             return self.elicitation.sign_in(request, need).await;
         }
+        if need.reason == SignInReason::UserAsked
+            && let Some(shut) = auth.tabs_shut().await
+        {
+            return self.by_link_alone(request, need, shut).await;
+        }
         if let Err(problem) = auth.start_sign_in(need.reason).await {
             return SignInOutcome::Problem(problem);
         }
         if auth.page_opening().await != Some(PageOpening::Link) {
             return self.wait.for_call(request, need).await;
         }
-        match self.wait.link(request, need).await {
+        let link = match self.wait.link(request, need).await {
+            Ok(link) => link,
+            Err(outcome) => return outcome,
+        };
+        let opened = match auth.admit_tab(&link).await {
+            Ok(admission) => auth.open_link(&link, admission).await,
+            Err(problem) => Err(problem),
+        };
+        match opened {
+            Ok(()) => self.wait.for_call(request, need).await,
             // If no browser can be opened, nobody sees the link before this call is answered.
-            Ok(link) => match auth.open_link(&link).await {
-                Ok(()) => self.wait.for_call(request, need).await,
-                Err(problem) => SignInOutcome::Problem(problem),
-            },
+            Err(problem) => SignInOutcome::Problem(problem),
+        }
+    }
+
+    /// Answers with the link of a sign-in, started if need be, because no tab may open: `shut` says why. It waits for nobody,
+    /// since nobody sees the link before.
+    async fn by_link_alone(&self, request: &InFlight, need: &SignInNeed, shut: Problem) -> SignInOutcome {
+        // Without a tab of its own, unless the budget has room again by now.
+        if let Err(problem) = self.session.auth.start_sign_in(need.reason).await {
+            return SignInOutcome::Problem(problem);
+        }
+        match self.wait.link(request, need).await {
+            Ok(link) => SignInOutcome::Problem(shut.with("link", link)),
             Err(outcome) => outcome,
         }
     }

@@ -26,6 +26,8 @@ pub struct Findings {
 /// Takes the steps of a sign-in, as far as they need no user.
 pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> Group {
     let mut rows = Vec::new();
+    // What is held back says nothing of whether the rest works, so it comes first and only then.
+    rows.extend(auth.brake().await.map(|problem| Row::warn("brake", problem)));
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
     } else if findings.reached {
@@ -48,7 +50,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
             Route { probed: Vec::new(), found: Err(problem.with("seconds", DISCOVERY_TIMEOUT.as_secs())) }
         }
     };
-    let details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
+    let mut details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
     let found = match route.found {
         Ok(found) => found,
         Err(problem) => {
@@ -57,6 +59,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         }
     };
     let text = format!("the authorization server is {}", found.chosen());
+    details.extend(found.elsewhere().words());
     rows.push(Row::ok("discovery", text).with_details(details));
     let identity = match Checkup::of(auth).identity(&found).await {
         Ok(identity) => identity,

@@ -36,6 +36,16 @@ super::entry::entries! {
         cause "The setting sign_in is manual.",
         fix "Call the tool planhat_sign_in, or run `[{command}|planhat-mcp login]` in a terminal.",
         model "The user has to sign in[ to {service}] first, and wants no browser to open by itself. Ask them whether to sign in now; the tool planhat_sign_in starts it, and so does `[{command}|planhat-mcp login]` in a terminal. Then call again.";
+    TooManyTabs = "too-many-tabs", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "No browser tab opens for a sign-in[ before {until}].[ Of those that open by themselves, {detail}.]",
+        cause "A server that accepts no sign-in for long, or a program that asks for one again and again, would open tab after tab. A sign-in that succeeds in such a tab does not change this.",
+        fix "Run `[{command}|planhat-mcp login]` in a terminal: it opens its page all the same, and lifts this when it succeeds.[ Or open this link in a browser: {link} .]",
+        model "The user has to sign in, and no browser tab opens by itself[ before {until}], because too many have opened.[ The last sign-in: {advice}.] Ask the user to [open this link, {link} , or to |]run `[{command}|planhat-mcp login]` in a terminal, which lifts this. Calling planhat_sign_in again opens no tab[ for the next {seconds} s].";
+    TooManyTokenRequests = "too-many-token-requests", code REMOTE, exit REMOTE, recovery Later,
+        what "No token is requested[ before {until}], because too many requests went to the token endpoint.[ Of this profile, {detail}.]",
+        cause "The server rejects tokens that it has just issued, or lets them end at once; or many programs share this sign-in.",
+        fix "Wait until then[, {seconds} s from now], or run `[{command}|planhat-mcp login]` in a terminal, which lifts this when it succeeds. The sign-in is kept.",
+        model "The token that this call needs is not requested[ for the next {seconds} s], because too many token requests were sent. Nothing was executed. Call again after that time and not before; if it goes on, tell the user that the server rejects the tokens that it issues.";
     SignInStopped = "sign-in-stopped", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The sign-in was given up before it was complete.",
         cause "Somebody signed out, or started over in another window.",
@@ -141,6 +151,16 @@ super::entry::entries! {
         cause "So far it was {expected}, and now it is {found}. The server may have moved; or somebody is after the client's secret and the sign-in.",
         fix "Ask the server's operator. If it has really moved, register the app at the new authorization server, set its client id, and run `[{logout_command}|planhat-mcp logout]` before you sign in again.",
         model "The server names another authorization server than before, and the configured client was not used there, for safety. Tell the user to ask the server's operator.";
+    TokenEndpointMoved = "token-endpoint-moved", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The token endpoint is now another one than the one that the sign-in and the client[ {client_id}] were used with, so nothing stored was sent there.",
+        cause "So far it was {expected}, and now it is {found}. The setting token_endpoint may have changed, perhaps by the configuration of a project; or the server has moved; or somebody is after the stored sign-in and the client's secret.",
+        fix "If you do not expect this, remove the setting (--token-endpoint, PLANHAT_MCP_TOKEN_ENDPOINT, or token_endpoint in a configuration file). If it is meant, run `[{logout_command}|planhat-mcp logout]` and then `[{command}|planhat-mcp login]`, which begins anew there.",
+        model "The configured token endpoint is another one than the sign-in came from, and nothing stored was sent there, for safety. Tell the user: unless they expect it, the setting token_endpoint is to be removed. Do not change it by yourself.";
+    TokenEndpointUnconfirmed = "token-endpoint-unconfirmed", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The settings put a token endpoint of another origin in place of the authorization server's own, and nobody has confirmed that.",
+        cause "The server's own is {expected}, and the settings name {found}. Whoever runs that one gets the code of your consent.",
+        fix "If you do not expect this, remove the setting (--token-endpoint, PLANHAT_MCP_TOKEN_ENDPOINT, or token_endpoint in a configuration file). If it is meant, run `[{command}|planhat-mcp login]` in a terminal once; later sign-ins start by themselves.",
+        model "The settings name a token endpoint of another origin than the authorization server's, so no sign-in starts by itself, for safety. Tell the user: unless they expect it, the setting token_endpoint is to be removed; otherwise they run `[{command}|planhat-mcp login]` in a terminal once. Do not run it for them.";
     DeviceNotOffered = "device-not-offered", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The authorization server[ {issuer}] offers no sign-in with a code on another device.",
         cause "It does not support the device authorization grant (RFC 8628), or does not say so.",

@@ -80,6 +80,7 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::ServerOffline
             | Id::NoAnswer
             | Id::TokenEndpointUnavailable
+            | Id::TooManyTokenRequests
             | Id::KeychainLocked
             | Id::KeychainSlow
             | Id::StoreFailed
@@ -96,6 +97,8 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::ClientKeyUnusable
             | Id::RegistrationRefused
             | Id::IssuerMoved
+            | Id::TokenEndpointMoved
+            | Id::TokenEndpointUnconfirmed
             | Id::InvalidScope
             | Id::PortInUse
             | Id::ListenFailed

@@ -208,7 +208,7 @@ impl Shared {
             return Err(Page::elsewhere(414));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        if path != "/callback" {
+        if path != self.expected.path {
             return Err(Page::elsewhere(404));
         }
         if *request.method() != Method::Get {

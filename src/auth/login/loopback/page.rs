@@ -38,10 +38,12 @@ enum Part {
 const BACK: &str = "You can close this page and go back to the app you came from.";
 
 impl Page {
-    /// The tokens are stored.
-    pub fn signed_in(service: &str) -> Self {
+    /// The tokens are stored; `elsewhere` says what of the authorization server lies at other origins.
+    pub fn signed_in(service: &str, elsewhere: Option<String>) -> Self {
         let may = format!("planhat-mcp may now use {service} for you.");
-        Self::new(200, Mark::Done, "You are signed in", vec![Part::Text(may), Part::Text(BACK.into())])
+        let mut parts = vec![Part::Text(may), Part::Text(BACK.into())];
+        parts.extend(elsewhere.map(Part::Small));
+        Self::new(200, Mark::Done, "You are signed in", parts)
     }
 
     /// The sign-in failed.
@@ -212,7 +214,12 @@ mod tests {
     #[test]
     fn pages_load_nothing_from_anywhere() {
         let failed = Page::failed(&Problem::new(ProblemId::AccessDenied));
-        for page in [Page::signed_in("Planhat"), Page::already(), Page::elsewhere(404), failed] {
+        for page in [
+            Page::signed_in("Planhat", Some("Tokens come from <b>x</b>.".into())),
+            Page::already(),
+            Page::elsewhere(404),
+            failed,
+        ] {
             let html = page.html("n");
             for sign in ["http:", "https:", "//", "src=", "href=", "url(", "@import", "<script"] {
                 assert!(!html.contains(sign), "{sign} in {html}");
