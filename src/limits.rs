@@ -11,9 +11,21 @@ pub use yielding::Yielding;
 
 use entry::limits;
 
+const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
 
 limits! {
+    "Cookies" {
+        /// Cookies of the MCP endpoint. Those that were set longest ago make room.
+        MAX_COOKIES: usize = 50, because "RFC 6265 (6.1) wants as many for a domain",
+            shown by "a_server_that_sets_ever_new_cookies_has_fifty_of_them_and_eight_kilobytes";
+        /// All of them together, with their names, paths and domains; each request carries them.
+        MAX_COOKIES_BYTES: usize = 8 * KIB, because "many servers refuse a request with longer headers",
+            shown by "a_server_that_sets_ever_new_cookies_has_fifty_of_them_and_eight_kilobytes";
+        /// One cookie, its name and value. A longer one is ignored.
+        MAX_COOKIE_BYTES: usize = 4 * KIB, because "RFC 6265 (6.1) wants as much",
+            shown by "a_server_that_sets_ever_new_cookies_has_fifty_of_them_and_eight_kilobytes";
+    }
     "Time without yielding" {
         /// Bytes that a loop may go through before it lets everything else run.
         YIELD_AFTER_BYTES: usize = MIB, because "a MiB is unpacked and looked through in some milliseconds",
