@@ -9,12 +9,32 @@ mod yielding;
 
 pub use yielding::Yielding;
 
+use std::time::Duration;
+
 use entry::limits;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
 
 limits! {
+    "Requests for tokens" {
+        /// The pause before a refresh token is presented for the third time when it is not known what became of it; it
+        /// doubles from time to time. The second time needs none.
+        SHORTEST_PRESENTATION_PAUSE: Duration = Duration::from_secs(30), because "a server that detects reuse bears an old token for a moment only",
+            shown by "a_token_of_unknown_fate_is_repeated_once_and_then_after_pauses_that_grow";
+        /// The longest such pause.
+        LONGEST_PRESENTATION_PAUSE: Duration = Duration::from_secs(600), because "who does not want to wait signs in again",
+            shown by "a_token_of_unknown_fate_is_repeated_once_and_then_after_pauses_that_grow";
+        /// Renewals in a minute, in one process, whatever the server says about its tokens.
+        RENEWALS_PER_MINUTE: usize = 30, because "a sound server wants one in some minutes, and a test of it several",
+            shown by "no_server_causes_more_renewals_in_a_minute_than_the_bound";
+        /// An access token is used for as long, whatever end the server names, unless the server refuses it.
+        SHORTEST_TOKEN_LIFE: Duration = Duration::from_secs(3), because "a token that ends at once would be renewed before each request",
+            shown by "a_token_that_ends_at_once_is_used_until_the_server_refuses_it";
+        /// The longest pause after a client that gets tokens for itself was given none; it begins with a second, and doubles.
+        LONGEST_CLIENT_PAUSE: Duration = Duration::from_secs(60), because "a server that is back is noticed within a minute",
+            shown by "a_client_that_is_given_no_token_asks_ever_less_often_however_many_calls_there_are";
+    }
     "Cookies" {
         /// Cookies of the MCP endpoint. Those that were set longest ago make room.
         MAX_COOKIES: usize = 50, because "RFC 6265 (6.1) wants as many for a domain",

@@ -10,6 +10,7 @@ use crate::auth::error::AuthError;
 use crate::auth::grants::grant::Grant;
 use crate::auth::grants::notes;
 use crate::auth::grants::notes::Spent;
+use crate::auth::grants::presented;
 use crate::auth::grants::profiles;
 use crate::blocking;
 use crate::store::{LockError, ProcessLock};
@@ -63,6 +64,7 @@ pub(crate) async fn write(ctx: &Context, grant: &Grant) -> Result<Option<u64>, A
         }
         profiles::remember(&files, &settings, &issuer);
         notes::spent(&files).remove();
+        presented::note(&files).remove();
         files.generation().bump()
     };
     match blocking::run(note).await {

@@ -8,6 +8,7 @@ mod fake;
 mod guard;
 mod hostile;
 mod join;
+mod presented;
 mod quoting;
 mod registration;
 mod renewal;
