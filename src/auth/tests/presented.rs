@@ -81,9 +81,12 @@ async fn a_refresh_token_that_is_presented_by_a_process_that_is_killed_counts_as
         async move { process.unauthorized(Some(&bearer), Challenge::default()).await }
     });
     let note = crate::auth::grants::presented::note(&process.ctx.files);
-    while note.read::<serde_json::Value>().is_none() {
-        tokio::task::yield_now().await;
-    }
+    let is_noted = async {
+        while note.read::<serde_json::Value>().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_noted).await.expect("it is noted before the server answers");
     assert_eq!(note.read::<serde_json::Value>().unwrap()["times"], 1);
     assert_eq!(rig.fake.token_requests().len(), 1, "nothing is known of the second yet");
     renewal.abort();
