@@ -13,9 +13,81 @@ use std::time::Duration;
 
 use entry::limits;
 
+const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
 
 limits! {
+    "Requests for tokens" {
+        /// The pause before a refresh token is presented for the third time when it is not known what became of it; it
+        /// doubles from time to time. The second time needs none.
+        SHORTEST_PRESENTATION_PAUSE: Duration = Duration::from_secs(30), because "a server that detects reuse bears an old token for a moment only",
+            shown by "a_token_of_unknown_fate_is_repeated_once_and_then_after_pauses_that_grow";
+        /// The longest such pause.
+        LONGEST_PRESENTATION_PAUSE: Duration = Duration::from_secs(600), because "who does not want to wait signs in again",
+            shown by "a_token_of_unknown_fate_is_repeated_once_and_then_after_pauses_that_grow";
+        /// Renewals in a minute, in one process, whatever the server says about its tokens.
+        RENEWALS_PER_MINUTE: usize = 30, because "a sound server wants one in some minutes, and a test of it several",
+            shown by "no_server_causes_more_renewals_in_a_minute_than_the_bound";
+        /// The pause after a renewal that did not help a refused request, in which no such request causes another one; it
+        /// doubles from time to time.
+        SHORTEST_REFUSAL_PAUSE: Duration = Duration::from_secs(60), because "a server may refuse many tools with 401",
+            shown by "refusals_that_a_renewal_does_not_mend_cause_ever_fewer_renewals";
+        /// The longest such pause.
+        LONGEST_REFUSAL_PAUSE: Duration = Duration::from_secs(3600), because "whether the token itself has ended is found out by a ping",
+            shown by "refusals_that_a_renewal_does_not_mend_cause_ever_fewer_renewals";
+        /// Kinds of requests (tools, methods) that are remembered as refused; the oldest are forgotten.
+        MAX_REFUSED_KINDS: usize = 256, because "servers have fewer tools",
+            shown by "only_what_is_accepted_of_the_same_kind_clears_a_kind_and_their_number_is_bounded";
+        /// An access token is used for as long, whatever end the server names, unless the server refuses it.
+        SHORTEST_TOKEN_LIFE: Duration = Duration::from_secs(3), because "a token that ends at once would be renewed before each request",
+            shown by "a_token_that_ends_at_once_is_used_until_the_server_refuses_it";
+        /// The longest pause after a client that gets tokens for itself was given none; it begins with a second, and doubles.
+        LONGEST_CLIENT_PAUSE: Duration = Duration::from_secs(60), because "a server that is back is noticed within a minute",
+            shown by "a_client_that_is_given_no_token_asks_ever_less_often_however_many_calls_there_are";
+    }
+    "Cookies" {
+        /// Cookies of the MCP endpoint. Those that were set longest ago make room.
+        MAX_COOKIES: usize = 50, because "RFC 6265 (6.1) wants as many for a domain",
+            shown by "a_server_that_sets_ever_new_cookies_has_fifty_of_them_and_eight_kilobytes";
+        /// All of them together, with their names, paths and domains; each request carries them.
+        MAX_COOKIES_BYTES: usize = 8 * KIB, because "many servers refuse a request with longer headers",
+            shown by "a_server_that_sets_ever_new_cookies_has_fifty_of_them_and_eight_kilobytes";
+        /// One cookie, its name and value. A longer one is ignored.
+        MAX_COOKIE_BYTES: usize = 4 * KIB, because "RFC 6265 (6.1) wants as much",
+            shown by "a_server_that_sets_ever_new_cookies_has_fifty_of_them_and_eight_kilobytes";
+    }
+    "Requests that the bridge makes by itself" {
+        /// Requests that nobody waits for and a server can cause: streams that are opened again, sessions, subscriptions and
+        /// lists that are asked for again, refusals. So many go at once; further ones wait their turn, or are left out.
+        OWN_REQUESTS_AT_ONCE: u32 = 60, because "a new session is asked for everything that the client had in the last one",
+            shown by "no_server_makes_the_bridge_send_more_by_itself_than_its_allowance";
+        /// The same within a minute, beyond those at once.
+        OWN_REQUESTS_PER_MINUTE: u32 = 120, because "fifty calls whose streams all break are still answered within the minute",
+            shown by "no_server_makes_the_bridge_send_more_by_itself_than_its_allowance";
+        /// The wait before a stream is opened again; it doubles as long as none has lived. A server's `retry:` can make it
+        /// longer, but not shorter.
+        SHORTEST_REOPENING_WAIT: Duration = Duration::from_secs(1), because "a server that restarts needs longer",
+            shown by "a_standing_stream_that_ends_at_once_is_opened_ever_less_often_whatever_its_retry_says";
+        /// The longest such wait, whatever a `retry:` asks for.
+        LONGEST_REOPENING_WAIT: Duration = Duration::from_secs(60), because "a server that is back is noticed within a minute",
+            shown by "a_standing_stream_that_ends_at_once_is_opened_ever_less_often_whatever_its_retry_says";
+        /// The longest wait before the stream of a call is resumed, if the server asks for none.
+        LONGEST_RESUMPTION_WAIT: Duration = Duration::from_secs(30), because "somebody waits for the answer",
+            shown by "a_call_s_stream_is_resumed_ever_less_often_while_it_brings_nothing_and_given_up_in_the_end";
+        /// Resumptions in a row that bring no message; then the call is answered without the rest.
+        MAX_RESUMPTIONS_WITHOUT_MESSAGE: u32 = 60, because "a tool that says nothing may take half an hour",
+            shown by "a_call_s_stream_is_resumed_ever_less_often_while_it_brings_nothing_and_given_up_in_the_end";
+        /// A stream that stays open for as long has lived, as has one that brought a message.
+        STREAM_LIFE: Duration = Duration::from_secs(10), because "a gateway that ends idle streams is more patient",
+            shown by "a_stream_has_lived_when_it_brought_a_message_or_stayed_open_for_a_while";
+        /// A session that lasts as long has lived. One that is lost sooner is opened again ever later.
+        SESSION_LIFE: Duration = Duration::from_secs(60), because "a server that loses its sessions more often keeps none",
+            shown by "a_session_that_is_lost_again_and_again_is_left_to_the_client_s_next_request";
+        /// Sessions in a row that the bridge opens by itself after one that was lost; then only a message of the client opens
+        /// the next.
+        MAX_OWN_SESSIONS: u32 = 5, because "that is half a minute, and a server that restarts is back by then",
+            shown by "a_session_that_is_lost_again_and_again_is_left_to_the_client_s_next_request";
+    }
     "Time without yielding" {
         /// Bytes that a loop may go through before it lets everything else run.
         YIELD_AFTER_BYTES: usize = MIB, because "a MiB is unpacked and looked through in some milliseconds",

@@ -1,5 +1,5 @@
-//! Owns how soon and how often something is retried: waits that grow ([`Backoff`]), and bounds on a rate
-//! ([`RateWindow`]). Both are pure: time and randomness are arguments.
+//! Owns how soon and how often something is retried: waits that grow ([`Backoff`], [`Reopening`]), and bounds on a rate
+//! ([`RateWindow`], [`Allowance`]). All are pure: time and randomness are arguments.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -33,6 +33,34 @@ impl Backoff {
     pub fn wait(&self, attempt: u32, noise: f64) -> Duration {
         let ceiling = self.ceiling(attempt);
         ceiling.mul_f64(unit(noise)).max(SHORTEST_WAIT.min(ceiling))
+    }
+}
+
+/// When something that ended is opened again: after a wait that grows until one has lived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reopening {
+    backoff: Backoff,
+    /// How many in a row have ended without having lived; the last one counts even if it has.
+    short_lived: u32,
+}
+
+impl Reopening {
+    /// Nothing has ended yet.
+    pub const fn new(backoff: Backoff) -> Self {
+        Self { backoff, short_lived: 0 }
+    }
+
+    /// The wait after an end, with up to a tenth more as `noise` in 0..=1 chooses: at least as long as the other side
+    /// asks, which can make it longer but not shorter.
+    pub fn after_end(&mut self, has_lived: bool, asked: Option<Duration>, noise: f64) -> Duration {
+        self.short_lived = if has_lived { 1 } else { self.short_lived.saturating_add(1) };
+        let wait = self.backoff.ceiling(self.short_lived).max(asked.unwrap_or_default());
+        spread(wait, Duration::MAX, noise)
+    }
+
+    /// How many in a row have ended without having lived; the first of them may have.
+    pub fn short_lived(&self) -> u32 {
+        self.short_lived
     }
 }
 
@@ -84,6 +112,44 @@ impl RateWindow {
     /// Forgets all events.
     pub fn clear(&mut self) {
         self.events.clear();
+    }
+}
+
+/// So many events at once, and after that one in each interval. Within any time there are no more of them than `at_once`
+/// and those of its intervals together.
+#[derive(Debug, Clone)]
+pub struct Allowance {
+    at_once: u32,
+    interval: Duration,
+    /// When all of it will be there again; `None` before the first event.
+    whole_at: Option<Instant>,
+}
+
+impl Allowance {
+    /// All of it is there. `per_minute` says how fast it grows back.
+    pub fn new(at_once: u32, per_minute: u32) -> Self {
+        Self { at_once: at_once.max(1), interval: Duration::from_secs(60) / per_minute.max(1), whole_at: None }
+    }
+
+    /// Spends one, and returns how long to wait with it. Those who wait take their turns in this order.
+    pub fn spend(&mut self, now: Instant) -> Duration {
+        let wait = self.wait(now);
+        self.whole_at = Some(self.whole_at.map_or(now, |at| at.max(now)) + self.interval);
+        wait
+    }
+
+    /// Spends one if there is one now.
+    pub fn try_spend(&mut self, now: Instant) -> bool {
+        let has_one = self.wait(now).is_zero();
+        if has_one {
+            self.spend(now);
+        }
+        has_one
+    }
+
+    fn wait(&self, now: Instant) -> Duration {
+        let lacking = self.whole_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        lacking.saturating_sub(self.interval * (self.at_once - 1))
     }
 }
 
@@ -152,6 +218,43 @@ mod tests {
         window.clear();
         assert!(window.admit(start + 72 * SECOND));
         assert!(!RateWindow::new(0, SECOND).admit(start));
+    }
+
+    #[test]
+    fn the_wait_before_reopening_grows_until_one_has_lived_and_no_server_shortens_it() {
+        let mut reopening = Reopening::new(Backoff::new(SECOND, 60 * SECOND));
+        for (has_lived, asked, seconds) in [
+            (true, None, 1),
+            (false, None, 2),
+            (false, Some(0), 4),
+            (false, Some(5), 8),
+            (false, Some(20), 20),
+            (false, Some(0), 32),
+            (false, None, 60),
+            (false, Some(300), 300),
+            (true, Some(0), 1),
+            (true, Some(0), 1),
+            (false, None, 2),
+        ] {
+            let wait = reopening.after_end(has_lived, asked.map(|asked| asked * SECOND), 0.0);
+            assert_eq!(wait, seconds * SECOND, "{has_lived} {asked:?}");
+        }
+        assert_eq!(reopening.short_lived(), 2);
+        assert_eq!(reopening.after_end(true, None, 1.0), SECOND * 11 / 10);
+    }
+
+    #[test]
+    fn an_allowance_is_spent_at_once_and_grows_back_steadily() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(3, 30);
+        let waits: Vec<u64> = (0..5).map(|_| allowance.spend(start).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 2, 4], "those who wait go one after the other");
+        assert!(!allowance.try_spend(start + 5 * SECOND));
+        assert!(allowance.try_spend(start + 6 * SECOND));
+        assert!(!allowance.try_spend(start + 6 * SECOND), "asking in vain costs nothing");
+        assert!(allowance.try_spend(start + 8 * SECOND));
+        let later = start + 3600 * SECOND;
+        assert_eq!((0..9).filter(|_| allowance.try_spend(later)).count(), 3, "and never to more than all of it");
     }
 
     #[test]

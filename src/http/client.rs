@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::StatusCode;
-use reqwest::cookie::CookieStore as _;
 use reqwest::header::HeaderMap;
 use url::Url;
 
@@ -27,7 +26,7 @@ const CLOCK_JUMP: Duration = Duration::from_secs(10);
 /// How many answers are left unread at once where nobody says more.
 const FEW_REQUESTS: usize = 50;
 
-/// Access to the network. Cheap to clone; all clones share connections and cookies.
+/// Access to the network. Cheap to clone; all clones share connections.
 #[derive(Debug, Clone)]
 pub struct Http {
     inner: Arc<Inner>,
@@ -60,8 +59,8 @@ type Built = Result<reqwest::Client, Problem>;
 struct Slots {
     free: Option<Built>,
     guarded: Option<Built>,
-    /// Load balancers set cookies to keep a session on one server. Kept in memory only.
-    cookies: Arc<reqwest::cookie::Jar>,
+    /// Tells the connections of one user from those of the next.
+    user: Arc<()>,
 }
 
 impl Clients {
@@ -75,7 +74,7 @@ impl Slots {
         if guarded { &mut self.guarded } else { &mut self.free }
     }
 
-    /// Drops the connections and keeps the cookies.
+    /// Drops the connections; they are made anew for the same user.
     fn drop_connections(&mut self) {
         (self.free, self.guarded) = (None, None);
     }
@@ -200,27 +199,25 @@ impl Http {
         }
         let _building = self.inner.building.lock().await;
         loop {
-            let cookies = {
+            let user = {
                 let mut clients = self.clients();
                 let slots = clients.slots(tls);
                 if let Some(built) = slots.slot(guarded) {
                     return built.clone();
                 }
-                Arc::clone(&slots.cookies)
+                Arc::clone(&slots.user)
             };
-            let (inner, jar) = (Arc::clone(&self.inner), Arc::clone(&cookies));
+            let inner = Arc::clone(&self.inner);
             let build = move || {
                 let guard = guarded.then_some(&inner.guard);
-                connection::build(
-                    connection::builder(&inner.network, inner.requests_at_once, tls, guard)?.cookie_provider(jar),
-                )
+                connection::build(connection::builder(&inner.network, inner.requests_at_once, tls, guard)?)
             };
             // Only TLS reads files (trust roots) to be built.
             let built = if tls { blocking::run(build).await } else { build() };
             let mut clients = self.clients();
             let slots = clients.slots(tls);
-            // If the cookies were forgotten meanwhile, these are another user's.
-            if Arc::ptr_eq(&slots.cookies, &cookies) {
+            // If the connections were forgotten meanwhile, this is another user's client.
+            if Arc::ptr_eq(&slots.user, &user) {
                 return slots.slot(guarded).insert(built).clone();
             }
         }
@@ -242,17 +239,12 @@ impl Http {
         Ok(guard)
     }
 
-    /// The secrets in `request` and in the cookies that go with it: the answer may quote them.
+    /// The secrets in `request`, its cookies included: the answer may quote them.
     pub fn secrets_in(&self, request: &reqwest::Request) -> Secrets {
-        let mut secrets = sent::secrets_in(request);
-        let cookies = Arc::clone(&self.clients().slots(request.url().scheme() == "https").cookies);
-        if let Some(cookies) = cookies.cookies(request.url()) {
-            sent::add_cookies(&mut secrets, &cookies);
-        }
-        secrets
+        sent::secrets_in(request)
     }
 
-    /// Forgets cookies and connections: the next request may be another user's.
+    /// Forgets the connections: the next request may be another user's.
     pub fn forget(&self) {
         *self.clients() = Clients::default();
     }
@@ -340,7 +332,7 @@ mod tests {
         let problem = client.await.unwrap_err();
         assert_eq!(problem.id, ProblemId::CaFileUnusable);
         let detail = problem.fact("detail").unwrap_or_default();
-        assert!(!detail.contains("certificate"), "it has the cookies of the user before: {detail}");
+        assert!(!detail.contains("certificate"), "it is the client of the user before: {detail}");
         assert!(http.clients().slots(true).slot(false).is_some());
     }
 

@@ -1,11 +1,13 @@
 //! Owns access to the network: how connections are made (trust roots, proxy, time-outs), the client that all requests
-//! share, the classification of failures, when a throttled request may be sent again, the gate that a 429 closes, the
-//! guard against inward addresses, which secrets a request carries, and the inspection of a connection for `doctor`.
+//! share, the cookies of the MCP endpoint, the classification of failures, when a throttled request may be sent again, the
+//! gate that a 429 closes, the guard against inward addresses, which secrets a request carries, and the inspection of a connection for `doctor`.
 
 pub mod certificate;
 pub mod client;
 pub mod clock_skew;
 pub mod connection;
+mod cookie_date;
+pub mod cookies;
 pub mod error;
 pub mod inspect;
 #[cfg(any(test, fuzzing))]
@@ -17,6 +19,7 @@ pub mod ssrf_guard;
 
 pub use client::{Answer, Bounds, Http};
 pub use clock_skew::Skew;
+pub use cookies::Cookies;
 pub use error::{NetError, Step, host_of};
 pub use rate_limit_gate::Gate;
 pub use ssrf_guard::AddressSource;

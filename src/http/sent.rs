@@ -40,7 +40,7 @@ pub fn secrets_in(request: &reqwest::Request) -> Secrets {
 }
 
 /// The values in a `Cookie` header.
-pub(super) fn add_cookies(secrets: &mut Secrets, value: &HeaderValue) {
+fn add_cookies(secrets: &mut Secrets, value: &HeaderValue) {
     for cookie in value.to_str().unwrap_or_default().split(';') {
         let (_, value) = cookie.split_once('=').unwrap_or_default();
         if value.trim().len() >= SHORTEST_SECRET_COOKIE_BYTES {

@@ -3,14 +3,10 @@
 use bytes::Bytes;
 use tokio::time::Duration;
 
-use crate::pacing::{Backoff, noise, spread};
-
 use super::failure::Failure;
 use super::send::Remote;
-use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
-
-/// The waits before reopening the stream, if the server has not named one.
-const RECONNECT: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_RECONNECT_WAIT);
+use super::stream::EventStream;
+use super::stream_life::StreamLife;
 
 /// The GET stream of one session, as a source of messages.
 #[derive(Debug)]
@@ -19,7 +15,7 @@ pub struct ListenStream<'a> {
     stream: Option<EventStream>,
     last_event_id: Option<String>,
     retry: Option<Duration>,
-    failures: u32,
+    life: StreamLife,
     was_open: bool,
 }
 
@@ -37,7 +33,7 @@ pub enum ListenEnd {
 impl<'a> ListenStream<'a> {
     /// The stream of `remote`'s current session; the first [`ListenStream::next`] opens it.
     pub fn new(remote: &'a Remote) -> Self {
-        Self { remote, stream: None, last_event_id: None, retry: None, failures: 0, was_open: false }
+        Self { remote, stream: None, last_event_id: None, retry: None, life: StreamLife::listening(), was_open: false }
     }
 
     /// The next message; waits as long as it takes, and reopens the stream when it breaks.
@@ -51,7 +47,7 @@ impl<'a> ListenStream<'a> {
             };
             match stream.next().await {
                 Ok(Some(message)) => {
-                    self.failures = 0;
+                    self.life.received(&message);
                     return Ok(message);
                 }
                 end => {
@@ -71,6 +67,7 @@ impl<'a> ListenStream<'a> {
         match self.remote.listen(self.last_event_id.as_deref(), None, None).await {
             Ok(Some(stream)) => {
                 self.stream = Some(stream);
+                self.life.opened();
                 self.was_open = true;
                 Ok(())
             }
@@ -92,11 +89,10 @@ impl<'a> ListenStream<'a> {
         }
     }
 
-    /// Waits before the next attempt: as long as the server asked, or longer with each failure.
+    /// Waits before the next attempt.
     async fn pause(&mut self) {
-        let requested = self.retry.filter(|_| self.failures == 0);
-        self.failures += 1;
-        let wait = requested.map_or_else(|| RECONNECT.ceiling(self.failures), |wait| wait.min(LONGEST_RECONNECT_WAIT));
-        tokio::time::sleep(spread(wait, LONGEST_RECONNECT_WAIT, noise())).await;
+        if let Some(wait) = self.life.ended(self.retry) {
+            tokio::time::sleep(wait).await;
+        }
     }
 }

@@ -6,9 +6,10 @@
 //!
 //! From the bottom up: an [`Outgoing`] message and the [`RemoteSession`] it belongs to become a [`request`]; `transport`
 //! executes it; `verdict` says what the answer means (with `sent_request`, `lost_session` and `body`); `unauthorized`
-//! and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server
+//! (with `refused_kinds`) and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server
 //! delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
-//! them together, and [`listen_stream`] keeps the GET stream open on top of it. [`mcp_headers`] stands alone.
+//! them together, on top of which `resumption` and [`listen_stream`] open streams again, as often as `stream_life` and
+//! [`own_requests`] let them. [`mcp_headers`] stands alone.
 
 mod body;
 pub mod exchange;
@@ -19,15 +20,19 @@ pub mod listen_stream;
 mod lost_session;
 pub mod mcp_headers;
 pub mod outgoing;
+pub mod own_requests;
 mod patience;
 mod redirect;
 mod refusal;
+mod refused_kinds;
 pub mod request;
+mod resumption;
 pub mod send;
 mod sent_request;
 pub mod session;
 pub mod sse;
 pub mod stream;
+pub mod stream_life;
 mod throttle;
 mod transport;
 mod unauthorized;
@@ -36,5 +41,6 @@ pub mod verdict;
 pub use exchange::Exchange;
 pub use failure::Failure;
 pub use outgoing::{BoundUser, Outgoing, SendState, Withdrawn};
+pub use resumption::Resumption;
 pub use send::Remote;
 pub use session::RemoteSession;

@@ -21,10 +21,11 @@ use super::exchange::Exchange;
 use super::failure::Failure;
 use super::lost_session::{Doubts, LossWatch};
 use super::outgoing::Outgoing;
+use super::own_requests::OwnRequests;
 use super::request;
 use super::sent_request::SentRequest;
 use super::session::{CurrentSession, OwedAnswers, RemoteSession};
-use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
+use super::stream::EventStream;
 use super::throttle::Throttle;
 use super::transport::{Answer, Transport};
 use super::unauthorized::{MAX_RENEWALS, Unauthorized};
@@ -50,6 +51,7 @@ pub struct Remote {
     doubts: Arc<Doubts>,
     clock: SharedClock,
     session: CurrentSession,
+    own_requests: Arc<OwnRequests>,
 }
 
 /// The attempts for one message.
@@ -70,10 +72,16 @@ impl Remote {
     ) -> Self {
         let transport = Transport::new(Arc::clone(&settings), http, owed);
         let throttle = Arc::new(Throttle::new(Arc::clone(&settings)));
-        let unauthorized =
-            Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone(), Arc::clone(&throttle));
+        let own_requests = Arc::<OwnRequests>::default();
+        let unauthorized = Unauthorized::new(
+            Arc::clone(&settings),
+            Arc::clone(&auth),
+            transport.clone(),
+            Arc::clone(&throttle),
+            Arc::clone(&own_requests),
+        );
         let (doubts, session) = (Arc::default(), CurrentSession::default());
-        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session }
+        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session, own_requests }
     }
 
     /// The current session.
@@ -93,6 +101,11 @@ impl Remote {
         session.grant.filter(|opened| *opened != grant)?;
         self.follow_grant(grant);
         Some(session.epoch)
+    }
+
+    /// How many requests the bridge makes by itself: each of them takes its turn here.
+    pub fn own_requests(&self) -> &OwnRequests {
+        &self.own_requests
     }
 
     /// Whether a 429 currently holds requests back.
@@ -302,12 +315,13 @@ impl Remote {
     }
 
     /// How long a request may go without receiving a byte.
-    fn idle(&self) -> Duration {
+    pub(super) fn idle(&self) -> Duration {
         self.settings.limits.idle
     }
 
     /// Opens the stream of the server's own messages, or resumes a broken stream after `last_event_id`; `idle` bounds
-    /// its silence, and `epoch` is that of its session. `None` if the server offers none (405).
+    /// its silence, and `epoch` is that of its session. `None` if the server offers none (405). Each attempt waits for its
+    /// turn among the bridge's own requests.
     ///
     /// # Errors A [`Failure`]; never one that starts a sign-in.
     pub async fn listen(
@@ -318,6 +332,7 @@ impl Remote {
     ) -> Result<Option<EventStream>, Failure> {
         let mut renewals = 0;
         loop {
+            self.own_requests.turn().await;
             let bearer = self.pass_gate(None, None).await?;
             let bearer = bearer.as_ref();
             let session = self.session.get_for(bearer, epoch)?;
@@ -353,44 +368,6 @@ impl Remote {
         }
     }
 
-    /// Resumes the stream of a POST that ended before its answer, after the last received event. `None` if no event had
-    /// an id, or the server does not offer it.
-    ///
-    /// The wait is the server's `retry:`; by ending a stream cleanly, servers make clients poll. A connection that
-    /// fails or breaks is retried until `end`. In a session that replaced the stream's own there is nothing to resume:
-    /// the server would open a different stream, on which the answer never comes.
-    ///
-    /// # Errors A [`Failure`] of the attempt to resume; whether the request was executed stays as unclear as before.
-    pub async fn resume(&self, broken: &Exchange, end: Instant) -> Result<Option<Exchange>, Failure> {
-        let Some((id, retry)) = broken.resume_from() else { return Ok(None) };
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let wait = match retry {
-                Some(wait) if attempt == 1 => wait.min(LONGEST_RECONNECT_WAIT),
-                _ => retry_after::wait(None, attempt, noise()),
-            };
-            tokio::time::sleep(wait).await;
-            match self.listen(Some(id), Some(self.idle()), Some(broken.epoch)).await {
-                Ok(Some(stream)) => {
-                    let again = Exchange::stream(broken.headers.clone(), stream.after(id, retry));
-                    return Ok(Some(again.sent_with(broken.grant, broken.epoch, broken.sent.clone())));
-                }
-                Ok(None) => return Ok(None),
-                Err(failure) if is_transient(&failure) && Instant::now() < end => {
-                    tracing::debug!(?failure, "the stream could not be resumed yet");
-                }
-                Err(
-                    Failure::Explained(problem) | Failure::Refused { problem, .. } | Failure::Unclear { problem, .. },
-                ) => {
-                    tracing::debug!(%problem, "the stream cannot be resumed");
-                    return Ok(None);
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-    }
-
     /// Ends the session at the server; takes at most [`END_SESSION_TIMEOUT`] and ignores a refusal.
     pub async fn end_session(&self) {
         let session = self.session();
@@ -409,15 +386,6 @@ impl Remote {
             tracing::debug!("the server took too long to end the session");
         }
         self.set_session(session.successor());
-    }
-}
-
-/// Whether opening the stream is likely to succeed soon: after a rate limit, a server restart, or a broken connection.
-fn is_transient(failure: &Failure) -> bool {
-    match failure {
-        Failure::NotSent(_) | Failure::Unclear { .. } => true,
-        Failure::Refused { status, .. } => matches!(status.as_u16(), 429 | 502..=504),
-        _ => false,
     }
 }
 

@@ -12,9 +12,6 @@ use super::failure::Failure;
 use super::patience::Patience;
 use super::sse::Decoder;
 
-/// The longest wait before a stream is resumed, whatever the server's `retry:` asks for.
-pub(super) const LONGEST_RECONNECT_WAIT: Duration = Duration::from_secs(60);
-
 /// An open stream of events.
 #[derive(Debug)]
 pub struct EventStream {

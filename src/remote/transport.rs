@@ -9,7 +9,7 @@ use tokio::time::Duration;
 
 use crate::auth::Challenge;
 use crate::config::Settings;
-use crate::http::{Http, NetError, host_of};
+use crate::http::{Cookies, Http, NetError, host_of};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
@@ -56,28 +56,33 @@ impl Answer {
 pub(super) struct Transport {
     settings: Arc<Settings>,
     http: Http,
+    /// Load balancers set them to keep a session on one server.
+    cookies: Arc<Cookies>,
     owed: OwedAnswers,
 }
 
 impl Transport {
     pub(super) fn new(settings: Arc<Settings>, http: Http, owed: OwedAnswers) -> Self {
-        Self { settings, http, owed }
+        let cookies = Arc::new(Cookies::of(&settings.url));
+        Self { settings, http, cookies, owed }
     }
 
     /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
     /// the head of the answer more tightly than the settings do.
     pub(super) async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Answer, Failure> {
-        let secrets = self.http.secrets_in(&message);
         let client = self.http.client(&self.settings.url).await?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
         for _ in 0..=MAX_REDIRECTS {
             let url = message.url().clone();
+            let turn = self.cookies.add_to(&mut message);
+            let secrets = self.http.secrets_in(&message);
             let again = message.try_clone();
             let Some(sent) = patience.wait(client.execute(message)).await else {
                 return Err(NetError::timed_out(&url, idle).into());
             };
             let response = sent.map_err(|e| self.http.explain(&url, &e))?;
+            self.cookies.take_from(&response, turn);
             let Some(target) = redirect_target(&url, response.status(), response.headers()) else {
                 return Ok(Answer { response, secrets, body: None });
             };
@@ -145,6 +150,7 @@ impl Transport {
 
     /// Forgets the previous user's cookies and connections.
     pub(super) fn forget(&self) {
+        self.cookies.forget();
         self.http.forget();
     }
 }

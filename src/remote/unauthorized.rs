@@ -5,8 +5,7 @@
 //! would open a tab, and the next token would meet the same refusal. So one renewal is tried, and then the request is
 //! answered with the reason. Only a refusal of a plain `ping` as well speaks against the token itself.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -21,6 +20,8 @@ use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
 use super::failure::Failure;
+use super::own_requests::OwnRequests;
+use super::refused_kinds::{Exceptions, Known};
 use super::sent_request::SentRequest;
 use super::session::RemoteSession;
 use super::throttle::Throttle;
@@ -29,10 +30,6 @@ use super::{mcp_headers, request};
 
 /// How many new tokens one request may ask for: its own, and one more where another request caused the first.
 pub(super) const MAX_RENEWALS: u32 = 2;
-/// How many kinds of refused requests are remembered; beyond that the oldest are forgotten.
-const MAX_KINDS: usize = 64;
-/// How long after a renewal that a refused request caused the next such request causes none: many tools may be refused.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 /// How long the server may take to answer the ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the answer to a ping counts for the other requests that the same token was refused for.
@@ -40,15 +37,6 @@ const PING_RESULT_LIFE: Duration = Duration::from_secs(5);
 /// The id of the request that asks whether the server takes the token, as JSON: none of the bridge's other requests has it,
 /// and nobody waits for its answer.
 const PING_ID: &str = r#""planhat-mcp/ping""#;
-
-/// What is known about a kind of request that met a 401.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
-    /// The server refuses it to the tokens of this grant, which it takes for other requests.
-    Alone(u64),
-    /// It has ended a sign-in before, and no token was good for it since: the next sign-in would end the same way.
-    EndedSignIn,
-}
 
 /// How the server answered the ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,55 +115,6 @@ fn decide(refused: &Refused) -> Step {
     }
 }
 
-/// The kinds of requests that are refused although the sign-in is good.
-#[derive(Debug, Default)]
-struct Exceptions(Mutex<Refusals>);
-
-#[derive(Debug, Default)]
-struct Refusals {
-    kinds: VecDeque<(String, Known)>,
-    /// When the last renewal was, and of which token.
-    renewed: Option<(Instant, u64)>,
-}
-
-impl Exceptions {
-    fn lock(&self) -> MutexGuard<'_, Refusals> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn known(&self, kind: &str) -> Option<Known> {
-        self.lock().kinds.iter().find(|(other, _)| other == kind).map(|(_, known)| *known)
-    }
-
-    fn note(&self, kind: &str, known: Known) {
-        let kinds = &mut self.lock().kinds;
-        kinds.retain(|(other, _)| other != kind);
-        if kinds.len() >= MAX_KINDS {
-            kinds.pop_front();
-        }
-        kinds.push_back((kind.to_owned(), known));
-    }
-
-    /// The server has taken a request of this kind after all. A request of another kind would prove nothing for it.
-    fn forget(&self, asked: SentRequest<'_>) {
-        if self.lock().kinds.is_empty() {
-            return;
-        }
-        let kind = asked.kind();
-        self.lock().kinds.retain(|(other, _)| *other != kind);
-    }
-
-    /// Whether this token came of such a renewal a moment ago. Requests that were refused with the token before share that
-    /// renewal.
-    fn is_paused(&self, serial: u64) -> bool {
-        self.lock().renewed.is_some_and(|(at, before)| serial > before && at.elapsed() < RENEWAL_PAUSE)
-    }
-
-    fn renewing(&self, serial: u64) {
-        self.lock().renewed = Some((Instant::now(), serial));
-    }
-}
-
 /// Answers each 401 with another token, or with the reason why there is none.
 #[derive(Debug)]
 pub(super) struct Unauthorized {
@@ -184,6 +123,7 @@ pub(super) struct Unauthorized {
     transport: Transport,
     exceptions: Exceptions,
     throttle: Arc<Throttle>,
+    own_requests: Arc<OwnRequests>,
     /// Many requests that are refused at once send one ping, and share what it shows.
     last_ping: tokio::sync::Mutex<Option<LastPing>>,
 }
@@ -195,9 +135,10 @@ impl Unauthorized {
         auth: Arc<Authorizer>,
         transport: Transport,
         throttle: Arc<Throttle>,
+        own_requests: Arc<OwnRequests>,
     ) -> Self {
         let (exceptions, last_ping) = (Exceptions::default(), tokio::sync::Mutex::default());
-        Self { settings, auth, transport, exceptions, throttle, last_ping }
+        Self { settings, auth, transport, exceptions, throttle, own_requests, last_ping }
     }
 
     /// The server has taken this token for this request.
@@ -234,7 +175,7 @@ impl Unauthorized {
             grant: bearer.grant,
             renewable: match self.auth.renewable(bearer) {
                 Renewable::Already => true,
-                Renewable::Now => !self.exceptions.is_paused(bearer.serial),
+                Renewable::Now => !self.exceptions.is_paused(bearer),
                 Renewable::Never => false,
             },
             ping_result: None,
@@ -245,13 +186,13 @@ impl Unauthorized {
             match step {
                 Step::Renew => {
                     if refused.taken && refused.ping_result.is_none() {
-                        self.exceptions.renewing(bearer.serial);
+                        self.exceptions.renewing(bearer);
                     }
                     self.auth.unauthorized(rejected, challenge).await?;
                     return Ok(());
                 }
                 Step::RenewSilently => {
-                    self.exceptions.renewing(bearer.serial);
+                    self.exceptions.renewing(bearer);
                     match self.auth.unauthorized_in_background(bearer, challenge).await {
                         Ok(_) => return Ok(()),
                         Err(AuthError::NotNow(problem)) => return Err(problem.into()),
@@ -297,11 +238,21 @@ impl Unauthorized {
         ping_result
     }
 
+    /// Asks for what any server takes, one thing after the other until it takes one: a gateway may refuse the ping alone.
     async fn ping(&self, asked: SentRequest<'_>, bearer: &Bearer, session: &RemoteSession) -> PingResult {
-        if self.throttle.closed(Some(bearer)).await.is_some() {
+        for (body, headers) in pings_beside(asked) {
+            let ping_result = self.ping_once(body, headers, bearer, session).await;
+            if ping_result != PingResult::Refused {
+                return ping_result;
+            }
+        }
+        PingResult::Refused
+    }
+
+    async fn ping_once(&self, body: Bytes, headers: HeaderMap, bearer: &Bearer, session: &RemoteSession) -> PingResult {
+        if self.throttle.closed(Some(bearer)).await.is_some() || !self.own_requests.may_go() {
             return PingResult::Inconclusive;
         }
-        let (body, headers) = ping_beside(asked);
         let mut message = request::post(&self.settings.url, session, Some(bearer), body);
         message.headers_mut().extend(headers);
         let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else {
@@ -332,16 +283,17 @@ impl Unauthorized {
     }
 }
 
-/// The ping for a server that has refused this request. The stateless revision has no `ping`, and a server of it may refuse
-/// what lacks its headers before it looks at the token: there the list of tools takes the ping's place.
-fn ping_beside(asked: SentRequest<'_>) -> (Bytes, HeaderMap) {
+/// The pings for a server that has refused this request: `ping`, and the list of tools. The stateless revision has no `ping`,
+/// and a server of it may refuse what lacks its headers before it looks at the token: there the list alone does it.
+fn pings_beside(asked: SentRequest<'_>) -> Vec<(Bytes, HeaderMap)> {
     if let SentRequest::Message(out) = asked
         && let Some(headers) = &out.mcp_headers
         && let Some(list) = mcp_headers::list_request(&out.body, PING_ID, None)
     {
-        return (list, mcp_headers::list_headers(headers));
+        return vec![(list, mcp_headers::list_headers(headers))];
     }
-    (Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{PING_ID},"method":"ping"}}"#)), HeaderMap::new())
+    let body = |method| Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{PING_ID},"method":"{method}"}}"#));
+    ["ping", "tools/list"].map(|method| (body(method), HeaderMap::new())).into()
 }
 
 #[cfg(test)]
@@ -398,34 +350,22 @@ mod tests {
     fn the_ping_is_a_request_that_the_server_looks_at_the_token_for() {
         let body = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","_meta":{"a/b":1}}}"#;
         let mut out = Outgoing::unanswered(Bytes::from_static(body.as_bytes()));
-        let ping = |out: &Outgoing| {
-            let (body, headers) = ping_beside(SentRequest::Message(out));
-            let headers = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")));
-            (String::from_utf8(body.to_vec()).expect("UTF-8"), headers.collect::<Vec<_>>())
+        let pings = |out: &Outgoing| {
+            let shown = |(body, headers): (Bytes, HeaderMap)| {
+                let headers = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")));
+                (String::from_utf8(body.to_vec()).expect("UTF-8"), headers.collect::<Vec<_>>())
+            };
+            pings_beside(SentRequest::Message(out)).into_iter().map(shown).collect::<Vec<_>>()
         };
-        let handshake = r#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"ping"}"#;
-        assert_eq!(ping(&out), (handshake.to_owned(), Vec::new()));
+        let handshake = r#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"ping"}"#.to_owned();
+        let list = handshake.replace(r#""ping"}"#, r#""tools/list"}"#);
+        assert_eq!(pings(&out), [(handshake, Vec::new()), (list, Vec::new())]);
         let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "t")];
         let parsed = |(name, value): (&str, &str)| (name.parse().expect("a name"), value.parse().expect("a value"));
         out.mcp_headers = Some(headers.into_iter().map(parsed).collect());
         let list = r#"{"jsonrpc":"2.0","id":"planhat-mcp/ping","method":"tools/list","params":{"_meta":{"a/b":1}}}"#;
         let sent = ["mcp-protocol-version: 2026-07-28", "mcp-method: tools/list"].map(str::to_owned).to_vec();
-        assert_eq!(ping(&out), (list.to_owned(), sent));
-    }
-
-    #[test]
-    fn only_what_is_accepted_of_the_same_kind_clears_a_kind_and_their_number_is_bounded() {
-        let exceptions = Exceptions::default();
-        exceptions.note("GET", Known::Alone(1));
-        let list = Outgoing::unanswered(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#));
-        exceptions.forget(SentRequest::Message(&list));
-        assert_eq!(exceptions.known("GET"), Some(Known::Alone(1)));
-        exceptions.forget(SentRequest::Stream);
-        assert_eq!(exceptions.known("GET"), None);
-        for n in 0..2 * MAX_KINDS {
-            exceptions.note(&format!("tools/call {n}"), Known::Alone(1));
-        }
-        assert_eq!(exceptions.lock().kinds.len(), MAX_KINDS);
+        assert_eq!(pings(&out), [(list.to_owned(), sent)]);
     }
 
     #[tokio::test(start_paused = true)]

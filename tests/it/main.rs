@@ -33,6 +33,7 @@ mod snapshots;
 mod start;
 mod stateless;
 mod step_up;
+mod storms;
 mod support;
 mod throttle;
 mod waits;

@@ -90,25 +90,81 @@ fn a_sign_in_that_the_server_takes_for_nothing_any_more_is_replaced_although_it_
     let setup = setup();
     let bridge = signed_in(&setup);
     assert!(succeeds(&bridge.call(1, "echo", "{}")));
-    // The call with three tokens, and the ping with two of them.
-    setup.sandbox.fault(Fault::status(401).times(5));
+    // The call with three tokens, and with two of them the ping and the list that are asked for beside it.
+    setup.sandbox.fault(Fault::status(401).times(7));
     let answer = bridge.call(2, "list_model_records", r#"{"MODEL":"Task"}"#);
     assert!(succeeds(&answer), "{answer}; {}", bridge.stderr());
     assert_eq!(setup.sandbox.counters().consents_granted, 2);
 }
 
 #[test]
-fn a_tool_that_is_refused_together_with_the_ping_opens_one_tab_and_not_one_for_each_call() {
+fn a_tool_that_is_refused_together_with_the_ping_costs_one_renewal_and_no_tab() {
     let setup = setup();
     let bridge = signed_in(&setup);
     setup.sandbox.fault(refused().tool("echo"));
     setup.sandbox.fault(refused().method("ping"));
     for id in 1..8 {
         let answer = bridge.call(id, "echo", "{}");
+        assert!(answer.to_string().contains("for other requests, but not for this one"), "{answer}");
+    }
+    assert_quiet(&setup, &bridge);
+    assert!(succeeds(&bridge.call(99, "list_model_records", r#"{"MODEL":"Task"}"#)), "{}", bridge.stderr());
+}
+
+#[test]
+fn a_tool_that_is_refused_together_with_the_ping_and_the_list_opens_one_tab_and_not_one_for_each_call() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    setup.sandbox.fault(refused().tool("echo"));
+    setup.sandbox.fault(refused().method("ping"));
+    setup.sandbox.fault(refused().method("tools/list"));
+    for id in 1..8 {
+        let answer = bridge.call(id, "echo", "{}");
         assert_eq!(answer["result"]["isError"], true, "{answer}");
     }
     assert_eq!(setup.sandbox.counters().consents_granted, 2, "{}", bridge.stderr());
     assert!(succeeds(&bridge.call(99, "list_model_records", r#"{"MODEL":"Task"}"#)), "{}", bridge.stderr());
+}
+
+#[test]
+fn one_tool_of_each_of_a_hundred_that_is_refused_alone_costs_one_renewal_in_all_and_no_tab() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    for n in 0..100 {
+        setup.sandbox.fault(refused().tool(&format!("guarded-{n}")));
+    }
+    for round in 0..2 {
+        for n in 0..100 {
+            let answer = bridge.call(1_000 * (round + 1) + n, &format!("guarded-{n}"), "{}");
+            assert_eq!(answer["result"]["isError"], true, "{answer}");
+        }
+        assert!(succeeds(&bridge.call(round, "echo", "{}")), "{}", bridge.stderr());
+    }
+    assert_quiet(&setup, &bridge);
+}
+
+#[test]
+fn a_401_to_the_end_of_the_session_costs_nothing() {
+    let setup = setup();
+    setup.sandbox.fault(refused().http("DELETE"));
+    let bridge = signed_in(&setup);
+    let tokens = setup.sandbox.requests_at(Place::Token).len();
+    let (_, status) = bridge.finish();
+    assert!(status.success());
+    assert_eq!(setup.sandbox.requests_at(Place::Token).len(), tokens);
+}
+
+#[test]
+fn a_tool_that_is_refused_and_taken_by_turns_costs_one_renewal_and_no_tab() {
+    let setup = setup();
+    let bridge = signed_in(&setup);
+    for id in 1..21 {
+        let challenge = if id % 2 == 0 { r#"Bearer error="insufficient_scope", scope="a""# } else { "Bearer" };
+        setup.sandbox.fault(Fault::status(401).header("www-authenticate", challenge).tool("echo"));
+        bridge.call(id, "echo", "{}");
+        assert!(succeeds(&bridge.call(100 + id, "echo", "{}")), "{}", bridge.stderr());
+    }
+    assert_quiet(&setup, &bridge);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::auth::bearer::cache::{Current, TokenCache};
-use crate::auth::bearer::client_credentials;
+use crate::auth::bearer::client_credentials::ClientTokens;
 use crate::auth::bearer::renewal_decision::{EndReason, Renewal, RenewalFacts};
 use crate::auth::bearer::state::Bearer;
 use crate::auth::context::Context;
@@ -20,10 +20,12 @@ use crate::auth::exchange::request::{Endpoint, GrantRequest};
 use crate::auth::exchange::token_endpoint;
 use crate::auth::grants::grant::Grant;
 use crate::auth::grants::notes::Spent;
+use crate::auth::grants::presented::Presentations;
 use crate::auth::grants::{notes, stored};
 use crate::auth::registration::client::Client;
 use crate::auth::registration::{choose, dynamic};
 use crate::blocking;
+use crate::limits::RENEWALS_PER_MINUTE;
 use crate::pacing::{Backoff, RateWindow};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -31,6 +33,8 @@ use crate::store::ProcessLock;
 
 /// Limits renewals at a server that rejects what it has just issued.
 const REJECTED_RENEWALS: RateWindow = RateWindow::new(3, Duration::from_secs(60));
+/// Limits all renewals: the server decides how long its tokens are good and when it refuses them.
+const RENEWALS: RateWindow = RateWindow::new(RENEWALS_PER_MINUTE, Duration::from_secs(60));
 /// How long after a failed renewal ahead of time to wait before the next.
 const RENEWAL_AHEAD_PAUSE: Duration = Duration::from_secs(10);
 /// The pauses between attempts to save a rotated token.
@@ -52,6 +56,8 @@ pub(crate) struct Renewals {
     cache: Arc<TokenCache>,
     turn: tokio::sync::Mutex<()>,
     shared: Mutex<Shared>,
+    presentations: Presentations,
+    client_tokens: ClientTokens,
 }
 
 #[derive(Debug)]
@@ -64,6 +70,8 @@ struct Shared {
     ahead_running: bool,
     /// The renewals of rejected tokens.
     rejected: RateWindow,
+    /// All renewals.
+    renewals: RateWindow,
     /// The grant's client, with its credentials.
     client: Option<Client>,
 }
@@ -76,9 +84,11 @@ impl Renewals {
             ahead_not_before: None,
             ahead_running: false,
             rejected: REJECTED_RENEWALS,
+            renewals: RENEWALS,
             client: None,
         });
-        Self { ctx, cache, turn: tokio::sync::Mutex::default(), shared }
+        let (turn, presentations, client_tokens) = Default::default();
+        Self { ctx, cache, turn, shared, presentations, client_tokens }
     }
 
     /// A token newer than `rejected`. `challenge` is for discovery with client credentials.
@@ -177,6 +187,10 @@ impl Renewals {
         } else {
             facts.map_or(Renewal::Refresh, |facts| facts.decide())
         };
+        if matches!(renewal, Renewal::Refresh | Renewal::RefreshRejected) {
+            // First: an authorization server that cannot answer says nothing about the token.
+            self.may_ask_now(current.as_ref()).await?;
+        }
         match (renewal, current) {
             (Renewal::Use, Some(current)) => Ok(current.bearer),
             (Renewal::RejectTyped, _) => {
@@ -185,8 +199,7 @@ impl Renewals {
             (Renewal::End(why), Some(current)) => Err(self.ended(&current, why, renewed_for)),
             (Renewal::RefreshRejected, Some(current)) if !self.may_renew_rejected() => {
                 if self.ctx.uses_client_credentials() {
-                    let problem = Problem::new(ProblemId::TokenRejected).with("host", self.ctx.settings.service_name());
-                    return Err(AuthError::Failed(problem).into());
+                    return Err(AuthError::Failed(self.rejected()).into());
                 }
                 Err(self.ended(&current, EndReason::RejectsWhatItIssues, renewed_for))
             }
@@ -194,10 +207,38 @@ impl Renewals {
                 self.refresh(&current, renewed_for, lock).await
             }
             _ => {
-                let grant = client_credentials::grant(&self.ctx, challenge).await?;
+                self.count_renewal()?;
+                let grant = self.client_tokens.grant(&self.ctx, challenge).await?;
                 Ok(self.keep(grant, lock).await)
             }
         }
+    }
+
+    /// Whether the authorization server may be asked now.
+    ///
+    /// # Errors It could not answer the last time, and is left alone for a while.
+    async fn may_ask_now(&self, current: Option<&Current>) -> Result<(), AuthError> {
+        if self.ctx.uses_client_credentials() {
+            return self.client_tokens.may_ask();
+        }
+        let Some(current) = current else { return Ok(()) };
+        let pause = self.presentations.of(&self.ctx.files, &current.grant).await.pause(self.ctx.now());
+        if pause.is_zero() { Ok(()) } else { Err(AuthError::NotNow(held_back(&current.grant, pause))) }
+    }
+
+    /// Counts a renewal.
+    ///
+    /// # Errors There were too many in the last minute.
+    fn count_renewal(&self) -> Result<(), AuthError> {
+        if self.shared().renewals.admit(Instant::now()) {
+            return Ok(());
+        }
+        tracing::warn!("the server makes this program renew its token again and again; it does so no more for a while");
+        Err(AuthError::NotNow(self.rejected()))
+    }
+
+    fn rejected(&self) -> Problem {
+        Problem::new(ProblemId::TokenRejected).with("host", self.ctx.settings.service_name())
     }
 
     /// Re-reads the store: another process may have renewed the token or signed in while this one waited for the lock.
@@ -224,9 +265,25 @@ impl Renewals {
     ) -> Result<Bearer, RenewalError> {
         let Some(token) = &current.grant.refresh_token else { return Err(RenewalError::NoGrant) };
         let client = self.client_once(&current.grant).await?;
-        match self.present(&current.grant, token, &client).await {
-            Ok(grant) => Ok(self.keep(grant, lock).await),
-            Err(refusal) => Err(self.refused(current, &client, refusal, renewed_for).await.into()),
+        loop {
+            self.count_renewal()?;
+            let before = self.presentations.of(&self.ctx.files, &current.grant).await;
+            let presented = before.once_more(self.ctx.now());
+            self.presentations.note(&self.ctx.files, presented.clone()).await;
+            match self.present(&current.grant, token, &client).await {
+                Ok(grant) => return Ok(self.keep(grant, lock).await),
+                Err(Refusal::Unclear { problem, is_brief: true }) if presented.may_be_repeated() => {
+                    tracing::info!(%problem, "it is not known what became of the refresh token; it is presented once more");
+                    tokio::time::sleep(token_endpoint::RETRY_PAUSE).await;
+                }
+                Err(refusal) => {
+                    if !matches!(refusal, Refusal::Unclear { .. }) {
+                        // The server has answered, or was not reached.
+                        self.presentations.note(&self.ctx.files, before).await;
+                    }
+                    return Err(self.refused(current, &client, refusal, renewed_for).await.into());
+                }
+            }
         }
     }
 
@@ -292,7 +349,7 @@ impl Renewals {
         renewed_for: RenewedFor,
     ) -> AuthError {
         match refusal {
-            Refusal::NotNow(problem) => AuthError::NotNow(problem),
+            Refusal::NotNow(problem) | Refusal::Unclear { problem, .. } => AuthError::NotNow(problem),
             Refusal::Client(problem) if client.is_registered() => {
                 // The server has forgotten the client; the next sign-in registers another.
                 let (settings, store) = (&self.ctx.settings, &self.ctx.store);
@@ -347,6 +404,13 @@ impl Renewals {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// "The token endpoint is left alone for a while."
+fn held_back(grant: &Grant, pause: Duration) -> Problem {
+    Problem::new(ProblemId::TokenEndpointUnavailable)
+        .with("endpoint", &grant.token_endpoint)
+        .with("retry_after_seconds", pause.as_secs().max(1))
 }
 
 /// Retries saving the newest token until it works. The token lock stays held meanwhile: a process that refreshed with

@@ -19,7 +19,7 @@ use crate::auth::error::{AuthError, RenewalError, static_token_rejected};
 use crate::auth::grants::grant::{Grant, GrantKind, GrantSummary};
 use crate::auth::grants::revocation;
 use crate::auth::grants::revocation::Revoked;
-use crate::auth::grants::{notes, profiles, stored};
+use crate::auth::grants::{notes, presented, profiles, stored};
 use crate::auth::registration::{choose, client, client_home, dynamic};
 use crate::blocking;
 use crate::http::host_of;
@@ -187,6 +187,7 @@ impl Tokens {
             profiles::forget(&files);
             notes::stored_account(&files).remove();
             notes::spent(&files).remove();
+            presented::note(&files).remove();
             files.generation().bump()
         };
         if let Err(problem) = blocking::run(forget).await {

@@ -7,7 +7,7 @@ use crate::http::{NetError, Step};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
 
-/// How many further tries a fault of the server is worth, or a connection that was never made.
+/// How many further tries a connection that was never made is worth.
 const MAX_RETRIES: u32 = 2;
 
 /// Why no token was given.
@@ -17,8 +17,16 @@ pub enum Refusal {
     Spent(Problem),
     /// The server does not know this client or its secret.
     Client(Problem),
-    /// A passing reason: the same may succeed later.
+    /// A passing reason, and the server surely did not get what was presented: the same may succeed later.
     NotNow(Problem),
+    /// A passing reason, but the server may have taken what was presented: a refresh token may have been replaced, and a
+    /// code is spent (RFC 6749, 4.1.2).
+    Unclear {
+        /// Why nothing is known.
+        problem: Problem,
+        /// Whether it may be over in a moment: a fault of the server, or a connection that broke.
+        is_brief: bool,
+    },
     /// The person on the other device is not done (RFC 8628, 3.5).
     Pending {
         /// Whether to ask less often from now on.
@@ -32,7 +40,11 @@ impl Refusal {
     /// The problem, whichever kind it is.
     pub fn problem(self) -> Problem {
         match self {
-            Refusal::Spent(p) | Refusal::Client(p) | Refusal::NotNow(p) | Refusal::Other(p) => p,
+            Refusal::Spent(p)
+            | Refusal::Client(p)
+            | Refusal::NotNow(p)
+            | Refusal::Unclear { problem: p, .. }
+            | Refusal::Other(p) => p,
             Refusal::Pending { .. } => Problem::new(ProblemId::SignInPending),
         }
     }
@@ -181,14 +193,12 @@ pub(crate) fn setback(
     let (code, why) = match failure {
         ExchangeFailure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
         ExchangeFailure::Network(error) => {
-            let tries = match &error {
-                error if error.never_sent() => MAX_RETRIES,
-                // It may have been taken. Servers that rotate refresh tokens bear the same one once more for a while; and
-                // without this the next call would present it.
-                NetError::Failed { step: Step::Sent | Step::Body, .. } => 1,
-                _ => 0,
-            };
-            return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries, code: None };
+            if error.never_sent() {
+                let refusal = Refusal::NotNow(unreached(error, endpoint.url));
+                return Setback { refusal, tries: MAX_RETRIES, code: None };
+            }
+            let is_brief = matches!(&error, NetError::Failed { step: Step::Sent | Step::Body, .. });
+            return Refusal::Unclear { problem: unreached(error, endpoint.url), is_brief }.into();
         }
         ExchangeFailure::Unreadable(why) => (None, why),
         ExchangeFailure::Refused(code) => (Some(code), String::new()),
@@ -201,9 +211,7 @@ pub(crate) fn setback(
         is_registered: endpoint.client.is_registered(),
         lacks_secret: endpoint.client.lacks_secret(),
     };
-    let meaning = facts.meaning();
-    let tries = if meaning == Meaning::Unavailable && seen.status >= 500 { MAX_RETRIES } else { 0 };
-    Setback { refusal: explained(meaning, endpoint, presented, seen, &why), tries, code }
+    Setback { refusal: explained(facts.meaning(), endpoint, presented, seen, &why), tries: 0, code }
 }
 
 fn explained(
@@ -217,7 +225,8 @@ fn explained(
     match meaning {
         Meaning::Unavailable => {
             let problem = Problem::new(ProblemId::TokenEndpointUnavailable);
-            Refusal::NotNow(seen.add_to(problem.with("status", seen.status).with("endpoint", endpoint.url)))
+            let problem = seen.add_to(problem.with("status", seen.status).with("endpoint", endpoint.url));
+            Refusal::Unclear { problem, is_brief: seen.status >= 500 }
         }
         Meaning::Unreadable => unreadable(endpoint, seen, why),
         Meaning::Spent => Refusal::Spent(seen.add_to(match presented {
@@ -262,12 +271,11 @@ impl Seen {
 
 /// Something else answered, or the server is broken. Tokens are kept: nothing says that they are bad.
 pub(crate) fn unreadable(endpoint: &Endpoint<'_>, seen: &Seen, why: &str) -> Refusal {
-    Refusal::NotNow(
-        Problem::new(ProblemId::TokenAnswerInvalid)
-            .with("endpoint", endpoint.url)
-            .with("status", seen.status)
-            .said("detail", seen.secrets.words(why)),
-    )
+    let problem = Problem::new(ProblemId::TokenAnswerInvalid)
+        .with("endpoint", endpoint.url)
+        .with("status", seen.status)
+        .said("detail", seen.secrets.words(why));
+    Refusal::Unclear { problem, is_brief: false }
 }
 
 #[cfg(test)]

@@ -32,11 +32,11 @@ use crate::secret::Secret;
 
 /// Token answers are a few kilobytes.
 pub const TOKEN_ANSWER_BOUNDS: Bounds = Bounds { max_body: 1024 * 1024, timeout: Duration::from_secs(30) };
-/// The pause before the second try; it grows from try to try.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// The pause before the second try; where there may be more, it grows from try to try.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Presents a code or a refresh token, and once more or twice when the endpoint is only stumbling: a person has just typed
-/// a password, or a call waits for it.
+/// Presents a code, a refresh token or the client itself; once more or twice when the connection was never made, and in no
+/// other case: what the server may have got is not presented again here.
 pub async fn request_token(
     http: &Http,
     endpoint: &Endpoint<'_>,

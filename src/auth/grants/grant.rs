@@ -1,6 +1,7 @@
 //! The stored form of a sign-in.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -13,6 +14,7 @@ use crate::auth::resource;
 use crate::config::Settings;
 use crate::hash::fnv1a;
 use crate::http::AddressSource;
+use crate::limits::SHORTEST_TOKEN_LIFE;
 use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::StoreError;
 
@@ -84,6 +86,11 @@ pub struct Grant {
     pub person: Option<String>,
 }
 
+/// When a token ends that was given at `now`. One that ends at once would be renewed before each request.
+fn end_of(life: Duration, now: u64) -> u64 {
+    now.saturating_add(life.max(SHORTEST_TOKEN_LIFE).as_secs())
+}
+
 fn public() -> AddressSource {
     AddressSource::Public
 }
@@ -120,7 +127,7 @@ impl Grant {
             access_token: issued.access_token,
             refresh_token: issued.refresh_token,
             obtained_at: now,
-            expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
+            expires_at: issued.expires_in.map(|life| end_of(life, now)),
             // An absent scope means the requested one (RFC 6749, 5.1).
             scope: issued.scope.or(requested),
             person: issued.person,
@@ -158,7 +165,7 @@ impl Grant {
             access_token: issued.access_token,
             refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
             obtained_at: now,
-            expires_at: issued.expires_in.map(|life| now.saturating_add(life.as_secs())),
+            expires_at: issued.expires_in.map(|life| end_of(life, now)),
             scope: issued.scope.or_else(|| self.scope.clone()),
             ..self.clone()
         }

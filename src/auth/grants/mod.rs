@@ -2,6 +2,7 @@
 
 pub mod grant;
 pub mod notes;
+pub(crate) mod presented;
 pub mod profiles;
 pub mod revocation;
 pub mod stored;

@@ -10,6 +10,7 @@ use crate::auth::error::AuthError;
 use crate::auth::grants::grant::{Grant, GrantKind};
 use crate::auth::grants::notes;
 use crate::auth::grants::notes::Spent;
+use crate::auth::grants::presented;
 use crate::auth::grants::profiles;
 use crate::auth::registration::client_home;
 use crate::blocking;
@@ -94,6 +95,7 @@ pub(crate) async fn write(ctx: &Context, grant: &Grant) -> Result<Option<u64>, A
         }
         profiles::remember(&files, &settings, &issuer);
         notes::spent(&files).remove();
+        presented::note(&files).remove();
         files.generation().bump()
     };
     match blocking::run(note).await {

@@ -135,7 +135,7 @@ fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
         Refusal::Pending { slower: false } => Some(interval),
         Refusal::Pending { slower: true } => Some(interval + SLOW_DOWN_STEP),
         // RFC 8628, 3.5: after a time-out, less often.
-        Refusal::NotNow(_) => Some((interval * 2).min(POLL_INTERVAL_BOUNDS.1.max(interval))),
+        Refusal::NotNow(_) | Refusal::Unclear { .. } => Some((interval * 2).min(POLL_INTERVAL_BOUNDS.1.max(interval))),
         Refusal::Spent(_) | Refusal::Client(_) | Refusal::Other(_) => None,
     }
 }

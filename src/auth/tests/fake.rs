@@ -51,6 +51,8 @@ pub struct Script {
     pub token_faults: VecDeque<(u16, String)>,
     /// Answers of the registration endpoint that come before its page.
     pub registrations: VecDeque<(u16, String)>,
+    /// Holds what the token endpoint was sent until there is a permit for it.
+    pub held: Option<Arc<tokio::sync::Semaphore>>,
     /// How many requests to the token endpoint end without an answer.
     pub hang_ups: u32,
     /// How a client has to prove itself: `basic`, `post` or nothing.
@@ -181,7 +183,12 @@ impl Fake {
         }
         seen.body = String::from_utf8_lossy(&bytes[head + 4..]).into_owned();
         if seen.target == "/token" && self.script().hangs_up() {
+            self.script().seen.push(seen);
             return Ok(());
+        }
+        let held = self.script().held.clone().filter(|_| seen.target == "/token");
+        if let Some(held) = held {
+            held.acquire().await.expect("never closed").forget();
         }
         let (status, headers, body) = self.answer(&seen);
         let answer = format!(

@@ -9,6 +9,7 @@ mod guard;
 mod hostile;
 mod join;
 mod origins;
+mod presented;
 mod quoting;
 mod registration;
 mod renewal;

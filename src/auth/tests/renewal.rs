@@ -204,35 +204,6 @@ async fn a_server_that_rejects_all_it_gives_out_is_not_asked_for_ever() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_stumbles_is_asked_twice_more_before_a_call_hears_of_it() {
-    for (status, body) in [(503, "{}"), (500, r#"{"error":"invalid_grant"}"#)] {
-        let rig = Rig::new().await;
-        let process = rig.signed_in().await;
-        for faults in [2, 3] {
-            let bearer = process.bearer().await.unwrap().unwrap();
-            rig.fake.script().token_faults.extend((0..faults).map(|_| (status, body.to_owned())));
-            let asked = rig.fake.token_requests().len();
-            let result = process.unauthorized(Some(&bearer), Challenge::default()).await;
-            assert_eq!(rig.fake.token_requests().len(), asked + 3, "{status}: {faults}");
-            match faults {
-                2 => assert!(result.is_ok(), "{status}: {result:?}"),
-                _ => assert!(matches!(result, Err(AuthError::NotNow(_))), "{status}: {result:?}"),
-            }
-        }
-        assert!(rig.stored().await.unwrap().refresh_token.is_some());
-    }
-    let rig = Rig::new().await;
-    let process = rig.signed_in().await;
-    let bearer = process.bearer().await.unwrap().unwrap();
-    for _ in 0..3 {
-        rig.fake.script().token_faults.push_back((503, "{}".into()));
-    }
-    let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
-    assert!(matches!(error, AuthError::NotNow(_)), "{error:?}");
-    assert!(rig.stored().await.unwrap().refresh_token.is_some());
-}
-
-#[tokio::test]
 async fn a_token_endpoint_that_hangs_up_is_asked_once_more_and_no_call_is_said_to_have_been_executed() {
     let rig = Rig::new().await;
     let process = rig.signed_in().await;

@@ -15,7 +15,7 @@ use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::live::Session;
 use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::{Exchange, Failure, Outgoing};
+use crate::remote::{Exchange, Failure, Outgoing, Resumption};
 
 use super::readiness::ready_for;
 
@@ -123,6 +123,7 @@ impl Attempter {
         let mut unreadable = None;
         let mut last_received = Instant::now();
         let mut has_begun = false;
+        let mut resumption = Resumption::default();
         loop {
             let end = match incoming.next().await {
                 Ok(Some(message)) if wire.reopens && is_acknowledgement(&message) => continue,
@@ -136,6 +137,9 @@ impl Attempter {
                         Ok(received) => {
                             if let Some(line) = received.answer {
                                 return Ok(Answered { line, incoming: Some(incoming), room });
+                            }
+                            if received.stray.is_none() {
+                                resumption.progressed();
                             }
                             stray = received.stray.or(stray);
                         }
@@ -163,7 +167,8 @@ impl Attempter {
                     if incoming.exchange.has_data() {
                         last_received = Instant::now();
                     }
-                    let Some(next) = Box::pin(self.resume(&incoming.exchange, last_received)).await else {
+                    let Some(next) = Box::pin(self.resume(&mut resumption, &incoming.exchange, last_received)).await
+                    else {
                         return Err(end);
                     };
                     incoming.exchange = next;
@@ -188,12 +193,12 @@ impl Attempter {
 
     /// Resumes a stream that ended before its answer. `None` if that is impossible for any reason: the request was
     /// sent, and a session or sign-in lost since does not undo that.
-    async fn resume(&self, broken: &Exchange, last_received: Instant) -> Option<Exchange> {
+    async fn resume(&self, resumption: &mut Resumption, broken: &Exchange, last_received: Instant) -> Option<Exchange> {
         let deadline = last_received + self.session.settings.limits.idle;
         if Instant::now() >= deadline {
             return None;
         }
-        match self.session.remote.resume(broken, deadline).await {
+        match resumption.resume(&self.session.remote, broken, deadline).await {
             Ok(next) => next,
             Err(failure) => {
                 tracing::debug!(?failure, "the stream cannot be resumed");

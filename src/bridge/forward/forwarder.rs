@@ -22,6 +22,7 @@ use crate::bridge::session::outbox::OutboxMessage;
 use crate::bridge::session::startup::answer_initialize;
 use crate::bridge::sign_in::outcome::SignInOutcome;
 use crate::bridge::sign_in::policy::SignIn;
+use crate::limits::STREAM_LIFE;
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
@@ -170,6 +171,7 @@ impl Forwarder {
         let mut has_fresh_headers = false;
         loop {
             let signed_out = sign_in_comes_first(&self.session, &self.lists, request).await;
+            let attempted_at = Instant::now();
             let attempted = match signed_out.filter(|_| !attempts.asked_for_sign_in()) {
                 Some(failure) => Err(failure),
                 None => self.attempter.attempt(request, &wire).await,
@@ -196,7 +198,15 @@ impl Forwarder {
                     return Some(Answer { line: self.learned.learn(request, line), room, rest: incoming, slot });
                 }
                 // Boxed, because it is rarely needed, and each request's future reserves its full size.
-                Err(failure) => match Box::pin(self.after_failure(request, &mut wire, &mut attempts, failure)).await {
+                Err(failure) => match Box::pin(self.after_failure(
+                    request,
+                    &mut wire,
+                    &mut attempts,
+                    failure,
+                    attempted_at.elapsed(),
+                ))
+                .await
+                {
                     NextStep::SendAgain => {}
                     NextStep::Answer(answer) => return Some(*answer),
                     NextStep::Drop => return None,
@@ -219,6 +229,7 @@ impl Forwarder {
         wire: &mut WireRequest,
         attempts: &mut Attempts,
         failure: Failure,
+        lasted: Duration,
     ) -> NextStep<'_> {
         let limits = &self.session.settings.limits;
         let is_unclear = matches!(failure, Failure::Unclear { .. });
@@ -226,7 +237,7 @@ impl Forwarder {
             now: Instant::now(),
             noise: noise(),
             listens: request.listens(),
-            has_brought_anything: is_unclear && request.listens() && request.server_has_begun.lower(),
+            has_lived: is_unclear && request.listens() && (request.server_has_begun.lower() || lasted >= STREAM_LIFE),
             may_repeat: self.retry_safety.may_repeat(&request.method, request.tool.as_deref()),
             is_remembered: is_out_of_reach(&failure) && self.lists.remembered(request).await.is_some(),
             idle: limits.idle,
@@ -257,6 +268,7 @@ impl Forwarder {
                     wire.rename(request, &self.session.client.own_ids.next());
                 } else if is_unclear {
                     wire.reopens = true;
+                    self.session.remote.own_requests().turn().await;
                 }
                 NextStep::SendAgain
             }

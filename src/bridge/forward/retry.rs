@@ -6,8 +6,10 @@ use tokio::time::{Duration, Instant};
 
 use crate::bridge::reconnection::RECONNECTION_BACKOFF;
 use crate::http::retry_after;
+use crate::pacing::Reopening;
 use crate::problem::Problem;
 use crate::remote::Failure;
+use crate::remote::stream_life::LISTENING_BACKOFF;
 
 /// How many times a request is sent again because its session was lost.
 const MAX_LOST_SESSIONS: u32 = 1;
@@ -24,8 +26,8 @@ pub struct Attempts {
     repeats: u32,
     unsent: u32,
     unsent_since: Option<Instant>,
-    /// Breaks of a listening stream since it last brought anything.
-    breaks: u32,
+    /// For a listening stream, once it has broken.
+    reopening: Option<Reopening>,
 }
 
 impl Attempts {
@@ -44,8 +46,8 @@ pub struct RetryContext {
     pub noise: f64,
     /// Whether the request opens a stream that stays open.
     pub listens: bool,
-    /// Whether the server has sent anything on it since the last failure.
-    pub has_brought_anything: bool,
+    /// Whether such a stream stayed open for a while, or brought anything since the last failure.
+    pub has_lived: bool,
     /// Whether executing the request twice is harmless.
     pub may_repeat: bool,
     /// Whether the answer could come from memory.
@@ -133,14 +135,16 @@ pub fn decide(attempts: &mut Attempts, failure: Failure, context: &RetryContext)
             }
             attempts.unsent_since = None;
             if context.listens {
-                // It may break any number of times; the longer it brings nothing, the less often it is reopened.
-                attempts.breaks = if context.has_brought_anything { 1 } else { attempts.breaks + 1 };
-            } else {
-                attempts.repeats += 1;
+                // It may break any number of times; the longer none lives, the less often it is reopened.
+                let reopening = attempts.reopening.get_or_insert_with(|| Reopening::new(LISTENING_BACKOFF));
+                let asked = wait.map(|wait| wait.min(retry_after::LONGEST_WAIT));
+                let wait = reopening.after_end(context.has_lived, asked, context.noise);
+                // The server identifies a listening stream by its request's id, so the id stays.
+                return RetryDecision::Resend { wait, is_repeat: false, problem };
             }
-            let wait = retry_after::wait(wait, attempts.repeats + attempts.breaks, context.noise);
-            // The server identifies a listening stream by its request's id, so the id stays.
-            RetryDecision::Resend { wait, is_repeat: !context.listens, problem }
+            attempts.repeats += 1;
+            let wait = retry_after::wait(wait, attempts.repeats, context.noise);
+            RetryDecision::Resend { wait, is_repeat: true, problem }
         }
         Failure::Withdrawn => RetryDecision::Drop,
         // The same failure in a new session or after a sign-in is about the request.
@@ -161,7 +165,7 @@ mod tests {
             now: Instant::now(),
             noise: 1.0,
             listens: false,
-            has_brought_anything: false,
+            has_lived: false,
             may_repeat: true,
             is_remembered: false,
             idle: 300 * SECOND,
@@ -259,12 +263,17 @@ mod tests {
 
     #[test]
     fn a_listening_stream_is_opened_again_as_often_as_it_breaks_and_under_its_own_id() {
-        let silent = RetryContext { listens: true, ..context() };
+        let silent = RetryContext { listens: true, noise: 0.0, ..context() };
         let waits = ["resend after 1 s", "resend after 2 s", "resend after 4 s", "resend after 8 s"];
         assert_eq!(decisions((0..4).map(|_| unclear(None)), &silent), waits);
-        let busy = RetryContext { has_brought_anything: true, ..silent };
+        let busy = RetryContext { has_lived: true, ..silent };
         assert_eq!(decisions((0..9).map(|_| unclear(None)), &busy), ["resend after 1 s"; 9]);
         assert_eq!(decisions([unclear(Some(400 * SECOND))], &busy), ["resend after 120 s"]);
+        assert_eq!(decisions([unclear(Some(Duration::ZERO))], &busy), ["resend after 1 s"]);
+        assert_eq!(
+            decisions((0..9).map(|_| unclear(None)), &silent).last().map(String::as_str),
+            Some("resend after 60 s")
+        );
     }
 
     #[test]

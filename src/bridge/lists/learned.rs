@@ -85,6 +85,10 @@ impl Learned {
     async fn list_tools(&self, request: &InFlight, revision: &Revision) -> Option<()> {
         let mut cursor = None;
         for _ in 0..MAX_SEARCHED_PAGES {
+            // The call waits for this; without it, the client gets the server's own refusal.
+            if !self.session.remote.own_requests().may_go() {
+                return None;
+            }
             let page = self.list_page(request, revision, cursor.as_deref()).await?;
             let _ = self.header_marks.learn(&page);
             if request.tool.as_ref().is_some_and(|tool| mcp_headers::lists(&page, tool)) {

@@ -184,6 +184,7 @@ impl Lists {
             let cursor = pages.as_ref().and_then(|pages| pages.next.as_ref());
             let params = cursor.map_or_else(String::new, |cursor| format!(r#","params":{{"cursor":{cursor}}}"#));
             let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"{params}}}"#));
+            session.remote.own_requests().turn().await;
             session.ready(SessionStage::Open).await.ok()?;
             let epoch = session.epoch_for(SessionStage::Open);
             let out = Outgoing { expects: Some(id.key()), epoch, ..Outgoing::unanswered(body) };

@@ -7,6 +7,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Duration, Instant};
 
 use crate::bridge::client::in_flight::{StopReason, Ticket};
+use crate::bridge::client::session_stage::SessionStage;
 use crate::bridge::reconnection::RECONNECTION_BACKOFF;
 use crate::pacing::noise;
 use crate::remote::{Failure, Outgoing};
@@ -70,7 +71,12 @@ impl Delivery {
         let mut unreachable_since = None;
         let mut attempts = 0;
         let mut lost_sessions = 0;
-        let OutboxMessage { body, stage, mcp_headers, answers, cancels } = message;
+        let OutboxMessage { body, stage, mcp_headers, answers, cancels, is_refusal } = message;
+        // What a server asks for must not open sessions, nor send more than the bridge's own requests may be.
+        let is_away = stage != SessionStage::NotNeeded && !session.handshake.is_up();
+        if is_refusal && (is_away || !session.remote.own_requests().may_go()) {
+            return tracing::debug!("a refusal of the server's request was left out");
+        }
         let accepted_within = Some(self.acceptance());
         let mut out = Outgoing { mcp_headers, accepted_within, ..Outgoing::unanswered(body) };
         loop {
@@ -91,7 +97,7 @@ impl Delivery {
                     session.lost(epoch);
                     lost_sessions += 1;
                     out.reopened = true;
-                    if lost_sessions > 1 || answers.is_some() || cancels.is_some() {
+                    if lost_sessions > 1 || answers.is_some() || cancels.is_some() || is_refusal {
                         return tracing::debug!("a message of a lost session is not repeated in the next one");
                     }
                 }

@@ -21,6 +21,7 @@ use super::ask::{PrivateAnswer, ask};
 use super::handshake::Handshake;
 use super::initialize::InitializeRequest;
 use super::outbox::Outbox;
+use super::own_sessions::OwnSessions;
 use super::server_messages::{ServerMessages, ServerRequests};
 use crate::bridge::client::session_stage::{SessionStage, State};
 
@@ -41,6 +42,8 @@ pub struct Session {
     pub outbox: Arc<Outbox>,
     /// Takes what the server sends.
     pub server_messages: Arc<ServerMessages>,
+    /// The sessions that the bridge opens by itself.
+    pub own_sessions: OwnSessions,
     /// As many requests as the server takes at once.
     request_slots: Semaphore,
     /// Counts the requested attempts.
@@ -65,7 +68,20 @@ impl Session {
         let request_slots = Semaphore::new(settings.limits.in_flight);
         let server_messages = Arc::new(server_messages);
         let (attempts, opened) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self { settings, client, remote, auth, handshake, outbox, server_messages, request_slots, attempts, opened }
+        let own_sessions = OwnSessions::default();
+        Self {
+            settings,
+            client,
+            remote,
+            auth,
+            handshake,
+            outbox,
+            server_messages,
+            own_sessions,
+            request_slots,
+            attempts,
+            opened,
+        }
     }
 
     /// Starts a session for an `initialize` of the client; the server's answer comes through the channel. Returns

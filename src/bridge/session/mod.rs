@@ -11,6 +11,7 @@ pub mod lasting;
 pub mod live;
 pub mod opening;
 pub mod outbox;
+pub mod own_sessions;
 pub mod server_messages;
 pub mod startup;
 pub mod subscriptions;

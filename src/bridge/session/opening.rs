@@ -8,6 +8,7 @@ use std::sync::Arc;
 use reqwest::header::HeaderValue;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::auth::AuthState;
 use crate::problem::{Problem, ProblemId};
@@ -143,6 +144,7 @@ impl Opener {
 
 /// Forwards the server's own messages until the session is over.
 async fn listen(session: Arc<Session>) {
+    let opened_at = Instant::now();
     let mut stream = ListenStream::new(&session.remote);
     loop {
         match stream.next().await {
@@ -153,6 +155,13 @@ async fn listen(session: Arc<Session>) {
             }
             Err(ListenEnd::SessionLost(epoch)) => {
                 session.lost(epoch);
+                let Some(wait) = session.own_sessions.after_loss(opened_at.elapsed()) else {
+                    tracing::info!("the server loses its sessions; the next message of the client opens another");
+                    return;
+                };
+                // A message that opens it sooner ends this task.
+                tokio::time::sleep(wait).await;
+                session.remote.own_requests().turn().await;
                 session.reopen();
                 return;
             }

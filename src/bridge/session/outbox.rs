@@ -37,12 +37,14 @@ pub struct OutboxMessage {
     pub answers: Option<IdKey>,
     /// For a cancellation: the request to stop once the server has been notified.
     pub cancels: Option<Ticket>,
+    /// A refusal of the bridge's own: the server can cause any number, so it is left out rather than repeated.
+    pub is_refusal: bool,
 }
 
 impl OutboxMessage {
     /// A message that waits only for the session.
     pub fn new(body: Bytes, stage: SessionStage) -> Self {
-        Self { body, stage, mcp_headers: None, answers: None, cancels: None }
+        Self { body, stage, mcp_headers: None, answers: None, cancels: None, is_refusal: false }
     }
 }
 
@@ -107,7 +109,7 @@ impl Outbox {
     /// stdin does not slow it down.
     pub fn push_refusal(&self, message: OutboxMessage) {
         if self.load.borrow().has_room() {
-            self.push(message);
+            self.push(OutboxMessage { is_refusal: true, ..message });
         } else {
             self.dropped_refusals.fetch_add(1, Ordering::Relaxed);
         }

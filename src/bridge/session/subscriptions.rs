@@ -93,6 +93,7 @@ impl Subscriptions {
     pub async fn restore(&self) {
         let all = self.lock().0.clone();
         for one in all {
+            self.session.remote.own_requests().turn().await;
             // Skip it if the client has ended or replaced it since.
             let is_current = self.lock().0.contains(&one);
             if is_current && let Err(failure) = self.restore_one(&one.body).await {

@@ -259,8 +259,8 @@ super::entry::entries! {
     TokenEndpointUnavailable = "token-endpoint-unavailable", code REMOTE, exit REMOTE, recovery Later,
         what "The authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
         cause "It is overloaded, under maintenance, or out of reach. It was asked at {endpoint} .",
-        fix "Try again shortly. Nothing was executed, and an earlier sign-in is kept.",
-        model "The authorization server is unavailable for the moment, so nothing was executed. Try again shortly; no new sign-in is needed.";
+        fix "Try again [in {retry_after_seconds} s|shortly]. Nothing was executed, and an earlier sign-in is kept.[ It is not asked in the next {retry_after_seconds} s; if you cannot wait, sign in again: `{command}`.]",
+        model "The authorization server is unavailable for the moment, so nothing was executed. Try again [in {retry_after_seconds} s|shortly]; no new sign-in is needed.";
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The browser could not be opened[: {detail}].",
         cause "No browser is set as the default, or BROWSER names one that does not start.",
