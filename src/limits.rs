@@ -25,9 +25,6 @@ limits! {
         /// The longest such pause.
         LONGEST_PRESENTATION_PAUSE: Duration = Duration::from_secs(600), because "who does not want to wait signs in again",
             shown by "a_token_of_unknown_fate_is_repeated_once_and_then_after_pauses_that_grow";
-        /// Renewals in a minute, in one process, whatever the server says about its tokens.
-        RENEWALS_PER_MINUTE: usize = 30, because "a sound server wants one in some minutes, and a test of it several",
-            shown by "no_server_causes_more_renewals_in_a_minute_than_the_bound";
         /// The pause after a renewal that did not help a refused request, in which no such request causes another one; it
         /// doubles from time to time.
         SHORTEST_REFUSAL_PAUSE: Duration = Duration::from_secs(60), because "a server may refuse many tools with 401",
@@ -124,7 +121,7 @@ limits! {
         /// Requests to the token endpoint (code, refresh token, client credentials) within `TOKEN_REQUEST_WINDOW`, by all
         /// processes of a profile together.
         TOKEN_REQUEST_BUDGET: usize = 30, because "tokens that last six seconds are renewed ten times a minute",
-            shown by "a_token_of_six_seconds_is_renewed_for_hours_and_a_storm_ends_after_thirty";
+            shown by "no_server_causes_more_renewals_in_a_minute_than_the_bound";
         /// The time in which `TOKEN_REQUEST_BUDGET` requests may be sent.
         TOKEN_REQUEST_WINDOW: Duration = Duration::from_secs(60),
             because "a burst is over soon, and a call can wait for the rest of a minute",

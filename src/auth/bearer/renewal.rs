@@ -25,7 +25,6 @@ use crate::auth::grants::{notes, stored};
 use crate::auth::registration::client::Client;
 use crate::auth::registration::{choose, dynamic};
 use crate::blocking;
-use crate::limits::RENEWALS_PER_MINUTE;
 use crate::pacing::{Backoff, RateWindow};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
@@ -33,8 +32,6 @@ use crate::store::ProcessLock;
 
 /// Limits renewals at a server that rejects what it has just issued.
 const REJECTED_RENEWALS: RateWindow = RateWindow::new(3, Duration::from_secs(60));
-/// Limits all renewals: the server decides how long its tokens are good and when it refuses them.
-const RENEWALS: RateWindow = RateWindow::new(RENEWALS_PER_MINUTE, Duration::from_secs(60));
 /// How long after a failed renewal ahead of time to wait before the next.
 const RENEWAL_AHEAD_PAUSE: Duration = Duration::from_secs(10);
 /// The pauses between attempts to save a rotated token.
@@ -70,8 +67,6 @@ struct Shared {
     ahead_running: bool,
     /// The renewals of rejected tokens.
     rejected: RateWindow,
-    /// All renewals.
-    renewals: RateWindow,
     /// The grant's client, with its credentials.
     client: Option<Client>,
 }
@@ -84,7 +79,6 @@ impl Renewals {
             ahead_not_before: None,
             ahead_running: false,
             rejected: REJECTED_RENEWALS,
-            renewals: RENEWALS,
             client: None,
         });
         let (turn, presentations, client_tokens) = Default::default();
@@ -207,7 +201,6 @@ impl Renewals {
                 self.refresh(&current, renewed_for, lock).await
             }
             _ => {
-                self.count_renewal()?;
                 let grant = self.client_tokens.grant(&self.ctx, challenge).await?;
                 Ok(self.keep(grant, lock).await)
             }
@@ -224,17 +217,6 @@ impl Renewals {
         let Some(current) = current else { return Ok(()) };
         let pause = self.presentations.of(&self.ctx.files, &current.grant).await.pause(self.ctx.now());
         if pause.is_zero() { Ok(()) } else { Err(AuthError::NotNow(held_back(&current.grant, pause))) }
-    }
-
-    /// Counts a renewal.
-    ///
-    /// # Errors There were too many in the last minute.
-    fn count_renewal(&self) -> Result<(), AuthError> {
-        if self.shared().renewals.admit(Instant::now()) {
-            return Ok(());
-        }
-        tracing::warn!("the server makes this program renew its token again and again; it does so no more for a while");
-        Err(AuthError::NotNow(self.rejected()))
     }
 
     fn rejected(&self) -> Problem {
@@ -266,7 +248,6 @@ impl Renewals {
         let Some(token) = &current.grant.refresh_token else { return Err(RenewalError::NoGrant) };
         let client = self.client_once(&current.grant).await?;
         loop {
-            self.count_renewal()?;
             let before = self.presentations.of(&self.ctx.files, &current.grant).await;
             let presented = before.once_more(self.ctx.now());
             self.presentations.note(&self.ctx.files, presented.clone()).await;
