@@ -9,6 +9,8 @@ mod yielding;
 
 pub use yielding::Yielding;
 
+use std::time::Duration;
+
 use entry::limits;
 
 const MIB: usize = 1024 * 1024;
@@ -21,6 +23,11 @@ limits! {
         /// Items that a loop may go through before it lets everything else run.
         YIELD_AFTER_ITEMS: usize = 1_000, because "an item costs some microseconds",
             shown by "a_loop_over_much_lets_others_run_after_every_thousand_items_and_every_megabyte";
+    }
+    "Time at the end" {
+        /// From a signal to the end of the process, whatever it is doing.
+        SIGNAL_END_WAIT: Duration = Duration::from_secs(2), because "the orderly end takes 1.9 s at most",
+            shown by "a_signal_ends_the_process_although_its_runtime_does_not_answer";
     }
     "The log" {
         /// Lines of one kind (one place in the source) that are written in a minute, at error, warn or info; the rest is summed up in one.
