@@ -24,6 +24,34 @@ limits! {
         YIELD_AFTER_ITEMS: usize = 1_000, because "an item costs some microseconds",
             shown by "a_loop_over_much_lets_others_run_after_every_thousand_items_and_every_megabyte";
     }
+    "Messages of the server" {
+        /// Members of a batch, in either direction; the rest is counted while parsing and dropped, or the batch refused.
+        BATCH_MEMBERS: usize = 1_000, because "a batch is a handful of messages, and one revision alone has them",
+            shown by "a_batch_of_a_server_has_a_thousand_members_and_the_rest_and_the_garbage_is_counted";
+        /// What is looked through on the runtime's one thread at once; what is longer is looked through on another.
+        LONGEST_LOOK_BYTES: usize = 4 * MIB, because "some hundred MiB of JSON are looked through in a second",
+            shown by "a_long_text_is_looked_through_on_another_thread_and_a_short_one_here";
+        /// The longest answer to a request of the bridge's own.
+        OWN_ANSWER_BYTES: usize = 8 * MIB, because "it is a list, or what a server offers",
+            shown by "an_answer_to_the_bridge_itself_has_a_bound_of_its_own";
+        /// The longest body of a refusal that is read for a JSON-RPC error in it.
+        REFUSAL_JSON_BYTES: usize = 8 * MIB, because "an error is short, and its data are not a result",
+            shown by "a_refusal_of_a_great_body_costs_neither_its_memory_nor_time";
+        /// The longest body of a refusal of which the server's words are quoted.
+        REFUSAL_BODY_BYTES: usize = MIB, because "a few hundred characters of it are shown",
+            shown by "a_refusal_of_a_great_body_costs_neither_its_memory_nor_time";
+        /// The longest id of an event; a stream with a longer one is not resumed after it.
+        EVENT_ID_BYTES: usize = 4 * 1024, because "it goes back in a header, where servers take 8 KiB in all",
+            shown by "an_id_that_no_header_could_carry_is_not_kept";
+    }
+    "Lists" {
+        /// The longest list, or page of one, that is remembered and learned from; a longer one is passed on.
+        LIST_BYTES: usize = 8 * MIB, because "a thousand tools with long schemas have 5 MiB",
+            shown by "a_list_of_more_members_than_anybody_has_is_not_kept";
+        /// Members of such a list.
+        LIST_MEMBERS: usize = 10_000, because "clients take a hundred tools, and page through resources",
+            shown by "a_list_of_more_members_than_anybody_has_is_not_kept";
+    }
     "Time at the end" {
         /// From a signal to the end of the process, whatever it is doing.
         SIGNAL_END_WAIT: Duration = Duration::from_secs(2), because "the orderly end takes 1.9 s at most",

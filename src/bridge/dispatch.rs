@@ -7,8 +7,9 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::config::Settings;
+use crate::limits::BATCH_MEMBERS;
 use crate::message::peek::{Params, peek_object};
-use crate::message::{IdKey, Kind, Peek, PeekError, Revision, peek, write};
+use crate::message::{Elements, IdKey, Kind, Peek, PeekError, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::BoundUser;
 use crate::remote::mcp_headers::McpHeaders;
@@ -155,16 +156,20 @@ impl Dispatcher {
         lines
     }
 
-    fn take_batch(&self, text: &Bytes, members: &[&RawValue], refusals: &mut Refusals<'_>) {
+    fn take_batch(&self, text: &Bytes, members: &Elements<'_>, refusals: &mut Refusals<'_>) {
         let revision = self.session.handshake.revision();
         if !revision.as_ref().is_some_and(Revision::has_batches) {
             let problem = Problem::new(ProblemId::BatchNotAllowed);
             let problem = revision.iter().fold(problem, |problem, revision| problem.with("revision", revision));
             return refusals.add(None, &problem);
         }
+        if members.excess > 0 {
+            let detail = format!("a batch has {BATCH_MEMBERS} messages at most");
+            return refusals.add(None, &Problem::new(ProblemId::NotJsonRpc).with("detail", detail));
+        }
         let slot = BatchSlot::in_new_batch(self.client.output.clone());
         let mut refusals = Refusals { batch_slot: Some(&slot), ..Refusals::to(refusals.lines) };
-        for member in members {
+        for member in &members.kept {
             let body = text.slice_ref(member.get().as_bytes());
             match peek_object(member.get()) {
                 Ok(kind) => self.take_one(&body, kind, &mut refusals),
