@@ -51,6 +51,15 @@ limits! {
         /// Members of such a list.
         LIST_MEMBERS: usize = 10_000, because "clients take a hundred tools, and page through resources",
             shown by "a_list_of_more_members_than_anybody_has_is_not_kept";
+        /// Arguments of one tool that are marked to be repeated in headers; a tool with more leaves the list.
+        MARKED_ARGUMENTS: usize = 64, because "they are for routing, and servers take a hundred header fields",
+            shown by "a_tool_with_too_many_marked_arguments_leaves_the_list_and_none_costs_more_than_its_length";
+        /// How deep in the arguments a marked one may lie.
+        MARK_DEPTH: usize = 8, because "the arguments are gone through once for each level",
+            shown by "a_tool_with_too_many_marked_arguments_leaves_the_list_and_none_costs_more_than_its_length";
+        /// Names and values of the headers that repeat parts of one request; those that do not fit are left out.
+        REPEATED_HEADERS_BYTES: usize = 32 * 1024, because "servers take 8 to 32 KiB of headers",
+            shown by "headers_that_repeat_the_body_are_bounded_together";
     }
     "Time at the end" {
         /// From a signal to the end of the process, whatever it is doing.

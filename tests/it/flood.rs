@@ -94,6 +94,28 @@ fn an_answer_to_the_bridge_itself_has_a_bound_of_its_own() {
 }
 
 #[test]
+fn thousands_of_marked_arguments_end_their_tool_and_not_the_bridge() {
+    let setup = Setup::with_token(Config::default());
+    let marked = |n| format!(r#""a{n}":{{"type":"string","x-mcp-header":"A{n}"}}"#);
+    let properties = (0..60_000).map(marked).collect::<Vec<_>>().join(",");
+    let tool = format!(r#"{{"name":"echo","inputSchema":{{"properties":{{{properties}}}}}}}"#);
+    let list = format!(
+        r#"{{"jsonrpc":"2.0","id":{{id}},"result":{{"tools":[{tool},{{"name":"good","inputSchema":{{}}}}],"resultType":"complete"}}}}"#
+    );
+    setup.sandbox.on_method("tools/list", RawReply::json(list));
+    let bridge = setup.bridge();
+    let listed: Value = serde_json::from_str(&bridge.ask(&stateless(1, "tools/list", ""))).expect("JSON");
+    assert_eq!(listed["result"]["tools"], json!([{"name": "good", "inputSchema": {}}]));
+    let arguments = (0..33_000).map(|n| format!(r#""a{n}":"x""#)).collect::<Vec<_>>().join(",");
+    let members = format!(r#","name":"echo","arguments":{{{arguments}}}"#);
+    let answer: Value = serde_json::from_str(&bridge.ask(&stateless(2, "tools/call", &members))).expect("JSON");
+    assert!(answer["result"].is_object(), "{answer}");
+    let log = bridge.stderr();
+    assert!(log.contains("more than 64 arguments are marked") && !log.contains("internal fault"), "{log}");
+    assert!(bridge.finish().1.success());
+}
+
+#[test]
 fn the_log_of_a_flood_stays_small_whatever_a_server_or_a_client_sends() {
     let setup = Setup::with_token(Config::default());
     let flood: String = [
