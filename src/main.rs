@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use planhat_mcp::cli::{self, Cli, terminal};
+use planhat_mcp::logging;
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
@@ -12,11 +13,13 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match cli::run(&cli) {
+    let code = match cli::run(&cli) {
         Ok(code) => code,
         Err(problem) => {
             terminal::explain(&problem);
             problem.exit_code()
         }
-    }
+    };
+    logging::finish();
+    code
 }

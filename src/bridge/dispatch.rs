@@ -1,13 +1,15 @@
 //! Handles every line of stdin, in order: what it is, and what it starts.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::config::Settings;
+use crate::limits::BATCH_MEMBERS;
 use crate::message::peek::{Params, peek_object};
-use crate::message::{IdKey, Kind, Peek, PeekError, Revision, peek, write};
+use crate::message::{Elements, IdKey, Kind, Peek, PeekError, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::BoundUser;
 use crate::remote::mcp_headers::McpHeaders;
@@ -17,7 +19,7 @@ use super::client::batch::BatchSlot;
 use super::client::client_info::ClientInfo;
 use super::client::endpoint::Client;
 use super::client::flag::Flag;
-use super::client::in_flight::{CancelOutcome, NotAdmitted};
+use super::client::in_flight::{CancelOutcome, NotAdmitted, Ticket};
 use super::client::input::Line;
 use super::client::progress::Progress;
 use super::client::request::InFlight;
@@ -55,9 +57,25 @@ struct Peeked<'a> {
 struct Refusals<'a> {
     lines: &'a mut Vec<Bytes>,
     batch_slot: Option<&'a BatchSlot>,
+    /// Whether the request that is being taken has been admitted, and is answered elsewhere.
+    is_admitted: bool,
 }
 
-impl Refusals<'_> {
+impl<'a> Refusals<'a> {
+    fn to(lines: &'a mut Vec<Bytes>) -> Self {
+        Self { lines, batch_slot: None, is_admitted: false }
+    }
+
+    /// Takes a message, the request `id` if it is one. A panic, which is a fault of this program and is logged, ends this
+    /// message and not the bridge: a request still gets its one answer.
+    fn contain(&mut self, id: Option<&RawValue>, take: impl FnOnce(&mut Self)) {
+        self.is_admitted = false;
+        let taken = catch_unwind(AssertUnwindSafe(|| take(self)));
+        if taken.is_err() && id.is_some() && !self.is_admitted {
+            self.add(id, &taking_failed());
+        }
+    }
+
     fn add(&mut self, id: Option<&RawValue>, problem: &Problem) {
         tracing::warn!(%problem, "refused");
         let line = write::error(id, &problem.to_json_rpc_error());
@@ -81,6 +99,29 @@ impl Refusals<'_> {
     }
 }
 
+/// What a client reads when taking its request has panicked.
+fn taking_failed() -> Problem {
+    Problem::new(ProblemId::InternalError).with("detail", "a request was dropped")
+}
+
+/// A request between its admission and the task that handles it. Answers it when a panic ends the way there.
+struct Admitted<'a> {
+    client: &'a Client,
+    id: &'a RawValue,
+    ticket: Ticket,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(key) = IdKey::parse(self.id)
+        {
+            let line = || write::error(Some(self.id), &taking_failed().to_json_rpc_error());
+            self.client.answer_at_once(&key, &self.ticket, line);
+        }
+    }
+}
+
 impl Dispatcher {
     /// Handles the lines of this session's client.
     pub fn new(
@@ -99,7 +140,7 @@ impl Dispatcher {
     #[must_use]
     pub fn take(&self, line: Line) -> Vec<Bytes> {
         let mut lines = Vec::new();
-        let mut refusals = Refusals { lines: &mut lines, batch_slot: None };
+        let mut refusals = Refusals::to(&mut lines);
         match line {
             Line::Text(text) => match peek(&text) {
                 Ok(Peek::One(kind)) => self.take_one(&text, kind, &mut refusals),
@@ -115,16 +156,20 @@ impl Dispatcher {
         lines
     }
 
-    fn take_batch(&self, text: &Bytes, members: &[&RawValue], refusals: &mut Refusals<'_>) {
+    fn take_batch(&self, text: &Bytes, members: &Elements<'_>, refusals: &mut Refusals<'_>) {
         let revision = self.session.handshake.revision();
         if !revision.as_ref().is_some_and(Revision::has_batches) {
             let problem = Problem::new(ProblemId::BatchNotAllowed);
             let problem = revision.iter().fold(problem, |problem, revision| problem.with("revision", revision));
             return refusals.add(None, &problem);
         }
+        if members.excess > 0 {
+            let detail = format!("a batch has {BATCH_MEMBERS} messages at most");
+            return refusals.add(None, &Problem::new(ProblemId::NotJsonRpc).with("detail", detail));
+        }
         let slot = BatchSlot::in_new_batch(self.client.output.clone());
-        let mut refusals = Refusals { lines: refusals.lines, batch_slot: Some(&slot) };
-        for member in members {
+        let mut refusals = Refusals { batch_slot: Some(&slot), ..Refusals::to(refusals.lines) };
+        for member in &members.kept {
             let body = text.slice_ref(member.get().as_bytes());
             match peek_object(member.get()) {
                 Ok(kind) => self.take_one(&body, kind, &mut refusals),
@@ -134,13 +179,14 @@ impl Dispatcher {
     }
 
     fn take_one(&self, body: &Bytes, kind: Kind<'_>, refusals: &mut Refusals<'_>) {
-        match kind {
+        let id = if let Kind::Request { id, .. } = &kind { Some(*id) } else { None };
+        refusals.contain(id, |refusals| match kind {
             Kind::Request { id, key, method, params } => {
                 self.take_request(Peeked { body, id, key, method: &method, params }, refusals);
             }
             Kind::Notification { method, params } => self.take_notification(body, &method, params),
             Kind::Response { id, result } => self.take_response(body, id.map(|(_, key)| key), result),
-        }
+        });
     }
 
     fn take_request(&self, peeked: Peeked<'_>, refusals: &mut Refusals<'_>) {
@@ -165,6 +211,8 @@ impl Dispatcher {
             }
             Err(NotAdmitted::Busy) => return refusals.add(Some(id), &Problem::new(ProblemId::TooManyInFlight)),
         };
+        refusals.is_admitted = true;
+        let _admitted = Admitted { client: &self.client, id, ticket: ticket.clone() };
         let (body, consent) = match resumed_call(body, &params).filter(|_| revision.is_some()) {
             Some(resumed) => resumed,
             None => (body.clone(), None),
@@ -264,5 +312,47 @@ impl Dispatcher {
         // is never answered.
         let message = OutboxMessage::new(body.clone(), self.session.handshake.stage());
         self.session.outbox.push(OutboxMessage { answers: key, ..message });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use crate::bridge::client::output::Output;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_while_a_request_is_taken_answers_it_once_and_ends_nothing_else() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (output, written) = Output::start(writer);
+        let client = Client::new(output);
+        let mut lines = Vec::new();
+        let mut refusals = Refusals::to(&mut lines);
+        let id: Box<RawValue> = serde_json::from_str("7").expect("JSON");
+        // `panic!` would print a backtrace of what is expected.
+        let fault = || std::panic::resume_unwind(Box::new("the fault"));
+        refusals.contain(None, |_| fault());
+        refusals.contain(Some(&id), |_| fault());
+        refusals.contain(Some(&id), |refusals| {
+            let key = IdKey::parse(&id).expect("an id");
+            let ticket = client.in_flight.admit(key, 1, false, None).expect("it is free");
+            refusals.is_admitted = true;
+            let _admitted = Admitted { client: &client, id: &id, ticket };
+            fault();
+        });
+        let drained = tokio::time::timeout(std::time::Duration::from_secs(20), client.in_flight.drained());
+        drained.await.expect("what was admitted is answered");
+        client.output.finish();
+        written.wait().await;
+        drop(client);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("readable");
+        assert_eq!(lines.len(), 1, "before its admission");
+        for line in [&String::from_utf8_lossy(&lines[0]), &*text] {
+            assert!(line.contains(r#""id":7"#) && line.contains("internal-error"), "{line}");
+        }
+        assert_eq!(text.lines().count(), 1, "after it");
     }
 }

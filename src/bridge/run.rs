@@ -22,6 +22,7 @@ use super::forward::forwarder::Forwarder;
 use super::lists::learned::Learned;
 use super::lists::served::Lists;
 use super::session::delivery::deliver_outbox;
+use super::session::lasting::lasting;
 use super::session::live::Session;
 use super::session::opening::{follow_sign_ins, keep_open};
 use super::session::server_messages::ServerRequests;
@@ -105,7 +106,11 @@ pub async fn run(
     background.spawn(keep_open(Arc::clone(&session)));
     background.spawn(deliver_outbox(Arc::clone(&session)));
     background.spawn(follow_sign_ins(Arc::clone(&session)));
-    background.spawn(follow_sessions(Arc::clone(&session), Arc::clone(&parts.lists), Arc::clone(&parts.subscriptions)));
+    let (followed, lists, subscriptions) =
+        (Arc::clone(&session), Arc::clone(&parts.lists), Arc::clone(&parts.subscriptions));
+    background.spawn(lasting("follow sessions", move |_| {
+        follow_sessions(Arc::clone(&followed), Arc::clone(&lists), Arc::clone(&subscriptions))
+    }));
 
     let end = tokio::select! {
         biased;

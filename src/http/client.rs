@@ -17,6 +17,7 @@ use crate::config::NetworkSettings;
 use crate::http::error::{NetError, host_of};
 use crate::http::ssrf_guard::{AddressSource, Guard, Surroundings};
 use crate::http::{connection, sent};
+use crate::limits::Yielding;
 use crate::problem::Problem;
 use crate::secret::Secrets;
 
@@ -295,11 +296,13 @@ impl Http {
             let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
             let namer = self.namer(&response);
             let mut body = Vec::new();
+            let mut yielding = Yielding::default();
             while let Some(piece) = response.chunk().await.map_err(|e| self.explain(&url, &e))? {
                 if body.len() + piece.len() > bounds.max_body {
                     return Err(NetError::too_large(&url, bounds.max_body));
                 }
                 body.extend_from_slice(&piece);
+                yielding.bytes(piece.len()).await;
             }
             let headers = std::mem::take(response.headers_mut());
             Ok(Answer { status: response.status(), headers, body, namer, secrets })

@@ -73,8 +73,8 @@ pub fn message(text: &[u8]) {
             edits(text);
         }
         Ok(Peek::Batch(members)) => {
-            assert!(!members.is_empty());
-            members.iter().for_each(|member| message(member.get().as_bytes()));
+            assert!(!members.kept.is_empty());
+            members.kept.iter().for_each(|member| message(member.get().as_bytes()));
         }
         Err(PeekError::Duplicate { member, .. }) => {
             if let Some(members) = Members::<Value>::of(text) {

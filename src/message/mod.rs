@@ -4,6 +4,8 @@
 //! round numbers and reorder keys. So [`peek()`] borrows what it needs and leaves the text alone. This module is
 //! below both `remote` and `bridge`, because both have to recognise an answer.
 
+pub mod aside;
+pub mod elements;
 pub mod id;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
@@ -13,6 +15,8 @@ pub mod peek;
 pub mod revision;
 pub mod write;
 
+pub use aside::aside;
+pub use elements::Elements;
 pub use id::IdKey;
 pub use members::Members;
 pub use peek::{Kind, Peek, PeekError, peek};

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::elements::Elements;
 use super::members::Picked;
 use super::{IdKey, Revision};
+use crate::limits::BATCH_MEMBERS;
 
 /// What kind of message it is; borrowed from its text.
 #[derive(Debug)]
@@ -43,8 +45,8 @@ pub enum Kind<'a> {
 pub enum Peek<'a> {
     /// A single message.
     One(Kind<'a>),
-    /// The members of a batch, each still to be peeked at; never empty.
-    Batch(Vec<&'a RawValue>),
+    /// The members of a batch, each still to be peeked at; never empty. Beyond [`BATCH_MEMBERS`] they are only counted.
+    Batch(Elements<'a>),
 }
 
 /// Why a text is not a message.
@@ -86,8 +88,8 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     match text.as_bytes().first() {
         Some(b'{') => peek_object(text).map(Peek::One),
         Some(b'[') => {
-            let members: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| PeekError::NotJson(e.to_string()))?;
-            if members.is_empty() {
+            let members = Elements::of(text, BATCH_MEMBERS).map_err(|e| PeekError::NotJson(e.to_string()))?;
+            if members.kept.is_empty() {
                 return Err(PeekError::EmptyBatch);
             }
             Ok(Peek::Batch(members))

@@ -6,6 +6,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use url::Url;
 
 use crate::http::{Http, NetError};
+use crate::limits::Yielding;
 
 use super::patience::Patience;
 
@@ -69,11 +70,14 @@ impl PartialBody {
         if announced > max as u64 {
             return Err(NetError::too_large(&url, max));
         }
+        // A body may unpack to a thousand times what comes from the network.
+        let mut yielding = Yielding::default();
         while self.len() <= limit {
             let Some(piece) = piece(http, &url, response, patience).await? else { return Ok(None) };
             if self.len() + piece.len() > max {
                 return Err(NetError::too_large(&url, max));
             }
+            let bytes = piece.len();
             if self.first.is_empty() {
                 self.first = piece;
                 if self.first.len() as u64 == announced {
@@ -87,6 +91,7 @@ impl PartialBody {
                 self.whole.extend_from_slice(&self.first);
             }
             self.whole.extend_from_slice(&piece);
+            yielding.bytes(bytes).await;
         }
         Ok(Some(self.len()))
     }

@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode};
 
 use crate::config::Settings;
 use crate::http::Http;
-use crate::message::peek;
+use crate::message::{aside, peek};
 use crate::secret::Secrets;
 
 use super::body::{Media, PartialBody};
@@ -80,8 +80,12 @@ impl Unread {
     }
 
     /// The failure, if an answer is expected and `body` is of a kind that MCP does not use.
-    fn not_mcp(&self, headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<Failure> {
-        if !self.expects || Media::of(headers) != Media::Other || peek(body).is_ok() {
+    async fn not_mcp(&self, headers: &HeaderMap, body: &Bytes, sent: &Secrets) -> Option<Failure> {
+        let looked_at = body.clone();
+        if !self.expects
+            || Media::of(headers) != Media::Other
+            || aside(body.len(), move || peek(&looked_at).is_ok()).await
+        {
             return None;
         }
         let (status, url) = (self.response.status(), self.response.url());
@@ -167,9 +171,10 @@ impl Exchange {
                 if let Some(watch) = self.loss_watch.take() {
                     self.check_loss(&watch, message.as_deref())?;
                 }
-                match message.as_deref().and_then(|body| unread.not_mcp(&self.headers, body, &self.sent)) {
+                let Some(body) = message else { return Ok(None) };
+                match unread.not_mcp(&self.headers, &body, &self.sent).await {
                     Some(failure) => Err(failure),
-                    None => Ok(message),
+                    None => Ok(Some(body)),
                 }
             }
         }

@@ -96,6 +96,7 @@ fn by_the_standard(stream: &[u8]) -> Read {
                 None => data = Some(value.to_vec()),
             },
             b"event" => kind = value.to_vec(),
+            b"id" if value.len() > crate::limits::EVENT_ID_BYTES => id = Some(String::new()),
             b"id" if !value.contains(&0) => id = String::from_utf8(value.to_vec()).ok().or(id),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let millis = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());

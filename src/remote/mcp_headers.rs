@@ -16,30 +16,24 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::limits::{LIST_BYTES, LIST_MEMBERS, REPEATED_HEADERS_BYTES};
 use crate::message::peek::Params;
-use crate::message::{Kind, Peek, Revision, peek, write};
+use crate::message::{Elements, Kind, Peek, Revision, aside, peek, write};
 
 use crate::remote::request::PROTOCOL_VERSION;
+
+mod marks;
+
+use marks::Marks;
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The JSON-RPC error code for headers that do not match the body.
 const HEADER_MISMATCH: i64 = -32020;
-/// The keyword with which a schema marks a property.
-const MARK: &str = "x-mcp-header";
-
-/// An argument that is repeated in a header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Mark {
-    /// The property's path in the arguments.
-    path: Vec<String>,
-    header: HeaderName,
-}
-
 /// The marks of the server's tools, as far as its lists have passed through.
 #[derive(Debug, Default)]
 pub struct McpHeaders {
-    tools: Mutex<HashMap<String, Vec<Mark>>>,
+    tools: Mutex<HashMap<String, Marks>>,
     /// The revision of the client's last request; notifications do not name one.
     revision: Mutex<Option<Revision>>,
 }
@@ -52,13 +46,22 @@ impl McpHeaders {
         Some(self.headers(method, params, &revision))
     }
 
-    /// The headers for a message of the stateless era.
+    /// The headers for a message of the stateless era. What does not fit into [`REPEATED_HEADERS_BYTES`] is left out, so that
+    /// the server refuses the request with its own words for it.
     pub fn headers(&self, method: &str, params: &Params<'_>, revision: &Revision) -> HeaderMap {
         *self.revision.lock().unwrap_or_else(PoisonError::into_inner) = Some(revision.clone());
         let mut headers = HeaderMap::new();
+        let mut room = REPEATED_HEADERS_BYTES;
         let mut add = |name: HeaderName, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(&encoded(value)) {
-                headers.insert(name, value);
+            // Looked at before it is encoded, which makes it longer.
+            let is_short = value.len() <= room;
+            let value = if is_short { HeaderValue::from_str(&encoded(value)).ok() } else { None };
+            match value.filter(|value| name.as_str().len() + value.len() <= room) {
+                Some(value) => {
+                    room -= name.as_str().len() + value.len();
+                    headers.insert(name, value);
+                }
+                None => tracing::debug!(%name, "a header is left out: it would be too long"),
             }
         };
         add(PROTOCOL_VERSION, revision.as_str());
@@ -73,17 +76,15 @@ impl McpHeaders {
         }
         if let ("tools/call", Some(tool), Some(arguments)) = (method, &name, params.arguments) {
             let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-            for mark in tools.get(tool).into_iter().flatten() {
-                if let Some(value) = value_at(arguments, &mark.path) {
-                    add(mark.header.clone(), &value);
-                }
+            for (header, value) in tools.get(tool).map(|marks| marks.values(arguments)).unwrap_or_default() {
+                add(header.clone(), &value);
             }
         }
         headers
     }
 
     /// Reads the marks in an answer to `tools/list`; returns the answer without the tools whose marks are invalid, if it has
-    /// any.
+    /// any. An answer of more than [`LIST_BYTES`] or [`LIST_MEMBERS`] is not read.
     pub fn learn(&self, answer: &Bytes) -> Option<Bytes> {
         #[derive(Deserialize)]
         struct List<'a> {
@@ -96,36 +97,55 @@ impl McpHeaders {
             #[serde(rename = "inputSchema")]
             input_schema: Value,
         }
+        if answer.len() > LIST_BYTES {
+            return None;
+        }
         let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(answer) else { return None };
         let list: List<'_> = serde_json::from_str(result.get()).ok()?;
-        let members: Vec<&RawValue> = serde_json::from_str(list.tools.get()).ok()?;
-        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = Elements::of(list.tools.get(), LIST_MEMBERS).ok().filter(|members| members.excess == 0)?.kept;
         let mut kept = Vec::with_capacity(members.len());
+        let mut learned = Vec::with_capacity(members.len());
         for member in &members {
             // What we cannot parse as a tool is left to the client.
             if let Ok(tool) = serde_json::from_str::<Tool>(member.get()) {
-                match marks_of(&tool.input_schema) {
-                    Ok(marks) => drop(tools.insert(tool.name, marks)),
-                    Err(reason) => {
-                        let name = crate::problem::printable(&tool.name);
-                        tracing::warn!("the tool {name:?} is withheld: {reason}");
-                        tools.remove(&tool.name);
-                        continue;
-                    }
+                let marks = Marks::of(&tool.input_schema);
+                let is_valid = marks.is_ok();
+                learned.push((tool.name, marks));
+                if !is_valid {
+                    continue;
                 }
             }
             kept.push(member.get());
         }
+        self.take_over(learned);
         if kept.len() == members.len() {
             return None;
         }
         let text = std::str::from_utf8(answer).ok()?;
         Some(Bytes::from(write::replaced(text, list.tools, &format!("[{}]", kept.join(",")))))
     }
+
+    /// Remembers these marks. The lists may be read on another thread, and calls wait for this alone.
+    fn take_over(&self, learned: Vec<(String, Result<Marks, String>)>) {
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, marks) in learned {
+            match marks {
+                Ok(marks) => drop(tools.insert(name, marks)),
+                Err(reason) => {
+                    tools.remove(&name);
+                    let name = crate::problem::printable(&name);
+                    tracing::warn!("the tool {name:?} is withheld: {reason}");
+                }
+            }
+        }
+    }
 }
 
-/// Whether the server says that the headers do not match the body.
+/// Whether the server says that the headers do not match the body. Such an answer is short.
 pub fn is_mismatch(answer: &[u8]) -> bool {
+    if aside::is_long(answer.len()) {
+        return false;
+    }
     #[derive(Deserialize)]
     struct Answer {
         error: Option<Error>,
@@ -205,90 +225,6 @@ fn encoded(value: &str) -> String {
     let looks_encoded = value.starts_with("=?base64?") && value.ends_with("?=");
     let plain = printable && value.trim() == value && !looks_encoded;
     if plain { value.to_owned() } else { format!("=?base64?{}?=", BASE64_STANDARD.encode(value)) }
-}
-
-/// The argument at `path` as text; `None` when it is absent, `null` or not a primitive.
-fn value_at(arguments: &RawValue, path: &[String]) -> Option<String> {
-    let mut at = arguments.get();
-    for step in path {
-        let object: HashMap<String, &RawValue> = serde_json::from_str(at).ok()?;
-        at = object.get(step)?.get();
-    }
-    match at.as_bytes().first()? {
-        b'"' => serde_json::from_str(at).ok(),
-        b't' | b'f' | b'-' | b'0'..=b'9' => Some(at.to_owned()),
-        _ => None,
-    }
-}
-
-/// The marks of an input schema, or why they are invalid.
-fn marks_of(schema: &Value) -> Result<Vec<Mark>, String> {
-    let mut marks = Vec::new();
-    if schema.get(MARK).is_some() {
-        return Err(format!("{MARK} stands on the whole schema"));
-    }
-    walk(schema, Some(&mut Vec::new()), &mut marks)?;
-    for (n, mark) in marks.iter().enumerate() {
-        if marks[..n].iter().any(|other| other.header == mark.header) {
-            return Err(format!("two arguments are marked {}", mark.header));
-        }
-    }
-    Ok(marks)
-}
-
-/// Visits a schema and its subschemas. `path` is `None` where a property may be missing from the arguments, so that no
-/// mark is allowed: below `items`, a `$ref` or a condition.
-fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, marks: &mut Vec<Mark>) -> Result<(), String> {
-    let Value::Object(members) = schema else {
-        if let Value::Array(members) = schema {
-            for member in members {
-                walk(member, None, marks)?;
-            }
-        }
-        return Ok(());
-    };
-    for (key, value) in members {
-        match (key.as_str(), &mut path) {
-            (MARK, Some(path)) => {
-                let mark = mark(schema, value, path)?;
-                marks.extend(mark);
-            }
-            (MARK, None) => return Err(format!("{MARK} stands where the argument may not be")),
-            ("properties", path) => {
-                for (name, property) in value.as_object().into_iter().flatten() {
-                    match path {
-                        Some(path) => {
-                            path.push(name.clone());
-                            walk(property, Some(path), marks)?;
-                            path.pop();
-                        }
-                        None => walk(property, None, marks)?,
-                    }
-                }
-            }
-            // The keys are names, not keywords; their schemas are reached only by reference.
-            ("$defs" | "definitions" | "dependentSchemas" | "patternProperties" | "dependencies", _) => {
-                for definition in value.as_object().into_iter().flat_map(|object| object.values()) {
-                    walk(definition, None, marks)?;
-                }
-            }
-            // Data, which may contain anything.
-            ("default" | "const" | "enum" | "examples" | "dependentRequired", _) => {}
-            _ => walk(value, None, marks)?,
-        }
-    }
-    Ok(())
-}
-
-/// The mark that `value` puts on the property with this schema; the root has been checked before.
-fn mark(schema: &Value, value: &Value, path: &[String]) -> Result<Option<Mark>, String> {
-    let name = value.as_str().filter(|name| !name.is_empty()).ok_or_else(|| format!("{MARK} is no name"))?;
-    let header = HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes())
-        .map_err(|_| format!("{MARK} {name:?} is no header name"))?;
-    match schema.get("type").and_then(Value::as_str) {
-        Some("string" | "integer" | "boolean") => Ok(Some(Mark { path: path.to_vec(), header })),
-        _ => Err(format!("the argument marked {name:?} is no string, integer or boolean")),
-    }
 }
 
 #[cfg(test)]
@@ -383,6 +319,21 @@ mod tests {
             let kept = mcp_headers.learn(&Bytes::from(list)).unwrap_or_else(|| panic!("{schema} was let through"));
             assert_eq!(kept, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"a":1.0,"tools":[{good}],"z":2}}}}"#));
         }
+    }
+
+    #[test]
+    fn headers_that_repeat_the_body_are_bounded_together() {
+        let mcp_headers = McpHeaders::default();
+        let property = |n| (format!("a{n}"), json!({"type": "string", "x-mcp-header": format!("A{n}")}));
+        let schema = json!({"properties": (0..64).map(property).collect::<serde_json::Map<_, _>>()});
+        assert_eq!(mcp_headers.learn(&answer(&json!([{"name": "t", "inputSchema": schema}]))), None);
+        let arguments: serde_json::Map<_, _> = (0..64).map(|n| (format!("a{n}"), json!("é".repeat(1_000)))).collect();
+        let got = headers(&mcp_headers, "tools/call", &json!({"name": "t", "arguments": arguments}).to_string());
+        let bytes: usize = got.iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert!(bytes <= REPEATED_HEADERS_BYTES && got.len() > 10, "{bytes} bytes in {} headers", got.len());
+        let long = json!({"name": "n".repeat(10_000_000), "arguments": {}}).to_string();
+        let got = headers(&mcp_headers, "tools/call", &long);
+        assert_eq!(got.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["mcp-protocol-version", "mcp-method"]);
     }
 
     #[test]

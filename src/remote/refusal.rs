@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::config::{Product, Settings};
 use crate::http::host_of;
+use crate::limits::REFUSAL_BODY_BYTES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
 
@@ -41,8 +42,12 @@ fn server_request_id(headers: &HeaderMap) -> Option<&str> {
         .find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
-/// The server's words: the message in a JSON body, or the start of a plain text. HTML is not quoted.
+/// The server's words: the message in a JSON body, or the start of a plain text. HTML is not quoted, nor anything from a
+/// body of more than [`REFUSAL_BODY_BYTES`]: JSON takes many times its length when it is decoded.
 fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<ServerWords> {
+    if body.len() > REFUSAL_BODY_BYTES {
+        return None;
+    }
     let text = std::str::from_utf8(body).ok()?.trim();
     let html = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("html"));
     if text.is_empty() || html || text.starts_with('<') {
@@ -84,6 +89,8 @@ mod tests {
         ] {
             assert_eq!(words(body).as_ref().map(ServerWords::as_str), Some("MODEL is unknown"), "{body}");
         }
+        let great = format!(r#"{{"message":"MODEL is unknown","x":[{}1]}}"#, "1,".repeat(REFUSAL_BODY_BYTES / 2));
+        assert_eq!(words(&great), None);
         for body in ["", "<html>no</html>", "{}", r#"{"error":{"code":1}}"#, "[1]"] {
             assert_eq!(words(body), None, "{body}");
         }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
+use crate::limits::EVENT_ID_BYTES;
+
 /// An event exceeds the bound of this many bytes; where the next one starts is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event is larger than {0} bytes")]
@@ -200,6 +202,8 @@ impl Decoder {
                     _ => EventKind::Other,
                 }
             }
+            // As if it were empty: resuming after an earlier event would bring what has come already.
+            b"id" if value.len() > EVENT_ID_BYTES => self.id = Some(String::new()),
             b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok().or(self.id.take()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let millis = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
@@ -287,6 +291,18 @@ mod tests {
     fn an_empty_id_forgets_the_last_one() {
         let (_, id, _) = decode(&[b"id: 1\ndata: a\n\nid\ndata: b\n\n"]);
         assert_eq!(id, None);
+    }
+
+    #[test]
+    fn an_id_that_no_header_could_carry_is_not_kept() {
+        let id = |bytes: usize| format!("id: 1\ndata: a\n\nid: {}\ndata: b\n\n", "x".repeat(bytes));
+        let kept = |bytes: usize| {
+            let mut decoder = Decoder::new(1 << 20);
+            decoder.push(Bytes::from(id(bytes))).expect("within the bound");
+            decoder.last_event_id().map(str::len)
+        };
+        assert_eq!(kept(EVENT_ID_BYTES), Some(EVENT_ID_BYTES));
+        assert_eq!(kept(EVENT_ID_BYTES + 1), None, "nor is the one before, which is no longer the last");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use tokio::time::Duration;
 use url::Url;
 
 use crate::http::{Http, NetError, Step};
+use crate::limits::Yielding;
 use crate::problem::{Problem, ProblemId};
 
 use super::failure::Failure;
@@ -29,6 +30,8 @@ pub struct EventStream {
     ended: bool,
     /// Whether an event was over the bound: where the next one starts is unknown.
     overflowed: bool,
+    /// Bytes may come faster than from any network: a stream unpacks to a thousand times its size.
+    yielding: Yielding,
 }
 
 impl EventStream {
@@ -45,6 +48,7 @@ impl EventStream {
             has_data: false,
             ended: false,
             overflowed: false,
+            yielding: Yielding::default(),
         }
     }
 
@@ -53,6 +57,8 @@ impl EventStream {
     /// # Errors When the stream breaks, stalls for too long or carries an event over the bound.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
+            // Before an event is taken, which would be lost with a caller that stops waiting here.
+            self.yielding.items(1).await;
             if let Some(event) = self.decoder.next_event() {
                 return Ok(Some(event));
             }
@@ -69,8 +75,10 @@ impl EventStream {
                 }
                 Some(piece) => {
                     self.has_data = true;
+                    let bytes = piece.len();
                     // Events that were complete before the large one are still delivered.
                     self.overflowed = self.decoder.push(piece).is_err();
+                    self.yielding.bytes(bytes).await;
                 }
             }
         }
@@ -124,5 +132,40 @@ fn cut(error: NetError) -> Failure {
             Failure::Unclear { problem, wait: None }
         }
         error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limits::{YIELD_AFTER_BYTES, YIELD_AFTER_ITEMS};
+    use crate::remote::Exchange;
+
+    /// How often another task ran while these events were read, and how many messages there were.
+    async fn turns_and_messages(events: String) -> (usize, usize) {
+        let turns = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&turns);
+        let other = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let (mut exchange, mut messages) = (Exchange::of_events(events), 0);
+        while let Ok(Some(_)) = exchange.next().await {
+            messages += 1;
+        }
+        other.abort();
+        (turns.load(std::sync::atomic::Ordering::Relaxed), messages)
+    }
+
+    #[tokio::test]
+    async fn a_stream_lets_others_run_however_much_has_come_at_once() {
+        let (turns, messages) = turns_and_messages("data: 1\n\n".repeat(20 * YIELD_AFTER_ITEMS)).await;
+        assert!(turns >= 20 && messages == 20 * YIELD_AFTER_ITEMS, "{turns} for {messages} events");
+        for nothing in [": a comment\n", "\n", "id: 7\n", "retry: 5\n", "event: ping\ndata: 1\n\n", "data\n\n"] {
+            let times = 3 * YIELD_AFTER_BYTES / nothing.len();
+            let (turns, messages) = turns_and_messages(nothing.repeat(times)).await;
+            assert!(turns >= 1 && messages == 0, "{turns} for {nothing:?}");
+        }
     }
 }

@@ -71,7 +71,7 @@ impl StreamLife {
 fn is_message(message: &[u8]) -> bool {
     match peek(message) {
         Ok(Peek::One(kind)) => matches!(kind, Kind::Notification { .. } | Kind::Request { .. }),
-        Ok(Peek::Batch(members)) => !members.is_empty(),
+        Ok(Peek::Batch(members)) => !members.kept.is_empty(),
         Err(_) => false,
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Duration;
 use crate::auth::Challenge;
 use crate::config::Settings;
 use crate::http::{Cookies, Http, NetError, host_of};
+use crate::limits::{REFUSAL_BODY_BYTES, REFUSAL_JSON_BYTES};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
@@ -24,8 +25,6 @@ use super::stream::EventStream;
 
 /// How many redirects within the origin are followed.
 const MAX_REDIRECTS: u32 = 3;
-/// How much is read of a refusal that cannot be a JSON-RPC answer, in bytes.
-const REFUSAL_BODY_BYTES: usize = 1024 * 1024;
 /// How long the body of a refusal may stall; its status says enough.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -113,10 +112,10 @@ impl Transport {
         answer.body = Some(body);
     }
 
-    /// A refusal with a JSON body may be an answer of any size; of anything else, only the start is read.
+    /// A refusal with a JSON body may be an answer; of anything else, less is of use.
     fn refusal_bound(&self, headers: &HeaderMap) -> usize {
         match Media::of(headers) {
-            Media::Json => self.settings.limits.max_message_bytes,
+            Media::Json => self.settings.limits.max_message_bytes.min(REFUSAL_JSON_BYTES),
             Media::Events | Media::Other => REFUSAL_BODY_BYTES,
         }
     }

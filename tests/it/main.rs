@@ -13,6 +13,7 @@ mod faithful;
 mod fate;
 mod fault_proxy;
 mod faults;
+mod flood;
 mod hostile;
 mod layout;
 mod limits;

@@ -1,5 +1,7 @@
 //! Which scope to request (MCP, "Scope Selection Strategy"), and the arithmetic of scopes.
 
+use std::collections::HashSet;
+
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::search::Discovered;
@@ -44,7 +46,8 @@ pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, fl
 pub fn bounded(settings: &Settings, wanted: Option<&str>, bound: Option<&str>) -> Option<String> {
     let wanted = wanted?;
     let Some(bound) = bound else { return Some(wanted.to_owned()) };
-    let within: Vec<&str> = split(wanted).into_iter().filter(|scope| covers(bound, scope)).collect();
+    let bound: HashSet<&str> = bound.split_ascii_whitespace().collect();
+    let within: Vec<&str> = split(wanted).into_iter().filter(|scope| bound.contains(scope)).collect();
     if within.is_empty() {
         return settings.oauth.scope.as_ref().map(|_| wanted.to_owned());
     }
@@ -53,29 +56,19 @@ pub fn bounded(settings: &Settings, wanted: Option<&str>, bound: Option<&str>) -
 
 /// Both scopes together, without duplicates.
 pub fn union(held: &str, wanted: &str) -> String {
-    let mut scopes = split(held);
-    for scope in split(wanted) {
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    scopes.join(" ")
+    split(&format!("{held} {wanted}")).join(" ")
 }
 
 /// Whether `held` includes all of `wanted`.
 pub fn covers(held: &str, wanted: &str) -> bool {
-    let held = split(held);
-    split(wanted).iter().all(|scope| held.contains(scope))
+    let held: HashSet<&str> = held.split_ascii_whitespace().collect();
+    wanted.split_ascii_whitespace().all(|scope| held.contains(scope))
 }
 
+/// Each scope once, in the order of the text; a server may list hundreds of thousands.
 fn split(text: &str) -> Vec<&str> {
-    let mut scopes = Vec::new();
-    for scope in text.split_ascii_whitespace() {
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    scopes
+    let mut seen = HashSet::new();
+    text.split_ascii_whitespace().filter(|scope| seen.insert(*scope)).collect()
 }
 
 #[cfg(test)]
@@ -152,5 +145,19 @@ mod tests {
     fn a_wider_scope_is_the_union_of_what_is_held_and_what_is_wanted() {
         assert_eq!(union("a b", " b  c "), "a b c");
         assert!(covers("a b c", "c a") && covers("a", "") && !covers("a", "a d"));
+    }
+
+    #[test]
+    fn scopes_by_the_hundred_thousand_are_compared_in_one_pass() {
+        let many: Vec<String> = (0..200_000).map(|n| format!("s{n}")).collect();
+        let many = many.join(" ");
+        // Each with each, these would be twenty thousand million pairs.
+        assert_eq!(union(&many, &many), many);
+        assert!(covers(&many, &many) && !covers(&many, "other"));
+        let settings = Settings::for_url(
+            url::Url::parse("https://h/mcp").unwrap(),
+            Paths { config_file: "/c".into(), state_dir: "/s".into() },
+        );
+        assert_eq!(bounded(&settings, Some(&many), Some(&many)), Some(many));
     }
 }

@@ -13,7 +13,7 @@ use crate::bridge::client::room::Room;
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::live::Session;
-use crate::message::{IdKey, Kind, Peek, peek, write};
+use crate::message::{IdKey, Kind, Peek, aside, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Exchange, Failure, Outgoing, Resumption};
 
@@ -61,11 +61,17 @@ impl WireRequest {
     }
 
     /// The answer under the client's id.
-    pub fn with_client_id(&self, request: &InFlight, answer: Bytes) -> Bytes {
-        match std::str::from_utf8(&answer) {
-            Ok(text) if self.is_renamed => write::with_id(text, &request.id),
-            _ => answer,
+    pub async fn with_client_id(&self, request: &InFlight, answer: Bytes) -> Bytes {
+        if !self.is_renamed {
+            return answer;
         }
+        let id = request.id.clone();
+        let bytes = answer.len();
+        let with_id = move || match std::str::from_utf8(&answer) {
+            Ok(text) => write::with_id(text, &id),
+            Err(_) => answer,
+        };
+        aside(bytes, with_id).await
     }
 }
 
@@ -213,8 +219,10 @@ impl Attempter {
 
 /// Whether it acknowledges a listening stream.
 fn is_acknowledgement(message: &[u8]) -> bool {
-    matches!(
-        peek(message),
-        Ok(Peek::One(Kind::Notification { method, .. })) if method == "notifications/subscriptions/acknowledged"
-    )
+    // An acknowledgement is short, and long messages are not looked through twice.
+    !aside::is_long(message.len())
+        && matches!(
+            peek(message),
+            Ok(Peek::One(Kind::Notification { method, .. })) if method == "notifications/subscriptions/acknowledged"
+        )
 }

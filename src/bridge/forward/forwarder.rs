@@ -138,7 +138,7 @@ impl Forwarder {
             Handler::SignInTool => {
                 let outcome = Box::pin(self.sign_in.call_tool(request)).await;
                 let signed_in = || self.sign_in.signed_in_result();
-                self.answer_after_sign_in(request, outcome).unwrap_or_else(|| self.result(request, &signed_in()))
+                self.answer_after_sign_in(request, outcome).await.unwrap_or_else(|| self.result(request, &signed_in()))
             }
             Handler::Ping => self.result(request, &json!({})),
         })
@@ -188,14 +188,15 @@ impl Forwarder {
                         wire.mcp_headers = Some(fresh);
                         continue;
                     }
-                    let mut line = wire.with_client_id(request, line);
+                    let mut line = wire.with_client_id(request, line).await;
                     if let Some(incoming) = &incoming {
                         if request.method == "tools/list" {
                             line = own_tool::answer_without_own_tool(line);
                         }
                         self.lists.remember(request, &line, incoming.exchange.grant);
                     }
-                    return Some(Answer { line: self.learned.learn(request, line), room, rest: incoming, slot });
+                    let line = self.learned.learn(request, line).await;
+                    return Some(Answer { line, room, rest: incoming, slot });
                 }
                 // Boxed, because it is rarely needed, and each request's future reserves its full size.
                 Err(failure) => match Box::pin(self.after_failure(
@@ -250,10 +251,10 @@ impl Forwarder {
                 NextStep::SendAgain
             }
             RetryDecision::SignIn(problem) => {
-                self.after_sign_in(request, self.sign_in.outcome_for(request, problem).await)
+                self.after_sign_in(request, self.sign_in.outcome_for(request, problem).await).await
             }
             RetryDecision::Widen { problem, narrow } => {
-                self.after_sign_in(request, self.sign_in.widen(request, problem, narrow).await)
+                self.after_sign_in(request, self.sign_in.widen(request, problem, narrow).await).await
             }
             RetryDecision::Resend { wait, is_repeat, problem } => {
                 if is_unclear {
@@ -274,7 +275,7 @@ impl Forwarder {
             }
             RetryDecision::AnswerFromMemory(problem) => {
                 NextStep::Answer(Box::new(match self.lists.answer_from_memory(request).await {
-                    Some(line) => Answer::own(self.learned.learn(request, line)),
+                    Some(line) => Answer::own(self.learned.learn(request, line).await),
                     None => self.give_up(request, &problem),
                 }))
             }
@@ -283,8 +284,8 @@ impl Forwarder {
         }
     }
 
-    fn after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> NextStep<'_> {
-        match self.answer_after_sign_in(request, outcome) {
+    async fn after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> NextStep<'_> {
+        match self.answer_after_sign_in(request, outcome).await {
             Some(answer) => NextStep::Answer(Box::new(answer)),
             None => {
                 // It waited for this very sign-in, whoever the user is.
@@ -295,11 +296,11 @@ impl Forwarder {
     }
 
     /// The answer after a sign-in was needed; `None` if somebody has signed in.
-    fn answer_after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> Option<Answer<'_>> {
+    async fn answer_after_sign_in(&self, request: &InFlight, outcome: SignInOutcome) -> Option<Answer<'_>> {
         match outcome {
             SignInOutcome::SignedIn => None,
             SignInOutcome::Result(result) => Some(self.result(request, &result)),
-            SignInOutcome::Line(line) => Some(Answer::own(self.learned.learn(request, line))),
+            SignInOutcome::Line(line) => Some(Answer::own(self.learned.learn(request, line).await)),
             SignInOutcome::Problem(problem) => Some(self.give_up(request, &problem)),
         }
     }

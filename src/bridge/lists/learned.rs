@@ -12,7 +12,7 @@ use crate::bridge::lists::retry_safety::RetrySafety;
 use crate::bridge::session::live::Session;
 use crate::bridge::session::subscriptions::Subscriptions;
 use crate::message::peek::Params;
-use crate::message::{Kind, Peek, Revision, peek};
+use crate::message::{Kind, Peek, Revision, aside, peek};
 use crate::remote::mcp_headers::McpHeaders;
 use crate::remote::{Outgoing, mcp_headers};
 
@@ -39,27 +39,31 @@ impl Learned {
         Self { session, subscriptions, retry_safety, header_marks }
     }
 
-    /// Learns what later requests and sessions need, and removes from `tools/list` what must not be used.
-    pub fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
+    /// Learns what later requests and sessions need, from a long answer on another thread, and removes from `tools/list` what must not be used.
+    pub async fn learn(&self, request: &InFlight, answer: Bytes) -> Bytes {
         if !matches!(
             &*request.method,
             "tools/list" | "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel"
         ) {
             return answer;
         }
-        let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(&answer) else { return answer };
         let has_session = request.mcp_headers.is_none();
-        if request.method != "tools/list" {
-            if has_session {
-                self.subscriptions.granted(&request.method, &request.body);
+        let is_list = request.method == "tools/list";
+        let (retry_safety, header_marks) = (Arc::clone(&self.retry_safety), Arc::clone(&self.header_marks));
+        let read = answer.clone();
+        let learning = move || {
+            let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(&read) else { return (false, None) };
+            if !is_list {
+                return (true, None);
             }
-            return answer;
+            retry_safety.learn(result);
+            (true, if has_session { None } else { header_marks.learn(&read) })
+        };
+        let (is_granted, without_invalid) = aside(answer.len(), learning).await;
+        if is_granted && !is_list && has_session {
+            self.subscriptions.granted(&request.method, &request.body);
         }
-        self.retry_safety.learn(result);
-        if has_session {
-            return answer;
-        }
-        self.header_marks.learn(&answer).unwrap_or(answer)
+        without_invalid.unwrap_or(answer)
     }
 
     /// After a `HeaderMismatch`: lists the tools again, and returns the resulting headers if they differ from those

@@ -4,7 +4,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::list_methods::list_member;
-use crate::message::Members;
+use crate::limits::{LIST_BYTES, LIST_MEMBERS};
+use crate::message::{Elements, Members};
 
 /// The pages of a list received so far.
 #[derive(Debug)]
@@ -48,13 +49,20 @@ impl Pages {
     }
 }
 
-/// The members of one page, and the cursor of the next.
+/// The members of one page, and the cursor of the next. `None` for what is no list, or beyond [`LIST_BYTES`] or
+/// [`LIST_MEMBERS`].
 fn page(method: &str, result: &RawValue) -> Option<(Vec<String>, Option<Box<RawValue>>)> {
+    if result.get().len() > LIST_BYTES {
+        return None;
+    }
     let result = Members::of(result.get())?;
-    let members: Vec<&RawValue> = serde_json::from_str(result.get(list_member(method)?)?).ok()?;
+    let members = Elements::of(result.get(list_member(method)?)?, LIST_MEMBERS).ok()?;
+    if members.excess > 0 {
+        return None;
+    }
     let next = result.get("nextCursor").filter(|next| *next != "null");
     let next = next.map(|next| RawValue::from_string(next.to_owned())).transpose().ok()?;
-    Some((members.into_iter().map(|member| member.get().to_owned()).collect(), next))
+    Some((members.kept.into_iter().map(|member| member.get().to_owned()).collect(), next))
 }
 
 /// Whether two results hold the same list.
@@ -92,6 +100,15 @@ mod tests {
         for text in ["1", "{}", r#"{"tools":1}"#, r#"{"prompts":[]}"#] {
             assert!(Pages::begin("tools/list", &raw(text)).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_of_more_members_than_anybody_has_is_not_kept() {
+        let list = |members: usize| raw(&format!(r#"{{"tools":[{}1]}}"#, "1,".repeat(members - 1)));
+        assert!(Pages::begin("tools/list", &list(LIST_MEMBERS)).is_some());
+        assert!(Pages::begin("tools/list", &list(LIST_MEMBERS + 1)).is_none());
+        let long = raw(&format!(r#"{{"tools":["{}"]}}"#, "x".repeat(LIST_BYTES)));
+        assert!(Pages::begin("tools/list", &long).is_none());
     }
 
     #[test]

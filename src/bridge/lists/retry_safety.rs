@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::limits::LIST_BYTES;
+
 /// What is known about the server's tools.
 #[derive(Debug)]
 pub struct RetrySafety {
@@ -54,7 +56,7 @@ impl RetrySafety {
         self.planhat && reads_by_name && !known.unsafe_.contains(tool)
     }
 
-    /// Reads the annotations in the result of `tools/list`.
+    /// Reads the annotations in the result of `tools/list`, unless it is longer than [`LIST_BYTES`].
     pub fn learn(&self, result: &RawValue) {
         #[derive(Deserialize)]
         struct List {
@@ -71,6 +73,9 @@ impl RetrySafety {
         struct Annotations {
             read_only_hint: Option<bool>,
             idempotent_hint: Option<bool>,
+        }
+        if result.get().len() > LIST_BYTES {
+            return;
         }
         let Ok(list) = serde_json::from_str::<List>(result.get()) else { return };
         let mut known = self.tools.lock().unwrap_or_else(PoisonError::into_inner);

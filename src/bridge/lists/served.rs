@@ -14,7 +14,8 @@ use crate::bridge::client::request::InFlight;
 use crate::bridge::client::session_stage::SessionStage;
 use crate::bridge::lists::retry_safety::RetrySafety;
 use crate::bridge::session::live::Session;
-use crate::message::{Kind, Members, Peek, Revision, peek, write};
+use crate::limits::LIST_BYTES;
+use crate::message::{Kind, Members, Peek, Revision, aside, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Outgoing;
 
@@ -23,8 +24,6 @@ use super::pages::{Pages, is_same_list};
 
 /// How many pages of a list the bridge reads to assemble it.
 const MAX_LIST_PAGES: usize = 100;
-/// How many bytes such a list may have, in all.
-const LARGEST_LIST_BYTES: usize = 8 * 1024 * 1024;
 
 /// What the client has in place of one of the server's lists.
 #[derive(Debug, Clone)]
@@ -116,10 +115,21 @@ impl Lists {
         if list_member(&request.method).is_none() {
             return;
         }
+        if answer.len() > LIST_BYTES {
+            return self.forget_pages(request);
+        }
         let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(answer) else { return };
         let whole = self.add_page(request, result);
         if let (Some(whole), Some(revision)) = (whole, self.revision(request)) {
             self.session.auth.remember(grant, &revision, &request.method, &whole);
+        }
+    }
+
+    /// The client has a page that is too long to be kept.
+    fn forget_pages(&self, request: &InFlight) {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.method);
+        if request.cursor.is_none() {
+            self.served().remove(&request.method);
         }
     }
 
@@ -141,7 +151,7 @@ impl Lists {
         if pages.next.is_none() {
             return pages.whole(method);
         }
-        if pages.size() <= LARGEST_LIST_BYTES {
+        if pages.size() <= LIST_BYTES {
             all.insert(method.to_owned(), pages);
         }
         None
@@ -159,7 +169,11 @@ impl Lists {
         let has_changed = match served {
             ServedList::OwnTool => true,
             ServedList::List(served) => match self.whole_list(&method).await {
-                Some(real) => !is_same_list(&method, &served, &real),
+                Some(real) => {
+                    let method = method.clone();
+                    aside(served.get().len().max(real.get().len()), move || !is_same_list(&method, &served, &real))
+                        .await
+                }
                 // The client may succeed where the bridge did not.
                 None => true,
             },
@@ -198,7 +212,7 @@ impl Lists {
             if method == "tools/list" {
                 self.retry_safety.learn(result);
             }
-            if pages.as_ref().is_none_or(|pages| pages.next.is_none() || pages.size() > LARGEST_LIST_BYTES) {
+            if pages.as_ref().is_none_or(|pages| pages.next.is_none() || pages.size() > LIST_BYTES) {
                 break;
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::limits::OWN_ANSWER_BYTES;
 use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing, Remote};
@@ -35,7 +36,7 @@ impl PrivateAnswer {
 /// go to `others`, if given.
 ///
 /// # Errors
-/// A [`Failure`] when there is no answer.
+/// A [`Failure`] when there is no answer, or one of more than [`OWN_ANSWER_BYTES`].
 pub async fn ask(
     remote: &Remote,
     others: Option<&Arc<ServerMessages>>,
@@ -45,6 +46,9 @@ pub async fn ask(
     let mut incoming = Incoming::new(remote.exchange(out).await?, others.cloned());
     while let Some(message) = incoming.next().await? {
         if let Some(line) = incoming.receive(message, out.expects.as_ref(), id, &mut None).await?.answer {
+            if line.len() > OWN_ANSWER_BYTES {
+                return Err(Problem::new(ProblemId::AnswerTooLarge).with("limit", OWN_ANSWER_BYTES).into());
+            }
             return Ok(PrivateAnswer { line, incoming });
         }
     }

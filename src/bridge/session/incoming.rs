@@ -7,11 +7,12 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::room::Room;
-use crate::message::IdKey;
+use crate::message::{IdKey, aside};
 use crate::problem::Problem;
 use crate::remote::{Exchange, Failure};
 
-use super::server_messages::{Received, ServerMessages, answer_in};
+use super::server_messages::{Received, ServerMessages};
+use super::sorted::{Message, Role, Sorted, sorted};
 
 /// An answer that is being read. Dropping it passes on what has come and was not taken yet: a request that waits for that
 /// would wait for the rest of its time.
@@ -49,8 +50,10 @@ impl Incoming {
     ) -> Result<Received, Problem> {
         match &self.messages {
             Some(messages) => messages.receive(message, awaited, id, room).await,
-            None if answer_in(&message, awaited) => Ok(Received { answer: Some(message), stray: None }),
-            None => Ok(Received::default()),
+            None => Ok(match sorted(message, awaited, id).await {
+                Ok(Sorted::One(Message { role: Role::Answer, line })) => Received { answer: Some(line), stray: None },
+                _ => Received::default(),
+            }),
         }
     }
 
@@ -68,7 +71,16 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let Some(messages) = &self.messages else { return };
         while let Some(message) = self.exchange.take_decoded() {
-            messages.pass_on(message);
+            if aside::is_long(message.len()) {
+                let messages = Arc::clone(messages);
+                tokio::spawn(async move {
+                    if let Err(problem) = messages.receive(message, None, None, &mut None).await {
+                        tracing::debug!(%problem, "a long message whose reader has ended was dropped");
+                    }
+                });
+            } else {
+                messages.pass_on(message);
+            }
         }
     }
 }

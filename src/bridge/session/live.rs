@@ -182,7 +182,9 @@ fn not_opened(failure: Failure) -> Failure {
     };
     match failure {
         Failure::Unclear { problem, .. } => Failure::NotSent(offline(&problem)),
-        Failure::Explained(problem) if matches!(problem.id, ProblemId::AnswerTimedOut | ProblemId::NoAnswer) => {
+        Failure::Explained(problem)
+            if matches!(problem.id, ProblemId::AnswerTimedOut | ProblemId::NoAnswer | ProblemId::AnswerTooLarge) =>
+        {
             Failure::Explained(offline(&problem))
         }
         failure => failure,

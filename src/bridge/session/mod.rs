@@ -13,5 +13,6 @@ pub mod opening;
 pub mod outbox;
 pub mod own_sessions;
 pub mod server_messages;
+pub mod sorted;
 pub mod startup;
 pub mod subscriptions;

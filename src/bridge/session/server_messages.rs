@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 use crate::bridge::client::endpoint::Client;
 use crate::bridge::client::output::Enqueued;
 use crate::bridge::client::room::Room;
-use crate::message::peek::{Params, peek_object};
-use crate::message::{IdKey, Kind, Peek, peek, write};
+use crate::message::{IdKey, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::session::OwedAnswers;
 
 use super::handshake::Handshake;
 use super::outbox::{Outbox, OutboxMessage};
+use super::sorted::{Message, Role, Sorted, sort, sorted};
 
 /// How many requests of sessions that are gone are remembered: a client need not answer what was cancelled.
 const MAX_VOID_REQUESTS: usize = 1_000;
@@ -100,21 +100,6 @@ impl ServerRequests {
     }
 }
 
-/// The role of one message of the server.
-#[derive(Debug)]
-enum Role {
-    /// The awaited answer, with the line to deliver.
-    Answer(Bytes),
-    /// For the client, unchanged; with the server's request that it cancels, if any.
-    Notification(Option<IdKey>),
-    /// A request to the client.
-    Request(IdKey, Box<RawValue>),
-    /// An answer to another request.
-    OtherAnswer(IdKey, Box<RawValue>),
-    /// An answer without an id, while none is awaited.
-    WithoutId,
-}
-
 /// What a body or an event of the server held, besides the forwarded messages.
 #[derive(Debug, Default)]
 pub struct Received {
@@ -157,8 +142,9 @@ impl ServerMessages {
         id: Option<&RawValue>,
         room: &mut Option<Room>,
     ) -> Result<Received, Problem> {
+        let messages = sorted(body, awaited, id).await?;
         let mut all_enqueued = Vec::new();
-        let received = self.take(body, awaited, id, room, &mut all_enqueued)?;
+        let received = self.take(messages, room, &mut all_enqueued);
         for enqueued in all_enqueued {
             enqueued.await;
         }
@@ -167,45 +153,33 @@ impl ServerMessages {
 
     /// The same for a message whose reader has ended; waits for nothing.
     pub fn pass_on(&self, body: Bytes) {
-        if let Err(problem) = self.take(body, None, None, &mut None, &mut Vec::new()) {
-            tracing::debug!(%problem, "a message whose reader has ended was dropped");
+        match sort(body, None, None) {
+            Ok(messages) => drop(self.take(messages, &mut None, &mut Vec::new())),
+            Err(problem) => tracing::debug!(%problem, "a message whose reader has ended was dropped"),
         }
     }
 
-    /// Hands over what is in `body`, and adds what there was no room for yet to `all_enqueued`.
-    fn take(
-        &self,
-        body: Bytes,
-        awaited: Option<&IdKey>,
-        id: Option<&RawValue>,
-        room: &mut Option<Room>,
-        all_enqueued: &mut Vec<Enqueued>,
-    ) -> Result<Received, Problem> {
-        let members: Vec<Bytes> = match peek(&body) {
-            Ok(Peek::One(kind)) => {
-                let role = role_of(&kind, &body, awaited, id);
-                let (received, enqueued) = self.act(role, body, room);
+    /// Hands over `messages`, and adds what there was no room for yet to `all_enqueued`.
+    fn take(&self, messages: Sorted, room: &mut Option<Room>, all_enqueued: &mut Vec<Enqueued>) -> Received {
+        let batch = match messages {
+            Sorted::One(message) => {
+                let (received, enqueued) = self.act(message, room);
                 all_enqueued.extend(enqueued);
-                return Ok(received);
+                return received;
             }
-            // Revision 2025-03-26 lets a server send several messages in one array; forward each separately.
-            Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
-            Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
+            Sorted::Batch(batch) => batch,
         };
-        let mut received = Received::default();
-        for member in members {
-            let text = std::str::from_utf8(&member).unwrap_or_default();
-            match peek_object(text) {
-                Ok(kind) => {
-                    let role = role_of(&kind, &member, awaited, id);
-                    let (one, enqueued) = self.act(role, member, room);
-                    received = received.and(one);
-                    all_enqueued.extend(enqueued);
-                }
-                Err(error) => tracing::warn!(%error, "a member of a server's batch was dropped"),
-            }
+        if batch.dropped > 0 {
+            let (members, reason) = (batch.dropped, batch.reason.map(|reason| reason.to_string()));
+            tracing::warn!(members, reason, "members of a server's batch were dropped");
         }
-        Ok(received)
+        let mut received = Received::default();
+        for message in batch.messages {
+            let (one, enqueued) = self.act(message, room);
+            received = received.and(one);
+            all_enqueued.extend(enqueued);
+        }
+        received
     }
 
     /// Refuses the server's open requests: the client has closed its side and cannot answer.
@@ -239,8 +213,9 @@ impl ServerMessages {
 
     /// Acts on a message without waiting: the stream that brought it belongs to a request that may end while the client
     /// does not read, and the message may be for another one.
-    fn act(&self, role: Role, body: Bytes, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
-        if !matches!(role, Role::Answer(_)) {
+    fn act(&self, message: Message, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
+        let Message { role, line } = message;
+        if !matches!(role, Role::Answer) {
             // A task that waits for room while it holds some could wait forever.
             *room = None;
         }
@@ -248,24 +223,24 @@ impl ServerMessages {
         let mut received = Received::default();
         let mut enqueued = None;
         match role {
-            Role::Answer(line) => received.answer = Some(write::one_line(line)),
-            Role::Notification(None) => enqueued = Some(output.enqueue_notification(write::one_line(body))),
+            Role::Answer => received.answer = Some(line),
+            Role::Notification(None) => enqueued = Some(output.enqueue_notification(line)),
             Role::Notification(Some(cancelled)) => {
                 self.requests.settle(&cancelled);
-                enqueued = Some(output.enqueue(write::one_line(body), ()));
+                enqueued = Some(output.enqueue(line, ()));
             }
             Role::Request(key, id) => {
                 let can_answer = self.requests.open(key, &id);
-                enqueued = Some(output.enqueue(write::one_line(body), ()));
+                enqueued = Some(output.enqueue(line, ()));
                 if !can_answer {
                     self.refuse(&id);
                 }
             }
             Role::OtherAnswer(key, id) => match self.client.in_flight.answer_elsewhere(&key) {
                 Some(mut guard) => match guard.take_batch_slot() {
-                    Some(slot) => slot.fill(write::one_line(body)),
+                    Some(slot) => slot.fill(line),
                     // The request stays in flight until its answer is written.
-                    None => enqueued = Some(output.enqueue(write::one_line(body), guard)),
+                    None => enqueued = Some(output.enqueue(line, guard)),
                 },
                 None => {
                     tracing::warn!("the server answered a request that is not in flight; dropped");
@@ -275,29 +250,6 @@ impl ServerMessages {
             Role::WithoutId => tracing::warn!("the server sent an answer without an id; dropped"),
         }
         (received, enqueued)
-    }
-}
-
-/// Whether a message is the answer to `awaited`, or has no id while an answer is awaited.
-pub fn answer_in(message: &Bytes, awaited: Option<&IdKey>) -> bool {
-    matches!(peek(message), Ok(Peek::One(kind)) if matches!(role_of(&kind, message, awaited, None), Role::Answer(_)))
-}
-
-fn role_of(kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Role {
-    match kind {
-        Kind::Notification { method, params } if method == "notifications/cancelled" => {
-            let cancelled = Params::of(*params).ok().and_then(|params| IdKey::parse(params.request_id?));
-            Role::Notification(cancelled)
-        }
-        Kind::Notification { .. } => Role::Notification(None),
-        Kind::Request { key, id, .. } => Role::Request(key.clone(), (*id).to_owned()),
-        Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Role::Answer(body.clone()),
-        Kind::Response { id: Some((id, key)), .. } => Role::OtherAnswer(key.clone(), (*id).to_owned()),
-        Kind::Response { id: None, .. } => match (awaited, id) {
-            (Some(_), Some(id)) => Role::Answer(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)),
-            (Some(_), None) => Role::Answer(body.clone()),
-            (None, _) => Role::WithoutId,
-        },
     }
 }
 
