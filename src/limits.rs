@@ -11,7 +11,8 @@ pub use yielding::Yielding;
 
 use entry::limits;
 
-const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
 
 limits! {
     "Time without yielding" {
@@ -21,5 +22,51 @@ limits! {
         /// Items that a loop may go through before it lets everything else run.
         YIELD_AFTER_ITEMS: usize = 1_000, because "an item costs some microseconds",
             shown by "a_loop_over_much_lets_others_run_after_every_thousand_items_and_every_megabyte";
+    }
+    "Bytes of the server's messages" {
+        /// Bytes of each body or event that are read without asking for room.
+        BODY_SHARE_BYTES: usize = 16 * KIB, because "ordinary answers are shorter, and a thousand of them take 16 MiB",
+            shown by "long_bodies_that_wait_hold_up_no_short_one_and_no_ordinary_answer";
+        /// Bytes from which on a body counts as long.
+        SHORT_BODY_BYTES: usize = 64 * KIB, because "64 of them are read at once",
+            shown by "a_body_takes_room_as_it_grows_and_gives_back_what_its_message_does_not_need";
+        /// Bytes of all short bodies that are held, beyond their shares.
+        SHORT_BODIES_BYTES: usize = 4 * MIB, because "that is 64 of the longest",
+            shown by "sixteen_answers_that_unpack_to_much_take_less_than_200_mib_of_memory_together";
+        /// Bytes of all long bodies that are held, except the large one that has the turn.
+        LONG_BODIES_BYTES: usize = 8 * MIB, because "eight results of a MiB are read side by side",
+            shown by "sixteen_answers_that_unpack_to_much_take_less_than_200_mib_of_memory_together";
+        /// Bodies that are read beyond that at the same time, each up to the largest message.
+        LARGE_BODIES: usize = 1, because "two of the largest would take 128 MiB",
+            shown by "sixteen_answers_that_unpack_to_much_take_less_than_200_mib_of_memory_together";
+        /// Bytes that a body with room of its own must bring within the idle time-out.
+        BODY_PACE_BYTES: usize = 64 * KIB, because "a byte now and then would keep the room from all others",
+            shown by "a_body_that_holds_room_must_go_on_whatever_the_client_owes";
+        /// A message up to this size gets memory of its own; a larger one stays in the memory that it was put together in.
+        COPIED_MESSAGE_BYTES: usize = 512 * KIB, because "no buffer of the network is as large, and copying so much takes some microseconds",
+            shown by "a_message_holds_the_memory_that_its_room_counts";
+        /// Bytes that the server may have sent on an HTTP/2 connection before they are read, all streams together.
+        HTTP2_UNREAD_BYTES: u32 = 64 * 1024 * 1024, because "50 streams have a MiB each, enough for 40 MiB/s from 25 ms away",
+            shown by "the_windows_of_all_streams_fit_into_that_of_their_connection";
+        /// The longest id of an event; with a longer one, a stream cannot be resumed.
+        EVENT_ID_BYTES: usize = 4 * KIB, because "it is kept for as long as the stream, and goes back in a header",
+            shown by "what_a_stream_keeps_beside_its_messages_is_small";
+        /// The longest event of the type `error` that is looked at.
+        ERROR_EVENT_BYTES: usize = 64 * KIB, because "it is a refusal in some words",
+            shown by "what_a_stream_keeps_beside_its_messages_is_small";
+    }
+    "What waits for the client" {
+        /// Bytes of short lines that wait for stdout; one larger line may wait alone. A long message of the server brings its own room.
+        LINES_BYTES: usize = 8 * MIB, because "a client that does not read for a moment stops nothing",
+            shown by "a_client_that_does_not_read_costs_bounded_memory_and_its_cancellations_are_heard";
+        /// Bytes that each such line counts for beside its own.
+        LINE_OVERHEAD_BYTES: usize = 256, because "that is what keeping it costs",
+            shown by "a_short_line_counts_for_what_keeping_it_costs";
+        /// Bytes of lines that wait although nobody waits for them any more; beyond, stdin is read no further and notifications are dropped.
+        ABANDONED_LINES_BYTES: usize = 8 * MIB, because "they are what ended requests have left",
+            shown by "lines_that_nobody_waits_for_any_more_are_bounded_and_only_notifications_are_lost";
+        /// Bytes of answers that wait for the rest of their batches; one that finds no room is answered with `answer-too-large`.
+        BATCH_ANSWERS_BYTES: usize = 16 * MIB, because "they are held twice while they are put together",
+            shown by "what_waits_for_the_rest_of_its_batch_is_bounded_and_the_member_beyond_is_answered_with_a_problem";
     }
 }

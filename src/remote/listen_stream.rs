@@ -1,10 +1,10 @@
 //! The GET stream of the server's own messages, reopened when it breaks.
 
-use bytes::Bytes;
 use tokio::time::Duration;
 
 use crate::pacing::{Backoff, noise, spread};
 
+use super::body_room::Message;
 use super::failure::Failure;
 use super::send::Remote;
 use super::stream::{EventStream, LONGEST_RECONNECT_WAIT};
@@ -43,7 +43,7 @@ impl<'a> ListenStream<'a> {
     /// The next message; waits as long as it takes, and reopens the stream when it breaks.
     ///
     /// # Errors [`ListenEnd`] when there are no more messages.
-    pub async fn next(&mut self) -> Result<Bytes, ListenEnd> {
+    pub async fn next(&mut self) -> Result<Message, ListenEnd> {
         loop {
             let Some(stream) = &mut self.stream else {
                 self.open().await?;

@@ -6,11 +6,12 @@
 //!
 //! From the bottom up: an [`Outgoing`] message and the [`RemoteSession`] it belongs to become a [`request`]; `transport`
 //! executes it; `verdict` says what the answer means (with `sent_request`, `lost_session` and `body`); `unauthorized`
-//! and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server
-//! delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
+//! and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `body_room`, `patience` and [`sse`]) read what the
+//! server delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
 //! them together, and [`listen_stream`] keeps the GET stream open on top of it. [`mcp_headers`] stands alone.
 
 mod body;
+mod body_room;
 pub mod exchange;
 mod failure;
 #[cfg(any(test, fuzzing))]
@@ -33,6 +34,7 @@ mod transport;
 mod unauthorized;
 pub mod verdict;
 
+pub use body_room::{BodyRoom, Message};
 pub use exchange::Exchange;
 pub use failure::Failure;
 pub use outgoing::{BoundUser, Outgoing, SendState, Withdrawn};

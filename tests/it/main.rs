@@ -17,6 +17,8 @@ mod layout;
 mod limits;
 #[cfg(target_os = "linux")]
 mod many;
+#[cfg(target_os = "linux")]
+mod memory;
 mod packaging;
 mod profiles;
 mod property;

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::bridge::client::room::Room;
 use crate::message::IdKey;
 use crate::problem::Problem;
-use crate::remote::{Exchange, Failure};
+use crate::remote::{Exchange, Failure, Message};
 
 use super::server_messages::{Received, ServerMessages, answer_in};
 
@@ -32,7 +32,7 @@ impl Incoming {
     ///
     /// # Errors
     /// As [`Exchange::next`].
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Message>, Failure> {
         self.exchange.next().await
     }
 
@@ -56,8 +56,8 @@ impl Incoming {
 
     /// Reads to the end and passes on what is for the client: no answer is awaited any more.
     pub async fn pass_on_the_rest(&mut self) {
-        while let Ok(Some(message)) = self.next().await {
-            if let Err(problem) = self.receive(message, None, None, &mut None).await {
+        while let Ok(Some(Message { body, room })) = self.next().await {
+            if let Err(problem) = self.receive(body, None, None, &mut Room::of_body(room)).await {
                 tracing::debug!(%problem, "a message that nobody asked for was dropped");
             }
         }
@@ -106,7 +106,7 @@ mod tests {
         let mut incoming = Incoming::new(exchange, Some(Arc::new(messages)));
         let first = incoming.next().await.expect("readable").expect("a message");
         let (own, mut room) = (key(1), None);
-        let mut receiving = Box::pin(incoming.receive(first, Some(&own), None, &mut room));
+        let mut receiving = Box::pin(incoming.receive(first.body, Some(&own), None, &mut room));
         assert!(receiving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(receiving);
         client.in_flight.cancel(&own);

@@ -12,6 +12,7 @@ use crate::bridge::client::room::Room;
 use crate::message::peek::{Params, peek_object};
 use crate::message::{IdKey, Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
+use crate::remote::Message;
 use crate::remote::session::OwedAnswers;
 
 use super::handshake::Handshake;
@@ -103,8 +104,8 @@ impl ServerRequests {
 /// The role of one message of the server.
 #[derive(Debug)]
 enum Role {
-    /// The awaited answer, with the line to deliver.
-    Answer(Bytes),
+    /// The awaited answer; with another text, if it has to get its id.
+    Answer(Option<Bytes>),
     /// For the client, unchanged; with the server's request that it cancels, if any.
     Notification(Option<IdKey>),
     /// A request to the client.
@@ -146,8 +147,7 @@ impl ServerMessages {
     }
 
     /// Handles a body or an event of the server: forwards what is for the client, and returns the answer to `awaited`
-    /// if there. An answer without an id gets `id`. `room` is reserved for the answer, and released if something else
-    /// has to be written first.
+    /// if there. An answer without an id gets `id`. `room` is what the body brings; the answer leaves it.
     ///
     /// # Errors A problem, if it is not a JSON-RPC message.
     pub async fn receive(
@@ -166,8 +166,9 @@ impl ServerMessages {
     }
 
     /// The same for a message whose reader has ended; waits for nothing.
-    pub fn pass_on(&self, body: Bytes) {
-        if let Err(problem) = self.take(body, None, None, &mut None, &mut Vec::new()) {
+    pub fn pass_on(&self, message: Message) {
+        let mut room = Room::of_body(message.room);
+        if let Err(problem) = self.take(message.body, None, None, &mut room, &mut Vec::new()) {
             tracing::debug!(%problem, "a message whose reader has ended was dropped");
         }
     }
@@ -192,6 +193,7 @@ impl ServerMessages {
             Ok(Peek::Batch(members)) => members.iter().map(|m| body.slice_ref(m.get().as_bytes())).collect(),
             Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
         };
+        *room = room.take().map(Room::shared);
         let mut received = Received::default();
         for member in members {
             let text = std::str::from_utf8(&member).unwrap_or_default();
@@ -240,23 +242,21 @@ impl ServerMessages {
     /// Acts on a message without waiting: the stream that brought it belongs to a request that may end while the client
     /// does not read, and the message may be for another one.
     fn act(&self, role: Role, body: Bytes, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
-        if !matches!(role, Role::Answer(_)) {
-            // A task that waits for room while it holds some could wait forever.
-            *room = None;
-        }
         let output = &self.client.output;
         let mut received = Received::default();
         let mut enqueued = None;
         match role {
-            Role::Answer(line) => received.answer = Some(write::one_line(line)),
-            Role::Notification(None) => enqueued = Some(output.enqueue_notification(write::one_line(body))),
+            Role::Answer(line) => received.answer = Some(write::one_line(line.unwrap_or(body))),
+            Role::Notification(None) => {
+                enqueued = Some(output.enqueue_notification(write::one_line(body), Room::take_for_one(room)))
+            }
             Role::Notification(Some(cancelled)) => {
                 self.requests.settle(&cancelled);
-                enqueued = Some(output.enqueue(write::one_line(body), ()));
+                enqueued = Some(output.enqueue_with(write::one_line(body), Room::take_for_one(room), ()));
             }
             Role::Request(key, id) => {
                 let can_answer = self.requests.open(key, &id);
-                enqueued = Some(output.enqueue(write::one_line(body), ()));
+                enqueued = Some(output.enqueue_with(write::one_line(body), Room::take_for_one(room), ()));
                 if !can_answer {
                     self.refuse(&id);
                 }
@@ -265,7 +265,10 @@ impl ServerMessages {
                 Some(mut guard) => match guard.take_batch_slot() {
                     Some(slot) => slot.fill(write::one_line(body)),
                     // The request stays in flight until its answer is written.
-                    None => enqueued = Some(output.enqueue(write::one_line(body), guard)),
+                    None => {
+                        let room = Room::take_for_one(room);
+                        enqueued = Some(output.enqueue_with(write::one_line(body), room, guard));
+                    }
                 },
                 None => {
                     tracing::warn!("the server answered a request that is not in flight; dropped");
@@ -291,11 +294,13 @@ fn role_of(kind: &Kind<'_>, body: &Bytes, awaited: Option<&IdKey>, id: Option<&R
         }
         Kind::Notification { .. } => Role::Notification(None),
         Kind::Request { key, id, .. } => Role::Request(key.clone(), (*id).to_owned()),
-        Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Role::Answer(body.clone()),
+        Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Role::Answer(None),
         Kind::Response { id: Some((id, key)), .. } => Role::OtherAnswer(key.clone(), (*id).to_owned()),
         Kind::Response { id: None, .. } => match (awaited, id) {
-            (Some(_), Some(id)) => Role::Answer(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)),
-            (Some(_), None) => Role::Answer(body.clone()),
+            (Some(_), Some(id)) => {
+                Role::Answer(Some(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)))
+            }
+            (Some(_), None) => Role::Answer(None),
             (None, _) => Role::WithoutId,
         },
     }
