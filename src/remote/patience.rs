@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::BODY_PACE_BYTES;
+use crate::limits::{BODY_PACE_BYTES, OWED_ANSWER_WAIT};
 
 use super::session::OwedAnswers;
 
-/// A bound on silence. While the client owes the server an answer, silence does not count.
+/// A bound on silence. While the client owes the server an answer, silence does not count, for as long as a person may take
+/// to give it: a server that asks again and again must not keep its calls for ever.
 #[derive(Debug, Clone)]
 pub struct Patience {
     /// The longest silence; `None` for no bound.
@@ -21,20 +22,22 @@ impl Patience {
     /// Waits for `next`; `None` if the silence lasts too long.
     pub async fn wait<T>(&self, next: impl Future<Output = T>) -> Option<T> {
         let Some(mut left) = self.idle else { return Some(next.await) };
+        let mut excused = OWED_ANSWER_WAIT;
         let mut owed = self.owed.subscribe();
         tokio::pin!(next);
         loop {
-            let is_paused = *owed.borrow_and_update() > 0;
+            let is_paused = *owed.borrow_and_update() > 0 && !excused.is_zero();
             let start = Instant::now();
             tokio::select! {
                 biased;
                 value = &mut next => return Some(value),
                 _ = owed.changed() => {}
-                () = tokio::time::sleep(left), if !is_paused => return None,
+                () = tokio::time::sleep(if is_paused { excused } else { left }) => if !is_paused {
+                    return None;
+                },
             }
-            if !is_paused {
-                left = left.saturating_sub(start.elapsed());
-            }
+            let budget = if is_paused { &mut excused } else { &mut left };
+            *budget = budget.saturating_sub(start.elapsed());
         }
     }
 }
@@ -118,6 +121,27 @@ mod tests {
         let start = Instant::now();
         let (outcome, ()) = tokio::join!(patience.wait(std::future::pending::<()>()), person);
         assert_eq!((outcome, start.elapsed()), (None, 66 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_debt_of_the_client_excuses_silence_for_as_long_as_a_person_may_take() {
+        let owed = OwedAnswers::default();
+        let patience = Patience { idle: Some(10 * SECOND), owed: Arc::clone(&owed) };
+        // A server that asks anew as soon as there is an answer, on whatever stream.
+        let asking = async move {
+            loop {
+                owed.send_replace(1);
+                sleep(599 * SECOND).await;
+                owed.send_replace(0);
+                sleep(SECOND / 10).await;
+            }
+        };
+        let start = Instant::now();
+        tokio::select! {
+            outcome = patience.wait(std::future::pending::<()>()) => assert_eq!(outcome, None),
+            () = asking => {}
+        }
+        assert_eq!(start.elapsed(), OWED_ANSWER_WAIT + 10 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-use crate::limits::{ERROR_EVENT_BYTES, EVENT_ID_BYTES};
+use crate::limits::ERROR_EVENT_BYTES;
 
 /// The most that is reserved at once for the rest of a large event, in bytes.
 const MAX_RESERVED_BYTES: usize = 64 * 1024 * 1024;
@@ -245,9 +245,7 @@ impl Decoder {
                     _ => EventKind::Other,
                 }
             }
-            b"id" if value.len() <= EVENT_ID_BYTES && !value.contains(&0) => {
-                self.id = String::from_utf8(value.to_vec()).ok().or(self.id.take())
-            }
+            b"id" if !value.contains(&0) => self.id = String::from_utf8(value.to_vec()).ok().or(self.id.take()),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let millis = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
                 self.retry = millis.map(Duration::from_millis).or(self.retry);
@@ -374,14 +372,11 @@ mod tests {
         let mut decoder = Decoder::new(1 << 20);
         let mut push = |text: String| {
             decoder.push(Bytes::from(text)).expect("within the bound");
-            (decoder.last_event_id().map(str::len), decoder.take_error().map(|error| error.len()))
+            decoder.take_error().map(|error| error.len())
         };
-        let id = |bytes: usize| format!("id: {}\ndata: 1\n\n", "i".repeat(bytes));
-        assert_eq!(push(id(EVENT_ID_BYTES)).0, Some(EVENT_ID_BYTES));
-        assert_eq!(push(id(EVENT_ID_BYTES + 1)).0, Some(EVENT_ID_BYTES), "one that is too long is none");
         let error = |bytes: usize| format!("event: error\ndata: {}\n\n", "e".repeat(bytes));
-        assert_eq!(push(error(ERROR_EVENT_BYTES)).1, Some(ERROR_EVENT_BYTES));
-        assert_eq!(push(error(ERROR_EVENT_BYTES + 1)).1, None);
+        assert_eq!(push(error(ERROR_EVENT_BYTES)), Some(ERROR_EVENT_BYTES));
+        assert_eq!(push(error(ERROR_EVENT_BYTES + 1)), None);
         push("data: 1\n\n".repeat(50_000));
         while decoder.next_event().is_some() {}
         assert!(decoder.ready.capacity() <= MAX_IDLE_EVENTS);

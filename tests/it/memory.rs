@@ -4,9 +4,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use planhat_sandbox::{Config, Gate, RawReply, gzip_bomb_around};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{INITIALIZE, INITIALIZED, PATIENCE, Setup};
+use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup};
+
+/// A line of the process's status, in kB.
+fn memory(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+    line.expect("a number of kB")
+}
 
 /// The bridge with a client that reads only when it is told to.
 struct Unread {
@@ -48,15 +55,9 @@ impl Unread {
         }
     }
 
-    fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
-        line.expect("a number of kB")
-    }
-
     /// The most memory that it has taken so far, in kB.
     fn peak(&self) -> u64 {
-        self.status("VmHWM:")
+        memory(self.child.id(), "VmHWM:")
     }
 }
 
@@ -105,4 +106,57 @@ fn sixteen_answers_that_unpack_to_much_take_less_than_200_mib_of_memory_together
     bridge.read_answers(17);
     let peak = bridge.peak();
     assert!(peak < 200_000, "{peak} kB");
+}
+
+#[test]
+fn twenty_thousand_requests_and_ever_new_names_take_little_memory_and_most_of_it_is_given_back() {
+    let setup = Setup::with_token(Config { record: false, ..Config::default() });
+    let gate = Gate::new();
+    let held = RawReply::status(200).header("content-type", "application/json").wait(&gate);
+    setup.sandbox.on_method("vendor/held", held.bytes(r#"{"jsonrpc":"2.0","id":{id},"result":{}}"#));
+    setup.sandbox.on_method("resources/subscribe", RawReply::json(r#"{"jsonrpc":"2.0","id":{id},"result":{}}"#));
+    let mut command = setup.command();
+    command.args(["--max-in-flight", "50"]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let at_first = memory(bridge.pid(), "VmRSS:");
+    let filler = "x".repeat(3_000);
+    let mut busy = 0;
+    for first in (1..=20_000_u32).step_by(1_000) {
+        let requests: String = (first..first + 1_000)
+            .map(|id| {
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"vendor/held","params":{{"x":"{filler}"}}}}"#) + "\n"
+            })
+            .collect();
+        bridge.send_bytes(requests.as_bytes());
+        while first > 2_000 && busy < u64::from(first) + 999 - 2_000 {
+            let answer: Value = serde_json::from_str(&bridge.next_line()).expect("JSON");
+            assert_eq!(answer["error"]["data"]["problem"], "too-many-in-flight", "{answer}");
+            busy += 1;
+        }
+    }
+    let peak = memory(bridge.pid(), "VmHWM:");
+    assert!(peak < at_first + 60_000, "{at_first} kB became {peak} kB");
+    gate.open();
+    for id in 1..=2_000 {
+        bridge.answer_to(&json!(id));
+    }
+    for n in 0..3_000 {
+        let uri = format!("file:///{n}/{filler}");
+        bridge
+            .ask(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"resources/subscribe","params":{{"uri":"{uri}"}}}}"#));
+    }
+    let at_last = memory(bridge.pid(), "VmRSS:");
+    assert!(at_last < at_first + 30_000, "{at_first} kB became {peak} kB, then {at_last} kB");
+}
+
+#[test]
+fn an_initialize_that_would_be_kept_whole_is_bounded() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    let long = INITIALIZE.replace(r#""name":"it""#, &format!(r#""name":"{}""#, "x".repeat(1024 * 1024)));
+    let answer: Value = serde_json::from_str(&bridge.ask(&long)).expect("JSON");
+    assert_eq!(answer["error"]["data"]["problem"], "message-too-large", "{answer}");
+    assert!(bridge.open()["result"].is_object());
+    bridge.call(1, "echo", "{}");
 }

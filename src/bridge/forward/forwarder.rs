@@ -162,8 +162,15 @@ impl Forwarder {
 
     async fn until_answered(&self, request: &InFlight) -> Option<Answer<'_>> {
         // Wait for this first, so that slots are taken in the order of stdin. Listening streams would keep theirs
-        // forever.
-        let slot = if request.listens() { None } else { Some(self.slot_for(request).await) };
+        // forever, and have a few of their own.
+        let slot = if request.listens() {
+            let Some(slot) = self.session.listening_slot() else {
+                return Some(self.problem(request, &Problem::new(ProblemId::TooManyInFlight)));
+            };
+            slot
+        } else {
+            self.slot_for(request).await
+        };
         let mut wire = WireRequest::first(request);
         let mut attempts = Attempts::default();
         let mut has_fresh_headers = false;
@@ -189,7 +196,12 @@ impl Forwarder {
                     if let Some(incoming) = &incoming {
                         self.lists.remember(request, &line, incoming.exchange.grant);
                     }
-                    return Some(Answer { line: self.learned.learn(request, line), room, rest: incoming, slot });
+                    return Some(Answer {
+                        line: self.learned.learn(request, line),
+                        room,
+                        rest: incoming,
+                        slot: Some(slot),
+                    });
                 }
                 // Boxed, because it is rarely needed, and each request's future reserves its full size.
                 Err(failure) => match Box::pin(self.after_failure(request, &mut wire, &mut attempts, failure)).await {

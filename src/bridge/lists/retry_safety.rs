@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::limits::MAX_KNOWN_TOOLS;
+
 /// What is known about the server's tools.
 #[derive(Debug)]
 pub struct RetrySafety {
@@ -17,10 +19,18 @@ pub struct RetrySafety {
     planhat: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct KnownTools {
     safe: HashSet<String>,
     unsafe_: HashSet<String>,
+    /// Whether all that were listed are there.
+    knows_all: bool,
+}
+
+impl Default for KnownTools {
+    fn default() -> Self {
+        Self { safe: HashSet::new(), unsafe_: HashSet::new(), knows_all: true }
+    }
 }
 
 impl RetrySafety {
@@ -51,7 +61,7 @@ impl RetrySafety {
         }
         let reads_by_name = ["get_", "list_", "search_"].iter().any(|prefix| tool.starts_with(prefix));
         // The tool's annotations outweigh its name.
-        self.planhat && reads_by_name && !known.unsafe_.contains(tool)
+        self.planhat && reads_by_name && known.knows_all && !known.unsafe_.contains(tool)
     }
 
     /// Reads the annotations in the result of `tools/list`.
@@ -82,6 +92,11 @@ impl RetrySafety {
                 known.safe.insert(tool.name);
             } else if hints.read_only_hint == Some(false) {
                 known.unsafe_.insert(tool.name);
+            }
+            if known.safe.len() + known.unsafe_.len() > MAX_KNOWN_TOOLS {
+                // A server may list ever new names. Without the unsafe ones, no name may be taken for a safe one.
+                *known = KnownTools { knows_all: false, ..KnownTools::default() };
+                return;
             }
         }
     }
@@ -129,6 +144,26 @@ mod tests {
         for tool in ["create_model_record", "update_model_record", "perform_model_action", "get_and_clear"] {
             assert!(!safety.may_repeat("tools/call", Some(tool)), "{tool}");
         }
+    }
+
+    #[test]
+    fn what_is_known_of_tools_is_bounded_and_what_does_not_fit_is_not_repeated() {
+        let safety = learned(true);
+        assert!(safety.may_repeat("tools/call", Some("look")) && safety.may_repeat("tools/call", Some("get_x")));
+        for n in 0..=MAX_KNOWN_TOOLS {
+            let list = format!(r#"{{"tools":[{{"name":"tool {n}","annotations":{{"readOnlyHint":true}}}}]}}"#);
+            safety.learn(serde_json::from_str(&list).expect("JSON"));
+            let known = safety.tools.lock().unwrap();
+            assert!(known.safe.len() + known.unsafe_.len() <= MAX_KNOWN_TOOLS);
+        }
+        for tool in ["look", "get_x", "get_and_clear", "tool 1"] {
+            assert!(!safety.may_repeat("tools/call", Some(tool)), "{tool}");
+        }
+        // A list that fits is learned again.
+        safety.learn(
+            serde_json::from_str(r#"{"tools":[{"name":"look","annotations":{"readOnlyHint":true}}]}"#).expect("JSON"),
+        );
+        assert!(safety.may_repeat("tools/call", Some("look")));
     }
 
     #[test]

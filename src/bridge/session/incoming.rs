@@ -81,7 +81,7 @@ mod tests {
 
     use crate::bridge::client::endpoint::Client;
     use crate::bridge::client::output::Output;
-    use crate::bridge::session::server_messages::ServerRequests;
+    use crate::bridge::session::server_requests::ServerRequests;
 
     use super::*;
 

@@ -12,5 +12,6 @@ pub mod live;
 pub mod opening;
 pub mod outbox;
 pub mod server_messages;
+pub mod server_requests;
 pub mod startup;
 pub mod subscriptions;
