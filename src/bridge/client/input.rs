@@ -81,6 +81,13 @@ struct AheadState {
     is_over: bool,
 }
 
+impl AheadState {
+    /// Whether so many more bytes may wait, or nobody takes any more.
+    fn takes(&self, bytes: usize) -> bool {
+        self.is_over || self.bytes == 0 || self.bytes + bytes <= LINES_AHEAD_BYTES
+    }
+}
+
 impl Ahead {
     fn lock(&self) -> MutexGuard<'_, AheadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -89,8 +96,7 @@ impl Ahead {
     /// Blocks while too much waits; one larger line may wait alone. `false` when nobody takes lines any more.
     fn wait_for_room(&self, line: &Line) -> bool {
         let bytes = line.bytes();
-        let is_full =
-            |state: &mut AheadState| !state.is_over && state.bytes > 0 && state.bytes + bytes > LINES_AHEAD_BYTES;
+        let is_full = |state: &mut AheadState| !state.takes(bytes);
         let mut state = self.taken.wait_while(self.lock(), is_full).unwrap_or_else(PoisonError::into_inner);
         state.bytes += bytes;
         !state.is_over
@@ -236,13 +242,16 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_read_ahead_up_to_a_bound_in_bytes_and_a_larger_one_alone() {
-        let ahead = Ahead::default();
-        let line = |bytes: usize| Line::Text(Bytes::from(vec![b'x'; bytes]));
-        let state = |bytes| AheadState { bytes, is_over: false };
-        assert!(ahead.wait_for_room(&line(3 * LINES_AHEAD_BYTES)), "alone");
-        assert!(ahead.lock().bytes > LINES_AHEAD_BYTES);
-        *ahead.lock() = state(LINES_AHEAD_BYTES - 10);
-        assert!(ahead.wait_for_room(&line(10)));
+        for (waits, more, fits) in [
+            (0, 3 * LINES_AHEAD_BYTES, true),
+            (1, LINES_AHEAD_BYTES - 1, true),
+            (1, LINES_AHEAD_BYTES, false),
+            (LINES_AHEAD_BYTES, 1, false),
+            (3 * LINES_AHEAD_BYTES, 1, false),
+        ] {
+            assert_eq!(AheadState { bytes: waits, is_over: false }.takes(more), fits, "{more} beside {waits}");
+            assert!(AheadState { bytes: waits, is_over: true }.takes(more), "nobody takes it");
+        }
         // From here on, the thread waits for each line to be taken.
         let text = format!("{}\n", "y".repeat(LINES_AHEAD_BYTES)).repeat(3);
         let mut lines = read_lines(std::io::Cursor::new(text), 2 * LINES_AHEAD_BYTES);
@@ -252,8 +261,6 @@ mod tests {
             seen += line.len();
         }
         assert_eq!(seen, 3 * LINES_AHEAD_BYTES);
-        *ahead.lock() = AheadState { bytes: LINES_AHEAD_BYTES, is_over: true };
-        assert!(!ahead.wait_for_room(&line(10)), "nobody takes it");
     }
 
     #[test]
