@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::config::Settings;
-use crate::limits::BATCH_MEMBERS;
+use crate::limits::{BATCH_MEMBERS, HANDSHAKE_BYTES};
 use crate::message::peek::{Params, peek_object};
 use crate::message::{Elements, IdKey, Kind, Peek, PeekError, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
@@ -144,7 +144,7 @@ impl Dispatcher {
         match line {
             Line::Text(text) => match peek(&text) {
                 Ok(Peek::One(kind)) => self.take_one(&text, kind, &mut refusals),
-                Ok(Peek::Batch(members)) => self.take_batch(&text, &members, &mut refusals),
+                Ok(Peek::Batch(members)) => self.take_batch(&members, &mut refusals),
                 Err(error) => refusals.add_malformed(&error),
             },
             Line::TooLong(id) => {
@@ -156,7 +156,7 @@ impl Dispatcher {
         lines
     }
 
-    fn take_batch(&self, text: &Bytes, members: &Elements<'_>, refusals: &mut Refusals<'_>) {
+    fn take_batch(&self, members: &Elements<'_>, refusals: &mut Refusals<'_>) {
         let revision = self.session.handshake.revision();
         if !revision.as_ref().is_some_and(Revision::has_batches) {
             let problem = Problem::new(ProblemId::BatchNotAllowed);
@@ -170,7 +170,8 @@ impl Dispatcher {
         let slot = BatchSlot::in_new_batch(self.client.output.clone());
         let mut refusals = Refusals { batch_slot: Some(&slot), ..Refusals::to(refusals.lines) };
         for member in &members.kept {
-            let body = text.slice_ref(member.get().as_bytes());
+            // A copy: a part would keep all of the batch for as long as one member waits.
+            let body = Bytes::copy_from_slice(member.get().as_bytes());
             match peek_object(member.get()) {
                 Ok(kind) => self.take_one(&body, kind, &mut refusals),
                 Err(error) => refusals.add_malformed(&error),
@@ -201,9 +202,17 @@ impl Dispatcher {
             let detail = "`initialize` must not be part of a batch";
             return refusals.add(Some(id), &Problem::new(ProblemId::NotJsonRpc).with("detail", detail));
         }
+        if method == "initialize" && body.len() > HANDSHAKE_BYTES {
+            let problem = Problem::new(ProblemId::MessageTooLarge).with("direction", "from the client");
+            return refusals.add(Some(id), &problem.with("limit", HANDSHAKE_BYTES));
+        }
         let revision = params.revision().filter(Revision::is_stateless);
         let batch_slot = refusals.batch_slot.cloned();
-        let admitted = self.client.in_flight.admit(key.clone(), body.len(), revision.is_some(), batch_slot);
+        let admitted = {
+            // The id is kept twice more.
+            let bytes = body.len() + 2 * id.get().len();
+            self.client.in_flight.admit(key.clone(), bytes, revision.is_some(), batch_slot)
+        };
         let ticket = match admitted {
             Ok(ticket) => ticket,
             Err(NotAdmitted::DuplicateId) => {
@@ -271,7 +280,9 @@ impl Dispatcher {
             // The session forwards it: it may not be open yet, and may be reopened. Without `initialize` no session
             // waits for it.
             "notifications/initialized" if message.stage != SessionStage::NotNeeded => {
-                return self.session.handshake.client_initialized(body.clone());
+                let is_short = body.len() <= HANDSHAKE_BYTES;
+                let body = if is_short { body.clone() } else { write::notification(method) };
+                return self.session.handshake.client_initialized(body);
             }
             "notifications/cancelled" => {
                 let key = Params::of(params).ok().and_then(|params| IdKey::parse(params.request_id?));

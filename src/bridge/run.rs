@@ -15,7 +15,7 @@ use crate::remote::Remote;
 use crate::remote::mcp_headers::McpHeaders;
 
 use super::client::endpoint::Client;
-use super::client::input::{Line, read_lines};
+use super::client::input::{LinesAhead, read_lines};
 use super::client::output::{Output, Written};
 use super::dispatch::Dispatcher;
 use super::forward::forwarder::Forwarder;
@@ -25,7 +25,8 @@ use super::session::delivery::deliver_outbox;
 use super::session::lasting::lasting;
 use super::session::live::Session;
 use super::session::opening::{follow_sign_ins, keep_open};
-use super::session::server_messages::ServerRequests;
+use super::session::server_messages::ServerMessages;
+use super::session::server_requests::ServerRequests;
 use super::session::subscriptions::Subscriptions;
 use super::sign_in::elicitation::Elicitation;
 use super::sign_in::policy::SignIn;
@@ -105,6 +106,7 @@ pub async fn run(
     let mut background = JoinSet::new();
     background.spawn(keep_open(Arc::clone(&session)));
     background.spawn(deliver_outbox(Arc::clone(&session)));
+    background.spawn(follow_overdue(Arc::clone(&session.server_messages)));
     background.spawn(follow_sign_ins(Arc::clone(&session)));
     let (followed, lists, subscriptions) =
         (Arc::clone(&session), Arc::clone(&parts.lists), Arc::clone(&parts.subscriptions));
@@ -128,7 +130,7 @@ pub async fn run(
 }
 
 /// Takes lines until the end, then waits until everything is answered.
-async fn serve(parts: &Parts, lines: &mut mpsc::Receiver<Line>) {
+async fn serve(parts: &Parts, lines: &mut LinesAhead) {
     let session = &parts.session;
     while let Some(line) = lines.recv().await {
         for refusal in parts.dispatcher.take(line) {
@@ -142,6 +144,15 @@ async fn serve(parts: &Parts, lines: &mut mpsc::Receiver<Line>) {
     session.client.in_flight.drained().await;
     // No answer depends on these, so the wait is short.
     let _ = tokio::time::timeout(LAST_NOTIFICATIONS_WAIT, session.outbox.drained()).await;
+}
+
+/// Waits no longer for answers of the client than a person may take.
+async fn follow_overdue(messages: Arc<ServerMessages>) {
+    lasting("follow answers that the client owes", move |_| {
+        let messages = Arc::clone(&messages);
+        async move { messages.follow_overdue().await }
+    })
+    .await;
 }
 
 /// Does what each opened session requires: tells the client which lists have changed, and restores its subscriptions.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::NetworkSettings;
 use crate::files;
 use crate::http::ssrf_guard::Guard;
+use crate::limits::HTTP2_UNREAD_BYTES;
 use crate::problem::{Problem, ProblemId, error_chain};
 
 /// The `User-Agent` of every request.
@@ -20,10 +21,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// How long a connection may be silent before a keep-alive probe.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How much unread data one HTTP/2 connection may hold (RFC 9113, 5.2): this is what a server can make this process keep.
-const MAX_UNREAD_BYTES: u32 = 160 * 1024 * 1024;
-
-/// How much unread data one stream of it may hold: enough for 40 MiB/s from a server that is 25 ms away.
+/// How much unread data one stream of an HTTP/2 connection may hold (RFC 9113, 5.2): enough for 40 MiB/s from a server that is 25 ms away.
 const MAX_UNREAD_STREAM_BYTES: u32 = 1024 * 1024;
 
 /// Streams beside the requests of the client: those that listen, and the bridge's own requests.
@@ -35,7 +33,7 @@ const FURTHER_STREAMS: u32 = 16;
 /// answers share. Windows that fit into it together keep such answers from stopping the one that has the room.
 fn stream_window(requests_at_once: usize) -> u32 {
     let streams = u32::try_from(requests_at_once).unwrap_or(u32::MAX).saturating_add(FURTHER_STREAMS);
-    (MAX_UNREAD_BYTES / streams).min(MAX_UNREAD_STREAM_BYTES)
+    (HTTP2_UNREAD_BYTES / streams).min(MAX_UNREAD_STREAM_BYTES)
 }
 
 /// How long sent bytes may stay unacknowledged (RFC 5482).
@@ -71,7 +69,7 @@ pub(super) fn builder(
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(Duration::from_secs(20))
         .http2_initial_stream_window_size(stream_window(requests_at_once))
-        .http2_initial_connection_window_size(MAX_UNREAD_BYTES);
+        .http2_initial_connection_window_size(HTTP2_UNREAD_BYTES);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         builder = builder.tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT);
@@ -153,8 +151,9 @@ mod tests {
     fn the_windows_of_all_streams_fit_into_that_of_their_connection() {
         for requests in [1, 50, 1_000, 10_000, usize::MAX] {
             let together = u64::from(stream_window(requests)) * (requests as u64).min(u64::from(u32::MAX) - 16);
-            assert!(together <= u64::from(MAX_UNREAD_BYTES), "{requests}");
+            assert!(together <= u64::from(HTTP2_UNREAD_BYTES), "{requests}");
         }
-        assert_eq!(stream_window(50), MAX_UNREAD_STREAM_BYTES);
+        assert_eq!(stream_window(48), MAX_UNREAD_STREAM_BYTES);
+        assert!(stream_window(1_000) >= 65_535, "the protocol's own default");
     }
 }

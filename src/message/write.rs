@@ -1,6 +1,6 @@
 //! Writes the bridge's own messages, and makes the few edits that others' messages may need.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -33,13 +33,16 @@ pub fn one_line(message: Bytes) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', trimmed).is_none() {
         return message.slice_ref(trimmed);
     }
-    let mut line = trimmed.to_vec();
-    for byte in &mut line {
+    let line = message.slice_ref(trimmed);
+    drop(message);
+    // A large one that nobody else has is changed in its place.
+    let mut line = line.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    for byte in line.iter_mut() {
         if matches!(*byte, b'\n' | b'\r') {
             *byte = b' ';
         }
     }
-    Bytes::from(line)
+    line.freeze()
 }
 
 /// `object` with `text` in place of `part`, which borrows from it.

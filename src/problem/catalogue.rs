@@ -74,6 +74,10 @@ catalogue! {
         MessageTooLarge,
         /// A method that is not there; fact `method`.
         MethodNotFound,
+        /// The server asked the client for something that the client has not declared; fact `method`.
+        NotDeclared,
+        /// The client has not answered a request of the server in time; fact `seconds`.
+        ClientSilent,
         /// The bridge is ending.
         ShuttingDown,
         /// A message that waited for an earlier user's sign-in is not sent for another user.

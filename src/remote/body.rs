@@ -3,15 +3,18 @@
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use url::Url;
+use tokio::time::Duration;
 
 use crate::http::{Http, NetError};
 use crate::limits::Yielding;
 
-use super::patience::Patience;
+use super::body_room::{BodyRoom, BodyRooms, Message};
+use super::patience::{Pace, Patience};
 
 /// The most that is allocated up front for an announced body, in bytes: the announcement may be wrong.
 const MAX_PREALLOCATED_BYTES: usize = 1024 * 1024;
+/// The most that is reserved at once for the rest of a large body.
+const MAX_RESERVED_BYTES: usize = 64 * 1024 * 1024;
 
 /// The kind of body that an answer declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,91 +42,103 @@ impl Media {
     }
 }
 
-/// The part of a body received so far. A body in a single piece is not copied.
-#[derive(Debug, Default)]
+/// What bounds the reading of all bodies.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The room that they share.
+    pub rooms: BodyRooms,
+    /// The largest message, in bytes.
+    pub max: usize,
+    /// The longest silence of a body that holds room.
+    pub idle: Duration,
+}
+
+/// The part of a body received so far, and its room.
+#[derive(Debug)]
 pub struct PartialBody {
+    reading: Reading,
     first: Bytes,
     /// All of it, from the second piece on.
     whole: BytesMut,
+    room: BodyRoom,
+    pace: Pace,
 }
 
 impl PartialBody {
+    /// Nothing yet.
+    pub fn new(reading: Reading) -> Self {
+        let pace = Pace::new(reading.idle);
+        Self { reading, first: Bytes::new(), whole: BytesMut::new(), room: BodyRoom::default(), pace }
+    }
+
     fn len(&self) -> usize {
         if self.whole.is_empty() { self.first.len() } else { self.whole.len() }
     }
 
-    /// Reads until the body is complete (`None`) or longer than `limit` bytes; then returns the number of bytes
-    /// received. It may be called again until the body is complete, even after the future was dropped.
+    /// Reads until the body is complete, however slowly, as long as it does not stall; waits for room as it grows. It may
+    /// be called again when the future was dropped.
     ///
     /// # Errors
-    /// As [`read_whole`].
+    /// A [`NetError`] when the body is cut off, larger than `max` bytes or than a message may be, or stalls for too long.
     pub async fn read(
         &mut self,
         http: &Http,
         response: &mut Response,
         max: usize,
         patience: &Patience,
-        limit: usize,
-    ) -> Result<Option<usize>, NetError> {
+    ) -> Result<(), NetError> {
         let url = response.url().clone();
         let announced = response.content_length().unwrap_or(0);
+        let max = max.min(self.reading.max);
         if announced > max as u64 {
             return Err(NetError::too_large(&url, max));
         }
         // A body may unpack to a thousand times what comes from the network.
         let mut yielding = Yielding::default();
-        while self.len() <= limit {
-            let Some(piece) = piece(http, &url, response, patience).await? else { return Ok(None) };
-            if self.len() + piece.len() > max {
+        loop {
+            let here = self.len();
+            if here > self.room.bytes() {
+                self.reading.rooms.grow(&mut self.room, here).await;
+                self.pace.restart();
+            }
+            if self.whole.is_empty() && announced > 0 && here as u64 == announced {
+                return Ok(());
+            }
+            let in_room = self.room.is_counted().then_some(here);
+            let Some(piece) = self.pace.wait(patience, in_room, response.chunk()).await else {
+                return Err(NetError::timed_out(&url, patience.idle.unwrap_or(self.reading.idle)));
+            };
+            let Some(piece) = piece.map_err(|e| http.explain(&url, &e))? else { return Ok(()) };
+            if here + piece.len() > max {
                 return Err(NetError::too_large(&url, max));
             }
             let bytes = piece.len();
-            if self.first.is_empty() {
-                self.first = piece;
-                if self.first.len() as u64 == announced {
-                    return Ok(None);
-                }
-                continue;
-            }
-            if self.whole.is_empty() {
-                let room = usize::try_from(announced).unwrap_or(0).min(MAX_PREALLOCATED_BYTES);
-                self.whole.reserve(room.max(self.first.len() + piece.len()));
-                self.whole.extend_from_slice(&self.first);
-            }
-            self.whole.extend_from_slice(&piece);
+            self.add(piece, usize::try_from(announced).unwrap_or(0));
             yielding.bytes(bytes).await;
         }
-        Ok(Some(self.len()))
     }
 
-    /// The body, once it is complete.
-    pub fn into_bytes(self) -> Bytes {
-        if self.whole.is_empty() { self.first } else { self.whole.freeze() }
+    fn add(&mut self, piece: Bytes, announced: usize) {
+        if self.whole.is_empty() {
+            if self.first.is_empty() {
+                self.first = piece;
+                return;
+            }
+            self.whole.reserve(announced.min(MAX_PREALLOCATED_BYTES).max(self.first.len() + piece.len()));
+            self.whole.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        if self.room.has_turn() {
+            // At once instead of by doubling, which copies: what is not written to takes no memory, and an allocation of
+            // this size goes back to the system whole.
+            self.whole.reserve(self.reading.max.saturating_sub(self.whole.len()).min(MAX_RESERVED_BYTES));
+        }
+        self.whole.extend_from_slice(&piece);
     }
-}
 
-/// Reads a whole body of at most `max` bytes, however slowly, as long as it does not stall.
-///
-/// # Errors A [`NetError`] when the body is cut off, larger than `max`, or stalls for too long.
-pub async fn read_whole(
-    http: &Http,
-    response: &mut Response,
-    max: usize,
-    patience: &Patience,
-) -> Result<Bytes, NetError> {
-    let mut body = PartialBody::default();
-    body.read(http, response, max, patience, usize::MAX).await?;
-    Ok(body.into_bytes())
-}
-
-async fn piece(
-    http: &Http,
-    url: &Url,
-    response: &mut Response,
-    patience: &Patience,
-) -> Result<Option<Bytes>, NetError> {
-    match patience.wait(response.chunk()).await {
-        Some(piece) => piece.map_err(|e| http.explain(url, &e)),
-        None => Err(NetError::timed_out(url, patience.idle.unwrap_or_default())),
+    /// The body, once it is complete; `None` when it is blank.
+    pub fn take(&mut self) -> Option<Message> {
+        let whole = std::mem::take(&mut self.whole);
+        let first = std::mem::take(&mut self.first);
+        Message::new(if whole.is_empty() { first } else { whole.freeze() }, std::mem::take(&mut self.room))
     }
 }

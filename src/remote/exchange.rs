@@ -13,6 +13,7 @@ use crate::message::{aside, peek};
 use crate::secret::Secrets;
 
 use super::body::{Media, PartialBody};
+use super::body_room::Message;
 use super::failure::Failure;
 use super::lost_session::LossWatch;
 use super::patience::Patience;
@@ -39,7 +40,7 @@ pub struct Exchange {
 enum Body {
     Nothing,
     Unread(Box<Unread>),
-    Whole(Option<Bytes>),
+    Whole(Option<Message>),
     Stream(Box<EventStream>),
 }
 
@@ -58,25 +59,14 @@ pub(super) struct Unread {
     pub(super) patience: Patience,
     /// The part of the body received so far.
     pub(super) body: PartialBody,
-    /// Whether that is all of it.
-    pub(super) is_complete: bool,
 }
 
 impl Unread {
-    /// Reads until the body is complete (`None`) or longer than `limit` bytes; then returns the number of bytes
-    /// received.
-    async fn read_ahead(&mut self, limit: usize) -> Result<Option<usize>, Failure> {
-        let max = self.settings.limits.max_message_bytes;
-        Ok(self.body.read(&self.http, &mut self.response, max, &self.patience, limit).await?)
-    }
-
     /// The one message in the body; `None` when it is empty.
-    async fn read(&mut self) -> Result<Option<Bytes>, Failure> {
-        if !std::mem::take(&mut self.is_complete) {
-            self.read_ahead(usize::MAX).await?;
-        }
-        let body = std::mem::take(&mut self.body).into_bytes();
-        Ok(if body.trim_ascii().is_empty() { None } else { Some(body) })
+    async fn read(&mut self) -> Result<Option<Message>, Failure> {
+        let max = self.settings.limits.max_message_bytes;
+        self.body.read(&self.http, &mut self.response, max, &self.patience).await?;
+        Ok(self.body.take())
     }
 
     /// The failure, if an answer is expected and `body` is of a kind that MCP does not use.
@@ -100,8 +90,8 @@ impl Exchange {
     }
 
     /// An answer that is one message.
-    pub(super) fn whole(headers: HeaderMap, message: Bytes) -> Self {
-        Self::of(headers, Body::Whole(Some(message)))
+    pub(super) fn whole(headers: HeaderMap, message: Option<Message>) -> Self {
+        Self::of(headers, Body::Whole(message))
     }
 
     /// An answer whose body is still to be read.
@@ -128,31 +118,11 @@ impl Exchange {
         Self { loss_watch, ..self }
     }
 
-    /// The announced length of the body that [`Exchange::next`] will read whole; `None` if there is no such body left.
-    pub fn unread_length(&self) -> Option<Option<u64>> {
-        match &self.body {
-            Body::Unread(unread) => Some(unread.response.content_length()),
-            _ => None,
-        }
-    }
-
-    /// Reads ahead until the body that [`Exchange::next`] yields whole is complete (`None`), or longer than `limit`
-    /// bytes; then returns the number of bytes received.
-    ///
-    /// # Errors
-    /// As [`Exchange::next`].
-    pub async fn read_ahead(&mut self, limit: usize) -> Result<Option<usize>, Failure> {
-        let Body::Unread(unread) = &mut self.body else { return Ok(None) };
-        let here = unread.read_ahead(limit).await?;
-        unread.is_complete = here.is_none();
-        Ok(here)
-    }
-
     /// The next whole message; `None` at the end.
     ///
     /// # Errors When the body breaks, stalls for too long, carries a message over the bound, or says that the session
     /// is lost.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Message>, Failure> {
         match &mut self.body {
             Body::Nothing => Ok(None),
             Body::Whole(message) => Ok(message.take()),
@@ -160,7 +130,7 @@ impl Exchange {
                 let message = stream.next().await?;
                 if let Some(watch) = self.loss_watch.take() {
                     // Anything after a message is about a request that the server has started to execute.
-                    let first = message.clone().or_else(|| stream.take_error());
+                    let first = message.as_ref().map(|message| message.body.clone()).or_else(|| stream.take_error());
                     self.check_loss(&watch, first.as_deref())?;
                 }
                 Ok(message)
@@ -169,35 +139,37 @@ impl Exchange {
                 let message = unread.read().await?;
                 let Body::Unread(unread) = std::mem::replace(&mut self.body, Body::Nothing) else { return Ok(None) };
                 if let Some(watch) = self.loss_watch.take() {
-                    self.check_loss(&watch, message.as_deref())?;
+                    self.check_loss(&watch, message.as_ref().map(|message| &message.body[..]))?;
                 }
-                let Some(body) = message else { return Ok(None) };
-                match unread.not_mcp(&self.headers, &body, &self.sent).await {
+                let Some(message) = message else { return Ok(None) };
+                match unread.not_mcp(&self.headers, &message.body, &self.sent).await {
                     Some(failure) => Err(failure),
-                    None => Ok(Some(body)),
+                    None => Ok(Some(message)),
                 }
             }
         }
     }
 
     /// A message that has come and was not taken, without waiting for anything.
-    pub fn take_decoded(&mut self) -> Option<Bytes> {
+    pub fn take_decoded(&mut self) -> Option<Message> {
         let message = match &mut self.body {
             Body::Stream(stream) => stream.take_decoded(),
             Body::Whole(message) => message.take(),
             Body::Nothing | Body::Unread(_) => None,
         }?;
         // The first one may say that the session is lost, and is no answer then.
-        let says_lost = self.loss_watch.take().is_some_and(|watch| watch.says_lost(&message));
+        let says_lost = self.loss_watch.take().is_some_and(|watch| watch.says_lost(&message.body));
         if says_lost { None } else { Some(message) }
     }
 
     /// For tests alone: a stream of these events.
     #[cfg(test)]
     pub(crate) fn of_events(events: String) -> Self {
+        use super::body::Reading;
         let patience = Patience { idle: None, owed: Default::default() };
         let response = Response::from(http::Response::new(events));
-        Self::stream(HeaderMap::new(), EventStream::new(Http::new(Default::default()), response, 1024, patience))
+        let reading = Reading { rooms: Default::default(), max: 1024, idle: Duration::from_secs(300) };
+        Self::stream(HeaderMap::new(), EventStream::new(Http::new(Default::default()), response, reading, patience))
     }
 
     fn check_loss(&self, watch: &LossWatch, body: Option<&[u8]>) -> Result<(), Failure> {

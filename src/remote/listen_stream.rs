@@ -1,8 +1,8 @@
 //! The GET stream of the server's own messages, reopened when it breaks.
 
-use bytes::Bytes;
 use tokio::time::Duration;
 
+use super::body_room::Message;
 use super::failure::Failure;
 use super::send::Remote;
 use super::stream::EventStream;
@@ -39,7 +39,7 @@ impl<'a> ListenStream<'a> {
     /// The next message; waits as long as it takes, and reopens the stream when it breaks.
     ///
     /// # Errors [`ListenEnd`] when there are no more messages.
-    pub async fn next(&mut self) -> Result<Bytes, ListenEnd> {
+    pub async fn next(&mut self) -> Result<Message, ListenEnd> {
         loop {
             let Some(stream) = &mut self.stream else {
                 self.open().await?;
@@ -47,7 +47,7 @@ impl<'a> ListenStream<'a> {
             };
             match stream.next().await {
                 Ok(Some(message)) => {
-                    self.life.received(&message);
+                    self.life.received(&message.body);
                     return Ok(message);
                 }
                 end => {

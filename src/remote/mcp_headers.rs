@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::limits::{LIST_BYTES, LIST_MEMBERS, REPEATED_HEADERS_BYTES};
+use crate::limits::{LIST_BYTES, LIST_MEMBERS, MAX_KNOWN_TOOLS, REPEATED_HEADERS_BYTES};
 use crate::message::peek::Params;
 use crate::message::{Elements, Kind, Peek, Revision, aside, peek, write};
 
@@ -130,7 +130,13 @@ impl McpHeaders {
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, marks) in learned {
             match marks {
-                Ok(marks) => drop(tools.insert(name, marks)),
+                Ok(marks) => {
+                    if tools.len() >= MAX_KNOWN_TOOLS && !tools.contains_key(&name) {
+                        // A server may list ever new names. What is forgotten is looked up when a call needs it.
+                        tools.clear();
+                    }
+                    tools.insert(name, marks);
+                }
                 Err(reason) => {
                     tools.remove(&name);
                     let name = crate::problem::printable(&name);
@@ -242,6 +248,20 @@ mod tests {
         let params = Params::of(Some(raw)).expect("unambiguous");
         let headers = mcp_headers.headers(method, &params, &Revision::V_2026_07_28);
         headers.iter().map(|(n, v)| (n.to_string(), v.to_str().expect("ASCII").to_owned())).collect()
+    }
+
+    #[test]
+    fn the_marks_of_ever_new_tools_are_forgotten_at_a_bound() {
+        let mcp_headers = McpHeaders::default();
+        let schema = json!({"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}}});
+        let tools = |name: &str, count| -> Vec<Value> {
+            (0..count).map(|n| json!({"name": format!("{name} {n}"), "inputSchema": schema})).collect()
+        };
+        for name in ["first", "second"] {
+            mcp_headers.learn(&answer(&json!(tools(name, MAX_KNOWN_TOOLS / 2 + 1))));
+        }
+        let known = mcp_headers.tools.lock().expect("nobody panicked");
+        assert!(known.len() <= MAX_KNOWN_TOOLS && known.contains_key(&format!("second {}", MAX_KNOWN_TOOLS / 2)));
     }
 
     #[test]

@@ -6,12 +6,13 @@
 //!
 //! From the bottom up: an [`Outgoing`] message and the [`RemoteSession`] it belongs to become a [`request`]; `transport`
 //! executes it; `verdict` says what the answer means (with `sent_request`, `lost_session` and `body`); `unauthorized`
-//! (with `refused_kinds`) and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `patience` and [`sse`]) read what the server
+//! (with `refused_kinds`) and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `body_room`, `patience` and [`sse`]) read what the server
 //! delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
 //! them together, on top of which `resumption` and [`listen_stream`] open streams again, as often as `stream_life` and
 //! [`own_requests`] let them. [`mcp_headers`] stands alone.
 
 mod body;
+mod body_room;
 pub mod exchange;
 mod failure;
 #[cfg(any(test, fuzzing))]
@@ -38,6 +39,7 @@ mod transport;
 mod unauthorized;
 pub mod verdict;
 
+pub use body_room::{BodyRoom, Message};
 pub use exchange::Exchange;
 pub use failure::Failure;
 pub use outgoing::{BoundUser, Outgoing, SendState, Withdrawn};

@@ -140,6 +140,7 @@ impl Remote {
                     // The user who signs in next may send it.
                     out.bound_user.release();
                     let (tried, challenge) = (attempts.renewals, self.transport.challenge(&answer));
+                    drop(answer); // with the room that its body takes
                     let renewal =
                         self.unauthorized.renew(SentRequest::Message(out), tried, bearer, challenge, &session);
                     Box::pin(renewal).await?;
@@ -147,6 +148,7 @@ impl Remote {
                 Verdict::InsufficientScope => {
                     attempts.renewals += 1;
                     let challenge = self.transport.challenge(&answer);
+                    drop(answer);
                     Box::pin(self.widen(attempts.renewals, bearer, challenge)).await?;
                 }
                 Verdict::Throttled { wait } => {
@@ -349,6 +351,7 @@ impl Remote {
                 Verdict::Unauthorized => {
                     renewals += 1;
                     let challenge = self.transport.challenge(&answer);
+                    drop(answer);
                     Box::pin(self.unauthorized.renew(SentRequest::Stream, renewals, bearer, challenge, &session))
                         .await?;
                 }

@@ -9,7 +9,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-use crate::limits::EVENT_ID_BYTES;
+use crate::limits::{ERROR_EVENT_BYTES, EVENT_ID_BYTES};
+
+/// The most that is reserved at once for the rest of a large event, in bytes.
+const MAX_RESERVED_BYTES: usize = 64 * 1024 * 1024;
+/// The number of events for which an empty queue keeps its memory.
+const MAX_IDLE_EVENTS: usize = 64;
 
 /// An event exceeds the bound of this many bytes; where the next one starts is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +89,14 @@ impl Data {
         Ok(())
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(line) => line.len(),
+            Self::Several(lines) => lines.len(),
+        }
+    }
+
     fn take(&mut self) -> Bytes {
         match std::mem::take(self) {
             Self::None => Bytes::new(),
@@ -129,7 +142,37 @@ impl Decoder {
 
     /// The data of the next complete event; its lines are joined by a line feed. Events without data are not reported.
     pub fn next_event(&mut self) -> Option<Bytes> {
-        self.ready.pop_front()
+        let event = self.ready.pop_front();
+        if self.ready.is_empty() && self.ready.capacity() > MAX_IDLE_EVENTS {
+            self.ready = VecDeque::new();
+        }
+        event
+    }
+
+    /// The size of the event that [`Decoder::next_event`] returns next.
+    pub fn next_event_bytes(&self) -> Option<usize> {
+        self.ready.front().map(Bytes::len)
+    }
+
+    /// How much is held of an event that is not complete.
+    pub fn partial_event_bytes(&self) -> usize {
+        self.partial.len() + self.data.len()
+    }
+
+    /// Drops what has come of an event that will not be complete.
+    pub fn forget_partial_event(&mut self) {
+        self.partial = Vec::new();
+        self.data = Data::None;
+    }
+
+    /// Makes place for the rest of the largest event at once instead of by doubling, which copies: what is not written to
+    /// takes no memory.
+    pub fn reserve(&mut self) {
+        let rest = self.max_event.min(MAX_RESERVED_BYTES);
+        match &mut self.data {
+            Data::Several(lines) => lines.reserve(rest.saturating_sub(lines.len())),
+            Data::None | Data::One(_) => self.partial.reserve(rest.saturating_sub(self.partial.len())),
+        }
     }
 
     /// The data of the last event of type `error`, once.
@@ -223,8 +266,8 @@ impl Decoder {
         match std::mem::take(&mut self.kind) {
             _ if data.is_empty() => {}
             EventKind::Message => self.ready.push_back(data),
-            EventKind::Error => self.error = Some(data),
-            EventKind::Other => {}
+            EventKind::Error if data.len() <= ERROR_EVENT_BYTES => self.error = Some(Bytes::copy_from_slice(&data)),
+            EventKind::Error | EventKind::Other => {}
         }
     }
 }
@@ -336,5 +379,20 @@ mod tests {
     fn a_time_to_wait_that_is_no_number_of_ours_leaves_the_one_before() {
         let (_, _, retry) = decode(&[b"retry: 7\nretry: 99999999999999999999\n\n"]);
         assert_eq!(retry, Some(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn what_a_stream_keeps_beside_its_messages_is_small() {
+        let mut decoder = Decoder::new(1 << 20);
+        let mut push = |text: String| {
+            decoder.push(Bytes::from(text)).expect("within the bound");
+            decoder.take_error().map(|error| error.len())
+        };
+        let error = |bytes: usize| format!("event: error\ndata: {}\n\n", "e".repeat(bytes));
+        assert_eq!(push(error(ERROR_EVENT_BYTES)), Some(ERROR_EVENT_BYTES));
+        assert_eq!(push(error(ERROR_EVENT_BYTES + 1)), None);
+        push("data: 1\n\n".repeat(50_000));
+        while decoder.next_event().is_some() {}
+        assert!(decoder.ready.capacity() <= MAX_IDLE_EVENTS);
     }
 }

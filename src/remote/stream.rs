@@ -9,8 +9,10 @@ use crate::http::{Http, NetError, Step};
 use crate::limits::Yielding;
 use crate::problem::{Problem, ProblemId};
 
+use super::body::Reading;
+use super::body_room::{BodyRoom, Message};
 use super::failure::Failure;
-use super::patience::Patience;
+use super::patience::{Pace, Patience};
 use super::sse::Decoder;
 
 /// An open stream of events.
@@ -20,7 +22,10 @@ pub struct EventStream {
     url: Url,
     response: Response,
     decoder: Decoder,
-    max_event: usize,
+    reading: Reading,
+    /// The room for the event that has come in part, or for the next one that is whole.
+    room: BodyRoom,
+    pace: Pace,
     patience: Patience,
     /// Whether it continues a broken stream.
     resumed: bool,
@@ -35,14 +40,16 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// Reads `response` as events of at most `max_event` bytes.
-    pub fn new(http: Http, response: Response, max_event: usize, patience: Patience) -> Self {
+    /// Reads `response` as events within these bounds.
+    pub fn new(http: Http, response: Response, reading: Reading, patience: Patience) -> Self {
         Self {
             http,
             url: response.url().clone(),
             response,
-            decoder: Decoder::new(max_event),
-            max_event,
+            decoder: Decoder::new(reading.max),
+            room: BodyRoom::default(),
+            pace: Pace::new(reading.idle),
+            reading,
             patience,
             resumed: false,
             has_data: false,
@@ -52,21 +59,37 @@ impl EventStream {
         }
     }
 
-    /// The next whole message; `None` when the server closed the stream.
+    /// The next whole message; `None` when the server closed the stream. Waits for room for it.
     ///
     /// # Errors When the stream breaks, stalls for too long or carries an event over the bound.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Message>, Failure> {
+        let next = self.next_event().await;
+        if !matches!(next, Ok(Some(_))) {
+            // What follows, such as taking up the stream again, may need the room.
+            self.decoder.forget_partial_event();
+            self.room = BodyRoom::default();
+        }
+        next
+    }
+
+    async fn next_event(&mut self) -> Result<Option<Message>, Failure> {
         loop {
             // Before an event is taken, which would be lost with a caller that stops waiting here.
             self.yielding.items(1).await;
-            if let Some(event) = self.decoder.next_event() {
-                return Ok(Some(event));
+            if let Some(bytes) = self.decoder.next_event_bytes() {
+                self.take_room(bytes).await;
+                if let Some(message) = self.take_decoded() {
+                    return Ok(Some(message));
+                }
+                continue;
             }
             if self.overflowed {
-                return Err(NetError::too_large(&self.url, self.max_event).into());
+                return Err(NetError::too_large(&self.url, self.reading.max).into());
             }
-            let Some(piece) = self.patience.wait(self.response.chunk()).await else {
-                return Err(NetError::timed_out(&self.url, self.patience.idle.unwrap_or_default()).into());
+            let here = self.room_for_partial_event().await;
+            let Some(piece) = self.pace.wait(&self.patience, here, self.response.chunk()).await else {
+                let idle = self.patience.idle.unwrap_or(self.reading.idle);
+                return Err(NetError::timed_out(&self.url, idle).into());
             };
             match piece.map_err(|e| cut(self.http.explain(&self.url, &e)))? {
                 None => {
@@ -84,9 +107,34 @@ impl EventStream {
         }
     }
 
+    async fn take_room(&mut self, bytes: usize) {
+        if bytes > self.room.bytes() {
+            self.reading.rooms.grow(&mut self.room, bytes).await;
+            self.pace.restart();
+        }
+    }
+
+    /// Takes room for what has come of an event; returns how much that is, if it holds room of its own.
+    async fn room_for_partial_event(&mut self) -> Option<usize> {
+        let here = self.decoder.partial_event_bytes();
+        if here == 0 {
+            self.room = BodyRoom::default();
+        }
+        self.take_room(here).await;
+        if self.room.has_turn() {
+            self.decoder.reserve();
+        }
+        self.room.is_counted().then_some(here)
+    }
+
     /// The next message of those that have come whole.
-    pub(super) fn take_decoded(&mut self) -> Option<Bytes> {
-        self.decoder.next_event()
+    pub(super) fn take_decoded(&mut self) -> Option<Message> {
+        loop {
+            let event = self.decoder.next_event()?;
+            if let Some(message) = Message::new(event, std::mem::take(&mut self.room)) {
+                return Some(message);
+            }
+        }
     }
 
     /// The data of the last event of type `error`: not a message, but some servers refuse with it.

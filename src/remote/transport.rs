@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Request, Response};
 use tokio::time::Duration;
@@ -14,7 +13,8 @@ use crate::limits::{REFUSAL_BODY_BYTES, REFUSAL_JSON_BYTES};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
-use super::body::{Media, PartialBody, read_whole};
+use super::body::{Media, PartialBody, Reading};
+use super::body_room::{BodyRooms, Message};
 use super::exchange::{Exchange, Unread};
 use super::failure::Failure;
 use super::patience::Patience;
@@ -35,18 +35,18 @@ pub(super) struct Answer {
     /// The secrets in the request, to mask where the answer quotes them.
     pub(super) secrets: Secrets,
     /// The body, once [`Transport::read_refusal`] has read it.
-    body: Option<Bytes>,
+    body: Option<Option<Message>>,
 }
 
 impl Answer {
     pub(super) fn body(&self) -> &[u8] {
-        self.body.as_deref().unwrap_or_default()
+        self.body.as_ref().and_then(Option::as_ref).map_or(&[], |message| &message.body)
     }
 
     /// The answer, whose message has already been read.
     pub(super) fn into_whole(mut self) -> Exchange {
         let headers = std::mem::take(self.response.headers_mut());
-        Exchange::whole(headers, self.body.unwrap_or_default())
+        Exchange::whole(headers, self.body.flatten())
     }
 }
 
@@ -58,12 +58,13 @@ pub(super) struct Transport {
     /// Load balancers set them to keep a session on one server.
     cookies: Arc<Cookies>,
     owed: OwedAnswers,
+    rooms: BodyRooms,
 }
 
 impl Transport {
     pub(super) fn new(settings: Arc<Settings>, http: Http, owed: OwedAnswers) -> Self {
         let cookies = Arc::new(Cookies::of(&settings.url));
-        Self { settings, http, cookies, owed }
+        Self { settings, http, cookies, owed, rooms: BodyRooms::default() }
     }
 
     /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
@@ -108,8 +109,9 @@ impl Transport {
         }
         let max = self.refusal_bound(answer.response.headers());
         let patience = self.patience(Some(self.settings.limits.idle.min(REFUSAL_PATIENCE)));
-        let body = read_whole(&self.http, &mut answer.response, max, &patience).await.unwrap_or_default();
-        answer.body = Some(body);
+        let mut body = PartialBody::new(self.reading());
+        let is_whole = body.read(&self.http, &mut answer.response, max, &patience).await.is_ok();
+        answer.body = Some(body.take().filter(|_| is_whole));
     }
 
     /// A refusal with a JSON body may be an answer; of anything else, less is of use.
@@ -130,7 +132,7 @@ impl Transport {
 
     /// Reads a successful answer as a stream; `idle` bounds its silence.
     pub(super) fn stream(&self, response: Response, idle: Option<Duration>) -> EventStream {
-        EventStream::new(self.http.clone(), response, self.settings.limits.max_message_bytes, self.patience(idle))
+        EventStream::new(self.http.clone(), response, self.reading(), self.patience(idle))
     }
 
     /// Leaves the body of a successful answer until its reader has room for it; `expected` says whether it must hold an
@@ -138,9 +140,14 @@ impl Transport {
     pub(super) fn unread(&self, headers: HeaderMap, response: Response, expected: bool) -> Exchange {
         let (settings, http) = (Arc::clone(&self.settings), self.http.clone());
         let patience = self.patience(Some(settings.limits.idle));
-        let body = PartialBody::default();
-        let unread = Unread { settings, response, expects: expected, http, patience, body, is_complete: false };
+        let body = PartialBody::new(self.reading());
+        let unread = Unread { settings, response, expects: expected, http, patience, body };
         Exchange::unread(headers, unread)
+    }
+
+    fn reading(&self) -> Reading {
+        let limits = &self.settings.limits;
+        Reading { rooms: self.rooms.clone(), max: limits.max_message_bytes, idle: limits.idle }
     }
 
     fn patience(&self, idle: Option<Duration>) -> Patience {

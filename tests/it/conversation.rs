@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use planhat_sandbox::browser::{Choice, walk};
-use planhat_sandbox::{Config, Fault, Gate, Place};
+use planhat_sandbox::{Config, Fault, Gate, Place, RawReply};
 use serde_json::{Value, json};
 
 use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup, call};
@@ -321,4 +321,38 @@ fn a_page_that_has_opened_by_itself_is_not_shown_a_second_time() {
     let (lines, _) = bridge.finish();
     assert!(lines.iter().all(|line| !line.contains("elicitation")), "{lines:?}");
     assert_eq!(opened(&setup), 1);
+}
+
+#[test]
+fn a_server_that_asks_for_what_the_client_has_not_declared_is_refused_here_and_all_else_reaches_the_client() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    bridge.ask(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"it","version":"1"}}}"#);
+    bridge.send(INITIALIZED);
+    let ask = |id: &str, method: &str| format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}"}}"#);
+    let stream = RawReply::sse()
+        .event(&ask("s1", "sampling/createMessage"))
+        .event(&ask("s2", "elicitation/create"))
+        .event(&ask("s3", "tasks/list"))
+        .event(&ask("s4", "roots/list"))
+        .event(&ask("s5", "vendor/ask"))
+        .event(&ask("s6", "ping"))
+        .event(r#"{"jsonrpc":"2.0","id":{id},"result":{}}"#);
+    setup.sandbox.on_method("vendor/x", stream);
+    bridge.send(r#"{"jsonrpc":"2.0","id":1,"method":"vendor/x"}"#);
+    for (id, method) in [("s4", "roots/list"), ("s5", "vendor/ask"), ("s6", "ping")] {
+        assert_eq!(bridge.next_line(), ask(id, method));
+    }
+    assert!(bridge.next_line().contains(r#""id":1"#));
+    for (id, method) in [("s1", "sampling/createMessage"), ("s2", "elicitation/create"), ("s3", "tasks/list")] {
+        let is_refusal = |request: &planhat_sandbox::Recorded| {
+            request.json().is_some_and(|answer| {
+                answer["id"] == id
+                    && answer["error"]["code"] == -32601
+                    && answer["error"]["data"]["problem"] == "not-declared"
+                    && answer["error"]["message"].as_str().is_some_and(|message| message.contains(method))
+            })
+        };
+        setup.sandbox.wait_request(is_refusal, PATIENCE).expect("the server reads it");
+    }
 }

@@ -21,6 +21,8 @@ mod limits;
 mod local_files;
 #[cfg(target_os = "linux")]
 mod many;
+#[cfg(target_os = "linux")]
+mod memory;
 mod packaging;
 mod profiles;
 mod property;

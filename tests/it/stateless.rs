@@ -218,6 +218,25 @@ fn a_listening_stream_stays_beyond_the_idle_time_and_is_issued_again_when_it_bre
 }
 
 #[test]
+fn a_client_that_opens_ever_more_listening_streams_reads_that_the_bridge_is_busy() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.bridge();
+    let end = Gate::new();
+    setup.sandbox.on_method("subscriptions/listen", RawReply::sse().wait(&end));
+    for id in 1..=33 {
+        bridge.send(&request(id, "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+    }
+    let answer = parse(&bridge.next_line());
+    assert_eq!(answer["error"]["data"]["problem"], "too-many-in-flight", "{answer}");
+    assert!(end.wait_arrivals(32, crate::support::PATIENCE));
+    // The others go on; the end of one makes place.
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#);
+    bridge.send(&request(34, "subscriptions/listen", r#""notifications":{"toolsListChanged":true}"#));
+    assert!(end.wait_arrivals(33, crate::support::PATIENCE));
+    end.open();
+}
+
+#[test]
 fn a_404_is_about_the_method_or_the_address_and_no_session_is_assumed() {
     let setup = Setup::with_token(Config::default());
     setup.sandbox.on_method("vendor/unknown", error(404, -32601));

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::limits::BATCH_ANSWERS_BYTES;
 use crate::message::{Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
 
 use super::output::Output;
-use super::room::{BATCHES_BYTES, Room};
+use super::room::Room;
 
 /// Collects the answers of one batch, and writes them when no more can come.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl Drop for Collector {
 /// What takes the place of an answer that finds no room; one that is short is kept.
 fn too_large(answer: Bytes) -> Bytes {
     let Ok(Peek::One(Kind::Response { id: Some((id, _)), .. })) = peek(&answer) else { return answer };
-    let problem = Problem::new(ProblemId::AnswerTooLarge).with("limit", BATCHES_BYTES);
+    let problem = Problem::new(ProblemId::AnswerTooLarge).with("limit", BATCH_ANSWERS_BYTES);
     let line = write::error(Some(id), &problem.to_json_rpc_error());
     if line.len() < answer.len() { line } else { answer }
 }
@@ -93,7 +94,7 @@ mod tests {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
         let answer = |n: usize| {
-            let text = "x".repeat(BATCHES_BYTES / 2 - 100);
+            let text = "x".repeat(BATCH_ANSWERS_BYTES / 2 - 100);
             Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{n},"result":"{text}"}}"#))
         };
         let (first, second) = (BatchSlot::in_new_batch(output.clone()), BatchSlot::in_new_batch(output.clone()));
@@ -110,7 +111,7 @@ mod tests {
         drop(output);
         let text = reading.join().expect("no panic").expect("readable");
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!((lines.len(), lines[1].len() > BATCHES_BYTES / 2 - 100), (2, true));
+        assert_eq!((lines.len(), lines[1].len() > BATCH_ANSWERS_BYTES / 2 - 100), (2, true));
         assert!(
             lines[0].contains("\"id\":3") && lines[0].contains("answer-too-large"),
             "{}",

@@ -6,6 +6,8 @@ use tokio::time::Duration;
 
 use crate::message::Revision;
 
+use super::capabilities::ClientCapabilities;
+
 /// How long known clients wait for `tools/list`, with a margin. Claude Desktop gives each request the 60 s of the
 /// TypeScript SDK, and shows its user that the server is starting.
 ///
@@ -20,6 +22,7 @@ pub struct ClientInfo {
     name: Option<String>,
     /// Whether it shows a link to its user on request (URL-mode elicitation).
     shows_links: bool,
+    capabilities: ClientCapabilities,
 }
 
 impl ClientInfo {
@@ -44,7 +47,12 @@ impl ClientInfo {
             .and_then(|raw| serde_json::from_str::<Capabilities<'_>>(raw.get()).ok())
             .and_then(|capabilities| capabilities.elicitation?.url)
             .is_some();
-        Self { name, shows_links }
+        Self { name, shows_links, capabilities: ClientCapabilities::of(capabilities) }
+    }
+
+    /// Whether a server may send it a request of this method.
+    pub fn may_be_asked(&self, method: &str) -> bool {
+        self.capabilities.allow(method)
     }
 
     /// Whether it shows a link to its user on request, in a session of this revision.

@@ -6,15 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 
+use crate::limits::{MAX_REQUESTS, MAX_REQUESTS_BYTES};
 use crate::message::IdKey;
 use crate::remote::SendState;
 
 use super::batch::BatchSlot;
-
-/// How many requests may be in flight.
-const MAX_REQUESTS: usize = 10_000;
-/// How many bytes the requests in flight may have in all; one larger request may be in flight alone.
-const MAX_REQUEST_BYTES: usize = 128 * 1024 * 1024;
 
 /// The requests of the client that have no answer yet.
 #[derive(Debug)]
@@ -35,6 +31,9 @@ impl Requests {
     fn remove(&mut self, key: &IdKey) -> Option<Entry> {
         let entry = self.by_id.remove(key)?;
         self.bytes -= entry.bytes;
+        if self.by_id.is_empty() {
+            self.by_id = HashMap::new(); // the memory of a burst
+        }
         Some(entry)
     }
 }
@@ -171,7 +170,7 @@ impl RequestsInFlight {
         if requests.by_id.contains_key(&key) {
             return Err(NotAdmitted::DuplicateId);
         }
-        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MAX_REQUEST_BYTES;
+        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MAX_REQUESTS_BYTES;
         if !fits || requests.by_id.len() >= MAX_REQUESTS {
             return Err(NotAdmitted::Busy);
         }
@@ -260,7 +259,7 @@ mod tests {
             requests.admit(key(u32::MAX), bytes, false, None).err() == Some(NotAdmitted::Busy)
         };
         let requests = RequestsInFlight::default();
-        for n in 0..10_000 {
+        for n in 0..u32::try_from(MAX_REQUESTS).expect("some thousands") {
             admitted(&requests, n);
         }
         assert!(busy(&requests, 1));
@@ -268,10 +267,10 @@ mod tests {
         assert!(!busy(&requests, 1));
 
         let requests = RequestsInFlight::default();
-        let large = requests.admit(key(0), 2 * MAX_REQUEST_BYTES, false, None).expect("one may be in flight alone");
+        let large = requests.admit(key(0), 2 * MAX_REQUESTS_BYTES, false, None).expect("one may be in flight alone");
         assert!(busy(&requests, 1));
         drop(requests.answer(&key(0), &large));
-        requests.admit(key(1), MAX_REQUEST_BYTES - 1, false, None).expect("there is room again");
+        requests.admit(key(1), MAX_REQUESTS_BYTES - 1, false, None).expect("there is room again");
         assert!(busy(&requests, 2));
         assert!(!busy(&requests, 1));
     }

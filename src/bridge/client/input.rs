@@ -1,19 +1,19 @@
 //! Reads lines from stdin, on a separate thread because a pipe blocks; each is at most as long as the largest message.
 
 use std::io::{ErrorKind, Read};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use memchr::memchr;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use crate::limits::{LINES_AHEAD_BYTES, MAX_LINES_AHEAD};
 use crate::message::oversize::IdFinder;
 
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 
-/// How many lines may be read ahead of the bridge.
-const MAX_LINES_AHEAD: usize = 64;
 /// How many bytes to read at once.
 const STDIN_READ_BYTES: usize = 64 * 1024;
 
@@ -27,8 +27,10 @@ pub enum Line {
 }
 
 /// Reads lines of at most `max` bytes on a separate thread, until the end of `input`.
-pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Receiver<Line> {
+pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> LinesAhead {
     let (lines, receiver) = mpsc::channel(MAX_LINES_AHEAD);
+    let ahead = Arc::<Ahead>::default();
+    let read = Arc::clone(&ahead);
     std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
@@ -44,15 +46,97 @@ pub fn read_lines(mut input: impl Read + Send + 'static, max: usize) -> mpsc::Re
                         break;
                     }
                 };
-                if framer.feed(piece, &mut |line| lines.blocking_send(line).is_ok()).is_err() {
+                if framer
+                    .feed(piece, &mut |line| read.wait_for_room(&line) && lines.blocking_send(line).is_ok())
+                    .is_err()
+                {
                     return;
                 }
             }
             // A last line without a line end counts: shells and scripts write them.
-            let _ = framer.finish(&mut |line| lines.blocking_send(line).is_ok());
+            let _ = framer.finish(&mut |line| read.wait_for_room(&line) && lines.blocking_send(line).is_ok());
         })
         .expect("a thread can be started at the start of the program");
-    receiver
+    LinesAhead { lines: receiver, ahead }
+}
+
+/// The lines that are read ahead. Dropping it ends the reading.
+#[derive(Debug)]
+pub struct LinesAhead {
+    lines: mpsc::Receiver<Line>,
+    ahead: Arc<Ahead>,
+}
+
+/// The bytes that are read ahead.
+#[derive(Debug, Default)]
+struct Ahead {
+    state: Mutex<AheadState>,
+    taken: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct AheadState {
+    bytes: usize,
+    /// Whether nobody takes lines any more.
+    is_over: bool,
+}
+
+impl AheadState {
+    /// Whether so many more bytes may wait, or nobody takes any more.
+    fn takes(&self, bytes: usize) -> bool {
+        self.is_over || self.bytes == 0 || self.bytes + bytes <= LINES_AHEAD_BYTES
+    }
+}
+
+impl Ahead {
+    fn lock(&self) -> MutexGuard<'_, AheadState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Blocks while too much waits; one larger line may wait alone. `false` when nobody takes lines any more.
+    fn wait_for_room(&self, line: &Line) -> bool {
+        let bytes = line.bytes();
+        let is_full = |state: &mut AheadState| !state.takes(bytes);
+        let mut state = self.taken.wait_while(self.lock(), is_full).unwrap_or_else(PoisonError::into_inner);
+        state.bytes += bytes;
+        !state.is_over
+    }
+}
+
+impl LinesAhead {
+    /// The next line; `None` at the end.
+    pub async fn recv(&mut self) -> Option<Line> {
+        let line = self.lines.recv().await?;
+        Some(self.taken(line))
+    }
+
+    /// The same outside the runtime.
+    pub fn blocking_recv(&mut self) -> Option<Line> {
+        let line = self.lines.blocking_recv()?;
+        Some(self.taken(line))
+    }
+
+    fn taken(&self, line: Line) -> Line {
+        self.ahead.lock().bytes -= line.bytes();
+        self.ahead.taken.notify_one();
+        line
+    }
+}
+
+impl Drop for LinesAhead {
+    fn drop(&mut self) {
+        self.ahead.lock().is_over = true;
+        self.ahead.taken.notify_one();
+    }
+}
+
+impl Line {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::TooLong(_) => 0,
+        }
+    }
 }
 
 /// The receiver of the lines was dropped.
@@ -120,7 +204,10 @@ impl Framer {
             line = line.slice(3..); // some shells start a pipe with a byte order mark
         }
         let text = line.trim_ascii();
-        if text.is_empty() || emit(Line::Text(line.slice_ref(text))) { Ok(()) } else { Err(Gone) }
+        // Little text keeps no large buffer.
+        let is_mostly_text = text.len() >= line.len() / 2;
+        let text = if is_mostly_text { line.slice_ref(text) } else { Bytes::copy_from_slice(text) };
+        if text.is_empty() || emit(Line::Text(text)) { Ok(()) } else { Err(Gone) }
     }
 }
 
@@ -151,6 +238,42 @@ mod tests {
         for step in 1..input.len() {
             assert_eq!(lines(input, 100, step), ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"], "in steps of {step}");
         }
+    }
+
+    #[tokio::test]
+    async fn lines_are_read_ahead_up_to_a_bound_in_bytes_and_a_larger_one_alone() {
+        for (waits, more, fits) in [
+            (0, 3 * LINES_AHEAD_BYTES, true),
+            (1, LINES_AHEAD_BYTES - 1, true),
+            (1, LINES_AHEAD_BYTES, false),
+            (LINES_AHEAD_BYTES, 1, false),
+            (3 * LINES_AHEAD_BYTES, 1, false),
+        ] {
+            assert_eq!(AheadState { bytes: waits, is_over: false }.takes(more), fits, "{more} beside {waits}");
+            assert!(AheadState { bytes: waits, is_over: true }.takes(more), "nobody takes it");
+        }
+        // From here on, the thread waits for each line to be taken.
+        let text = format!("{}\n", "y".repeat(LINES_AHEAD_BYTES)).repeat(3);
+        let mut lines = read_lines(std::io::Cursor::new(text), 2 * LINES_AHEAD_BYTES);
+        let mut seen = 0;
+        while let Some(Line::Text(line)) = lines.recv().await {
+            assert!(lines.ahead.lock().bytes <= LINES_AHEAD_BYTES);
+            seen += line.len();
+        }
+        assert_eq!(seen, 3 * LINES_AHEAD_BYTES);
+    }
+
+    #[test]
+    fn little_text_keeps_no_large_line() {
+        let mut framer = Framer::new(10_000);
+        let mut kept = None;
+        let mut emit = |line: Line| {
+            kept = Some(line);
+            true
+        };
+        let line = Bytes::from(format!("{}{{}}", " ".repeat(9_000)));
+        assert!(framer.emit(line.clone(), &mut emit).is_ok());
+        assert!(line.is_unique() && matches!(kept, Some(Line::Text(text)) if &text[..] == b"{}"));
     }
 
     #[test]

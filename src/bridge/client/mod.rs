@@ -2,6 +2,7 @@
 //! notifications.
 
 pub mod batch;
+pub mod capabilities;
 pub mod client_info;
 pub mod endpoint;
 pub mod flag;

@@ -64,39 +64,37 @@ impl Output {
     /// Hands over a line, to be written when there is room for it, after all lines that were handed over before; `held` is
     /// dropped then. What it returns ends when there was room, for callers that must not produce more before.
     pub fn enqueue(&self, line: Bytes, held: impl Send + 'static) -> Enqueued {
-        if self.waiting.is_empty() {
-            match self.rooms.try_line(line.len()) {
-                Ok(room) => {
-                    let _ = self.lines.send(Item::Line(line, Some(room)));
-                    return Enqueued::AT_ONCE;
-                }
-                // Nobody reads any more.
-                Err(TryAcquireError::Closed) => return Enqueued::AT_ONCE,
-                Err(TryAcquireError::NoPermits) => {}
-            }
+        self.enqueue_with(line, None, held)
+    }
+
+    /// The same for a line that may bring its own room; then it waits only for the lines before it.
+    pub fn enqueue_with(&self, line: Bytes, room: Option<Room>, held: impl Send + 'static) -> Enqueued {
+        if !self.waiting.is_empty() {
+            return self.waiting.push(line, room, held);
         }
-        self.waiting.push(line, held)
+        let room = match room {
+            Some(room) => Ok(room),
+            None => self.rooms.try_line(line.len()),
+        };
+        match room {
+            Ok(room) => {
+                let _ = self.lines.send(Item::Line(line, Some(room)));
+                Enqueued::AT_ONCE
+            }
+            // Nobody reads any more.
+            Err(TryAcquireError::Closed) => Enqueued::AT_ONCE,
+            Err(TryAcquireError::NoPermits) => self.waiting.push(line, None, held),
+        }
     }
 
     /// The same for a line that may get lost when the client has not read for long.
-    pub fn enqueue_notification(&self, line: Bytes) -> Enqueued {
-        if self.waiting.is_full() { self.waiting.drop_one() } else { self.enqueue(line, ()) }
+    pub fn enqueue_notification(&self, line: Bytes, room: Option<Room>) -> Enqueued {
+        if self.waiting.is_full() { self.waiting.drop_one() } else { self.enqueue_with(line, room, ()) }
     }
 
     /// Returns at once, unless the client has left so much unread that nothing more may be asked for.
     pub async fn may_ask_for_more(&self) {
         self.waiting.not_full().await;
-    }
-
-    /// Takes room for a body before it is read from the network, or for the beginning of a long one; waits while the client
-    /// does not read, so that answers pile up at the server and not here. `None` when the client has closed its side.
-    pub async fn reserve_body(&self, announced: Option<u64>) -> Option<Room> {
-        self.rooms.body(announced).await
-    }
-
-    /// Takes more room for a body of which `here` bytes are read; waits while the client does not read.
-    pub async fn grow(&self, room: &mut Room, here: usize) {
-        self.rooms.grow(room, here).await;
     }
 
     /// Takes room for a line that is complete; waits while the client does not read. `None` when the client has closed its
@@ -154,8 +152,8 @@ mod tests {
     use std::sync::Arc;
     use std::task::{Context, Waker};
 
-    use crate::bridge::client::room::ROOM_BYTES;
     use crate::bridge::client::writer::COALESCED_BYTES;
+    use crate::limits::{LINE_OVERHEAD_BYTES, LINES_BYTES};
 
     use super::*;
 
@@ -223,15 +221,15 @@ mod tests {
         drop(reader);
         output.push(Bytes::from_static(b"{}"));
         output.closed().await;
-        output.send(Bytes::from(vec![b' '; ROOM_BYTES])).await;
-        output.send(Bytes::from(vec![b' '; ROOM_BYTES])).await;
+        output.send(Bytes::from(vec![b' '; LINES_BYTES])).await;
+        output.send(Bytes::from(vec![b' '; LINES_BYTES])).await;
     }
 
     #[tokio::test]
     async fn a_counted_line_takes_what_room_there_is_and_waits_for_none() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let line = Bytes::from(vec![b' '; ROOM_BYTES - 1]);
+        let line = Bytes::from(vec![b' '; LINES_BYTES - LINE_OVERHEAD_BYTES - 1]);
         output.push_counted(line.clone());
         assert_eq!(output.rooms.lines.available_permits(), 1, "nobody reads, so nothing is written out");
         output.push_counted(line);
@@ -239,7 +237,7 @@ mod tests {
         output.finish();
         let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         written.wait().await;
-        assert_eq!(output.rooms.lines.available_permits(), ROOM_BYTES, "what is written takes no room");
+        assert_eq!(output.rooms.lines.available_permits(), LINES_BYTES, "what is written takes no room");
         drop(output);
         reading.join().expect("no panic").expect("readable");
     }
@@ -248,7 +246,7 @@ mod tests {
     async fn a_line_is_written_in_its_turn_although_its_sender_stops_waiting_for_room() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let all = "x".repeat(ROOM_BYTES);
+        let all = "x".repeat(LINES_BYTES);
         output.push_counted(Bytes::from(all.clone()));
         let guard = Arc::new(());
         // Both would fit into what is left after the first, and must not overtake each other.
@@ -278,13 +276,13 @@ mod tests {
     async fn a_line_that_finds_room_does_not_overtake_one_that_waited() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        output.push_counted(Bytes::from("x".repeat(ROOM_BYTES)));
+        output.push_counted(Bytes::from("x".repeat(LINES_BYTES)));
         let first = output.enqueue(Bytes::from_static(b"first"), ());
-        let mut first_line = vec![0; ROOM_BYTES + 1];
+        let mut first_line = vec![0; LINES_BYTES + 1];
         tokio::task::yield_now().await; // the long line goes out, and the first one waits for its room
         // Blocks the one thread of the runtime: there is room, and no task has seen it yet.
         reader.read_exact(&mut first_line).expect("readable");
-        while output.rooms.lines.available_permits() + "first".len() < ROOM_BYTES {
+        while output.rooms.lines.available_permits() + "first".len() + LINE_OVERHEAD_BYTES < LINES_BYTES {
             std::thread::yield_now();
         }
         let second = output.enqueue(Bytes::from_static(b"second"), ());
@@ -301,10 +299,10 @@ mod tests {
     async fn lines_that_nobody_waits_for_any_more_are_bounded_and_only_notifications_are_lost() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        output.push_counted(Bytes::from("x".repeat(ROOM_BYTES)));
+        output.push_counted(Bytes::from("x".repeat(LINES_BYTES)));
         let line = Bytes::from("y".repeat(1024 * 1024));
         for _ in 0..200 {
-            drop(output.enqueue_notification(line.clone()));
+            drop(output.enqueue_notification(line.clone(), None));
         }
         let mut reading_on = Box::pin(output.may_ask_for_more());
         assert!(reading_on.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -321,17 +319,5 @@ mod tests {
         let text = reading.join().expect("no panic").expect("readable");
         let lines: Vec<_> = text.lines().collect();
         assert_eq!((lines.len(), &lines[lines.len() - 2..]), (1 + 8 + 2, &["a request", "end"][..]));
-    }
-
-    #[tokio::test]
-    async fn a_long_answer_that_is_still_read_holds_up_no_other_line() {
-        let (_reader, writer) = std::io::pipe().expect("a pipe");
-        let (output, _written) = Output::start(writer);
-        let mut long = output.reserve_body(Some(10 * 1024 * 1024)).await.expect("open");
-        output.grow(&mut long, ROOM_BYTES).await;
-        let mut sending = Box::pin(output.send(Bytes::from_static(b"{}")));
-        assert!(sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
-        let mut short = Box::pin(output.reserve_body(Some(1000)));
-        assert!(short.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
     }
 }

@@ -12,11 +12,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::room::Rooms;
-use super::writer::Item;
+use crate::limits::{ABANDONED_LINES_BYTES, LINE_OVERHEAD_BYTES};
 
-/// How many bytes may wait whose callers have stopped waiting.
-const MAX_ABANDONED_BYTES: usize = 8 * 1024 * 1024;
+use super::room::{Room, Rooms};
+use super::writer::Item;
 
 /// The queue. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,6 +27,10 @@ pub struct WaitingLines {
 struct WaitingLine {
     /// Nothing for a line that was dropped, whose caller waits for its turn all the same.
     line: Option<Bytes>,
+    /// The room that the line brings.
+    room: Option<Room>,
+    /// What it counts for while nobody waits for it.
+    bytes: usize,
     /// Dropped when the line has room.
     held: Box<dyn Send>,
     has_room: oneshot::Sender<()>,
@@ -51,7 +54,7 @@ struct Load {
 
 impl Load {
     fn is_full(&self) -> bool {
-        self.abandoned_bytes.load(Ordering::Relaxed) >= MAX_ABANDONED_BYTES
+        self.abandoned_bytes.load(Ordering::Relaxed) >= ABANDONED_LINES_BYTES
     }
 }
 
@@ -117,20 +120,21 @@ impl WaitingLines {
     }
 
     /// Puts a line at the end.
-    pub fn push(&self, line: Bytes, held: impl Send + 'static) -> Enqueued {
-        self.wait_turn(line.len(), Some(line), Box::new(held))
+    pub fn push(&self, line: Bytes, room: Option<Room>, held: impl Send + 'static) -> Enqueued {
+        let bytes = if room.is_some() { 0 } else { line.len() + LINE_OVERHEAD_BYTES };
+        self.wait_turn(bytes, Some(line), room, Box::new(held))
     }
 
     /// Counts a notification that is dropped instead; its caller waits as if it were there.
     pub fn drop_one(&self) -> Enqueued {
         self.load.dropped.fetch_add(1, Ordering::Relaxed);
-        self.wait_turn(0, None, Box::new(()))
+        self.wait_turn(0, None, None, Box::new(()))
     }
 
-    fn wait_turn(&self, bytes: usize, line: Option<Bytes>, held: Box<dyn Send>) -> Enqueued {
+    fn wait_turn(&self, bytes: usize, line: Option<Bytes>, room: Option<Room>, held: Box<dyn Send>) -> Enqueued {
         let (sender, has_room) = oneshot::channel();
         self.load.lines.fetch_add(1, Ordering::AcqRel);
-        let _ = self.queue.send(WaitingLine { line, held, has_room: sender });
+        let _ = self.queue.send(WaitingLine { line, room, bytes, held, has_room: sender });
         Enqueued(Some(Turn { has_room, bytes, load: Arc::clone(&self.load) }))
     }
 
@@ -153,12 +157,15 @@ async fn pass_on(
     lines: mpsc::UnboundedSender<Item>,
     load: Arc<Load>,
 ) {
-    while let Some(WaitingLine { line, held, has_room }) = waiting.recv().await {
-        let bytes = line.as_ref().map_or(0, Bytes::len);
-        if let Some(line) = line
-            && let Ok(room) = rooms.line(bytes).await
-        {
-            let _ = lines.send(Item::Line(line, Some(room)));
+    while let Some(WaitingLine { line, room, bytes, held, has_room }) = waiting.recv().await {
+        if let Some(line) = line {
+            let room = match room {
+                Some(room) => Ok(room),
+                None => rooms.line(line.len()).await,
+            };
+            if let Ok(room) = room {
+                let _ = lines.send(Item::Line(line, Some(room)));
+            }
         }
         drop(held);
         if has_room.send(()).is_err() {

@@ -15,7 +15,7 @@ use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::live::Session;
 use crate::message::{IdKey, Kind, Peek, aside, peek, write};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::{Exchange, Failure, Outgoing, Resumption};
+use crate::remote::{Exchange, Failure, Message, Outgoing, Resumption};
 
 use super::readiness::ready_for;
 
@@ -82,7 +82,7 @@ pub struct Answered {
     pub line: Bytes,
     /// Where it came from, and what may follow it on its stream; `None` when it is the bridge's own.
     pub incoming: Option<Incoming>,
-    /// Room for it in the output, when that was taken before.
+    /// The room that it brings.
     pub room: Option<Room>,
 }
 
@@ -121,9 +121,8 @@ impl Attempter {
             on_wait: request.progress.clone().map(Progress::on_throttled),
             ..Outgoing::unanswered(Bytes::new())
         };
-        let mut exchange = session.remote.exchange(&out).await?;
+        let exchange = session.remote.exchange(&out).await?;
         let id = if wire.is_renamed { None } else { Some(&*request.id) };
-        let mut room = self.room_for(&mut exchange).await?;
         let mut incoming = Incoming::new(exchange, Some(Arc::clone(&session.server_messages)));
         let mut stray = None;
         let mut unreadable = None;
@@ -132,14 +131,15 @@ impl Attempter {
         let mut resumption = Resumption::default();
         loop {
             let end = match incoming.next().await {
-                Ok(Some(message)) if wire.reopens && is_acknowledgement(&message) => continue,
-                Ok(Some(message)) => {
+                Ok(Some(message)) if wire.reopens && is_acknowledgement(&message.body) => continue,
+                Ok(Some(Message { body, room })) => {
+                    let mut room = Room::of_body(room);
                     last_received = Instant::now();
                     has_begun = true;
-                    if !(request.listens() && is_acknowledgement(&message)) {
+                    if !(request.listens() && is_acknowledgement(&body)) {
                         request.server_has_begun.raise();
                     }
-                    match incoming.receive(message, Some(&wire.key), id, &mut room).await {
+                    match incoming.receive(body, Some(&wire.key), id, &mut room).await {
                         Ok(received) => {
                             if let Some(line) = received.answer {
                                 return Ok(Answered { line, incoming: Some(incoming), room });
@@ -182,19 +182,6 @@ impl Attempter {
                 end => return Err(end),
             }
         }
-    }
-
-    /// Takes room for an answer that comes as a whole, before it is read and as it grows: a client that does not read keeps answers at the
-    /// server, not here.
-    async fn room_for(&self, exchange: &mut Exchange) -> Result<Option<Room>, Failure> {
-        let output = &self.session.client.output;
-        let Some(length) = exchange.unread_length() else { return Ok(None) };
-        let Some(mut room) = output.reserve_body(length).await else { return Ok(None) };
-        while room.bytes() < usize::MAX {
-            let Some(here) = exchange.read_ahead(room.bytes()).await? else { break };
-            output.grow(&mut room, here).await;
-        }
-        Ok(Some(room))
     }
 
     /// Resumes a stream that ended before its answer. `None` if that is impossible for any reason: the request was

@@ -22,7 +22,7 @@ use crate::bridge::session::outbox::OutboxMessage;
 use crate::bridge::session::startup::answer_initialize;
 use crate::bridge::sign_in::outcome::SignInOutcome;
 use crate::bridge::sign_in::policy::SignIn;
-use crate::limits::STREAM_LIFE;
+use crate::limits::{BODY_SHARE_BYTES, STREAM_LIFE};
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
@@ -164,8 +164,15 @@ impl Forwarder {
 
     async fn until_answered(&self, request: &InFlight) -> Option<Answer<'_>> {
         // Wait for this first, so that slots are taken in the order of stdin. Listening streams would keep theirs
-        // forever.
-        let slot = if request.listens() { None } else { Some(self.slot_for(request).await) };
+        // forever, and have a few of their own.
+        let slot = if request.listens() {
+            let Some(slot) = self.session.listening_slot() else {
+                return Some(self.problem(request, &Problem::new(ProblemId::TooManyInFlight)));
+            };
+            slot
+        } else {
+            self.slot_for(request).await
+        };
         let mut wire = WireRequest::first(request);
         let mut attempts = Attempts::default();
         let mut has_fresh_headers = false;
@@ -178,7 +185,9 @@ impl Forwarder {
             };
             match attempted {
                 Ok(Answered { line, incoming, room }) => {
+                    // A longer answer holds room, which the list of the tools could wait for.
                     if !has_fresh_headers
+                        && line.len() <= BODY_SHARE_BYTES
                         && wire.mcp_headers.is_some()
                         && let Some(fresh) =
                             Box::pin(self.learned.fresh_headers(request, wire.mcp_headers.as_ref(), &line)).await
@@ -196,7 +205,7 @@ impl Forwarder {
                         self.lists.remember(request, &line, incoming.exchange.grant);
                     }
                     let line = self.learned.learn(request, line).await;
-                    return Some(Answer { line, room, rest: incoming, slot });
+                    return Some(Answer { line, room, rest: incoming, slot: Some(slot) });
                 }
                 // Boxed, because it is rarely needed, and each request's future reserves its full size.
                 Err(failure) => match Box::pin(self.after_failure(

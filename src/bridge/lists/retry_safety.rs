@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::limits::LIST_BYTES;
+use crate::limits::{LIST_BYTES, MAX_KNOWN_TOOLS};
 
 /// What is known about the server's tools.
 #[derive(Debug)]
@@ -19,10 +19,18 @@ pub struct RetrySafety {
     planhat: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct KnownTools {
     safe: HashSet<String>,
     unsafe_: HashSet<String>,
+    /// Whether all that were listed are there.
+    knows_all: bool,
+}
+
+impl Default for KnownTools {
+    fn default() -> Self {
+        Self { safe: HashSet::new(), unsafe_: HashSet::new(), knows_all: true }
+    }
 }
 
 impl RetrySafety {
@@ -53,10 +61,10 @@ impl RetrySafety {
         }
         let reads_by_name = ["get_", "list_", "search_"].iter().any(|prefix| tool.starts_with(prefix));
         // The tool's annotations outweigh its name.
-        self.planhat && reads_by_name && !known.unsafe_.contains(tool)
+        self.planhat && reads_by_name && known.knows_all && !known.unsafe_.contains(tool)
     }
 
-    /// Reads the annotations in the result of `tools/list`, unless it is longer than [`LIST_BYTES`].
+    /// Reads the annotations in the result of `tools/list`; after one that is longer than [`LIST_BYTES`], nothing is known.
     pub fn learn(&self, result: &RawValue) {
         #[derive(Deserialize)]
         struct List {
@@ -74,11 +82,14 @@ impl RetrySafety {
             read_only_hint: Option<bool>,
             idempotent_hint: Option<bool>,
         }
+        let known = || self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         if result.get().len() > LIST_BYTES {
+            // It may say of any tool that it writes.
+            *known() = KnownTools { knows_all: false, ..KnownTools::default() };
             return;
         }
         let Ok(list) = serde_json::from_str::<List>(result.get()) else { return };
-        let mut known = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = known();
         for tool in list.tools {
             let hints = tool.annotations.unwrap_or_default();
             known.safe.remove(&tool.name);
@@ -87,6 +98,11 @@ impl RetrySafety {
                 known.safe.insert(tool.name);
             } else if hints.read_only_hint == Some(false) {
                 known.unsafe_.insert(tool.name);
+            }
+            if known.safe.len() + known.unsafe_.len() > MAX_KNOWN_TOOLS {
+                // A server may list ever new names. Without the unsafe ones, no name may be taken for a safe one.
+                *known = KnownTools { knows_all: false, ..KnownTools::default() };
+                return;
             }
         }
     }
@@ -134,6 +150,34 @@ mod tests {
         for tool in ["create_model_record", "update_model_record", "perform_model_action", "get_and_clear"] {
             assert!(!safety.may_repeat("tools/call", Some(tool)), "{tool}");
         }
+    }
+
+    #[test]
+    fn after_a_list_that_is_too_long_to_be_read_no_name_counts_as_safe() {
+        let safety = learned(true);
+        let list = format!(r#"{{"tools":[],"more":"{}"}}"#, "x".repeat(LIST_BYTES));
+        safety.learn(serde_json::from_str(&list).expect("JSON"));
+        assert!(!safety.may_repeat("tools/call", Some("look")) && !safety.may_repeat("tools/call", Some("get_x")));
+    }
+
+    #[test]
+    fn what_is_known_of_tools_is_bounded_and_what_does_not_fit_is_not_repeated() {
+        let safety = learned(true);
+        assert!(safety.may_repeat("tools/call", Some("look")) && safety.may_repeat("tools/call", Some("get_x")));
+        for n in 0..=MAX_KNOWN_TOOLS {
+            let list = format!(r#"{{"tools":[{{"name":"tool {n}","annotations":{{"readOnlyHint":true}}}}]}}"#);
+            safety.learn(serde_json::from_str(&list).expect("JSON"));
+            let known = safety.tools.lock().unwrap();
+            assert!(known.safe.len() + known.unsafe_.len() <= MAX_KNOWN_TOOLS);
+        }
+        for tool in ["look", "get_x", "get_and_clear", "tool 1"] {
+            assert!(!safety.may_repeat("tools/call", Some(tool)), "{tool}");
+        }
+        // A list that fits is learned again.
+        safety.learn(
+            serde_json::from_str(r#"{"tools":[{"name":"look","annotations":{"readOnlyHint":true}}]}"#).expect("JSON"),
+        );
+        assert!(safety.may_repeat("tools/call", Some("look")));
     }
 
     #[test]

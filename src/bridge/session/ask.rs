@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::bridge::client::room::Room;
 use crate::limits::OWN_ANSWER_BYTES;
 use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::{Failure, Outgoing, Remote};
+use crate::remote::{Failure, Message, Outgoing, Remote};
 
 use super::incoming::Incoming;
 use super::server_messages::ServerMessages;
@@ -18,6 +19,8 @@ use super::server_messages::ServerMessages;
 pub struct PrivateAnswer {
     /// The whole answer.
     pub line: Bytes,
+    /// The room that it takes.
+    pub room: Option<Room>,
     /// Where it came from: its headers, its grant, the secrets that were sent.
     pub incoming: Incoming,
 }
@@ -44,12 +47,13 @@ pub async fn ask(
     id: Option<&RawValue>,
 ) -> Result<PrivateAnswer, Failure> {
     let mut incoming = Incoming::new(remote.exchange(out).await?, others.cloned());
-    while let Some(message) = incoming.next().await? {
-        if let Some(line) = incoming.receive(message, out.expects.as_ref(), id, &mut None).await?.answer {
+    while let Some(Message { body, room }) = incoming.next().await? {
+        let mut room = Room::of_body(room);
+        if let Some(line) = incoming.receive(body, out.expects.as_ref(), id, &mut room).await?.answer {
             if line.len() > OWN_ANSWER_BYTES {
                 return Err(Problem::new(ProblemId::AnswerTooLarge).with("limit", OWN_ANSWER_BYTES).into());
             }
-            return Ok(PrivateAnswer { line, incoming });
+            return Ok(PrivateAnswer { line, room, incoming });
         }
     }
     Err(Problem::new(ProblemId::NoAnswer).into())

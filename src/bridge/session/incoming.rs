@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use crate::bridge::client::room::Room;
 use crate::message::{IdKey, aside};
 use crate::problem::Problem;
-use crate::remote::{Exchange, Failure};
+use crate::remote::{Exchange, Failure, Message};
 
 use super::server_messages::{Received, ServerMessages};
-use super::sorted::{Message, Role, Sorted, sorted};
+use super::sorted::{Role, Sorted, SortedMessage, sorted};
 
 /// An answer that is being read. Dropping it passes on what has come and was not taken yet: a request that waits for that
 /// would wait for the rest of its time.
@@ -33,7 +33,7 @@ impl Incoming {
     ///
     /// # Errors
     /// As [`Exchange::next`].
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Message>, Failure> {
         self.exchange.next().await
     }
 
@@ -51,7 +51,9 @@ impl Incoming {
         match &self.messages {
             Some(messages) => messages.receive(message, awaited, id, room).await,
             None => Ok(match sorted(message, awaited, id).await {
-                Ok(Sorted::One(Message { role: Role::Answer, line })) => Received { answer: Some(line), stray: None },
+                Ok(Sorted::One(SortedMessage { role: Role::Answer, line })) => {
+                    Received { answer: Some(line), stray: None }
+                }
                 _ => Received::default(),
             }),
         }
@@ -59,8 +61,8 @@ impl Incoming {
 
     /// Reads to the end and passes on what is for the client: no answer is awaited any more.
     pub async fn pass_on_the_rest(&mut self) {
-        while let Ok(Some(message)) = self.next().await {
-            if let Err(problem) = self.receive(message, None, None, &mut None).await {
+        while let Ok(Some(Message { body, room })) = self.next().await {
+            if let Err(problem) = self.receive(body, None, None, &mut Room::of_body(room)).await {
                 tracing::debug!(%problem, "a message that nobody asked for was dropped");
             }
         }
@@ -71,10 +73,11 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let Some(messages) = &self.messages else { return };
         while let Some(message) = self.exchange.take_decoded() {
-            if aside::is_long(message.len()) {
+            if aside::is_long(message.body.len()) {
                 let messages = Arc::clone(messages);
                 tokio::spawn(async move {
-                    if let Err(problem) = messages.receive(message, None, None, &mut None).await {
+                    let mut room = Room::of_body(message.room);
+                    if let Err(problem) = messages.receive(message.body, None, None, &mut room).await {
                         tracing::debug!(%problem, "a long message whose reader has ended was dropped");
                     }
                 });
@@ -93,7 +96,7 @@ mod tests {
 
     use crate::bridge::client::endpoint::Client;
     use crate::bridge::client::output::Output;
-    use crate::bridge::session::server_messages::ServerRequests;
+    use crate::bridge::session::server_requests::ServerRequests;
 
     use super::*;
 
@@ -118,7 +121,7 @@ mod tests {
         let mut incoming = Incoming::new(exchange, Some(Arc::new(messages)));
         let first = incoming.next().await.expect("readable").expect("a message");
         let (own, mut room) = (key(1), None);
-        let mut receiving = Box::pin(incoming.receive(first, Some(&own), None, &mut room));
+        let mut receiving = Box::pin(incoming.receive(first.body, Some(&own), None, &mut room));
         assert!(receiving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(receiving);
         client.in_flight.cancel(&own);

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use crate::auth::Authorizer;
 use crate::bridge::client::endpoint::Client;
 use crate::config::Settings;
+use crate::limits::MAX_LISTENING_REQUESTS;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Failure, Outgoing, Remote};
 
@@ -22,7 +23,8 @@ use super::handshake::Handshake;
 use super::initialize::InitializeRequest;
 use super::outbox::Outbox;
 use super::own_sessions::OwnSessions;
-use super::server_messages::{ServerMessages, ServerRequests};
+use super::server_messages::ServerMessages;
+use super::server_requests::ServerRequests;
 use crate::bridge::client::session_stage::{SessionStage, State};
 
 /// One client's session with one server, across all the server sessions behind it.
@@ -46,6 +48,8 @@ pub struct Session {
     pub own_sessions: OwnSessions,
     /// As many requests as the server takes at once.
     request_slots: Semaphore,
+    /// The requests that open a stream which stays open.
+    listening_slots: Semaphore,
     /// Counts the requested attempts.
     attempts: watch::Sender<u64>,
     /// Counts the opened sessions.
@@ -66,6 +70,7 @@ impl Session {
         let server_messages =
             ServerMessages::new(Arc::clone(&client), server_requests, Arc::clone(&handshake), Arc::clone(&outbox));
         let request_slots = Semaphore::new(settings.limits.in_flight);
+        let listening_slots = Semaphore::new(MAX_LISTENING_REQUESTS);
         let server_messages = Arc::new(server_messages);
         let (attempts, opened) = (watch::Sender::new(0), watch::Sender::new(0));
         let own_sessions = OwnSessions::default();
@@ -79,6 +84,7 @@ impl Session {
             server_messages,
             own_sessions,
             request_slots,
+            listening_slots,
             attempts,
             opened,
         }
@@ -162,6 +168,11 @@ impl Session {
     /// Waits for a free slot among the requests that the server takes at once.
     pub async fn request_slot(&self) -> SemaphorePermit<'_> {
         self.request_slots.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// A slot among the requests that open a stream which stays open; `None` if there are too many.
+    pub fn listening_slot(&self) -> Option<SemaphorePermit<'_>> {
+        self.listening_slots.try_acquire().ok()
     }
 
     /// Sends one of the bridge's own requests and returns its answer; forwards other messages on its stream.

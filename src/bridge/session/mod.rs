@@ -13,6 +13,7 @@ pub mod opening;
 pub mod outbox;
 pub mod own_sessions;
 pub mod server_messages;
+pub mod server_requests;
 pub mod sorted;
 pub mod startup;
 pub mod subscriptions;

@@ -11,10 +11,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::auth::AuthState;
+use crate::bridge::client::room::Room;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::listen_stream::{ListenEnd, ListenStream};
 use crate::remote::request::SESSION_ID;
-use crate::remote::{Failure, RemoteSession};
+use crate::remote::{Failure, Message, RemoteSession};
 
 use super::barrier::send_initialized;
 use super::initialize::InitializeResult;
@@ -120,6 +121,7 @@ impl Opener {
         let epoch = opened.epoch;
         session.remote.set_session(opened);
         session.handshake.server_answered(answer.line, Some(&result));
+        drop(answer.room); // for others, while this waits for the client
         session.handshake.set_state(State::Answered);
 
         let Some(initialized) = session.handshake.initialized().await else { return Ok(()) };
@@ -148,8 +150,9 @@ async fn listen(session: Arc<Session>) {
     let mut stream = ListenStream::new(&session.remote);
     loop {
         match stream.next().await {
-            Ok(message) => {
-                if let Err(problem) = session.server_messages.receive(message, None, None, &mut None).await {
+            Ok(Message { body, room }) => {
+                let mut room = Room::of_body(room);
+                if let Err(problem) = session.server_messages.receive(body, None, None, &mut room).await {
                     tracing::warn!(%problem, "a message on the standing stream was dropped");
                 }
             }

@@ -13,14 +13,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Duration;
 
 use crate::bridge::client::in_flight::{StopReason, Ticket};
+use crate::limits::{MAX_OUTBOX_BYTES, MAX_OUTBOX_MESSAGES};
 use crate::message::IdKey;
 
 use crate::bridge::client::session_stage::SessionStage;
 
-/// How many messages may wait.
-const MAX_OUTBOX_MESSAGES: usize = 1_000;
-/// How many bytes may wait; one larger message may wait alone.
-const MAX_OUTBOX_BYTES: usize = 64 * 1024 * 1024;
 /// How long a full outbox pauses the reading of stdin before the oldest messages are dropped.
 const LONGEST_STDIN_PAUSE: Duration = Duration::from_secs(10);
 

@@ -1,7 +1,6 @@
 //! Handles the server's messages: answers, and its own requests and notifications.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -9,96 +8,15 @@ use serde_json::value::RawValue;
 use crate::bridge::client::endpoint::Client;
 use crate::bridge::client::output::Enqueued;
 use crate::bridge::client::room::Room;
+use crate::limits::OWED_ANSWER_WAIT;
 use crate::message::{IdKey, write};
 use crate::problem::{Problem, ProblemId};
-use crate::remote::session::OwedAnswers;
+use crate::remote::Message;
 
 use super::handshake::Handshake;
 use super::outbox::{Outbox, OutboxMessage};
-use super::sorted::{Message, Role, Sorted, sort, sorted};
-
-/// How many requests of sessions that are gone are remembered: a client need not answer what was cancelled.
-const MAX_VOID_REQUESTS: usize = 1_000;
-
-/// The requests of the server that the client has not answered yet.
-#[derive(Debug, Default)]
-pub struct ServerRequests {
-    requests: Mutex<Requests>,
-    /// The number of open requests: a server's silence does not count while the client owes it an answer.
-    owed: OwedAnswers,
-}
-
-#[derive(Debug, Default)]
-struct Requests {
-    open: HashMap<IdKey, Box<RawValue>>,
-    /// Asked in a session that is gone, so that the answers are for nobody; oldest first.
-    void: VecDeque<IdKey>,
-    /// The client has closed its side and cannot answer any more.
-    client_is_gone: bool,
-}
-
-impl Requests {
-    /// Removes a request from those of sessions that are gone, if it is one.
-    fn take_void(&mut self, key: &IdKey) -> bool {
-        let place = self.void.iter().position(|void| void == key);
-        place.and_then(|place| self.void.remove(place)).is_some()
-    }
-}
-
-impl ServerRequests {
-    fn lock(&self) -> MutexGuard<'_, Requests> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records a request of the server; `false` if the client can no longer answer.
-    fn open(&self, key: IdKey, id: &RawValue) -> bool {
-        let mut requests = self.lock();
-        requests.take_void(&key);
-        if requests.client_is_gone {
-            return false;
-        }
-        requests.open.insert(key, id.to_owned());
-        self.owed.send_replace(requests.open.len());
-        true
-    }
-
-    /// Records that the client can no longer answer; returns the ids of the requests that it still owes an answer.
-    fn close(&self) -> Vec<Box<RawValue>> {
-        let mut requests = self.lock();
-        requests.client_is_gone = true;
-        self.owed.send_replace(0);
-        requests.open.drain().map(|(_, id)| id).collect()
-    }
-
-    /// The number of answers that the client owes.
-    pub fn owed(&self) -> OwedAnswers {
-        Arc::clone(&self.owed)
-    }
-
-    /// Whether the server still wants this answer: not if the request's session is lost.
-    fn is_wanted(&self, key: &IdKey) -> bool {
-        !self.lock().take_void(key)
-    }
-
-    /// Records that no answer is owed: the client has answered, or the server has cancelled the request, which then
-    /// needs none (MCP, "Cancellation").
-    fn settle(&self, key: &IdKey) {
-        let mut requests = self.lock();
-        requests.open.remove(key);
-        self.owed.send_replace(requests.open.len());
-    }
-
-    /// Voids the requests of a lost session; returns the ids of those that the client has not answered.
-    fn abandon(&self) -> Vec<Box<RawValue>> {
-        let mut requests = self.lock();
-        let (keys, ids): (Vec<_>, Vec<_>) = requests.open.drain().unzip();
-        requests.void.extend(keys);
-        let excess = requests.void.len().saturating_sub(MAX_VOID_REQUESTS);
-        requests.void.drain(..excess);
-        self.owed.send_replace(0);
-        ids
-    }
-}
+use super::server_requests::{Admission, ServerRequests};
+use super::sorted::{Role, Sorted, SortedMessage, sort, sorted};
 
 /// What a body or an event of the server held, besides the forwarded messages.
 #[derive(Debug, Default)]
@@ -131,8 +49,7 @@ impl ServerMessages {
     }
 
     /// Handles a body or an event of the server: forwards what is for the client, and returns the answer to `awaited`
-    /// if there. An answer without an id gets `id`. `room` is reserved for the answer, and released if something else
-    /// has to be written first.
+    /// if there. An answer without an id gets `id`. `room` is what the body brings; the answer leaves it.
     ///
     /// # Errors A problem, if it is not a JSON-RPC message.
     pub async fn receive(
@@ -152,9 +69,10 @@ impl ServerMessages {
     }
 
     /// The same for a message whose reader has ended; waits for nothing.
-    pub fn pass_on(&self, body: Bytes) {
-        match sort(body, None, None) {
-            Ok(messages) => drop(self.take(messages, &mut None, &mut Vec::new())),
+    pub fn pass_on(&self, message: Message) {
+        let mut room = Room::of_body(message.room);
+        match sort(message.body, None, None) {
+            Ok(messages) => drop(self.take(messages, &mut room, &mut Vec::new())),
             Err(problem) => tracing::debug!(%problem, "a message whose reader has ended was dropped"),
         }
     }
@@ -173,6 +91,7 @@ impl ServerMessages {
             let (members, reason) = (batch.dropped, batch.reason.map(|reason| reason.to_string()));
             tracing::warn!(members, reason, "members of a server's batch were dropped");
         }
+        *room = room.take().map(Room::shared);
         let mut received = Received::default();
         for message in batch.messages {
             let (one, enqueued) = self.act(message, room);
@@ -185,7 +104,19 @@ impl ServerMessages {
     /// Refuses the server's open requests: the client has closed its side and cannot answer.
     pub fn close(&self) {
         for id in self.requests.close() {
-            self.refuse(&id);
+            self.refuse(&id, &Problem::new(ProblemId::ShuttingDown));
+        }
+    }
+
+    /// Refuses what the client has not answered in time, and takes it back from the client, for the life of the bridge.
+    pub async fn follow_overdue(&self) {
+        loop {
+            for id in self.requests.overdue().await {
+                let problem = Problem::new(ProblemId::ClientSilent).with("seconds", OWED_ANSWER_WAIT.as_secs());
+                tracing::warn!(%problem, "a request of the server is refused");
+                self.client.cancel(&id, "No answer in time.");
+                self.refuse(&id, &problem);
+            }
         }
     }
 
@@ -206,41 +137,47 @@ impl ServerMessages {
         self.requests.is_wanted(key)
     }
 
-    fn refuse(&self, id: &RawValue) {
-        let line = write::error(Some(id), &Problem::new(ProblemId::ShuttingDown).to_json_rpc_error());
+    fn refuse(&self, id: &RawValue, problem: &Problem) {
+        let line = write::error(Some(id), &problem.to_json_rpc_error());
         self.outbox.push_refusal(OutboxMessage::new(line, self.handshake.stage()));
     }
 
     /// Acts on a message without waiting: the stream that brought it belongs to a request that may end while the client
     /// does not read, and the message may be for another one.
-    fn act(&self, message: Message, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
-        let Message { role, line } = message;
-        if !matches!(role, Role::Answer) {
-            // A task that waits for room while it holds some could wait forever.
-            *room = None;
-        }
+    fn act(&self, message: SortedMessage, room: &mut Option<Room>) -> (Received, Option<Enqueued>) {
+        let SortedMessage { role, line } = message;
         let output = &self.client.output;
         let mut received = Received::default();
         let mut enqueued = None;
         match role {
             Role::Answer => received.answer = Some(line),
-            Role::Notification(None) => enqueued = Some(output.enqueue_notification(line)),
+            Role::Notification(None) => enqueued = Some(output.enqueue_notification(line, Room::take_for_one(room))),
             Role::Notification(Some(cancelled)) => {
                 self.requests.settle(&cancelled);
-                enqueued = Some(output.enqueue(line, ()));
+                enqueued = Some(output.enqueue_with(line, Room::take_for_one(room), ()));
             }
-            Role::Request(key, id) => {
-                let can_answer = self.requests.open(key, &id);
-                enqueued = Some(output.enqueue(line, ()));
-                if !can_answer {
-                    self.refuse(&id);
+            Role::Request(_, id, method) if !self.handshake.client_info().may_be_asked(&method) => {
+                // The client would owe an answer that it does not know of.
+                let problem = Problem::new(ProblemId::NotDeclared).with("method", method);
+                tracing::warn!(%problem, "a request of the server is refused");
+                self.refuse(&id, &problem);
+            }
+            Role::Request(key, id, _) => {
+                let admission = self.requests.open(key, &id);
+                if admission == Admission::TooMuch {
+                    self.refuse(&id, &Problem::new(ProblemId::TooManyInFlight));
+                    return (received, None);
+                }
+                enqueued = Some(output.enqueue_with(line, Room::take_for_one(room), ()));
+                if admission == Admission::ClientIsGone {
+                    self.refuse(&id, &Problem::new(ProblemId::ShuttingDown));
                 }
             }
             Role::OtherAnswer(key, id) => match self.client.in_flight.answer_elsewhere(&key) {
                 Some(mut guard) => match guard.take_batch_slot() {
                     Some(slot) => slot.fill(line),
                     // The request stays in flight until its answer is written.
-                    None => enqueued = Some(output.enqueue(line, guard)),
+                    None => enqueued = Some(output.enqueue_with(line, Room::take_for_one(room), guard)),
                 },
                 None => {
                     tracing::warn!("the server answered a request that is not in flight; dropped");
@@ -306,7 +243,7 @@ mod tests {
         // All the room there is, and nobody reads.
         messages.client.output.push_counted(Bytes::from("x".repeat(8 * 1024 * 1024)));
         let note = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#;
-        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#;
+        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"ping"}"#;
         let answer = r#"{"jsonrpc":"2.0","id":2,"result":{}}"#;
         let body = Bytes::from(format!("[{note},{ask},{answer}]"));
         let first = key(1);
@@ -324,7 +261,7 @@ mod tests {
     async fn a_request_that_waits_for_room_is_cancelled_after_it_and_not_before() {
         let (messages, written, reader) = server_messages();
         messages.client.output.push_counted(Bytes::from("x".repeat(8 * 1024 * 1024)));
-        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#;
+        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"ping"}"#;
         let mut room = None;
         let mut receiving = Box::pin(messages.receive(Bytes::from(ask), None, None, &mut room));
         assert!(receiving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -332,18 +269,6 @@ mod tests {
         messages.abandon_requests();
         let lines = lines(messages, written, reader).await;
         assert_eq!((&*lines[1], lines[2].contains("notifications/cancelled"), lines.len()), (ask, true, 4));
-    }
-
-    #[test]
-    fn requests_of_lost_sessions_that_the_client_never_answers_are_bounded() {
-        let requests = ServerRequests::default();
-        let id = RawValue::from_string("1".to_owned()).expect("JSON");
-        for n in 0..3 * u32::try_from(MAX_VOID_REQUESTS).expect("small") {
-            assert!(requests.open(key(n), &id));
-            requests.abandon();
-        }
-        assert_eq!(requests.lock().void.len(), MAX_VOID_REQUESTS);
-        assert!(!requests.is_wanted(&key(3 * 1_000 - 1)), "the newest are remembered");
     }
 
     #[tokio::test]

@@ -14,8 +14,8 @@ pub enum Role {
     Answer,
     /// For the client, unchanged; with the server's request that it cancels, if any.
     Notification(Option<IdKey>),
-    /// A request to the client.
-    Request(IdKey, Box<RawValue>),
+    /// A request to the client, with its method.
+    Request(IdKey, Box<RawValue>, String),
     /// An answer to another request.
     OtherAnswer(IdKey, Box<RawValue>),
     /// An answer without an id, while none is awaited.
@@ -24,7 +24,7 @@ pub enum Role {
 
 /// One message of the server.
 #[derive(Debug)]
-pub struct Message {
+pub struct SortedMessage {
     /// What has to be done with it.
     pub role: Role,
     /// The message on one line; an awaited answer that had no id has one.
@@ -35,7 +35,7 @@ pub struct Message {
 #[derive(Debug)]
 pub enum Sorted {
     /// The usual case.
-    One(Message),
+    One(SortedMessage),
     /// Revision 2025-03-26 lets a server send several messages in one array.
     Batch(Batch),
 }
@@ -44,7 +44,7 @@ pub enum Sorted {
 #[derive(Debug, Default)]
 pub struct Batch {
     /// In their order.
-    pub messages: Vec<Message>,
+    pub messages: Vec<SortedMessage>,
     /// The number of members that are no messages, or too many.
     pub dropped: usize,
     /// Why the first of them was dropped, when it is no message.
@@ -70,8 +70,8 @@ pub fn sort(body: Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Resu
     let members = match peek(&body) {
         Ok(Peek::One(kind)) => {
             let role = role_of(&kind, awaited);
-            let line = line_of(&kind, &role, &body, id);
-            return Ok(Sorted::One(Message { role, line }));
+            let text = text_with_id(&kind, &role, &body, id);
+            return Ok(Sorted::One(SortedMessage { role, line: write::one_line(text.unwrap_or(body)) }));
         }
         Ok(Peek::Batch(members)) => members,
         Err(error) => return Err(Problem::new(ProblemId::InvalidAnswer).with("detail", error)),
@@ -81,8 +81,9 @@ pub fn sort(body: Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Resu
         match peek_object(member.get()) {
             Ok(kind) => {
                 let role = role_of(&kind, awaited);
-                let line = line_of(&kind, &role, &body.slice_ref(member.get().as_bytes()), id);
-                batch.messages.push(Message { role, line });
+                let member = body.slice_ref(member.get().as_bytes());
+                let text = text_with_id(&kind, &role, &member, id);
+                batch.messages.push(SortedMessage { role, line: write::one_line(text.unwrap_or(member)) });
             }
             Err(error) => {
                 batch.dropped += 1;
@@ -100,7 +101,7 @@ fn role_of(kind: &Kind<'_>, awaited: Option<&IdKey>) -> Role {
             Role::Notification(cancelled)
         }
         Kind::Notification { .. } => Role::Notification(None),
-        Kind::Request { key, id, .. } => Role::Request(key.clone(), (*id).to_owned()),
+        Kind::Request { key, id, method, .. } => Role::Request(key.clone(), (*id).to_owned(), method.to_string()),
         Kind::Response { id: Some((_, key)), .. } if awaited == Some(key) => Role::Answer,
         Kind::Response { id: Some((id, key)), .. } => Role::OtherAnswer(key.clone(), (*id).to_owned()),
         Kind::Response { id: None, .. } if awaited.is_some() => Role::Answer,
@@ -108,14 +109,14 @@ fn role_of(kind: &Kind<'_>, awaited: Option<&IdKey>) -> Role {
     }
 }
 
-fn line_of(kind: &Kind<'_>, role: &Role, body: &Bytes, id: Option<&RawValue>) -> Bytes {
-    let line = match (role, kind, id) {
+/// The text of an awaited answer that has to get its id; `None` where the text stays, which so is copied by nobody.
+fn text_with_id(kind: &Kind<'_>, role: &Role, body: &Bytes, id: Option<&RawValue>) -> Option<Bytes> {
+    match (role, kind, id) {
         (Role::Answer, Kind::Response { id: None, .. }, Some(id)) => {
-            write::with_id(std::str::from_utf8(body).unwrap_or_default(), id)
+            Some(write::with_id(std::str::from_utf8(body).unwrap_or_default(), id))
         }
-        _ => body.clone(),
-    };
-    write::one_line(line)
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -158,11 +159,11 @@ mod tests {
         let awaited = IdKey::Number("7".to_owned());
         let id: Box<RawValue> = serde_json::from_str("7.0").expect("JSON");
         match sort(body.clone(), Some(&awaited), Some(&id)) {
-            Ok(Sorted::One(Message { role: Role::Answer, line })) => {
+            Ok(Sorted::One(SortedMessage { role: Role::Answer, line })) => {
                 assert_eq!(line, "{\"id\":7.0,\"jsonrpc\":\"2.0\", \"error\":{\"code\":1,\"message\":\"\"}}");
             }
             other => panic!("{other:?}"),
         }
-        assert!(matches!(sort(body, None, None), Ok(Sorted::One(Message { role: Role::WithoutId, .. }))));
+        assert!(matches!(sort(body, None, None), Ok(Sorted::One(SortedMessage { role: Role::WithoutId, .. }))));
     }
 }

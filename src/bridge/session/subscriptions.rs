@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use crate::limits::{MAX_SUBSCRIPTIONS, SUBSCRIPTIONS_BYTES};
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
@@ -53,7 +54,19 @@ impl GrantedRequests {
         };
         self.0.retain(|granted| granted.uri != uri);
         if method != UNSUBSCRIBE {
-            self.0.push(Granted { uri, body: body.clone() });
+            self.0.push(Granted { uri, body: Bytes::copy_from_slice(body) });
+            self.drop_oldest();
+        }
+    }
+
+    /// A client may subscribe to ever new resources; what does not fit is not asked for again in a later session.
+    fn drop_oldest(&mut self) {
+        let bytes = |one: &Granted| one.uri.as_ref().map_or(0, String::len) + one.body.len();
+        let mut all: usize = self.0.iter().map(bytes).sum();
+        while self.0.len() > MAX_SUBSCRIPTIONS || all > SUBSCRIPTIONS_BYTES {
+            let oldest = self.0.remove(0);
+            all -= bytes(&oldest);
+            tracing::warn!("the client has more subscriptions than a later session is asked for again");
         }
     }
 
@@ -132,6 +145,24 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subscriptions_that_are_kept_for_the_next_session_are_bounded() {
+        let mut requests = GrantedRequests::default();
+        let mut grant = |uri: &str| {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{SUBSCRIBE}","params":{{"uri":"{uri}"}}}}"#);
+            requests.add(SUBSCRIBE, &Bytes::from(body));
+            (requests.0.len(), requests.0.first().and_then(|first| first.uri.clone()).map(|uri| uri.len()))
+        };
+        for n in 0..MAX_SUBSCRIPTIONS {
+            grant(&format!("file:///{n}"));
+        }
+        assert_eq!(grant("file:///one-more").0, MAX_SUBSCRIPTIONS);
+        let long = SUBSCRIPTIONS_BYTES / 3;
+        grant(&"a".repeat(long));
+        assert_eq!(grant(&"b".repeat(long)), (1, Some(long)), "which counts twice");
+        assert_eq!(grant(&"c".repeat(SUBSCRIPTIONS_BYTES)), (0, None));
+    }
 
     #[test]
     fn a_granted_request_is_kept_until_it_is_ended_or_replaced() {

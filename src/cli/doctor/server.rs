@@ -102,7 +102,7 @@ async fn ask(
     let body = Bytes::from(body);
     let out = Outgoing { expects: Some(IdKey::Text(id)), mcp_headers, ..Outgoing::unanswered(body) };
     // Other messages on the stream are for a client, and there is none.
-    let PrivateAnswer { line, incoming } = ask_server(remote, None, &out, None).await?;
+    let PrivateAnswer { line, incoming, .. } = ask_server(remote, None, &out, None).await?;
     let answer =
         serde_json::from_slice(&line).map_err(|error| Problem::new(ProblemId::InvalidAnswer).with("detail", error))?;
     Ok((incoming, answer))

@@ -46,6 +46,16 @@ super::entry::entries! {
         cause "The server at the other end does not offer it, or cannot be asked yet.",
         fix "Nothing needs to be done; clients that probe for newer methods go on without them.",
         model "This method is not available[: {method}]. Go on without it.";
+    NotDeclared = "not-declared", code METHOD_NOT_FOUND, exit FAILED, recovery Depends,
+        what "The client has not declared that it answers[ {method}], so the request was not passed on to it.",
+        cause "A server may ask a client only for what the client declared in `initialize` (MCP, \"Capability Negotiation\").",
+        fix "Report it to the maker of the server.",
+        model "The client does not offer this[: {method}]. Go on without it.";
+    ClientSilent = "client-silent", code REMOTE, exit FAILED, recovery Depends,
+        what "The client has not answered a request of the server[ within {seconds} s], so the bridge no longer waits for it.",
+        cause "Nobody has answered a question in the client, or the client has forgotten it.",
+        fix "Repeat the call, and answer the question that comes with it.",
+        model "The client did not answer[ within {seconds} s]. Go on without the answer.";
     ShuttingDown = "shutting-down", code INTERNAL_ERROR, exit FAILED, recovery Depends,
         what "The bridge is shutting down, so this request was not completed.",
         cause "The client ended the connection or stopped the bridge.",

@@ -35,7 +35,7 @@ mod state;
 mod tenant;
 pub mod wire;
 
-pub use bomb::gzip_bomb;
+pub use bomb::{gzip_bomb, gzip_bomb_around};
 pub use config::{
     AnswerMode, CLIENT_ID, CLIENT_SECRET, Challenge, ClientKind, ClientSpec, Config, Consent, ExpiresIn, Iss,
     PRIVATE_APP_TOKEN, ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,
