@@ -203,6 +203,11 @@ impl Sandbox {
         self.tenant.grants.revoke_all();
     }
 
+    /// Ends every standing stream; their sessions go on.
+    pub fn end_streams(&self) {
+        crate::lock(&self.tenant.streams).clear();
+    }
+
     /// Forgets every session, and ends their streams.
     pub fn lose_sessions(&self) {
         let (done, wait) = std::sync::mpsc::channel();

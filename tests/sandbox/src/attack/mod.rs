@@ -107,7 +107,7 @@ const HANDSHAKE: &[Era] = &[Era::Handshake];
 pub enum Strength {
     /// As it breaks a program that has no bounds.
     Full,
-    /// A twentieth of the megabytes, for programs that were built without optimisation.
+    /// A twentieth of the megabytes, and storms that draw breath, for programs that were built without optimisation.
     Short,
 }
 

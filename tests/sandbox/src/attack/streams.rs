@@ -1,6 +1,8 @@
 //! Streams that do not last, or do not stop talking.
 
-use super::{Access, Aim, Attack, BOTH, Meets, Play, SURVIVED, none};
+use std::time::Duration;
+
+use super::{Access, Aim, Attack, BOTH, Meets, Play, SURVIVED, Strength, none};
 use crate::gate::Gate;
 use crate::raw::{RawReply, event};
 
@@ -54,14 +56,21 @@ pub(super) fn cookie_flood(play: &Play<'_>) {
     )));
 }
 
+/// A stream that says this without a pause; a short storm draws breath.
+fn storm(play: &Play<'_>, events: String) {
+    play.on_streams(&[match play.strength {
+        Strength::Full => acknowledged().endless(events),
+        Strength::Short => acknowledged().dripping(events, Duration::from_millis(50)),
+    }]);
+}
+
 pub(super) fn list_changed_storm(play: &Play<'_>) {
-    let storm = event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#).repeat(100);
-    play.on_streams(&[acknowledged().endless(storm)]);
+    storm(play, event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#).repeat(100));
 }
 
 pub(super) fn ping_storm(play: &Play<'_>) {
     let ping = |at: usize| event(&format!(r#"{{"jsonrpc":"2.0","id":"attack-{{i}}-{at}","method":"ping"}}"#));
-    play.on_streams(&[acknowledged().endless((0..100).map(ping).collect::<String>())]);
+    storm(play, (0..100).map(ping).collect());
 }
 
 pub(super) fn undeclared_sampling(play: &Play<'_>) {
