@@ -32,3 +32,5 @@ mod step_up;
 mod support;
 mod throttle;
 mod waits;
+#[cfg(target_os = "linux")]
+mod watchdog;
