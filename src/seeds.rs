@@ -6,17 +6,21 @@ use std::path::Path;
 type Check = fn(&[u8]);
 
 const TARGETS: &[(&str, Check)] = &[
+    ("batch", crate::message::invariants::batch),
     ("callback", crate::auth::invariants::callback),
     ("challenge", crate::auth::invariants::challenge),
     ("config", crate::config::invariants::config),
+    ("cookies", crate::http::invariants::cookies),
     ("id", crate::message::invariants::id),
     ("lines", crate::bridge::client::input::invariants::lines),
+    ("marks", crate::remote::invariants::marks),
     ("mcp_headers", crate::remote::invariants::mcp_headers),
     ("message", crate::message::invariants::message),
     ("metadata", crate::auth::invariants::metadata),
     ("oversize", crate::message::invariants::oversize),
     ("redact", crate::logging::invariants::redacted),
     ("retry_after", crate::http::invariants::retry_after),
+    ("server_words", crate::problem::invariants::server_words),
     ("sse", crate::remote::invariants::sse),
     ("token_answer", crate::auth::invariants::token_answer),
 ];

@@ -9,7 +9,10 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::limits::BATCH_MEMBERS;
+
 use super::oversize::IdFinder;
+use super::peek::peek_object;
 use super::{IdKey, Kind, Peek, PeekError, peek, write};
 
 /// The members of an object in order, including duplicates.
@@ -134,6 +137,32 @@ fn edits(text: &[u8]) {
     }
     if let (Some(before), Some(after)) = (Members::<Value>::of(text.as_bytes()), Members::<Value>::of(&renamed)) {
         assert_eq!(before.without("id"), after.without("id"));
+    }
+}
+
+/// An array is a batch of its elements as they stand, in their order; each of them is a message by itself or is refused by
+/// itself, and no batch is in a batch.
+pub fn batch(text: &[u8]) {
+    message(text);
+    let elements: Option<Vec<&RawValue>> = serde_json::from_slice(text).ok();
+    let members = match peek(text) {
+        Ok(Peek::Batch(members)) => members,
+        Err(PeekError::EmptyBatch) => return assert_eq!(elements.map(|elements| elements.len()), Some(0)),
+        _ => return assert!(elements.is_none(), "an array is no batch"),
+    };
+    let elements = elements.expect("a batch is an array");
+    assert_eq!(members.kept.len() + members.excess, elements.len());
+    assert!(members.excess == 0 || members.kept.len() == BATCH_MEMBERS);
+    for (member, element) in members.kept.iter().zip(elements) {
+        assert!(std::ptr::eq(member.get(), element.get()), "a member is a part of its text");
+        let alone = peek(member.get().as_bytes());
+        match peek_object(member.get()) {
+            Ok(kind) => {
+                let Ok(Peek::One(alone)) = alone else { panic!("{member} is a message in a batch alone") };
+                assert_eq!(format!("{kind:?}"), format!("{alone:?}"));
+            }
+            Err(_) => assert!(!matches!(alone, Ok(Peek::One(_))), "{member} is a message outside of a batch alone"),
+        }
     }
 }
 

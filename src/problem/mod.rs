@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use template::fill;
 
 pub mod catalogue;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 mod template;
 mod text;
 

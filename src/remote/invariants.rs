@@ -1,6 +1,7 @@
 //! Invariants of all bytes of a stream, and of all messages from which headers are derived; fuzz targets look for input
 //! that breaks one.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -141,6 +142,48 @@ pub fn mcp_headers(data: &[u8]) {
     for name in headers.keys().filter(|name| name.as_str().starts_with("mcp-param-")) {
         let value = value_of(name.as_str()).expect("it is there");
         assert!(holds(&params["arguments"], &value), "{name} says {value:?}, which is no argument");
+    }
+}
+
+/// A tool whose arguments are marked is withheld, or each mark is a header of its own that says what its argument says. The
+/// first line is the schema of a tool, the second its arguments.
+pub fn marks(data: &[u8]) {
+    let (schema, arguments) = data.split_at(memchr::memchr(b'\n', data).unwrap_or(data.len()));
+    let (Ok(schema), Ok(arguments)) = (std::str::from_utf8(schema), std::str::from_utf8(arguments)) else { return };
+    let Ok(model) = serde_json::from_str::<Value>(schema) else { return };
+    let Ok(Value::Object(given)) = serde_json::from_str::<Value>(arguments) else { return };
+    let list = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{{"name":"t","inputSchema":{schema}}},{{"name":"u"}}]}}}}"#
+    );
+    let mcp_headers = McpHeaders::default();
+    let kept = mcp_headers.learn(&Bytes::from(list));
+    let call =
+        format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#);
+    let Ok(Peek::One(Kind::Request { method, params, .. })) = peek(call.as_bytes()) else { return };
+    let Ok(params) = Params::of(params) else { return };
+    let headers = mcp_headers.headers(&method, &params, &Revision::V_2026_07_28);
+    let named: HashSet<&str> = headers.keys().filter_map(|name| name.as_str().strip_prefix("mcp-param-")).collect();
+    if let Some(kept) = kept {
+        let whole: Value = serde_json::from_slice(&kept).expect("an answer is JSON");
+        assert_eq!(whole["result"]["tools"], serde_json::json!([{ "name": "u" }]));
+        return assert!(named.is_empty(), "a tool that is withheld has headers: {named:?}");
+    }
+    let mut marked = Vec::new();
+    find_marks(&model, &Value::Object(given), &mut marked);
+    let names: HashSet<&str> = marked.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names.len(), marked.len(), "one header for two arguments");
+    let present: HashSet<&str> = marked.iter().filter(|(_, given)| *given).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(named, present);
+}
+
+/// The marks of properties, each with whether its argument is given.
+fn find_marks(schema: &Value, given: &Value, marked: &mut Vec<(String, bool)>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(mark) = property["x-mcp-header"].as_str() {
+            let is_given = given[name].is_string() || given[name].is_number() || given[name].is_boolean();
+            marked.push((mark.to_ascii_lowercase(), is_given));
+        }
+        find_marks(property, &given[name], marked);
     }
 }
 

@@ -40,3 +40,5 @@ mod storms;
 mod support;
 mod throttle;
 mod waits;
+#[cfg(target_os = "linux")]
+mod watchdog;

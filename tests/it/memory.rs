@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use planhat_sandbox::{Config, Gate, RawReply, gzip_bomb_around};
+use planhat_sandbox::{Config, Gate, Gzip, RawReply};
 use serde_json::{Value, json};
 
 use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup};
@@ -76,7 +76,7 @@ fn sixteen_answers_that_unpack_to_much_take_less_than_200_mib_of_memory_together
         let megabytes = if n < 5 { 60 } else { 20 };
         let packed = |media: &str, status: u16, head: &str, filler: &str, tail: &str| {
             let reply = RawReply::status(status).header("content-type", media).header("content-encoding", "gzip");
-            reply.bytes(gzip_bomb_around(head, filler, megabytes, tail))
+            reply.bytes(Gzip::new().text(head).repeated(filler, megabytes).text(tail).bytes())
         };
         let head = format!(r#"{{"jsonrpc":"2.0","id":1{n},"result":""#);
         let error = format!(r#"{{"jsonrpc":"2.0","id":1{n},"error":{{"code":1,"message":""#);

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use planhat_sandbox::attack::{ATTACKS, Access, Attack, Era, Meets, Strength};
 use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Gate, RawReply, Sandbox};
 use serde_json::Value;
@@ -22,6 +23,20 @@ const ODD: [&str; 5] = [
     r#"{"big":123456789012345678901234567890}"#,
     r#"{"n":[null,-0.0,{}]}"#,
 ];
+
+/// What a hostile server may make of these rounds: nothing that takes the sign-in away for good.
+fn attacks(kind: Kind) -> Vec<&'static Attack> {
+    let stateless = kind == Kind::Stateless;
+    let era = if stateless { Era::Stateless } else { Era::Handshake };
+    let played = |attack: &&Attack| {
+        attack.eras.contains(&era)
+            && attack.access != Access::Open
+            && attack.name != "quoted-secrets"
+            // `subscriptions/listen` is a request, and one that such a stream never answers.
+            && !(stateless && attack.meets == Meets::Stream)
+    };
+    ATTACKS.iter().filter(played).collect()
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -44,6 +59,8 @@ pub struct Round {
     cancelled: HashSet<String>,
     /// What follows the id in each line that was said.
     said: HashSet<String>,
+    /// What the server may do besides.
+    attacks: Vec<&'static Attack>,
     /// Holds requests that are never answered in time.
     stall: Gate,
     /// What is asked now must work: servers need not take ids of every kind.
@@ -71,6 +88,8 @@ impl Round {
         };
         let mut command = setup.command();
         command.args(["--idle-timeout", "1", "--connect-wait", "5", "--log-level", "debug"]);
+        // Some attacks end only with the first, and what they unpack to is cut off at the second.
+        command.args(["--total-timeout", "5", "--max-message-bytes", "4194304"]);
         if dice.roll(3) == 0 {
             command.args(["--max-in-flight", "3"]);
         }
@@ -86,6 +105,7 @@ impl Round {
             bad_lines: 0,
             cancelled: HashSet::new(),
             said: HashSet::new(),
+            attacks: attacks(kind),
             stall: Gate::new(),
             checking: true,
         };
@@ -108,6 +128,9 @@ impl Round {
         for _ in 0..events {
             if self.dice.roll(2) == 0 {
                 self.something_goes_wrong();
+            }
+            if self.dice.roll(10) == 0 {
+                self.the_server_attacks();
             }
             self.something_is_said();
         }
@@ -215,6 +238,23 @@ impl Round {
         sandbox.fault(fault);
     }
 
+    /// Plays an attack from now on, until the round is checked, and meets it.
+    fn the_server_attacks(&mut self) {
+        let attack = *self.dice.pick(&self.attacks);
+        self.setup.sandbox.play(attack, Strength::Short);
+        match attack.meets {
+            Meets::Call => self.call(attack.name, &(attack.arguments)()),
+            Meets::List => self.ask("tools/list", ""),
+            // What stands is broken off, so that it is opened again.
+            Meets::Stream => self.setup.sandbox.end_streams(),
+            Meets::Notification => {
+                let note = r#"{"jsonrpc":"2.0","method":"notifications/vendor","params":{"attacked":true}}"#;
+                self.said.insert(note.to_owned());
+                self.client.say(note);
+            }
+        }
+    }
+
     fn last(&mut self) -> &mut Asked {
         self.asked.last_mut().expect("asked just now")
     }
@@ -271,6 +311,7 @@ impl Round {
     /// What must hold now that the traffic is over.
     pub fn check(&mut self) {
         self.setup.sandbox.clear_faults();
+        self.setup.sandbox.stop_attacks();
         self.stall.open();
         self.checking = true;
         // The good message after all that; its own connection may have been broken before.
@@ -350,6 +391,8 @@ impl Round {
                 && (text.contains(r#""result":{"#) || text.contains(r#""error":{"#))
                 || text.contains("No answer in time.")
                 || text.contains("notifications/cancelled") && text.contains("planhat-mcp/")
+                // Whether the server takes the token for others.
+                || text.contains(r#""id":"planhat-mcp/ping","method":"ping""#)
                 // Whether a list has changed that was given without the server.
                 || text.starts_with(r#"{"jsonrpc":"2.0","id":"planhat-mcp/"#) && text.contains(r#"/list""#);
             assert!(own, "nobody said this: {text}");

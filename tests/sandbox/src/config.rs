@@ -48,6 +48,12 @@ pub struct Config {
     pub challenge: Challenge,
     /// Whether the MCP endpoint wants a bearer token at all.
     pub auth_required: bool,
+    /// The tools that want a token also where nothing else does.
+    pub guarded_tools: Vec<String>,
+    /// The client id that dynamic registration (RFC 7591) gives to everybody; `None` offers no registration.
+    pub registered_client_id: Option<String>,
+    /// More tools that are listed, with their descriptions; somebody has to script the answers to their calls.
+    pub more_tools: Vec<(String, String)>,
     /// Long-lived tokens of Private Apps, which the MCP endpoint takes as they are, with all permissions.
     pub private_app_tokens: Vec<String>,
     /// How a request is answered.
@@ -90,6 +96,9 @@ impl Default for Config {
             protected_resource: ProtectedResource::Absent,
             challenge: Challenge::default(),
             auth_required: true,
+            guarded_tools: Vec::new(),
+            registered_client_id: None,
+            more_tools: Vec::new(),
             private_app_tokens: Vec::new(),
             answers: AnswerMode::Sse,
             get_stream: true,

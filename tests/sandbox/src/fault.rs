@@ -22,6 +22,8 @@ pub enum Place {
     Token,
     /// The authorize endpoint and its consent page.
     Authorize,
+    /// The registration endpoint.
+    Registration,
     /// The well-known places.
     Metadata,
     /// Anything else.
@@ -35,6 +37,7 @@ impl Place {
             Place::Mcp => "mcp",
             Place::Token => "token",
             Place::Authorize => "authorize",
+            Place::Registration => "registration",
             Place::Metadata => "metadata",
             Place::Elsewhere => "elsewhere",
         }
@@ -63,6 +66,7 @@ pub struct Fault {
     change: Option<Change>,
     executed: bool,
     quotes: bool,
+    attack: bool,
     effect: Effect,
 }
 
@@ -107,6 +111,7 @@ impl Fault {
             change: None,
             executed: false,
             quotes: false,
+            attack: false,
             effect,
         }
     }
@@ -253,6 +258,12 @@ impl Fault {
         self
     }
 
+    /// Makes it a part of an attack, which can be stopped.
+    pub(crate) fn of_attack(mut self) -> Self {
+        self.attack = true;
+        self
+    }
+
     /// Lets this many matching requests through first.
     pub fn skip(mut self, requests: u64) -> Self {
         self.skip = requests;
@@ -333,6 +344,10 @@ impl Faults {
 
     pub(crate) fn clear(&self) {
         lock(&self.waiting).clear();
+    }
+
+    pub(crate) fn stop_attacks(&self) {
+        lock(&self.waiting).retain(|fault| !fault.attack);
     }
 
     pub(crate) fn take(&self, seen: &Seen<'_>) -> Option<Fault> {

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::body::{Answer, Hangup, answer, json, set_header};
 use crate::fault::{Effect, Fault, Place, Seen, fault_answer};
 use crate::mcp::{endpoint, stream};
-use crate::oauth::{authorize, metadata, pages, token};
+use crate::oauth::{authorize, metadata, pages, registration, token};
 use crate::state::Tenant;
 
 /// Which listener a request came in by.
@@ -123,6 +123,7 @@ fn place(door: Door, path: &str) -> Place {
     match (door, path) {
         (Door::Api, "/v1/mcp") => Place::Mcp,
         (Door::Api, "/oauth/token") => Place::Token,
+        (Door::Api, "/oauth/register") => Place::Registration,
         (Door::Ws, "/oauth/authorize" | "/oauth/consent") => Place::Authorize,
         (_, path) if path.starts_with("/.well-known/") => Place::Metadata,
         _ => Place::Elsewhere,
@@ -138,7 +139,10 @@ fn elsewhere(tenant: &Tenant, place: Place, parts: &Parts, body: &Bytes) -> Answ
         }
         (Place::Authorize, "POST") if path == "/oauth/consent" => authorize::consent(tenant, body),
         (Place::Metadata, "GET") => metadata::well_known(tenant, path),
-        (Place::Token | Place::Authorize | Place::Metadata, _) => answer(405, "text/plain", "Method Not Allowed"),
+        (Place::Registration, "POST") => registration::register(tenant, body),
+        (Place::Registration | Place::Token | Place::Authorize | Place::Metadata, _) => {
+            answer(405, "text/plain", "Method Not Allowed")
+        }
         _ if path == "/favicon.ico" => answer(404, "", Bytes::new()),
         _ if parts.headers.get("accept").is_some_and(|accept| accept.as_bytes().starts_with(b"text/html")) => {
             pages::refused(404, "There is nothing here.")

@@ -14,8 +14,8 @@
 //! What makes it trustworthy: the MCP server proper is `rmcp`'s, the HTTP is real, and everything that a test needs to
 //! wait for can be waited for ([`Sandbox::wait_until`], [`Sandbox::wait_request`], [`Gate`]) without sleeping.
 
+pub mod attack;
 mod body;
-mod bomb;
 pub mod browser;
 mod config;
 mod counters;
@@ -24,6 +24,7 @@ mod desktop;
 mod fault;
 mod front;
 mod gate;
+mod gzip;
 mod mcp;
 mod oauth;
 mod peek;
@@ -35,7 +36,6 @@ mod state;
 mod tenant;
 pub mod wire;
 
-pub use bomb::{gzip_bomb, gzip_bomb_around};
 pub use config::{
     AnswerMode, CLIENT_ID, CLIENT_SECRET, Challenge, ClientKind, ClientSpec, Config, Consent, ExpiresIn, Iss,
     PRIVATE_APP_TOKEN, ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,
@@ -45,6 +45,7 @@ pub use counters::{Counters, Timeout};
 pub use desktop::Desktop;
 pub use fault::{Fault, Place};
 pub use gate::Gate;
+pub use gzip::{Gzip, gzip_bomb};
 pub use port::ReservedPort;
 pub use raw::RawReply;
 pub use record::Recorded;

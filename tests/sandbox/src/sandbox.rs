@@ -11,12 +11,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::attack::{Attack, Play, Strength};
 use crate::config::Config;
 use crate::counters::{Counters, Timeout};
 use crate::fault::{Change, Fault, Place};
 use crate::front::{Door, DoorCommand, DoorOrder, keep};
 use crate::mcp::server::session_manager;
-use crate::raw::{RawReply, event};
+use crate::raw::{RawReply, STREAM, event};
 use crate::record::Recorded;
 use crate::state::Tenant;
 
@@ -106,6 +107,26 @@ impl Sandbox {
         self.tenant.script.add("tools/call", Some(name), reply);
     }
 
+    /// Answers every request for a standing stream with exactly these bytes.
+    pub fn on_stream(&self, reply: RawReply) {
+        self.tenant.script.add(STREAM, None, reply);
+    }
+
+    /// Plays an attack from now on.
+    pub fn play(&self, attack: &Attack, strength: Strength) {
+        attack.play(&Play { tenant: &self.tenant, attack: attack.name, strength });
+    }
+
+    /// Plays no attack any more.
+    pub fn stop_attacks(&self) {
+        self.tenant.faults.stop_attacks();
+        self.tenant.script.stop_attacks();
+        self.tenant.configure(|config| {
+            config.more_tools.clear();
+            config.guarded_tools.clear();
+        });
+    }
+
     /// Forgets the scripted answers.
     pub fn clear_script(&self) {
         self.tenant.script.clear();
@@ -180,6 +201,11 @@ impl Sandbox {
     /// Revokes every grant, as when the user disconnects the application.
     pub fn revoke_grants(&self) {
         self.tenant.grants.revoke_all();
+    }
+
+    /// Ends every standing stream; their sessions go on.
+    pub fn end_streams(&self) {
+        crate::lock(&self.tenant.streams).clear();
     }
 
     /// Forgets every session, and ends their streams.

@@ -38,7 +38,7 @@ pub(crate) async fn answer(tenant: &Arc<Tenant>, parts: Parts, body: Bytes) -> R
         fault.map(|fault| fault.meeting(&headers, &sent))
     };
     with_fault(tenant, fault(true), async {
-        match authorize(tenant, &parts) {
+        match authorize(tenant, &parts, &peek) {
             Ok(caller) => with_fault(tenant, fault(false), serve(tenant, caller, &peek, parts, body)).await,
             Err(refused) => {
                 tenant.board.count(|counters| counters.unauthorized += 1);
@@ -49,9 +49,10 @@ pub(crate) async fn answer(tenant: &Arc<Tenant>, parts: Parts, body: Bytes) -> R
     .await
 }
 
-fn authorize(tenant: &Tenant, parts: &Parts) -> Result<Caller, Box<Answer>> {
+fn authorize(tenant: &Tenant, parts: &Parts, peek: &Peek) -> Result<Caller, Box<Answer>> {
     let config = tenant.config();
-    if !config.auth_required {
+    let is_guarded = peek.tool.as_ref().is_some_and(|tool| config.guarded_tools.contains(tool));
+    if !config.auth_required && !is_guarded {
         return Ok(Caller { granted: Permission::all().into_iter().collect() });
     }
     let token = parts
@@ -104,7 +105,7 @@ async fn serve(
     if parts.method == Method::POST {
         if let Some(reply) = tenant.script.take(peek) {
             tenant.board.count(|counters| counters.raw_replies += 1);
-            return Ok(tenant.script.answer(reply, peek.id.as_deref()));
+            return Ok(tenant.script.answer(reply, peek.id.as_deref(), tenant.next_number()));
         }
         if tenant.script.is_answer(peek) {
             return Ok(plain(202, "", Bytes::new()));
@@ -114,6 +115,14 @@ async fn serve(
         {
             return Ok(refused);
         }
+    }
+    let last_event_id = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let resumes = parts.method == Method::GET && last_event_id.is_some();
+    if parts.method == Method::GET
+        && let Some(reply) = tenant.script.take_stream(resumes)
+    {
+        tenant.board.count(|counters| counters.raw_replies += 1);
+        return Ok(tenant.script.answer(reply, None, tenant.next_number()));
     }
     let off = match parts.method {
         Method::GET => !config.get_stream,
@@ -136,8 +145,6 @@ async fn serve(
             _ => {}
         }
     }
-    let last_event_id = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let resumes = parts.method == Method::GET && last_event_id.is_some();
     if resumes && let Some(rest) = last_event_id.and_then(|id| stream::resume(tenant, id)) {
         tenant.board.count(|counters| counters.streams_resumed += 1);
         return Ok(rest);

@@ -55,9 +55,11 @@ pub(crate) struct Server {
 impl Server {
     fn tools(&self) -> Vec<Tool> {
         let mut listed = tools::planhat();
-        if self.tenant.config().test_tools {
+        let config = self.tenant.config();
+        if config.test_tools {
             listed.extend(tools::for_tests());
         }
+        listed.extend(config.more_tools.iter().map(|(name, description)| tools::plain(name, description)));
         listed
     }
 

@@ -79,6 +79,13 @@ pub(crate) fn for_tests() -> Vec<Tool> {
     ]
 }
 
+/// A tool without arguments that changes nothing.
+pub(crate) fn plain(name: &str, description: &str) -> Tool {
+    let schema = JsonObject::from_iter([("type".to_owned(), json!("object"))]);
+    let hints = ToolAnnotations::new().read_only(true).open_world(false);
+    Tool::new(name.to_owned(), description.to_owned(), Arc::new(schema)).with_annotations(hints)
+}
+
 fn tool(name: &'static str, description: &'static str, arguments: &[&str], required: &[&str], effect: Effect) -> Tool {
     let properties: JsonObject = arguments.iter().map(|&name| (name.to_owned(), argument(name))).collect();
     let schema = json!({ "type": "object", "properties": properties, "required": required });

@@ -51,6 +51,9 @@ fn authorization_server(tenant: &Tenant) -> Value {
     if config.iss != Iss::Absent {
         document["authorization_response_iss_parameter_supported"] = json!(true);
     }
+    if config.registered_client_id.is_some() {
+        document["registration_endpoint"] = json!(format!("{}/oauth/register", tenant.api));
+    }
     if let Some(patch) = &config.metadata_patch {
         merge(&mut document, &with_base_urls(patch, tenant));
     }

@@ -4,4 +4,5 @@ pub(crate) mod authorize;
 pub(crate) mod grants;
 pub(crate) mod metadata;
 pub(crate) mod pages;
+pub(crate) mod registration;
 pub(crate) mod token;

@@ -1,5 +1,6 @@
 //! The tenant as a client meets it.
 
+mod attacks;
 mod calls;
 mod faults;
 mod habits;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use planhat_sandbox::attack::Attack;
+
 /// The bridge's own default, which is what an administrator would have registered.
 const CALLBACK_PORT: u16 = 7526;
 
@@ -21,14 +23,25 @@ Usage: planhat-sandbox <command>
         URL is http://127.0.0.1:N/callback, where N is 7526 unless given. --open-consent grants without asking;
         --no-permissions leaves the client's Permissions tab empty.
 
+  hostile --list
+        Shows every attack that a server can play: what it does, and what must hold all the same.
+
+  hostile NAME [NAME...] [--callback-port N] [--api-port N] [--short]
+        Runs a tenant that plays these attacks, until Ctrl-C or the end of input, and prints how to point the bridge at it
+        and how to meet each of them. --short plays them with a twentieth of the megabytes, for a build without
+        optimisation.
+
   browse URL
         Opens a sign-in link and presses Allow, without a browser. BROWSER may name this program: a link alone is enough.";
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Command {
     Help,
     Serve(ServeOptions),
     Tour(TourOptions),
+    /// The list of attacks.
+    Attacks,
+    Hostile(HostileOptions),
     Browse(String),
 }
 
@@ -43,6 +56,14 @@ pub(crate) struct ServeOptions {
     pub(crate) test_tools: bool,
 }
 
+#[derive(Debug)]
+pub(crate) struct HostileOptions {
+    pub(crate) attacks: Vec<&'static Attack>,
+    pub(crate) callback_port: u16,
+    pub(crate) api_port: u16,
+    pub(crate) short: bool,
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct TourOptions {
     pub(crate) open: bool,
@@ -55,6 +76,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
     match command.as_str() {
         "tour" => tour(arguments),
         "serve" => serve(arguments),
+        "hostile" => hostile(arguments),
         "browse" => arguments.next().map(Command::Browse).ok_or_else(|| "browse needs a URL".into()),
         "help" | "-h" | "--help" => Ok(Command::Help),
         url if url.starts_with("http://") || url.starts_with("https://") => Ok(Command::Browse(command)),
@@ -101,6 +123,27 @@ fn serve(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
     Ok(Command::Serve(options))
 }
 
+fn hostile(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut options = HostileOptions { attacks: Vec::new(), callback_port: CALLBACK_PORT, api_port: 0, short: false };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--list" => return Ok(Command::Attacks),
+            "--callback-port" => options.callback_port = value(&argument, arguments.next())?,
+            "--api-port" => options.api_port = value(&argument, arguments.next())?,
+            "--short" => options.short = true,
+            "-h" | "--help" => return Ok(Command::Help),
+            name => {
+                let unknown = || format!("{name:?} is no attack; see planhat-sandbox hostile --list");
+                options.attacks.push(Attack::find(name).ok_or_else(unknown)?);
+            }
+        }
+    }
+    if options.attacks.is_empty() {
+        return Err("hostile needs the name of an attack; see planhat-sandbox hostile --list".to_owned());
+    }
+    Ok(Command::Hostile(options))
+}
+
 fn value<T: FromStr>(option: &str, given: Option<String>) -> Result<T, String> {
     let given = given.ok_or_else(|| format!("{option} needs a value"))?;
     given.parse().map_err(|_| format!("{option} does not take {given:?}"))
@@ -120,7 +163,21 @@ mod tests {
 
     #[test]
     fn a_link_alone_is_browsed() {
-        assert_eq!(parsed("http://127.0.0.1:1/x"), Ok(Command::Browse("http://127.0.0.1:1/x".into())));
+        let Ok(Command::Browse(url)) = parsed("http://127.0.0.1:1/x") else { panic!("it is browsed") };
+        assert_eq!(url, "http://127.0.0.1:1/x");
+    }
+
+    #[test]
+    fn attacks_are_named_and_there_may_be_several() {
+        let Ok(Command::Hostile(options)) = parsed("hostile marks --short get-401") else { panic!("it is known") };
+        let names: Vec<_> = options.attacks.iter().map(|attack| attack.name).collect();
+        assert_eq!((names, options.short), (vec!["marks", "get-401"], true));
+        assert!(matches!(parsed("hostile --list"), Ok(Command::Attacks)));
+        assert_eq!(
+            parsed("hostile bomb").expect_err("no such attack"),
+            "\"bomb\" is no attack; see planhat-sandbox hostile --list"
+        );
+        assert!(parsed("hostile").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod arguments;
 mod bridge;
 mod desktop;
+mod hostile;
 mod serve;
 mod stage;
 mod tour;
@@ -19,6 +20,8 @@ fn main() -> ExitCode {
     match arguments::parse(std::env::args().skip(1)) {
         Ok(Command::Help) => stage.line(HELP),
         Ok(Command::Serve(options)) => return serve::serve(&stage, options),
+        Ok(Command::Attacks) => hostile::list(&stage),
+        Ok(Command::Hostile(options)) => return hostile::hostile(&stage, &options),
         Ok(Command::Tour(options)) => return tour::tour(&stage, &options),
         Ok(Command::Browse(url)) => match walk(&url, Choice::Allow) {
             Ok(walk) => stage.line(&format!("{} {}", walk.last().status, walk.last().url)),

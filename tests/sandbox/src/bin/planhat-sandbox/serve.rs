@@ -48,14 +48,18 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
          \x20 export PLANHAT_MCP_URL={url}\n\
          \x20 export PLANHAT_MCP_CLIENT_ID={CLIENT_ID}\n\
          \x20 export PLANHAT_MCP_CLIENT_SECRET={CLIENT_SECRET}\n\
-         \x20 export PLANHAT_MCP_SCOPE=inclusive\n\
-         \x20 export PLANHAT_MCP_CALLBACK_PORT={}\n\
+         {}\
          \x20 planhat-mcp login --token-store file\n\
          \x20 planhat-mcp status --token-store file\n\n\
          {COMMANDS}\n",
-        options.callback_port
+        how_to_point(options.callback_port)
     ));
     wait(stage, sandbox)
+}
+
+/// What the bridge has to know besides the client, as lines of a shell.
+pub(crate) fn how_to_point(callback_port: u16) -> String {
+    format!("\x20 export PLANHAT_MCP_SCOPE=inclusive\n\x20 export PLANHAT_MCP_CALLBACK_PORT={callback_port}\n")
 }
 
 const COMMANDS: &str = "\
@@ -66,7 +70,7 @@ Type a word to make something happen:
 Ctrl-C or the end of input ends it also.";
 
 /// Obeys lines of standard input until it ends or Ctrl-C is pressed.
-fn wait(stage: &Stage, sandbox: Sandbox) -> ExitCode {
+pub(crate) fn wait(stage: &Stage, sandbox: Sandbox) -> ExitCode {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stage = Stage::clone(stage);
     // Not joined: it may sit in a read of standard input that never ends.

@@ -58,6 +58,15 @@ impl Stage {
         let _ = io::stdout().lock().write_all(out.as_bytes());
     }
 
+    /// A text with a word before it.
+    pub(crate) fn entry(&self, word: &str, text: &str) {
+        let (bold, off) = (self.colours("36").0, self.colours("").1);
+        for (index, line) in wrap(text, WIDTH - INDENT).iter().enumerate() {
+            let word = if index == 0 { word } else { "" };
+            self.line(&format!("  {bold}{word:<18}{off} {line}"));
+        }
+    }
+
     /// A row of the summary; green or red.
     pub(crate) fn row(&self, fine: bool, text: &str) {
         let (on, off) = self.colours(if fine { "32" } else { "31" });
