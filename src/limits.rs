@@ -252,6 +252,12 @@ limits! {
         /// Notifications and answers that wait for the server; beyond, stdin is read no further.
         MAX_OUTBOX_MESSAGES: usize = 1_000, because "a server that is only slow loses nothing",
             shown by "what_a_server_that_accepts_nothing_is_sent_stays_bounded_and_stdin_is_paused_once";
+        /// When so many of them wait, a further question of the server is refused here.
+        MAX_OUTBOX_BEFORE_REFUSALS: usize = 250, because "a server that asks faster than it reads causes an answer for each question",
+            shown by "a_server_that_asks_faster_than_it_reads_never_pauses_the_client";
+        /// When so many wait, the refusal is dropped, too.
+        MAX_OUTBOX_WITH_REFUSALS: usize = 500, because "the rest is for the client, whose stdin is not read while there is no room",
+            shown by "a_server_that_asks_faster_than_it_reads_never_pauses_the_client";
         /// Bytes of them; one larger message may wait alone.
         MAX_OUTBOX_BYTES: usize = 8 * MIB, because "they are short, and stdin waits for the rest",
             shown by "large_messages_are_bounded_by_their_bytes_and_one_may_wait_alone";
@@ -273,7 +279,7 @@ limits! {
     }
     "What the server asks and lists" {
         /// Requests of the server that the client has not answered; further ones are refused.
-        MAX_SERVER_REQUESTS: usize = 1_000, because "a person answers a few",
+        MAX_SERVER_REQUESTS: usize = 500, because "a person answers a few, and the answers of all fit into the outbox",
             shown by "what_a_server_asks_is_bounded_in_number_and_in_the_length_of_its_ids";
         /// The longest id of such a request; one with a longer id is refused.
         SERVER_REQUEST_ID_BYTES: usize = KIB, because "ids are numbers or a few characters",

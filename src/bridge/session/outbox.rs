@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Duration;
 
 use crate::bridge::client::in_flight::{StopReason, Ticket};
-use crate::limits::{MAX_OUTBOX_BYTES, MAX_OUTBOX_MESSAGES};
+use crate::limits::{MAX_OUTBOX_BEFORE_REFUSALS, MAX_OUTBOX_BYTES, MAX_OUTBOX_MESSAGES, MAX_OUTBOX_WITH_REFUSALS};
 use crate::message::IdKey;
 
 use crate::bridge::client::session_stage::SessionStage;
@@ -76,7 +76,11 @@ impl Load {
     }
 
     fn has_room(&self) -> bool {
-        self.messages < MAX_OUTBOX_MESSAGES && (self.bytes < MAX_OUTBOX_BYTES || self.messages <= 1)
+        self.has_room_up_to(MAX_OUTBOX_MESSAGES)
+    }
+
+    fn has_room_up_to(&self, messages: usize) -> bool {
+        self.messages < messages && (self.bytes < MAX_OUTBOX_BYTES || self.messages <= 1)
     }
 }
 
@@ -102,10 +106,15 @@ impl Outbox {
         self.pushed.notify_one();
     }
 
-    /// Puts a refusal of the bridge's own at the end if there is room: the server can cause any number of them, and pausing
-    /// stdin does not slow it down.
+    /// Whether the server may ask the client something, which causes a further message. It can ask any number of questions,
+    /// and pausing stdin does not slow it down.
+    pub fn takes_questions(&self) -> bool {
+        self.load.borrow().has_room_up_to(MAX_OUTBOX_BEFORE_REFUSALS)
+    }
+
+    /// Puts a refusal of the bridge's own at the end, unless so many messages wait that only the client's are taken.
     pub fn push_refusal(&self, message: OutboxMessage) {
-        if self.load.borrow().has_room() {
+        if self.load.borrow().has_room_up_to(MAX_OUTBOX_WITH_REFUSALS) {
             self.push(OutboxMessage { is_refusal: true, ..message });
         } else {
             self.dropped_refusals.fetch_add(1, Ordering::Relaxed);
@@ -242,13 +251,22 @@ mod tests {
         assert_eq!((start.elapsed(), outbox.lock().len()), (LONGEST_STDIN_PAUSE, 1));
     }
 
-    #[test]
-    fn refusals_of_a_server_that_never_stops_asking_are_bounded() {
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_asks_faster_than_it_reads_never_pauses_the_client() {
         let outbox = Outbox::default();
+        for n in 0..MAX_OUTBOX_BEFORE_REFUSALS {
+            assert!(outbox.takes_questions());
+            outbox.push(message(n));
+        }
+        assert!(!outbox.takes_questions());
         for n in 0..3 * MAX_OUTBOX_MESSAGES {
             outbox.push_refusal(message(n));
         }
-        assert_eq!(outbox.lock().len(), MAX_OUTBOX_MESSAGES);
-        assert_eq!(outbox.dropped_refusals.load(Ordering::Relaxed), 2 * MAX_OUTBOX_MESSAGES);
+        assert_eq!(outbox.lock().len(), MAX_OUTBOX_WITH_REFUSALS);
+        assert!(outbox.dropped_refusals.load(Ordering::Relaxed) > MAX_OUTBOX_MESSAGES);
+        let start = Instant::now();
+        outbox.push(message(0));
+        outbox.room().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 }

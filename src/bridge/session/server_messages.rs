@@ -162,6 +162,9 @@ impl ServerMessages {
                 tracing::warn!(%problem, "a request of the server is refused");
                 self.refuse(&id, &problem);
             }
+            Role::Request(_, id, _) if !self.outbox.takes_questions() => {
+                self.refuse(&id, &Problem::new(ProblemId::TooManyInFlight));
+            }
             Role::Request(key, id, _) => {
                 let admission = self.requests.open(key, &id);
                 if admission == Admission::TooMuch {
