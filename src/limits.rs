@@ -139,7 +139,7 @@ limits! {
         BATCH_MEMBERS: usize = 1_000, because "a batch is a handful of messages, and one revision alone has them",
             shown by "a_batch_of_a_server_has_a_thousand_members_and_the_rest_and_the_garbage_is_counted";
         /// What is looked through on the runtime's one thread at once; what is longer is looked through on another.
-        LONGEST_LOOK_BYTES: usize = 4 * MIB, because "some hundred MiB of JSON are looked through in a second",
+        LONGEST_LOOK_BYTES: usize = MIB, because "that takes some milliseconds, and a message is looked through several times",
             shown by "a_long_text_is_looked_through_on_another_thread_and_a_short_one_here";
         /// The longest answer to a request of the bridge's own.
         OWN_ANSWER_BYTES: usize = 8 * MIB, because "it is a list, or what a server offers",

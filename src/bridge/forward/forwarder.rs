@@ -23,6 +23,7 @@ use crate::bridge::session::startup::answer_initialize;
 use crate::bridge::sign_in::outcome::SignInOutcome;
 use crate::bridge::sign_in::policy::SignIn;
 use crate::limits::{BODY_SHARE_BYTES, STREAM_LIFE};
+use crate::message::aside;
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
@@ -200,7 +201,7 @@ impl Forwarder {
                     let mut line = wire.with_client_id(request, line).await;
                     if let Some(incoming) = &incoming {
                         if request.method == "tools/list" {
-                            line = own_tool::answer_without_own_tool(line);
+                            line = aside(line.len(), move || own_tool::answer_without_own_tool(line)).await;
                         }
                         self.lists.remember(request, &line, incoming.exchange.grant);
                     }

@@ -9,7 +9,7 @@ use std::sync::Once;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::message::{Kind, Peek, peek, write};
@@ -27,16 +27,46 @@ pub fn without_own_tool(text: &str, list: &RawValue) -> Option<String> {
     }
     static TELL: Once = Once::new();
     let tools = serde_json::from_str::<List<'_>>(list.get()).ok()?.tools;
-    let members: Vec<&RawValue> = serde_json::from_str(tools.get()).ok()?;
-    let is_own = |member: &&RawValue| serde_json::from_str::<Tool>(member.get()).is_ok_and(|tool| tool.takes_our_name);
-    let kept: Vec<&str> = members.iter().filter(|member| !is_own(member)).map(|member| member.get()).collect();
-    if kept.len() == members.len() {
+    // Nothing is kept of the usual list, however many members it has.
+    let mut has_own = false;
+    each_member(tools, |member| has_own = has_own || takes_our_name(member))?;
+    if !has_own {
         return None;
     }
+    let mut kept = String::from("[");
+    each_member(tools, |member| {
+        if !takes_our_name(member) {
+            kept.push_str(if kept.len() > 1 { "," } else { "" });
+            kept.push_str(member.get());
+        }
+    })?;
+    kept.push(']');
     TELL.call_once(|| {
         tracing::warn!("the server's tool {SIGN_IN_TOOL} is left out: the name is that of the bridge's own")
     });
-    Some(write::replaced(text, tools, &format!("[{}]", kept.join(","))))
+    Some(write::replaced(text, tools, &kept))
+}
+
+fn takes_our_name(member: &RawValue) -> bool {
+    serde_json::from_str::<Tool>(member.get()).is_ok_and(|tool| tool.takes_our_name)
+}
+
+/// Calls `see` with each member of an array, of which none is kept; `None` when it is no array.
+fn each_member<'a>(array: &'a RawValue, see: impl FnMut(&'a RawValue)) -> Option<()> {
+    struct Each<F>(F);
+    impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Each<F> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+            while let Some(member) = members.next_element()? {
+                (self.0)(member);
+            }
+            Ok(())
+        }
+    }
+    serde_json::Deserializer::from_str(array.get()).deserialize_seq(Each(see)).ok()
 }
 
 /// The same for the server's whole answer.
@@ -123,6 +153,8 @@ mod tests {
         }
         let twice = r#"{"tools":[{"name":"a","name":"planhat_sign_in"},{"name":"planhat_sign_in","name":"a"}]}"#;
         assert_eq!(without(twice).as_deref(), Some(r#"{"tools":[]}"#));
+        let mixed = r#"{"tools":[1,null,{"name":"planhat_sign_in"},[]]}"#;
+        assert_eq!(without(mixed).as_deref(), Some(r#"{"tools":[1,null,[]]}"#));
     }
 
     #[test]
