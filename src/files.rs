@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::limits::MAX_GIVEN_FILE_BYTES;
 
@@ -73,6 +73,13 @@ pub fn read_given(path: &Path) -> io::Result<Vec<u8>> {
 /// As [`read_given`], and [`io::ErrorKind::InvalidData`] if it is not UTF-8.
 pub fn read_given_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read_given(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// Where the path leads, if it is a link of this user that leads somewhere; else the path.
+pub fn behind_own_link(path: &Path) -> PathBuf {
+    let link = fs::symlink_metadata(path).ok().filter(|found| found.file_type().is_symlink());
+    let own = link.filter(|found| system::require_owner(found, system::me()).is_ok());
+    own.and_then(|_| fs::canonicalize(path).ok()).unwrap_or_else(|| path.to_owned())
 }
 
 /// The mode of the file at `path`, such as 0644, if others can read or change it; `None` also on Windows, where a file

@@ -71,6 +71,9 @@ limits! {
         /// The longest wait before the stream of a call is resumed, if the server asks for none.
         LONGEST_RESUMPTION_WAIT: Duration = Duration::from_secs(30), because "somebody waits for the answer",
             shown by "a_call_s_stream_is_resumed_ever_less_often_while_it_brings_nothing_and_given_up_in_the_end";
+        /// The longest such wait where the server has named one of a second or more, unless it named a longer one.
+        LONGEST_POLL_WAIT: Duration = Duration::from_secs(5), because "servers make clients poll in this way, and know the answer by then",
+            shown by "a_server_that_is_polled_for_an_answer_is_asked_when_it_says_or_some_seconds_later";
         /// Resumptions in a row that bring no message; then the call is answered without the rest.
         MAX_RESUMPTIONS_WITHOUT_MESSAGE: u32 = 60, because "a tool that says nothing may take half an hour",
             shown by "a_call_s_stream_is_resumed_ever_less_often_while_it_brings_nothing_and_given_up_in_the_end";

@@ -47,7 +47,7 @@ static LOG: OnceLock<Arc<Log>> = OnceLock::new();
 ///
 /// # Errors [`ProblemId::LogFileFailed`].
 pub fn start(level: Level, file: Option<&Path>) -> Result<(), Problem> {
-    let file = file.map(open).transpose()?;
+    let file = file.map(open).transpose()?.flatten();
     let log = Arc::new(Log::new(Sinks { to_stderr: true, file }));
     // This fails only if the process already has a log.
     if subscriber(level, Arc::clone(&log)).try_init().is_ok() {
@@ -76,8 +76,13 @@ fn targets(level: Level) -> Targets {
     Targets::new().with_default(theirs).with_target("planhat_mcp", level)
 }
 
-fn open(path: &Path) -> Result<File, Problem> {
+/// The file at `path`; `None` for those that stand for no file, or for the stderr that the log goes to anyway.
+fn open(path: &Path) -> Result<Option<File>, Problem> {
+    if ["/dev/null", "/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"].iter().any(|name| path == Path::new(name)) {
+        return Ok(None);
+    }
     private::open_log(path)
+        .map(Some)
         .map_err(|error| Problem::new(ProblemId::LogFileFailed).with("file", path.display()).with("detail", error))
 }
 
@@ -228,7 +233,7 @@ mod tests {
     fn logged(level: Level, events: impl FnOnce()) -> String {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("log");
-        let log = Arc::new(Log::new(Sinks { to_stderr: false, file: Some(open(&path).expect("a new file")) }));
+        let log = Arc::new(Log::new(Sinks { to_stderr: false, file: open(&path).expect("a new file") }));
         // The thread that sums up at the end of the minute is not needed here.
         log.is_awaited.store(true, Ordering::Release);
         tracing::subscriber::with_default(subscriber(level, Arc::clone(&log)), events);
@@ -307,6 +312,13 @@ mod tests {
     fn the_log_has_no_colors_because_clients_keep_it_in_files() {
         let shown = logged(Level::INFO, || tracing::warn!("plain"));
         assert!(!shown.contains('\u{1b}') && shown.ends_with("plain\n"), "{shown:?}");
+    }
+
+    #[test]
+    fn what_stands_for_no_file_is_no_reason_to_end() {
+        for name in ["/dev/null", "/dev/stderr", "/proc/self/fd/2"] {
+            assert!(open(Path::new(name)).expect("not an error").is_none(), "{name}");
+        }
     }
 
     #[test]

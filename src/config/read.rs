@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::files;
+use crate::limits::MAX_REQUESTS;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
@@ -95,6 +96,12 @@ pub fn port(raw: &RawSetting) -> Result<u16, Problem> {
 pub fn number<const MIN: u64, const MAX: u64>(raw: &RawSetting) -> Result<usize, Problem> {
     let number = raw.parsed(|text| text.parse().ok().filter(|number| (MIN..=MAX).contains(number)))?;
     usize::try_from(number).map_err(|_| raw.bad_value())
+}
+
+/// How many requests may be at the server at once: a number from 1 to 10000, up to [`MAX_REQUESTS`], which is all that can
+/// be in flight.
+pub fn requests_at_once(raw: &RawSetting) -> Result<usize, Problem> {
+    number::<1, 10_000>(raw).map(|number| number.min(MAX_REQUESTS))
 }
 
 /// Whole seconds within these bounds.

@@ -206,10 +206,10 @@ macro_rules! settings_table {
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
     /// How many requests may be at the server at once; the others wait in order.
-    [limits] in_flight: usize = Product::of(&$url).requests_at_once(), read::number::<1, 2_000> => MaxInFlight {
+    [limits] in_flight: usize = Product::of(&$url).requests_at_once(), read::requests_at_once => MaxInFlight {
         name: "max_in_flight", variable: "PLANHAT_MCP_MAX_IN_FLIGHT",
         flag: flag("--max-in-flight", One("N"), Heading::Network, 27, "Calls at the server at once (Planhat: 50)"),
-        expected: "a number from 1 to 2000",
+        expected: "a number from 1 to 10000; more than 2000 are taken for 2000",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
 

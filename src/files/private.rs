@@ -16,11 +16,12 @@ pub fn open_lock(path: &Path) -> io::Result<File> {
     open_own(path, options)
 }
 
-/// Opens a file to add lines to its end, creating it for this user alone.
+/// Opens a file to add lines to its end, creating it for this user alone. A person names it, so a link of theirs to a file
+/// of theirs is followed.
 pub fn open_log(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
-    open_own(path, options)
+    open_own(&super::behind_own_link(path), options)
 }
 
 /// Opens a file to read it.

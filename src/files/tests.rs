@@ -34,9 +34,8 @@ fn at_once<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 #[test]
 fn what_is_no_file_is_neither_waited_for_nor_followed_nor_used_whatever_it_is_opened_for() {
     type Open = fn(&Path) -> io::Result<()>;
-    let ways: [(&str, Open); 4] = [
+    let ways: [(&str, Open); 3] = [
         ("lock", |path| private::open_lock(path).map(drop)),
-        ("log", |path| private::open_log(path).map(drop)),
         ("open", |path| private::open(path).map(drop)),
         ("read", |path| private::read(path).map(drop)),
     ];
@@ -49,6 +48,17 @@ fn what_is_no_file_is_neither_waited_for_nor_followed_nor_used_whatever_it_is_op
         }
     }
     assert_eq!(fs::read(dir.path().join("target")).expect("still there"), b"kept");
+    assert!(!dir.path().join("nowhere").exists(), "nothing is created through a link");
+}
+
+#[test]
+fn a_log_may_lie_behind_a_link_of_this_user_and_is_a_file() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for (path, word) in impostors(dir.path()) {
+        let is_file = path.ends_with("link");
+        let opened = at_once(move || private::open_log(&path).map(drop).map_err(|error| error.to_string()));
+        assert_eq!(opened.is_ok(), is_file, "{word}: {opened:?}");
+    }
     assert!(!dir.path().join("nowhere").exists(), "nothing is created through a link");
 }
 

@@ -4,11 +4,11 @@
 use tokio::time::{Duration, Instant};
 
 use crate::limits::{
-    LONGEST_REOPENING_WAIT, LONGEST_RESUMPTION_WAIT, MAX_RESUMPTIONS_WITHOUT_MESSAGE, SHORTEST_REOPENING_WAIT,
-    STREAM_LIFE,
+    LONGEST_POLL_WAIT, LONGEST_REOPENING_WAIT, LONGEST_RESUMPTION_WAIT, MAX_RESUMPTIONS_WITHOUT_MESSAGE,
+    SHORTEST_REOPENING_WAIT, STREAM_LIFE,
 };
 use crate::message::{Kind, Peek, peek};
-use crate::pacing::{Backoff, Reopening, noise};
+use crate::pacing::{Backoff, Reopening, noise, spread};
 
 /// Before a listening stream is opened again.
 pub const LISTENING_BACKOFF: Backoff = Backoff::new(SHORTEST_REOPENING_WAIT, LONGEST_REOPENING_WAIT);
@@ -21,6 +21,8 @@ pub(super) struct StreamLife {
     reopening: Reopening,
     /// How many in a row may be short and bring nothing.
     most_in_vain: u32,
+    /// Whether a server that ends its streams may have this side ask again and again: by a `retry:` of a second or more.
+    is_polled: bool,
     /// Since when the present one is open; `None` while none is.
     open_since: Option<Instant>,
     /// Whether it has brought a message.
@@ -30,16 +32,16 @@ pub(super) struct StreamLife {
 impl StreamLife {
     /// For the standing stream.
     pub(super) fn listening() -> Self {
-        Self::new(LISTENING_BACKOFF, u32::MAX)
+        Self::new(LISTENING_BACKOFF, u32::MAX, false)
     }
 
     /// For the stream of a call.
     pub(super) fn answering() -> Self {
-        Self::new(RESUMPTION_BACKOFF, MAX_RESUMPTIONS_WITHOUT_MESSAGE)
+        Self::new(RESUMPTION_BACKOFF, MAX_RESUMPTIONS_WITHOUT_MESSAGE, true)
     }
 
-    fn new(backoff: Backoff, most_in_vain: u32) -> Self {
-        Self { reopening: Reopening::new(backoff), most_in_vain, open_since: None, has_brought: false }
+    fn new(backoff: Backoff, most_in_vain: u32, is_polled: bool) -> Self {
+        Self { reopening: Reopening::new(backoff), most_in_vain, is_polled, open_since: None, has_brought: false }
     }
 
     /// A stream is open.
@@ -63,7 +65,15 @@ impl StreamLife {
         let has_lasted = self.open_since.take().is_some_and(|since| since.elapsed() >= STREAM_LIFE);
         let has_lived = has_lasted || std::mem::take(&mut self.has_brought);
         let asked = asked.map(|asked| asked.min(LONGEST_REOPENING_WAIT));
-        let wait = self.reopening.after_end(has_lived, asked, noise());
+        let noise = noise();
+        let wait = self.reopening.after_end(has_lived, asked, noise);
+        let wait = match asked {
+            // Who waits for an answer gets it when the server has promised to have looked.
+            Some(asked) if self.is_polled && asked >= SHORTEST_REOPENING_WAIT => {
+                wait.min(spread(asked.max(LONGEST_POLL_WAIT), Duration::MAX, noise))
+            }
+            _ => wait,
+        };
         (self.reopening.short_lived() <= self.most_in_vain).then_some(wait)
     }
 }
@@ -147,6 +157,22 @@ mod tests {
         assert_eq!(streams, MAX_RESUMPTIONS_WITHOUT_MESSAGE + 1);
         let minutes = start.elapsed().as_secs() / 60;
         assert!((20..40).contains(&minutes), "{minutes} min");
+    }
+
+    /// By ending a stream with a `retry:`, a server makes its clients poll ("Streamable HTTP", 2025-11-25).
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_polled_for_an_answer_is_asked_when_it_says_or_some_seconds_later() {
+        for (asked, longest) in [(SECOND, LONGEST_POLL_WAIT), (20 * SECOND, 20 * SECOND)] {
+            let mut life = StreamLife::answering();
+            for _ in 0..20 {
+                life.opened();
+                let wait = life.ended(Some(asked)).expect("not too often yet");
+                assert!((asked..=longest * 11 / 10).contains(&wait), "{wait:?}");
+            }
+        }
+        let mut standing = StreamLife::listening();
+        let waits = std::iter::repeat_with(|| standing.ended(Some(SECOND)).expect("without end")).take(10);
+        assert!(waits.last().expect("ten") > LONGEST_POLL_WAIT * 2, "nobody waits for a standing stream");
     }
 
     #[tokio::test(start_paused = true)]

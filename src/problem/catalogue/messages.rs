@@ -28,7 +28,7 @@ super::entry::entries! {
         model "The request id is already in use by an unanswered request. Use a new id.";
     TooManyInFlight = "too-many-in-flight", code RATE_LIMITED, exit FAILED, recovery Depends,
         what "The bridge is busy: more requests wait for an answer than it can hold, so this one was not sent.",
-        cause "The client sends requests faster than the server answers them, or goes on while the server cannot be reached.",
+        cause "The client sends requests faster than the server answers them, sends several very large ones at once, or goes on while the server cannot be reached.",
         fix "Wait for some of the answers, then send the request again. The earlier requests go on.",
         model "Too many calls wait for an answer, so this one was not carried out. Wait for other answers before calling again.";
     DuplicateMember = "duplicate-member", code INVALID_REQUEST, exit FAILED, recovery Depends,

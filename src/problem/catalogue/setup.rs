@@ -43,8 +43,8 @@ super::entry::entries! {
         model "A secret was given on the command line, which is not accepted. Tell the user to use an environment variable or a file.";
     SecretFileUnusable = "secret-file-unusable", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The file with the client secret[, {file},] cannot be used[: {detail}].",
-        cause "It is missing, empty, or may not be read.",
-        fix "Give a file that holds the secret alone, readable by you only, or - to type it.",
+        cause "It is missing, empty, may not be read, or is a pipe or device and no file.",
+        fix "Give a file that holds the secret alone, readable by you only, or - to type it or pipe it into `planhat-mcp login`. What another program prints can go into PLANHAT_MCP_CLIENT_SECRET.",
         model "The file with the client secret cannot be used. Tell the user to check it.";
     SecretFileExposed = "secret-file-exposed", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "Others on this machine can read or change the file[ {file}] with the client's [{holds}|secret][ (its mode is {mode})].",
@@ -103,7 +103,7 @@ super::entry::entries! {
         model "The program finds no home directory. Tell the user to set HOME.";
     LogFileFailed = "log-file-failed", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The log file[ {file}] cannot be written[: {detail}].",
-        cause "The directory does not exist, or you may not write there.",
+        cause "The directory does not exist, you may not write there, or something else than a file of yours has that name.",
         fix "Give another path with --log-file, or leave it out to log to standard error.",
         model "The log file cannot be written. Tell the user to correct --log-file.";
 }

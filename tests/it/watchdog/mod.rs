@@ -128,11 +128,17 @@ fn watch(manner: &Manner) {
             scope.spawn(|| {
                 let mut quiet = Quiet::start(manner);
                 while let Some((name, play)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome =
+                    let mut once = || {
                         catch_unwind(AssertUnwindSafe(|| play(manner, &mut quiet))).unwrap_or_else(|reason| {
                             let text = reason.downcast_ref::<&str>().map(|text| (*text).to_owned());
                             Err(reason.downcast_ref::<String>().cloned().or(text).unwrap_or_default())
-                        });
+                        })
+                    };
+                    let mut outcome = once();
+                    if outcome.is_err() && manner.program.is_none() {
+                        // Of the few calls beside a short attack, one that the machine held up decides.
+                        outcome = once();
+                    }
                     match outcome {
                         Ok(figures) if tells => tell(&format!("  ok    {name}: {figures}")),
                         Ok(_) => {}
