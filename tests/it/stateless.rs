@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use planhat_mcp::limits::MAX_SEARCHED_PAGES;
 use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Gate, RawReply};
 use serde_json::{Value, json};
@@ -128,6 +129,18 @@ fn the_look_at_the_tools_goes_on_to_the_page_that_has_the_one_that_is_called() {
     assert_eq!(methods, ["tools/call", "tools/list", "tools/list", "tools/call"]);
     assert!(requests[2].text().contains(r#""cursor":"p\u0032""#), "{}", requests[2].text());
     assert_eq!(requests[3].header("mcp-param-region"), Some("eu-1"));
+}
+
+#[test]
+fn a_tool_is_searched_for_on_a_bounded_number_of_pages() {
+    let setup = Setup::with_token(Config::default());
+    let page = r#"{"jsonrpc":"2.0","id":{id},"result":{"tools":[],"nextCursor":"p{n}","ttlMs":0,"cacheScope":"private","resultType":"complete"}}"#;
+    setup.sandbox.on_method("tools/list", RawReply::json(page));
+    setup.sandbox.on_tool("deploy", error(400, -32020));
+    let bridge = setup.bridge();
+    let answer = parse(&bridge.ask(&tool_call(1, "deploy", r#"{"region":"eu-1"}"#)));
+    assert_eq!(answer["error"]["code"], -32020, "{answer}");
+    assert_eq!(setup.sandbox.counters().method("tools/list"), MAX_SEARCHED_PAGES as u64);
 }
 
 #[test]
