@@ -403,6 +403,7 @@ mod tests {
             read.push(line);
         }
         assert_eq!(read.len(), 42);
+        assert!(read.iter().all(|line| line.len() as u64 <= PASTED_LINE_BYTES));
         assert!(read[0].starts_with("caf"), "{}", read[0]);
         assert_eq!(read[41], "the last one");
     }

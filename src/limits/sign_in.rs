@@ -63,11 +63,11 @@ limits! {
         /// How long after the page of a sign-in was opened, or its link shown, it is neither opened nor shown again.
         REOPENING_PAUSE: Duration = Duration::from_secs(3),
             because "nobody can have closed it and asked again",
-            shown by "a_user_who_is_on_the_way_to_the_page_is_not_asked_again";
+            shown by "calls_that_want_a_link_together_show_it_once";
         /// Sign-in processes in a row that end without an outcome before there is a pause.
         MAX_SILENT_SIGN_INS: u32 = 2,
             because "one may have been ended by chance",
-            shown by "a_sign_in_process_that_is_killed_at_any_step_is_followed_by_another";
+            shown by "sign_in_processes_that_end_without_a_word_are_followed_by_a_pause";
         /// The pause before a refresh token is presented for the third time when it is not known what became of it; it
         /// doubles from time to time. The second time needs none.
         SHORTEST_PRESENTATION_PAUSE: Duration = Duration::from_secs(30),
@@ -149,7 +149,7 @@ limits! {
         /// The longest address in a request.
         CALLBACK_TARGET_BYTES: usize = 16 * KIB,
             because "a redirect URL is far shorter, and browsers have a similar limit",
-            shown by "what_is_not_the_answer_neither_ends_nor_stalls_the_sign_in";
+            shown by "other_methods_and_bodies_are_turned_away";
         /// Connections that may be sending their heads at a time; a further one replaces the oldest.
         MAX_INCOMPLETE_HEADS: usize = 24,
             because "browsers open some in advance",

@@ -13,19 +13,15 @@ limits! {
         /// How long the body of a refusal may be silent.
         REFUSAL_BODY_WAIT: Duration = Duration::from_secs(10),
             because "its status says enough",
-            shown by "a_refusal_whose_body_never_ends_is_told_by_its_status";
-        /// How long the server may take to answer a ping about a token.
-        PING_WAIT: Duration = Duration::from_secs(10),
-            because "a server that is up answers a ping at once",
-            shown by "calls_that_are_refused_while_the_server_does_not_say_what_it_takes_share_one_ping";
+            shown by "the_body_of_a_refusal_may_be_silent_for_seconds_only";
         /// How long the rest of a stream is read after its answer, so that its connection can be used again.
         STREAM_REST_WAIT: Duration = Duration::from_secs(1),
             because "most servers end it at once",
-            shown by "an_answered_call_holds_no_place_although_its_stream_stays_open";
+            shown by "a_stream_that_goes_on_after_its_answer_is_closed";
         /// How long the server may take to answer `server/discover`.
         DISCOVER_WAIT: Duration = Duration::from_secs(5),
             because "clients that probe with it wait for nothing else",
-            shown by "a_server_that_does_not_know_the_probe_and_one_that_cannot_be_asked_say_so_quickly";
+            shown by "a_probe_that_the_server_does_not_answer_is_answered_here";
         /// How long a server that is known to require a sign-in may take to open a session without one.
         SIGNED_OUT_OPENING_WAIT: Duration = Duration::from_secs(1),
             because "it may no longer require it, and its challenge is the best start for a sign-in",
@@ -37,7 +33,7 @@ limits! {
         /// How long the server may take to accept a message before the next one goes, and how long its answer is read.
         MESSAGE_ACCEPTANCE_WAIT: Duration = Duration::from_secs(30),
             because "a server that is only slow loses nothing",
-            shown by "a_server_that_answers_a_notification_with_a_stream_that_stays_open_holds_nothing_up";
+            shown by "no_message_holds_up_the_next_one_for_long";
         /// How long a full outbox pauses the reading of stdin before the oldest messages are dropped.
         STDIN_PAUSE: Duration = Duration::from_secs(10),
             because "cancellations come on stdin, too",
@@ -57,7 +53,7 @@ limits! {
         /// How long a request that has a token waits for the store of tokens.
         STORE_WAIT_WITH_TOKEN: Duration = Duration::from_millis(250),
             because "the token is probably still good",
-            shown by "a_request_with_a_token_does_not_wait_for_a_silent_store";
+            shown by "a_state_directory_that_does_not_answer_holds_up_no_request_that_has_a_token";
         /// How long a request waits for what is remembered of the server.
         REMEMBERED_ANSWER_WAIT: Duration = Duration::from_secs(2),
             because "a state directory that does not answer has nothing",
@@ -75,7 +71,7 @@ limits! {
         /// How long the last notifications may take to reach the server after the end of stdin.
         LAST_NOTIFICATIONS_WAIT: Duration = Duration::from_secs(2),
             because "no answer depends on them",
-            shown by "a_question_that_nobody_can_answer_any_more_does_not_hold_up_the_end";
+            shown by "a_notification_that_the_server_does_not_take_does_not_hold_up_the_end";
         /// From a signal to the end of the process, whatever it is doing.
         SIGNAL_END_WAIT: Duration = Duration::from_secs(2),
             because "the orderly end takes 1.9 s at most",

@@ -20,10 +20,6 @@ limits! {
         PERSON_NAME_CHARS: usize = 120,
             because "names and addresses are shorter",
             shown by "a_name_cannot_drive_the_terminal_it_is_shown_on";
-        /// Encodings, one around the other, in which a secret is found in the words of a server.
-        MAX_NESTED_ENCODINGS: usize = 3,
-            because "each is another pass over the text",
-            shown by "a_hostile_text_is_looked_through_at_once";
         /// Bytes of one line that a command prints.
         PRINTED_LINE_BYTES: usize = 16 * KIB,
             because "that is longer than any link",

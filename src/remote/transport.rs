@@ -103,7 +103,7 @@ impl Transport {
             return;
         }
         let max = self.refusal_bound(answer.response.headers());
-        let patience = self.patience(Some(self.settings.limits.idle.min(REFUSAL_BODY_WAIT)));
+        let patience = self.patience(Some(refusal_patience(self.settings.limits.idle)));
         let mut body = PartialBody::new(self.reading());
         let is_whole = body.read(&self.http, &mut answer.response, max, &patience).await.is_ok();
         answer.body = Some(body.take().filter(|_| is_whole));
@@ -153,5 +153,21 @@ impl Transport {
     pub(super) fn forget(&self) {
         self.cookies.forget();
         self.http.forget();
+    }
+}
+
+/// The longest silence of the body of a refusal.
+fn refusal_patience(idle: Duration) -> Duration {
+    idle.min(REFUSAL_BODY_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_of_a_refusal_may_be_silent_for_seconds_only() {
+        assert_eq!(refusal_patience(Duration::from_secs(86_400)), REFUSAL_BODY_WAIT);
+        assert_eq!(refusal_patience(Duration::from_secs(1)), Duration::from_secs(1));
     }
 }

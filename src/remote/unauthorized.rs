@@ -11,12 +11,12 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge, Renewable};
 use crate::config::Settings;
 use crate::http::{host_of, retry_after};
-use crate::limits::{MAX_RENEWALS_OF_REQUEST, PING_RESULT_LIFE, PING_WAIT};
+use crate::limits::{MAX_RENEWALS_OF_REQUEST, PING_RESULT_LIFE};
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
@@ -29,6 +29,8 @@ use super::throttle::Throttle;
 use super::transport::Transport;
 use super::{mcp_headers, request};
 
+/// How long the server may take to answer the ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The id of the request that asks whether the server takes the token, as JSON: none of the bridge's other requests has it,
 /// and nobody waits for its answer.
 const PING_ID: &str = r#""planhat-mcp/ping""#;
@@ -250,7 +252,7 @@ impl Unauthorized {
         }
         let mut message = request::post(&self.settings.url, session, Some(bearer), body);
         message.headers_mut().extend(headers);
-        let Ok(answer) = self.transport.execute(message, Some(PING_WAIT)).await else {
+        let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else {
             return PingResult::Inconclusive;
         };
         match answer.response.status() {

@@ -15,12 +15,14 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::encodings::{self, Unit};
 use super::visible::visible_up_to;
 use super::{REDACTED, Secret};
-use crate::limits::{MAX_NESTED_ENCODINGS, SEARCHED_WORDS_BYTES, SHOWN_WORDS_CHARS};
+use crate::limits::{SEARCHED_WORDS_BYTES, SHOWN_WORDS_CHARS};
 
 /// The shortest secret, in bytes, that is masked even inside a word: a shorter one may be part of any word.
 const SHORTEST_INSIDE_WORD_BYTES: usize = 8;
 /// This many leading bytes count as the whole secret: servers truncate what they quote.
 const RECOGNISED_PREFIX_BYTES: usize = 24;
+/// How many nested encodings are undone.
+const NESTED_ENCODINGS: usize = 3;
 
 /// The secrets of one exchange: what was sent, and what came back.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +73,7 @@ impl Secrets {
             return text.to_owned();
         }
         let mut spans = Vec::new();
-        search(&Layer::plain(text), &needles, MAX_NESTED_ENCODINGS, &mut spans);
+        search(&Layer::plain(text), &needles, NESTED_ENCODINGS, &mut spans);
         replaced(text, spans)
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use planhat_mcp::limits::MAX_ANSWER_STREAMS;
+use planhat_mcp::limits::{MAX_ANSWER_STREAMS, MESSAGE_ACCEPTANCE_WAIT};
 use planhat_sandbox::{Config, Fault, Gate, RawReply};
 use serde_json::{Value, json};
 
@@ -176,6 +176,20 @@ fn a_server_that_answers_a_notification_with_a_stream_that_stays_open_holds_noth
     // Half the time for which such a stream is read.
     let soon = Duration::from_secs(15);
     setup.sandbox.wait_until(|c| c.method(method) == 2, soon).expect("the next notification does not wait");
+    gate.open();
+}
+
+#[test]
+fn a_notification_that_the_server_does_not_take_does_not_hold_up_the_end() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    let (method, gate) = ("notifications/roots/list_changed", Gate::new());
+    setup.sandbox.on_method(method, RawReply::status(202).wait(&gate));
+    bridge.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+    assert!(gate.wait_arrivals(1, PATIENCE));
+    let start = Instant::now();
+    assert!(bridge.finish().1.success());
+    assert!(start.elapsed() < MESSAGE_ACCEPTANCE_WAIT / 2, "{:?}", start.elapsed());
     gate.open();
 }
 

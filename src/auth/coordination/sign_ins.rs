@@ -375,7 +375,7 @@ impl SignIns {
 
     /// The sign-in process is gone without an outcome. The next call may start another; only if that one ends the same
     /// way is there a pause.
-    fn ended_silently(&self, problem: Problem) {
+    pub(crate) fn ended_silently(&self, problem: Problem) {
         let silent_ends = self.shared().silent_ends + 1;
         self.ended(Some(problem));
         let mut shared = self.shared();
@@ -383,6 +383,12 @@ impl SignIns {
         if silent_ends < MAX_SILENT_SIGN_INS {
             shared.paused_until = None;
         }
+    }
+
+    /// Whether no sign-in starts by itself for a while.
+    #[cfg(test)]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.shared().paused_until.is_some()
     }
 
     pub(crate) fn ended(&self, failure: Option<Problem>) {

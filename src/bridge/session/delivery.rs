@@ -114,7 +114,7 @@ impl Delivery {
     }
 
     fn acceptance(&self) -> Duration {
-        MESSAGE_ACCEPTANCE_WAIT.min(self.session.settings.limits.idle)
+        acceptance(self.session.settings.limits.idle)
     }
 
     /// Returns when the server has accepted the message.
@@ -138,5 +138,21 @@ impl Delivery {
         self.open.push_back(self.streams.spawn(async move {
             let _ = tokio::time::timeout(limit, answer.pass_on_the_rest()).await;
         }));
+    }
+}
+
+/// How long the server may take for a message, when it may be silent for `idle` elsewhere.
+fn acceptance(idle: Duration) -> Duration {
+    idle.min(MESSAGE_ACCEPTANCE_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_holds_up_the_next_one_for_long() {
+        assert_eq!(acceptance(Duration::from_secs(86_400)), MESSAGE_ACCEPTANCE_WAIT);
+        assert_eq!(acceptance(Duration::from_secs(1)), Duration::from_secs(1));
     }
 }

@@ -387,4 +387,13 @@ mod tests {
         }
         assert_eq!(ElicitationReply::of(None), ElicitationReply::Unable);
     }
+
+    #[test]
+    fn calls_that_want_a_link_together_show_it_once() {
+        let asked = Asked { link: "https://a.example".into(), at: Instant::now() };
+        let moment = std::time::Duration::from_millis(1);
+        assert!(asked.covers("https://a.example", asked.at + REOPENING_PAUSE - moment));
+        assert!(!asked.covers("https://a.example", asked.at + REOPENING_PAUSE));
+        assert!(!asked.covers("https://b.example", asked.at));
+    }
 }
