@@ -8,7 +8,7 @@ use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::limits::MAX_GIVEN_FILE_BYTES;
+use crate::limits::GIVEN_FILE_BYTES;
 
 pub mod private;
 #[cfg(test)]
@@ -52,16 +52,16 @@ pub fn open_given(path: &Path) -> io::Result<File> {
 /// The content of a file that a person names.
 ///
 /// # Errors
-/// As [`open_given`], and [`io::ErrorKind::FileTooLarge`] beyond [`MAX_GIVEN_FILE_BYTES`].
+/// As [`open_given`], and [`io::ErrorKind::FileTooLarge`] beyond [`GIVEN_FILE_BYTES`].
 pub fn read_given(path: &Path) -> io::Result<Vec<u8>> {
     if path == Path::new("/dev/null") {
         // People name it where they want no file.
         return Ok(Vec::new());
     }
     let mut content = Vec::new();
-    open_given(path)?.take(MAX_GIVEN_FILE_BYTES as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > MAX_GIVEN_FILE_BYTES {
-        let detail = format!("it is larger than {MAX_GIVEN_FILE_BYTES} bytes");
+    open_given(path)?.take(GIVEN_FILE_BYTES as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > GIVEN_FILE_BYTES {
+        let detail = format!("it is larger than {GIVEN_FILE_BYTES} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, detail));
     }
     Ok(content)

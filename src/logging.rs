@@ -250,7 +250,7 @@ mod tests {
             tracing::info!("another kind");
         });
         let lines: Vec<_> = shown.lines().collect();
-        assert_eq!(lines.len(), crate::limits::LOG_LINES_PER_KIND + 2, "{shown}");
+        assert_eq!(lines.len(), crate::limits::MAX_LOG_LINES_PER_KIND + 2, "{shown}");
         let last = lines.last().expect("some");
         assert!(last.contains("  WARN planhat_mcp::logging::tests: the server said access_token=[redacted]"), "{last}");
         assert!(last.ends_with("[and 980 more lines of this kind within a minute]"), "{last}");

@@ -20,12 +20,13 @@ use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::{client, dynamic};
 use crate::config::CallbackSettings;
 use crate::http::{Answer, Bounds};
+use crate::limits::METADATA_BYTES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 use crate::store::ProcessLock;
 
 /// Authorization pages are searched for the words of a refusal.
-const PAGE_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(8) };
+const PAGE_BOUNDS: Bounds = Bounds { max_body: METADATA_BYTES, timeout: Duration::from_secs(8) };
 
 /// How the authorization server was found.
 #[derive(Debug)]

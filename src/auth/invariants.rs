@@ -11,7 +11,8 @@ use crate::auth::discovery::metadata::{
 };
 use crate::auth::exchange::answer;
 use crate::auth::login::authorization_request::{Expected, Rejection};
-use crate::auth::login::loopback::door::{Head, LARGEST_HEAD_BYTES, PartialHead};
+use crate::auth::login::loopback::door::{Head, PartialHead};
+use crate::limits::CALLBACK_HEAD_BYTES;
 use crate::secret::Secrets;
 
 const STATE: &str = "s3cret";
@@ -64,11 +65,11 @@ pub fn callback(request: &[u8]) {
     }
     match &head {
         Some(Head::Whole(head)) => {
-            assert!(head.len() <= LARGEST_HEAD_BYTES && request.starts_with(head) && head.ends_with(b"\r\n\r\n"));
+            assert!(head.len() <= CALLBACK_HEAD_BYTES && request.starts_with(head) && head.ends_with(b"\r\n\r\n"));
             assert_eq!(memchr::memmem::find_iter(head, b"\r\n\r\n").count(), 1);
         }
-        Some(Head::TooLarge) => assert!(request.len() >= LARGEST_HEAD_BYTES),
-        Some(Head::Nothing) | None => assert!(request.len() < LARGEST_HEAD_BYTES),
+        Some(Head::TooLarge) => assert!(request.len() >= CALLBACK_HEAD_BYTES),
+        Some(Head::Nothing) | None => assert!(request.len() < CALLBACK_HEAD_BYTES),
     }
     let text = String::from_utf8_lossy(request);
     let target = text.split_whitespace().nth(1).unwrap_or(&text);

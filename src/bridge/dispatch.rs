@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::config::Settings;
-use crate::limits::{BATCH_MEMBERS, HANDSHAKE_BYTES};
+use crate::limits::{HANDSHAKE_BYTES, MAX_BATCH_MEMBERS};
 use crate::message::peek::{Params, peek_object};
 use crate::message::{Elements, IdKey, Kind, Peek, PeekError, Revision, peek, write};
 use crate::problem::{Problem, ProblemId};
@@ -164,7 +164,7 @@ impl Dispatcher {
             return refusals.add(None, &problem);
         }
         if members.excess > 0 {
-            let detail = format!("a batch has {BATCH_MEMBERS} messages at most");
+            let detail = format!("a batch has {MAX_BATCH_MEMBERS} messages at most");
             return refusals.add(None, &Problem::new(ProblemId::NotJsonRpc).with("detail", detail));
         }
         let slot = BatchSlot::in_new_batch(self.client.output.clone());

@@ -11,6 +11,7 @@ use crate::auth::Authorizer;
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
+use crate::limits::LAST_NOTIFICATIONS_WAIT;
 use crate::remote::Remote;
 use crate::remote::mcp_headers::McpHeaders;
 
@@ -35,9 +36,6 @@ use crate::bridge::lists::retry_safety::RetrySafety;
 
 /// How long the client may take to read the last lines at the end.
 const LAST_LINES_WAIT: Duration = Duration::from_millis(400);
-
-/// How long the last notifications may take to reach the server after the end of stdin.
-const LAST_NOTIFICATIONS_WAIT: Duration = Duration::from_secs(2);
 
 /// Why the bridge ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

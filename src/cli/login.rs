@@ -12,6 +12,7 @@ use crate::auth::discovery::scope;
 use crate::auth::{LoginEvent, LoginOptions, LoginUi, PageOpening, Silent};
 use crate::clock;
 use crate::config::{Product, Settings, TokenStoreKind};
+use crate::limits::PASTED_LINE_BYTES;
 use crate::logging;
 use crate::problem::catalogue::PLANHAT_PAGE_ERRORS;
 use crate::problem::wrap;
@@ -295,11 +296,9 @@ pub fn pasted_lines() -> mpsc::UnboundedReceiver<String> {
 
 /// Forwards the lines that are not blank. No line ends it: after a wrong paste the right one may follow.
 fn read_lines(mut input: impl BufRead, lines: &mpsc::UnboundedSender<String>) {
-    /// The longest line that can be a redirect URL; a longer one is truncated.
-    const LONGEST_LINE_BYTES: u64 = 64 * 1024;
     loop {
         let mut line = Vec::new();
-        match input.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut line) {
+        match input.by_ref().take(PASTED_LINE_BYTES).read_until(b'\n', &mut line) {
             Ok(1..) => {}
             Ok(0) | Err(_) => return,
         }
@@ -404,6 +403,7 @@ mod tests {
             read.push(line);
         }
         assert_eq!(read.len(), 42);
+        assert!(read.iter().all(|line| line.len() as u64 <= PASTED_LINE_BYTES));
         assert!(read[0].starts_with("caf"), "{}", read[0]);
         assert_eq!(read[41], "the last one");
     }

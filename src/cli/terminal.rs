@@ -6,7 +6,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::limits::MAX_LINE_BYTES;
+use crate::limits::PRINTED_LINE_BYTES;
 use crate::problem::Problem;
 use crate::secret::push_visible;
 
@@ -95,7 +95,7 @@ pub fn guarded(text: &str, colors: bool) -> String {
         let start = out.len();
         let mut rest = line.strip_suffix('\n').unwrap_or(line);
         while let Some(c) = rest.chars().next() {
-            if out.len() - start > MAX_LINE_BYTES {
+            if out.len() - start > PRINTED_LINE_BYTES {
                 out.push('…');
                 break;
             }
@@ -194,9 +194,9 @@ mod tests {
 
     #[test]
     fn a_printed_line_is_bounded_and_the_next_one_stays() {
-        let shown = guarded(&format!("{}\nnext\n", "x".repeat(10 * MAX_LINE_BYTES)), true);
+        let shown = guarded(&format!("{}\nnext\n", "x".repeat(10 * PRINTED_LINE_BYTES)), true);
         let lines: Vec<&str> = shown.lines().collect();
-        assert!(lines[0].len() <= MAX_LINE_BYTES + 10 && lines[1] == "next", "{}", lines.len());
+        assert!(lines[0].len() <= PRINTED_LINE_BYTES + 10 && lines[1] == "next", "{}", lines.len());
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::files;
-use crate::limits::MAX_REQUESTS;
+use crate::limits::MAX_REQUESTS_IN_FLIGHT;
+
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
@@ -101,7 +102,7 @@ pub fn number<const MIN: u64, const MAX: u64>(raw: &RawSetting) -> Result<usize,
 /// How many requests may be at the server at once: a number from 1 to 10000, up to [`MAX_REQUESTS`], which is all that can
 /// be in flight.
 pub fn requests_at_once(raw: &RawSetting) -> Result<usize, Problem> {
-    number::<1, 10_000>(raw).map(|number| number.min(MAX_REQUESTS))
+    number::<1, 10_000>(raw).map(|number| number.min(MAX_REQUESTS_IN_FLIGHT))
 }
 
 /// Whole seconds within these bounds.

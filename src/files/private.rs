@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::open_own;
 
-/// More than any file of this program holds; reading stops there.
-const LARGEST_FILE_BYTES: u64 = 4 * 1024 * 1024;
+use crate::limits::OWN_FILE_BYTES;
 
 /// Opens a file to lock it, creating it for this user alone.
 pub fn open_lock(path: &Path) -> io::Result<File> {
@@ -39,7 +38,7 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     };
     let mut content = Vec::new();
-    file.take(LARGEST_FILE_BYTES).read_to_end(&mut content)?;
+    file.take(OWN_FILE_BYTES).read_to_end(&mut content)?;
     Ok(Some(content))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::private;
 use super::*;
+use crate::limits::OWN_FILE_BYTES;
 
 /// Everything that can have a file's name and is none, with the word that an error says of it.
 fn impostors(dir: &Path) -> Vec<(PathBuf, &'static str)> {
@@ -90,9 +91,9 @@ fn a_file_that_a_person_names_may_be_a_link_and_must_be_a_file() {
     assert_eq!(read_given(Path::new("/dev/null")).expect("no file"), b"");
     assert!(at_once(|| read_given(Path::new("/dev/zero"))).is_err());
     let large = dir.path().join("large");
-    fs::write(&large, vec![b'x'; MAX_GIVEN_FILE_BYTES]).expect("writable");
-    assert_eq!(read_given(&large).expect("just small enough").len(), MAX_GIVEN_FILE_BYTES);
-    fs::write(&large, vec![b'x'; MAX_GIVEN_FILE_BYTES + 1]).expect("writable");
+    fs::write(&large, vec![b'x'; GIVEN_FILE_BYTES]).expect("writable");
+    assert_eq!(read_given(&large).expect("just small enough").len(), GIVEN_FILE_BYTES);
+    fs::write(&large, vec![b'x'; GIVEN_FILE_BYTES + 1]).expect("writable");
     assert_eq!(read_given(&large).expect_err("too large").kind(), io::ErrorKind::FileTooLarge);
 }
 
@@ -124,4 +125,13 @@ fn a_file_of_another_user_is_refused() {
     // To anybody else it is another user's.
     let error = system::require_owner(&found, me + 1).expect_err("not theirs");
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_file_of_the_program_s_own_is_read_up_to_its_bound() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("large");
+    private::replace(&path, b"").expect("writable");
+    fs::OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(2 * OWN_FILE_BYTES)).expect("grown");
+    assert_eq!(private::read(&path).expect("a file").expect("there").len() as u64, OWN_FILE_BYTES);
 }

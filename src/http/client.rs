@@ -97,13 +97,6 @@ pub struct Bounds {
     pub timeout: Duration,
 }
 
-impl Default for Bounds {
-    /// For metadata and token answers: 256 KiB within 30 s.
-    fn default() -> Self {
-        Self { max_body: 256 * 1024, timeout: Duration::from_secs(30) }
-    }
-}
-
 /// A whole answer, of any status.
 #[derive(Debug, Clone)]
 pub struct Answer {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::NetworkSettings;
 use crate::files;
 use crate::http::ssrf_guard::Guard;
-use crate::limits::HTTP2_UNREAD_BYTES;
+use crate::limits::{HTTP2_STREAM_UNREAD_BYTES, HTTP2_UNREAD_BYTES};
 use crate::problem::{Problem, ProblemId, error_chain};
 
 /// The `User-Agent` of every request.
@@ -21,9 +21,6 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// How long a connection may be silent before a keep-alive probe.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How much unread data one stream of an HTTP/2 connection may hold (RFC 9113, 5.2): enough for 40 MiB/s from a server that is 25 ms away.
-const MAX_UNREAD_STREAM_BYTES: u32 = 1024 * 1024;
-
 /// Streams beside the requests of the client: those that listen, and the bridge's own requests.
 const FURTHER_STREAMS: u32 = 16;
 
@@ -33,7 +30,7 @@ const FURTHER_STREAMS: u32 = 16;
 /// answers share. Windows that fit into it together keep such answers from stopping the one that has the room.
 fn stream_window(requests_at_once: usize) -> u32 {
     let streams = u32::try_from(requests_at_once).unwrap_or(u32::MAX).saturating_add(FURTHER_STREAMS);
-    (HTTP2_UNREAD_BYTES / streams).min(MAX_UNREAD_STREAM_BYTES)
+    (HTTP2_UNREAD_BYTES / streams).min(HTTP2_STREAM_UNREAD_BYTES)
 }
 
 /// How long sent bytes may stay unacknowledged (RFC 5482).
@@ -118,7 +115,7 @@ mod tests {
     use super::*;
 
     /// More than the window of any stream.
-    const LONG_BODY_BYTES: usize = 6 * MAX_UNREAD_STREAM_BYTES as usize;
+    const LONG_BODY_BYTES: usize = 6 * HTTP2_STREAM_UNREAD_BYTES as usize;
 
     /// Serves one connection over HTTP/2, and answers every request with a long body.
     async fn serve(listener: TcpListener) {
@@ -153,7 +150,7 @@ mod tests {
             let together = u64::from(stream_window(requests)) * (requests as u64).min(u64::from(u32::MAX) - 16);
             assert!(together <= u64::from(HTTP2_UNREAD_BYTES), "{requests}");
         }
-        assert_eq!(stream_window(48), MAX_UNREAD_STREAM_BYTES);
+        assert_eq!(stream_window(48), HTTP2_STREAM_UNREAD_BYTES);
         assert!(stream_window(1_000) >= 65_535, "the protocol's own default");
     }
 }

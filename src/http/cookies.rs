@@ -9,7 +9,7 @@ use reqwest::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use reqwest::{Request, Response};
 use url::{Host, Url};
 
-use crate::limits::{MAX_COOKIE_BYTES, MAX_COOKIES, MAX_COOKIES_BYTES};
+use crate::limits::{COOKIE_BYTES, COOKIES_BYTES, MAX_COOKIES};
 use crate::secret::Secret;
 
 use super::cookie_date;
@@ -152,7 +152,7 @@ impl CookieJar {
     }
 
     fn is_within_bounds(&self) -> bool {
-        self.cookies.len() <= MAX_COOKIES && self.bytes <= MAX_COOKIES_BYTES
+        self.cookies.len() <= MAX_COOKIES && self.bytes <= COOKIES_BYTES
     }
 
     fn drop_expired(&mut self, now: SystemTime) {
@@ -196,14 +196,14 @@ fn parse(set_cookie: &str) -> Option<Parsed<'_>> {
     let mut parts = set_cookie.split(';');
     let (name, value) = parts.next()?.split_once('=')?;
     let (name, value) = (name.trim_matches(is_blank), value.trim_matches(is_blank));
-    if name.is_empty() || name.len() + value.len() > MAX_COOKIE_BYTES {
+    if name.is_empty() || name.len() + value.len() > COOKIE_BYTES {
         return None;
     }
     let mut parsed = Parsed { name, value, ..Parsed::default() };
     for part in parts {
         let (attribute, value) = part.split_once('=').unwrap_or((part, ""));
         let (attribute, value) = (attribute.trim_matches(is_blank), value.trim_matches(is_blank));
-        if value.len() > MAX_COOKIE_BYTES {
+        if value.len() > COOKIE_BYTES {
             continue;
         }
         // Of several, the last one counts.

@@ -7,8 +7,8 @@ use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use url::Url;
 
 use super::cookies::CookieJar;
-use super::retry_after::{LONGEST_WAIT, asked_wait, wait};
-use crate::limits::{MAX_COOKIES, MAX_COOKIES_BYTES};
+use super::retry_after::{asked_wait, wait};
+use crate::limits::{COOKIES_BYTES, MAX_COOKIES, RATE_LIMIT_WAIT};
 
 /// Any `Retry-After` is parsed without a panic, honoured up to the cap, and never undercut. The second line is the
 /// answer's `Date`.
@@ -30,8 +30,8 @@ pub fn retry_after(data: &[u8]) {
     for attempt in [1, 2, 8, u32::MAX] {
         for noise in [0.0, 0.5, 1.0] {
             let waits = wait(asked, attempt, noise);
-            assert!(waits <= LONGEST_WAIT + Duration::from_millis(500));
-            assert!(waits >= asked.unwrap_or(Duration::from_millis(100)).min(LONGEST_WAIT));
+            assert!(waits <= RATE_LIMIT_WAIT + Duration::from_millis(500));
+            assert!(waits >= asked.unwrap_or(Duration::from_millis(100)).min(RATE_LIMIT_WAIT));
         }
     }
 }
@@ -52,7 +52,7 @@ pub fn cookies(data: &[u8]) {
         }
         jar.set(line, if n % 2 == 0 { &endpoint } else { &below }, now);
         let (count, bytes) = jar.size();
-        assert!(count <= MAX_COOKIES && bytes <= MAX_COOKIES_BYTES, "{count} cookies, {bytes} bytes");
+        assert!(count <= MAX_COOKIES && bytes <= COOKIES_BYTES, "{count} cookies, {bytes} bytes");
         assert!(others.iter().all(|other| jar.header(&url(other), now).is_none()));
         let Some(header) = jar.header(&endpoint, now) else { continue };
         assert!(header.is_sensitive(), "a cookie may be a secret");

@@ -13,13 +13,10 @@ use url::Url;
 use crate::config::Paths;
 use crate::files::private;
 use crate::hash::fnv1a;
-
-use crate::http::retry_after::LONGEST_WAIT;
+use crate::limits::{ASKED_RATE_LIMIT_WAIT, RATE_LIMIT_WAIT};
 
 /// The minimum time between two reads of the shared file.
 const SHARED_FILE_POLL: Duration = Duration::from_millis(20);
-/// A server that asks for more refuses for good. The bound also keeps the sum with the current time representable.
-const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Open until [`Gate::close_for`], then closed for that time.
 #[derive(Debug, Default)]
@@ -99,7 +96,7 @@ impl Gate {
     pub fn share(&self, wait: Duration, asked: Duration) {
         if let Some(shared) = &self.shared {
             let millis = |wait: Duration| {
-                let until = SystemTime::now() + wait.min(LONGEST_ASKED_WAIT);
+                let until = SystemTime::now() + wait.min(ASKED_RATE_LIMIT_WAIT);
                 until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
             };
             let text = format!("{} {}", millis(wait), millis(asked.max(wait)));
@@ -151,7 +148,7 @@ impl Gate {
         let mut times = times(&text).map_while(|until| until.duration_since(SystemTime::now()).ok());
         // A wrong clock or a foreign file must not close the gate for a year.
         if let Some(wait) = times.next() {
-            state.close(wait.min(LONGEST_WAIT), times.next().unwrap_or(wait).max(wait));
+            state.close(wait.min(RATE_LIMIT_WAIT), times.next().unwrap_or(wait).max(wait));
         }
     }
 
@@ -171,7 +168,7 @@ impl GateState {
             self.closed_until = Some(until);
         }
         // An earlier request of the server counts only while the gate is still closed: it has been asked again since.
-        let asked = now + asked.min(LONGEST_ASKED_WAIT);
+        let asked = now + asked.min(ASKED_RATE_LIMIT_WAIT);
         self.asked_until = Some(self.asked_until.filter(|_| still.is_some()).map_or(asked, |before| before.max(asked)));
         longer
     }
@@ -277,7 +274,7 @@ mod tests {
         }
         for text in [u64::MAX.to_string(), "99999999999999 x".to_owned()] {
             std::fs::write(&file, &text).expect("our own file");
-            assert!(left(&fresh()) <= LONGEST_WAIT, "{text}");
+            assert!(left(&fresh()) <= RATE_LIMIT_WAIT, "{text}");
         }
     }
 }

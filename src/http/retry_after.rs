@@ -4,12 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
+use crate::limits::RATE_LIMIT_WAIT;
 use crate::pacing::{Backoff, spread};
 
 pub use crate::pacing::noise;
-
-/// The longest single wait; a server that asks for a day is tried again after this.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The wait that the server asks for, uncapped; `None` if it is absent or malformed.
 ///
@@ -28,7 +26,7 @@ pub fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// The most that is added to a wait that the server asks for.
-const LONGEST_SPREAD: Duration = Duration::from_millis(500);
+const RETRY_SPREAD: Duration = Duration::from_millis(500);
 
 /// The waits when the server asks for none.
 const DEFAULT_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
@@ -40,7 +38,7 @@ const DEFAULT_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::
 /// literally would use up all its attempts before anything could change.
 pub fn wait(asked: Option<Duration>, attempt: u32, noise: f64) -> Duration {
     match asked {
-        Some(asked) if !asked.is_zero() => spread(asked.min(LONGEST_WAIT), LONGEST_SPREAD, noise),
+        Some(asked) if !asked.is_zero() => spread(asked.min(RATE_LIMIT_WAIT), RETRY_SPREAD, noise),
         Some(_) => DEFAULT_BACKOFF.wait(1, noise),
         None => DEFAULT_BACKOFF.wait(attempt, noise),
     }
@@ -87,9 +85,9 @@ mod tests {
             let two = wait(Some(Duration::from_secs(2)), 1, noise);
             assert!(two >= Duration::from_secs(2) && two <= Duration::from_millis(2_500), "{two:?}");
             let day = wait(Some(Duration::from_secs(86_400)), 1, noise);
-            assert!(day >= LONGEST_WAIT && day <= LONGEST_WAIT + Duration::from_millis(500), "{day:?}");
+            assert!(day >= RATE_LIMIT_WAIT && day <= RATE_LIMIT_WAIT + Duration::from_millis(500), "{day:?}");
         }
-        assert_eq!(wait(Some(Duration::MAX), 1, 0.0), LONGEST_WAIT);
+        assert_eq!(wait(Some(Duration::MAX), 1, 0.0), RATE_LIMIT_WAIT);
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+pub(super) const KIB: usize = 1024;
+pub(super) const MIB: usize = 1024 * KIB;
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
 /// One limit, as documentation shows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
@@ -55,6 +59,9 @@ impl Amount for u64 {
 impl Amount for Duration {
     fn text(&self, _name: &str) -> String {
         match (self.as_secs(), self.subsec_millis()) {
+            (seconds, 0) if seconds >= 2 * DAY_SECONDS && seconds % DAY_SECONDS == 0 => {
+                format!("{} days", seconds / DAY_SECONDS)
+            }
             (seconds, 0) if seconds >= 120 && seconds % 60 == 0 => format!("{} min", seconds / 60),
             (seconds, 0) => format!("{seconds} s"),
             (0, millis) => format!("{millis} ms"),
@@ -63,7 +70,7 @@ impl Amount for Duration {
     }
 }
 
-/// Defines the constants of the table, and the table.
+/// Defines the constants of a part of the table, and their rows.
 macro_rules! limits {
     ($($area:literal { $(
         $(#[doc = $bounds:literal])+
@@ -76,8 +83,8 @@ macro_rules! limits {
             pub const $name: $kind = $value;
         )+)+
 
-        /// Every limit, in the order of the page.
-        pub const ALL: &[$crate::limits::entry::Limit] = &[$($($crate::limits::entry::Limit {
+        /// The rows of this file, in the order of the page.
+        pub(super) const ROWS: &[$crate::limits::entry::Limit] = &[$($($crate::limits::entry::Limit {
             area: $area,
             name: stringify!($name),
             value: || $crate::limits::entry::Amount::text(&$name, stringify!($name)),
@@ -101,6 +108,7 @@ mod tests {
         assert_eq!(1_000_u32.text("MAX_MEMBERS"), "1000");
         assert_eq!(Duration::from_secs(600).text("WINDOW"), "10 min");
         assert_eq!(Duration::from_secs(90).text("WAIT"), "90 s");
+        assert_eq!(Duration::from_secs(30 * DAY_SECONDS).text("WAIT"), "30 days");
         assert_eq!(Duration::from_millis(750).text("WAIT"), "750 ms");
         assert_eq!(Duration::from_millis(1_500).text("WAIT"), "1.500 s");
     }

@@ -2,7 +2,7 @@
 
 use tokio::task::yield_now;
 
-use super::{YIELD_AFTER_BYTES, YIELD_AFTER_ITEMS};
+use super::time::{YIELD_AFTER_BYTES, YIELD_AFTER_ITEMS};
 
 /// Counts what a loop went through, and gives up the thread each time that it was much.
 ///

@@ -10,7 +10,7 @@ use tracing::callsite::Identifier;
 use tracing::{Level, Metadata};
 
 use crate::limits::{
-    LOG_DETAIL_LEVEL_BYTES, LOG_DETAIL_LINES_PER_KIND, LOG_LEVEL_BYTES, LOG_LINES_PER_KIND, LOG_SAMPLE_BYTES,
+    LOG_DETAIL_LEVEL_BYTES, LOG_LEVEL_BYTES, LOG_SAMPLE_BYTES, MAX_LOG_DETAIL_LINES_PER_KIND, MAX_LOG_LINES_PER_KIND,
 };
 
 /// The time that the bounds are about.
@@ -103,9 +103,9 @@ impl Volume {
 /// How many lines of one kind, and how many bytes of all kinds, a level may have in a minute.
 fn bounds(level: Level) -> (usize, usize) {
     if level <= Level::INFO {
-        (LOG_LINES_PER_KIND, LOG_LEVEL_BYTES)
+        (MAX_LOG_LINES_PER_KIND, LOG_LEVEL_BYTES)
     } else {
-        (LOG_DETAIL_LINES_PER_KIND, LOG_DETAIL_LEVEL_BYTES)
+        (MAX_LOG_DETAIL_LINES_PER_KIND, LOG_DETAIL_LEVEL_BYTES)
     }
 }
 
@@ -159,9 +159,9 @@ mod tests {
         let (stray, other, detail) = (place!(Level::WARN), place!(Level::WARN), place!(Level::DEBUG));
         let (mut volume, start) = (Volume::default(), Instant::now());
         assert_eq!(volume.left(start), None);
-        assert_eq!(written(&mut volume, stray, start, (10_000, 10)), LOG_LINES_PER_KIND);
+        assert_eq!(written(&mut volume, stray, start, (10_000, 10)), MAX_LOG_LINES_PER_KIND);
         assert_eq!(written(&mut volume, other, start, (1, 10)), 1, "of another kind");
-        assert_eq!(written(&mut volume, detail, start, (10_000, 10)), LOG_DETAIL_LINES_PER_KIND);
+        assert_eq!(written(&mut volume, detail, start, (10_000, 10)), MAX_LOG_DETAIL_LINES_PER_KIND);
         let later = start + MINUTE / 4;
         assert_eq!(volume.left(later), Some(MINUTE * 3 / 4));
         assert_eq!(written(&mut volume, stray, later, (1, 10)), 0, "in the same minute");
@@ -170,7 +170,7 @@ mod tests {
             |kind: usize, count| format!("xxxxxxxxxx [and {} more lines of this kind within a minute]", count - kind);
         assert_eq!(
             volume.sum_up(),
-            [left_out(LOG_DETAIL_LINES_PER_KIND, 10_000), left_out(LOG_LINES_PER_KIND, 10_001)]
+            [left_out(MAX_LOG_DETAIL_LINES_PER_KIND, 10_000), left_out(MAX_LOG_LINES_PER_KIND, 10_001)]
         );
         assert_eq!(volume.sum_up(), [""; 0], "said once");
         assert_eq!(written(&mut volume, stray, start + 2 * MINUTE, (1, 10)), 1, "in the next minute");

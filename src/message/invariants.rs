@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::limits::BATCH_MEMBERS;
+use crate::limits::MAX_BATCH_MEMBERS;
 
 use super::oversize::IdFinder;
 use super::peek::peek_object;
@@ -152,7 +152,7 @@ pub fn batch(text: &[u8]) {
     };
     let elements = elements.expect("a batch is an array");
     assert_eq!(members.kept.len() + members.excess, elements.len());
-    assert!(members.excess == 0 || members.kept.len() == BATCH_MEMBERS);
+    assert!(members.excess == 0 || members.kept.len() == MAX_BATCH_MEMBERS);
     for (member, element) in members.kept.iter().zip(elements) {
         assert!(std::ptr::eq(member.get(), element.get()), "a member is a part of its text");
         let alone = peek(member.get().as_bytes());

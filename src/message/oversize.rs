@@ -4,6 +4,8 @@ use serde_json::value::RawValue;
 
 use super::IdKey;
 
+use crate::limits::REFUSED_LINE_ID_BYTES;
+
 /// Reads a message piece by piece and remembers only the top-level `id`. Text that is not JSON simply has no id.
 #[derive(Debug, Default)]
 pub struct IdFinder {
@@ -11,7 +13,7 @@ pub struct IdFinder {
     in_string: bool,
     escaped: bool,
     at: Position,
-    /// The current key or value at depth one, truncated at [`IdFinder::LONGEST_ID_BYTES`].
+    /// The current key or value at depth one, truncated at [`REFUSED_LINE_ID_BYTES`].
     token: Vec<u8>,
     ids: u32,
     id: Vec<u8>,
@@ -27,9 +29,6 @@ enum Position {
 }
 
 impl IdFinder {
-    /// Longer ids are not found; no client sends any.
-    const LONGEST_ID_BYTES: usize = 512;
-
     /// Reads the next piece.
     pub fn feed(&mut self, piece: &[u8]) {
         for &byte in piece {
@@ -93,7 +92,7 @@ impl IdFinder {
     }
 
     fn keep(&mut self, byte: u8) {
-        if self.depth == 1 && self.at != Position::OtherValue && self.token.len() < Self::LONGEST_ID_BYTES {
+        if self.depth == 1 && self.at != Position::OtherValue && self.token.len() < REFUSED_LINE_ID_BYTES {
             self.token.push(byte);
         }
     }
@@ -138,5 +137,15 @@ mod tests {
                 assert_eq!(found(text, step).as_deref(), id, "{text} in steps of {step}");
             }
         }
+    }
+
+    #[test]
+    fn an_id_beyond_its_bound_is_not_kept() {
+        let with = |bytes: usize| format!(r#"{{"id":"{}","method":"x"}}"#, "i".repeat(bytes - 2));
+        assert!(found(&with(REFUSED_LINE_ID_BYTES), 7).is_some());
+        assert_eq!(found(&with(REFUSED_LINE_ID_BYTES + 1), 7), None);
+        let mut finder = IdFinder::default();
+        finder.feed(format!(r#"{{"{0}":"{0}"#, "k".repeat(100 * REFUSED_LINE_ID_BYTES)).as_bytes());
+        assert!(finder.token.len() <= REFUSED_LINE_ID_BYTES);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::elements::Elements;
 use super::members::Picked;
 use super::{IdKey, Revision};
-use crate::limits::BATCH_MEMBERS;
+use crate::limits::MAX_BATCH_MEMBERS;
 
 /// What kind of message it is; borrowed from its text.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub enum Kind<'a> {
 pub enum Peek<'a> {
     /// A single message.
     One(Kind<'a>),
-    /// The members of a batch, each still to be peeked at; never empty. Beyond [`BATCH_MEMBERS`] they are only counted.
+    /// The members of a batch, each still to be peeked at; never empty. Beyond [`MAX_BATCH_MEMBERS`] they are only counted.
     Batch(Elements<'a>),
 }
 
@@ -88,7 +88,7 @@ pub fn peek(text: &[u8]) -> Result<Peek<'_>, PeekError> {
     match text.as_bytes().first() {
         Some(b'{') => peek_object(text).map(Peek::One),
         Some(b'[') => {
-            let members = Elements::of(text, BATCH_MEMBERS).map_err(|e| PeekError::NotJson(e.to_string()))?;
+            let members = Elements::of(text, MAX_BATCH_MEMBERS).map_err(|e| PeekError::NotJson(e.to_string()))?;
             if members.kept.is_empty() {
                 return Err(PeekError::EmptyBatch);
             }

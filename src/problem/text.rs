@@ -1,6 +1,6 @@
 //! Formats text for people and logs: wraps it, makes it printable, and chains the causes of an error.
 
-use crate::limits::MAX_SHOWN_WORDS_CHARS;
+use crate::limits::SHOWN_WORDS_CHARS;
 use crate::secret::visible_up_to;
 
 /// `text` wrapped at white space to fit `width`; lines after the first are indented. A word longer than a line (a URL
@@ -40,10 +40,10 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// `text` on one line, with everything visible that could hide in it, and no longer than [`MAX_SHOWN_WORDS_CHARS`]: text from
+/// `text` on one line, with everything visible that could hide in it, and no longer than [`SHOWN_WORDS_CHARS`]: text from
 /// outside must not control a terminal or flood a log.
 pub fn printable(text: &str) -> String {
-    visible_up_to(text, MAX_SHOWN_WORDS_CHARS)
+    visible_up_to(text, SHOWN_WORDS_CHARS)
 }
 
 #[cfg(test)]

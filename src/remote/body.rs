@@ -6,15 +6,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::time::Duration;
 
 use crate::http::{Http, NetError};
-use crate::limits::Yielding;
+use crate::limits::{ANNOUNCED_BODY_BYTES, RESERVED_BYTES, Yielding};
 
 use super::body_room::{BodyRoom, BodyRooms, Message};
 use super::patience::{Pace, Patience};
-
-/// The most that is allocated up front for an announced body, in bytes: the announcement may be wrong.
-const MAX_PREALLOCATED_BYTES: usize = 1024 * 1024;
-/// The most that is reserved at once for the rest of a large body.
-const MAX_RESERVED_BYTES: usize = 64 * 1024 * 1024;
 
 /// The kind of body that an answer declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,15 +119,19 @@ impl PartialBody {
                 self.first = piece;
                 return;
             }
-            self.whole.reserve(announced.min(MAX_PREALLOCATED_BYTES).max(self.first.len() + piece.len()));
+            self.whole.reserve(announced.min(ANNOUNCED_BODY_BYTES).max(self.first.len() + piece.len()));
             self.whole.extend_from_slice(&std::mem::take(&mut self.first));
         }
         if self.room.has_turn() {
-            // At once instead of by doubling, which copies: what is not written to takes no memory, and an allocation of
-            // this size goes back to the system whole.
-            self.whole.reserve(self.reading.max.saturating_sub(self.whole.len()).min(MAX_RESERVED_BYTES));
+            self.reserve();
         }
         self.whole.extend_from_slice(&piece);
+    }
+
+    /// Makes place for the rest at once instead of by doubling, which copies: what is not written to takes no memory, and an
+    /// allocation of this size goes back to the system whole.
+    fn reserve(&mut self) {
+        self.whole.reserve(self.reading.max.saturating_sub(self.whole.len()).min(RESERVED_BYTES));
     }
 
     /// The body, once it is complete; `None` when it is blank.
@@ -140,5 +139,27 @@ impl PartialBody {
         let whole = std::mem::take(&mut self.whole);
         let first = std::mem::take(&mut self.first);
         Message::new(if whole.is_empty() { first } else { whole.freeze() }, std::mem::take(&mut self.room))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::sse::Decoder;
+
+    #[test]
+    fn what_a_body_announces_reserves_no_more_than_its_bound() {
+        let max = 4 * RESERVED_BYTES;
+        let reading = Reading { rooms: BodyRooms::default(), max, idle: Duration::from_secs(300) };
+        let mut body = PartialBody::new(reading);
+        for piece in [b"one", b"two"] {
+            body.add(Bytes::from_static(piece), 64 * ANNOUNCED_BODY_BYTES);
+        }
+        assert!(body.whole.capacity() <= ANNOUNCED_BODY_BYTES, "{}", body.whole.capacity());
+        body.reserve();
+        assert!(body.whole.capacity() <= RESERVED_BYTES + "onetwo".len(), "{}", body.whole.capacity());
+        let mut events = Decoder::new(max);
+        events.reserve();
+        assert!(events.reserved_bytes() <= RESERVED_BYTES, "{}", events.reserved_bytes());
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::{
-    BODY_SHARE_BYTES, COPIED_MESSAGE_BYTES, LARGE_BODIES, LONG_BODIES_BYTES, SHORT_BODIES_BYTES, SHORT_BODY_BYTES,
+    BODY_SHARE_BYTES, COPIED_MESSAGE_BYTES, LONG_BODIES_BYTES, MAX_LARGE_BODIES, SHORT_BODIES_BYTES, SHORT_BODY_BYTES,
 };
 
 /// The room for all bodies of this process. Cheap to clone.
@@ -43,7 +43,7 @@ pub struct Message {
 impl Default for BodyRooms {
     fn default() -> Self {
         let [short, long, turn] =
-            [SHORT_BODIES_BYTES, LONG_BODIES_BYTES, LARGE_BODIES].map(|permits| Arc::new(Semaphore::new(permits)));
+            [SHORT_BODIES_BYTES, LONG_BODIES_BYTES, MAX_LARGE_BODIES].map(|permits| Arc::new(Semaphore::new(permits)));
         Self { short, long, turn }
     }
 }
@@ -158,7 +158,7 @@ mod tests {
         (rooms.short.available_permits(), rooms.long.available_permits(), rooms.turn.available_permits())
     }
 
-    const ALL_FREE: (usize, usize, usize) = (SHORT_BODIES_BYTES, LONG_BODIES_BYTES, LARGE_BODIES);
+    const ALL_FREE: (usize, usize, usize) = (SHORT_BODIES_BYTES, LONG_BODIES_BYTES, MAX_LARGE_BODIES);
 
     async fn grown(rooms: &BodyRooms, bytes: usize) -> BodyRoom {
         let mut room = BodyRoom::default();

@@ -10,20 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use crate::config::Settings;
 use crate::hash::fnv1a;
+use crate::limits::{LOSS_DOUBT_PERIOD, REFUSAL_OF_SESSION_BYTES};
 use crate::message::{IdKey, Kind, Peek, peek};
 
 use super::outgoing::SendState;
 
-/// How long words are doubted after a new session did not help.
-const DOUBT_PERIOD: Duration = Duration::from_secs(60);
 /// How far from "session" the words about its loss may be, in bytes.
 const LOSS_WORDS_REACH_BYTES: usize = 40;
-/// The longest body to search, in bytes: a refusal about a session is short.
-const LONGEST_REFUSAL_BYTES: usize = 2048;
 /// Words for a lost session.
 const LOSS_WORDS: &[&str] = &[
     "invalid",
@@ -51,13 +48,15 @@ pub(super) fn words_of_loss(
 ) -> Option<String> {
     let fits = match status {
         // A JSON-RPC message is an answer, whatever its words. This recognises nearly all of them without parsing.
-        StatusCode::OK => body.len() <= LONGEST_REFUSAL_BYTES && memchr::memmem::find(body, b"\"jsonrpc\"").is_none(),
+        StatusCode::OK => {
+            body.len() <= REFUSAL_OF_SESSION_BYTES && memchr::memmem::find(body, b"\"jsonrpc\"").is_none()
+        }
         StatusCode::BAD_REQUEST => true,
         // With a challenge it asks for another token.
         StatusCode::UNAUTHORIZED => !challenged,
         _ => false,
     };
-    if !fits || body.len() > LONGEST_REFUSAL_BYTES {
+    if !fits || body.len() > REFUSAL_OF_SESSION_BYTES {
         return None;
     }
     match peek(body) {
@@ -112,7 +111,7 @@ impl Doubts {
         if reopened {
             *doubted = Some((words, Instant::now()));
         }
-        !doubted.is_some_and(|(doubted, at)| doubted == words && at.elapsed() < DOUBT_PERIOD)
+        !doubted.is_some_and(|(doubted, at)| doubted == words && at.elapsed() < LOSS_DOUBT_PERIOD)
     }
 }
 
@@ -183,6 +182,9 @@ mod tests {
         ] {
             assert!(!lost(400, false, body) && !lost(200, false, body), "{body}");
         }
+        let padded = |bytes: usize| format!("Session not found{}", " ".repeat(bytes - "Session not found".len()));
+        assert!(lost(400, false, &padded(REFUSAL_OF_SESSION_BYTES)));
+        assert!(!lost(400, false, &padded(REFUSAL_OF_SESSION_BYTES + 1)), "so long a text is about something else");
         let odd = r#"{"json\u0072pc":"2.0","id":7,"error":{"code":1,"message":"Session not found"}}"#;
         assert!(!lost(200, false, odd), "an answer, however its members are written");
     }
@@ -194,7 +196,7 @@ mod tests {
         assert!(!doubts.believes("session not found", true), "the new session is answered in the same words");
         assert!(!doubts.believes("session not found", false), "also to the next call");
         assert!(doubts.believes("no valid session id", false));
-        tokio::time::advance(DOUBT_PERIOD).await;
+        tokio::time::advance(LOSS_DOUBT_PERIOD).await;
         assert!(doubts.believes("session not found", false));
     }
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::limits::{LIST_BYTES, LIST_MEMBERS, MAX_KNOWN_TOOLS, REPEATED_HEADERS_BYTES};
+use crate::limits::{LIST_BYTES, MAX_KNOWN_TOOLS, MAX_LIST_MEMBERS, REPEATED_HEADERS_BYTES};
 use crate::message::peek::Params;
 use crate::message::{Elements, Kind, Peek, Revision, aside, peek, write};
 
@@ -30,6 +30,7 @@ const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The JSON-RPC error code for headers that do not match the body.
 const HEADER_MISMATCH: i64 = -32020;
+
 /// The marks of the server's tools, as far as its lists have passed through.
 #[derive(Debug, Default)]
 pub struct McpHeaders {
@@ -84,7 +85,7 @@ impl McpHeaders {
     }
 
     /// Reads the marks in an answer to `tools/list`; returns the answer without the tools whose marks are invalid, if it has
-    /// any. An answer of more than [`LIST_BYTES`] or [`LIST_MEMBERS`] is not read.
+    /// any. An answer of more than [`LIST_BYTES`] or [`MAX_LIST_MEMBERS`] is not read.
     pub fn learn(&self, answer: &Bytes) -> Option<Bytes> {
         #[derive(Deserialize)]
         struct List<'a> {
@@ -102,7 +103,7 @@ impl McpHeaders {
         }
         let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(answer) else { return None };
         let list: List<'_> = serde_json::from_str(result.get()).ok()?;
-        let members = Elements::of(list.tools.get(), LIST_MEMBERS).ok().filter(|members| members.excess == 0)?.kept;
+        let members = Elements::of(list.tools.get(), MAX_LIST_MEMBERS).ok().filter(|members| members.excess == 0)?.kept;
         let mut kept = Vec::with_capacity(members.len());
         let mut learned = Vec::with_capacity(members.len());
         for member in &members {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::limits::{OWN_REQUESTS_AT_ONCE, OWN_REQUESTS_PER_MINUTE};
+use crate::limits::{MAX_OWN_REQUESTS_AT_ONCE, MAX_OWN_REQUESTS_PER_MINUTE};
 use crate::pacing::Allowance;
 
 /// The allowance of this process. A redirect within the origin, of which there are few in a row, counts as part of its
@@ -15,7 +15,7 @@ pub struct OwnRequests(Mutex<Allowance>);
 
 impl Default for OwnRequests {
     fn default() -> Self {
-        Self(Mutex::new(Allowance::new(OWN_REQUESTS_AT_ONCE, OWN_REQUESTS_PER_MINUTE)))
+        Self(Mutex::new(Allowance::new(MAX_OWN_REQUESTS_AT_ONCE, MAX_OWN_REQUESTS_PER_MINUTE)))
     }
 }
 
@@ -55,9 +55,9 @@ mod tests {
             own.turn().await;
             made += 1;
         }
-        assert_eq!(made, OWN_REQUESTS_AT_ONCE + 60 * OWN_REQUESTS_PER_MINUTE);
+        assert_eq!(made, MAX_OWN_REQUESTS_AT_ONCE + 60 * MAX_OWN_REQUESTS_PER_MINUTE);
         assert!(!own.may_go(), "what can be left out does not wait");
         tokio::time::advance(hour).await;
-        assert_eq!((0..1_000).filter(|_| own.may_go()).count(), OWN_REQUESTS_AT_ONCE as usize);
+        assert_eq!((0..1_000).filter(|_| own.may_go()).count(), MAX_OWN_REQUESTS_AT_ONCE as usize);
     }
 }

@@ -7,12 +7,9 @@ use url::Url;
 
 use crate::config::{Product, Settings};
 use crate::http::host_of;
-use crate::limits::REFUSAL_BODY_BYTES;
+use crate::limits::{QUOTED_WORDS_CHARS, REFUSAL_QUOTED_BYTES};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
-
-/// The longest quotation of a server, in characters.
-const LONGEST_QUOTATION_CHARS: usize = 300;
 
 /// What the answer means, with the server's words if there are any.
 pub(super) fn explain_refusal(
@@ -43,9 +40,9 @@ fn server_request_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The server's words: the message in a JSON body, or the start of a plain text. HTML is not quoted, nor anything from a
-/// body of more than [`REFUSAL_BODY_BYTES`]: JSON takes many times its length when it is decoded.
+/// body of more than [`REFUSAL_QUOTED_BYTES`]: JSON takes many times its length when it is decoded.
 fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<ServerWords> {
-    if body.len() > REFUSAL_BODY_BYTES {
+    if body.len() > REFUSAL_QUOTED_BYTES {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?.trim();
@@ -59,7 +56,7 @@ fn server_said(headers: &HeaderMap, body: &[u8], sent: &Secrets) -> Option<Serve
     };
     let words = words.trim().trim_end_matches('.');
     // Shorten last: a truncated secret would not be recognised.
-    (!words.is_empty()).then(|| sent.words(words).shortened(LONGEST_QUOTATION_CHARS))
+    (!words.is_empty()).then(|| sent.words(words).shortened(QUOTED_WORDS_CHARS))
 }
 
 /// The message of a JSON refusal, at any of the places where servers put it.
@@ -89,10 +86,17 @@ mod tests {
         ] {
             assert_eq!(words(body).as_ref().map(ServerWords::as_str), Some("MODEL is unknown"), "{body}");
         }
-        let great = format!(r#"{{"message":"MODEL is unknown","x":[{}1]}}"#, "1,".repeat(REFUSAL_BODY_BYTES / 2));
+        let great = format!(r#"{{"message":"MODEL is unknown","x":[{}1]}}"#, "1,".repeat(REFUSAL_QUOTED_BYTES / 2));
         assert_eq!(words(&great), None);
         for body in ["", "<html>no</html>", "{}", r#"{"error":{"code":1}}"#, "[1]"] {
             assert_eq!(words(body), None, "{body}");
         }
+    }
+
+    #[test]
+    fn a_quotation_of_the_server_is_bounded() {
+        let long = "word ".repeat(QUOTED_WORDS_CHARS);
+        let said = server_said(&HeaderMap::new(), long.as_bytes(), &Secrets::none()).expect("it said much");
+        assert_eq!(said.as_str().chars().count(), QUOTED_WORDS_CHARS);
     }
 }

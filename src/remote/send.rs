@@ -13,6 +13,7 @@ use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Http, host_of, retry_after};
+use crate::limits::{MAX_RENEWALS_OF_REQUEST, SESSION_END_WAIT};
 use crate::pacing::{noise, spread};
 use crate::problem::{Problem, ProblemId};
 
@@ -26,19 +27,15 @@ use super::request;
 use super::sent_request::SentRequest;
 use super::session::{CurrentSession, OwedAnswers, RemoteSession};
 use super::stream::EventStream;
-use super::throttle::Throttle;
+use super::throttle::{self, Throttle};
 use super::transport::{Answer, Transport};
-use super::unauthorized::{MAX_RENEWALS, Unauthorized};
+use super::unauthorized::Unauthorized;
 use super::verdict::{Head, Question, Verdict, classify, needs_body};
 
-/// How many times a throttled request is sent again before its client gets the refusal.
-const MAX_THROTTLED_ATTEMPTS: u32 = 8;
 /// The interval at which a client learns that its request still waits at a closed gate.
 const WAIT_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 /// The most that is added to a wait at the gate, so that waiting requests do not all leave at once.
 const GATE_SPREAD: Duration = Duration::from_millis(250);
-/// How long ending the session at the server may take.
-const END_SESSION_TIMEOUT: Duration = Duration::from_millis(750);
 
 /// The remote MCP server, with the session and state of this process.
 #[derive(Debug)]
@@ -258,8 +255,7 @@ impl Remote {
         let whole_wait = asked.unwrap_or(wait);
         self.throttle.close(bearer, wait, whole_wait).await;
         // The requested time counts, not the cap: a wait that ends in the next 429 helps nobody.
-        let until = Instant::now().checked_add(whole_wait);
-        if throttled > MAX_THROTTLED_ATTEMPTS || until.is_none_or(|until| until > give_up) {
+        if !throttle::is_tried_again(throttled, Instant::now().checked_add(whole_wait), give_up) {
             let problem = with_wait(self.transport.explain(answer).await, Some(whole_wait));
             return Err(Failure::Refused { status: answer.response.status(), problem });
         }
@@ -272,7 +268,7 @@ impl Remote {
     /// # Errors
     /// The reason why there is none.
     async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
-        if tried > MAX_RENEWALS {
+        if tried > MAX_RENEWALS_OF_REQUEST {
             let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
             return Err(Failure::Explained(match challenge.scope {
                 Some(scope) => problem.with("scope", scope),
@@ -371,7 +367,7 @@ impl Remote {
         }
     }
 
-    /// Ends the session at the server; takes at most [`END_SESSION_TIMEOUT`] and ignores a refusal.
+    /// Ends the session at the server; takes at most [`SESSION_END_WAIT`] and ignores a refusal.
     pub async fn end_session(&self) {
         let session = self.session();
         if session.id.is_none() {
@@ -385,7 +381,7 @@ impl Remote {
                 Err(_) => tracing::debug!("the session could not be ended at the server"),
             }
         };
-        if tokio::time::timeout(END_SESSION_TIMEOUT, ending).await.is_err() {
+        if tokio::time::timeout(SESSION_END_WAIT, ending).await.is_err() {
             tracing::debug!("the server took too long to end the session");
         }
         self.set_session(session.successor());

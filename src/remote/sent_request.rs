@@ -4,12 +4,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::limits::REQUEST_NAME_BYTES;
 use crate::message::{IdKey, Kind, Peek, peek};
 
 use super::outgoing::Outgoing;
-
-/// Names of tools and methods are truncated to this many bytes: clients choose them.
-const LONGEST_NAME_BYTES: usize = 128;
 
 /// A request that was sent.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +60,7 @@ struct Named<'a> {
 }
 
 fn shortened(text: &str) -> &str {
-    let end = (0..=LONGEST_NAME_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let end = (0..=REQUEST_NAME_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
 }
 
@@ -83,5 +81,8 @@ mod tests {
         assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#), "notifications/initialized");
         assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), "an answer");
         assert_eq!(SentRequest::Stream.kind(), "GET");
+        let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#, "m".repeat(10 * REQUEST_NAME_BYTES));
+        let long = Outgoing::unanswered(Bytes::from(long));
+        assert_eq!(SentRequest::Message(&long).kind(), "m".repeat(REQUEST_NAME_BYTES));
     }
 }

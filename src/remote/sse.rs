@@ -9,12 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-use crate::limits::{ERROR_EVENT_BYTES, EVENT_ID_BYTES};
-
-/// The most that is reserved at once for the rest of a large event, in bytes.
-const MAX_RESERVED_BYTES: usize = 64 * 1024 * 1024;
-/// The number of events for which an empty queue keeps its memory.
-const MAX_IDLE_EVENTS: usize = 64;
+use crate::limits::{ERROR_EVENT_BYTES, EVENT_ID_BYTES, MAX_IDLE_EVENTS, RESERVED_BYTES};
 
 /// An event exceeds the bound of this many bytes; where the next one starts is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -168,11 +163,17 @@ impl Decoder {
     /// Makes place for the rest of the largest event at once instead of by doubling, which copies: what is not written to
     /// takes no memory.
     pub fn reserve(&mut self) {
-        let rest = self.max_event.min(MAX_RESERVED_BYTES);
+        let rest = self.max_event.min(RESERVED_BYTES);
         match &mut self.data {
             Data::Several(lines) => lines.reserve(rest.saturating_sub(lines.len())),
             Data::None | Data::One(_) => self.partial.reserve(rest.saturating_sub(self.partial.len())),
         }
+    }
+
+    /// How much memory the event that is not complete has.
+    #[cfg(test)]
+    pub(super) fn reserved_bytes(&self) -> usize {
+        self.partial.capacity()
     }
 
     /// The data of the last event of type `error`, once.

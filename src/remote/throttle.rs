@@ -3,16 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::auth::Bearer;
 use crate::blocking;
 use crate::config::Settings;
 use crate::http::Gate;
 use crate::http::rate_limit_gate::Closed;
-
-/// How long a request waits for a look at the file that processes share.
-const LOOK_WAIT: Duration = Duration::from_millis(250);
+use crate::limits::{MAX_THROTTLED_ATTEMPTS, SHARED_GATE_WAIT};
 
 /// The gate of the grant that was used last.
 #[derive(Debug)]
@@ -46,7 +44,7 @@ impl GrantGate {
             let _turn = turn;
             gate.look();
         });
-        if timeout(LOOK_WAIT, look).await.is_err() {
+        if timeout(SHARED_GATE_WAIT, look).await.is_err() {
             tracing::debug!("the file of the gate does not answer; other processes' rate limits are not known");
         }
     }
@@ -79,7 +77,7 @@ impl Throttle {
     pub(super) async fn close(&self, bearer: Option<&Bearer>, wait: Duration, asked: Duration) {
         let gate = Arc::clone(&self.gate_of(bearer).gate);
         if gate.close(wait, asked) {
-            let _ = timeout(LOOK_WAIT, blocking::run(move || gate.share(wait, asked))).await;
+            let _ = timeout(SHARED_GATE_WAIT, blocking::run(move || gate.share(wait, asked))).await;
         }
     }
 
@@ -98,6 +96,11 @@ impl Throttle {
             }
         }
     }
+}
+
+/// Whether a request that was throttled `times` is sent again at that time, when it is given up at another.
+pub(super) fn is_tried_again(times: u32, until: Option<Instant>, give_up: Instant) -> bool {
+    times <= MAX_THROTTLED_ATTEMPTS && until.is_some_and(|until| until <= give_up)
 }
 
 #[cfg(test)]
@@ -138,5 +141,14 @@ mod tests {
         assert_eq!(throttle.closed(None).await, None);
         throttle.close(None, MINUTE, MINUTE).await;
         assert!(throttle.closed(None).await.is_some(), "what this process knows counts all the same");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_throttled_again_and_again_ends_with_the_refusal() {
+        let now = Instant::now();
+        let again = |times, until| is_tried_again(times, until, now + MINUTE);
+        assert!((1..=MAX_THROTTLED_ATTEMPTS).all(|times| again(times, Some(now))));
+        assert!(!again(MAX_THROTTLED_ATTEMPTS + 1, Some(now)), "however short the waits");
+        assert!(again(1, Some(now + MINUTE)) && !again(1, Some(now + 2 * MINUTE)) && !again(1, None));
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Duration;
 use crate::auth::Challenge;
 use crate::config::Settings;
 use crate::http::{Cookies, Http, NetError, host_of};
-use crate::limits::{REFUSAL_BODY_BYTES, REFUSAL_JSON_BYTES};
+use crate::limits::{MAX_REDIRECTS, REFUSAL_BODY_WAIT, REFUSAL_JSON_BYTES, REFUSAL_QUOTED_BYTES};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
@@ -22,11 +22,6 @@ use super::redirect::{redirect_target, refused_redirect, same_origin};
 use super::refusal::explain_refusal;
 use super::session::OwedAnswers;
 use super::stream::EventStream;
-
-/// How many redirects within the origin are followed.
-const MAX_REDIRECTS: u32 = 3;
-/// How long the body of a refusal may stall; its status says enough.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The head of an answer, and what was sent for it.
 #[derive(Debug)]
@@ -108,7 +103,7 @@ impl Transport {
             return;
         }
         let max = self.refusal_bound(answer.response.headers());
-        let patience = self.patience(Some(self.settings.limits.idle.min(REFUSAL_PATIENCE)));
+        let patience = self.patience(Some(refusal_patience(self.settings.limits.idle)));
         let mut body = PartialBody::new(self.reading());
         let is_whole = body.read(&self.http, &mut answer.response, max, &patience).await.is_ok();
         answer.body = Some(body.take().filter(|_| is_whole));
@@ -118,7 +113,7 @@ impl Transport {
     fn refusal_bound(&self, headers: &HeaderMap) -> usize {
         match Media::of(headers) {
             Media::Json => self.settings.limits.max_message_bytes.min(REFUSAL_JSON_BYTES),
-            Media::Events | Media::Other => REFUSAL_BODY_BYTES,
+            Media::Events | Media::Other => REFUSAL_QUOTED_BYTES,
         }
     }
 
@@ -158,5 +153,21 @@ impl Transport {
     pub(super) fn forget(&self) {
         self.cookies.forget();
         self.http.forget();
+    }
+}
+
+/// The longest silence of the body of a refusal.
+fn refusal_patience(idle: Duration) -> Duration {
+    idle.min(REFUSAL_BODY_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_of_a_refusal_may_be_silent_for_seconds_only() {
+        assert_eq!(refusal_patience(Duration::from_secs(86_400)), REFUSAL_BODY_WAIT);
+        assert_eq!(refusal_patience(Duration::from_secs(1)), Duration::from_secs(1));
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::{Duration, Instant};
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge, Renewable};
 use crate::config::Settings;
 use crate::http::{host_of, retry_after};
+use crate::limits::{MAX_RENEWALS_OF_REQUEST, PING_RESULT_LIFE};
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
@@ -28,12 +29,8 @@ use super::throttle::Throttle;
 use super::transport::Transport;
 use super::{mcp_headers, request};
 
-/// How many new tokens one request may ask for: its own, and one more where another request caused the first.
-pub(super) const MAX_RENEWALS: u32 = 2;
 /// How long the server may take to answer the ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the answer to a ping counts for the other requests that the same token was refused for.
-const PING_RESULT_LIFE: Duration = Duration::from_secs(5);
 /// The id of the request that asks whether the server takes the token, as JSON: none of the bridge's other requests has it,
 /// and nobody waits for its answer.
 const PING_ID: &str = r#""planhat-mcp/ping""#;
@@ -102,7 +99,7 @@ fn decide(refused: &Refused) -> Step {
         return if tried == 1 && renewable { Step::RenewSilently } else { Step::Explain };
     }
     if !taken {
-        return if tried <= MAX_RENEWALS { Step::Renew } else { Step::Reject };
+        return if tried <= MAX_RENEWALS_OF_REQUEST { Step::Renew } else { Step::Reject };
     }
     if tried == 1 && renewable && ping_result.is_none() {
         return Step::Renew;
@@ -110,7 +107,7 @@ fn decide(refused: &Refused) -> Step {
     match (known, ping_result) {
         (Some(_), _) | (None, Some(PingResult::Accepted | PingResult::Inconclusive)) => Step::Explain,
         (None, None) => Step::Ping,
-        (None, Some(PingResult::Refused)) if tried <= MAX_RENEWALS => Step::Renew,
+        (None, Some(PingResult::Refused)) if tried <= MAX_RENEWALS_OF_REQUEST => Step::Renew,
         (None, Some(PingResult::Refused)) => Step::Reject,
     }
 }
@@ -160,7 +157,7 @@ impl Unauthorized {
         session: &RemoteSession,
     ) -> Result<(), Failure> {
         let Some(bearer) = rejected else {
-            if tried > MAX_RENEWALS {
+            if tried > MAX_RENEWALS_OF_REQUEST {
                 return Err(self.auth.refused_again(None, challenge).await.into());
             }
             self.auth.unauthorized(None, challenge).await?;

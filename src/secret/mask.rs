@@ -15,14 +15,14 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::encodings::{self, Unit};
 use super::visible::visible_up_to;
 use super::{REDACTED, Secret};
-use crate::limits::{MAX_SHOWN_WORDS_CHARS, MAX_WORDS_READ_BYTES};
+use crate::limits::{SEARCHED_WORDS_BYTES, SHOWN_WORDS_CHARS};
 
 /// The shortest secret, in bytes, that is masked even inside a word: a shorter one may be part of any word.
 const SHORTEST_INSIDE_WORD_BYTES: usize = 8;
 /// This many leading bytes count as the whole secret: servers truncate what they quote.
 const RECOGNISED_PREFIX_BYTES: usize = 24;
 /// How many nested encodings are undone.
-const MAX_NESTED_ENCODINGS: usize = 3;
+const NESTED_ENCODINGS: usize = 3;
 
 /// The secrets of one exchange: what was sent, and what came back.
 #[derive(Debug, Clone, Default)]
@@ -58,12 +58,12 @@ impl Secrets {
         }
     }
 
-    /// The server's words without the secrets of the exchange, to be shown: no more than [`MAX_SHOWN_WORDS_CHARS`], and
+    /// The server's words without the secrets of the exchange, to be shown: no more than [`SHOWN_WORDS_CHARS`], and
     /// nothing hides in them.
     pub fn words(&self, text: &str) -> ServerWords {
         // What follows is not shown, and costs time to look through.
-        let text = &text[..boundary_below(text, MAX_WORDS_READ_BYTES)];
-        ServerWords(visible_up_to(&self.masked(text), MAX_SHOWN_WORDS_CHARS))
+        let text = &text[..boundary_below(text, SEARCHED_WORDS_BYTES)];
+        ServerWords(visible_up_to(&self.masked(text), SHOWN_WORDS_CHARS))
     }
 
     /// The whole text without the secrets of the exchange, otherwise as it is: to be used, not to be shown.
@@ -73,7 +73,7 @@ impl Secrets {
             return text.to_owned();
         }
         let mut spans = Vec::new();
-        search(&Layer::plain(text), &needles, MAX_NESTED_ENCODINGS, &mut spans);
+        search(&Layer::plain(text), &needles, NESTED_ENCODINGS, &mut spans);
         replaced(text, spans)
     }
 }

@@ -10,13 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Note;
+use crate::limits::ANSWERS_RECORD_BYTES;
 use crate::message::Revision;
 use crate::problem::Problem;
 
 /// The version of the record's format; a record of another version counts as none.
 const FORMAT_VERSION: u32 = 1;
-/// The largest record; an answer that does not fit is not remembered.
-const LARGEST_RECORD_BYTES: usize = 1024 * 1024;
 
 /// The sign-in that answers belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,10 +101,10 @@ impl Answers {
             return Ok(());
         }
         known.insert(method.to_owned(), answer.to_owned());
-        if record.size() > LARGEST_RECORD_BYTES {
+        if record.size() > ANSWERS_RECORD_BYTES {
             record.answers.retain(|name, _| name == revision);
         }
-        if record.size() > LARGEST_RECORD_BYTES {
+        if record.size() > ANSWERS_RECORD_BYTES {
             // An old answer in its place would be a wrong one.
             record.answers.remove(revision);
         }
@@ -200,11 +199,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let answers = answers(&dir);
         let large = |n: usize| raw(&format!("\"{}\"", "x".repeat(n)));
-        answers.keep(&owner("a"), &revision("old"), "tools/list", &large(LARGEST_RECORD_BYTES / 2)).unwrap();
-        answers.keep(&owner("a"), &revision("new"), "tools/list", &large(LARGEST_RECORD_BYTES * 3 / 4)).unwrap();
+        answers.keep(&owner("a"), &revision("old"), "tools/list", &large(ANSWERS_RECORD_BYTES / 2)).unwrap();
+        answers.keep(&owner("a"), &revision("new"), "tools/list", &large(ANSWERS_RECORD_BYTES * 3 / 4)).unwrap();
         assert!(answers.get(None, &revision("old"), "tools/list").is_none());
         assert!(answers.get(None, &revision("new"), "tools/list").is_some());
-        answers.keep(&owner("a"), &revision("new"), "tools/list", &large(LARGEST_RECORD_BYTES + 1)).unwrap();
+        answers.keep(&owner("a"), &revision("new"), "tools/list", &large(ANSWERS_RECORD_BYTES + 1)).unwrap();
         assert!(answers.get(None, &revision("new"), "tools/list").is_none());
     }
 

@@ -5,6 +5,7 @@
 //! the set that the header does not point to, and writes the header last. So an interrupted write leaves the old record
 //! or none, never a mixture.
 
+use crate::limits::MAX_STORED_PARTS;
 use crate::store::{CredentialStore, StoreError};
 // Detects a torn record; it does not defend against an attacker who can write to the keychain.
 use crate::hash::fnv1a as checksum;
@@ -15,8 +16,6 @@ pub const LARGEST_ITEM_BYTES: usize = if cfg!(windows) { 2_400 } else { 32 * 102
 
 /// The start of a header, with the version of the format.
 const HEADER_MARK: &str = "planhat-mcp/1";
-/// More parts than any record of this program has.
-const MAX_PARTS: usize = 1_000;
 /// The longest header line.
 const HEADER_BYTES: usize = 120;
 
@@ -84,7 +83,7 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
         let record = record.expose();
         let inline = record.len() + HEADER_BYTES <= self.largest;
         let chunks: Vec<&[u8]> = if inline { Vec::new() } else { record.chunks(self.largest).collect() };
-        if chunks.len() > MAX_PARTS {
+        if chunks.len() > MAX_STORED_PARTS {
             return Err(StoreError::Failed(format!("a record of {} bytes is too large", record.len())));
         }
         let header = Header {
@@ -121,7 +120,7 @@ impl<S: CredentialStore> CredentialStore for Chunked<S> {
         let removed = self.items.delete(account)?;
         for set in 0..2 {
             // At least one more than the header says: an interrupted write may have left some.
-            for index in 0..MAX_PARTS {
+            for index in 0..MAX_STORED_PARTS {
                 let gone = !self.items.delete(&Self::part_name(account, set, index)).unwrap_or(false);
                 if gone && index >= parts {
                     break;
@@ -153,7 +152,7 @@ fn parse(item: &[u8]) -> Result<(Header, Vec<u8>), StoreError> {
         length: word()?.parse().map_err(|_| damaged())?,
         checksum: u64::from_str_radix(word()?, 16).map_err(|_| damaged())?,
     };
-    if header.parts > MAX_PARTS || header.length > MAX_PARTS * 64 * 1024 {
+    if header.parts > MAX_STORED_PARTS || header.length > MAX_STORED_PARTS * 64 * 1024 {
         return Err(damaged());
     }
     Ok((header, item[end + 1..].to_vec()))
@@ -248,5 +247,14 @@ mod tests {
         assert!(matches!(chunked.read("a"), Err(StoreError::Corrupt(_))));
         chunked.write("a", &secret(10, 4)).unwrap();
         assert_eq!(chunked.read("a").unwrap().unwrap(), secret(10, 4));
+    }
+
+    #[test]
+    fn a_record_of_more_parts_than_any_has_is_refused() {
+        let mut chunked = store(200);
+        assert!(matches!(chunked.write("a", &secret(200 * MAX_STORED_PARTS + 1, 1)), Err(StoreError::Failed(_))));
+        let header = Header { generation: 1, parts: MAX_STORED_PARTS + 1, length: 1, checksum: 0 };
+        chunked.items.inner.write("a", &Secret::new(header.line().into_bytes())).unwrap();
+        assert!(matches!(chunked.read("a"), Err(StoreError::Corrupt(_))));
     }
 }

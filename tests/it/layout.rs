@@ -140,6 +140,41 @@ fn a_file_fits_one_sitting() {
     assert!(long.is_empty(), "more than {MAX_LINES} lines: {long:#?}");
 }
 
+/// Constants that are named like limits and are none on what others may make this program spend.
+const NO_LIMITS: &[(&str, &str)] = &[
+    ("ISSUER_PATH_BYTES", "a format: part of a file's name"),
+    ("NAMING_KEY_BYTES", "a format: a key"),
+    ("HEADER_BYTES", "a format: the first line of a record in the keychain"),
+    ("LARGEST_ITEM_BYTES", "a format: what a platform's store takes for one item"),
+    ("LONGEST_DIGITS", "a format: a character in digits"),
+    ("NO_CORE_BYTES", "a format: what Linux takes for no core"),
+    ("RECOGNISED_PREFIX_BYTES", "a measure: what counts as a quotation of a secret"),
+    ("LOSS_WORDS_REACH_BYTES", "a measure: what counts as a sentence about a session"),
+    ("LONGEST_LIFETIME_SECONDS", "keeps a number that a server names within what a time can hold"),
+    ("LONGEST_LIFE_SECONDS", "keeps a number that a server names within what a time can hold"),
+    ("LONGEST_DEVICE_CODE_LIFETIME", "the time that a person has, who can end it; a server can only make it shorter"),
+    ("STDIN_READ_BYTES", "one buffer, whatever comes"),
+    ("COALESCED_BYTES", "one buffer, whatever goes out"),
+    ("LARGEST_RESPONSE_BYTES", "the program's own page, on its way through its own door"),
+    ("LARGEST_TABLE_BYTES", "a table of the system, which no test can lengthen; it only makes an error clearer"),
+    ("MAX_PORT_TRIES", "ports that the system gives out, one after the other"),
+];
+
+#[test]
+fn every_limit_is_a_row_of_the_one_table() {
+    let constants = project().constants();
+    assert!(constants.len() > 150, "only {} were found: the test no longer reads what it should", constants.len());
+    let is_named_like_one = |name: &str| {
+        ["MAX_", "LARGEST_", "LONGEST_"].iter().any(|start| name.starts_with(start))
+            || (["_BYTES", "_CHARS"].iter().any(|end| name.ends_with(end)) && !name.starts_with("SHORTEST_"))
+    };
+    let elsewhere = constants.iter().filter(|(file, name)| !file.starts_with("limits") && is_named_like_one(name));
+    let stray: Vec<_> = elsewhere.filter(|(_, name)| NO_LIMITS.iter().all(|(other, _)| other != name)).collect();
+    assert!(stray.is_empty(), "to be rows of `src/limits`, or to be named otherwise: {stray:#?}");
+    let gone: Vec<_> = NO_LIMITS.iter().filter(|(other, _)| constants.iter().all(|(_, name)| name != other)).collect();
+    assert!(gone.is_empty(), "these exceptions are no longer needed: {gone:#?}");
+}
+
 #[test]
 fn the_map_names_stations_that_exist() {
     let tree = project();
@@ -288,6 +323,15 @@ mod guard {
             ("a/tests.rs", "use super::{b, c};"),
         ];
         assert!(circles_of(&files).is_empty(), "{:?}", circles_of(&files));
+    }
+
+    #[test]
+    fn constants_are_found_wherever_they_stand_except_in_tests() {
+        let text = "const A_BYTES: u8 = 1; pub(super) static MAX_B: u8 = 2; impl X { pub const MAX_C: u8 = 3; }\n\
+            fn f<const N: usize>() { const MAX_D: u8 = 4; } const fn g() {} // const MAX_E: u8 = 5;\n\
+            #[cfg(test)]\nmod tests { const MAX_F: u8 = 6; }";
+        let names: Vec<_> = tree(&[("lib.rs", text)]).constants().into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, ["A_BYTES", "MAX_B", "MAX_C", "MAX_D"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use planhat_mcp::limits::{MAX_ANSWER_STREAMS, MESSAGE_ACCEPTANCE_WAIT};
 use planhat_sandbox::{Config, Fault, Gate, RawReply};
 use serde_json::{Value, json};
 
@@ -176,6 +177,44 @@ fn a_server_that_answers_a_notification_with_a_stream_that_stays_open_holds_noth
     let soon = Duration::from_secs(15);
     setup.sandbox.wait_until(|c| c.method(method) == 2, soon).expect("the next notification does not wait");
     gate.open();
+}
+
+#[test]
+fn a_notification_that_the_server_does_not_take_does_not_hold_up_the_end() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    let (method, gate) = ("notifications/roots/list_changed", Gate::new());
+    setup.sandbox.on_method(method, RawReply::status(202).wait(&gate));
+    bridge.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+    assert!(gate.wait_arrivals(1, PATIENCE));
+    let start = Instant::now();
+    assert!(bridge.finish().1.success());
+    assert!(start.elapsed() < MESSAGE_ACCEPTANCE_WAIT / 2, "{:?}", start.elapsed());
+    gate.open();
+}
+
+#[test]
+fn ever_more_streams_in_answer_to_notifications_are_read_up_to_a_bound() {
+    let setup = Setup::with_token(Config::default());
+    let bridge = setup.open();
+    let (method, gates) = ("notifications/roots/list_changed", [Gate::new(), Gate::new()]);
+    let note = |data: &str| {
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"info","data":"{data}"}}}}"#)
+    };
+    let stream = |gate: &Gate, data: &str| RawReply::sse().event(&note("open")).wait(gate).event(&note(data));
+    setup.sandbox.on_method(method, stream(&gates[1], "later"));
+    setup.sandbox.on_method(method, stream(&gates[0], "oldest").once());
+    // One more than are read at once, and one more after which that one has been seen to.
+    for _ in 0..MAX_ANSWER_STREAMS + 2 {
+        bridge.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+        assert_eq!(bridge.next_line(), note("open"));
+    }
+    gates.iter().for_each(Gate::open);
+    for _ in 0..MAX_ANSWER_STREAMS - 1 {
+        assert_eq!(bridge.next_line(), note("later"));
+    }
+    let rest = bridge.finish();
+    assert!(!format!("{rest:?}").contains("oldest"), "{rest:?}");
 }
 
 #[cfg(target_os = "linux")]

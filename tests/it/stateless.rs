@@ -1,10 +1,11 @@
 //! A client and a server that both speak the stateless era (2026-07-28): passed through, with the headers that repeat the
 //! body, and without a session.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use planhat_mcp::limits::MAX_SEARCHED_PAGES;
 use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Gate, RawReply};
 use serde_json::{Value, json};
@@ -128,6 +129,40 @@ fn the_look_at_the_tools_goes_on_to_the_page_that_has_the_one_that_is_called() {
     assert_eq!(methods, ["tools/call", "tools/list", "tools/list", "tools/call"]);
     assert!(requests[2].text().contains(r#""cursor":"p\u0032""#), "{}", requests[2].text());
     assert_eq!(requests[3].header("mcp-param-region"), Some("eu-1"));
+}
+
+#[test]
+fn a_tool_is_searched_for_on_a_bounded_number_of_pages() {
+    let setup = Setup::with_token(Config::default());
+    let page = r#"{"jsonrpc":"2.0","id":{id},"result":{"tools":[],"nextCursor":"p{n}","ttlMs":0,"cacheScope":"private","resultType":"complete"}}"#;
+    setup.sandbox.on_method("tools/list", RawReply::json(page));
+    setup.sandbox.on_tool("deploy", error(400, -32020));
+    let bridge = setup.bridge();
+    let answer = parse(&bridge.ask(&tool_call(1, "deploy", r#"{"region":"eu-1"}"#)));
+    assert_eq!(answer["error"]["code"], -32020, "{answer}");
+    assert_eq!(setup.sandbox.counters().method("tools/list"), MAX_SEARCHED_PAGES as u64);
+}
+
+#[test]
+fn a_stream_that_goes_on_after_its_answer_is_closed() {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let mut command = bare(home.path());
+    command.env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);
+    command.args(["--url", &format!("http://{}/mcp", server.local_addr().expect("bound"))]);
+    let bridge = Bridge::start(command);
+    bridge.send(&tool_call(1, "any", "{}"));
+    let (mut stream, _) = server.accept().expect("it connects");
+    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    read_request(&stream);
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+        data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":\"complete\"}}\n\n";
+    stream.write_all(answer.as_bytes()).expect("open");
+    bridge.answer_to(&json!(1));
+    match stream.read(&mut [0; 1]) {
+        Ok(count) => assert_eq!(count, 0),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it stays open"),
+    }
 }
 
 #[test]
@@ -306,4 +341,14 @@ fn a_server_that_does_not_know_the_probe_and_one_that_cannot_be_asked_say_so_qui
     let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     not_found(&setup.bridge());
     assert_eq!(setup.sandbox.counters().authorize_hits, 0, "a probe is no reason to sign in");
+}
+
+#[test]
+fn a_probe_that_the_server_does_not_answer_is_answered_here() {
+    let setup = Setup::with_token(Config::default());
+    let gate = Gate::new();
+    setup.sandbox.on_method("server/discover", RawReply::status(200).wait(&gate));
+    let answer = parse(&setup.bridge().ask(&request(1, "server/discover", "")));
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    gate.open();
 }

@@ -15,12 +15,11 @@ use crate::auth::error::AuthError;
 use crate::auth::grants::grant::Grant;
 use crate::auth::grants::stored;
 use crate::blocking;
+use crate::limits::STORE_WAIT_WITH_TOKEN;
 use crate::store::{LockError, ProcessLock};
 
 /// The minimum time between two reads of the generation number.
 const GENERATION_POLL: Duration = Duration::from_secs(1);
-/// How long a request that has a token waits for the store.
-const STORE_WAIT_WITH_TOKEN: Duration = Duration::from_millis(250);
 /// How long a failed store is left alone: a locked keychain may show a dialog each time.
 const STORE_RETRY_PAUSE: Duration = Duration::from_secs(3);
 /// How long after a sign-in the rejection of its tokens is blamed on the server, not on expiry.

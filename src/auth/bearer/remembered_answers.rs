@@ -4,7 +4,6 @@
 //! before a sign-out is not written after it. Of other processes' sign-outs the record's owner tells, when it is written.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
@@ -14,14 +13,10 @@ use crate::auth::grants::grant::Grant;
 use crate::blocking::InOrder;
 use crate::config::TokenStoreKind;
 use crate::hash::fnv1a;
+use crate::limits::{MAX_UNWRITTEN_ANSWERS, REMEMBERED_ANSWER_WAIT};
 use crate::message::Revision;
 use crate::problem::Problem;
 use crate::store::{Answers, Owner};
-
-/// How long a request waits for an earlier answer: a state directory that does not respond has none.
-const REMEMBERED_WAIT: Duration = Duration::from_secs(2);
-/// How many answers may wait to be written.
-const MAX_UNWRITTEN_ANSWERS: usize = 32;
 
 impl From<&Grant> for Owner {
     fn from(grant: &Grant) -> Self {
@@ -97,7 +92,13 @@ impl RememberedAnswers {
     ) -> Option<T> {
         let answers = self.answers.clone()?;
         let found = self.in_order.run(move || read(answers));
-        tokio::time::timeout(REMEMBERED_WAIT, found).await.ok().flatten()
+        tokio::time::timeout(REMEMBERED_ANSWER_WAIT, found).await.ok().flatten()
+    }
+
+    /// How many answers wait to be written.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        MAX_UNWRITTEN_ANSWERS - self.unwritten.available_permits()
     }
 
     /// Waits until everything is written.

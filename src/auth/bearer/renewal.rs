@@ -25,13 +25,12 @@ use crate::auth::grants::{notes, stored};
 use crate::auth::registration::client::Client;
 use crate::auth::registration::{choose, dynamic};
 use crate::blocking;
+use crate::limits::{REJECTED_RENEWAL_BUDGET, REJECTED_RENEWAL_WINDOW};
 use crate::pacing::{Backoff, RateWindow};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::ProcessLock;
 
-/// Limits renewals at a server that rejects what it has just issued.
-const REJECTED_RENEWALS: RateWindow = RateWindow::new(3, Duration::from_secs(60));
 /// How long after a failed renewal ahead of time to wait before the next.
 const RENEWAL_AHEAD_PAUSE: Duration = Duration::from_secs(10);
 /// The pauses between attempts to save a rotated token.
@@ -78,7 +77,7 @@ impl Renewals {
             last_failure: None,
             ahead_not_before: None,
             ahead_running: false,
-            rejected: REJECTED_RENEWALS,
+            rejected: RateWindow::new(REJECTED_RENEWAL_BUDGET, REJECTED_RENEWAL_WINDOW),
             client: None,
         });
         let (turn, presentations, client_tokens) = Default::default();

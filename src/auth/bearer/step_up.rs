@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,14 +13,9 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::scope;
 use crate::auth::grants::grant::GrantKind;
 use crate::config::key::Key;
+use crate::limits::{MAX_REMEMBERED_SCOPES, STEP_UP_BUDGET, STEP_UP_WINDOW};
 use crate::pacing::RateWindow;
 use crate::problem::{Problem, ProblemId};
-
-/// A server that is never content must not keep its user busy with ever wider scopes.
-const STEP_UPS: RateWindow = RateWindow::new(3, Duration::from_secs(600));
-
-/// How many scopes that were asked for are remembered, so that asking for one again does not count.
-const MAX_REMEMBERED_QUESTIONS: usize = 16;
 
 /// "The token is allowed too little", with the scope that the challenge names.
 pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
@@ -45,7 +39,7 @@ struct Asked {
 
 impl Default for StepUps {
     fn default() -> Self {
-        Self(Mutex::new(Asked { rate: STEP_UPS, admitted: VecDeque::new() }))
+        Self(Mutex::new(Asked { rate: RateWindow::new(STEP_UP_BUDGET, STEP_UP_WINDOW), admitted: VecDeque::new() }))
     }
 }
 
@@ -106,7 +100,7 @@ impl StepUps {
         }
         let may = asked.rate.admit(Instant::now());
         if may {
-            if asked.admitted.len() >= MAX_REMEMBERED_QUESTIONS {
+            if asked.admitted.len() >= MAX_REMEMBERED_SCOPES {
                 asked.admitted.pop_front();
             }
             asked.admitted.push_back(this);
@@ -117,6 +111,8 @@ impl StepUps {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const WIDER: StepUpFacts<'_> = StepUpFacts { wanted: "b", held: "a", is_typed: false, is_scope_chosen: false };
@@ -154,10 +150,10 @@ mod tests {
             let facts = StepUpFacts { wanted, ..WIDER };
             assert!(step_ups.next_scope(Some(1), &facts).is_some(), "{wanted}");
         }
-        for n in 0..2 * MAX_REMEMBERED_QUESTIONS as u64 {
+        for n in 0..2 * MAX_REMEMBERED_SCOPES as u64 {
             tokio::time::advance(Duration::from_secs(601)).await;
             assert!(step_ups.next_scope(Some(n), &WIDER).is_some());
         }
-        assert_eq!(step_ups.0.lock().unwrap().admitted.len(), MAX_REMEMBERED_QUESTIONS);
+        assert_eq!(step_ups.0.lock().unwrap().admitted.len(), MAX_REMEMBERED_SCOPES);
     }
 }

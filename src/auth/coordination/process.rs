@@ -13,13 +13,12 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::login::attempt::Since;
 use crate::auth::login::sign_in_page::PageOpening;
 use crate::config::{Settings, VARIABLE_PREFIX};
+use crate::limits::SIGN_IN_ORDER_BYTES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 /// The hidden flag of `login` that makes it read its order from standard input.
 pub const ORDER_FLAG: &str = "--order-from-stdin";
-/// The largest order, in bytes.
-const LARGEST_ORDER_BYTES: u64 = 1024 * 1024;
 
 /// Everything that a sign-in process needs to know.
 #[derive(Serialize, Deserialize)]
@@ -131,7 +130,7 @@ pub fn detach() {
 pub fn read_order(input: impl Read) -> Result<(Settings, Challenge, Since, PageOpening), Problem> {
     let wrong = |detail: String| Problem::new(ProblemId::SignInProcessFailed).with("detail", detail);
     let mut bytes = Vec::new();
-    let read = input.take(LARGEST_ORDER_BYTES).read_to_end(&mut bytes);
+    let read = input.take(SIGN_IN_ORDER_BYTES).read_to_end(&mut bytes);
     let bytes = Secret::new(bytes);
     read.map_err(|error| wrong(error.to_string()))?;
     let order: Order = serde_json::from_slice(bytes.expose())
@@ -232,5 +231,12 @@ mod tests {
         assert_eq!(after.oauth.client_secret, before.oauth.client_secret);
         assert_eq!(after.network.proxy, before.network.proxy);
         assert!(!format!("{after:?}").contains("canary"), "{after:?}");
+    }
+
+    #[test]
+    fn an_order_without_end_is_read_up_to_its_bound() {
+        let mut endless = std::io::repeat(b' ').take(4 * SIGN_IN_ORDER_BYTES);
+        assert_eq!(read_order(&mut endless).unwrap_err().id, ProblemId::SignInProcessFailed);
+        assert_eq!(endless.limit(), 3 * SIGN_IN_ORDER_BYTES, "the rest is not read");
     }
 }

@@ -19,13 +19,14 @@ use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, c
 use crate::auth::coordination::{join, link, login, outcome};
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::grants::stored;
-use crate::auth::login::attempt::{Attempt, FAILED_SIGN_IN_PAUSE, Since};
+use crate::auth::login::attempt::{Attempt, Since};
 use crate::auth::login::browser;
 use crate::auth::login::sign_in_page::PageOpening;
 use crate::auth::login::ui::{LoginOptions, Silent};
 use crate::auth::registration::choose;
 use crate::blocking;
 use crate::config::TokenStoreKind;
+use crate::limits::{FAILED_SIGN_IN_PAUSE, MAX_SILENT_SIGN_INS};
 use crate::problem::{Problem, ProblemId};
 
 /// The poll interval for the state directory while a sign-in is running.
@@ -33,8 +34,6 @@ pub(crate) const SIGN_IN_POLL: Duration = Duration::from_millis(200);
 /// The same while nobody is signed in and no sign-in is running: somebody may sign in from a terminal or another
 /// client.
 const SIGNED_OUT_POLL: Duration = Duration::from_secs(2);
-/// How many sign-in processes in a row may end without an outcome before there is a pause.
-const MAX_SILENT_ENDS: u32 = 2;
 
 /// The sign-ins that this process has started or follows.
 #[derive(Debug)]
@@ -376,14 +375,20 @@ impl SignIns {
 
     /// The sign-in process is gone without an outcome. The next call may start another; only if that one ends the same
     /// way is there a pause.
-    fn ended_silently(&self, problem: Problem) {
+    pub(crate) fn ended_silently(&self, problem: Problem) {
         let silent_ends = self.shared().silent_ends + 1;
         self.ended(Some(problem));
         let mut shared = self.shared();
         shared.silent_ends = silent_ends;
-        if silent_ends < MAX_SILENT_ENDS {
+        if silent_ends < MAX_SILENT_SIGN_INS {
             shared.paused_until = None;
         }
+    }
+
+    /// Whether no sign-in starts by itself for a while.
+    #[cfg(test)]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.shared().paused_until.is_some()
     }
 
     pub(crate) fn ended(&self, failure: Option<Problem>) {

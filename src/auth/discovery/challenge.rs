@@ -4,10 +4,8 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 
 use crate::http::AddressSource;
+use crate::limits::CHALLENGE_BYTES;
 use crate::secret::Secrets;
-
-/// Header values are read up to this many bytes.
-const LONGEST_HEADER_BYTES: usize = 16 * 1024;
 
 /// A Bearer challenge; absent parameters are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,9 +95,9 @@ impl Challenge {
     }
 }
 
-/// The first [`LONGEST_HEADER_BYTES`] bytes.
+/// The first [`CHALLENGE_BYTES`] bytes.
 fn shortened(text: &str) -> &str {
-    let end = (0..=LONGEST_HEADER_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    let end = (0..=CHALLENGE_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
 }
 
@@ -249,5 +247,13 @@ mod tests {
     fn insufficient_scope_is_recognised() {
         assert!(read(&[r#"Bearer error="insufficient_scope", scope="x""#]).is_insufficient_scope());
         assert!(!read(&["Bearer"]).is_insufficient_scope());
+    }
+
+    #[test]
+    fn a_challenge_is_read_up_to_its_bound() {
+        let after = |bytes: usize| format!("{}Bearer error=insufficient_scope", ",".repeat(bytes));
+        let challenge = "Bearer error=insufficient_scope".len();
+        assert!(read(&[&after(CHALLENGE_BYTES - challenge)]).is_insufficient_scope());
+        assert!(!read(&[&after(CHALLENGE_BYTES)]).is_insufficient_scope());
     }
 }

@@ -22,16 +22,10 @@ use crate::auth::issuer;
 use crate::auth::resource;
 use crate::config::{Product, Settings};
 use crate::http::{AddressSource, Bounds, Http, NetError};
+use crate::limits::{DISCOVERY_WAIT, MAX_AUTHORIZATION_SERVERS, MAX_REDIRECTS, METADATA_BYTES};
 use crate::problem::{Problem, ProblemId, printable};
 
-/// Metadata documents are a few kilobytes.
-const METADATA_BOUNDS: Bounds = Bounds { max_body: 512 * 1024, timeout: Duration::from_secs(15) };
-/// How many redirects within the origin a document may have.
-const MAX_REDIRECTS: usize = 3;
-/// How many authorization servers of one resource are tried.
-const MAX_SERVERS: usize = 5;
-/// How long the whole search may take: a server that names many URLs must not make somebody wait for each.
-const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(90);
+const METADATA_BOUNDS: Bounds = Bounds { max_body: METADATA_BYTES, timeout: Duration::from_secs(15) };
 
 /// Where to sign in, and for what.
 #[derive(Debug, Clone)]
@@ -127,7 +121,7 @@ pub async fn discover_by_steps(
         });
     }
     let searched =
-        tokio::time::timeout(DISCOVERY_TIMEOUT, search(http, settings, challenge, flow, bound_issuer, steps)).await;
+        tokio::time::timeout(DISCOVERY_WAIT, search(http, settings, challenge, flow, bound_issuer, steps)).await;
     let mut found = searched.unwrap_or_else(|_| {
         let last = steps.last().map_or(settings.url.as_str(), |asked| asked.place.as_str());
         Err(AuthError::NotNow(Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", last)))
@@ -162,16 +156,9 @@ async fn search(
         Some(found) => (found.resource, found.authorization_servers, found.scopes_supported),
         None => (resource::canonical(&settings.url), Vec::new(), None),
     };
-    // A client id that belongs to one of them is unknown to the rest.
     let bound_issuer =
         issuers.iter().find(|listed| bound_issuer.is_some_and(|bound_issuer| issuer::is_same(listed, bound_issuer)));
-    let mut all: Vec<Sought<'_>> = match bound_issuer {
-        Some(bound_issuer) => vec![Sought::Issuer(bound_issuer)],
-        None => issuers.iter().take(MAX_SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
-    };
-    if all.is_empty() {
-        all.push(Sought::Origin(&origin));
-    }
+    let all = sought(&issuers, bound_issuer, &origin);
     let listed = issuers.len();
     for sought in &all {
         if let Some(server) = search.server(*sought, flow).await {
@@ -362,5 +349,29 @@ fn short(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         serde_json::error::Category::Data => "a field is missing or of the wrong kind",
         _ => "no JSON",
+    }
+}
+
+/// What is looked at: the server that the client belongs to, or the first few of those that the resource lists, or its
+/// origin. A client id that belongs to one of them is unknown to the rest.
+fn sought<'a>(issuers: &'a [String], bound_issuer: Option<&'a String>, origin: &'a str) -> Vec<Sought<'a>> {
+    let listed = bound_issuer.map_or(issuers, std::slice::from_ref);
+    match listed {
+        [] => vec![Sought::Origin(origin)],
+        _ => listed.iter().take(MAX_AUTHORIZATION_SERVERS).map(|issuer| Sought::Issuer(issuer)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_names_ever_more_authorization_servers_has_a_few_looked_at() {
+        let origin = "https://mcp.example";
+        let issuers: Vec<String> = (0..1_000).map(|n| format!("https://{n}.example")).collect();
+        assert_eq!(sought(&issuers, None, origin).len(), MAX_AUTHORIZATION_SERVERS);
+        assert_eq!(sought(&issuers, issuers.last(), origin).len(), 1);
+        assert!(matches!(sought(&[], None, origin)[..], [Sought::Origin(_)]));
     }
 }

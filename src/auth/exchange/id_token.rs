@@ -8,10 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::limits::PERSON_NAME_CHARS;
 use crate::problem::printable;
-
-/// Longer names are truncated.
-const LONGEST_NAME_CHARS: usize = 120;
 
 /// The person's name and email address, where present; for display only, never for a decision.
 pub fn person(token: &str) -> Option<String> {
@@ -23,7 +21,7 @@ pub fn person(token: &str) -> Option<String> {
     }
     let claims: Claims = claims(token)?;
     let display = |claim: Option<String>| {
-        let text: String = printable(claim?.trim()).chars().take(LONGEST_NAME_CHARS).collect();
+        let text: String = printable(claim?.trim()).chars().take(PERSON_NAME_CHARS).collect();
         (!text.is_empty()).then_some(text)
     };
     let known_as = display(claims.email).or_else(|| display(claims.preferred_username));
@@ -73,6 +71,6 @@ mod tests {
     #[test]
     fn a_name_cannot_drive_the_terminal_it_is_shown_on() {
         let shown = of(&format!(r#"{{"name":"\u001b[2J{}"}}"#, "x".repeat(500))).unwrap();
-        assert!(!shown.contains('\u{1b}') && shown.chars().count() <= LONGEST_NAME_CHARS, "{shown}");
+        assert!(!shown.contains('\u{1b}') && shown.chars().count() <= PERSON_NAME_CHARS, "{shown}");
     }
 }

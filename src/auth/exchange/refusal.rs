@@ -4,11 +4,9 @@ use crate::auth::error::unreached;
 use crate::auth::exchange::refresh_verdict::RefreshVerdict;
 use crate::auth::exchange::request::{Endpoint, GrantRequest};
 use crate::http::{NetError, Step};
+use crate::limits::MAX_TOKEN_RETRIES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, ServerWords};
-
-/// How many further tries a connection that was never made is worth.
-const MAX_RETRIES: u32 = 2;
 
 /// Why no token was given.
 #[derive(Debug, Clone)]
@@ -183,6 +181,11 @@ impl Presented {
     }
 }
 
+/// How many further tries a failure of the network is worth: some where no connection was made, else none.
+fn further_tries(error: &NetError) -> u32 {
+    if error.never_sent() { MAX_TOKEN_RETRIES } else { 0 }
+}
+
 /// The refusal that a failure comes to, and how many further tries are worth it.
 pub(crate) fn setback(
     endpoint: &Endpoint<'_>,
@@ -194,8 +197,8 @@ pub(crate) fn setback(
         ExchangeFailure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
         ExchangeFailure::Network(error) => {
             if error.never_sent() {
-                let refusal = Refusal::NotNow(unreached(error, endpoint.url));
-                return Setback { refusal, tries: MAX_RETRIES, code: None };
+                let tries = further_tries(&error);
+                return Setback { refusal: Refusal::NotNow(unreached(error, endpoint.url)), tries, code: None };
             }
             let is_brief = matches!(&error, NetError::Failed { step: Step::Sent | Step::Body, .. });
             return Refusal::Unclear { problem: unreached(error, endpoint.url), is_brief }.into();
@@ -281,6 +284,7 @@ pub(crate) fn unreadable(endpoint: &Endpoint<'_>, seen: &Seen, why: &str) -> Ref
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::error::Detail;
 
     fn meaning(presented: Presented, status: u16, code: Option<&str>) -> Meaning {
         let is_object = code.is_some();
@@ -330,5 +334,12 @@ mod tests {
         };
         assert_eq!(facts.meaning(), Meaning::Client, "nothing is missing");
         assert_eq!(Facts { presented: Refresh, status: 400, code: None, ..facts }.meaning(), Meaning::Spent);
+    }
+
+    #[test]
+    fn a_connection_that_is_never_made_is_tried_a_few_times() {
+        let failed = |step| NetError::Failed { host: "a.example".into(), step, detail: Detail::default(), proxy: None };
+        assert_eq!(further_tries(&failed(Step::Connect)), MAX_TOKEN_RETRIES);
+        assert_eq!(further_tries(&failed(Step::Body)), 0);
     }
 }

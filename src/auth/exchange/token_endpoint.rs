@@ -27,11 +27,12 @@ use crate::auth::exchange::refusal::{ExchangeFailure, Refusal, Seen, Setback};
 use crate::auth::exchange::request::{Endpoint, GrantRequest, Issued};
 use crate::auth::registration::client::AuthMethod;
 use crate::http::{Bounds, Http, NetError, Skew};
+use crate::limits::TOKEN_ANSWER_BYTES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-/// Token answers are a few kilobytes.
-pub const TOKEN_ANSWER_BOUNDS: Bounds = Bounds { max_body: 1024 * 1024, timeout: Duration::from_secs(30) };
+/// Bounds of the answers of the token endpoint and those beside it.
+pub const TOKEN_ANSWER_BOUNDS: Bounds = Bounds { max_body: TOKEN_ANSWER_BYTES, timeout: Duration::from_secs(30) };
 /// The pause before the second try; where there may be more, it grows from try to try.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 

@@ -365,7 +365,7 @@ mod tests {
         });
         for words in [&summary.issuer, &summary.client_id, &summary.scope.unwrap(), &summary.person.unwrap()] {
             assert!(words.as_str().contains(r"\u001b[2J\u0007\u202e [redacted] xx"), "{words}");
-            assert!(words.as_str().chars().count() <= crate::limits::MAX_SHOWN_WORDS_CHARS + 1, "{words}");
+            assert!(words.as_str().chars().count() <= crate::limits::SHOWN_WORDS_CHARS + 1, "{words}");
         }
     }
 

@@ -3,7 +3,6 @@
 //! A writer increments the generation number in the state directory, so that the other processes re-read the store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::auth::context::Context;
 use crate::auth::error::AuthError;
@@ -14,15 +13,13 @@ use crate::auth::grants::presented;
 use crate::auth::grants::profiles;
 use crate::auth::registration::client_home;
 use crate::blocking;
+use crate::limits::TOKEN_LOCK_WAIT;
 use crate::problem::{Problem, ProblemId};
 use crate::store::{LockError, ProcessLock};
 
-/// How long to wait for the token lock.
-const TOKEN_LOCK_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// The lock on renewing and saving. Its holder re-reads the store: another process may have changed it.
 pub(crate) async fn lock(ctx: &Context) -> Result<ProcessLock, LockError> {
-    ProcessLock::acquire(&ctx.files.token_lock(), "renewing or saving a sign-in", TOKEN_LOCK_TIMEOUT).await
+    ProcessLock::acquire(&ctx.files.token_lock(), "renewing or saving a sign-in", TOKEN_LOCK_WAIT).await
 }
 
 /// The stored grant for these settings. One that came from another token endpoint than they name is none: its refresh token

@@ -7,12 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::context::Context;
 use crate::blocking;
+use crate::limits::FAILED_SIGN_IN_PAUSE;
 use crate::problem::catalogue::FACTS;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::store::{Note, StateDir};
 
-/// How long after a failed sign-in no other starts automatically, in any process.
-pub const FAILED_SIGN_IN_PAUSE: Duration = Duration::from_secs(120);
 /// How long past its deadline a sign-in may still be finishing its last step.
 const OVERDUE_GRACE: Duration = Duration::from_secs(150);
 

@@ -21,6 +21,7 @@ use crate::auth::grants::grant::Grant;
 use crate::auth::login::parts::{LoginEnd, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginUi};
 use crate::auth::registration::client::Client;
+use crate::limits::{LONGEST_DEVICE_POLL, SHORTEST_DEVICE_POLL};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secret, Secrets, ServerWords};
 
@@ -30,8 +31,6 @@ pub(crate) const LONGEST_DEVICE_CODE_LIFETIME: Duration = Duration::from_secs(15
 const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How much longer to wait after `slow_down` (RFC 8628, 3.5).
 const SLOW_DOWN_STEP: Duration = Duration::from_secs(5);
-/// No server may make us poll faster than this, or so slowly that nobody would wait.
-const POLL_INTERVAL_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// A device authorization response (RFC 8628, 3.2).
 #[derive(Debug)]
@@ -135,7 +134,7 @@ fn next(interval: Duration, refusal: &Refusal) -> Option<Duration> {
         Refusal::Pending { slower: false } => Some(interval),
         Refusal::Pending { slower: true } => Some(interval + SLOW_DOWN_STEP),
         // RFC 8628, 3.5: after a time-out, less often.
-        Refusal::NotNow(_) | Refusal::Unclear { .. } => Some((interval * 2).min(POLL_INTERVAL_BOUNDS.1.max(interval))),
+        Refusal::NotNow(_) | Refusal::Unclear { .. } => Some((interval * 2).min(LONGEST_DEVICE_POLL.max(interval))),
         Refusal::Spent(_) | Refusal::Client(_) | Refusal::Other(_) => None,
     }
 }
@@ -193,7 +192,7 @@ fn read(status: u16, body: &[u8], sent: &Secrets, client_id: &str) -> Result<Dev
         lifetime: seconds(answer.expires_in),
         interval: seconds(answer.interval)
             .unwrap_or(DEFAULT_POLL_INTERVAL)
-            .clamp(POLL_INTERVAL_BOUNDS.0, POLL_INTERVAL_BOUNDS.1),
+            .clamp(SHORTEST_DEVICE_POLL, LONGEST_DEVICE_POLL),
     })
 }
 

@@ -11,13 +11,12 @@ use crate::auth::login::attempt;
 use crate::auth::login::attempt::{Attempt, PageOpened};
 use crate::auth::login::browser;
 use crate::blocking;
+use crate::limits::REOPENING_PAUSE;
 use crate::problem::Problem;
 use crate::store::ProcessLock;
 
 /// The poll interval while the page may not be reopened yet.
 const REOPEN_POLL: Duration = Duration::from_millis(200);
-/// A page that was opened this recently is not reopened yet: nobody can have closed it and asked again.
-const JUST_OPENED: Duration = Duration::from_secs(3);
 
 /// How the user gets to the page of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +72,7 @@ async fn open_again_once(ctx: &Context, requested_at: u64) -> Option<Result<(), 
     let link = safe_url::check(attempt.link.as_deref().filter(|_| attempt.ended.is_none())?).ok()?;
     match last.filter(|last| last.number == attempt.number) {
         Some(last) if last.at >= requested_at => return Some(Ok(())),
-        Some(last) if milliseconds(ctx).saturating_sub(last.at) < JUST_OPENED.as_millis() as u64 => return None,
+        Some(last) if milliseconds(ctx).saturating_sub(last.at) < REOPENING_PAUSE.as_millis() as u64 => return None,
         None if attempt.opens => return None,
         Some(_) | None => {}
     }

@@ -21,12 +21,13 @@ use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::client_metadata::client_metadata;
 use crate::config::{CallbackHost, CallbackSettings, Settings};
 use crate::http::{Bounds, Http};
+use crate::limits::REGISTRATION_ANSWER_BYTES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::{Store, StoreError};
 
-/// Registrations are a few kilobytes.
-const REGISTRATION_ANSWER_BOUNDS: Bounds = Bounds { max_body: 256 * 1024, timeout: Duration::from_secs(30) };
+const REGISTRATION_ANSWER_BOUNDS: Bounds =
+    Bounds { max_body: REGISTRATION_ANSWER_BYTES, timeout: Duration::from_secs(30) };
 
 /// A registration as it is stored.
 #[derive(Serialize, Deserialize)]

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::*;
 use crate::auth::login::authorization_request::Expected;
-use crate::auth::login::loopback::door::{LARGEST_HEAD_BYTES, MAX_INCOMPLETE_HEADS};
 use crate::auth::login::loopback::listener::{Arrival, Callback, Serving};
 use crate::auth::login::loopback::page::Page;
+use crate::limits::{CALLBACK_HEAD_BYTES, MAX_INCOMPLETE_HEADS};
 use crate::secret::Secrets;
 
 /// A listener on a free port, and what its one answer looks like.
@@ -129,7 +129,7 @@ async fn a_head_without_end_is_cut_off_at_its_bound() {
         sent += chunk.len();
     }
     assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
-    assert!(sent >= LARGEST_HEAD_BYTES);
+    assert!(sent >= CALLBACK_HEAD_BYTES);
     listening.still_works().await;
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::Attempt;
+use crate::limits::MAX_SILENT_SIGN_INS;
 use crate::store::ProcessLock;
 
 fn held(process: &Authorizer) -> ProcessLock {
@@ -206,4 +207,13 @@ async fn who_waits_for_the_link_of_a_process_that_was_killed_gets_the_link_of_th
     let link = process.wait_link(None, Duration::from_secs(20)).await.unwrap().expect("a link");
     tokio::task::spawn_blocking(move || answer(&link, "code=abc").iter().for_each(|url| drop(get(url)))).await.unwrap();
     process.wait_signed_in(Duration::from_secs(20)).await.unwrap();
+}
+
+#[tokio::test]
+async fn sign_in_processes_that_end_without_a_word_are_followed_by_a_pause() {
+    let process = Rig::new().await.process();
+    for ended in 1..=MAX_SILENT_SIGN_INS {
+        process.sign_ins.ended_silently(Problem::new(ProblemId::SignInProcessFailed));
+        assert_eq!(process.sign_ins.is_paused(), ended == MAX_SILENT_SIGN_INS, "{ended}");
+    }
 }

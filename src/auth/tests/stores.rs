@@ -4,6 +4,8 @@ use super::*;
 use crate::auth::login::attempt;
 #[cfg(target_os = "linux")]
 use crate::files::stuck::Stuck;
+#[cfg(target_os = "linux")]
+use crate::limits::MAX_UNWRITTEN_ANSWERS;
 use crate::message::Revision;
 
 #[tokio::test]
@@ -203,9 +205,10 @@ async fn remembered_answers_that_do_not_answer_are_none_and_hold_up_nothing_else
     assert!(holds_up_nothing_else(process.remembered(&Revision::V_2025_11_25, "tools/list")).await);
     assert!(holds_up_nothing_else(process.remembered_in("tools/list", |_| true)).await);
     // Nobody waits for it, and no more than a few wait for the file.
-    for _ in 0..100 {
+    for _ in 0..10 * MAX_UNWRITTEN_ANSWERS {
         process.remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
     }
+    assert_eq!(process.tokens.answers.waiting(), MAX_UNWRITTEN_ANSWERS);
     assert!(process.remembered(&Revision::V_2025_11_25, "tools/list").await.is_none());
     drop(stuck);
     process.settle(Duration::from_secs(20)).await;

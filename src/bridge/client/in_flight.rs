@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 
-use crate::limits::{MAX_REQUESTS, MAX_REQUESTS_BYTES};
+use crate::limits::{MAX_REQUESTS_IN_FLIGHT, REQUESTS_BYTES};
 use crate::message::IdKey;
 use crate::remote::SendState;
 
@@ -170,8 +170,8 @@ impl RequestsInFlight {
         if requests.by_id.contains_key(&key) {
             return Err(NotAdmitted::DuplicateId);
         }
-        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= MAX_REQUESTS_BYTES;
-        if !fits || requests.by_id.len() >= MAX_REQUESTS {
+        let fits = requests.by_id.is_empty() || requests.bytes + bytes <= REQUESTS_BYTES;
+        if !fits || requests.by_id.len() >= MAX_REQUESTS_IN_FLIGHT {
             return Err(NotAdmitted::Busy);
         }
         let ticket = Ticket::new(is_stateless);
@@ -259,7 +259,7 @@ mod tests {
             requests.admit(key(u32::MAX), bytes, false, None).err() == Some(NotAdmitted::Busy)
         };
         let requests = RequestsInFlight::default();
-        for n in 0..u32::try_from(MAX_REQUESTS).expect("some thousands") {
+        for n in 0..u32::try_from(MAX_REQUESTS_IN_FLIGHT).expect("some thousands") {
             admitted(&requests, n);
         }
         assert!(busy(&requests, 1));
@@ -267,10 +267,10 @@ mod tests {
         assert!(!busy(&requests, 1));
 
         let requests = RequestsInFlight::default();
-        let large = requests.admit(key(0), 2 * MAX_REQUESTS_BYTES, false, None).expect("one may be in flight alone");
+        let large = requests.admit(key(0), 2 * REQUESTS_BYTES, false, None).expect("one may be in flight alone");
         assert!(busy(&requests, 1));
         drop(requests.answer(&key(0), &large));
-        requests.admit(key(1), MAX_REQUESTS_BYTES - 1, false, None).expect("there is room again");
+        requests.admit(key(1), REQUESTS_BYTES - 1, false, None).expect("there is room again");
         assert!(busy(&requests, 2));
         assert!(!busy(&requests, 1));
     }

@@ -153,7 +153,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     use crate::bridge::client::writer::COALESCED_BYTES;
-    use crate::limits::{LINE_OVERHEAD_BYTES, LINES_BYTES};
+    use crate::limits::{WAITING_LINE_OVERHEAD_BYTES, WAITING_LINES_BYTES};
 
     use super::*;
 
@@ -221,15 +221,15 @@ mod tests {
         drop(reader);
         output.push(Bytes::from_static(b"{}"));
         output.closed().await;
-        output.send(Bytes::from(vec![b' '; LINES_BYTES])).await;
-        output.send(Bytes::from(vec![b' '; LINES_BYTES])).await;
+        output.send(Bytes::from(vec![b' '; WAITING_LINES_BYTES])).await;
+        output.send(Bytes::from(vec![b' '; WAITING_LINES_BYTES])).await;
     }
 
     #[tokio::test]
     async fn a_counted_line_takes_what_room_there_is_and_waits_for_none() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let line = Bytes::from(vec![b' '; LINES_BYTES - LINE_OVERHEAD_BYTES - 1]);
+        let line = Bytes::from(vec![b' '; WAITING_LINES_BYTES - WAITING_LINE_OVERHEAD_BYTES - 1]);
         output.push_counted(line.clone());
         assert_eq!(output.rooms.lines.available_permits(), 1, "nobody reads, so nothing is written out");
         output.push_counted(line);
@@ -237,7 +237,7 @@ mod tests {
         output.finish();
         let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
         written.wait().await;
-        assert_eq!(output.rooms.lines.available_permits(), LINES_BYTES, "what is written takes no room");
+        assert_eq!(output.rooms.lines.available_permits(), WAITING_LINES_BYTES, "what is written takes no room");
         drop(output);
         reading.join().expect("no panic").expect("readable");
     }
@@ -246,7 +246,7 @@ mod tests {
     async fn a_line_is_written_in_its_turn_although_its_sender_stops_waiting_for_room() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        let all = "x".repeat(LINES_BYTES);
+        let all = "x".repeat(WAITING_LINES_BYTES);
         output.push_counted(Bytes::from(all.clone()));
         let guard = Arc::new(());
         // Both would fit into what is left after the first, and must not overtake each other.
@@ -276,13 +276,14 @@ mod tests {
     async fn a_line_that_finds_room_does_not_overtake_one_that_waited() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        output.push_counted(Bytes::from("x".repeat(LINES_BYTES)));
+        output.push_counted(Bytes::from("x".repeat(WAITING_LINES_BYTES)));
         let first = output.enqueue(Bytes::from_static(b"first"), ());
-        let mut first_line = vec![0; LINES_BYTES + 1];
+        let mut first_line = vec![0; WAITING_LINES_BYTES + 1];
         tokio::task::yield_now().await; // the long line goes out, and the first one waits for its room
         // Blocks the one thread of the runtime: there is room, and no task has seen it yet.
         reader.read_exact(&mut first_line).expect("readable");
-        while output.rooms.lines.available_permits() + "first".len() + LINE_OVERHEAD_BYTES < LINES_BYTES {
+        while output.rooms.lines.available_permits() + "first".len() + WAITING_LINE_OVERHEAD_BYTES < WAITING_LINES_BYTES
+        {
             std::thread::yield_now();
         }
         let second = output.enqueue(Bytes::from_static(b"second"), ());
@@ -299,7 +300,7 @@ mod tests {
     async fn lines_that_nobody_waits_for_any_more_are_bounded_and_only_notifications_are_lost() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (output, written) = Output::start(writer);
-        output.push_counted(Bytes::from("x".repeat(LINES_BYTES)));
+        output.push_counted(Bytes::from("x".repeat(WAITING_LINES_BYTES)));
         let line = Bytes::from("y".repeat(1024 * 1024));
         for _ in 0..200 {
             drop(output.enqueue_notification(line.clone(), None));

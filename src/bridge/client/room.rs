@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use crate::limits::{BATCH_ANSWERS_BYTES, LINE_OVERHEAD_BYTES, LINES_BYTES};
+use crate::limits::{BATCH_ANSWERS_BYTES, WAITING_LINE_OVERHEAD_BYTES, WAITING_LINES_BYTES};
 use crate::remote::BodyRoom;
 
 /// All the room there is. Cheap to clone.
@@ -53,7 +53,7 @@ impl Room {
     /// Gives back what a line of this length does not need.
     pub fn shrink(&mut self, bytes: usize) {
         if let Self::Line(permit) = self {
-            drop(permit.split(permit.num_permits().saturating_sub(bytes.saturating_add(LINE_OVERHEAD_BYTES))));
+            drop(permit.split(permit.num_permits().saturating_sub(bytes.saturating_add(WAITING_LINE_OVERHEAD_BYTES))));
         }
     }
 
@@ -83,7 +83,7 @@ impl Room {
 
 impl Default for Rooms {
     fn default() -> Self {
-        let [lines, batches] = [LINES_BYTES, BATCH_ANSWERS_BYTES].map(|bytes| Arc::new(Semaphore::new(bytes)));
+        let [lines, batches] = [WAITING_LINES_BYTES, BATCH_ANSWERS_BYTES].map(|bytes| Arc::new(Semaphore::new(bytes)));
         Self { lines, batches }
     }
 }
@@ -115,14 +115,14 @@ impl Rooms {
 
     /// Takes room for an answer that waits for the rest of its batch, if there is any now.
     pub fn try_batch_member(&self, bytes: usize) -> Option<Room> {
-        let permits = u32::try_from(bytes.saturating_add(LINE_OVERHEAD_BYTES)).unwrap_or(u32::MAX);
+        let permits = u32::try_from(bytes.saturating_add(WAITING_LINE_OVERHEAD_BYTES)).unwrap_or(u32::MAX);
         Arc::clone(&self.batches).try_acquire_many_owned(permits).ok().map(Room::Line)
     }
 }
 
 /// The room that a message takes; one that is larger than all of it goes alone.
 fn permits_for(bytes: usize) -> u32 {
-    u32::try_from(bytes.saturating_add(LINE_OVERHEAD_BYTES).min(LINES_BYTES)).unwrap_or(u32::MAX)
+    u32::try_from(bytes.saturating_add(WAITING_LINE_OVERHEAD_BYTES).min(WAITING_LINES_BYTES)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
             held.push(room);
             lines += 1;
         }
-        assert_eq!(lines, LINES_BYTES / (2 + LINE_OVERHEAD_BYTES));
+        assert_eq!(lines, WAITING_LINES_BYTES / (2 + WAITING_LINE_OVERHEAD_BYTES));
         held.clear();
         let mut together = Vec::new();
         for _ in 0..3 {
@@ -147,8 +147,8 @@ mod tests {
             room.give_back_with(&mut together);
         }
         assert_eq!(together.len(), 1);
-        assert_eq!(rooms.lines.available_permits(), LINES_BYTES - 3 * (100 + LINE_OVERHEAD_BYTES));
+        assert_eq!(rooms.lines.available_permits(), WAITING_LINES_BYTES - 3 * (100 + WAITING_LINE_OVERHEAD_BYTES));
         together.clear();
-        assert_eq!(rooms.lines.available_permits(), LINES_BYTES);
+        assert_eq!(rooms.lines.available_permits(), WAITING_LINES_BYTES);
     }
 }

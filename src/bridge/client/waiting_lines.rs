@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::limits::{ABANDONED_LINES_BYTES, LINE_OVERHEAD_BYTES};
+use crate::limits::{ABANDONED_LINES_BYTES, WAITING_LINE_OVERHEAD_BYTES};
 
 use super::room::{Room, Rooms};
 use super::writer::Item;
@@ -121,7 +121,7 @@ impl WaitingLines {
 
     /// Puts a line at the end.
     pub fn push(&self, line: Bytes, room: Option<Room>, held: impl Send + 'static) -> Enqueued {
-        let bytes = if room.is_some() { 0 } else { line.len() + LINE_OVERHEAD_BYTES };
+        let bytes = if room.is_some() { 0 } else { line.len() + WAITING_LINE_OVERHEAD_BYTES };
         self.wait_turn(bytes, Some(line), room, Box::new(held))
     }
 

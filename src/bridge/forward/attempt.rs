@@ -13,14 +13,12 @@ use crate::bridge::client::room::Room;
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::live::Session;
+use crate::limits::QUOTED_WORDS_CHARS;
 use crate::message::{IdKey, Kind, Peek, aside, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::{Exchange, Failure, Message, Outgoing, Resumption};
 
 use super::readiness::ready_for;
-
-/// How many characters of the id of a wrong answer a problem quotes.
-const WRONG_ID_QUOTE_CHARACTERS: usize = 200;
 
 /// A request as it goes over the wire in one attempt.
 #[derive(Debug)]
@@ -157,7 +155,7 @@ impl Attempter {
                 Ok(None) => match (unreadable.take(), &stray) {
                     (Some(problem), _) => Failure::Explained(problem),
                     (None, Some(id)) => {
-                        let id = incoming.exchange.sent.words(id.get()).shortened(WRONG_ID_QUOTE_CHARACTERS);
+                        let id = incoming.exchange.sent.words(id.get()).shortened(QUOTED_WORDS_CHARS);
                         Failure::Explained(Problem::new(ProblemId::WrongAnswerId).said("found", id))
                     }
                     (None, None) => {

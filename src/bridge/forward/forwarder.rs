@@ -22,7 +22,7 @@ use crate::bridge::session::outbox::OutboxMessage;
 use crate::bridge::session::startup::answer_initialize;
 use crate::bridge::sign_in::outcome::SignInOutcome;
 use crate::bridge::sign_in::policy::SignIn;
-use crate::limits::{BODY_SHARE_BYTES, STREAM_LIFE};
+use crate::limits::{BODY_SHARE_BYTES, DISCOVER_WAIT, STREAM_LIFE, STREAM_REST_WAIT};
 use crate::message::aside;
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
@@ -33,10 +33,6 @@ use super::readiness::sign_in_comes_first;
 use super::retry::{Attempts, RetryContext, RetryDecision, decide, is_out_of_reach};
 use crate::bridge::lists::retry_safety::RetrySafety;
 
-/// How long to read the rest of a stream after the answer, so that its connection can be reused.
-const STREAM_REST_WAIT: Duration = Duration::from_secs(1);
-/// How long the server may take to answer `server/discover`: clients that probe with it hang until then.
-const DISCOVER_WAIT: Duration = Duration::from_secs(5);
 /// How long a request waits for a slot before its client learns of it: most wait less.
 const FIRST_TURN_PROGRESS_WAIT: Duration = Duration::from_secs(1);
 /// How long a request may still wait for its next attempt once stdin has ended.

@@ -6,12 +6,9 @@ use crate::bridge::client::request::InFlight;
 use crate::bridge::client::session_stage::{SessionStage, State};
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::live::Session;
+use crate::limits::SIGNED_OUT_OPENING_WAIT;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
-
-/// How long a server that is known to require a sign-in may take to open a session without one. It may no longer
-/// require it, and its challenge is the best start for a sign-in.
-const SIGNED_OUT_OPENING_WAIT: Duration = Duration::from_secs(1);
 
 /// The failure, if this request cannot succeed before somebody signs in. If the server is known to require a sign-in,
 /// this does not wait for it: a slow or absent server would keep every request waiting for the same answer.

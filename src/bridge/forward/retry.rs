@@ -6,17 +6,11 @@ use tokio::time::{Duration, Instant};
 
 use crate::bridge::reconnection::RECONNECTION_BACKOFF;
 use crate::http::retry_after;
+use crate::limits::{MAX_LOST_SESSIONS, MAX_REPEATS, MAX_SIGN_INS, RATE_LIMIT_WAIT};
 use crate::pacing::Reopening;
 use crate::problem::Problem;
 use crate::remote::Failure;
 use crate::remote::stream_life::LISTENING_BACKOFF;
-
-/// How many times a request is sent again because its session was lost.
-const MAX_LOST_SESSIONS: u32 = 1;
-/// How many times one request may ask for a sign-in.
-const MAX_SIGN_INS: u32 = 1;
-/// How many times a request of unknown effect is repeated.
-const MAX_REPEATS: u32 = 3;
 
 /// The attempts for one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,7 +131,7 @@ pub fn decide(attempts: &mut Attempts, failure: Failure, context: &RetryContext)
             if context.listens {
                 // It may break any number of times; the longer none lives, the less often it is reopened.
                 let reopening = attempts.reopening.get_or_insert_with(|| Reopening::new(LISTENING_BACKOFF));
-                let asked = wait.map(|wait| wait.min(retry_after::LONGEST_WAIT));
+                let asked = wait.map(|wait| wait.min(RATE_LIMIT_WAIT));
                 let wait = reopening.after_end(context.has_lived, asked, context.noise);
                 // The server identifies a listening stream by its request's id, so the id stays.
                 return RetryDecision::Resend { wait, is_repeat: false, problem };

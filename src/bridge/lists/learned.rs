@@ -11,13 +11,11 @@ use crate::bridge::client::request::InFlight;
 use crate::bridge::lists::retry_safety::RetrySafety;
 use crate::bridge::session::live::Session;
 use crate::bridge::session::subscriptions::Subscriptions;
+use crate::limits::MAX_SEARCHED_PAGES;
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, Revision, aside, peek};
 use crate::remote::mcp_headers::McpHeaders;
 use crate::remote::{Outgoing, mcp_headers};
-
-/// How many pages of a list are searched for one tool.
-const MAX_SEARCHED_PAGES: usize = 20;
 
 /// Learns from answers.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::list_methods::list_member;
-use crate::limits::{LIST_BYTES, LIST_MEMBERS};
+use crate::limits::{LIST_BYTES, MAX_LIST_MEMBERS, MAX_LIST_PAGES};
 use crate::message::{Elements, Members};
 
 /// The pages of a list received so far.
@@ -13,6 +13,7 @@ pub struct Pages {
     /// The result that holds the first page.
     first: Box<RawValue>,
     members: Vec<String>,
+    count: usize,
     /// The cursor of the next page, in its original spelling.
     pub next: Option<Box<RawValue>>,
 }
@@ -21,15 +22,22 @@ impl Pages {
     /// Starts with the result that holds the first page.
     pub fn begin(method: &str, result: &RawValue) -> Option<Self> {
         let (members, next) = page(method, result)?;
-        Some(Self { first: result.to_owned(), members, next })
+        Some(Self { first: result.to_owned(), members, count: 1, next })
     }
 
     /// Adds the result that holds the next page.
     pub fn add(&mut self, method: &str, result: &RawValue) -> Option<()> {
         let (members, next) = page(method, result)?;
         self.members.extend(members);
+        self.count += 1;
         self.next = next;
         Some(())
+    }
+
+    /// Whether the bridge asks for the next page by itself: there is one, and the list has neither [`MAX_LIST_PAGES`] nor
+    /// more than [`LIST_BYTES`] yet.
+    pub fn goes_on(&self) -> bool {
+        self.next.is_some() && self.count < MAX_LIST_PAGES && self.size() <= LIST_BYTES
     }
 
     /// The size of all members, in bytes.
@@ -50,13 +58,13 @@ impl Pages {
 }
 
 /// The members of one page, and the cursor of the next. `None` for what is no list, or beyond [`LIST_BYTES`] or
-/// [`LIST_MEMBERS`].
+/// [`MAX_LIST_MEMBERS`].
 fn page(method: &str, result: &RawValue) -> Option<(Vec<String>, Option<Box<RawValue>>)> {
     if result.get().len() > LIST_BYTES {
         return None;
     }
     let result = Members::of(result.get())?;
-    let members = Elements::of(result.get(list_member(method)?)?, LIST_MEMBERS).ok()?;
+    let members = Elements::of(result.get(list_member(method)?)?, MAX_LIST_MEMBERS).ok()?;
     if members.excess > 0 {
         return None;
     }
@@ -105,8 +113,8 @@ mod tests {
     #[test]
     fn a_list_of_more_members_than_anybody_has_is_not_kept() {
         let list = |members: usize| raw(&format!(r#"{{"tools":[{}1]}}"#, "1,".repeat(members - 1)));
-        assert!(Pages::begin("tools/list", &list(LIST_MEMBERS)).is_some());
-        assert!(Pages::begin("tools/list", &list(LIST_MEMBERS + 1)).is_none());
+        assert!(Pages::begin("tools/list", &list(MAX_LIST_MEMBERS)).is_some());
+        assert!(Pages::begin("tools/list", &list(MAX_LIST_MEMBERS + 1)).is_none());
         let long = raw(&format!(r#"{{"tools":["{}"]}}"#, "x".repeat(LIST_BYTES)));
         assert!(Pages::begin("tools/list", &long).is_none());
     }
@@ -118,5 +126,23 @@ mod tests {
         assert!(!same(r#"{"tools":[1,2]}"#, r#"{"tools":[2,1]}"#));
         assert!(!same(r#"{"tools":[]}"#, r#"{"tools":[1]}"#));
         assert!(!same("{}", "{}"));
+    }
+
+    #[test]
+    fn a_list_without_end_is_read_up_to_a_bound_of_pages() {
+        let page = raw(r#"{"tools":[1],"nextCursor":"next"}"#);
+        let mut pages = Pages::begin("tools/list", &page).expect("a page");
+        let mut count = 1;
+        while pages.goes_on() {
+            pages.add("tools/list", &page).expect("a page");
+            count += 1;
+            assert!(count <= MAX_LIST_PAGES);
+        }
+        assert_eq!(count, MAX_LIST_PAGES);
+        let long = raw(&format!(r#"{{"tools":["{}"],"nextCursor":"next"}}"#, "x".repeat(LIST_BYTES - 100)));
+        let mut pages = Pages::begin("tools/list", &long).expect("a page");
+        assert!(pages.goes_on());
+        pages.add("tools/list", &long).expect("a page");
+        assert!(!pages.goes_on(), "so many bytes are not remembered");
     }
 }

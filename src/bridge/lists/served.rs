@@ -22,9 +22,6 @@ use crate::remote::Outgoing;
 use super::own_tool;
 use super::pages::{Pages, is_same_list};
 
-/// How many pages of a list the bridge reads to assemble it.
-const MAX_LIST_PAGES: usize = 100;
-
 /// What the client has in place of one of the server's lists.
 #[derive(Debug, Clone)]
 enum ServedList {
@@ -192,8 +189,7 @@ impl Lists {
         let session = &self.session;
         let _slot = session.request_slot().await;
         let mut pages: Option<Pages> = None;
-        let mut grant = None;
-        for _ in 0..MAX_LIST_PAGES {
+        let grant = loop {
             let id = session.client.own_ids.next();
             let cursor = pages.as_ref().and_then(|pages| pages.next.as_ref());
             let params = cursor.map_or_else(String::new, |cursor| format!(r#","params":{{"cursor":{cursor}}}"#));
@@ -203,7 +199,6 @@ impl Lists {
             let epoch = session.epoch_for(SessionStage::Open);
             let out = Outgoing { expects: Some(id.key()), epoch, ..Outgoing::unanswered(body) };
             let answer = session.ask(&out, None).await.ok()?;
-            grant = answer.incoming.exchange.grant;
             let result = answer.result()?;
             match &mut pages {
                 None => pages = Pages::begin(method, result),
@@ -212,10 +207,10 @@ impl Lists {
             if method == "tools/list" {
                 self.retry_safety.learn(result);
             }
-            if pages.as_ref().is_none_or(|pages| pages.next.is_none() || pages.size() > LIST_BYTES) {
-                break;
+            if !pages.as_ref().is_some_and(Pages::goes_on) {
+                break answer.incoming.exchange.grant;
             }
-        }
+        };
         let whole = pages.filter(|pages| pages.next.is_none())?.whole(method)?;
         let whole = if method == "tools/list" { own_tool::list_without_own_tool(whole) } else { whole };
         if let Some(revision) = session.handshake.revision() {

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::Duration;
 
+use crate::limits::INITIALIZED_ACCEPTANCE_WAIT;
 use crate::remote::{Failure, Outgoing, Remote};
-
-/// How long the server may take to accept `notifications/initialized` before later messages go out anyway. Some servers
-/// never answer it, and clients wait at most ten seconds for the first list.
-const INITIALIZED_ACCEPTANCE_WAIT: Duration = Duration::from_secs(3);
 
 /// Sends `notifications/initialized`, and returns when the server has accepted it or takes too long.
 ///

@@ -9,6 +9,7 @@ use tokio::time::{Duration, Instant};
 use crate::bridge::client::in_flight::{StopReason, Ticket};
 use crate::bridge::client::session_stage::SessionStage;
 use crate::bridge::reconnection::RECONNECTION_BACKOFF;
+use crate::limits::{MAX_ANSWER_STREAMS, MESSAGE_ACCEPTANCE_WAIT};
 use crate::pacing::noise;
 use crate::remote::{Failure, Outgoing};
 
@@ -16,12 +17,6 @@ use super::incoming::Incoming;
 use super::lasting::lasting;
 use super::live::Session;
 use super::outbox::OutboxMessage;
-
-/// How long the server may take to accept a message before the next one goes, and how long its answer is read.
-const MESSAGE_ACCEPTANCE_WAIT: Duration = Duration::from_secs(30);
-
-/// How many streams that the server opened in answer to messages are read at once. Beyond that, the oldest is closed.
-const MAX_ANSWER_STREAMS: usize = 32;
 
 /// Delivers for the life of the bridge.
 pub async fn deliver_outbox(session: Arc<Session>) {
@@ -119,7 +114,7 @@ impl Delivery {
     }
 
     fn acceptance(&self) -> Duration {
-        MESSAGE_ACCEPTANCE_WAIT.min(self.session.settings.limits.idle)
+        acceptance(self.session.settings.limits.idle)
     }
 
     /// Returns when the server has accepted the message.
@@ -143,5 +138,21 @@ impl Delivery {
         self.open.push_back(self.streams.spawn(async move {
             let _ = tokio::time::timeout(limit, answer.pass_on_the_rest()).await;
         }));
+    }
+}
+
+/// How long the server may take for a message, when it may be silent for `idle` elsewhere.
+fn acceptance(idle: Duration) -> Duration {
+    idle.min(MESSAGE_ACCEPTANCE_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_holds_up_the_next_one_for_long() {
+        assert_eq!(acceptance(Duration::from_secs(86_400)), MESSAGE_ACCEPTANCE_WAIT);
+        assert_eq!(acceptance(Duration::from_secs(1)), Duration::from_secs(1));
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::auth::AuthState;
 use crate::bridge::client::room::Room;
+use crate::limits::QUOTED_WORDS_CHARS;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::listen_stream::{ListenEnd, ListenStream};
 use crate::remote::request::SESSION_ID;
@@ -22,9 +23,6 @@ use super::initialize::InitializeResult;
 use super::lasting::lasting;
 use super::live::Session;
 use crate::bridge::client::session_stage::State;
-
-/// How many characters of a refused `initialize` a problem quotes.
-const REFUSED_INITIALIZE_QUOTE_CHARACTERS: usize = 500;
 
 /// Makes the attempts to open the session, for the life of the bridge. Attempts that are requested after this call
 /// count, even before the future is first polled.
@@ -111,7 +109,7 @@ impl Opener {
             // The server refuses in its own words; the client should read them, when it still waits.
             let words = answer.incoming.exchange.sent.words(&String::from_utf8_lossy(&answer.line));
             session.handshake.server_answered(answer.line, None);
-            let words = words.shortened(REFUSED_INITIALIZE_QUOTE_CHARACTERS);
+            let words = words.shortened(QUOTED_WORDS_CHARS);
             return Err(Problem::new(ProblemId::RevisionRefused).because(words).into());
         };
         let id = answer.incoming.exchange.headers.get(SESSION_ID).cloned();

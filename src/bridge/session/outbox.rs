@@ -10,16 +10,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use tokio::sync::{Notify, watch};
-use tokio::time::Duration;
 
 use crate::bridge::client::in_flight::{StopReason, Ticket};
-use crate::limits::{MAX_OUTBOX_BEFORE_REFUSALS, MAX_OUTBOX_BYTES, MAX_OUTBOX_MESSAGES, MAX_OUTBOX_WITH_REFUSALS};
+use crate::limits::{
+    MAX_OUTBOX_BEFORE_REFUSALS, MAX_OUTBOX_MESSAGES, MAX_OUTBOX_WITH_REFUSALS, OUTBOX_BYTES, STDIN_PAUSE,
+};
 use crate::message::IdKey;
 
 use crate::bridge::client::session_stage::SessionStage;
-
-/// How long a full outbox pauses the reading of stdin before the oldest messages are dropped.
-const LONGEST_STDIN_PAUSE: Duration = Duration::from_secs(10);
 
 /// A message for the server that is not a request.
 #[derive(Debug)]
@@ -80,7 +78,7 @@ impl Load {
     }
 
     fn has_room_up_to(&self, messages: usize) -> bool {
-        self.messages < messages && (self.bytes < MAX_OUTBOX_BYTES || self.messages <= 1)
+        self.messages < messages && (self.bytes < OUTBOX_BYTES || self.messages <= 1)
     }
 }
 
@@ -160,7 +158,7 @@ impl Outbox {
         }
         let was_overdue = self.is_overdue.load(Ordering::Relaxed);
         let mut load = self.load.subscribe();
-        if !was_overdue && tokio::time::timeout(LONGEST_STDIN_PAUSE, load.wait_for(Load::has_room)).await.is_ok() {
+        if !was_overdue && tokio::time::timeout(STDIN_PAUSE, load.wait_for(Load::has_room)).await.is_ok() {
             return;
         }
         let mut messages = self.lock();
@@ -213,11 +211,11 @@ mod tests {
         }
         let start = Instant::now();
         let slow_server = async {
-            tokio::time::sleep(LONGEST_STDIN_PAUSE / 2).await;
+            tokio::time::sleep(STDIN_PAUSE / 2).await;
             deliver_one(&outbox).await
         };
         let (first, ()) = tokio::join!(slow_server, outbox.room());
-        assert_eq!((first, start.elapsed()), (Bytes::from("0"), LONGEST_STDIN_PAUSE / 2));
+        assert_eq!((first, start.elapsed()), (Bytes::from("0"), STDIN_PAUSE / 2));
         for n in 1..MAX_OUTBOX_MESSAGES {
             assert_eq!(deliver_one(&outbox).await, n.to_string());
         }
@@ -233,7 +231,7 @@ mod tests {
             outbox.room().await;
             outbox.room().await; // a line that brings no message
         }
-        assert_eq!(start.elapsed(), LONGEST_STDIN_PAUSE);
+        assert_eq!(start.elapsed(), STDIN_PAUSE);
         assert_eq!(outbox.lock().len(), MAX_OUTBOX_MESSAGES - 1);
         assert_eq!(deliver_one(&outbox).await, (2 * MAX_OUTBOX_MESSAGES + 1).to_string(), "the newest are kept");
     }
@@ -241,14 +239,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn large_messages_are_bounded_by_their_bytes_and_one_may_wait_alone() {
         let outbox = Outbox::default();
-        let large = || OutboxMessage::new(Bytes::from(vec![b' '; MAX_OUTBOX_BYTES]), SessionStage::Open);
+        let large = || OutboxMessage::new(Bytes::from(vec![b' '; OUTBOX_BYTES]), SessionStage::Open);
         let start = Instant::now();
         outbox.push(large());
         outbox.room().await;
-        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(start.elapsed(), std::time::Duration::ZERO);
         outbox.push(large());
         outbox.room().await;
-        assert_eq!((start.elapsed(), outbox.lock().len()), (LONGEST_STDIN_PAUSE, 1));
+        assert_eq!((start.elapsed(), outbox.lock().len()), (STDIN_PAUSE, 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,6 +265,6 @@ mod tests {
         let start = Instant::now();
         outbox.push(message(0));
         outbox.room().await;
-        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(start.elapsed(), std::time::Duration::ZERO);
     }
 }

@@ -7,12 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::limits::{MAX_SERVER_REQUESTS, OWED_ANSWER_WAIT, SERVER_REQUEST_ID_BYTES};
+use crate::limits::{MAX_SERVER_REQUESTS, MAX_VOID_REQUESTS, OWED_ANSWER_WAIT, SERVER_REQUEST_ID_BYTES};
 use crate::message::IdKey;
 use crate::remote::session::OwedAnswers;
-
-/// How many requests that are no longer waited for are remembered: a client need not answer what was cancelled.
-const MAX_VOID_REQUESTS: usize = 1_000;
 
 /// The requests of the server that the client has not answered yet.
 #[derive(Debug, Default)]

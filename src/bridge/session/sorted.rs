@@ -121,7 +121,7 @@ fn text_with_id(kind: &Kind<'_>, role: &Role, body: &Bytes, id: Option<&RawValue
 
 #[cfg(test)]
 mod tests {
-    use crate::limits::BATCH_MEMBERS;
+    use crate::limits::MAX_BATCH_MEMBERS;
 
     use super::*;
 
@@ -138,13 +138,13 @@ mod tests {
         let note = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
         for (members, count, messages, dropped) in [
             (note, 3, 3, 0),
-            (note, BATCH_MEMBERS, BATCH_MEMBERS, 0),
-            (note, 5_000, BATCH_MEMBERS, 4_000),
+            (note, MAX_BATCH_MEMBERS, MAX_BATCH_MEMBERS, 0),
+            (note, 5_000, MAX_BATCH_MEMBERS, 4_000),
             ("1", 100_000, 0, 100_000),
             ("{}", 10_000, 0, 10_000),
             ("[[1],2]", 10_000, 0, 10_000),
-            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, 5_000, BATCH_MEMBERS, 4_000),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#, 5_000, BATCH_MEMBERS, 4_000),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, 5_000, MAX_BATCH_MEMBERS, 4_000),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#, 5_000, MAX_BATCH_MEMBERS, 4_000),
         ] {
             let batch = batch(members, count);
             assert_eq!((batch.messages.len(), batch.dropped), (messages, dropped), "{members}");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::limits::{MAX_SUBSCRIPTIONS, SUBSCRIPTIONS_BYTES};
+use crate::limits::{MAX_SUBSCRIPTIONS, QUOTED_WORDS_CHARS, SUBSCRIPTIONS_BYTES};
 use crate::message::peek::Params;
 use crate::message::{Kind, Peek, peek, write};
 use crate::problem::{Problem, ProblemId};
@@ -17,8 +17,6 @@ use crate::bridge::client::session_stage::SessionStage;
 const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
 const SET_LEVEL: &str = "logging/setLevel";
-/// How many bytes the log quotes of a refusal.
-const REFUSED_SUBSCRIPTION_QUOTE_BYTES: usize = 200;
 
 /// The client's subscriptions, across all the server sessions behind its one session.
 #[derive(Debug)]
@@ -128,12 +126,8 @@ impl Subscriptions {
         if answer.result().is_some() {
             return Ok(());
         }
-        let words = answer
-            .incoming
-            .exchange
-            .sent
-            .words(&String::from_utf8_lossy(&answer.line))
-            .shortened(REFUSED_SUBSCRIPTION_QUOTE_BYTES);
+        let words =
+            answer.incoming.exchange.sent.words(&String::from_utf8_lossy(&answer.line)).shortened(QUOTED_WORDS_CHARS);
         Err(Problem::new(ProblemId::HttpStatus).said("server_said", words).into())
     }
 

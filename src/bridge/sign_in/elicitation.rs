@@ -14,11 +14,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use crate::auth::SignInReason;
 use crate::bridge::client::request::{InFlight, LinkConsent};
 use crate::bridge::session::live::Session;
+use crate::limits::{DECLINED_SIGN_IN_PAUSE, REOPENING_PAUSE};
 use crate::message::peek::Params;
 use crate::message::{IdKey, Members};
 use crate::problem::{Problem, ProblemId};
@@ -29,11 +30,6 @@ use super::waiting::SignInWait;
 
 /// The prefix of our `requestState`; the server's own state follows.
 const REQUEST_STATE_PREFIX: &str = "planhat-mcp/sign-in/";
-/// How long calls start no sign-in after the user has declined one.
-const DECLINED_PAUSE: Duration = Duration::from_secs(120);
-
-/// Calls that want a link within this time came together: nobody can have closed the page of the first and asked again.
-const TOGETHER: Duration = Duration::from_secs(3);
 
 /// The outcome of asking the client to show a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +89,7 @@ struct Asked {
 impl Asked {
     /// Whether a call that wants this link now is one of those that came together.
     fn covers(&self, link: &str, now: Instant) -> bool {
-        self.link == link && now.saturating_duration_since(self.at) < TOGETHER
+        self.link == link && now.saturating_duration_since(self.at) < REOPENING_PAUSE
     }
 }
 
@@ -139,7 +135,7 @@ impl Elicitation {
     /// Has the client show the link of a sign-in, and waits for the sign-in.
     pub async fn sign_in(self: &Arc<Self>, request: &InFlight, need: &SignInNeed) -> SignInOutcome {
         let user_asked = need.reason == SignInReason::UserAsked;
-        if !user_asked && lock(&self.declined_at).is_some_and(|at| at.elapsed() < DECLINED_PAUSE) {
+        if !user_asked && lock(&self.declined_at).is_some_and(|at| at.elapsed() < DECLINED_SIGN_IN_PAUSE) {
             return SignInOutcome::Problem(self.declined().await);
         }
         if let Err(problem) = self.session.auth.start_sign_in_by_link(need.reason).await {
@@ -390,5 +386,14 @@ mod tests {
             assert_eq!(reply(text), ElicitationReply::Unable);
         }
         assert_eq!(ElicitationReply::of(None), ElicitationReply::Unable);
+    }
+
+    #[test]
+    fn calls_that_want_a_link_together_show_it_once() {
+        let asked = Asked { link: "https://a.example".into(), at: Instant::now() };
+        let moment = std::time::Duration::from_millis(1);
+        assert!(asked.covers("https://a.example", asked.at + REOPENING_PAUSE - moment));
+        assert!(!asked.covers("https://a.example", asked.at + REOPENING_PAUSE));
+        assert!(!asked.covers("https://b.example", asked.at));
     }
 }

@@ -8,11 +8,8 @@ use jsonc_parser::ParseOptions;
 use serde_json::Value;
 
 use crate::files;
+use crate::limits::{CLIENT_FILE_BYTES, MAX_CLIENT_FILE_DEPTH};
 
-/// Larger files are not read: some clients keep their history in the same file.
-const LARGEST_FILE_BYTES: u64 = 32 * 1024 * 1024;
-/// How deep a list of servers may be nested.
-const MAX_DEPTH: usize = 6;
 /// The names of such lists.
 const LIST_NAMES: [&str; 3] = ["mcpServers", "servers", "mcp_servers"];
 /// The name of the program.
@@ -36,7 +33,7 @@ pub struct Entry {
 pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
     let Ok(file) = files::open_given(path) else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
-    if file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > LARGEST_FILE_BYTES {
+    if file.take(CLIENT_FILE_BYTES + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > CLIENT_FILE_BYTES {
         return Ok(Vec::new());
     }
     if memchr::memmem::find(&bytes, PROGRAM.as_bytes()).is_none() {
@@ -71,7 +68,7 @@ fn collect(value: &Value, depth: usize, found: &mut Vec<Entry>) {
             Value::Object(servers) if LIST_NAMES.contains(&key.as_str()) => {
                 found.extend(servers.iter().filter_map(|(name, server)| entry(name, server)));
             }
-            Value::Object(_) if depth < MAX_DEPTH => collect(member, depth + 1, found),
+            Value::Object(_) if depth < MAX_CLIENT_FILE_DEPTH => collect(member, depth + 1, found),
             _ => {}
         }
     }
@@ -159,5 +156,20 @@ mod tests {
         }
         let why = read_as("a.toml", "a = 1\nplanhat-mcp = canary\n").err().expect("broken");
         assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
+    }
+
+    #[test]
+    fn a_client_s_file_is_read_up_to_a_size_and_a_depth() {
+        let entry = r#"{"mcpServers":{"p":{"command":"planhat-mcp"}}}"#;
+        let nested = |depth: usize| format!("{}{entry}{}", r#"{"x":"#.repeat(depth), "}".repeat(depth));
+        assert_eq!(names("a.json", &nested(MAX_CLIENT_FILE_DEPTH)), ["p: "]);
+        assert!(names("a.json", &nested(MAX_CLIENT_FILE_DEPTH + 1)).is_empty());
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let path = folder.path().join("a.json");
+        std::fs::write(&path, format!("{entry} is no JSON")).expect("writable");
+        assert!(read(&path).is_err());
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("writable");
+        file.set_len(CLIENT_FILE_BYTES + 1).expect("grown");
+        assert!(read(&path).expect("it is not looked at").is_empty());
     }
 }

@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::http::error::Detail;
 use crate::http::inspect::{self, Inspection};
 use crate::http::{Http, NetError, Skew, Step, host_of};
+use crate::limits::MAX_TRIED_ADDRESSES;
 use crate::problem::{Problem, ProblemId};
 
 /// How long a name may take to resolve.
@@ -21,8 +22,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// A certificate that expires sooner is a warning.
 const CERTIFICATE_EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
-/// How many addresses of one name are tried.
-const MAX_ADDRESSES: usize = 8;
 
 /// The results, and what the following checks need of them.
 #[derive(Debug)]
@@ -91,15 +90,14 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
         true => Problem::new(ProblemId::ProxyFailed).with("proxy", &shown),
         false => Problem::new(id).with("host", &host).with("port", port),
     };
-    let mut addresses = match found {
+    let addresses = match found {
         Ok(addresses) => addresses,
         Err(why) => {
             rows.push(Row::fail("name", problem(ProblemId::DnsFailed).because(why)));
             return false;
         }
     };
-    addresses.retain(|address| !ipv4_only || address.is_ipv4());
-    addresses.truncate(MAX_ADDRESSES);
+    let addresses = tried(addresses, ipv4_only);
     rows.push(name(&host, &addresses));
     let tried: Vec<_> = addresses
         .into_iter()
@@ -181,6 +179,11 @@ fn clock(url: &Url, inspection: &Inspection, now: SystemTime) -> Row {
     }
 }
 
+/// The addresses of a name that are connected to.
+fn tried(addresses: Vec<SocketAddr>, ipv4_only: bool) -> Vec<SocketAddr> {
+    addresses.into_iter().filter(|address| !ipv4_only || address.is_ipv4()).take(MAX_TRIED_ADDRESSES).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use reqwest::StatusCode;
@@ -226,5 +229,12 @@ mod tests {
         );
         let row = connection(&[(four, good)], failed(), "h");
         assert_eq!(row.text(), "192.0.2.1:443 answers within 7 ms");
+    }
+
+    #[test]
+    fn a_name_with_ever_more_addresses_has_a_few_tried() {
+        let addresses: Vec<SocketAddr> = (0..4_000).map(|port| SocketAddr::from(([192, 0, 2, 1], port))).collect();
+        assert_eq!(tried(addresses.clone(), true), addresses[..MAX_TRIED_ADDRESSES]);
+        assert_eq!(tried(vec![SocketAddr::from(([0; 8], 1)), addresses[0]], true), addresses[..1]);
     }
 }

@@ -11,16 +11,13 @@ use super::row::{self, Group};
 use crate::cli::style::Style;
 use crate::config::Loaded;
 use crate::files::{self, private};
+use crate::limits::{MAX_REPORTED_LOG_LINES, REPORTED_LOG_BYTES};
 use crate::logging::redact;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secrets, visible};
 
 /// The default file.
 pub const DEFAULT_FILE: &str = "planhat-mcp-report.txt";
-/// How much of the log's end is read, in bytes.
-const LOG_BYTES: u64 = 64 * 1024;
-/// How many lines of it are kept.
-const LOG_LINES: usize = 100;
 
 /// What the report is made of.
 #[derive(Debug)]
@@ -103,20 +100,23 @@ fn settings(loaded: &Loaded) -> Vec<(&'static str, String, String)> {
 
 /// The last lines of the log file, if there is one.
 fn log(loaded: Option<&Loaded>) -> String {
-    let Some(path) = loaded.and_then(|loaded| loaded.settings.log.file.as_deref()) else { return String::new() };
+    loaded.and_then(|loaded| loaded.settings.log.file.as_deref()).map_or_else(String::new, last_lines)
+}
+
+fn last_lines(path: &Path) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = files::open_given(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(REPORTED_LOG_BYTES)))?;
         let mut bytes = Vec::new();
-        file.take(LOG_BYTES).read_to_end(&mut bytes)?;
+        file.take(REPORTED_LOG_BYTES).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let mut out = String::new();
-    for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
+    for line in &lines[lines.len().saturating_sub(MAX_REPORTED_LOG_LINES)..] {
         out.push_str(&redact(&visible(line)));
         out.push('\n');
     }
@@ -195,5 +195,15 @@ mod tests {
                 assert!(report.contains(wanted), "{wanted} in {report}");
             }
         }
+    }
+
+    #[test]
+    fn a_report_has_the_last_lines_of_the_log_and_no_more() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let log = home.path().join("log.txt");
+        std::fs::write(&log, "INFO sent\n".repeat(10 * MAX_REPORTED_LOG_LINES)).expect("writable");
+        assert_eq!(last_lines(&log).lines().count(), MAX_REPORTED_LOG_LINES);
+        std::fs::write(&log, "x".repeat(4 * usize::try_from(REPORTED_LOG_BYTES).expect("small"))).expect("writable");
+        assert!(last_lines(&log).len() as u64 <= REPORTED_LOG_BYTES + 1);
     }
 }

@@ -136,17 +136,17 @@ fn a_server_that_sets_ever_new_cookies_has_fifty_of_them_and_eight_kilobytes() {
         jar.set(&format!("c{n}={n}"), &url(MCP), at(0));
         jar.set("node=b7", &url(MCP), at(0));
         let (count, bytes) = jar.size();
-        assert!(count <= MAX_COOKIES && bytes <= MAX_COOKIES_BYTES, "{n}: {count} {bytes}");
+        assert!(count <= MAX_COOKIES && bytes <= COOKIES_BYTES, "{n}: {count} {bytes}");
     }
     let header = sent(&mut jar, MCP, at(1));
     assert!(header.contains("node=b7") && header.contains("c9999=9999") && !header.contains("c9900="), "{header}");
     for n in 0..100 {
         jar.set(&format!("long{n}={}", "x".repeat(3_000)), &url(MCP), at(0));
-        assert!(jar.size().1 <= MAX_COOKIES_BYTES);
+        assert!(jar.size().1 <= COOKIES_BYTES);
     }
     assert_eq!(jar.size().0, 2, "the oldest make room");
-    assert!(sent(&mut jar, MCP, at(1)).len() <= MAX_COOKIES_BYTES + 4 * MAX_COOKIES);
-    jar.set(&format!("huge={}", "x".repeat(MAX_COOKIE_BYTES)), &url(MCP), at(0));
+    assert!(sent(&mut jar, MCP, at(1)).len() <= COOKIES_BYTES + 4 * MAX_COOKIES);
+    jar.set(&format!("huge={}", "x".repeat(COOKIE_BYTES)), &url(MCP), at(0));
     assert!(!sent(&mut jar, MCP, at(1)).contains("huge"));
 }
 

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::limits::{MARK_DEPTH, MARKED_ARGUMENTS};
+use crate::limits::{MAX_MARK_DEPTH, MAX_MARKED_ARGUMENTS};
 
 /// The keyword with which a schema marks a property.
 const MARK: &str = "x-mcp-header";
@@ -164,14 +164,14 @@ impl Walk {
         if !matches!(schema.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
             return Err(format!("the argument marked {name:?} is no string, integer or boolean"));
         }
-        if path.len() > MARK_DEPTH {
-            return Err(format!("the argument marked {name:?} lies deeper than {MARK_DEPTH} levels"));
+        if path.len() > MAX_MARK_DEPTH {
+            return Err(format!("the argument marked {name:?} lies deeper than {MAX_MARK_DEPTH} levels"));
         }
         if !self.seen.insert(header.clone()) {
             return Err(format!("two arguments are marked {header}"));
         }
-        if self.marks.headers.len() == MARKED_ARGUMENTS {
-            return Err(format!("more than {MARKED_ARGUMENTS} arguments are marked"));
+        if self.marks.headers.len() == MAX_MARKED_ARGUMENTS {
+            return Err(format!("more than {MAX_MARKED_ARGUMENTS} arguments are marked"));
         }
         let mut node = &mut self.marks.arguments;
         for step in path {
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_tool_with_too_many_marked_arguments_leaves_the_list_and_none_costs_more_than_its_length() {
-        assert_eq!(marks(&with_marks(MARKED_ARGUMENTS)), Ok(MARKED_ARGUMENTS));
-        let error = marks(&with_marks(MARKED_ARGUMENTS + 1)).expect_err("too many");
+        assert_eq!(marks(&with_marks(MAX_MARKED_ARGUMENTS)), Ok(MAX_MARKED_ARGUMENTS));
+        let error = marks(&with_marks(MAX_MARKED_ARGUMENTS + 1)).expect_err("too many");
         assert!(error.contains("more than 64 arguments"), "{error}");
         // Compared with each other, these would be 1.8 thousand million pairs; and as headers, a panic.
         assert!(marks(&with_marks(60_000)).is_err());
@@ -209,8 +209,8 @@ mod tests {
             let innermost = json!({"type": "string", "x-mcp-header": "A"});
             (0..depth).fold(innermost, |schema, _| json!({"properties": {"p": schema}}))
         };
-        assert_eq!(marks(&deep(MARK_DEPTH)), Ok(1));
-        assert!(marks(&deep(MARK_DEPTH + 1)).is_err());
+        assert_eq!(marks(&deep(MAX_MARK_DEPTH)), Ok(1));
+        assert!(marks(&deep(MAX_MARK_DEPTH + 1)).is_err());
     }
 
     #[test]

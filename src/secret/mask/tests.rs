@@ -137,7 +137,7 @@ fn a_secret_that_was_cut_off_is_replaced_as_far_as_it_was_quoted() {
     let long = "0123456789abcdefghijklmnopqrstuvwxyz";
     assert_eq!(masked(&[long], &format!("bad token {}... sorry", &long[..30])), "bad token [redacted]... sorry");
     assert_eq!(masked(&[long], &format!("bad token {}", &long[..9])), "bad token [redacted]");
-    let far = format!("{}{long}", "x".repeat(MAX_WORDS_READ_BYTES - 10));
+    let far = format!("{}{long}", "x".repeat(SEARCHED_WORDS_BYTES - 10));
     assert!(!masked(&[long], &far).contains(&long[..9]));
 }
 
@@ -179,7 +179,7 @@ fn words_are_bounded_and_show_what_hides_in_them() {
     assert_eq!(masked(&[TOKEN], "\u{1b}]0;x\u{7}\u{202e}\n"), r"\u001b]0;x\u0007\u202e ");
     for of in [&[][..], &[TOKEN]] {
         let long = masked(of, &"\u{1b}".repeat(100_000));
-        assert_eq!((long.chars().count(), long.ends_with('…')), (MAX_SHOWN_WORDS_CHARS + 1, true));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (SHOWN_WORDS_CHARS + 1, true));
     }
 }
 

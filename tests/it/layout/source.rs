@@ -71,6 +71,21 @@ impl Tree {
         self.files.iter().map(|(name, file)| (name.clone(), file.text.lines().count())).collect()
     }
 
+    /// The file and the name of each constant outside tests, in order.
+    pub fn constants(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for (file, source) in self.files.iter().filter(|(_, file)| !file.is_test) {
+            for words in source.tokens.windows(2) {
+                let is_name = words[1].len() > 1
+                    && words[1].chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+                if matches!(words[0].as_str(), "const" | "static") && is_name {
+                    found.push((file.clone(), words[1].clone()));
+                }
+            }
+        }
+        found
+    }
+
     /// `file: impl X` for each inherent `impl` of a type that the file does not define.
     pub fn stray_impls(&self) -> Vec<String> {
         let mut stray = Vec::new();

@@ -12,17 +12,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The largest head, in bytes; a redirect with all of a browser's headers has a few thousand.
-pub const LARGEST_HEAD_BYTES: usize = 32 * 1024;
+use crate::limits::{CALLBACK_HEAD_BYTES, MAX_INCOMPLETE_HEADS, MAX_LINGERING_PEERS, MAX_UNANSWERED_CALLBACKS};
+
 /// How long a connection may take to send its head: browsers open some in advance and use them later, or never.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many connections may be sending their heads at a time; a further one replaces the oldest.
-pub const MAX_INCOMPLETE_HEADS: usize = 24;
-/// How many requests may wait for a response at a time. All connections together stay within half of macOS's default
-/// limit of 256 open files.
-const MAX_UNANSWERED_REQUESTS: usize = 16;
-/// How many peers may linger to read their response; in a flood, the rest are cut off.
-const MAX_LINGERING_PEERS: usize = 32;
 /// How long the sign-in page may take, which includes the token request.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(180);
 /// Our pages are far smaller.
@@ -192,7 +185,7 @@ impl Shared {
         };
         self.forget(id);
         stream.write_all(&answer)?;
-        self.counted(|state| &mut state.lingering, MAX_LINGERING_PEERS, || linger(&mut stream)).unwrap_or(Ok(()))
+        self.lingering(|| linger(&mut stream)).unwrap_or(Ok(()))
     }
 
     fn answer(&self, id: u64, head: &[u8]) -> io::Result<Vec<u8>> {
@@ -200,8 +193,16 @@ impl Shared {
             return Ok(refusal("505 HTTP Version Not Supported"));
         }
         self.forget(id);
-        let answered = self.counted(|state| &mut state.answering, MAX_UNANSWERED_REQUESTS, || self.forward(head));
+        let answered = self.answering(|| self.forward(head));
         answered.unwrap_or_else(|| Ok(refusal("503 Service Unavailable")))
+    }
+
+    fn answering<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        self.counted(|state| &mut state.answering, MAX_UNANSWERED_CALLBACKS, work)
+    }
+
+    fn lingering<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        self.counted(|state| &mut state.lingering, MAX_LINGERING_PEERS, work)
     }
 
     /// Runs `work` unless `most` are running already.
@@ -255,11 +256,11 @@ impl PartialHead {
         head.extend_from_slice(piece);
         let end = memchr::memmem::find(&head[from..], b"\r\n\r\n").map(|at| from + at + 4);
         match end {
-            Some(end) if end <= LARGEST_HEAD_BYTES => {
+            Some(end) if end <= CALLBACK_HEAD_BYTES => {
                 head.truncate(end);
                 Some(Head::Whole(std::mem::take(head)))
             }
-            None if head.len() < LARGEST_HEAD_BYTES => None,
+            None if head.len() < CALLBACK_HEAD_BYTES => None,
             Some(_) | None => Some(Head::TooLarge),
         }
     }
@@ -318,4 +319,32 @@ fn linger(stream: &mut TcpStream) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_door_lets_in_only_so_many_at_a_time() {
+        fn answering(shared: &Shared) -> usize {
+            shared.answering(|| 1 + answering(shared)).unwrap_or(0)
+        }
+        fn lingering(shared: &Shared) -> usize {
+            shared.lingering(|| 1 + lingering(shared)).unwrap_or(0)
+        }
+        let shared = Shared {
+            connect: Box::new(|| Err(io::ErrorKind::NotConnected.into())),
+            closing: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        for _ in 0..2 {
+            assert_eq!(answering(&shared), MAX_UNANSWERED_CALLBACKS);
+            assert_eq!(lingering(&shared), MAX_LINGERING_PEERS);
+        }
+        shared.state().answering = MAX_UNANSWERED_CALLBACKS;
+        let turned_away = shared.answer(0, b"GET / HTTP/1.1\r\n\r\n").expect("it is not forwarded");
+        assert!(turned_away.starts_with(b"HTTP/1.1 503"));
+    }
 }

@@ -17,11 +17,10 @@ use crate::auth::login::loopback::inside;
 use crate::auth::login::loopback::page::Page;
 use crate::auth::login::loopback::port_owner;
 use crate::config::{CallbackHost, CallbackSettings, Choice};
+use crate::limits::CALLBACK_TARGET_BYTES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
-/// A redirect URL is far shorter, and browsers have a similar limit.
-const LONGEST_TARGET_BYTES: usize = 16 * 1024;
 /// How long the end of a sign-in waits for the browser to fetch its page.
 const LAST_PAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -204,7 +203,7 @@ impl Shared {
     /// The outcome when the request is the answer to the sign-in, else the page that it gets.
     fn judge(&self, request: &Request) -> Result<Result<Secret, CallbackError>, Page> {
         let target = request.url();
-        if target.len() > LONGEST_TARGET_BYTES {
+        if target.len() > CALLBACK_TARGET_BYTES {
             return Err(Page::elsewhere(414));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));

@@ -14,12 +14,12 @@ mod linux {
     use std::fs;
     use std::io::Read;
     use std::path::Path;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
+
+    use crate::limits::PORT_OWNER_SEARCH_WAIT;
 
     /// Socket tables are read up to here: some hundred thousand lines.
     const LARGEST_TABLE_BYTES: u64 = 32 * 1024 * 1024;
-    /// The search must not delay an error for longer than this.
-    const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
 
     /// A listening socket in `/proc/net/tcp`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ mod linux {
         let listener = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
             .find_map(|table| read(table).lines().skip(1).find_map(|line| listener(line, port)))?;
-        let program = program(listener.inode, Instant::now() + SEARCH_TIMEOUT);
+        let program = program(listener.inode, Instant::now() + PORT_OWNER_SEARCH_WAIT);
         let mine = listener.user == rustix::process::geteuid().as_raw();
         Some(in_words(program, (!mine).then(|| user_name(&read("/etc/passwd"), listener.user))))
     }
@@ -171,7 +171,7 @@ mod linux {
 
         #[test]
         fn a_look_that_takes_too_long_is_given_up() {
-            assert_eq!(program(u64::MAX, Instant::now() - Duration::from_secs(1)), None);
+            assert_eq!(program(u64::MAX, Instant::now() - PORT_OWNER_SEARCH_WAIT), None);
         }
     }
 }
