@@ -184,8 +184,11 @@ fn a_notification_that_the_server_does_not_take_does_not_hold_up_the_end() {
     let setup = Setup::with_token(Config::default());
     let bridge = setup.open();
     let (method, gate) = ("notifications/roots/list_changed", Gate::new());
-    setup.sandbox.on_method(method, RawReply::status(202).wait(&gate));
-    bridge.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+    setup.sandbox.fault(Fault::held(&gate).method(method));
+    // The second waits for the first to be taken.
+    for _ in 0..2 {
+        bridge.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+    }
     assert!(gate.wait_arrivals(1, PATIENCE));
     let start = Instant::now();
     assert!(bridge.finish().1.success());
