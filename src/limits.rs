@@ -118,8 +118,11 @@ limits! {
         TAB_WINDOW: Duration = Duration::from_secs(600),
             because "a tab every few minutes is one that a person can still ask about",
             shown by "all_processes_of_a_profile_share_one_budget_of_tabs_that_only_time_refills";
-        /// Requests to the token endpoint (code, refresh token, client credentials) within `TOKEN_REQUEST_WINDOW`, by all
-        /// processes of a profile together.
+        /// Sign-ins that one process starts within `TAB_WINDOW`, whether or not they come to open a tab.
+        SIGN_IN_BUDGET: usize = 10, because "a server that is down may be tried every minute",
+            shown by "sign_ins_that_open_no_tab_have_a_bound_of_their_own_and_leave_the_tabs_alone";
+        /// Requests to the token endpoint (refresh token, client credentials; a code counts, but is never refused) within
+        /// `TOKEN_REQUEST_WINDOW`, by all processes of a profile together.
         TOKEN_REQUEST_BUDGET: usize = 30, because "tokens that last six seconds are renewed ten times a minute",
             shown by "no_server_causes_more_renewals_in_a_minute_than_the_bound";
         /// The time in which `TOKEN_REQUEST_BUDGET` requests may be sent.

@@ -15,7 +15,7 @@ use crate::auth::context::Context;
 use crate::auth::coordination::observed::Observed;
 use crate::auth::coordination::pages::Pages;
 use crate::auth::coordination::process::{Program, end_of, silent_end};
-use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
+use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down, shut_after};
 use crate::auth::coordination::{join, link, login, outcome};
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::grants::stored;
@@ -180,13 +180,14 @@ impl SignIns {
         let opening = facts.decide().map_err(|refusal| match (refused(refusal), &shut) {
             // What keeps a sign-in from starting is for the user to hear, and why asking again does not help.
             (problem, Some(shut)) if reason == SignInReason::UserAsked && problem.id != shut.id => {
-                shut.clone().with("advice", problem.what().trim_end_matches('.'))
+                shut_after(shut.clone(), &problem)
             }
             (problem, _) => problem,
         })?;
-        if opening == PageOpening::Browser {
-            self.ctx.brake.count_start();
-        }
+        self.ctx.brake.admit_sign_in().map_err(|problem| match &shared.failure {
+            Some(failure) => problem.with("advice", failure.what().trim_end_matches('.')),
+            None => problem,
+        })?;
         shared.is_running = true;
         shared.joined = None;
         shared.opening = Some(opening);
