@@ -109,6 +109,15 @@ impl RateWindow {
         has_room
     }
 
+    /// How long from `now` until it has room: until the oldest event that fills it leaves the window. Zero when it has room.
+    pub fn room_in(&self, now: Instant) -> Duration {
+        let age = |at: &Instant| now.saturating_duration_since(*at);
+        if self.events.iter().filter(|at| age(at) < self.length).count() < self.limit {
+            return Duration::ZERO;
+        }
+        self.events.front().map_or(self.length, |oldest| self.length.saturating_sub(age(oldest)))
+    }
+
     /// Forgets all events.
     pub fn clear(&mut self) {
         self.events.clear();
@@ -213,11 +222,19 @@ mod tests {
             (70, true),
             (71, false),
         ] {
-            assert_eq!(window.admit(start + at * SECOND), admitted, "at {at} s");
+            let now = start + at * SECOND;
+            let room_in = window.room_in(now);
+            assert_eq!(window.admit(now), admitted, "at {at} s");
+            assert_eq!(room_in.is_zero(), admitted, "at {at} s");
+            // The time when it has room is the same, whenever somebody asks.
+            assert!(
+                admitted || now + room_in == start + if at < 60 { 60 } else { 70 + 10 * u32::from(at > 70) } * SECOND
+            );
         }
         window.clear();
         assert!(window.admit(start + 72 * SECOND));
         assert!(!RateWindow::new(0, SECOND).admit(start));
+        assert_eq!(RateWindow::new(0, SECOND).room_in(start), SECOND);
     }
 
     #[test]

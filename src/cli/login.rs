@@ -53,7 +53,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
             device: how.device,
             since: None,
             restart: how.restart,
-            by_person: terminal::is_interactive(),
+            by_person: terminal::is_typed(),
         };
         let granted = auth.login(options, &mut ui).await?;
         let grant = Grant::new(granted, auth.backend());
@@ -73,7 +73,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.keep_token(token).await?;
-        if terminal::is_interactive() {
+        if terminal::is_typed() {
             auth.lift_brake().await;
         }
         let grant = Grant::new(granted, auth.backend());
@@ -91,7 +91,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
 fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
-        let options = LoginOptions { by_person: terminal::is_interactive(), ..LoginOptions::default() };
+        let options = LoginOptions { by_person: terminal::is_typed(), ..LoginOptions::default() };
         let granted = auth.login(options, &mut Silent).await?;
         terminal::say(&format!(
             "{} gives tokens to the client {} without a sign-in. Nothing else is to be done.\n",

@@ -63,6 +63,12 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
+/// Whether a person has typed the command: stdin or stderr is a terminal. With one of them in a pipe, as in `pass show x |
+/// planhat-mcp login`, the other says so. MCP clients give pipes to both.
+pub fn is_typed() -> bool {
+    is_interactive() || io::stderr().is_terminal()
+}
+
 /// Asks for one line without echoing it; just reads it if stdin is not a terminal.
 pub fn ask_secret(prompt: &str) -> io::Result<crate::secret::Secret> {
     let interactive = is_interactive();

@@ -28,6 +28,10 @@ limits! {
         LONGEST_RESUMPTION_WAIT: Duration = Duration::from_secs(30),
             because "somebody waits for the answer",
             shown by "a_call_s_stream_is_resumed_ever_less_often_while_it_brings_nothing_and_given_up_in_the_end";
+        /// The shortest wait before the stream of a call is resumed for the first time, where the server asks for one.
+        SHORTEST_FIRST_RESUMPTION_WAIT: Duration = Duration::from_millis(200),
+            because "a client must keep to `retry:`, and a call does so once",
+            shown by "a_call_s_stream_is_first_resumed_when_the_server_says_and_later_not_before_a_second";
         /// The longest such wait where the server has named one of a second or more, unless it named a longer one.
         LONGEST_POLL_WAIT: Duration = Duration::from_secs(5),
             because "servers make clients poll in this way, and know the answer by then",

@@ -15,6 +15,10 @@ limits! {
         TAB_WINDOW: Duration = Duration::from_secs(600),
             because "a tab every few minutes is one that a person can still ask about",
             shown by "all_processes_of_a_profile_share_one_budget_of_tabs_that_only_time_refills";
+        /// Sign-ins that one process starts within `TAB_WINDOW`, whether or not they come to open a tab.
+        SIGN_IN_BUDGET: usize = 10,
+            because "a server that is down may be tried every minute",
+            shown by "sign_ins_that_open_no_tab_have_a_bound_of_their_own_and_leave_the_tabs_alone";
         /// How long after a failed sign-in no other starts by itself, in any process.
         FAILED_SIGN_IN_PAUSE: Duration = Duration::from_secs(120),
             because "a person reads the reason, and may ask for another at any time",
@@ -35,8 +39,8 @@ limits! {
         MAX_REMEMBERED_SCOPES: usize = 16,
             because "a server has a handful",
             shown by "requests_that_want_different_scopes_in_turn_count_once_each";
-        /// Requests to the token endpoint (code, refresh token, client credentials) within `TOKEN_REQUEST_WINDOW`, by all
-        /// processes of a profile together.
+        /// Requests to the token endpoint (refresh token, client credentials; a code counts, but is never refused) within
+        /// `TOKEN_REQUEST_WINDOW`, by all processes of a profile together.
         TOKEN_REQUEST_BUDGET: usize = 30,
             because "tokens that last six seconds are renewed ten times a minute",
             shown by "no_server_causes_more_renewals_in_a_minute_than_the_bound";

@@ -184,8 +184,11 @@ catalogue! {
         SignInCoolDown,
         /// `--sign-in manual`, and nobody has asked for a sign-in; facts `service`, `command`.
         SignInManual,
-        /// Too many tabs have opened for sign-ins; facts `until`, `seconds`, `detail`, `advice`, `link`, `command`.
+        /// Too many tabs have opened for sign-ins; facts `until`, `seconds`, `detail`, `advice`, `minutes`, `link`,
+        /// `command`.
         TooManyTabs,
+        /// One process has started too many sign-ins; facts `until`, `seconds`, `detail`, `advice`, `command`.
+        TooManySignIns,
         /// Too many requests to the token endpoint; facts `until`, `seconds`, `detail`, `command`.
         TooManyTokenRequests,
         /// Somebody ended the running sign-in.
@@ -232,7 +235,7 @@ catalogue! {
         /// `logout_command`.
         IssuerMoved,
         /// Another token endpoint than the one that stored secrets came from; facts `client_id`, `expected`, `found`,
-        /// `logout_command`.
+        /// `logout_command`, and `setting` where it is one that names it.
         TokenEndpointMoved,
         /// The settings put a token endpoint at another origin in place of the server's own, and no person has typed `login`
         /// with it; facts `expected`, `found`, `command`.
@@ -277,6 +280,8 @@ catalogue! {
         StaticTokenSet,
         /// The authorization server cannot answer, for a transient reason; facts `status`, `error_description`.
         TokenEndpointUnavailable,
+        /// The same during a sign-in, which ended with it; facts `status`, `error_description`, `endpoint`, `command`.
+        SignInUnavailable,
         /// The browser did not start; facts `link`, `detail`.
         BrowserFailed,
         /// There is no display to open a browser on; facts `link`, `command`.

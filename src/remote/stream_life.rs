@@ -5,7 +5,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::limits::{
     LONGEST_POLL_WAIT, LONGEST_REOPENING_WAIT, LONGEST_RESUMPTION_WAIT, MAX_RESUMPTIONS_WITHOUT_MESSAGE,
-    SHORTEST_REOPENING_WAIT, STREAM_LIFE,
+    SHORTEST_FIRST_RESUMPTION_WAIT, SHORTEST_REOPENING_WAIT, STREAM_LIFE,
 };
 use crate::message::{Kind, Peek, peek};
 use crate::pacing::{Backoff, Reopening, noise, spread};
@@ -23,6 +23,8 @@ pub(super) struct StreamLife {
     most_in_vain: u32,
     /// Whether a server that ends its streams may have this side ask again and again: by a `retry:` of a second or more.
     is_polled: bool,
+    /// Whether none has ended yet.
+    is_first: bool,
     /// Since when the present one is open; `None` while none is.
     open_since: Option<Instant>,
     /// Whether it has brought a message.
@@ -41,7 +43,14 @@ impl StreamLife {
     }
 
     fn new(backoff: Backoff, most_in_vain: u32, is_polled: bool) -> Self {
-        Self { reopening: Reopening::new(backoff), most_in_vain, is_polled, open_since: None, has_brought: false }
+        Self {
+            reopening: Reopening::new(backoff),
+            most_in_vain,
+            is_polled,
+            is_first: true,
+            open_since: None,
+            has_brought: false,
+        }
     }
 
     /// A stream is open.
@@ -67,7 +76,12 @@ impl StreamLife {
         let asked = asked.map(|asked| asked.min(LONGEST_REOPENING_WAIT));
         let noise = noise();
         let wait = self.reopening.after_end(has_lived, asked, noise);
+        let is_first = std::mem::replace(&mut self.is_first, false);
         let wait = match asked {
+            // Clients must keep to `retry:` ("Streamable HTTP", 2025-11-25). Once for each call, that costs little.
+            Some(asked) if self.is_polled && is_first && asked >= SHORTEST_FIRST_RESUMPTION_WAIT => {
+                spread(asked, Duration::MAX, noise)
+            }
             // Who waits for an answer gets it when the server has promised to have looked.
             Some(asked) if self.is_polled && asked >= SHORTEST_REOPENING_WAIT => {
                 wait.min(spread(asked.max(LONGEST_POLL_WAIT), Duration::MAX, noise))
@@ -157,6 +171,21 @@ mod tests {
         assert_eq!(streams, MAX_RESUMPTIONS_WITHOUT_MESSAGE + 1);
         let minutes = start.elapsed().as_secs() / 60;
         assert!((20..40).contains(&minutes), "{minutes} min");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_s_stream_is_first_resumed_when_the_server_says_and_later_not_before_a_second() {
+        let millis = Duration::from_millis;
+        for (asked, first) in [(500, millis(500)), (200, millis(200)), (199, SECOND), (0, SECOND)] {
+            let mut life = StreamLife::answering();
+            for at_least in [first, SECOND, SECOND] {
+                life.opened();
+                life.brought_message();
+                let wait = life.ended(Some(millis(asked))).expect("not too often yet");
+                assert!((at_least..=at_least * 11 / 10).contains(&wait), "{asked} ms: {wait:?}");
+            }
+        }
+        assert!(StreamLife::listening().ended(Some(millis(500))).expect("without end") >= SECOND);
     }
 
     /// By ending a stream with a `retry:`, a server makes its clients poll ("Streamable HTTP", 2025-11-25).

@@ -79,12 +79,29 @@ impl Setup {
 /// Runs the command at a terminal, as a person does who types it.
 #[cfg(unix)]
 pub fn typed(mut command: Command) -> std::process::Output {
+    let (_person, terminal) = pty();
+    command.stdin(terminal).output().expect("it starts")
+}
+
+/// The same at the end of a pipe, as in `pass show x | planhat-mcp login`: the terminal is its stderr alone.
+#[cfg(unix)]
+pub fn typed_after_a_pipe(mut command: Command, input: &str) -> std::process::Output {
+    use std::io::Write;
+    let (_person, terminal) = pty();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(terminal).spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    child.wait_with_output().expect("it runs")
+}
+
+/// Both ends of a terminal: the person's, which has to outlive the program, and the program's.
+#[cfg(unix)]
+fn pty() -> (rustix::fd::OwnedFd, std::fs::File) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&person).and_then(|()| unlockpt(&person)).expect("it is ours");
     let name = ptsname(&person, Vec::new()).expect("it has a name").into_string().expect("ASCII");
     let terminal = std::fs::OpenOptions::new().read(true).write(true).open(name).expect("it is there");
-    command.stdin(terminal).output().expect("it starts")
+    (person, terminal)
 }
 
 fn home() -> TempDir {

@@ -12,7 +12,7 @@ use crate::auth::brake::spending::{Budget, Spending};
 use crate::blocking;
 use crate::clock::SharedClock;
 use crate::limits::{
-    TAB_BUDGET, TAB_WINDOW, TOKEN_REQUEST_BUDGET, TOKEN_REQUEST_LONG_BUDGET, TOKEN_REQUEST_LONG_WINDOW,
+    SIGN_IN_BUDGET, TAB_BUDGET, TAB_WINDOW, TOKEN_REQUEST_BUDGET, TOKEN_REQUEST_LONG_BUDGET, TOKEN_REQUEST_LONG_WINDOW,
     TOKEN_REQUEST_WINDOW,
 };
 use crate::pacing::RateWindow;
@@ -44,8 +44,8 @@ pub struct Brake {
 #[derive(Debug)]
 struct Own {
     tabs: RateWindow,
-    /// The sign-ins that were started to open a tab in a process of their own.
-    starts: RateWindow,
+    /// The sign-ins that were started, whether or not they came to open a tab.
+    sign_ins: RateWindow,
     token_requests: RateWindow,
     /// How often a person had lifted the brake when this process last looked.
     lifted: Option<u64>,
@@ -53,10 +53,9 @@ struct Own {
 
 impl Default for Own {
     fn default() -> Self {
-        let tabs = RateWindow::new(TAB_BUDGET, TAB_WINDOW);
         Self {
-            starts: tabs.clone(),
-            tabs,
+            tabs: RateWindow::new(TAB_BUDGET, TAB_WINDOW),
+            sign_ins: RateWindow::new(SIGN_IN_BUDGET, TAB_WINDOW),
             token_requests: RateWindow::new(TOKEN_REQUEST_BUDGET, TOKEN_REQUEST_WINDOW),
             lifted: None,
         }
@@ -130,12 +129,8 @@ impl Brake {
         match admitted {
             Ok((record, Ok(()))) => {
                 self.notice(&record);
-                let has_room = self.own().tabs.admit(Instant::now());
-                if has_room {
-                    Ok(TabAdmission(()))
-                } else {
-                    Err(shut(ProblemId::TooManyTabs, now, now + millis(TAB_WINDOW)))
-                }
+                admit(&mut self.own().tabs).map_err(|left| too_many_tabs(now, now + left))?;
+                Ok(TabAdmission(()))
             }
             Ok((record, Err(until))) => {
                 self.notice(&record);
@@ -145,10 +140,18 @@ impl Brake {
         }
     }
 
-    /// Counts a sign-in that opens its tab in a process of its own: that process counts the tab, and this one how many such
-    /// processes it starts.
-    pub(crate) fn count_start(&self) {
-        self.own().starts.admit(Instant::now());
+    /// Counts a sign-in that this process starts. Each is a process of its own, which counts the tab if it comes to open one;
+    /// most of those that end before are over in a moment, so that nothing else bounds how many there are.
+    ///
+    /// # Errors
+    /// `TooManySignIns` when there have been too many.
+    pub(crate) fn admit_sign_in(&self) -> Result<(), Problem> {
+        let now = self.now();
+        let admitted = admit(&mut self.own().sign_ins);
+        admitted.map_err(|left| {
+            let detail = format!("{SIGN_IN_BUDGET} have started within {} minutes", TAB_WINDOW.as_secs() / 60);
+            shut(ProblemId::TooManySignIns, now, now + left).with("detail", detail)
+        })
     }
 
     /// Why no tab opens now; `None` when one may.
@@ -157,15 +160,13 @@ impl Brake {
         match self.look().await {
             Ok(record) => match record.tabs.shut_until(now, &TABS) {
                 Some(until) => Some(too_many_tabs(now, until)),
-                None => self.has_no_room_here().then(|| shut(ProblemId::TooManyTabs, now, now + millis(TAB_WINDOW))),
+                None => {
+                    let left = millis(self.own().tabs.room_in(Instant::now()));
+                    (left > 0).then(|| too_many_tabs(now, now + left))
+                }
             },
             Err(problem) => Some(Problem::new(ProblemId::TooManyTabs).because(problem)),
         }
-    }
-
-    fn has_no_room_here(&self) -> bool {
-        let (own, now) = (self.own(), Instant::now());
-        !own.tabs.clone().admit(now) || !own.starts.clone().admit(now)
     }
 
     /// Counts a request to the token endpoint.
@@ -185,8 +186,21 @@ impl Brake {
             }
             Err(problem) => tracing::debug!(%problem, "token requests are counted within this process alone"),
         }
-        let has_room = self.own().token_requests.admit(Instant::now());
-        if has_room { Ok(()) } else { Err(too_many_token_requests(now, now + millis(TOKEN_REQUEST_WINDOW))) }
+        admit(&mut self.own().token_requests).map_err(|left| too_many_token_requests(now, now + left))
+    }
+
+    /// Counts the exchange of an authorization code, which nothing holds back: a person has just consented, and the budget of
+    /// tabs bounds how often.
+    pub(crate) async fn count_code_exchange(&self) {
+        if self.is_person_s.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = self.now();
+        match self.change(move |record| record.token_requests.count_in(now)).await {
+            Ok((record, ())) => self.notice(&record),
+            Err(problem) => tracing::debug!(%problem, "the exchange of the code is counted within this process alone"),
+        }
+        self.own().token_requests.admit(Instant::now());
     }
 
     /// Clears what was spent: a person has signed in at a terminal.
@@ -316,6 +330,15 @@ impl Record {
         self.tabs.settle(now, &TABS);
         self.token_requests.settle(now, &TOKEN_REQUESTS);
     }
+}
+
+/// Counts an event of this process now.
+///
+/// # Errors
+/// The time until there is room again, in milliseconds.
+fn admit(window: &mut RateWindow) -> Result<(), u64> {
+    let now = Instant::now();
+    if window.admit(now) { Ok(()) } else { Err(millis(window.room_in(now))) }
 }
 
 fn millis(time: Duration) -> u64 {

@@ -69,10 +69,15 @@ impl Spending {
         match self.shut_until(now, budgets) {
             Some(until) => Err(until),
             None => {
-                self.0.push(now);
+                self.count_in(now);
                 Ok(())
             }
         }
+    }
+
+    /// Counts an event at `now` that nothing holds back.
+    pub(super) fn count_in(&mut self, now: u64) {
+        self.0.push(now);
     }
 }
 

@@ -144,12 +144,20 @@ async fn login_locked(
         // Each step has its own bound; this one is for the unforeseen.
         () = tokio::time::sleep(within + TIME_BESIDE_THE_USER) => Err(code_flow::timed_out(ctx, None)),
     };
-    let result = result.map_err(|problem| ctx.explain(problem));
+    let result = result.map_err(|problem| ctx.explain(ended_by(problem)));
     attempt.end(ctx.now(), result.as_ref().err());
     if let Err(problem) = attempt::save(ctx, &attempt).await {
         tracing::warn!(%problem, "the record of how the sign-in ended could not be written");
     }
     result
+}
+
+/// Why the sign-in ended. "Try again, no sign-in is needed" is no advice to somebody whose sign-in has just ended.
+fn ended_by(problem: Problem) -> Problem {
+    match problem.id {
+        ProblemId::TokenEndpointUnavailable => Problem { id: ProblemId::SignInUnavailable, ..problem },
+        _ => problem,
+    }
 }
 
 async fn sign_in_and_store(

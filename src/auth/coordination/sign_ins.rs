@@ -15,7 +15,7 @@ use crate::auth::context::Context;
 use crate::auth::coordination::observed::Observed;
 use crate::auth::coordination::pages::Pages;
 use crate::auth::coordination::process::{Program, end_of, silent_end};
-use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down};
+use crate::auth::coordination::start::{SignInReason, StartFacts, StartRefusal, cool_down, shut_after};
 use crate::auth::coordination::{join, link, login, outcome};
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::grants::stored;
@@ -34,6 +34,10 @@ pub(crate) const SIGN_IN_POLL: Duration = Duration::from_millis(200);
 /// The same while nobody is signed in and no sign-in is running: somebody may sign in from a terminal or another
 /// client.
 const SIGNED_OUT_POLL: Duration = Duration::from_secs(2);
+/// The same while a sign-in of this process that has succeeded shows its last page.
+const LAST_PAGE_POLL: Duration = Duration::from_millis(20);
+/// How long its end is waited for: somewhat longer than the page is shown.
+const LAST_PAGE_WAIT: Duration = Duration::from_secs(5);
 
 /// The sign-ins that this process has started or follows.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub(crate) struct SignIns {
 struct Shared {
     /// Whether a sign-in that this process started is running.
     is_running: bool,
+    /// The grant that there was when it started.
+    grant_before: Option<String>,
     /// How the person gets to its page.
     opening: Option<PageOpening>,
     /// The number of another process's sign-in that a request of this one waits for, as it was seen when the request wanted
@@ -104,6 +110,7 @@ impl SignIns {
             PageOpening::Browser => self.ctx.brake.tabs_shut().await,
             PageOpening::Link => None,
         };
+        self.last_sign_in_is_over().await;
         // Read first: a sign-in that has completed by the time this one really starts will do.
         let observed = Observed::now(&self.ctx).await;
         // No await from here to the end of `may_start`, so that of two calls only one starts a sign-in.
@@ -134,6 +141,7 @@ impl SignIns {
             number: last.map_or(0, |last| last.number),
             grant: self.tokens.cache.current().map(|current| current.grant.id.clone()),
         };
+        self.shared().grant_before.clone_from(&since.grant);
         self.follow();
         if settings.token_store == TokenStoreKind::Memory {
             self.sign_in_here(since, opening);
@@ -179,13 +187,14 @@ impl SignIns {
         let opening = facts.decide().map_err(|refusal| match (refused(refusal), &shut) {
             // What keeps a sign-in from starting is for the user to hear, and why asking again does not help.
             (problem, Some(shut)) if reason == SignInReason::UserAsked && problem.id != shut.id => {
-                shut.clone().with("advice", problem.what().trim_end_matches('.'))
+                shut_after(shut.clone(), &problem)
             }
             (problem, _) => problem,
         })?;
-        if opening == PageOpening::Browser {
-            self.ctx.brake.count_start();
-        }
+        self.ctx.brake.admit_sign_in().map_err(|problem| match &shared.failure {
+            Some(failure) => problem.with("advice", failure.what().trim_end_matches('.')),
+            None => problem,
+        })?;
         shared.is_running = true;
         shared.joined = None;
         shared.opening = Some(opening);
@@ -215,6 +224,24 @@ impl SignIns {
         self.pages.open(link, admission).await?;
         self.shared().opening = Some(PageOpening::Browser);
         Ok(())
+    }
+
+    /// Waits for the end of a sign-in that has brought its tokens and only shows its last page: whoever joined it because those
+    /// tokens are refused already would get nothing of it.
+    async fn last_sign_in_is_over(&self) {
+        let is_wrapping_up = || {
+            let current = self.tokens.cache.current().map(|current| current.grant.id.clone());
+            let shared = self.shared();
+            shared.is_running && current.is_some() && current != shared.grant_before
+        };
+        let over = async {
+            while is_wrapping_up() {
+                tokio::time::sleep(LAST_PAGE_POLL).await;
+            }
+        };
+        if tokio::time::timeout(LAST_PAGE_WAIT, over).await.is_err() {
+            tracing::debug!("the last sign-in takes long to end");
+        }
     }
 
     /// Polls for a sign-in by any process until somebody is signed in; runs once at a time.

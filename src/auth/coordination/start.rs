@@ -103,6 +103,23 @@ pub(crate) fn cool_down(left: Duration, failure: Option<&Problem>) -> Problem {
     }
 }
 
+/// Why no tab opens, to a user who asks for a sign-in that does not start for another reason: what was wrong with the last
+/// one, and when the next may start.
+pub(crate) fn shut_after(shut: Problem, refusal: &Problem) -> Problem {
+    let reason = match refusal.id {
+        ProblemId::SignInCoolDown => refusal.fact("detail").map(str::to_owned),
+        _ => Some(refusal.what()),
+    };
+    let shut = match reason {
+        Some(reason) => shut.with("advice", reason.trim_end_matches('.')),
+        None => shut,
+    };
+    match refusal.fact("minutes") {
+        Some(minutes) if refusal.id == ProblemId::SignInCoolDown => shut.with("minutes", minutes),
+        _ => shut,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +189,26 @@ mod tests {
         }
         let list = StartFacts { reason: SignInReason::FirstList, ..shut };
         assert_eq!(list.decide(), Err(StartRefusal::TabsShut), "a list carries no link");
+    }
+
+    #[test]
+    fn a_user_whose_sign_in_has_to_wait_hears_once_what_was_wrong_and_when_the_next_may_start() {
+        let shut = || Problem::new(ProblemId::TooManyTabs).with("until", "08:49:37 UTC");
+        let denied = Problem::new(ProblemId::AccessDenied);
+        let words = shut_after(shut(), &cool_down(Duration::from_secs(61), Some(&denied))).model_line();
+        assert!(words.contains("last sign-in: Access was not granted. Ask"), "{words}");
+        assert!(
+            words.contains("In 2 min, planhat_sign_in gives a link again, but it opens no tab before 08:49"),
+            "{words}"
+        );
+        assert_eq!(words.matches("did not succeed").count(), 0, "{words}");
+        let words = shut_after(shut(), &cool_down(Duration::from_secs(61), None)).model_line();
+        assert!(!words.contains("last sign-in") && words.contains("In 2 min"), "{words}");
+        let words = shut_after(shut(), &Problem::new(ProblemId::TokenRejected)).model_line();
+        assert!(
+            words.contains("last sign-in: ") && words.contains("Calling planhat_sign_in again opens no"),
+            "{words}"
+        );
     }
 
     #[test]

@@ -33,11 +33,6 @@ pub enum GrantRequest<'a> {
 }
 
 impl GrantRequest<'_> {
-    /// Whether it polls for the user's answer, which has a pace of its own (RFC 8628, 3.5).
-    pub(crate) fn is_poll(&self) -> bool {
-        matches!(self, GrantRequest::Device(_))
-    }
-
     /// Whether it presents a refresh token.
     pub(crate) fn is_refresh(&self) -> bool {
         matches!(self, GrantRequest::Refresh(_))

@@ -111,8 +111,12 @@ async fn attempt(
     presented: &GrantRequest<'_>,
 ) -> Result<Issued, Setback> {
     metadata::endpoint(endpoint.url, "token endpoint").map_err(Refusal::Other)?;
-    if !presented.is_poll() {
-        endpoint.brake.admit_token_request().await.map_err(Refusal::NotNow)?;
+    match presented {
+        GrantRequest::Device(_) => {} // It polls for the user's answer, at a pace of its own (RFC 8628, 3.5).
+        GrantRequest::Code { .. } => endpoint.brake.count_code_exchange().await,
+        GrantRequest::Refresh(_) | GrantRequest::Client { .. } => {
+            endpoint.brake.admit_token_request().await.map_err(Refusal::NotNow)?;
+        }
     }
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;

@@ -37,7 +37,7 @@ pub(crate) async fn moved(ctx: &Context) -> Option<Problem> {
     (is_person_s && !grant.is_from(Some(configured))).then(|| {
         let problem = Problem::new(ProblemId::TokenEndpointMoved).with("client_id", &grant.client_id);
         let problem = problem.with("expected", &grant.token_endpoint).with("found", configured);
-        problem.with("logout_command", ctx.settings.command("logout"))
+        problem.with("setting", "token_endpoint").with("logout_command", ctx.settings.command("logout"))
     })
 }
 

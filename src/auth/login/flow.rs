@@ -42,7 +42,7 @@ pub(crate) async fn sign_in(
     let bound_issuer = choose::bound_issuer(ctx).await;
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
     stored::settle_client(ctx).await;
-    if options.since.is_some() {
+    if !options.by_person {
         client_home::check_confirmed(ctx, &found).await?;
     }
     let scope = scope::choose(&ctx.settings, &challenge, &found, flow);
@@ -62,6 +62,7 @@ pub(crate) async fn sign_in(
         let end = match outcome {
             Ok(grant) => {
                 choose::bind(ctx, &client, &target.found).await;
+                client_home::confirm(ctx, &target.found).await;
                 return Ok(Granted { grant, last_page });
             }
             Err(end) => end,

@@ -24,7 +24,7 @@ pub struct LoginOptions {
     /// Whether to end a running sign-in first.
     pub restart: bool,
     /// Whether a person has typed the command at a terminal: the [brake](crate::auth::brake) does not hold it back, and is
-    /// lifted when it succeeds.
+    /// lifted when it succeeds, which also confirms a token endpoint that the settings name.
     pub by_person: bool,
 }
 

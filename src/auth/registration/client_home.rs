@@ -53,11 +53,15 @@ pub(crate) async fn check(
     }
     let problem = Problem::new(ProblemId::TokenEndpointMoved).with("client_id", client_id);
     let problem = problem.with("expected", home.unwrap_or_default()).with("found", token_endpoint);
+    let problem = match ctx.settings.oauth.token_endpoint {
+        Some(_) => problem.with("setting", "token_endpoint"),
+        None => problem,
+    };
     Err(AuthError::Failed(problem.with("logout_command", ctx.settings.command("logout"))))
 }
 
-/// Refuses a sign-in that nobody has typed, at a token endpoint that the settings put in place of the server's own and that
-/// lies at another origin: the code of a person's consent would go there. A `login` confirms it.
+/// Refuses a sign-in that no person has typed, at a token endpoint that the settings put in place of the server's own and
+/// that lies at another origin: the code of a person's consent would go there. A `login` typed at a terminal confirms it.
 pub(crate) async fn check_confirmed(ctx: &Context, found: &Discovered) -> Result<(), Problem> {
     let Some(own) = found.replaced_elsewhere() else { return Ok(()) };
     let token_endpoint = &found.server.token_endpoint;
@@ -69,25 +73,31 @@ pub(crate) async fn check_confirmed(ctx: &Context, found: &Discovered) -> Result
 
 /// Notes where this client has signed in; where it was first used stays.
 pub(crate) async fn settle(ctx: &Context, client_id: Option<&str>, found: &Discovered) {
-    let confirmed = found.replaced_elsewhere().map(|_| found.server.issuer.clone());
-    let keys = client_id.map(str::to_owned).into_iter().chain(confirmed).collect();
-    settle_at(ctx, keys, &found.server.token_endpoint).await;
+    settle_at(ctx, client_id.map(str::to_owned), &found.server.token_endpoint).await;
+}
+
+/// Notes the token endpoint that the settings put in place of the server's own as one that a person has signed in at.
+pub(crate) async fn confirm(ctx: &Context, found: &Discovered) {
+    let issuer = found.replaced_elsewhere().map(|_| found.server.issuer.clone());
+    settle_at(ctx, issuer, &found.server.token_endpoint).await;
 }
 
 /// Notes where a client is at home that has signed in with an earlier version, which did not note it: where its grant came
 /// from.
 pub(crate) async fn adopt(ctx: &Context, client_id: &str, token_endpoint: &str) {
-    settle_at(ctx, vec![client_id.to_owned()], token_endpoint).await;
+    settle_at(ctx, Some(client_id.to_owned()), token_endpoint).await;
 }
 
-async fn settle_at(ctx: &Context, keys: Vec<String>, token_endpoint: &str) {
-    let Some(origin) = endpoints::origin(token_endpoint) else { return };
+async fn settle_at(ctx: &Context, key: Option<String>, token_endpoint: &str) {
+    let (Some(key), Some(origin)) = (key, endpoints::origin(token_endpoint)) else { return };
     let note = note(&ctx.files);
     let settle = move || {
-        let before: BTreeMap<String, String> = note.read().unwrap_or_default();
-        let mut all = before.clone();
-        keys.into_iter().for_each(|key| _ = all.entry(key).or_insert_with(|| origin.clone()));
-        if all == before { Ok(()) } else { note.write(&all) }
+        let mut all: BTreeMap<String, String> = note.read().unwrap_or_default();
+        if all.contains_key(&key) {
+            return Ok(());
+        }
+        all.insert(key, origin);
+        note.write(&all)
     };
     if let Err(problem) = blocking::run(settle).await {
         tracing::warn!(%problem, "it is not noted which token endpoint the client belongs to");

@@ -52,7 +52,7 @@ async fn among_several_servers_the_one_that_the_client_id_belongs_to_is_chosen_a
     assert_eq!(found.chosen(), format!("{} (one of 2 that the server names)", rig.fake.origin));
     rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
     let problem = login(&rig.process(), |_| panic!("no page may be opened")).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
+    assert_eq!(problem.id, ProblemId::SignInUnavailable);
     assert!(other.script().seen.is_empty());
 }
 

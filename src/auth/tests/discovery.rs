@@ -84,7 +84,10 @@ async fn a_server_in_trouble_is_not_taken_for_one_without_metadata() {
     let rig = Rig::with(|settings| settings.product = Product::Other).await;
     rig.fake.page("/.well-known/oauth-authorization-server", 503, "");
     let problem = login(&rig.process(), |_| vec![]).await.0.unwrap_err();
-    assert_eq!(problem.id, ProblemId::TokenEndpointUnavailable);
+    assert_eq!(problem.id, ProblemId::SignInUnavailable);
+    let words = problem.model_line();
+    assert!(words.contains("did not succeed") && words.contains("do not call again at once"), "no loop: {words}");
+    assert!(!words.contains("no new sign-in is needed"), "{words}");
 }
 
 #[tokio::test]

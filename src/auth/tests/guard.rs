@@ -169,7 +169,9 @@ async fn what_the_user_has_allowed_or_named_and_what_an_inner_server_names_may_l
     login(&rig.process_on(internet(&["127.0.0.1"], INSIDE)), |link| answer(link, "code=abc")).await.0.unwrap();
     // Named by the user.
     let rig = Rig::with(|settings| settings.oauth.token_endpoint = Some(Url::parse(&place).unwrap())).await;
-    login(&rig.process_on(internet(&["127.0.0.1"], "")), |link| answer(link, "code=abc")).await.0.unwrap();
+    let typed = LoginOptions { by_person: true, ..LoginOptions::default() };
+    let process = rig.process_on(internet(&["127.0.0.1"], ""));
+    login_with(&process, typed, |link| answer(link, "code=abc")).await.0.unwrap();
     // Named by a server that is inside itself, as this one is for anybody who does not take 127.0.0.1 for the internet.
     let rig = rig_with(Some("pk_test"), "token_endpoint", &place).await;
     login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();

@@ -29,6 +29,12 @@ fn is_untouched(fake: &Fake) -> bool {
     fake.script().seen.is_empty()
 }
 
+/// A sign-in that a person types at a terminal, and consents to.
+async fn typed(rig: &Rig) -> Result<GrantSummary, Problem> {
+    let options = LoginOptions { by_person: true, ..LoginOptions::default() };
+    login_with(&rig.process(), options, |link| answer(link, "code=abc")).await.0
+}
+
 /// A sign-in on the order of a bridge; the user consents.
 async fn ordered(rig: &Rig) -> Result<GrantSummary, Problem> {
     let grant = rig.stored().await.map(|grant| grant.id);
@@ -55,6 +61,7 @@ async fn a_stored_sign_in_and_its_secret_are_not_shown_to_another_token_endpoint
     ] {
         assert_eq!(renewed.id, ProblemId::TokenEndpointMoved);
         assert_eq!(renewed.fact("found"), token_endpoint(&other).as_ref().map(Url::as_str));
+        assert!(renewed.fix().contains("remove the setting token_endpoint"), "{}", renewed.fix());
     }
     assert_eq!(Status::of(&process).await.not_used.map(|why| why.id), Some(ProblemId::TokenEndpointMoved));
     assert!(rig.stored().await.is_some(), "and it is kept");
@@ -63,7 +70,7 @@ async fn a_stored_sign_in_and_its_secret_are_not_shown_to_another_token_endpoint
     assert!(matches!(revoked, Some(Revoked::Yes | Revoked::Failed(_))), "{revoked:?}");
     assert_eq!(rig.fake.script().seen.iter().filter(|seen| seen.target == "/revoke").count(), 1);
     assert!(is_untouched(&other));
-    login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();
+    typed(&rig).await.unwrap();
     assert_eq!(other.token_requests().len(), 1);
 }
 
@@ -103,6 +110,8 @@ async fn the_secret_of_a_client_stays_at_the_token_endpoint_that_it_was_first_us
     publish(&rig.fake, json!({ "token_endpoint": format!("{}/token", other.origin) }));
     let problem = login(&rig.process(), |_| panic!("no page may be opened")).await.0.unwrap_err();
     assert_eq!(problem.id, ProblemId::TokenEndpointMoved);
+    let words = format!("{} {} {} {}", problem.what(), problem.cause(), problem.fix(), problem.model_line());
+    assert!(!words.contains("setting") && words.contains("ask the server's operator"), "nobody has set it: {words}");
     // What is stored is renewed where it came from meanwhile.
     let process = rig.process();
     let bearer = process.bearer().await.unwrap().unwrap();
@@ -135,12 +144,26 @@ async fn a_token_endpoint_that_only_the_settings_name_gets_a_code_after_somebody
     let problem = ordered(&rig).await.unwrap_err();
     assert_eq!(problem.id, ProblemId::TokenEndpointUnconfirmed);
     assert_eq!(problem.fact("expected"), Some(format!("{}/token", rig.fake.origin).as_str()));
+    let by_program = login(&rig.process(), |_| panic!("no page may be opened")).await.0;
+    assert_eq!(
+        by_program.unwrap_err().id,
+        ProblemId::TokenEndpointUnconfirmed,
+        "nor is a `login` without a person one"
+    );
     assert!(is_untouched(&other));
-    login(&rig.process(), |link| answer(link, "code=abc")).await.0.unwrap();
+    typed(&rig).await.unwrap();
     ordered(&rig).await.unwrap();
     assert_eq!(other.token_requests().len(), 2);
     rig.process().logout().await.unwrap();
     assert_eq!(ordered(&rig).await.unwrap_err().id, ProblemId::TokenEndpointUnconfirmed, "signing out takes it back");
+    // Tokens that need no person confirm nothing.
+    let credentials = with(rig, |settings| {
+        settings.oauth.client_secret = Some("canary-secret".into());
+        settings.oauth.client_credentials = true;
+    });
+    credentials.process().unauthorized(None, Challenge::default()).await.unwrap();
+    let rig = with(credentials, |settings| settings.oauth.client_credentials = false);
+    assert_eq!(ordered(&rig).await.unwrap_err().id, ProblemId::TokenEndpointUnconfirmed);
     // At its own origin it needs no word.
     let rig = Rig::new().await;
     let place = Url::parse(&format!("{}/token?v=2", rig.fake.origin)).unwrap();

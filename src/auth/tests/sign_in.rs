@@ -410,3 +410,17 @@ async fn a_damaged_store_is_explained_with_the_command_that_mends_it() {
     let problem = Status::of(&rig.process()).await.store_problem.unwrap();
     assert!(problem.fix().contains("`planhat-mcp logout --token-store file`"), "{}", problem.fix());
 }
+
+#[tokio::test]
+async fn consent_is_not_wasted_while_token_requests_are_held_back() {
+    let rig = Rig::new().await;
+    let now = NOW * 1_000;
+    std::fs::create_dir_all(rig.state_file("brake.json").parent().unwrap()).unwrap();
+    let spent = serde_json::json!({ "tabs": [], "token_requests": vec![now; 30] });
+    std::fs::write(rig.state_file("brake.json"), spent.to_string()).unwrap();
+    rig.signed_in().await;
+    assert_eq!(rig.fake.token_requests().len(), 1);
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(rig.state_file("brake.json")).unwrap()).unwrap();
+    assert_eq!(record["token_requests"].as_array().map(Vec::len), Some(31), "it counts");
+}

@@ -38,11 +38,16 @@ super::entry::entries! {
         model "The user has to sign in[ to {service}] first, and wants no browser to open by itself. Ask them whether to sign in now; the tool planhat_sign_in starts it, and so does `[{command}|planhat-mcp login]` in a terminal. Then call again.";
     TooManyTabs = "too-many-tabs", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "No browser tab opens for a sign-in[ before {until}].[ Of those that open by themselves, {detail}.]",
-        cause "A server that accepts no sign-in for long, or a program that asks for one again and again, would open tab after tab. A sign-in that succeeds in such a tab does not change this.",
+        cause "A server that accepts no sign-in for long, or a program that asks for one again and again, would open tab after tab. Signing in through one of these tabs does not lift this.",
         fix "Run `[{command}|planhat-mcp login]` in a terminal: it opens its page all the same, and lifts this when it succeeds.[ Or open this link in a browser: {link} .]",
-        model "The user has to sign in, and no browser tab opens by itself[ before {until}], because too many have opened.[ The last sign-in: {advice}.] Ask the user to [open this link, {link} , or to |]run `[{command}|planhat-mcp login]` in a terminal, which lifts this. Calling planhat_sign_in again opens no tab[ for the next {seconds} s].";
+        model "The user has to sign in, and no browser tab opens by itself[ before {until}], because too many have opened.[ What was wrong with the last sign-in: {advice}.] Ask the user to [open this link, {link} , or to |]run `[{command}|planhat-mcp login]` in a terminal, which lifts this. [In {minutes} min, planhat_sign_in gives a link again, but it|Calling planhat_sign_in again] opens no tab[ before {until}].";
+    TooManySignIns = "too-many-sign-ins", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "No sign-in starts by itself[ before {until}], because too many have started[: {detail}].[ What was wrong with the last one: {advice}.]",
+        cause "Something asks for a sign-in again and again, and each ends at once.",
+        fix "Run `[{command}|planhat-mcp login]` in a terminal: it shows why it ends.",
+        model "No sign-in starts[ for the next {seconds} s], because too many have started.[ What was wrong with the last one: {advice}.] Do not call planhat_sign_in before then. Tell the user, and ask them to run `[{command}|planhat-mcp login]` in a terminal, which shows why.";
     TooManyTokenRequests = "too-many-token-requests", code REMOTE, exit REMOTE, recovery Later,
-        what "No token is requested[ before {until}], because too many requests went to the token endpoint.[ Of this profile, {detail}.]",
+        what "No token is requested[ before {until}], because too many requests went to the token endpoint.[ For this profile, {detail}.]",
         cause "The server rejects tokens that it has just issued, or lets them end at once; or many programs share this sign-in.",
         fix "Wait until then[, {seconds} s from now], or run `[{command}|planhat-mcp login]` in a terminal, which lifts this when it succeeds. The sign-in is kept.",
         model "The token that this call needs is not requested[ for the next {seconds} s], because too many token requests were sent. Nothing was executed. Call again after that time and not before; if it goes on, tell the user that the server rejects the tokens that it issues.";
@@ -152,10 +157,10 @@ super::entry::entries! {
         fix "Ask the server's operator. If it has really moved, register the app at the new authorization server, set its client id, and run `[{logout_command}|planhat-mcp logout]` before you sign in again.",
         model "The server names another authorization server than before, and the configured client was not used there, for safety. Tell the user to ask the server's operator.";
     TokenEndpointMoved = "token-endpoint-moved", code SIGN_IN, exit SIGN_IN, recovery Settings,
-        what "The token endpoint is now another one than the one that the sign-in and the client[ {client_id}] were used with, so nothing stored was sent there.",
-        cause "So far it was {expected}, and now it is {found}. The setting token_endpoint may have changed, perhaps by the configuration of a project; or the server has moved; or somebody is after the stored sign-in and the client's secret.",
-        fix "If you do not expect this, remove the setting (--token-endpoint, PLANHAT_MCP_TOKEN_ENDPOINT, or token_endpoint in a configuration file). If it is meant, run `[{logout_command}|planhat-mcp logout]` and then `[{command}|planhat-mcp login]`, which begins anew there.",
-        model "The configured token endpoint is another one than the sign-in came from, and nothing stored was sent there, for safety. Tell the user: unless they expect it, the setting token_endpoint is to be removed. Do not change it by yourself.";
+        what "The token endpoint[, which the setting {setting} names,] is now another one than the one that the sign-in and the client[ {client_id}] were used with, so nothing stored was sent there.",
+        cause "So far it was {expected}, and now it is {found}. [Somebody changed the setting {setting}, perhaps in the configuration of a project, and|The server's own description now names it: the server has moved, or somebody] may be after the stored sign-in and the client's secret.",
+        fix "If you do not expect this, [remove the setting {setting} (--token-endpoint, PLANHAT_MCP_TOKEN_ENDPOINT, or token_endpoint in a configuration file)|ask the server's operator, and do not sign in before you know]. If it is meant, run `[{logout_command}|planhat-mcp logout]` and then `[{command}|planhat-mcp login]`, which begins anew there.",
+        model "The token endpoint is another one than the sign-in came from, and nothing stored was sent there, for safety. Tell the user: unless they expect it, [the setting {setting} is to be removed|they ask the server's operator first]. Do not change it by yourself.";
     TokenEndpointUnconfirmed = "token-endpoint-unconfirmed", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The settings put a token endpoint of another origin in place of the authorization server's own, and nobody has confirmed that.",
         cause "The server's own is {expected}, and the settings name {found}. Whoever runs that one gets the code of your consent.",
@@ -261,6 +266,11 @@ super::entry::entries! {
         cause "It is overloaded, under maintenance, or out of reach. It was asked at {endpoint} .",
         fix "Try again [in {retry_after_seconds} s|shortly]. Nothing was executed, and an earlier sign-in is kept.[ It is not asked in the next {retry_after_seconds} s; if you cannot wait, sign in again: `{command}`.]",
         model "The authorization server is unavailable for the moment, so nothing was executed. Try again [in {retry_after_seconds} s|shortly]; no new sign-in is needed.";
+    SignInUnavailable = "sign-in-unavailable", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "The sign-in did not succeed, because the authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
+        cause "It is overloaded, under maintenance, or out of reach. It was asked at {endpoint} .",
+        fix "Sign in again with `[{command}|planhat-mcp login]` [in {retry_after_seconds} s|when it answers again]. `planhat-mcp doctor` shows whether it does.",
+        model "The user is not signed in: the sign-in did not succeed, because the authorization server cannot answer at the moment. Nothing was executed. Tell the user, and do not call again at once; the tool planhat_sign_in starts a new sign-in when the user asks for it.";
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The browser could not be opened[: {detail}].",
         cause "No browser is set as the default, or BROWSER names one that does not start.",

@@ -62,15 +62,62 @@ async fn within_a_process_the_budget_holds_whatever_becomes_of_the_clock_and_the
         opened += usize::from(brake.admit_tab().await.is_ok());
     }
     assert_eq!(opened, TAB_BUDGET);
-    // Nor does it start processes without bound that are to open one.
-    let (brake, mut started) = (Profile::new().process(), 0);
-    while started < 9 && brake.tabs_shut().await.is_none() {
-        brake.count_start();
+}
+
+#[tokio::test(start_paused = true)]
+async fn sign_ins_that_open_no_tab_have_a_bound_of_their_own_and_leave_the_tabs_alone() {
+    let profile = Profile::new();
+    let (brake, mut started) = (profile.process(), 0);
+    while started < 99 && brake.admit_sign_in().is_ok() {
         started += 1;
     }
-    assert_eq!(started, TAB_BUDGET);
-    tokio::time::advance(TAB_WINDOW).await;
+    assert_eq!(started, SIGN_IN_BUDGET);
+    assert!(brake.tabs_shut().await.is_none(), "none has opened");
+    assert_eq!(brake.spent().await.unwrap().tabs[0].count, 0);
+    profile.advance(MINUTE).await;
+    let problem = brake.admit_sign_in().unwrap_err();
+    assert_eq!((problem.id, problem.fact("seconds")), (ProblemId::TooManySignIns, Some("540")));
+    assert_eq!(problem.fact("until"), Some(time_of_day(NOW + 600).as_str()));
+    profile.advance(TAB_WINDOW - MINUTE).await;
+    brake.admit_sign_in().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_process_s_own_count_names_stays_the_same_however_often_it_is_asked_for() {
+    let profile = Profile::new();
+    let brake = profile.process();
+    while brake.admit_tab().await.is_ok() {}
+    while brake.admit_token_request().await.is_ok() {}
+    let _ = std::fs::remove_file(profile.dir.path().join("p.brake.json"));
+    for left in [600, 570, 541] {
+        let seconds = Some(left.to_string());
+        for problem in [brake.tabs_shut().await.unwrap(), brake.admit_tab().await.unwrap_err()] {
+            assert_eq!((problem.fact("seconds"), problem.id), (seconds.as_deref(), ProblemId::TooManyTabs));
+            assert_eq!(problem.fact("until"), Some(time_of_day(NOW + 600).as_str()));
+        }
+        let problem = brake.admit_token_request().await.unwrap_err();
+        assert_eq!(problem.fact("until"), Some(time_of_day(NOW + 60).as_str()), "{left}");
+        profile.advance(Duration::from_secs(if left == 600 { 30 } else { 29 })).await;
+    }
+    profile.advance(MINUTE).await;
+    brake.admit_token_request().await.unwrap();
+    profile.advance(TAB_WINDOW).await;
     assert!(brake.tabs_shut().await.is_none());
+    brake.admit_tab().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_exchange_of_a_code_counts_and_is_never_held_back() {
+    let profile = Profile::new();
+    let brake = profile.process();
+    for _ in 0..TOKEN_REQUEST_LONG_BUDGET + 1 {
+        brake.count_code_exchange().await;
+    }
+    let spent = profile.process().spent().await.unwrap();
+    assert_eq!(spent.token_requests[1].count, TOKEN_REQUEST_LONG_BUDGET, "and the record stays bounded");
+    assert!(spent.token_requests_shut_until.is_some());
+    brake.admit_token_request().await.unwrap_err();
+    profile.process().admit_token_request().await.unwrap_err();
 }
 
 #[tokio::test]
@@ -134,9 +181,10 @@ async fn a_person_s_login_is_neither_held_back_nor_counted_and_lifts_the_brake_o
     let profile = Profile::new();
     let bridge = profile.process();
     while bridge.tabs_shut().await.is_none() {
-        bridge.count_start();
+        let _ = bridge.admit_sign_in();
         let _ = profile.process().admit_tab().await;
     }
+    while bridge.admit_sign_in().is_ok() {}
     while bridge.admit_token_request().await.is_ok() {}
     let login = profile.process();
     login.person_signs_in();
@@ -148,6 +196,7 @@ async fn a_person_s_login_is_neither_held_back_nor_counted_and_lifts_the_brake_o
     login.lift().await;
     assert_eq!(profile.process().spent().await.unwrap().tabs[0].count, 0);
     assert!(bridge.tabs_shut().await.is_none());
+    bridge.admit_sign_in().unwrap();
     bridge.admit_token_request().await.unwrap();
     assert_eq!(tabs((0..9).map(|_| profile.process())).await, TAB_BUDGET, "and it holds again");
 }
