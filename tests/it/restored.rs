@@ -83,16 +83,16 @@ fn a_notification_that_meets_a_lost_session_is_said_again_in_the_next() {
     setup.sandbox.lose_sessions();
     bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#);
     bridge.call(2, "echo", "{}");
-    bridge.finish();
-    let sessions: Vec<_> = setup
+    let is_it = |r: &planhat_sandbox::Recorded| r.text().contains("roots/list_changed");
+    let session = |r: &planhat_sandbox::Recorded| r.header("mcp-session-id").map(str::to_owned);
+    let lost = setup.sandbox.wait_request(is_it, PATIENCE).expect("it is sent");
+    // Before the end, which waits for what is on its way for a moment only.
+    setup
         .sandbox
-        .requests()
-        .iter()
-        .filter(|r| r.text().contains("roots/list_changed"))
-        .map(|r| r.header("mcp-session-id").map(str::to_owned))
-        .collect();
-    assert_eq!(sessions.len(), 2);
-    assert_ne!(sessions[0], sessions[1]);
+        .wait_request(|r| is_it(r) && session(r) != session(&lost), PATIENCE)
+        .expect("and again in the next session");
+    bridge.finish();
+    assert_eq!(setup.sandbox.requests().iter().filter(|r| is_it(r)).count(), 2);
 }
 
 #[test]
