@@ -9,6 +9,8 @@ pub enum IdKey {
     Number(String),
     /// A string, unescaped.
     Text(String),
+    /// A string that is no Unicode text, as JavaScript can have them (half of a surrogate pair): by its spelling.
+    Spelling(String),
 }
 
 impl IdKey {
@@ -16,7 +18,7 @@ impl IdKey {
     pub fn parse(raw: &RawValue) -> Option<Self> {
         let text = raw.get();
         match text.as_bytes().first()? {
-            b'"' => serde_json::from_str(text).ok().map(IdKey::Text),
+            b'"' => Some(serde_json::from_str(text).map_or_else(|_| IdKey::Spelling(text.to_owned()), IdKey::Text)),
             b'-' | b'0'..=b'9' => Some(IdKey::Number(shortest(text))),
             _ => None,
         }
@@ -62,6 +64,13 @@ mod tests {
     fn integers_beyond_any_machine_word_stay_distinct() {
         assert_ne!(key("123456789012345678901234567890"), key("123456789012345678901234567891"));
         assert_ne!(key("9007199254740993"), key("9007199254740992"));
+    }
+
+    #[test]
+    fn a_string_that_is_no_unicode_text_is_an_id_like_others() {
+        assert!(key(r#""\ude00""#).is_some());
+        assert_eq!(key(r#""\ude00""#), key(r#""\ude00""#));
+        assert_ne!(key(r#""\ude00""#), key(r#""\ude01""#));
     }
 
     #[test]

@@ -223,7 +223,8 @@ fn means_the_same(one: &str, other: &str) -> bool {
         return one == other;
     }
     if one.starts_with('"') || other.starts_with('"') {
-        return false;
+        // Only what is no Unicode text is compared by its spelling.
+        return one == other;
     }
     let whole = |text: &str| text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && n.abs() < EXACT);
     match (whole(one), whole(other)) {

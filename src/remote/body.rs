@@ -6,7 +6,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::time::Duration;
 
 use crate::http::{Http, NetError};
-use crate::limits::{ANNOUNCED_BODY_BYTES, RESERVED_BYTES, Yielding};
+use crate::limits::{ANNOUNCED_BODY_BYTES, RESERVED_BYTES, SHORT_BODY_BYTES, Yielding};
 
 use super::body_room::{BodyRoom, BodyRooms, Message};
 use super::patience::{Pace, Patience};
@@ -83,9 +83,9 @@ impl PartialBody {
         patience: &Patience,
     ) -> Result<(), NetError> {
         let url = response.url().clone();
-        let announced = response.content_length().unwrap_or(0);
         let max = max.min(self.reading.max);
-        if announced > max as u64 {
+        let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+        if announced > max {
             return Err(NetError::too_large(&url, max));
         }
         // A body may unpack to a thousand times what comes from the network.
@@ -93,10 +93,12 @@ impl PartialBody {
         loop {
             let here = self.len();
             if here > self.room.bytes() {
-                self.reading.rooms.grow(&mut self.room, here).await;
+                // A long body that says how long it is takes all its room at once, and is put together without copying.
+                let wanted = if here > SHORT_BODY_BYTES { here.max(announced) } else { here };
+                self.reading.rooms.grow(&mut self.room, wanted).await;
                 self.pace.restart();
             }
-            if self.whole.is_empty() && announced > 0 && here as u64 == announced {
+            if self.whole.is_empty() && announced > 0 && here == announced {
                 return Ok(());
             }
             let in_room = self.room.is_counted().then_some(here);
@@ -108,7 +110,7 @@ impl PartialBody {
                 return Err(NetError::too_large(&url, max));
             }
             let bytes = piece.len();
-            self.add(piece, usize::try_from(announced).unwrap_or(0));
+            self.add(piece, announced);
             yielding.bytes(bytes).await;
         }
     }
@@ -122,7 +124,9 @@ impl PartialBody {
             self.whole.reserve(announced.min(ANNOUNCED_BODY_BYTES).max(self.first.len() + piece.len()));
             self.whole.extend_from_slice(&std::mem::take(&mut self.first));
         }
-        if self.room.has_turn() {
+        if announced > self.whole.capacity() && announced <= self.room.bytes() {
+            self.whole.reserve(announced - self.whole.len());
+        } else if announced == 0 && self.room.has_turn() {
             self.reserve();
         }
         self.whole.extend_from_slice(&piece);

@@ -15,6 +15,9 @@ use super::failure::Failure;
 use super::patience::{Pace, Patience};
 use super::sse::Decoder;
 
+/// About the shortest member of a batch that costs as much as an item of a loop.
+const BYTES_OF_AN_ITEM: usize = 4;
+
 /// An open stream of events.
 #[derive(Debug)]
 pub struct EventStream {
@@ -37,6 +40,8 @@ pub struct EventStream {
     overflowed: bool,
     /// Bytes may come faster than from any network: a stream unpacks to a thousand times its size.
     yielding: Yielding,
+    /// What the event that was taken last counts for besides: it may be a batch.
+    items_in_event: usize,
 }
 
 impl EventStream {
@@ -56,6 +61,7 @@ impl EventStream {
             ended: false,
             overflowed: false,
             yielding: Yielding::default(),
+            items_in_event: 0,
         }
     }
 
@@ -75,8 +81,9 @@ impl EventStream {
     async fn next_event(&mut self) -> Result<Option<Message>, Failure> {
         loop {
             // Before an event is taken, which would be lost with a caller that stops waiting here.
-            self.yielding.items(1).await;
+            self.yielding.items(1 + std::mem::take(&mut self.items_in_event)).await;
             if let Some(bytes) = self.decoder.next_event_bytes() {
+                self.items_in_event = bytes / BYTES_OF_AN_ITEM;
                 self.take_room(bytes).await;
                 if let Some(message) = self.take_decoded() {
                     return Ok(Some(message));
@@ -210,6 +217,10 @@ mod tests {
     async fn a_stream_lets_others_run_however_much_has_come_at_once() {
         let (turns, messages) = turns_and_messages("data: 1\n\n".repeat(20 * YIELD_AFTER_ITEMS)).await;
         assert!(turns >= 20 && messages == 20 * YIELD_AFTER_ITEMS, "{turns} for {messages} events");
+        // An event may be a batch, of which each member costs as much.
+        let batches = format!("data: [1{}]\n\n", ",1".repeat(99)).repeat(1_000);
+        let (turns, _) = turns_and_messages(batches).await;
+        assert!(turns >= 50, "{turns} for 100,000 members");
         for nothing in [": a comment\n", "\n", "id: 7\n", "retry: 5\n", "event: ping\ndata: 1\n\n", "data\n\n"] {
             let times = 3 * YIELD_AFTER_BYTES / nothing.len();
             let (turns, messages) = turns_and_messages(nothing.repeat(times)).await;
