@@ -70,13 +70,8 @@ impl Remote {
         let transport = Transport::new(Arc::clone(&settings), http, owed);
         let throttle = Arc::new(Throttle::new(Arc::clone(&settings)));
         let own_requests = Arc::<OwnRequests>::default();
-        let unauthorized = Unauthorized::new(
-            Arc::clone(&settings),
-            Arc::clone(&auth),
-            transport.clone(),
-            Arc::clone(&throttle),
-            Arc::clone(&own_requests),
-        );
+        let unauthorized =
+            Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone(), Arc::clone(&throttle));
         let (doubts, session) = (Arc::default(), CurrentSession::default());
         Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session, own_requests }
     }

@@ -21,7 +21,6 @@ use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
 use super::failure::Failure;
-use super::own_requests::OwnRequests;
 use super::refused_kinds::{Exceptions, Known};
 use super::sent_request::SentRequest;
 use super::session::RemoteSession;
@@ -120,7 +119,6 @@ pub(super) struct Unauthorized {
     transport: Transport,
     exceptions: Exceptions,
     throttle: Arc<Throttle>,
-    own_requests: Arc<OwnRequests>,
     /// Many requests that are refused at once send one ping, and share what it shows.
     last_ping: tokio::sync::Mutex<Option<LastPing>>,
 }
@@ -132,10 +130,9 @@ impl Unauthorized {
         auth: Arc<Authorizer>,
         transport: Transport,
         throttle: Arc<Throttle>,
-        own_requests: Arc<OwnRequests>,
     ) -> Self {
         let (exceptions, last_ping) = (Exceptions::default(), tokio::sync::Mutex::default());
-        Self { settings, auth, transport, exceptions, throttle, own_requests, last_ping }
+        Self { settings, auth, transport, exceptions, throttle, last_ping }
     }
 
     /// The server has taken this token for this request.
@@ -247,7 +244,9 @@ impl Unauthorized {
     }
 
     async fn ping_once(&self, body: Bytes, headers: HeaderMap, bearer: &Bearer, session: &RemoteSession) -> PingResult {
-        if self.throttle.closed(Some(bearer)).await.is_some() || !self.own_requests.may_go() {
+        // Nothing else holds it back: without it, a token that has ended would never be found out. `PING_RESULT_LIFE` bounds
+        // how often it goes.
+        if self.throttle.closed(Some(bearer)).await.is_some() {
             return PingResult::Inconclusive;
         }
         let mut message = request::post(&self.settings.url, session, Some(bearer), body);

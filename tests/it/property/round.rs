@@ -123,13 +123,18 @@ impl Round {
         round
     }
 
+    /// From now on the server is only unlucky.
+    pub fn spare_attacks(&mut self) {
+        self.attacks.clear();
+    }
+
     /// So many things happen, one after the other, without waiting for their ends.
     pub fn traffic(&mut self, events: usize) {
         for _ in 0..events {
             if self.dice.roll(2) == 0 {
                 self.something_goes_wrong();
             }
-            if self.dice.roll(10) == 0 {
+            if self.dice.roll(10) == 0 && !self.attacks.is_empty() {
                 self.the_server_attacks();
             }
             self.something_is_said();

@@ -44,6 +44,8 @@ fn soak() {
 fn run(kind: Kind, seed: u64, time: Duration) {
     let end = Instant::now() + time;
     let mut round = Round::start(seed, kind, false);
+    // What an attack may make the bridge hold for a moment is the watchdog's matter; here nothing may grow at all.
+    round.spare_attacks();
     let mut samples = Vec::new();
     while Instant::now() < end {
         round.traffic(30);
