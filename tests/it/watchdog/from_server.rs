@@ -16,8 +16,8 @@ use crate::support::{PATIENCE, Setup, bare};
 const PACE: Duration = Duration::from_millis(100);
 /// Requests that the bridge may make of its own for each line of the client that meets the attack.
 const REQUESTS_FOR_ONE: u64 = 4;
-/// And besides, while an attack goes on, which takes some seconds: what is allowed at once, and that of ten seconds.
-const REQUESTS_BESIDES: u64 = (MAX_OWN_REQUESTS_AT_ONCE + MAX_OWN_REQUESTS_PER_MINUTE / 6) as u64;
+/// And besides, while an attack goes on: what is allowed at once, and within the first minute.
+const REQUESTS_BESIDES: u64 = (MAX_OWN_REQUESTS_AT_ONCE + MAX_OWN_REQUESTS_PER_MINUTE) as u64;
 /// As many tabs as a person may see in ten minutes.
 const MOST_TABS: u64 = 3;
 /// A sign-in is one, and each renewal.
