@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::auth::bearer::renewal::RenewedFor;
 use crate::auth::bearer::state::{AuthState, Bearer, Renewable};
 use crate::auth::bearer::step_up::{StepUps, wanted};
 use crate::auth::bearer::tokens::Tokens;
-use crate::auth::brake::{Spent, TabAdmission};
+use crate::auth::brake::{Brake, TabAdmission};
 use crate::auth::context::Context;
 use crate::auth::coordination::process::Program;
 use crate::auth::coordination::sign_ins::SignIns;
@@ -26,7 +25,6 @@ use crate::auth::login::ui::{LoginOptions, LoginUi};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::Http;
-use crate::message::Revision;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::store::{Backend, Store};
@@ -136,6 +134,21 @@ impl Authorizer {
         self.tokens.cache.renewable(bearer)
     }
 
+    /// The tokens, and what is remembered beside them.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// What this profile may spend of tabs and token requests.
+    pub fn brake(&self) -> &Brake {
+        &self.ctx.brake
+    }
+
+    /// The problem with what these settings say to do about it.
+    pub fn explain(&self, problem: Problem) -> Problem {
+        self.ctx.explain(problem)
+    }
+
     /// Every change of the sign-in's state.
     pub fn watch(&self) -> watch::Receiver<AuthState> {
         self.tokens.cache.watch()
@@ -154,12 +167,6 @@ impl Authorizer {
     /// "Somebody has to sign in", with the link where there is one.
     pub async fn sign_in_needed(&self) -> Problem {
         self.sign_ins.sign_in_needed().await
-    }
-
-    /// Whether somebody has to sign in before a request makes sense: the server is known to require it, and nobody is
-    /// signed in.
-    pub async fn needs_sign_in(&self) -> bool {
-        self.tokens.needs_sign_in().await
     }
 
     /// Whether the client gets tokens for itself, without a person.
@@ -192,11 +199,6 @@ impl Authorizer {
         wait::for_token(&self.sign_ins, &self.tokens.cache, &self.ctx, than, within).await
     }
 
-    /// The same for any token.
-    pub async fn wait_signed_in(&self, within: Duration) -> Result<(), AuthError> {
-        self.wait_newer(None, within).await
-    }
-
     /// The link of the sign-in that is under way; `None` when somebody has signed in.
     pub async fn wait_link(&self, than: Option<u64>, within: Duration) -> Result<Option<String>, AuthError> {
         wait::for_link(&self.sign_ins, &self.tokens.cache, &self.ctx, than, within).await
@@ -207,29 +209,9 @@ impl Authorizer {
         self.sign_ins.pages.admit(link).await
     }
 
-    /// Why no tab may open for a sign-in now; `None` when one may.
-    pub async fn tabs_shut(&self) -> Option<Problem> {
-        Some(self.ctx.explain(self.ctx.brake.tabs_shut().await?))
-    }
-
     /// Opens the browser after all, for a sign-in that was to do without; the problem has the link.
     pub async fn open_link(&self, link: &str, admission: TabAdmission) -> Result<(), Problem> {
         self.sign_ins.open_link(link, admission).await
-    }
-
-    /// Clears what this profile has spent of tabs and token requests, for a person at a terminal.
-    pub async fn lift_brake(&self) {
-        self.ctx.brake.lift().await;
-    }
-
-    /// What this profile has spent of tabs and token requests; `None` when that cannot be read.
-    pub async fn spent(&self) -> Option<Spent> {
-        self.ctx.brake.spent().await.ok()
-    }
-
-    /// What holds back tabs or token requests now, if anything does.
-    pub async fn brake(&self) -> Option<Problem> {
-        Some(self.ctx.explain(self.ctx.brake.why_shut().await?))
     }
 
     /// Signs in interactively, and stores the tokens.
@@ -251,33 +233,6 @@ impl Authorizer {
     /// Where tokens are stored.
     pub fn backend(&self) -> &Backend {
         self.ctx.store.backend()
-    }
-
-    /// Waits until no renewal is running and everything is saved, at most `within`.
-    pub async fn settle(&self, within: Duration) {
-        self.tokens.settle(within).await;
-    }
-
-    /// Remembers what the server answered under this grant, as in [`Bearer::grant`]. Nobody waits for the writing; what
-    /// follows in this process finds it written.
-    pub fn remember(&self, grant: Option<u64>, revision: &Revision, method: &str, answer: &RawValue) {
-        self.tokens.remember(grant, revision, method, answer);
-    }
-
-    /// What the server answered to `method` in this revision before.
-    pub async fn remembered(&self, revision: &Revision, method: &str) -> Option<Box<RawValue>> {
-        let (owner, revision, method) = (self.tokens.owner(), revision.clone(), method.to_owned());
-        self.tokens.answers.read(move |answers| answers.get(owner.as_ref(), &revision, &method)).await
-    }
-
-    /// The same in any revision that `fits`, the newest first.
-    pub async fn remembered_in(
-        &self,
-        method: &str,
-        fits: impl Fn(&Revision) -> bool + Send + 'static,
-    ) -> Option<Box<RawValue>> {
-        let (owner, method) = (self.tokens.owner(), method.to_owned());
-        self.tokens.answers.read(move |answers| answers.get_any(owner.as_ref(), &method, fits)).await
     }
 
     async fn explained(&self, error: RenewalError) -> AuthError {

@@ -25,7 +25,7 @@ pub struct Removed {
 pub async fn state_files(auth: &Authorizer) -> Vec<PathBuf> {
     let mut files = auth.ctx.files.all();
     // A program can run this command, too, and would otherwise have tab after tab with it.
-    if !auth.spent().await.is_some_and(|spent| spent.is_nothing()) {
+    if !auth.brake().spent().await.is_ok_and(|spent| spent.is_nothing()) {
         let kept = auth.ctx.brake.record_files();
         files.retain(|file| !kept.contains(file));
     }

@@ -40,7 +40,7 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
         let signals = signals::watch(settings.keep_without_parent);
         let end = bridge::run(settings, http, Arc::clone(&auth), clock::system(), pipes, signals).await;
         // A refresh token that was rotated a moment ago must reach the store.
-        auth.settle(LAST_SAVE_TIMEOUT).await;
+        auth.tokens().settle(LAST_SAVE_TIMEOUT).await;
         tracing::debug!(?end, "ended");
     })?;
     Ok(ExitCode::SUCCESS)

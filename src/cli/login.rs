@@ -74,7 +74,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let granted = auth.keep_token(token).await?;
         if terminal::is_typed() {
-            auth.lift_brake().await;
+            auth.brake().lift().await;
         }
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&format!(

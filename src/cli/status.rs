@@ -94,7 +94,7 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
     if settings.oauth.client_credentials {
         let why = "not needed: the client gets its tokens by itself, with --client-credentials";
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
-        let (kept, spent) = (grant::kept(auth.backend()), auth.spent().await.unwrap_or_default());
+        let (kept, spent) = (grant::kept(auth.backend()), auth.brake().spent().await.unwrap_or_default());
         return SignInStatus { not_needed: Some(why), kept, spent, ..SignInStatus::default() };
     }
     let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
@@ -109,7 +109,7 @@ async fn state(settings: &Arc<Settings>) -> SignInStatus {
         problem: status.store_problem,
         not_used: status.not_used,
         tokens_from: status.tokens_from,
-        spent: auth.spent().await.unwrap_or_default(),
+        spent: auth.brake().spent().await.unwrap_or_default(),
     }
 }
 

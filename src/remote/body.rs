@@ -151,6 +151,19 @@ mod tests {
     use super::*;
     use crate::remote::sse::Decoder;
 
+    #[tokio::test]
+    async fn a_body_that_has_room_for_all_that_it_announced_is_not_copied_as_it_grows() {
+        let (max, announced) = (RESERVED_BYTES, 10_000_000);
+        let mut body = PartialBody::new(Reading { rooms: BodyRooms::default(), max, idle: Duration::from_secs(300) });
+        body.reading.rooms.grow(&mut body.room, announced).await;
+        let mut places = std::collections::HashSet::new();
+        for _ in 0..100 {
+            body.add(Bytes::from(vec![b'x'; announced / 100]), announced);
+            places.insert(body.whole.as_ptr());
+        }
+        assert_eq!((body.len(), places.len()), (announced, 2), "nowhere, with the first piece, and then in one place");
+    }
+
     #[test]
     fn what_a_body_announces_reserves_no_more_than_its_bound() {
         let max = 4 * RESERVED_BYTES;

@@ -216,11 +216,28 @@ impl Tokens {
         }
     }
 
-    /// Remembers what the server answered to a request that was sent under this grant.
+    /// Remembers what the server answered under this grant, as in [`Bearer::grant`]. Nobody waits for the writing; what
+    /// follows in this process finds it written.
     pub(crate) fn remember(&self, grant: Option<u64>, revision: &Revision, method: &str, answer: &RawValue) {
         if let Some(current) = self.cache.current().filter(|current| Some(current.bearer.grant) == grant) {
             self.answers.remember(&current.grant, revision, method, answer);
         }
+    }
+
+    /// What the server answered to `method` in this revision before.
+    pub(crate) async fn remembered(&self, revision: &Revision, method: &str) -> Option<Box<RawValue>> {
+        let (owner, revision, method) = (self.owner(), revision.clone(), method.to_owned());
+        self.answers.read(move |answers| answers.get(owner.as_ref(), &revision, &method)).await
+    }
+
+    /// The same in any revision that `fits`, the newest first.
+    pub(crate) async fn remembered_in(
+        &self,
+        method: &str,
+        fits: impl Fn(&Revision) -> bool + Send + 'static,
+    ) -> Option<Box<RawValue>> {
+        let (owner, method) = (self.owner(), method.to_owned());
+        self.answers.read(move |answers| answers.get_any(owner.as_ref(), &method, fits)).await
     }
 
     /// Whose answers may be remembered and served now.

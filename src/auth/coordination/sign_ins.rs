@@ -412,6 +412,12 @@ impl SignIns {
         }
     }
 
+    /// As if the sign-in that brought the present grant were not over yet.
+    #[cfg(test)]
+    pub(crate) fn show_last_page(&self) {
+        self.shared().is_running = true;
+    }
+
     /// Whether no sign-in starts by itself for a while.
     #[cfg(test)]
     pub(crate) fn is_paused(&self) -> bool {

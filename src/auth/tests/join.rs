@@ -161,7 +161,7 @@ async fn end_of_waiting(rig: &Rig, meanwhile: impl FnOnce(&Authorizer)) -> AuthE
     meanwhile(&process);
     drop(lock);
     // Nothing has looked at the state directory since.
-    process.wait_signed_in(Duration::from_secs(20)).await.unwrap_err()
+    process.wait_newer(None, Duration::from_secs(20)).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn who_waits_for_the_link_of_a_process_that_was_killed_gets_the_link_of_th
     drop(lock);
     let link = process.wait_link(None, Duration::from_secs(20)).await.unwrap().expect("a link");
     tokio::task::spawn_blocking(move || answer(&link, "code=abc").iter().for_each(|url| drop(get(url)))).await.unwrap();
-    process.wait_signed_in(Duration::from_secs(20)).await.unwrap();
+    process.wait_newer(None, Duration::from_secs(20)).await.unwrap();
 }
 
 #[tokio::test]
@@ -216,4 +216,21 @@ async fn sign_in_processes_that_end_without_a_word_are_followed_by_a_pause() {
         process.sign_ins.ended_silently(Problem::new(ProblemId::SignInProcessFailed));
         assert_eq!(process.sign_ins.is_paused(), ended == MAX_SILENT_SIGN_INS, "{ended}");
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_only_shows_its_last_page_is_waited_for_and_not_joined() {
+    let rig = Rig::new().await;
+    let process = rig.signed_in().await;
+    process.sign_ins.show_last_page();
+    tokio::time::pause();
+    let mut start = std::pin::pin!(process.start_sign_in_by_link(SignInReason::UserAsked));
+    tokio::select! {
+        biased;
+        result = &mut start => panic!("it was not over: {result:?}"),
+        () = tokio::time::sleep(Duration::from_secs(1)) => process.sign_ins.ended(None),
+    }
+    start.await.unwrap();
+    assert_eq!(process.sign_ins.joined(), None);
+    assert_eq!(process.page_opening().await, Some(PageOpening::Link), "one of its own has started");
 }

@@ -58,7 +58,7 @@ async fn a_cancelled_call_does_not_lose_the_rotated_token() {
         () = is_presented => {}
         _ = process.unauthorized(Some(&rejected), Challenge::default()) => panic!("it ended before it was given up"),
     }
-    process.settle(Duration::from_secs(10)).await;
+    process.tokens().settle(Duration::from_secs(10)).await;
     let stored = rig.stored().await.unwrap();
     assert_eq!(stored.access_token.expose(), "canary-access-2");
     assert_eq!(stored.refresh_token.unwrap().expose(), &rig.fake.script().refresh_token);
@@ -160,11 +160,11 @@ async fn a_token_is_renewed_ahead_of_its_end_without_holding_anybody_up() {
     let process = rig.signed_in().await;
     rig.clock.advance(Duration::from_secs(3600 - 30));
     assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-1");
-    process.settle(Duration::from_secs(10)).await;
+    process.tokens().settle(Duration::from_secs(10)).await;
     while rig.fake.script().refreshes == 0 {
         tokio::task::yield_now().await;
     }
-    process.settle(Duration::from_secs(10)).await;
+    process.tokens().settle(Duration::from_secs(10)).await;
     assert_eq!(process.bearer().await.unwrap().unwrap().token.expose(), "canary-access-2");
     // After its end there is nothing to send meanwhile.
     rig.clock.advance(Duration::from_secs(3601));

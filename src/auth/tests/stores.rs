@@ -103,7 +103,7 @@ async fn a_rotated_token_that_cannot_be_saved_is_used_and_saved_later_and_the_lo
         let next = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
         assert_eq!(next.token.expose(), "canary-access-3");
         rig.ring.fail(None);
-        process.settle(Duration::from_secs(20)).await;
+        process.tokens().settle(Duration::from_secs(20)).await;
         assert!(!process.tokens.cache.is_unsaved());
         assert_eq!(rig.stored().await.unwrap().access_token.expose(), "canary-access-3");
         assert!(crate::store::ProcessLock::try_acquire(&process.ctx.files.token_lock()).unwrap().is_some());
@@ -143,7 +143,7 @@ async fn a_record_that_does_not_answer_holds_up_nothing_else_while_a_sign_in_is_
     let process = rig.process();
     let _lock = crate::store::ProcessLock::try_acquire(&process.ctx.files.login_lock()).unwrap().unwrap();
     let _stuck = Stuck::in_place_of(rig.state_file("sign-in.json"));
-    let waiting = process.wait_signed_in(Duration::from_secs(60));
+    let waiting = process.wait_newer(None, Duration::from_secs(60));
     assert!(tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err());
 }
 
@@ -194,26 +194,29 @@ async fn remembered_answers_that_do_not_answer_are_none_and_hold_up_nothing_else
     let process = rig.signed_in().await;
     let grant = process.bearer().await.unwrap().map(|bearer| bearer.grant);
     let raw = serde_json::value::RawValue::from_string("1".into()).unwrap();
-    process.remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
+    process.tokens().remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
     assert!(
-        process.remembered(&Revision::V_2025_11_25, "tools/list").await.is_some(),
+        process.tokens().remembered(&Revision::V_2025_11_25, "tools/list").await.is_some(),
         "what was remembered before is written by then"
     );
     let name = std::fs::read_dir(&rig.settings.paths.state_dir).unwrap().flatten().map(|entry| entry.path());
     let file = name.into_iter().find(|path| path.to_string_lossy().contains("answers-")).expect("it was written");
     let stuck = Stuck::in_place_of(file);
-    assert!(holds_up_nothing_else(process.remembered(&Revision::V_2025_11_25, "tools/list")).await);
-    assert!(holds_up_nothing_else(process.remembered_in("tools/list", |_| true)).await);
+    assert!(holds_up_nothing_else(process.tokens().remembered(&Revision::V_2025_11_25, "tools/list")).await);
+    assert!(holds_up_nothing_else(process.tokens().remembered_in("tools/list", |_| true)).await);
     // Nobody waits for it, and no more than a few wait for the file.
     for _ in 0..10 * MAX_UNWRITTEN_ANSWERS {
-        process.remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
+        process.tokens().remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
     }
     assert_eq!(process.tokens.answers.waiting(), MAX_UNWRITTEN_ANSWERS);
-    assert!(process.remembered(&Revision::V_2025_11_25, "tools/list").await.is_none());
+    assert!(process.tokens().remembered(&Revision::V_2025_11_25, "tools/list").await.is_none());
     drop(stuck);
-    process.settle(Duration::from_secs(20)).await;
-    process.remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
-    assert!(process.remembered(&Revision::V_2025_11_25, "tools/list").await.is_some(), "the file answers again");
+    process.tokens().settle(Duration::from_secs(20)).await;
+    process.tokens().remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
+    assert!(
+        process.tokens().remembered(&Revision::V_2025_11_25, "tools/list").await.is_some(),
+        "the file answers again"
+    );
 }
 
 #[tokio::test]
@@ -223,12 +226,12 @@ async fn what_is_remembered_before_a_sign_out_is_not_written_after_it() {
     let grant = process.bearer().await.unwrap().map(|bearer| bearer.grant);
     let raw = serde_json::value::RawValue::from_string("1".into()).unwrap();
     for _ in 0..20 {
-        process.remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
+        process.tokens().remember(grant, &Revision::V_2025_11_25, "tools/list", &raw);
     }
     process.logout().await.unwrap();
-    assert!(process.remembered(&Revision::V_2025_11_25, "tools/list").await.is_none());
-    process.settle(Duration::from_secs(20)).await;
-    assert!(process.remembered_in("tools/list", |_| true).await.is_none());
+    assert!(process.tokens().remembered(&Revision::V_2025_11_25, "tools/list").await.is_none());
+    process.tokens().settle(Duration::from_secs(20)).await;
+    assert!(process.tokens().remembered_in("tools/list", |_| true).await.is_none());
 }
 
 #[tokio::test]
@@ -237,7 +240,7 @@ async fn another_process_s_sign_in_and_sign_out_are_noticed() {
     let waiting = rig.process();
     assert!(waiting.bearer().await.unwrap().is_none());
     let other = rig.signed_in().await;
-    waiting.wait_signed_in(Duration::from_secs(5)).await.unwrap();
+    waiting.wait_newer(None, Duration::from_secs(5)).await.unwrap();
     assert_eq!(waiting.bearer().await.unwrap().unwrap().token.expose(), "canary-access-1");
     assert!(matches!(*waiting.watch().borrow(), AuthState::SignedIn { .. }));
     assert_eq!(other.logout().await.unwrap(), Some(Revoked::NotOffered { issuer: rig.fake.origin.clone() }));

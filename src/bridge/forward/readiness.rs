@@ -13,7 +13,7 @@ use crate::remote::Failure;
 /// The failure, if this request cannot succeed before somebody signs in. If the server is known to require a sign-in,
 /// this does not wait for it: a slow or absent server would keep every request waiting for the same answer.
 pub async fn sign_in_comes_first(session: &Session, lists: &Lists, request: &InFlight) -> Option<Failure> {
-    if session.handshake.is_up() || request.listens() || !session.auth.needs_sign_in().await {
+    if session.handshake.is_up() || request.listens() || !session.auth.tokens().needs_sign_in().await {
         return None;
     }
     if request.stage != SessionStage::NotNeeded && lists.remembered(request).await.is_none() {

@@ -80,12 +80,12 @@ impl Lists {
         }
         let revision = self.revision(request)?;
         let auth = &self.session.auth;
-        let list = match auth.remembered(&revision, &request.method).await {
+        let list = match auth.tokens().remembered(&revision, &request.method).await {
             Some(list) => list,
             None => {
                 let is_stateless = revision.is_stateless();
                 let is_of_same_era = move |other: &Revision| other.is_stateless() == is_stateless;
-                auth.remembered_in(&request.method, is_of_same_era).await?
+                auth.tokens().remembered_in(&request.method, is_of_same_era).await?
             }
         };
         // A record of an earlier version may hold it.
@@ -118,7 +118,7 @@ impl Lists {
         let Ok(Peek::One(Kind::Response { result: Some(result), .. })) = peek(answer) else { return };
         let whole = self.add_page(request, result);
         if let (Some(whole), Some(revision)) = (whole, self.revision(request)) {
-            self.session.auth.remember(grant, &revision, &request.method, &whole);
+            self.session.auth.tokens().remember(grant, &revision, &request.method, &whole);
         }
     }
 
@@ -214,7 +214,7 @@ impl Lists {
         let whole = pages.filter(|pages| pages.next.is_none())?.whole(method)?;
         let whole = if method == "tools/list" { own_tool::list_without_own_tool(whole) } else { whole };
         if let Some(revision) = session.handshake.revision() {
-            session.auth.remember(grant, &revision, method, &whole);
+            session.auth.tokens().remember(grant, &revision, method, &whole);
         }
         Some(whole)
     }

@@ -101,7 +101,7 @@ impl Opener {
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
             if let Some(asked) = &next.revision {
-                session.auth.remember(answer.incoming.exchange.grant, asked, "initialize", result);
+                session.auth.tokens().remember(answer.incoming.exchange.grant, asked, "initialize", result);
             }
             Some(read)
         });

@@ -38,7 +38,7 @@ pub async fn answer_initialize(
             })
         }
         // The server would only repeat that somebody has to sign in.
-        true = session.auth.needs_sign_in() => None,
+        true = session.auth.tokens().needs_sign_in() => None,
         () = tokio::time::sleep(session.settings.limits.initialize_wait) => None,
     };
     match from_server {
@@ -72,7 +72,7 @@ async fn remembered_result(
     session: &Session,
     request: &InitializeRequest,
 ) -> Option<(Box<RawValue>, InitializeResult)> {
-    let result = session.auth.remembered(request.requested_revision.as_ref()?, "initialize").await?;
+    let result = session.auth.tokens().remembered(request.requested_revision.as_ref()?, "initialize").await?;
     let read = InitializeResult::of(&result)?;
     Some((result, read))
 }

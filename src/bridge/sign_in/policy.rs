@@ -130,9 +130,9 @@ impl SignIn {
             return self.elicitation.sign_in(request, need).await;
         }
         if need.reason == SignInReason::UserAsked
-            && let Some(shut) = auth.tabs_shut().await
+            && let Some(shut) = auth.brake().tabs_shut().await
         {
-            return self.by_link_alone(request, need, shut).await;
+            return self.by_link_alone(request, need, auth.explain(shut)).await;
         }
         if let Err(problem) = auth.start_sign_in(need.reason).await {
             return SignInOutcome::Problem(problem);

@@ -93,7 +93,7 @@ impl SignInWait {
 
     /// Whether somebody signs in within this time.
     pub async fn is_signed_in_within(&self, request: &InFlight, limit: Duration) -> bool {
-        let signed_in = self.auth.wait_signed_in(limit);
+        let signed_in = self.auth.wait_newer(None, limit);
         matches!(self.unless_closing(request, WAITING_FOR_BROWSER, signed_in).await, Some(Ok(())))
     }
 }

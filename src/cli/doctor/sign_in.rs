@@ -27,7 +27,7 @@ pub struct Findings {
 pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> Group {
     let mut rows = Vec::new();
     // What is held back says nothing of whether the rest works, so it comes first and only then.
-    rows.extend(auth.brake().await.map(|problem| Row::warn("brake", problem)));
+    rows.extend(auth.brake().why_shut().await.map(|problem| Row::warn("brake", auth.explain(problem))));
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
     } else if findings.reached {
