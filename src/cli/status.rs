@@ -147,7 +147,7 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
     let shut = state.spent.tabs_shut_until.is_some() || state.spent.token_requests_shut_until.is_some();
     if shut {
         let command = settings.command("login");
-        out.push_str(&format!("\n{}", paragraph(&format!("When it succeeds, `{command}` in a terminal lifts this."))));
+        out.push_str(&format!("\n{}", paragraph(&format!("`{command}` in a terminal lifts this once somebody has signed in there."))));
     }
     match (&state.grant, &state.link) {
         (None, Some(link)) => {
