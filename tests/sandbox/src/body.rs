@@ -61,7 +61,7 @@ pub(crate) fn is_event_stream(answer: &Answer) -> bool {
 pub(crate) fn streamed() -> (mpsc::Sender<io::Result<Bytes>>, AnswerBody) {
     // One piece at a time, so that what the reader has not taken yet is not counted as sent.
     let (sender, receiver) = mpsc::channel(1);
-    (sender, Streamed(receiver).boxed())
+    (sender, Streamed { pieces: receiver, unsent: None, has_unflushed: false }.boxed())
 }
 
 /// The error that breaks a connection off in the middle of a body.
@@ -69,13 +69,33 @@ pub(crate) fn broken() -> io::Error {
     io::Error::other("broken off on purpose")
 }
 
-struct Streamed(mpsc::Receiver<io::Result<Bytes>>);
+struct Streamed {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    /// The break that is kept back.
+    unsent: Option<io::Error>,
+    /// Whether the last poll brought bytes, which may still be in the server's buffer.
+    has_unflushed: bool,
+}
 
 impl Body for Streamed {
     type Data = Bytes;
     type Error = io::Error;
 
+    /// A break waits for one turn after bytes: the server flushes only when a body has nothing for it, and throws its
+    /// buffer away, with the head of the answer, when a body breaks.
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        if let Some(error) = self.unsent.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let polled = self.pieces.poll_recv(context);
+        let has_unflushed = std::mem::replace(&mut self.has_unflushed, matches!(polled, Poll::Ready(Some(Ok(_)))));
+        match polled {
+            Poll::Ready(Some(Err(error))) if has_unflushed => {
+                self.unsent = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled.map(|piece| piece.map(|piece| piece.map(Frame::data))),
+        }
     }
 }
