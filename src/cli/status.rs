@@ -147,7 +147,7 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
     let shut = state.spent.tabs_shut_until.is_some() || state.spent.token_requests_shut_until.is_some();
     if shut {
         let command = settings.command("login");
-        out.push_str(&format!("\n{}", paragraph(&format!("`{command}` in a terminal lifts this once somebody has signed in there."))));
+        out.push_str(&format!("\n{}", paragraph(&format!("`{command}` in a terminal lifts this when it succeeds."))));
     }
     match (&state.grant, &state.link) {
         (None, Some(link)) => {
@@ -290,7 +290,10 @@ mod tests {
         assert!(shown.contains("4 of 30 within 60 seconds, 9 of 240 within 15 minutes\n"), "{shown}");
         let shown = text(&settings(), &shut, 0, Style::PLAIN);
         assert!(shown.contains("no more before 08:49:37 UTC\n"), "{shown}");
-        assert!(shown.contains("`planhat-mcp login --tenant demo` in a terminal lifts this."), "{shown}");
+        assert!(
+            shown.contains("`planhat-mcp login --tenant demo` in a terminal lifts this when it succeeds."),
+            "{shown}"
+        );
         let json = as_json(&settings(), &shut, 0);
         assert_eq!(json["tabs"]["shut_until"], 31_777);
         assert_eq!(json["tabs"]["within"][0], json!({ "count": 3, "limit": 3, "seconds": 600 }));

@@ -96,14 +96,17 @@ def main():
         work = pathlib.Path(folder)
         environment = prepare(lab, work)
         for mode, others in RUNS:
+            missed_by = {}
             for attempt in (1, 2):
                 rows = measure(work, environment, mode, others)
                 for words, ours, theirs, missed in rows:
                     print(f"  {'ok  ' if missed <= 1 else 'MISS'}  {words}: {ours:.3g} against {theirs:.3g}, {ours / theirs:.3g} of it")
+                    # Other work can spoil either run: a row fails by the better of its two.
+                    missed_by[words] = min(missed, missed_by.get(words, missed))
                 if all(missed <= 1 for *_, missed in rows):
                     break
                 print("once more" if attempt == 1 else "missed twice", flush=True)
-            clear += [words for words, _, _, missed in rows if missed > tolerance(words)]
+            clear += [words for words, missed in missed_by.items() if missed > tolerance(words)]
     expect(not clear, f"missed clearly, twice: {', '.join(clear)}")
 
 

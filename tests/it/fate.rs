@@ -21,14 +21,10 @@ fn posts(setup: &Setup, tool: &str) -> usize {
     setup.sandbox.requests().iter().filter(|r| r.text().contains(&name)).count()
 }
 
-fn with_streams() -> Config {
-    Config { sse_retry: Some(Duration::from_millis(10)), ..Config::default() }
-}
-
 #[test]
 fn a_write_whose_stream_broke_is_not_sent_again_because_the_session_or_the_token_is_lost_too() {
     for meanwhile in [Fault::lose_sessions(), Fault::status(401).always(), Fault::status(403)] {
-        let setup = Setup::with_token(with_streams());
+        let setup = Setup::with_token(Config::default());
         let bridge = setup.open();
         setup.sandbox.wait_until(|c| c.streams_open == 1, PATIENCE).expect("the standing stream is open");
         setup.sandbox.fault(Fault::cut_after(1).tool(WRITE));
@@ -43,7 +39,7 @@ fn a_write_whose_stream_broke_is_not_sent_again_because_the_session_or_the_token
 
 #[test]
 fn a_server_that_has_forgotten_a_stream_is_asked_for_it_once_and_what_only_reads_is_repeated() {
-    let setup = Setup::with_token(with_streams());
+    let setup = Setup::with_token(Config::default());
     let bridge = setup.open();
     bridge.ask(r#"{"jsonrpc":"2.0","id":0,"method":"tools/list"}"#);
     setup.sandbox.wait_until(|c| c.streams_open == 1, PATIENCE).expect("the standing stream is open");
@@ -62,8 +58,8 @@ fn a_server_that_has_forgotten_a_stream_is_asked_for_it_once_and_what_only_reads
 
 #[test]
 fn a_stream_is_taken_up_although_the_server_is_not_back_yet() {
-    for passing in [Fault::hang_up().times(2), Fault::status(503)] {
-        let setup = Setup::with_token(with_streams());
+    for passing in [Fault::hang_up(), Fault::status(503)] {
+        let setup = Setup::with_token(Config::default());
         let bridge = setup.open();
         setup.sandbox.wait_until(|c| c.streams_open == 1, PATIENCE).expect("the standing stream is open");
         setup.sandbox.fault(Fault::cut_after(1).tool(WRITE));

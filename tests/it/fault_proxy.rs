@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use planhat_sandbox::{AnswerMode, Config};
 use serde_json::{Value, json};
@@ -73,12 +72,7 @@ fn a_break_at_any_byte_costs_no_answer_repeats_no_write_and_the_next_call_works(
 
 /// One exchange through the proxy; panics where a rule is broken.
 fn run(case: Case) -> Outcome {
-    let config = Config {
-        answers: case.answers,
-        sse_retry: Some(Duration::from_millis(10)),
-        record: false,
-        ..Config::default()
-    };
+    let config = Config { answers: case.answers, record: false, ..Config::default() };
     let setup = Setup::with_token(config);
     let url = setup.sandbox.mcp_url();
     let upstream: SocketAddr =

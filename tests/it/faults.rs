@@ -104,8 +104,7 @@ fn a_503_that_names_a_time_is_waited_out_for_what_only_reads() {
 #[test]
 fn a_stream_that_is_cut_is_taken_up_where_it_broke_and_the_call_is_executed_once() {
     for fault in [Fault::cut_after(2), Fault::end_after(2)] {
-        let config =
-            Config { answers: AnswerMode::Sse, sse_retry: Some(Duration::from_millis(20)), ..Config::default() };
+        let config = Config { answers: AnswerMode::Sse, ..Config::default() };
         let setup = Setup::with_token(config);
         let bridge = with_tools(&setup);
         setup.sandbox.fault(fault.tool("slow"));

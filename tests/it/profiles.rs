@@ -8,7 +8,7 @@ use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Place};
 use serde_json::Value;
 
-use crate::support::{Setup, bare};
+use crate::support::{Bridge, Setup, bare, call};
 
 fn run(setup: &Setup, words: &[&str]) -> Output {
     let mut command = setup.command();
@@ -92,9 +92,13 @@ fn a_reset_asks_first_and_then_leaves_nothing_of_this_profile_alone() {
     assert_eq!(status(&setup, "acme")["signed_in"], true, "nothing was removed");
 
     for profile in ["acme", "zeta"] {
-        setup.sandbox.fault(Fault::status(429).retry_after(Duration::from_secs(60)));
-        run(&setup, &["doctor", "--profile", profile]);
-        setup.sandbox.clear_faults();
+        let mut command = setup.command();
+        command.args(["--profile", profile]);
+        let bridge = Bridge::start(command);
+        bridge.open();
+        setup.sandbox.fault(Fault::status(429).retry_after(Duration::from_secs(60)).tool("echo"));
+        bridge.send(&call(1, "echo", "{}"));
+        bridge.wait_stderr("the server is throttling");
     }
     let gates = |files: &[String]| files.iter().filter(|name| name.ends_with(".gate")).count();
     assert_eq!(gates(&state_files(&setup)), 2, "a rate limit is shared through a file, for each sign-in");

@@ -82,10 +82,11 @@ fn a_notification_that_meets_a_lost_session_is_said_again_in_the_next() {
     bridge.call(1, "echo", "{}");
     setup.sandbox.lose_sessions();
     bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#);
-    bridge.call(2, "echo", "{}");
     let is_it = |r: &planhat_sandbox::Recorded| r.text().contains("roots/list_changed");
     let session = |r: &planhat_sandbox::Recorded| r.header("mcp-session-id").map(str::to_owned);
+    // Before a call finds out that the session is lost.
     let lost = setup.sandbox.wait_request(is_it, PATIENCE).expect("it is sent");
+    bridge.call(2, "echo", "{}");
     // Before the end, which waits for what is on its way for a moment only.
     setup
         .sandbox

@@ -81,7 +81,7 @@ impl Round {
     pub fn start(seed: u64, kind: Kind, record: bool) -> Self {
         let mut dice = Dice::new(seed);
         let answers = *dice.pick(&[planhat_sandbox::AnswerMode::Json, planhat_sandbox::AnswerMode::Sse]);
-        let config = Config { answers, record, sse_retry: Some(Duration::from_millis(10)), ..Config::default() };
+        let config = Config { answers, record, ..Config::default() };
         let setup = match kind {
             Kind::SignedIn => Setup::with_sign_in(config, Choice::Allow),
             Kind::Handshake | Kind::Stateless => Setup::with_token(config),
