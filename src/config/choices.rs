@@ -74,6 +74,18 @@ impl CallbackHost {
 }
 
 choice! {
+    /// How messages reach the server.
+    pub enum TransportKind {
+        /// Streamable HTTP, and HTTP+SSE where a server refuses that as one of HTTP+SSE does.
+        Auto = "auto",
+        /// Streamable HTTP alone.
+        Http = "http",
+        /// HTTP+SSE, the transport of revision 2024-11-05, alone.
+        Sse = "sse",
+    }
+}
+
+choice! {
     /// How a client's key signs (RFC 7518, 3.1; RFC 8037).
     pub enum KeyAlgorithm {
         /// ECDSA with P-256 and SHA-256.

@@ -27,7 +27,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind};
+pub use choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind, TransportKind};
 pub use hosts::HostPattern;
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
 pub use paths::Paths;

@@ -12,7 +12,7 @@ use url::Url;
 use crate::problem::Problem;
 use crate::secret::Secret;
 
-use super::choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind};
+use super::choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind, TransportKind};
 use super::hosts::HostPattern;
 use super::key::Key;
 use super::origin::{Origin, Origins};

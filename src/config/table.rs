@@ -227,6 +227,13 @@ macro_rules! settings_table {
         expected: "true or false",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
+    /// How messages reach the server.
+    [] transport: TransportKind = TransportKind::Auto, read::choice => Transport {
+        name: "transport", variable: "PLANHAT_MCP_TRANSPORT",
+        flag: flag("--transport", One("KIND"), Heading::Network, 29, "auto (default), http, or sse: the one of 2024-11-05"),
+        expected: "auto, http or sse",
+        concerns: Concerns::Server, disclosure: Disclosure::Whole,
+    };
     /// A proxy for all requests, in place of the environment's.
     [network] proxy: Option<Secret> = None, read::proxy => Proxy {
         name: "proxy", variable: "PLANHAT_MCP_PROXY",

@@ -36,6 +36,15 @@ limits! {
         ERROR_EVENT_BYTES: usize = 64 * KIB,
             because "it is a refusal in some words",
             shown by "what_a_stream_keeps_beside_its_messages_is_small";
+        /// The longest event of type `endpoint`.
+        ENDPOINT_EVENT_BYTES: usize = 8 * KIB,
+            because "it is an address",
+            shown by "what_a_stream_keeps_beside_its_messages_is_small";
+        /// Messages of the server that wait for their reader on the one stream of HTTP+SSE; before the client is ready for
+        /// them, more are dropped.
+        MAX_UNREAD_SERVER_MESSAGES: usize = 64,
+            because "what a server says before the handshake is over is little",
+            shown by "what_a_server_says_before_anybody_listens_holds_up_no_answer";
         /// Events for which an empty queue of a stream keeps its memory.
         MAX_IDLE_EVENTS: usize = 64,
             because "more come at once in a flood only",

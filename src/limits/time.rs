@@ -14,6 +14,10 @@ limits! {
         REFUSAL_BODY_WAIT: Duration = Duration::from_secs(10),
             because "its status says enough",
             shown by "the_body_of_a_refusal_may_be_silent_for_seconds_only";
+        /// How long the one stream of HTTP+SSE may take to say where messages go.
+        ENDPOINT_EVENT_WAIT: Duration = Duration::from_secs(5),
+            because "it is the first thing such a server says, and another may keep a stream open in silence",
+            shown by "a_server_that_opens_a_stream_and_names_no_endpoint_does_not_hold_up_the_start_for_long";
         /// How long the rest of a stream is read after its answer, so that its connection can be used again.
         STREAM_REST_WAIT: Duration = Duration::from_secs(1),
             because "most servers end it at once",

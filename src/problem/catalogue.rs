@@ -124,6 +124,10 @@ catalogue! {
         RedirectElsewhere,
         /// A redirect from https to http; facts `host`, `location`.
         RedirectInsecure,
+        /// `--transport sse`, and no stream with an endpoint.
+        NotHttpSse,
+        /// An endpoint of HTTP+SSE at another origin; fact `location`.
+        EndpointElsewhere,
         /// Redirects without end; fact `host`.
         TooManyRedirects,
     }

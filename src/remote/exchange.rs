@@ -16,6 +16,7 @@ use super::body::{Media, PartialBody};
 use super::body_room::Message;
 use super::failure::Failure;
 use super::lost_session::LossWatch;
+use super::one_stream::AwaitedAnswer;
 use super::patience::Patience;
 use super::refusal::explain_refusal;
 use super::stream::EventStream;
@@ -42,6 +43,8 @@ enum Body {
     Unread(Box<Unread>),
     Whole(Option<Message>),
     Stream(Box<EventStream>),
+    /// The answer comes on the one stream of HTTP+SSE.
+    Awaited(Box<AwaitedAnswer>),
 }
 
 /// A body to read once its reader has room for it.
@@ -104,6 +107,21 @@ impl Exchange {
         Self::of(headers, Body::Stream(Box::new(stream)))
     }
 
+    /// An answer that comes on the one stream.
+    pub(super) fn awaited(headers: HeaderMap, answer: AwaitedAnswer) -> Self {
+        Self::of(headers, Body::Awaited(Box::new(answer)))
+    }
+
+    /// Whether it is the one stream of HTTP+SSE instead, which no answer comes on. Waits for the first event of a stream.
+    ///
+    /// # Errors When the stream breaks or stalls for too long.
+    pub(super) async fn is_one_stream(&mut self) -> Result<bool, Failure> {
+        match &mut self.body {
+            Body::Stream(stream) => Ok(stream.endpoint().await?.is_some()),
+            Body::Nothing | Body::Whole(_) | Body::Unread(_) | Body::Awaited(_) => Ok(false),
+        }
+    }
+
     fn of(headers: HeaderMap, body: Body) -> Self {
         Self { headers, grant: None, epoch: 0, sent: Secrets::none(), body, loss_watch: None }
     }
@@ -126,6 +144,7 @@ impl Exchange {
         match &mut self.body {
             Body::Nothing => Ok(None),
             Body::Whole(message) => Ok(message.take()),
+            Body::Awaited(answer) => answer.next().await,
             Body::Stream(stream) => {
                 let message = stream.next().await?;
                 if let Some(watch) = self.loss_watch.take() {
@@ -155,6 +174,7 @@ impl Exchange {
         let message = match &mut self.body {
             Body::Stream(stream) => stream.take_decoded(),
             Body::Whole(message) => message.take(),
+            Body::Awaited(answer) => answer.take_now(),
             Body::Nothing | Body::Unread(_) => None,
         }?;
         // The first one may say that the session is lost, and is no answer then.
@@ -183,7 +203,7 @@ impl Exchange {
     pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
         match &self.body {
             Body::Stream(stream) if !stream.is_spent() => stream.last_event_id().map(|id| (id, stream.retry())),
-            Body::Stream(_) | Body::Nothing | Body::Whole(_) | Body::Unread(_) => None,
+            Body::Stream(_) | Body::Nothing | Body::Whole(_) | Body::Unread(_) | Body::Awaited(_) => None,
         }
     }
 
@@ -191,7 +211,7 @@ impl Exchange {
     pub fn has_data(&self) -> bool {
         match &self.body {
             Body::Stream(stream) => stream.has_data(),
-            Body::Nothing | Body::Whole(_) | Body::Unread(_) => false,
+            Body::Nothing | Body::Whole(_) | Body::Unread(_) | Body::Awaited(_) => false,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The GET stream of the server's own messages, reopened when it breaks.
 
+use std::sync::Arc;
+
 use tokio::time::Duration;
 
 use super::body_room::Message;
 use super::failure::Failure;
+use super::one_stream::OneStream;
 use super::send::Remote;
 use super::stream::EventStream;
 use super::stream_life::StreamLife;
@@ -12,6 +15,8 @@ use super::stream_life::StreamLife;
 #[derive(Debug)]
 pub struct ListenStream<'a> {
     remote: &'a Remote,
+    /// The stream that brings everything, where the transport has one.
+    one_stream: Option<Arc<OneStream>>,
     stream: Option<EventStream>,
     last_event_id: Option<String>,
     retry: Option<Duration>,
@@ -33,13 +38,18 @@ pub enum ListenEnd {
 impl<'a> ListenStream<'a> {
     /// The stream of `remote`'s current session; the first [`ListenStream::next`] opens it.
     pub fn new(remote: &'a Remote) -> Self {
-        Self { remote, stream: None, last_event_id: None, retry: None, life: StreamLife::listening(), was_open: false }
+        let life = StreamLife::listening();
+        let one_stream = remote.one_stream();
+        Self { remote, one_stream, stream: None, last_event_id: None, retry: None, life, was_open: false }
     }
 
     /// The next message; waits as long as it takes, and reopens the stream when it breaks.
     ///
     /// # Errors [`ListenEnd`] when there are no more messages.
     pub async fn next(&mut self) -> Result<Message, ListenEnd> {
+        if let Some(stream) = &self.one_stream {
+            return stream.next_other().await.ok_or(ListenEnd::SessionLost(stream.epoch));
+        }
         loop {
             let Some(stream) = &mut self.stream else {
                 self.open().await?;

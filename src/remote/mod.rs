@@ -8,18 +8,20 @@
 //! executes it; `verdict` says what the answer means (with `sent_request`, `lost_session` and `body`); `unauthorized`
 //! (with `refused_kinds`) and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `body_room`, `patience` and [`sse`]) read what the server
 //! delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
-//! them together, on top of which `resumption` and [`listen_stream`] open streams again, as often as `stream_life` and
+//! them together, with `http_sse` and `one_stream` for servers of the older transport, on top of which `resumption` and [`listen_stream`] open streams again, as often as `stream_life` and
 //! [`own_requests`] let them. [`mcp_headers`] stands alone.
 
 mod body;
 mod body_room;
 pub mod exchange;
 mod failure;
+mod http_sse;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 pub mod listen_stream;
 mod lost_session;
 pub mod mcp_headers;
+mod one_stream;
 pub mod outgoing;
 pub mod own_requests;
 mod patience;

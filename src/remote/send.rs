@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use reqwest::StatusCode;
 use tokio::time::{Duration, Instant};
+use url::Url;
 
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
@@ -20,7 +21,9 @@ use crate::problem::{Problem, ProblemId};
 use super::body::Media;
 use super::exchange::Exchange;
 use super::failure::Failure;
+use super::http_sse::{HttpSse, Route};
 use super::lost_session::{Doubts, LossWatch};
+use super::one_stream::{AwaitedAnswer, OneStream};
 use super::outgoing::Outgoing;
 use super::own_requests::OwnRequests;
 use super::request;
@@ -49,6 +52,7 @@ pub struct Remote {
     clock: SharedClock,
     session: CurrentSession,
     own_requests: Arc<OwnRequests>,
+    http_sse: HttpSse,
 }
 
 /// The attempts for one message.
@@ -56,6 +60,8 @@ pub struct Remote {
 struct SendAttempts {
     throttled: u32,
     renewals: u32,
+    /// How Streamable HTTP was refused, once the older transport is tried.
+    refusal: Option<Failure>,
 }
 
 impl Remote {
@@ -73,7 +79,8 @@ impl Remote {
         let unauthorized =
             Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone(), Arc::clone(&throttle));
         let (doubts, session) = (Arc::default(), CurrentSession::default());
-        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session, own_requests }
+        let http_sse = HttpSse::new(Arc::clone(&settings), transport.clone());
+        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session, own_requests, http_sse }
     }
 
     /// The current session.
@@ -100,6 +107,11 @@ impl Remote {
         &self.own_requests
     }
 
+    /// The one stream of the current session, if the server speaks HTTP+SSE.
+    pub(super) fn one_stream(&self) -> Option<Arc<OneStream>> {
+        self.http_sse.stream_of(self.session().epoch)
+    }
+
     /// Whether a 429 currently holds requests back.
     pub fn is_throttled(&self) -> bool {
         self.throttle.is_closed()
@@ -115,14 +127,34 @@ impl Remote {
             let bearer = self.pass_gate(Some(out), Some(give_up)).await?;
             let bearer = bearer.as_ref();
             let session = self.session_for(out, bearer)?;
-            let mut answer = self.post(out, &session, bearer).await?;
-            let verdict = self.judge(&mut answer, SentRequest::Message(out), &session).await;
+            let decides = self.http_sse.decides(out, &session);
+            let route = self.http_sse.route(out, decides, attempts.refusal.is_some(), session.epoch)?;
+            let awaited = self.http_sse.await_answer(out, &route)?;
+            let sent = match &route {
+                Route::Streamable => self.post(&self.settings.url, out, &session, bearer).await,
+                Route::Posted(stream) => self.post(&stream.endpoint, out, &session, bearer).await,
+                Route::OpenStream => self.http_sse.get(&session, bearer).await,
+            };
+            let mut answer = sent.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
+            let in_session = session.id.is_some() || matches!(route, Route::Posted(_));
+            let verdict = self.judge(&mut answer, SentRequest::Message(out), in_session).await;
             if verdict.is_not_executed() {
                 out.send_state.mark_not_executed();
             }
             let status = answer.response.status();
             match verdict {
-                Verdict::Deliver => return Ok(self.deliver(answer, out, &session, bearer)),
+                Verdict::Deliver if matches!(route, Route::OpenStream) => {
+                    let opened = Box::pin(self.http_sse.open(answer, session.epoch)).await;
+                    opened.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
+                }
+                Verdict::Deliver => {
+                    let mut exchange = self.deliver(answer, awaited, out, &session, bearer);
+                    let may_be_one_stream = self.http_sse.may_fall_back(decides, &route, status);
+                    if !may_be_one_stream || !Box::pin(exchange.is_one_stream()).await? {
+                        return Ok(exchange);
+                    }
+                    attempts.refusal = Some(Problem::new(ProblemId::NoAnswer).into());
+                }
                 Verdict::DeliverBody => {
                     let (grant, sent) = (bearer.map(|bearer| bearer.grant), answer.secrets.clone());
                     return Ok(answer.into_whole().sent_with(grant, session.epoch, sent));
@@ -149,6 +181,9 @@ impl Remote {
                 }
                 Verdict::SessionLost { .. } => {
                     let otherwise = Box::new(self.transport.explain(&mut answer).await);
+                    if in_session {
+                        self.http_sse.close();
+                    }
                     return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
                 }
                 Verdict::Unclear { wait } => {
@@ -157,7 +192,9 @@ impl Remote {
                 }
                 Verdict::NotOffered | Verdict::Refused => {
                     let problem = self.transport.explain(&mut answer).await;
-                    return Err(Failure::Refused { status, problem });
+                    let refusal = Failure::Refused { status, problem };
+                    attempts.refusal =
+                        self.http_sse.after_refusal(decides, &route, status, attempts.refusal, refusal)?;
                 }
             }
         }
@@ -177,9 +214,15 @@ impl Remote {
         if out.mcp_headers.is_some() { Ok(Arc::default()) } else { self.session.get_for(bearer, out.epoch) }
     }
 
-    /// Sends a message once.
-    async fn post(&self, out: &Outgoing, session: &RemoteSession, bearer: Option<&Bearer>) -> Result<Answer, Failure> {
-        let mut message = request::post(&self.settings.url, session, bearer, out.body.clone());
+    /// Sends a message once, to this address.
+    async fn post(
+        &self,
+        url: &Url,
+        out: &Outgoing,
+        session: &RemoteSession,
+        bearer: Option<&Bearer>,
+    ) -> Result<Answer, Failure> {
+        let mut message = request::post(url, session, bearer, out.body.clone());
         if let Some(headers) = &out.mcp_headers {
             message.headers_mut().extend(headers.clone());
         }
@@ -192,9 +235,9 @@ impl Remote {
     }
 
     /// What the answer means. Doubted words about a lost session do not count.
-    async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, session: &RemoteSession) -> Verdict {
+    async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, in_session: bool) -> Verdict {
         let status = answer.response.status();
-        let mut question = Question { request, in_session: session.id.is_some(), believes_words: true };
+        let mut question = Question { request, in_session, believes_words: true };
         let now = self.clock.now();
         if needs_body(&Head { status, headers: answer.response.headers(), now }, &question) {
             Box::pin(self.transport.read_refusal(answer)).await;
@@ -212,13 +255,22 @@ impl Remote {
     }
 
     /// The answer to a message that the server has accepted; its reader reads the body once it has room.
-    fn deliver(&self, answer: Answer, out: &Outgoing, session: &RemoteSession, bearer: Option<&Bearer>) -> Exchange {
+    fn deliver(
+        &self,
+        answer: Answer,
+        awaited: Option<AwaitedAnswer>,
+        out: &Outgoing,
+        session: &RemoteSession,
+        bearer: Option<&Bearer>,
+    ) -> Exchange {
         if let Some(bearer) = bearer {
             self.unauthorized.accepted(SentRequest::Message(out), bearer);
         }
         let Answer { mut response, secrets, .. } = answer;
         let headers = std::mem::take(response.headers_mut());
-        let exchange = if Media::of(&headers) == Media::Events {
+        let exchange = if let Some(awaited) = awaited {
+            Exchange::awaited(headers, awaited)
+        } else if Media::of(&headers) == Media::Events {
             let idle = (!out.listens).then_some(self.idle());
             Exchange::stream(headers, self.transport.stream(response, idle))
         } else if response.status() == StatusCode::ACCEPTED {
@@ -331,7 +383,7 @@ impl Remote {
             let session = self.session.get_for(bearer, epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer, last_event_id);
             let mut answer = self.transport.execute(message, None).await?;
-            match self.judge(&mut answer, SentRequest::Stream, &session).await {
+            match self.judge(&mut answer, SentRequest::Stream, session.id.is_some()).await {
                 Verdict::Deliver => {
                     if let Some(bearer) = bearer {
                         self.unauthorized.accepted(SentRequest::Stream, bearer);
@@ -365,6 +417,7 @@ impl Remote {
     /// Ends the session at the server; takes at most [`SESSION_END_WAIT`] and ignores a refusal.
     pub async fn end_session(&self) {
         let session = self.session();
+        self.http_sse.close();
         if session.id.is_none() {
             return;
         }

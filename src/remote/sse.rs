@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-use crate::limits::{ERROR_EVENT_BYTES, EVENT_ID_BYTES, MAX_IDLE_EVENTS, RESERVED_BYTES};
+use crate::limits::{ENDPOINT_EVENT_BYTES, ERROR_EVENT_BYTES, EVENT_ID_BYTES, MAX_IDLE_EVENTS, RESERVED_BYTES};
 
 /// An event exceeds the bound of this many bytes; where the next one starts is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,8 @@ pub struct Decoder {
     ready: VecDeque<Bytes>,
     /// The data of the last event of type `error`.
     error: Option<Bytes>,
+    /// The data of the first event of type `endpoint`.
+    endpoint: Option<Bytes>,
 }
 
 /// The type of an event.
@@ -45,6 +47,8 @@ enum EventKind {
     Message,
     /// `error`: not a message, but some servers refuse with it.
     Error,
+    /// `endpoint`: where HTTP+SSE, the transport of 2024-11-05, has the client's messages posted.
+    Endpoint,
     /// Any other type: servers send some to keep a connection alive.
     Other,
 }
@@ -116,6 +120,7 @@ impl Decoder {
             retry: None,
             ready: VecDeque::new(),
             error: None,
+            endpoint: None,
         }
     }
 
@@ -181,6 +186,11 @@ impl Decoder {
         self.error.take()
     }
 
+    /// The data of the first event of type `endpoint`, once.
+    pub fn take_endpoint(&mut self) -> Option<Bytes> {
+        self.endpoint.take()
+    }
+
     /// Reads the next bytes of the stream.
     ///
     /// # Errors
@@ -243,6 +253,7 @@ impl Decoder {
                 self.kind = match &value[..] {
                     b"" | b"message" => EventKind::Message,
                     b"error" => EventKind::Error,
+                    b"endpoint" => EventKind::Endpoint,
                     _ => EventKind::Other,
                 }
             }
@@ -268,7 +279,10 @@ impl Decoder {
             _ if data.is_empty() => {}
             EventKind::Message => self.ready.push_back(data),
             EventKind::Error if data.len() <= ERROR_EVENT_BYTES => self.error = Some(Bytes::copy_from_slice(&data)),
-            EventKind::Error | EventKind::Other => {}
+            EventKind::Endpoint if data.len() <= ENDPOINT_EVENT_BYTES => {
+                self.endpoint.get_or_insert_with(|| Bytes::copy_from_slice(&data));
+            }
+            EventKind::Error | EventKind::Endpoint | EventKind::Other => {}
         }
     }
 }

@@ -1,8 +1,10 @@
 //! An open event stream: server-sent events in, whole messages out.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use reqwest::Response;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 use url::Url;
 
 use crate::http::{Http, NetError, Step};
@@ -42,6 +44,29 @@ pub struct EventStream {
     yielding: Yielding,
     /// What the event that was taken last counts for besides: it may be a batch.
     items_in_event: usize,
+    /// For others who judge its silence.
+    last_data: Option<Arc<LastData>>,
+}
+
+/// When a stream last brought anything.
+#[derive(Debug)]
+pub(super) struct LastData(Mutex<Instant>);
+
+impl Default for LastData {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl LastData {
+    fn is_now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether that was not longer ago.
+    pub(super) fn is_within(&self, time: Duration) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < time
+    }
 }
 
 impl EventStream {
@@ -62,6 +87,7 @@ impl EventStream {
             overflowed: false,
             yielding: Yielding::default(),
             items_in_event: 0,
+            last_data: None,
         }
     }
 
@@ -93,25 +119,52 @@ impl EventStream {
             if self.overflowed {
                 return Err(NetError::too_large(&self.url, self.reading.max).into());
             }
-            let here = self.room_for_partial_event().await;
-            let Some(piece) = self.pace.wait(&self.patience, here, self.response.chunk()).await else {
-                let idle = self.patience.idle.unwrap_or(self.reading.idle);
-                return Err(NetError::timed_out(&self.url, idle).into());
-            };
-            match piece.map_err(|e| cut(self.http.explain(&self.url, &e)))? {
-                None => {
-                    self.ended = true;
-                    return Ok(None);
-                }
-                Some(piece) => {
-                    self.has_data = true;
-                    let bytes = piece.len();
-                    // Events that were complete before the large one are still delivered.
-                    self.overflowed = self.decoder.push(piece).is_err();
-                    self.yielding.bytes(bytes).await;
-                }
+            if !self.read_on().await? {
+                return Ok(None);
             }
         }
+    }
+
+    /// Reads what comes next; `false` when the server has closed the stream.
+    async fn read_on(&mut self) -> Result<bool, Failure> {
+        let here = self.room_for_partial_event().await;
+        let Some(piece) = self.pace.wait(&self.patience, here, self.response.chunk()).await else {
+            let idle = self.patience.idle.unwrap_or(self.reading.idle);
+            return Err(NetError::timed_out(&self.url, idle).into());
+        };
+        let Some(piece) = piece.map_err(|e| cut(self.http.explain(&self.url, &e)))? else {
+            self.ended = true;
+            return Ok(false);
+        };
+        self.has_data = true;
+        if let Some(last_data) = &self.last_data {
+            last_data.is_now();
+        }
+        let bytes = piece.len();
+        // Events that were complete before the large one are still delivered.
+        self.overflowed = self.decoder.push(piece).is_err();
+        self.yielding.bytes(bytes).await;
+        Ok(true)
+    }
+
+    /// The data of the event `endpoint`, with which a server of HTTP+SSE opens its one stream; `None` if a message comes
+    /// first, or the end. What has come besides is not lost.
+    ///
+    /// # Errors When the stream breaks or stalls for too long.
+    pub(super) async fn endpoint(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if let Some(endpoint) = self.decoder.take_endpoint() {
+                return Ok(Some(endpoint));
+            }
+            if self.decoder.next_event_bytes().is_some() || self.overflowed || !self.read_on().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// When this stream last brought anything, from now on.
+    pub(super) fn last_data(&mut self) -> Arc<LastData> {
+        Arc::clone(self.last_data.get_or_insert_default())
     }
 
     async fn take_room(&mut self, bytes: usize) {

@@ -145,7 +145,7 @@ impl Transport {
         Reading { rooms: self.rooms.clone(), max: limits.max_message_bytes, idle: limits.idle }
     }
 
-    fn patience(&self, idle: Option<Duration>) -> Patience {
+    pub(super) fn patience(&self, idle: Option<Duration>) -> Patience {
         Patience { idle, owed: Arc::clone(&self.owed) }
     }
 

@@ -15,6 +15,7 @@ mod fault_proxy;
 mod faults;
 mod flood;
 mod hostile;
+mod http_sse;
 mod layout;
 mod limits;
 #[cfg(unix)]

@@ -96,6 +96,16 @@ super::entry::entries! {
         cause "The server is set up wrongly, or somebody tampers with the connection.",
         fix "Give the https address with --url, or ask the server's operator.",
         model "The server redirects to an unencrypted address, which was refused. Tell the user.";
+    NotHttpSse = "not-http-sse", code REMOTE, exit REMOTE, recovery Final,
+        what "[{host}|The server] opens no stream of HTTP+SSE at this address.",
+        cause "It speaks Streamable HTTP, the transport that came after, or the path is another: that of HTTP+SSE often ends in /sse.",
+        fix "Leave --transport out, which finds the transport by itself, or give the address of the stream with --url.",
+        model "The server does not speak the transport that --transport sse asks for. Ask the user to leave that setting out.";
+    EndpointElsewhere = "endpoint-elsewhere", code REMOTE, exit REMOTE, recovery Final,
+        what "[{host}|The server] wants the messages at another host[, {location}], which was refused.",
+        cause "The server is set up wrongly, or somebody tampers with the connection: messages and tokens go only to the host that you have named.",
+        fix "Give the address at that host with --url if you trust it, or ask the server's operator.",
+        model "The server wants messages at another host, which was refused. Tell the user.";
     TooManyRedirects = "too-many-redirects", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] redirects in circles.",
         cause "The server is set up wrongly, or the path in --url is.",

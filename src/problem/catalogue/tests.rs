@@ -70,6 +70,8 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::NotMcp
             | Id::RedirectElsewhere
             | Id::RedirectInsecure
+            | Id::NotHttpSse
+            | Id::EndpointElsewhere
             | Id::TooManyRedirects
             | Id::PlanhatBadRequest
             | Id::PlanhatForbidden

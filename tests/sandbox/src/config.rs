@@ -324,6 +324,8 @@ pub enum AnswerMode {
     Sse,
     /// By one JSON body, unless something precedes the answer.
     Json,
+    /// On the one stream of HTTP+SSE, the transport of revision 2024-11-05.
+    HttpSse,
 }
 
 /// How a call is refused that lacks a permission, names an unknown model or misses a parameter.

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::body::{Answer, Hangup, answer, json, set_header};
 use crate::fault::{Effect, Fault, Place, Seen, fault_answer};
-use crate::mcp::{endpoint, stream};
+use crate::mcp::{endpoint, http_sse, stream};
 use crate::oauth::{authorize, metadata, pages, registration, token};
 use crate::state::Tenant;
 
@@ -121,7 +121,7 @@ async fn answer_to(tenant: Arc<Tenant>, door: Door, request: Request<Incoming>) 
 
 fn place(door: Door, path: &str) -> Place {
     match (door, path) {
-        (Door::Api, "/v1/mcp") => Place::Mcp,
+        (Door::Api, "/v1/mcp" | http_sse::MESSAGES) => Place::Mcp,
         (Door::Api, "/oauth/token") => Place::Token,
         (Door::Api, "/oauth/register") => Place::Registration,
         (Door::Ws, "/oauth/authorize" | "/oauth/consent") => Place::Authorize,

@@ -13,6 +13,7 @@ use crate::counters::Board;
 use crate::fault::{Change, Faults};
 use crate::gate::Gate;
 use crate::lock;
+use crate::mcp::http_sse::OneStreams;
 use crate::mcp::stream::KeptStreams;
 use crate::oauth::grants::Grants;
 use crate::raw::Script;
@@ -36,6 +37,8 @@ pub(crate) struct Tenant {
     pub(crate) streams: Mutex<Vec<mpsc::UnboundedSender<Bytes>>>,
     /// What is left of the streams that were cut.
     pub(crate) kept: KeptStreams,
+    /// The streams of HTTP+SSE.
+    pub(crate) one_streams: OneStreams,
     /// Holds the `slow` tool.
     pub(crate) slow: Gate,
     numbers: AtomicU64,
@@ -56,6 +59,7 @@ impl Tenant {
             sessions: Arc::new(sessions),
             streams: Mutex::default(),
             kept: KeptStreams::default(),
+            one_streams: OneStreams::default(),
             slow: Gate::new(),
             numbers: AtomicU64::new(0),
         }
@@ -92,6 +96,7 @@ impl Tenant {
         let lost = std::mem::take(&mut *self.sessions.sessions.write().await).len();
         lock(&self.streams).clear();
         self.kept.forget();
+        self.one_streams.forget();
         self.board.count(|counters| counters.sessions_lost += lost as u64);
     }
 

@@ -10,7 +10,7 @@ use hyper::{Method, Request};
 use serde_json::{Map, Value, json};
 
 use super::server::McpService;
-use super::stream;
+use super::{http_sse, stream};
 use crate::body::{Answer, Hangup, answer as plain, is_event_stream, json, set_header};
 use crate::config::{AnswerMode, Config, Refusals};
 use crate::fault::{Place, Seen};
@@ -102,6 +102,9 @@ async fn serve(
     body: Bytes,
 ) -> Result<Answer, Hangup> {
     let config = tenant.config();
+    if config.answers == AnswerMode::HttpSse {
+        return Ok(http_sse::answer(tenant, caller, peek, parts, body).await);
+    }
     if parts.method == Method::POST {
         if let Some(reply) = tenant.script.take(peek) {
             tenant.board.count(|counters| counters.raw_replies += 1);
@@ -185,7 +188,7 @@ async fn afterwards(
             }
             match config.answers {
                 AnswerMode::Json => stream::as_json(answer).await,
-                AnswerMode::Sse => answer,
+                AnswerMode::Sse | AnswerMode::HttpSse => answer,
             }
         }
     }

@@ -13,17 +13,17 @@ use crate::peek::Peek;
 use crate::state::Tenant;
 
 /// A body read event by event; each comes with the blank line that ends it.
-struct Events {
+pub(crate) struct Events {
     body: AnswerBody,
     buffer: BytesMut,
 }
 
 impl Events {
-    fn of(body: AnswerBody) -> Self {
+    pub(crate) fn of(body: AnswerBody) -> Self {
         Self { body, buffer: BytesMut::new() }
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
                 return Some(self.buffer.split_to(end + 2).freeze());
@@ -35,7 +35,7 @@ impl Events {
 }
 
 /// The `data:` of an event; empty for comments and priming events.
-fn data(event: &[u8]) -> String {
+pub(crate) fn data(event: &[u8]) -> String {
     let text = String::from_utf8_lossy(event);
     let lines = text.lines().filter_map(|line| line.strip_prefix("data:"));
     lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
