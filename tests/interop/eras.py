@@ -66,11 +66,13 @@ class Server:
 class Everything(Server):
     """The reference server of the handshake era, which is told its port and says on standard error when it listens."""
 
+    transport = "streamableHttp"
+
     def __init__(self, home):
         self.port = parts.free_port()
         program_path = peers.npm(peers.EVERYTHING, "mcp-server-everything")
         loopback = parts.HERE / "conformance" / "loopback.cjs"
-        argv = [peers.node(), "--require", loopback, program_path, "streamableHttp"]
+        argv = [peers.node(), "--require", loopback, program_path, self.transport]
         super().__init__(home, lambda _executed: argv, PORT=str(self.port))
 
     def address(self):

