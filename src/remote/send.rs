@@ -13,7 +13,8 @@ use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Http, host_of, retry_after};
-use crate::limits::{MAX_RENEWALS_OF_REQUEST, SESSION_END_WAIT};
+use crate::limits::{MAX_RENEWALS_OF_REQUEST, OLD_TRANSPORT_WAIT, SESSION_END_WAIT};
+use crate::message::offered_in_refusal;
 use crate::pacing::{noise, spread};
 use crate::problem::{Problem, ProblemId};
 
@@ -157,7 +158,7 @@ impl Remote {
                 }
                 Verdict::NotOffered | Verdict::Refused => {
                     let problem = self.transport.explain(&mut answer).await;
-                    return Err(Failure::Refused { status, problem });
+                    return Err(Failure::Refused { status, problem, revisions: offered_in_refusal(answer.body()) });
                 }
             }
         }
@@ -220,7 +221,7 @@ impl Remote {
         let headers = std::mem::take(response.headers_mut());
         let exchange = if Media::of(&headers) == Media::Events {
             let idle = (!out.listens).then_some(self.idle());
-            Exchange::stream(headers, self.transport.stream(response, idle))
+            Exchange::stream(headers, self.transport.stream(response, idle).answering())
         } else if response.status() == StatusCode::ACCEPTED {
             Exchange::accepted(headers)
         } else {
@@ -252,7 +253,7 @@ impl Remote {
         // The requested time counts, not the cap: a wait that ends in the next 429 helps nobody.
         if !throttle::is_tried_again(throttled, Instant::now().checked_add(whole_wait), give_up) {
             let problem = with_wait(self.transport.explain(answer).await, Some(whole_wait));
-            return Err(Failure::Refused { status: answer.response.status(), problem });
+            return Err(Failure::Refused { status: answer.response.status(), problem, revisions: None });
         }
         tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
         Ok(())
@@ -356,10 +357,24 @@ impl Remote {
                         self.throttle.close(bearer, wait, asked).await;
                     }
                     let problem = self.transport.explain(&mut answer).await;
-                    return Err(Failure::Refused { status: answer.response.status(), problem });
+                    return Err(Failure::Refused { status: answer.response.status(), problem, revisions: None });
                 }
             }
         }
+    }
+
+    /// Whether a GET is answered by the HTTP+SSE transport of 2024, at a server that has refused a POST. Takes at most
+    /// [`OLD_TRANSPORT_WAIT`].
+    pub async fn is_old_transport(&self) -> bool {
+        let look = async {
+            let bearer = self.auth.bearer().await.ok()?;
+            let message = request::listen(&self.settings.url, &RemoteSession::default(), bearer.as_ref(), None);
+            let answer = self.transport.execute(message, None).await.ok()?;
+            let is_stream =
+                answer.response.status() == StatusCode::OK && Media::of(answer.response.headers()) == Media::Events;
+            Some(is_stream && self.transport.stream(answer.response, None).is_old_transport().await)
+        };
+        tokio::time::timeout(OLD_TRANSPORT_WAIT, look).await.ok().flatten().unwrap_or(false)
     }
 
     /// Ends the session at the server; takes at most [`SESSION_END_WAIT`] and ignores a refusal.

@@ -5,7 +5,7 @@ use reqwest::Response;
 use tokio::time::Duration;
 use url::Url;
 
-use crate::http::{Http, NetError, Step};
+use crate::http::{Http, NetError, Step, host_of};
 use crate::limits::Yielding;
 use crate::problem::{Problem, ProblemId};
 
@@ -30,12 +30,16 @@ pub struct EventStream {
     room: BodyRoom,
     pace: Pace,
     patience: Patience,
+    /// Whether an answer is awaited on it.
+    answers: bool,
     /// Whether it continues a broken stream.
     resumed: bool,
     /// Whether the server has sent anything after the headers.
     has_data: bool,
     /// Whether the server has closed the stream.
     ended: bool,
+    /// How the stream ended, while the event that came without its end is handed on first.
+    end: Option<Result<(), Failure>>,
     /// Whether an event was over the bound: where the next one starts is unknown.
     overflowed: bool,
     /// Bytes may come faster than from any network: a stream unpacks to a thousand times its size.
@@ -56,9 +60,11 @@ impl EventStream {
             pace: Pace::new(reading.idle),
             reading,
             patience,
+            answers: false,
             resumed: false,
             has_data: false,
             ended: false,
+            end: None,
             overflowed: false,
             yielding: Yielding::default(),
             items_in_event: 0,
@@ -90,20 +96,28 @@ impl EventStream {
                 }
                 continue;
             }
+            if self.answers && self.decoder.names_endpoint() {
+                return Err(Problem::new(ProblemId::OldTransport).with("host", host_of(&self.url)).into());
+            }
+            if let Some(end) = self.end.take() {
+                return end.map(|()| None);
+            }
             if self.overflowed {
                 return Err(NetError::too_large(&self.url, self.reading.max).into());
             }
             let here = self.room_for_partial_event().await;
             let Some(piece) = self.pace.wait(&self.patience, here, self.response.chunk()).await else {
                 let idle = self.patience.idle.unwrap_or(self.reading.idle);
-                return Err(NetError::timed_out(&self.url, idle).into());
+                self.finish(Err(NetError::timed_out(&self.url, idle).into()));
+                continue;
             };
-            match piece.map_err(|e| cut(self.http.explain(&self.url, &e)))? {
-                None => {
+            match piece {
+                Err(error) => self.finish(Err(cut(self.http.explain(&self.url, &error)))),
+                Ok(None) => {
                     self.ended = true;
-                    return Ok(None);
+                    self.finish(Ok(()));
                 }
-                Some(piece) => {
+                Ok(Some(piece)) => {
                     self.has_data = true;
                     let bytes = piece.len();
                     // Events that were complete before the large one are still delivered.
@@ -112,6 +126,12 @@ impl EventStream {
                 }
             }
         }
+    }
+
+    /// Nothing more comes. What has come of the last event may be all of it.
+    fn finish(&mut self, end: Result<(), Failure>) {
+        self.decoder.finish();
+        self.end = Some(end);
     }
 
     async fn take_room(&mut self, bytes: usize) {
@@ -147,6 +167,28 @@ impl EventStream {
     /// The data of the last event of type `error`: not a message, but some servers refuse with it.
     pub(super) fn take_error(&mut self) -> Option<Bytes> {
         self.decoder.take_error()
+    }
+
+    /// Marks the stream as one on which an answer is awaited: in the transport of 2024 it would come on another.
+    #[must_use]
+    pub fn answering(mut self) -> Self {
+        self.answers = true;
+        self
+    }
+
+    /// Reads until an event says that this is the transport of 2024; `false` when the stream ends first.
+    pub async fn is_old_transport(&mut self) -> bool {
+        while !self.decoder.names_endpoint() {
+            match self.response.chunk().await {
+                Ok(Some(piece)) => {
+                    if self.decoder.push(piece).is_err() {
+                        return false;
+                    }
+                }
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        true
     }
 
     /// Marks the stream as continuing one that ended after the event `id`.
