@@ -163,7 +163,7 @@ impl LoginUi for Ui<'_> {
 
 /// What is about to happen, and where; the device flow has no redirect.
 pub fn introduction(settings: &Settings, device: bool, style: Style) -> String {
-    let mut rows = vec![("server", settings.url.to_string()), ("profile", settings.profile.clone())];
+    let mut rows = vec![("server", settings.shown_url()), ("profile", settings.profile.clone())];
     if let Some(tenant) = tenant(settings) {
         rows.insert(0, ("tenant", tenant.to_owned()));
     }

@@ -123,7 +123,7 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
         (None, _, _) => style.attention("no"),
     };
     let mut rows =
-        vec![("server", settings.url.to_string()), ("profile", settings.profile.clone()), ("signed in", signed_in)];
+        vec![("server", settings.shown_url()), ("profile", settings.profile.clone()), ("signed in", signed_in)];
     match &state.grant {
         Some(grant) => rows.extend(grant.rows(settings, now)),
         None if state.not_needed.is_none() => {
@@ -202,7 +202,7 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
     let grant = state.grant.as_ref();
     json!({
         "service": settings.service_name(),
-        "url": settings.url.as_str(),
+        "url": settings.shown_url(),
         "profile": settings.profile,
         "signed_in": state.is_signed_in(now),
         "sign_in_needed": !state.is_signed_in(now) && state.not_needed.is_none(),

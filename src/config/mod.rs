@@ -34,4 +34,4 @@ pub use paths::Paths;
 pub use resolve::{Loaded, Row, load};
 pub use server::Product;
 pub use settings::*;
-pub use shown::Shown;
+pub use shown::{Shown, masked_url};

@@ -17,6 +17,7 @@ use super::origin::Origin;
 use super::paths::expand;
 use super::raw_setting::RawSetting;
 use super::server::{self, Product, UrlRefused};
+use super::shown::masked_url;
 
 /// `production` or `demo`.
 pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
@@ -33,8 +34,14 @@ pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
     server::parse_url(text).map_err(|refused| match refused {
         // An unparsable address may contain a password.
         UrlRefused::Invalid if text.contains('@') => raw.bad_unseen_value("an address with a user name or password"),
-        UrlRefused::Invalid => raw.bad_value(),
-        UrlRefused::Insecure => Problem::new(ProblemId::InsecureUrl).with("url", text).with("origin", &raw.origin),
+        UrlRefused::Invalid => match Url::parse(text) {
+            Ok(url) if url.query().is_some() => raw.bad_unseen_value(&masked_url(&url)),
+            _ => raw.bad_value(),
+        },
+        UrlRefused::Insecure => {
+            let shown = Url::parse(text).map_or_else(|_| text.to_owned(), |url| masked_url(&url));
+            Problem::new(ProblemId::InsecureUrl).with("url", shown).with("origin", &raw.origin)
+        }
     })
 }
 

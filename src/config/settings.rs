@@ -19,7 +19,7 @@ use super::origin::{Origin, Origins};
 use super::paths::Paths;
 use super::raw_setting::RawSetting;
 use super::server::{Product, profile_of};
-use super::shown::Shown;
+use super::shown::{Shown, masked_url};
 use super::table::settings_table;
 use super::{exposed, read};
 
@@ -234,9 +234,16 @@ impl Settings {
         let mut line = format!("planhat-mcp {command}");
         for word in &self.run_flags {
             line.push(' ');
-            line.push_str(&quoted(word));
+            // Whoever types it knows the key in the address, and whoever else reads it must not.
+            let masked = Url::parse(word).ok().filter(|url| url.query().is_some()).map(|url| masked_url(&url));
+            line.push_str(&quoted(masked.as_deref().unwrap_or(word)));
         }
         line
+    }
+
+    /// The address of the server for people, who may be others than the one who gave it.
+    pub fn shown_url(&self) -> String {
+        masked_url(&self.url)
     }
 
     /// Sets the defaults that depend on other settings.
@@ -312,6 +319,7 @@ mod tests {
         let shown = settings.command("login");
         assert!(shown.starts_with("planhat-mcp login --url "), "{shown}");
         assert!(shown.ends_with(['\'', '"']), "an & must not reach the shell: {shown}");
+        assert!(shown.contains("?a=[redacted]&b=[redacted]"), "a key may stand there: {shown}");
     }
 
     #[test]

@@ -14,9 +14,10 @@ use url::Url;
 
 use crate::blocking;
 use crate::config::NetworkSettings;
+use crate::http::connection::POOL_IDLE_TIMEOUT;
 use crate::http::error::{NetError, host_of};
 use crate::http::ssrf_guard::{AddressSource, Guard, Surroundings};
-use crate::http::{connection, sent};
+use crate::http::{connection, keep_alive, sent};
 use crate::limits::Yielding;
 use crate::problem::Problem;
 use crate::secret::Secrets;
@@ -62,6 +63,8 @@ struct Slots {
     guarded: Option<Built>,
     /// Tells the connections of one user from those of the next.
     user: Arc<()>,
+    /// How long an idle connection is kept, once a server has shown that the usual time is too long.
+    idle: Option<Duration>,
 }
 
 impl Clients {
@@ -193,18 +196,18 @@ impl Http {
         }
         let _building = self.inner.building.lock().await;
         loop {
-            let user = {
+            let (user, idle) = {
                 let mut clients = self.clients();
                 let slots = clients.slots(tls);
                 if let Some(built) = slots.slot(guarded) {
                     return built.clone();
                 }
-                Arc::clone(&slots.user)
+                (Arc::clone(&slots.user), slots.idle.unwrap_or(POOL_IDLE_TIMEOUT))
             };
             let inner = Arc::clone(&self.inner);
             let build = move || {
                 let guard = guarded.then_some(&inner.guard);
-                connection::build(connection::builder(&inner.network, inner.requests_at_once, tls, guard)?)
+                connection::build(connection::builder(&inner.network, inner.requests_at_once, tls, guard, idle)?)
             };
             // Only TLS reads files (trust roots) to be built.
             let built = if tls { blocking::run(build).await } else { build() };
@@ -214,6 +217,18 @@ impl Http {
             if Arc::ptr_eq(&slots.user, &user) {
                 return slots.slot(guarded).insert(built).clone();
             }
+        }
+    }
+
+    /// Keeps idle connections no longer than this answer's server does. The first answer of such a server costs one more
+    /// connection: those that are open would be kept for too long.
+    pub fn heed_keep_alive(&self, response: &reqwest::Response) {
+        let Some(idle) = keep_alive::idle_of(response.version(), response.headers()) else { return };
+        let mut clients = self.clients();
+        let slots = clients.slots(response.url().scheme() == "https");
+        if idle < slots.idle.unwrap_or(POOL_IDLE_TIMEOUT) {
+            slots.idle = Some(idle);
+            slots.drop_connections();
         }
     }
 
@@ -288,6 +303,7 @@ impl Http {
         let whole = async {
             let mut response = client.execute(request).await.map_err(|e| self.explain(&url, &e))?;
             let namer = self.namer(&response);
+            self.heed_keep_alive(&response);
             let mut body = Vec::new();
             let mut yielding = Yielding::default();
             while let Some(piece) = response.chunk().await.map_err(|e| self.explain(&url, &e))? {
@@ -330,6 +346,24 @@ mod tests {
         let detail = problem.fact("detail").unwrap_or_default();
         assert!(!detail.contains("certificate"), "it is the client of the user before: {detail}");
         assert!(http.clients().slots(true).slot(false).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_keeps_connections_for_less_time_has_them_made_anew_once() {
+        let http = Http::new(NetworkSettings::default());
+        let url = Url::parse("http://127.0.0.1/mcp").unwrap();
+        let answer = |keep_alive: &str| {
+            let answer = ::http::Response::builder().header("keep-alive", keep_alive).body("");
+            reqwest::Response::from(answer.unwrap())
+        };
+        for (keep_alive, is_dropped) in
+            [("timeout=60", false), ("timeout=5", true), ("max=1", false), ("timeout=2", true)]
+        {
+            http.client(&url).await.unwrap();
+            http.heed_keep_alive(&answer(keep_alive));
+            assert_eq!(http.clients().slots(false).slot(false).is_none(), is_dropped, "{keep_alive}");
+        }
+        assert_eq!(http.clients().slots(false).idle, Some(Duration::from_secs(1)));
     }
 
     #[tokio::test]

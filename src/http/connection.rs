@@ -16,7 +16,7 @@ pub const USER_AGENT: &str = concat!("planhat-mcp/", env!("CARGO_PKG_VERSION"));
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A pooled connection that was idle for longer is not reused; servers and middleboxes close idle ones silently.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+pub(super) const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// How long a connection may be silent before a keep-alive probe.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -43,12 +43,13 @@ pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, 
 }
 
 /// A client that connects only where `guard` lets it, if there is one; then it knows no proxy, which could go further.
-/// Reads `--ca-file`. No more than `requests_at_once` answers may be left unread.
+/// Reads `--ca-file`. An idle connection is kept for `idle`. No more than `requests_at_once` answers may be left unread.
 pub(super) fn builder(
     network: &NetworkSettings,
     requests_at_once: usize,
     tls: bool,
     guard: Option<&Guard>,
+    idle: Duration,
 ) -> Result<reqwest::ClientBuilder, Problem> {
     // This fails only if a provider is already installed, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -58,7 +59,7 @@ pub(super) fn builder(
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .pool_idle_timeout(idle)
         // Notices a vanished peer within a minute, even on a stream that is usually idle.
         .tcp_keepalive(KEEP_ALIVE_INTERVAL)
         .tcp_keepalive_interval(Duration::from_secs(10))
@@ -133,7 +134,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
         let _server = tokio::spawn(serve(listener)); // which takes no second connection
-        let builder = builder(&NetworkSettings::default(), 8, false, None);
+        let builder = builder(&NetworkSettings::default(), 8, false, None, POOL_IDLE_TIMEOUT);
         let client = build(builder.expect("no file to read").http2_prior_knowledge()).expect("a client");
         let mut unread = Vec::new();
         for _ in 0..7 {

@@ -82,6 +82,8 @@ pub enum TlsTrouble {
     Untrusted,
     /// The certificate is not valid now.
     Expired,
+    /// The certificate is that of an authority, which must not be a server's (RFC 5280, 4.2.1.9).
+    Authority,
     /// Anything else.
     Other,
 }
@@ -155,6 +157,7 @@ impl From<NetError> for Problem {
             Step::Proxy => ProblemId::ProxyFailed,
             Step::Tls(TlsTrouble::Untrusted) => ProblemId::TlsUntrusted,
             Step::Tls(TlsTrouble::Expired) => ProblemId::TlsExpired,
+            Step::Tls(TlsTrouble::Authority) => ProblemId::TlsAuthority,
             Step::Tls(TlsTrouble::Other) => ProblemId::TlsFailed,
             Step::ConnectTimeout => ProblemId::ConnectTimedOut,
             Step::Sent | Step::Body => ProblemId::ConnectionLost,
@@ -191,6 +194,12 @@ fn tls_trouble(error: &rustls::Error) -> TlsTrouble {
             | Certificate::NotValidYet
             | Certificate::NotValidYetContext { .. },
         ) => TlsTrouble::Expired,
+        // The verifier's own error, which the library does not translate.
+        rustls::Error::InvalidCertificate(Certificate::Other(other))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
+            TlsTrouble::Authority
+        }
         rustls::Error::InvalidCertificate(_) => TlsTrouble::Untrusted,
         _ => TlsTrouble::Other,
     }

@@ -47,7 +47,8 @@ async fn client(http: &Http, url: &Url, untrusted: bool) -> Result<reqwest::Clie
     let guard = http.guard_for(url)?.cloned();
     let (network, tls) = (http.network().clone(), url.scheme() == "https");
     let build = move || {
-        let builder = connection::builder(&network, 1, tls, guard.as_ref())?.tls_info(true);
+        let builder =
+            connection::builder(&network, 1, tls, guard.as_ref(), connection::POOL_IDLE_TIMEOUT)?.tls_info(true);
         connection::build(if untrusted { builder.tls_danger_accept_invalid_certs(true) } else { builder })
     };
     blocking::run(build).await

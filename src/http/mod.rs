@@ -12,6 +12,7 @@ pub mod error;
 pub mod inspect;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
+mod keep_alive;
 pub mod rate_limit_gate;
 pub mod retry_after;
 mod sent;

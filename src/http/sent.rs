@@ -18,12 +18,22 @@ const PUBLIC_FIELDS: &[&str] = &[
     "scope",
     "token_type_hint",
 ];
-/// A shorter cookie value is a machine's name or a number, which any text may contain.
+/// A shorter value of a cookie or a query is a machine's name or a number, which any text may contain.
 const SHORTEST_SECRET_COOKIE_BYTES: usize = 8;
 
 /// The secrets in the headers and the form of a request.
 pub fn secrets_in(request: &reqwest::Request) -> Secrets {
     let mut secrets = Secrets::none();
+    for pair in request.url().query().unwrap_or_default().split('&') {
+        // Services take a key in the address, and quote it in either form.
+        let (_, value) = pair.split_once('=').unwrap_or(("", pair));
+        if value.len() >= SHORTEST_SECRET_COOKIE_BYTES {
+            let text = format!("={value}");
+            secrets.add(value);
+            secrets
+                .add(Secret::new(form_urlencoded::parse(text.as_bytes()).map(|(_, v)| v).collect::<String>()).expose());
+        }
+    }
     for (name, value) in request.headers() {
         add_header(&mut secrets, name, value);
     }
@@ -98,6 +108,14 @@ mod tests {
         let form = "grant_type=authorization_code&client_id=pk_1&code=canary-1%2F&code_verifier=canary-2&new=canary-3";
         let said = secrets_in(&request(&kind, form)).words("pk_1 authorization_code canary-1/ canary-2 canary-3");
         assert_eq!(said.as_str(), "pk_1 authorization_code [redacted] [redacted] [redacted]");
+    }
+
+    #[test]
+    fn a_key_in_the_address_is_secret() {
+        let mut request = request(&[], "");
+        *request.url_mut() = "https://h.example/mcp?exaApiKey=canary%2F12345&n=7".parse().unwrap();
+        let said = secrets_in(&request).words("canary/12345, canary%2F12345, 7");
+        assert_eq!(said.as_str(), "[redacted], [redacted], 7");
     }
 
     #[test]

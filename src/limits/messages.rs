@@ -12,6 +12,10 @@ limits! {
         LOOK_BYTES: usize = MIB,
             because "that takes some milliseconds, and a message is looked through several times",
             shown by "a_long_text_is_looked_through_on_another_thread_and_a_short_one_here";
+        /// Sequences that are no UTF-8 and are replaced in one message; with more of them it is refused.
+        MAX_REPLACED_BYTES: usize = 1_000,
+            because "a text has a few of them, and each grows by two bytes",
+            shown by "what_is_hardly_text_is_not_mended";
         /// The longest answer to a request of the bridge's own.
         OWN_ANSWER_BYTES: usize = 8 * MIB,
             because "it is a list, or what a server offers",

@@ -26,6 +26,10 @@ limits! {
         DISCOVER_WAIT: Duration = Duration::from_secs(5),
             because "clients that probe with it wait for nothing else",
             shown by "a_probe_that_the_server_does_not_answer_is_answered_here";
+        /// How long the first list of a client waits for a server that is away before it is answered with the reason.
+        FIRST_LIST_WAIT: Duration = Duration::from_millis(2_500),
+            because "with the five seconds of `initialize`, that is before clients give up their start",
+            shown by "a_first_list_at_a_server_that_is_away_says_why_within_seconds_and_is_announced_later";
         /// How long a server that is known to require a sign-in may take to open a session without one.
         SIGNED_OUT_OPENING_WAIT: Duration = Duration::from_secs(1),
             because "it may no longer require it, and its challenge is the best start for a sign-in",

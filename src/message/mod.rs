@@ -13,6 +13,7 @@ pub mod members;
 pub mod oversize;
 pub mod peek;
 pub mod revision;
+pub mod utf8;
 pub mod write;
 
 pub use aside::aside;
@@ -20,4 +21,4 @@ pub use elements::Elements;
 pub use id::IdKey;
 pub use members::Members;
 pub use peek::{Kind, Peek, PeekError, peek};
-pub use revision::Revision;
+pub use revision::{Revision, offered_in_refusal, revisions_after_refusal};

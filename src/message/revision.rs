@@ -7,6 +7,8 @@ use rmcp::model::ProtocolVersion;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::limits::REFUSAL_QUOTED_BYTES;
+
 /// A protocol revision of MCP, known here or not. Revisions are named after their dates, so they sort as text; the
 /// names of drafts (`DRAFT-2026-v1`) sort after all dates.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -69,6 +71,30 @@ impl Revision {
     }
 }
 
+/// The revisions that a refusal of `initialize` lists, newest first, if it is about the revision; none when it lists none.
+/// Servers say it as a JSON-RPC error or as plain text, and list what they speak in a sentence or in `data.supported`.
+pub fn offered_in_refusal(body: &[u8]) -> Option<Vec<Revision>> {
+    if body.len() > REFUSAL_QUOTED_BYTES {
+        return None;
+    }
+    let text = String::from_utf8_lossy(body).to_lowercase();
+    let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
+    let is_meant = ["protocolversion", "protocolrevision", "mcpversion", "unsupportedversion", "versionnotsupported"];
+    if !is_meant.iter().any(|words| letters.contains(words)) {
+        return None;
+    }
+    let listed = |revision: &Revision| !revision.is_stateless() && text.contains(revision.as_str());
+    Some(Revision::KNOWN.into_iter().rev().filter(listed).collect())
+}
+
+/// The revisions to ask for, one after the other, when a server has refused this one: those that it lists come first, then
+/// the other older ones. Never a newer one: the client knows only those up to its own.
+pub fn revisions_after_refusal(refused: &Revision, offered: &[Revision]) -> Vec<Revision> {
+    let older = Revision::KNOWN.into_iter().rev().filter(|known| !known.is_stateless() && known < refused);
+    let (listed, others): (Vec<_>, Vec<_>) = older.partition(|known| offered.contains(known));
+    listed.into_iter().chain(others).collect()
+}
+
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -125,6 +151,33 @@ mod tests {
                 revision.newest_handshake_up_to_this(),
             );
             assert_eq!(found, (known, stateless, batches, links, Revision::parse(handshake)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_revision_is_followed_by_the_listed_ones_and_then_by_the_other_older_ones() {
+        let next = |refused: &str, body: &str| {
+            offered_in_refusal(body.as_bytes()).map(|offered| {
+                let next = revisions_after_refusal(&Revision::parse(refused), &offered);
+                next.iter().map(|revision| revision.as_str().to_owned()).collect::<Vec<_>>()
+            })
+        };
+        let listed = "Bad Request: Unsupported protocol version (supported versions: 2025-03-26, 2024-10-07)";
+        for body in [
+            listed.to_owned(),
+            format!(r#"{{"jsonrpc":"2.0","error":{{"code":-32000,"message":"{listed}"}},"id":null}}"#),
+            r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"Unsupported protocol version","data":{"supported":["2025-03-26"],"requested":"2025-11-25"}}}"#.to_owned(),
+            r#"{"error":"unsupported protocolVersion, use 2025-03-26"}"#.to_owned(),
+        ] {
+            let expected = ["2025-03-26", "2025-06-18", "2024-11-05"].map(str::to_owned).to_vec();
+            assert_eq!(next("2025-11-25", &body), Some(expected), "{body}");
+        }
+        let all = ["2025-06-18", "2025-03-26", "2024-11-05"].map(str::to_owned).to_vec();
+        assert_eq!(next("2025-11-25", "Unsupported protocol version"), Some(all));
+        assert_eq!(next("2025-03-26", "Unsupported protocol version: use 2025-11-25"), Some(vec!["2024-11-05".into()]));
+        assert_eq!(next("2024-11-05", "Unsupported protocol version"), Some(vec![]));
+        for body in ["", "Bad Request", "the arguments are invalid", "2025-03-26", "<html>no</html>"] {
+            assert_eq!(next("2025-11-25", body), None, "{body}");
         }
     }
 

@@ -23,7 +23,7 @@ mod storage;
 pub const FACTS: &[&str] = &[
     "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "origin",
+    "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "offered", "origin",
     "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "retry_after_seconds",
     "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
     "suggestion", "tool", "until", "url",
@@ -98,6 +98,8 @@ catalogue! {
         TlsUntrusted,
         /// The server's certificate is not valid now; fact `host`.
         TlsExpired,
+        /// The server's certificate is that of an authority; fact `host`.
+        TlsAuthority,
         /// The proxy refused or could not be reached; facts `host`, `proxy` (without userinfo).
         ProxyFailed,
         /// The proxy setting is no proxy URL; facts `setting`, `expected`.
@@ -150,6 +152,8 @@ catalogue! {
         NotFound,
         /// 405 or 410: something is there, but not a Streamable HTTP endpoint.
         MethodNotAllowed,
+        /// The server speaks the HTTP+SSE transport of 2024; fact `host`.
+        OldTransport,
         /// 413: the server's own bound.
         RequestTooLarge,
         /// 5xx from another server; facts `status`, `server_request_id`. The effect is unknown.

@@ -33,7 +33,7 @@ fn a_json_rpc_error_reads_alone_and_carries_its_facts_as_numbers_and_strings() {
         .with("status", 429)
         .said("server_request_id", crate::secret::Secrets::none().words("req-1"))
         .to_json_rpc_error();
-    assert_eq!(error["code"], -32029);
+    assert_eq!(error["code"], 7504);
     assert_eq!(
         error["message"],
         "The server limits the rate of calls (HTTP 429). Try again later. The server asks to wait 7 s."

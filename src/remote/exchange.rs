@@ -1,5 +1,6 @@
 //! The answer to one POST: nothing, one JSON body, or a stream of events. Each yields whole messages.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +10,17 @@ use reqwest::{Response, StatusCode};
 
 use crate::config::Settings;
 use crate::http::Http;
-use crate::message::{aside, peek};
+use crate::message::{aside, peek, utf8};
 use crate::secret::Secrets;
 
 use super::body::{Media, PartialBody};
-use super::body_room::Message;
+use super::body_room::{BodyRoom, Message};
 use super::failure::Failure;
 use super::lost_session::LossWatch;
 use super::one_stream::AwaitedAnswer;
 use super::patience::Patience;
 use super::refusal::explain_refusal;
+use super::sse::Decoder;
 use super::stream::EventStream;
 
 /// An answer, as it is read.
@@ -45,6 +47,8 @@ enum Body {
     Stream(Box<EventStream>),
     /// The answer comes on the one stream of HTTP+SSE.
     Awaited(Box<AwaitedAnswer>),
+    /// The messages of events that came under another name, with the room of them all.
+    Events(VecDeque<Bytes>, BodyRoom),
 }
 
 /// A body to read once its reader has room for it.
@@ -77,7 +81,7 @@ impl Unread {
         let looked_at = body.clone();
         if !self.expects
             || Media::of(headers) != Media::Other
-            || aside(body.len(), move || peek(&looked_at).is_ok()).await
+            || aside(body.len(), move || peek(&utf8::mended(looked_at)).is_ok()).await
         {
             return None;
         }
@@ -113,12 +117,10 @@ impl Exchange {
     }
 
     /// Whether it is the one stream of HTTP+SSE instead, which no answer comes on. Waits for the first event of a stream.
-    ///
-    /// # Errors When the stream breaks or stalls for too long.
-    pub(super) async fn is_one_stream(&mut self) -> Result<bool, Failure> {
+    pub(super) async fn is_one_stream(&mut self) -> bool {
         match &mut self.body {
-            Body::Stream(stream) => Ok(stream.endpoint().await?.is_some()),
-            Body::Nothing | Body::Whole(_) | Body::Unread(_) | Body::Awaited(_) => Ok(false),
+            Body::Stream(stream) => stream.endpoint().await.is_some(),
+            _ => false,
         }
     }
 
@@ -145,6 +147,7 @@ impl Exchange {
             Body::Nothing => Ok(None),
             Body::Whole(message) => Ok(message.take()),
             Body::Awaited(answer) => answer.next().await,
+            Body::Events(events, room) => Ok(next_of(events, room)),
             Body::Stream(stream) => {
                 let message = stream.next().await?;
                 if let Some(watch) = self.loss_watch.take() {
@@ -161,6 +164,12 @@ impl Exchange {
                     self.check_loss(&watch, message.as_ref().map(|message| &message.body[..]))?;
                 }
                 let Some(message) = message else { return Ok(None) };
+                if let Some(events) = events_in(&message.body, unread.settings.limits.max_message_bytes) {
+                    let (mut events, mut room) = (events, message.room);
+                    let first = next_of(&mut events, &mut room);
+                    self.body = Body::Events(events, room);
+                    return Ok(first);
+                }
                 match unread.not_mcp(&self.headers, &message.body, &self.sent).await {
                     Some(failure) => Err(failure),
                     None => Ok(Some(message)),
@@ -175,6 +184,7 @@ impl Exchange {
             Body::Stream(stream) => stream.take_decoded(),
             Body::Whole(message) => message.take(),
             Body::Awaited(answer) => answer.take_now(),
+            Body::Events(events, room) => next_of(events, room),
             Body::Nothing | Body::Unread(_) => None,
         }?;
         // The first one may say that the session is lost, and is no answer then.
@@ -203,7 +213,12 @@ impl Exchange {
     pub fn resume_from(&self) -> Option<(&str, Option<Duration>)> {
         match &self.body {
             Body::Stream(stream) if !stream.is_spent() => stream.last_event_id().map(|id| (id, stream.retry())),
-            Body::Stream(_) | Body::Nothing | Body::Whole(_) | Body::Unread(_) | Body::Awaited(_) => None,
+            Body::Stream(_)
+            | Body::Nothing
+            | Body::Whole(_)
+            | Body::Unread(_)
+            | Body::Awaited(_)
+            | Body::Events(..) => None,
         }
     }
 
@@ -211,7 +226,57 @@ impl Exchange {
     pub fn has_data(&self) -> bool {
         match &self.body {
             Body::Stream(stream) => stream.has_data(),
-            Body::Nothing | Body::Whole(_) | Body::Unread(_) | Body::Awaited(_) => false,
+            Body::Nothing | Body::Whole(_) | Body::Unread(_) | Body::Awaited(_) | Body::Events(..) => false,
+        }
+    }
+}
+
+/// The messages in a whole body that is an event stream and was not called one: no JSON text begins with a field.
+fn events_in(body: &Bytes, max: usize) -> Option<VecDeque<Bytes>> {
+    const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+    if !FIELDS.iter().any(|field| body.starts_with(field)) {
+        return None;
+    }
+    let mut decoder = Decoder::new(max);
+    decoder.push(body.clone()).ok()?;
+    decoder.finish();
+    let events: VecDeque<_> = std::iter::from_fn(|| decoder.next_event()).collect();
+    events.front().is_some_and(|first| matches!(first.trim_ascii_start().first(), Some(b'{' | b'['))).then_some(events)
+}
+
+/// The next message of these, of which the last one takes the room of them all.
+fn next_of(events: &mut VecDeque<Bytes>, room: &mut BodyRoom) -> Option<Message> {
+    while let Some(event) = events.pop_front() {
+        let its = if events.is_empty() { std::mem::take(room) } else { BodyRoom::default() };
+        if let Some(message) = Message::new(event, its) {
+            return Some(message);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_recognised_under_another_name_and_taken_one_by_one() {
+        let taken = |body: &str| {
+            let mut events = events_in(&Bytes::copy_from_slice(body.as_bytes()), 1_000)?;
+            let mut room = BodyRoom::default();
+            let texts = std::iter::from_fn(|| next_of(&mut events, &mut room))
+                .map(|message| String::from_utf8(message.body.to_vec()).expect("UTF-8"));
+            Some(texts.collect::<Vec<_>>())
+        };
+        assert_eq!(taken("event: message\ndata: {\"a\":1}\n\n"), Some(vec!["{\"a\":1}".to_owned()]));
+        assert_eq!(taken(": hi\n\ndata: {}\n\nid: 2\ndata: [2]\n\n"), Some(vec!["{}".to_owned(), "[2]".to_owned()]));
+        assert_eq!(
+            taken(r#"data: {"jsonrpc":"2.0","id":1,"result":{}}"#).map(|all| all.len()),
+            Some(1),
+            "without its end"
+        );
+        for body in ["{}", "[1]", "", "event: ping\n\n", "Error: no", "data: of a page\n\n", "<html>", "data"] {
+            assert_eq!(taken(body), None, "{body}");
         }
     }
 }

@@ -5,6 +5,7 @@ use tokio::time::Duration;
 
 use crate::auth::AuthError;
 use crate::http::{NetError, Step};
+use crate::message::Revision;
 use crate::problem::{Problem, ProblemId};
 
 use super::outgoing::Withdrawn;
@@ -43,6 +44,8 @@ pub enum Failure {
         status: StatusCode,
         /// What the refusal means.
         problem: Problem,
+        /// The revisions that the server lists, if it refuses the one that was asked for.
+        revisions: Option<Vec<Revision>>,
     },
     /// Any other problem; trying again cannot help.
     Explained(Problem),

@@ -112,7 +112,7 @@ impl HttpSse {
         }
         let mut stream = self.transport.stream(answer.response, None);
         let begins = tokio::time::timeout(ENDPOINT_EVENT_WAIT, stream.endpoint()).await;
-        let Some(endpoint) = begins.unwrap_or(Ok(None))? else { return Err(self.refused()) };
+        let Ok(Some(endpoint)) = begins else { return Err(self.refused()) };
         let (url, named) = (&self.settings.url, String::from_utf8_lossy(&endpoint));
         let Some(endpoint) = url.join(named.trim()).ok().filter(|endpoint| same_origin(url, endpoint)) else {
             let problem = Problem::new(ProblemId::EndpointElsewhere).with("host", host_of(url));
@@ -122,6 +122,23 @@ impl HttpSse {
         let stream = Arc::new(OneStream::start(stream, endpoint, epoch));
         *self.state() = State { is_known: true, stream: Some(stream) };
         Ok(())
+    }
+
+    /// Whether the server speaks it although the user has excluded it.
+    pub(super) async fn is_spoken_and_excluded(&self, bearer: Option<&Bearer>) -> bool {
+        if self.kind() != TransportKind::Http {
+            return false;
+        }
+        let look = async {
+            let answer = self.get(&RemoteSession::default(), bearer).await.ok()?;
+            let is_stream =
+                answer.response.status() == StatusCode::OK && Media::of(answer.response.headers()) == Media::Events;
+            if !is_stream {
+                return None;
+            }
+            self.transport.stream(answer.response, None).endpoint().await
+        };
+        tokio::time::timeout(ENDPOINT_EVENT_WAIT, look).await.ok().flatten().is_some()
     }
 
     /// Whether an answer with this status leaves the older transport to be tried.
@@ -247,7 +264,8 @@ mod tests {
 
     #[test]
     fn a_refusal_of_both_transports_is_told_as_that_of_the_newer_one() {
-        let refused = |status: StatusCode| Failure::Refused { status, problem: ProblemId::ServerError.into() };
+        let refused =
+            |status: StatusCode| Failure::Refused { status, problem: ProblemId::ServerError.into(), revisions: None };
         let (not_found, not_allowed) = (StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED);
         let auto = with(TransportKind::Auto);
         let first = auto.after_refusal(true, &Route::Streamable, not_allowed, None, refused(not_allowed));

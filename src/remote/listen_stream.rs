@@ -81,12 +81,20 @@ impl<'a> ListenStream<'a> {
                 self.was_open = true;
                 Ok(())
             }
+            Ok(None) if self.was_open => {
+                tracing::debug!("a listening stream that was open is not offered for now");
+                self.pause().await;
+                Ok(())
+            }
             Ok(None) => Err(ListenEnd::NotOffered),
             // Servers without a GET route answer 404; so a 404 is about the session only if a stream was open before.
             Err(Failure::SessionLost { .. }) if !self.was_open => Err(ListenEnd::NotOffered),
             Err(Failure::SessionLost { epoch, .. }) => Err(ListenEnd::SessionLost(epoch)),
             Err(Failure::SignIn(_)) => Err(ListenEnd::SignedOut),
-            Err(Failure::Refused { status, problem }) if matches!(status.as_u16(), 400 | 404 | 406 | 501) => {
+            // A proxy in front of a server that starts again answers like this, too: what was offered once comes back.
+            Err(Failure::Refused { status, problem, .. })
+                if !self.was_open && matches!(status.as_u16(), 400 | 404 | 406 | 501) =>
+            {
                 tracing::debug!(%problem, "the server does not offer a listening stream");
                 Err(ListenEnd::NotOffered)
             }

@@ -2,7 +2,8 @@
 //! Management").
 //!
 //! Servers built from the examples of the TypeScript SDK answer 400 after a restart ("No valid session ID provided"),
-//! some answer 401 without a challenge, and some 200 with an error that is not JSON-RPC. Such a request was refused
+//! some answer 401 without a challenge, some 404 with an error that names the request, and some 200 with an error that names
+//! none. Such a request was refused
 //! before it was executed. The words may just as well be about a session that is an argument of the call, so a new
 //! session is tried once; if it does not help, the same words do not count for a while.
 
@@ -37,6 +38,13 @@ const LOSS_WORDS: &[&str] = &[
     "no longer",
     "not initialized",
     "terminated",
+    "closed",
+    "ended",
+    "inactive",
+    "not active",
+    "could not find",
+    "cannot find",
+    "no session",
 ];
 
 /// The words with which the answer to a request with a session id says that the session is lost, if it does.
@@ -47,11 +55,15 @@ pub(super) fn words_of_loss(
     expects: Option<&IdKey>,
 ) -> Option<String> {
     let fits = match status {
-        // A JSON-RPC message is an answer, whatever its words. This recognises nearly all of them without parsing.
+        // Nearly every answer is told apart from a refusal without parsing it.
         StatusCode::OK => {
-            body.len() <= REFUSAL_OF_SESSION_BYTES && memchr::memmem::find(body, b"\"jsonrpc\"").is_none()
+            body.len() <= REFUSAL_OF_SESSION_BYTES
+                && [&b"session"[..], b"Session", b"SESSION", b"not initialized"]
+                    .iter()
+                    .any(|word| memchr::memmem::find(body, word).is_some())
         }
-        StatusCode::BAD_REQUEST => true,
+        // A 404 that names the request is an answer, unless it says that it is not.
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => true,
         // With a challenge it asks for another token.
         StatusCode::UNAUTHORIZED => !challenged,
         _ => false,
@@ -61,7 +73,8 @@ pub(super) fn words_of_loss(
     }
     match peek(body) {
         Err(_) => {}
-        Ok(_) if status == StatusCode::OK => return None,
+        // With 200 a JSON-RPC message that names its request is an answer, whatever its words.
+        Ok(Peek::One(Kind::Response { id: Some(_), .. })) if status == StatusCode::OK => return None,
         Ok(Peek::One(Kind::Response { result: None, id: Some((_, key)) })) if expects != Some(&key) => return None,
         Ok(Peek::One(Kind::Response { result: None, .. })) => {}
         Ok(_) => return None,
@@ -160,13 +173,16 @@ mod tests {
             r#"{"error":"invalid_session","message":"The session has expired."}"#,
             r#"{"detail":"Unknown Mcp-Session-Id"}"#,
             "Invalid or missing session ID",
+            "This session was closed; please initialize a new one",
+            r#"{"error":{"code":-32000,"message":"Server not initialized"},"id":null}"#,
             "  Session does not exist\n",
         ] {
             assert!(lost(400, false, body), "{body}");
             assert!(lost(401, false, body), "{body}");
             assert!(!lost(401, true, body), "with a challenge: {body}");
             assert!(!lost(403, false, body) && !lost(500, false, body), "{body}");
-            assert_eq!(lost(200, false, body), !body.contains("jsonrpc"), "an answer is one: {body}");
+            assert_eq!(lost(200, false, body), !body.contains(r#""id":7"#), "an answer is one: {body}");
+            assert!(lost(404, false, body), "{body}");
         }
         for body in [
             "",

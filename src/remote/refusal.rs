@@ -26,7 +26,7 @@ pub(super) fn explain_refusal(
     Problem::new(id)
         .with("status", status.as_u16())
         .with("host", host_of(url))
-        .with("url", &settings.url)
+        .with("url", settings.shown_url())
         .said("content_type", kind.map(|kind| sent.words(kind)))
         .said("server_request_id", server_request_id(headers).map(|id| sent.words(id)))
         .said("server_said", server_said(headers, body, sent))

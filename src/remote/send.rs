@@ -15,6 +15,7 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::http::{Http, host_of, retry_after};
 use crate::limits::{MAX_RENEWALS_OF_REQUEST, SESSION_END_WAIT};
+use crate::message::offered_in_refusal;
 use crate::pacing::{noise, spread};
 use crate::problem::{Problem, ProblemId};
 
@@ -150,7 +151,7 @@ impl Remote {
                 Verdict::Deliver => {
                     let mut exchange = self.deliver(answer, awaited, out, &session, bearer);
                     let may_be_one_stream = self.http_sse.may_fall_back(decides, &route, status);
-                    if !may_be_one_stream || !Box::pin(exchange.is_one_stream()).await? {
+                    if !may_be_one_stream || !Box::pin(exchange.is_one_stream()).await {
                         return Ok(exchange);
                     }
                     attempts.refusal = Some(Problem::new(ProblemId::NoAnswer).into());
@@ -192,7 +193,8 @@ impl Remote {
                 }
                 Verdict::NotOffered | Verdict::Refused => {
                     let problem = self.transport.explain(&mut answer).await;
-                    let refusal = Failure::Refused { status, problem };
+                    let revisions = offered_in_refusal(answer.body());
+                    let refusal = Failure::Refused { status, problem, revisions };
                     attempts.refusal =
                         self.http_sse.after_refusal(decides, &route, status, attempts.refusal, refusal)?;
                 }
@@ -272,7 +274,7 @@ impl Remote {
             Exchange::awaited(headers, awaited)
         } else if Media::of(&headers) == Media::Events {
             let idle = (!out.listens).then_some(self.idle());
-            Exchange::stream(headers, self.transport.stream(response, idle))
+            Exchange::stream(headers, self.transport.stream(response, idle).answering())
         } else if response.status() == StatusCode::ACCEPTED {
             Exchange::accepted(headers)
         } else {
@@ -304,7 +306,7 @@ impl Remote {
         // The requested time counts, not the cap: a wait that ends in the next 429 helps nobody.
         if !throttle::is_tried_again(throttled, Instant::now().checked_add(whole_wait), give_up) {
             let problem = with_wait(self.transport.explain(answer).await, Some(whole_wait));
-            return Err(Failure::Refused { status: answer.response.status(), problem });
+            return Err(Failure::Refused { status: answer.response.status(), problem, revisions: None });
         }
         tracing::info!(wait_ms = wait.as_millis(), "the server is throttling; waiting as it asks");
         Ok(())
@@ -408,10 +410,16 @@ impl Remote {
                         self.throttle.close(bearer, wait, asked).await;
                     }
                     let problem = self.transport.explain(&mut answer).await;
-                    return Err(Failure::Refused { status: answer.response.status(), problem });
+                    return Err(Failure::Refused { status: answer.response.status(), problem, revisions: None });
                 }
             }
         }
+    }
+
+    /// Whether the server speaks HTTP+SSE, where the user has excluded that: for the words of a refusal.
+    pub async fn speaks_excluded_transport(&self) -> bool {
+        let bearer = self.auth.bearer().await.ok().flatten();
+        self.http_sse.is_spoken_and_excluded(bearer.as_ref()).await
     }
 
     /// Ends the session at the server; takes at most [`SESSION_END_WAIT`] and ignores a refusal.

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
 use crate::limits::{ENDPOINT_EVENT_BYTES, ERROR_EVENT_BYTES, EVENT_ID_BYTES, MAX_IDLE_EVENTS, RESERVED_BYTES};
+use crate::message::{PeekError, aside, peek};
 
 /// An event exceeds the bound of this many bytes; where the next one starts is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,8 @@ pub struct Decoder {
     error: Option<Bytes>,
     /// The data of the first event of type `endpoint`.
     endpoint: Option<Bytes>,
+    /// Whether this is a JSON text under the wrong name: no line of an event stream begins like one.
+    is_json: bool,
 }
 
 /// The type of an event.
@@ -121,6 +124,7 @@ impl Decoder {
             ready: VecDeque::new(),
             error: None,
             endpoint: None,
+            is_json: false,
         }
     }
 
@@ -181,6 +185,11 @@ impl Decoder {
         self.partial.capacity()
     }
 
+    /// Whether the stream is one of the HTTP+SSE transport of 2024.
+    pub fn names_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
     /// The data of the last event of type `error`, once.
     pub fn take_error(&mut self) -> Option<Bytes> {
         self.error.take()
@@ -189,6 +198,32 @@ impl Decoder {
     /// The data of the first event of type `endpoint`, once.
     pub fn take_endpoint(&mut self) -> Option<Bytes> {
         self.endpoint.take()
+    }
+
+    /// The stream is over. A last event whose blank line never came counts if its data is a whole message, and so does a
+    /// JSON text in the place of a stream; anything else may have been cut. Returns whether there is something to take.
+    pub fn finish(&mut self) -> bool {
+        if self.is_json {
+            let text = Bytes::from(std::mem::take(&mut self.partial));
+            self.is_json = false;
+            if is_whole(&text) {
+                self.ready.push_back(text);
+            }
+            return !self.ready.is_empty();
+        }
+        let rest = Bytes::from(std::mem::take(&mut self.partial));
+        if !rest.is_empty() && self.line(rest).is_err() {
+            self.forget_partial_event();
+        }
+        let is_whole = match &self.data {
+            Data::None => false,
+            Data::One(data) => is_whole(data),
+            Data::Several(data) => is_whole(data),
+        };
+        if is_whole && self.kind == EventKind::Message {
+            self.end_of_event();
+        }
+        !self.ready.is_empty()
     }
 
     /// Reads the next bytes of the stream.
@@ -204,6 +239,17 @@ impl Decoder {
         }
         // No line needs to be longer than the data line of the largest event.
         let longest = self.max_event + "data: ".len();
+        if self.first_line && self.partial.is_empty() {
+            let text = chunk.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&chunk);
+            self.is_json = matches!(text.first(), Some(b'{' | b'['));
+        }
+        if self.is_json {
+            if self.partial.len() + chunk.len() > self.max_event {
+                return Err(EventTooLarge(self.max_event));
+            }
+            self.partial.extend_from_slice(chunk.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&chunk));
+            return Ok(());
+        }
         while let Some(end) = memchr2(b'\n', b'\r', &chunk) {
             if self.partial.len() + end > longest {
                 return Err(EventTooLarge(self.max_event));
@@ -287,127 +333,13 @@ impl Decoder {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn decode(pieces: &[&[u8]]) -> (Vec<String>, Option<String>, Option<Duration>) {
-        let mut decoder = Decoder::new(1_000);
-        let mut events = Vec::new();
-        for piece in pieces {
-            decoder.push(Bytes::copy_from_slice(piece)).expect("within the bound");
-            while let Some(event) = decoder.next_event() {
-                events.push(String::from_utf8(event.to_vec()).expect("UTF-8"));
-            }
-        }
-        (events, decoder.last_event_id().map(str::to_owned), decoder.retry())
-    }
-
-    const STREAM: &[u8] =
-        b"\xef\xbb\xbf: hello\r\nid: 1\r\nretry: 1500\r\ndata: \r\n\r\nevent: message\ndata:{\"a\":1}\nid: 2\n\n\
-        data: x\rdata: y\r\rdata\n\ndata: lost, for its end never came";
-
-    #[test]
-    fn any_split_of_the_bytes_gives_the_same_events() {
-        let expected =
-            (vec!["{\"a\":1}".to_owned(), "x\ny".to_owned()], Some("2".to_owned()), Some(Duration::from_millis(1_500)));
-        assert_eq!(decode(&[STREAM]), expected);
-        for first in 0..STREAM.len() {
-            for second in first..STREAM.len() {
-                let pieces = [&STREAM[..first], &STREAM[first..second], &STREAM[second..]];
-                assert_eq!(decode(&pieces), expected, "split at {first} and {second}");
-            }
-        }
-        let bytes: Vec<&[u8]> = STREAM.chunks(1).collect();
-        assert_eq!(decode(&bytes), expected);
-    }
-
-    #[test]
-    fn events_of_other_types_are_not_messages_but_their_ids_count() {
-        let (events, id, _) = decode(&[b"event: ping\nid: 7\ndata: {}\n\nevent: message\ndata: a\n\ndata: b\n\n"]);
-        assert_eq!((events, id.as_deref()), (vec!["a".to_owned(), "b".to_owned()], Some("7")));
-    }
-
-    #[test]
-    fn an_event_of_type_error_is_no_message_and_can_be_asked_for() {
-        let mut decoder = Decoder::new(100);
-        decoder
-            .push(Bytes::from_static(b"event: error\ndata: no\n\nevent: ping\ndata: x\n\n"))
-            .expect("within the bound");
-        assert_eq!(decoder.next_event(), None);
-        assert_eq!(decoder.take_error().as_deref(), Some(&b"no"[..]));
-        assert_eq!(decoder.take_error(), None);
-    }
-
-    #[test]
-    fn an_id_counts_only_once_its_event_is_complete() {
-        let (_, id, _) = decode(&[b"id: 1\ndata: a\n\nid: 2\ndata: b\n"]);
-        assert_eq!(id.as_deref(), Some("1"));
-    }
-
-    #[test]
-    fn an_empty_id_forgets_the_last_one() {
-        let (_, id, _) = decode(&[b"id: 1\ndata: a\n\nid\ndata: b\n\n"]);
-        assert_eq!(id, None);
-    }
-
-    #[test]
-    fn an_id_that_no_header_could_carry_is_not_kept() {
-        let id = |bytes: usize| format!("id: 1\ndata: a\n\nid: {}\ndata: b\n\n", "x".repeat(bytes));
-        let kept = |bytes: usize| {
-            let mut decoder = Decoder::new(1 << 20);
-            decoder.push(Bytes::from(id(bytes))).expect("within the bound");
-            decoder.last_event_id().map(str::len)
-        };
-        assert_eq!(kept(EVENT_ID_BYTES), Some(EVENT_ID_BYTES));
-        assert_eq!(kept(EVENT_ID_BYTES + 1), None, "nor is the one before, which is no longer the last");
-    }
-
-    #[test]
-    fn an_event_over_the_bound_is_refused_before_it_is_whole() {
-        let mut decoder = Decoder::new(10);
-        decoder.push(Bytes::from_static(b"data: 0123456789\n\n")).expect("at the bound");
-        assert_eq!(decoder.next_event().as_deref(), Some(&b"0123456789"[..]));
-        assert_eq!(decoder.push(Bytes::from_static(b"data: 0123456789a")), Err(EventTooLarge(10)));
-        let mut decoder = Decoder::new(10);
-        assert_eq!(decoder.push(Bytes::from_static(b"data: 01234\ndata: 012345\n")), Err(EventTooLarge(10)));
-    }
-
-    #[test]
-    fn lines_without_content_count_too() {
-        let mut decoder = Decoder::new(10);
-        assert_eq!(decoder.push(Bytes::from("data\n".repeat(11))), Ok(()), "ten line feeds");
-        assert_eq!(decoder.push(Bytes::from_static(b"data\n")), Err(EventTooLarge(10)));
-    }
-
-    #[test]
-    fn a_line_that_is_no_data_is_bounded_however_it_comes() {
-        let comment = format!(": {}\n\n", "x".repeat(100));
-        for step in [1, 50, comment.len()] {
-            let mut decoder = Decoder::new(10);
-            let mut pieces = comment.as_bytes().chunks(step);
-            assert!(pieces.any(|piece| decoder.push(Bytes::copy_from_slice(piece)).is_err()), "in steps of {step}");
-        }
-    }
-
-    #[test]
-    fn a_time_to_wait_that_is_no_number_of_ours_leaves_the_one_before() {
-        let (_, _, retry) = decode(&[b"retry: 7\nretry: 99999999999999999999\n\n"]);
-        assert_eq!(retry, Some(Duration::from_millis(7)));
-    }
-
-    #[test]
-    fn what_a_stream_keeps_beside_its_messages_is_small() {
-        let mut decoder = Decoder::new(1 << 20);
-        let mut push = |text: String| {
-            decoder.push(Bytes::from(text)).expect("within the bound");
-            decoder.take_error().map(|error| error.len())
-        };
-        let error = |bytes: usize| format!("event: error\ndata: {}\n\n", "e".repeat(bytes));
-        assert_eq!(push(error(ERROR_EVENT_BYTES)), Some(ERROR_EVENT_BYTES));
-        assert_eq!(push(error(ERROR_EVENT_BYTES + 1)), None);
-        push("data: 1\n\n".repeat(50_000));
-        while decoder.next_event().is_some() {}
-        assert!(decoder.ready.capacity() <= MAX_IDLE_EVENTS);
-    }
+/// Whether the text is a JSON-RPC message and not the start of one. The end of a long one is looked at alone: all of it is
+/// read later, where that holds up nobody.
+fn is_whole(text: &[u8]) -> bool {
+    let end = text.trim_ascii_end().last();
+    matches!(end, Some(b'}' | b']'))
+        && (aside::is_long(text.len()) || !matches!(peek(text), Err(PeekError::NotJson(_))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use reqwest::Response;
 use tokio::time::{Duration, Instant};
 use url::Url;
 
-use crate::http::{Http, NetError, Step};
+use crate::http::{Http, NetError, Step, host_of};
 use crate::limits::Yielding;
 use crate::problem::{Problem, ProblemId};
 
@@ -32,12 +32,16 @@ pub struct EventStream {
     room: BodyRoom,
     pace: Pace,
     patience: Patience,
+    /// Whether an answer is awaited on it.
+    answers: bool,
     /// Whether it continues a broken stream.
     resumed: bool,
     /// Whether the server has sent anything after the headers.
     has_data: bool,
     /// Whether the server has closed the stream.
     ended: bool,
+    /// How the stream ended, while the event that came without its end is handed on first.
+    end: Option<Result<(), Failure>>,
     /// Whether an event was over the bound: where the next one starts is unknown.
     overflowed: bool,
     /// Bytes may come faster than from any network: a stream unpacks to a thousand times its size.
@@ -81,9 +85,11 @@ impl EventStream {
             pace: Pace::new(reading.idle),
             reading,
             patience,
+            answers: false,
             resumed: false,
             has_data: false,
             ended: false,
+            end: None,
             overflowed: false,
             yielding: Yielding::default(),
             items_in_event: 0,
@@ -116,55 +122,68 @@ impl EventStream {
                 }
                 continue;
             }
+            if self.answers && self.decoder.names_endpoint() {
+                return Err(Problem::new(ProblemId::OldTransport).with("host", host_of(&self.url)).into());
+            }
+            if let Some(end) = self.end.take() {
+                return end.map(|()| None);
+            }
             if self.overflowed {
                 return Err(NetError::too_large(&self.url, self.reading.max).into());
             }
-            if !self.read_on().await? {
-                return Ok(None);
-            }
+            self.read_on().await;
         }
     }
 
-    /// Reads what comes next; `false` when the server has closed the stream.
-    async fn read_on(&mut self) -> Result<bool, Failure> {
+    /// Reads what comes next, or notes how the stream has ended.
+    async fn read_on(&mut self) {
         let here = self.room_for_partial_event().await;
         let Some(piece) = self.pace.wait(&self.patience, here, self.response.chunk()).await else {
             let idle = self.patience.idle.unwrap_or(self.reading.idle);
-            return Err(NetError::timed_out(&self.url, idle).into());
+            return self.finish(Err(NetError::timed_out(&self.url, idle).into()));
         };
-        let Some(piece) = piece.map_err(|e| cut(self.http.explain(&self.url, &e)))? else {
-            self.ended = true;
-            return Ok(false);
-        };
-        self.has_data = true;
-        if let Some(last_data) = &self.last_data {
-            last_data.is_now();
+        match piece {
+            Err(error) => self.finish(Err(cut(self.http.explain(&self.url, &error)))),
+            Ok(None) => {
+                self.ended = true;
+                self.finish(Ok(()));
+            }
+            Ok(Some(piece)) => {
+                self.has_data = true;
+                if let Some(last_data) = &self.last_data {
+                    last_data.is_now();
+                }
+                let bytes = piece.len();
+                // Events that were complete before the large one are still delivered.
+                self.overflowed = self.decoder.push(piece).is_err();
+                self.yielding.bytes(bytes).await;
+            }
         }
-        let bytes = piece.len();
-        // Events that were complete before the large one are still delivered.
-        self.overflowed = self.decoder.push(piece).is_err();
-        self.yielding.bytes(bytes).await;
-        Ok(true)
     }
 
     /// The data of the event `endpoint`, with which a server of HTTP+SSE opens its one stream; `None` if a message comes
     /// first, or the end. What has come besides is not lost.
-    ///
-    /// # Errors When the stream breaks or stalls for too long.
-    pub(super) async fn endpoint(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub(super) async fn endpoint(&mut self) -> Option<Bytes> {
         loop {
             if let Some(endpoint) = self.decoder.take_endpoint() {
-                return Ok(Some(endpoint));
+                return Some(endpoint);
             }
-            if self.decoder.next_event_bytes().is_some() || self.overflowed || !self.read_on().await? {
-                return Ok(None);
+            if self.decoder.next_event_bytes().is_some() || self.overflowed || self.end.is_some() {
+                return None;
             }
+            self.read_on().await;
         }
     }
 
     /// When this stream last brought anything, from now on.
     pub(super) fn last_data(&mut self) -> Arc<LastData> {
         Arc::clone(self.last_data.get_or_insert_default())
+    }
+
+    /// Nothing more comes. What has come of the last event may be all of it.
+    fn finish(&mut self, end: Result<(), Failure>) {
+        self.decoder.finish();
+        self.end = Some(end);
     }
 
     async fn take_room(&mut self, bytes: usize) {
@@ -200,6 +219,13 @@ impl EventStream {
     /// The data of the last event of type `error`: not a message, but some servers refuse with it.
     pub(super) fn take_error(&mut self) -> Option<Bytes> {
         self.decoder.take_error()
+    }
+
+    /// Marks the stream as one on which an answer is awaited: in the transport of 2024 it would come on another.
+    #[must_use]
+    pub fn answering(mut self) -> Self {
+        self.answers = true;
+        self
     }
 
     /// Marks the stream as continuing one that ended after the event `id`.

@@ -1,10 +1,11 @@
 //! Sends one request: follows redirects within the origin, bounds silence, and reads the body of a refusal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::header::HeaderMap;
-use reqwest::{Request, Response};
+use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::Duration;
+use url::Url;
 
 use crate::auth::Challenge;
 use crate::config::Settings;
@@ -18,7 +19,7 @@ use super::body_room::{BodyRooms, Message};
 use super::exchange::{Exchange, Unread};
 use super::failure::Failure;
 use super::patience::Patience;
-use super::redirect::{redirect_target, refused_redirect, same_origin};
+use super::redirect::{redirect_target, refused_redirect, same_origin, with_scheme_of};
 use super::refusal::explain_refusal;
 use super::session::OwedAnswers;
 use super::stream::EventStream;
@@ -54,12 +55,27 @@ pub(super) struct Transport {
     cookies: Arc<Cookies>,
     owed: OwedAnswers,
     rooms: BodyRooms,
+    moved: Moved,
+}
+
+/// Where the endpoint's redirects have led, while that answers.
+#[derive(Debug, Clone, Default)]
+struct Moved(Arc<Mutex<Option<Url>>>);
+
+impl Moved {
+    fn to(&self) -> Option<Url> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, target: Option<Url>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = target;
+    }
 }
 
 impl Transport {
     pub(super) fn new(settings: Arc<Settings>, http: Http, owed: OwedAnswers) -> Self {
         let cookies = Arc::new(Cookies::of(&settings.url));
-        Self { settings, http, cookies, owed, rooms: BodyRooms::default() }
+        Self { settings, http, cookies, owed, rooms: BodyRooms::default(), moved: Moved::default() }
     }
 
     /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
@@ -68,6 +84,11 @@ impl Transport {
         let client = self.http.client(&self.settings.url).await?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
+        let is_post = message.method() == Method::POST;
+        let mut mended = None;
+        if let Some(target) = self.moved.to() {
+            *message.url_mut() = target;
+        }
         for _ in 0..=MAX_REDIRECTS {
             let url = message.url().clone();
             let turn = self.cookies.add_to(&mut message);
@@ -78,17 +99,39 @@ impl Transport {
             };
             let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             self.cookies.take_from(&response, turn);
+            self.http.heed_keep_alive(&response);
             let Some(target) = redirect_target(&url, response.status(), response.headers()) else {
+                match response.status() {
+                    // The place may be gone, and the configured one is asked again. A GET is refused where there is none.
+                    StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE if is_post => {
+                        self.moved.set(None);
+                    }
+                    status if status.is_success() && mended.is_some() => self.moved.set(mended),
+                    _ => {}
+                }
                 return Ok(Answer { response, secrets, body: None });
             };
+            let upgraded = with_scheme_of(&url, &target);
+            if let Some(upgraded) = &upgraded {
+                tracing::warn!(
+                    to = %upgraded.path(),
+                    "the server redirects to http; its https form is asked. Its operator sets X-Forwarded-Proto in the proxy"
+                );
+                mended = Some(upgraded.clone());
+            }
+            let target = upgraded.unwrap_or(target);
             match again {
                 Some(mut next) if same_origin(&url, &target) => {
                     *next.url_mut() = target;
                     message = next;
                 }
-                _ => return Err(refused_redirect(&url, &target, &secrets).into()),
+                _ => {
+                    self.moved.set(None);
+                    return Err(refused_redirect(&url, &target, &secrets).into());
+                }
             }
         }
+        self.moved.set(None);
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
     }
 

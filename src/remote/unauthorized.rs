@@ -275,7 +275,7 @@ impl Unauthorized {
             .with("status", status.as_u16())
             .with("host", host_of(&self.settings.url))
             .with("command", self.settings.command("login"));
-        Failure::Refused { status, problem }
+        Failure::Refused { status, problem, revisions: None }
     }
 }
 

@@ -166,6 +166,7 @@ mod tests {
     use super::*;
 
     const MINE: &str = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no"}}"#;
+    const MINE_LOST: &str = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32001,"message":"Session not found"}}"#;
     const NAMELESS: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#;
     const OTHER: &str = r#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"message":"no"}}"#;
     const LOST: &str = "Session not found";
@@ -221,6 +222,7 @@ mod tests {
             (404, &[], MINE, DeliverBody, DeliverBody),
             (404, &[], NAMELESS, DeliverBody, gone()),
             (404, &[], OTHER, Refused, gone()),
+            (404, &[], MINE_LOST, DeliverBody, Verdict::SessionLost { words: Some("session not found".to_owned()) }),
             (400, &[], "", Refused, Refused),
             (400, &[], LOST, Refused, lost()),
             (400, &[], MINE, DeliverBody, DeliverBody),

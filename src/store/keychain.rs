@@ -62,11 +62,20 @@ impl CredentialStore for Keychain {
 
     fn delete(&mut self, account: &str) -> Result<bool, StoreError> {
         match self.with_entry(account, Entry::delete_credential) {
-            Ok(()) => Ok(true),
-            Err(Error::NoEntry) => Ok(false),
-            Err(error) => Err(failure(error)),
+            // It stands there several times, as after a keyring was restored: each of them goes.
+            Err(Error::Ambiguous(items)) => deleted(items.iter().map(|item| item.delete_credential())),
+            outcome => deleted([outcome]),
         }
     }
+}
+
+/// Whether anything was deleted, when each of these was to be.
+fn deleted(outcomes: impl IntoIterator<Item = keyring::Result<()>>) -> Result<bool, StoreError> {
+    outcomes.into_iter().try_fold(false, |any, outcome| match outcome {
+        Ok(()) => Ok(true),
+        Err(Error::NoEntry) => Ok(any),
+        Err(error) => Err(failure(error)),
+    })
 }
 
 /// The Secret Service, on the session bus that the environment names or, if an MCP client has stripped the environment,

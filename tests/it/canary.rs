@@ -7,7 +7,7 @@ use std::process::Stdio;
 use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Place};
 
-use crate::support::{Bridge, STATIC_TOKEN, Setup};
+use crate::support::{Bridge, INITIALIZE, STATIC_TOKEN, Setup, bare};
 
 #[test]
 fn no_secret_is_in_stderr_argv_or_any_file_but_the_store() {
@@ -159,4 +159,45 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// Services document addresses with a key in them.
+#[test]
+fn a_key_in_the_configured_address_goes_to_the_server_and_is_shown_by_nothing() {
+    let setup = Setup::with_token(Config::default());
+    let url = format!("{}?exaApiKey=canary-key-123456&canary-key-7890", setup.sandbox.mcp_url());
+    let command = |words: &[&str]| {
+        let mut command = bare(setup.home.path());
+        command.args(["--url", &url]).args(words).env("PLANHAT_MCP_TOKEN_STORE", "file");
+        command.env("PLANHAT_MCP_TOKEN", STATIC_TOKEN).env("PLANHAT_MCP_LOG_LEVEL", "trace");
+        command
+    };
+    let run = |words: &[&str]| {
+        let output = command(words).stdin(Stdio::null()).output().expect("the binary starts");
+        for bytes in [&output.stdout, &output.stderr] {
+            let shown = String::from_utf8_lossy(bytes);
+            assert!(!shown.contains("canary-key"), "{words:?}: {shown}");
+        }
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for words in [
+        &["status"][..],
+        &["status", "--json"],
+        &["config"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["doctor", "--report", "-"],
+        &["login"],
+        &["logout"],
+    ] {
+        run(words);
+    }
+    assert!(run(&["config"]).contains("exaApiKey=[redacted]"));
+    let sent = setup.sandbox.requests();
+    assert!(sent.iter().any(|request| request.target.contains("canary-key-123456")), "{sent:#?}");
+    setup.sandbox.fault(Fault::status(404).body(format!("nothing at {url}")).always());
+    let bridge = Bridge::start(command(&[]));
+    let answer = bridge.ask(INITIALIZE);
+    assert!(answer.contains("[redacted]") && !answer.contains("canary-key"), "{answer}");
+    assert!(!bridge.stderr().contains("canary-key"), "{}", bridge.stderr());
 }

@@ -74,6 +74,9 @@ fn troubleshooting() -> String {
         Every problem that planhat-mcp explains, by the name that the message ends with (in an error that a client \
         shows: `data.problem`). The messages themselves say more: they name the host, the file, the port. This page is \
         made from `src/problem/catalogue`.\n\n\
+        An error that a client shows has a code, too: one of JSON-RPC's own where JSON-RPC has one, else 7501 (the server \
+        could not be reached, or answered wrongly), 7502 (somebody has to sign in), 7503 (the server refused) or 7504 (too \
+        many calls). A program goes by `data.problem`.\n\n\
         ## Errors on Planhat's sign-in page\n\n\
         Planhat shows these to you alone; the program cannot see them.\n\n\
         | the page says | see |\n|---|---|\n"

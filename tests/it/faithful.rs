@@ -224,3 +224,47 @@ fn an_answer_of_the_server_for_another_request_finds_its_way() {
     let (rest, _) = bridge.finish();
     assert!(rest.iter().all(|line| !line.contains("late")), "{rest:?}");
 }
+
+#[test]
+fn an_answer_under_the_wrong_name_or_without_its_end_is_delivered_and_sent_for_once() {
+    let answer = r#"{"jsonrpc":"2.0","id":{id},"result":{"content":[],"n":1.50}}"#;
+    let event = format!("event: message\ndata: {answer}\n\n");
+    let note = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/odd\"}\n\n";
+    let json = |body: String| RawReply::json(body);
+    let stream = |body: String| RawReply::sse().bytes(body);
+    let text = |body: String| RawReply::status(200).header("content-type", "text/plain").bytes(body);
+    for reply in [
+        json(event.clone()),
+        json(format!("{note}{event}")),
+        json(event.trim_end().to_owned()),
+        text(event.clone()),
+        stream(answer.to_owned()),
+        stream(format!("\n{note}data: {answer}")),
+        stream(format!("data: {answer}\n")),
+        stream(format!("data: {answer}\r\n")).cut(),
+    ] {
+        let setup = sandbox();
+        let bridge = setup.open();
+        setup.sandbox.on_tool("echo", reply.clone());
+        let line = bridge.ask(&call(1, "echo", "{}"));
+        assert_eq!(line, answer.replace("{id}", "1"), "{reply:?}");
+        let sent = setup.sandbox.requests().iter().filter(|r| r.text().contains(r#""name":"echo""#)).count();
+        assert_eq!(sent, 1, "{reply:?}");
+    }
+}
+
+#[test]
+fn a_byte_that_is_no_utf8_in_a_result_costs_that_byte_alone() {
+    let mut answer = br#"{"jsonrpc":"2.0","id":{id},"result":{"n":1.50,"text":"caf"#.to_vec();
+    answer.push(0xe9);
+    answer.extend_from_slice(br#" "}}"#);
+    let expected = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"n\":1.50,\"text\":\"caf\u{fffd} \"}}";
+    let event = [b"data: ", &answer[..], b"\n\n"].concat();
+    let text = RawReply::status(200).header("content-type", "text/plain").bytes(answer.clone());
+    for reply in [RawReply::json(answer), RawReply::sse().bytes(event), text] {
+        let setup = sandbox();
+        let bridge = setup.open();
+        setup.sandbox.on_tool("echo", reply);
+        assert_eq!(bridge.ask(&call(1, "echo", "{}")), expected);
+    }
+}

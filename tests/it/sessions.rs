@@ -68,6 +68,7 @@ fn a_lost_session_is_opened_again_once_for_all_that_meet_it_and_nothing_is_execu
     let setup = Setup::with_token(Config::default());
     let bridge = setup.open();
     bridge.call(1, "echo", "{}");
+    setup.sandbox.wait_until(|c| c.streams_open >= 1, PATIENCE).expect("the standing stream opens");
     setup.sandbox.lose_sessions();
     for id in 10..20 {
         bridge.send(&call(id, "echo", "{}"));
@@ -255,6 +256,46 @@ fn a_session_that_is_lost_in_other_words_than_404_is_opened_again_without_a_brow
 }
 
 #[test]
+fn a_lost_session_is_recognised_in_an_error_that_names_the_request_or_none() {
+    let error =
+        |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32001,"message":"Session not found"}}}}"#);
+    for refused in [
+        RawReply::status(404).header("content-type", "application/json").bytes(error("{id}")),
+        RawReply::status(400).header("content-type", "application/json").bytes(error("{id}")),
+        RawReply::json(error("null")),
+        RawReply::sse().event(&error("null")),
+    ] {
+        let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+        let bridge = setup.open();
+        bridge.call(1, "echo", "{}");
+        setup.sandbox.on_tool("echo", refused.clone().once());
+        let answer = bridge.call(2, "echo", "{}");
+        assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{refused:?}: {answer}");
+        let counters = setup.sandbox.counters();
+        assert_eq!((counters.sessions_created, counters.tool("echo"), counters.refreshes), (2, 2, 0), "{refused:?}");
+        assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1);
+    }
+}
+
+#[test]
+fn a_server_that_disowns_each_fresh_session_is_asked_a_few_times_and_not_for_ever() {
+    for method in ["notifications/initialized", "tools/call"] {
+        for status in [400, 401, 404] {
+            let setup = Setup::with_token(Config::default());
+            let bridge = setup.bridge();
+            let refused = Fault::status(status).header("content-type", "application/json").body(NO_SESSION);
+            setup.sandbox.fault(refused.method(method).always());
+            bridge.open();
+            let answer = bridge.call(1, "echo", "{}");
+            assert!(answer["error"].is_object() || answer["result"]["isError"] == true, "{answer}");
+            let opened = setup.sandbox.counters().method("initialize");
+            assert!((2..=4).contains(&opened), "{method} {status}: {opened}");
+            bridge.finish();
+        }
+    }
+}
+
+#[test]
 fn a_refusal_that_speaks_of_a_session_and_stays_is_passed_on_after_one_new_session() {
     let setup = Setup::with_token(Config::default());
     let bridge = setup.open();
@@ -283,4 +324,24 @@ fn a_stream_that_speaks_of_a_session_instead_of_answering_costs_one_new_session(
     }
     assert_eq!(setup.sandbox.counters().sessions_created, 2, "what did not help is not done again at once");
     assert_eq!(setup.sandbox.requests().iter().filter(|r| r.text().contains(r#""name":"echo""#)).count(), 6);
+}
+
+#[test]
+fn a_standing_stream_that_was_open_is_asked_for_again_however_it_is_refused_meanwhile() {
+    for status in [400, 404, 405, 501] {
+        let setup = Setup::with_token(Config { sse_retry: None, ..Config::default() });
+        let hello = r#"{"jsonrpc":"2.0","id":{id},"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}"#;
+        // Without a session, in which a 404 would mean its loss.
+        setup.sandbox.on_method("initialize", RawReply::json(hello));
+        setup.sandbox.on_method("notifications/initialized", RawReply::accepted());
+        let note = |name: &str| format!(r#"{{"jsonrpc":"2.0","method":"notifications/{name}"}}"#);
+        let held = Gate::new();
+        setup.sandbox.on_stream(RawReply::sse().event(&note("second")).wait(&held));
+        setup.sandbox.on_stream(RawReply::status(status).times(2));
+        setup.sandbox.on_stream(RawReply::sse().event(&note("first")).cut().once());
+        let bridge = setup.open();
+        bridge.wait_line("the first stream", |line| line.contains("notifications/first"));
+        bridge.wait_line("the stream after its refusals", |line| line.contains("notifications/second"));
+        assert_eq!(setup.sandbox.requests().iter().filter(|r| r.http_method == "GET").count(), 4, "{status}");
+    }
 }

@@ -324,3 +324,93 @@ fn a_first_list_is_held_as_long_as_its_client_is_known_to_wait() {
         assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1);
     }
 }
+
+#[test]
+fn a_first_list_at_a_server_that_is_away_says_why_within_seconds_and_is_announced_later() {
+    let setup = Setup::with_token(Config::default());
+    setup.sandbox.go_offline();
+    let bridge = setup.bridge();
+    let start = Instant::now();
+    assert_eq!(parse(&bridge.ask(INITIALIZE))["result"]["serverInfo"]["name"], "planhat-mcp");
+    bridge.send(INITIALIZED);
+    let refused = parse(&bridge.ask(LIST));
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert_eq!(refused["error"]["data"]["problem"], "server-offline", "{refused}");
+    assert!(refused.to_string().contains("No connection to"), "{refused}");
+    setup.sandbox.come_back().expect("the ports are still free");
+    bridge.wait_line("the news", |line| line.contains(CHANGED));
+    assert!(bridge.ask(&LIST.replace(":1,", ":2,")).contains("list_model_records"));
+}
+
+/// What servers say to a revision that they do not know.
+#[test]
+fn a_server_that_refuses_the_revision_is_asked_for_older_ones_and_the_client_reads_an_ordinary_answer() {
+    let listed = "Bad Request: Unsupported protocol version (supported versions: 2025-03-26, 2024-11-05)";
+    let error = |id: &str| format!(r#"{{"jsonrpc":"2.0","error":{{"code":-32000,"message":"{listed}"}},"id":{id}}}"#);
+    let answer = RawReply::json(
+        r#"{"jsonrpc":"2.0","id":{id},"result":{"protocolVersion":"2025-03-26","capabilities":{"tools":{}},"serverInfo":{"name":"old","version":"1"}}}"#,
+    );
+    let refusal = |kind: &str, body: &str| RawReply::status(400).header("content-type", kind).bytes(body);
+    for (refused, asked) in [
+        (refusal("application/json", &error("null")), vec!["2025-11-25", "2025-03-26"]),
+        (refusal("application/json", &error("{id}")), vec!["2025-11-25", "2025-03-26"]),
+        (refusal("text/plain", listed), vec!["2025-11-25", "2025-03-26"]),
+        (RawReply::json(error("{id}")), vec!["2025-11-25", "2025-03-26"]),
+        (refusal("text/plain", "Unsupported protocol version"), vec!["2025-11-25", "2025-06-18"]),
+    ] {
+        let setup = Setup::with_token(Config::default());
+        setup.sandbox.on_method("initialize", answer.clone());
+        setup.sandbox.on_method("initialize", refused.clone().once());
+        setup.sandbox.on_method("notifications/initialized", RawReply::accepted());
+        setup.sandbox.on_method("tools/list", list(TOOLS, ""));
+        let bridge = setup.bridge();
+        let hello = parse(&bridge.ask(INITIALIZE));
+        assert_eq!(hello["result"]["protocolVersion"], "2025-03-26", "{refused:?}: {hello}");
+        assert_eq!((&hello["id"], &hello["result"]["serverInfo"]["name"]), (&0.into(), &"old".into()), "{hello}");
+        bridge.send(INITIALIZED);
+        assert!(bridge.ask(LIST).contains("odd"));
+        let requests = setup.sandbox.requests();
+        let versions: Vec<_> = requests
+            .iter()
+            .filter(|request| request.method().as_deref() == Some("initialize"))
+            .filter_map(|request| request.json()?["params"]["protocolVersion"].as_str().map(str::to_owned))
+            .collect();
+        assert_eq!(versions, asked, "{refused:?}");
+        let later = requests.iter().filter(|request| request.method().as_deref() == Some("tools/list"));
+        assert!(later.clone().count() == 1, "{requests:#?}");
+        assert!(later.clone().all(|request| request.header("mcp-protocol-version") == Some("2025-03-26")));
+    }
+}
+
+#[test]
+fn a_server_that_refuses_every_revision_is_asked_for_each_once_and_the_words_blame_nobody_wrongly() {
+    let setup = Setup::with_token(Config::default());
+    let refused = RawReply::status(400).header("content-type", "text/plain").bytes("Unsupported protocol version");
+    setup.sandbox.on_method("initialize", refused);
+    let bridge = setup.bridge();
+    let hello = parse(&bridge.ask(INITIALIZE));
+    assert_eq!(hello["error"]["data"]["problem"], "revision-refused", "{hello}");
+    assert!(!hello.to_string().contains("arguments"), "{hello}");
+    assert_eq!(setup.sandbox.counters().method("initialize"), 4);
+}
+
+#[test]
+fn a_server_of_the_old_transport_is_named_as_one_where_the_user_has_excluded_that() {
+    let endpoint = "event: endpoint\ndata: /messages?sessionId=1\n\n";
+    let refusal = |status: u16| RawReply::status(status).header("content-type", "text/plain").bytes("no");
+    for (post, get) in [(refusal(404), true), (refusal(405), true), (RawReply::sse().bytes(endpoint), false)] {
+        let setup = Setup::with_token(Config::default());
+        let held = Gate::new();
+        if get {
+            setup.sandbox.on_stream(RawReply::sse().bytes(endpoint).wait(&held));
+        }
+        let post = if get { post } else { post.wait(&held) };
+        setup.sandbox.on_method("initialize", post.clone());
+        let mut command = setup.command();
+        command.args(["--transport", "http"]);
+        let bridge = Bridge::start(command);
+        let (hello, took) = timed(&bridge, INITIALIZE);
+        assert_eq!(hello["error"]["data"]["problem"], "old-transport", "{post:?}: {hello}");
+        assert!(took < WITHOUT_WAIT, "{took:?}");
+    }
+}

@@ -123,7 +123,7 @@ pub async fn discover_by_steps(
     let searched =
         tokio::time::timeout(DISCOVERY_WAIT, search(http, settings, challenge, flow, bound_issuer, steps)).await;
     let mut found = searched.unwrap_or_else(|_| {
-        let last = steps.last().map_or(settings.url.as_str(), |asked| asked.place.as_str());
+        let last = steps.last().map_or_else(|| settings.shown_url(), |asked| asked.place.clone());
         Err(AuthError::NotNow(Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", last)))
     })?;
     if let Some(endpoint) = configured {
@@ -183,7 +183,7 @@ async fn search(
         return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by, replaced: None });
     }
     Err(AuthError::Failed(
-        Problem::new(ProblemId::NoAuthorizationServer).with("url", &settings.url).with("detail", search.last),
+        Problem::new(ProblemId::NoAuthorizationServer).with("url", settings.shown_url()).with("detail", search.last),
     ))
 }
 

@@ -29,6 +29,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
 
 use super::attempt::{Answered, Attempter, WireRequest};
+use super::first_list::FirstLists;
 use super::readiness::sign_in_comes_first;
 use super::retry::{Attempts, RetryContext, RetryDecision, decide, is_out_of_reach};
 use crate::bridge::lists::retry_safety::RetrySafety;
@@ -87,6 +88,7 @@ pub struct Forwarder {
     learned: Learned,
     sign_in: SignIn,
     attempter: Attempter,
+    first_lists: FirstLists,
     retry_safety: Arc<RetrySafety>,
     responder: Responder,
 }
@@ -102,7 +104,16 @@ impl Forwarder {
     ) -> Self {
         let attempter = Attempter::new(Arc::clone(&session), Arc::clone(&lists));
         let responder = Responder::new(Arc::clone(&session.client), Arc::clone(&session.settings));
-        Self { session, lists, learned, sign_in, attempter, retry_safety, responder }
+        Self {
+            session,
+            lists,
+            learned,
+            sign_in,
+            attempter,
+            first_lists: FirstLists::default(),
+            retry_safety,
+            responder,
+        }
     }
 
     /// Handles a request and answers it exactly once, even on a bug.
@@ -151,6 +162,13 @@ impl Forwarder {
             () = tokio::time::sleep(total), if !request.listens() => {
                 let problem = Problem::new(ProblemId::AnswerTimedOut).with("seconds", total.as_secs());
                 Some(self.give_up(request, &problem))
+            }
+            problem = async { Box::pin(self.first_lists.overdue(&self.session, &self.lists, request)).await },
+                if request.is_for_whole_list() =>
+            {
+                self.lists.serve_own_tool(&request.method);
+                self.first_lists.keep_trying(&self.session);
+                Some(self.problem(request, &problem))
             }
             // Once the client has closed its side, nobody listens.
             () = self.session.client.closing(), if request.listens() => {

@@ -2,6 +2,7 @@
 //! answer.
 
 pub mod attempt;
+pub mod first_list;
 pub mod forwarder;
 pub mod readiness;
 pub mod retry;

@@ -25,7 +25,7 @@ use super::pages::{Pages, is_same_list};
 /// What the client has in place of one of the server's lists.
 #[derive(Debug, Clone)]
 enum ServedList {
-    /// Something that no server has, such as the sign-in tool.
+    /// Something that no server has, such as the sign-in tool, or the reason why there is no list.
     OwnTool,
     /// The server's earlier answer, or an empty list.
     List(Box<RawValue>),
@@ -51,7 +51,7 @@ impl Lists {
         Self { session, retry_safety, served, pages, listed_signed_out }
     }
 
-    /// Records that the client gets a list with the bridge's own tool; returns whether it did not have one before.
+    /// Records that the client gets a list with the bridge's own tool, or a reason in its place; returns whether it did not have one before.
     pub fn serve_own_tool(&self, method: &str) -> bool {
         !matches!(self.served().insert(method.to_owned(), ServedList::OwnTool), Some(ServedList::OwnTool))
     }

@@ -45,7 +45,7 @@ pub struct NextInitialize {
     pub out: Outgoing,
     /// For the client's own `initialize`: its id, in its original spelling.
     pub id: Option<Box<RawValue>>,
-    /// The revision that it requests.
+    /// The revision under which its answer is remembered: the one that the client asked for.
     pub revision: Option<Revision>,
 }
 
@@ -158,13 +158,15 @@ impl Handshake {
         initialized.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    /// The `initialize` to send: the client's own while it waits for the answer, else one of ours.
-    pub fn next_initialize(&self, own_ids: &OwnIds) -> Option<NextInitialize> {
+    /// The `initialize` to send: the client's own while it waits for the answer, else one of ours. `instead` is the revision
+    /// to ask for where the server has refused the one that belongs there.
+    pub fn next_initialize(&self, own_ids: &OwnIds, instead: Option<&Revision>) -> Option<NextInitialize> {
         let agreed = self.lock();
         let request = agreed.request.as_ref()?;
         let out = |body, key: IdKey| Outgoing { expects: Some(key), ..Outgoing::unanswered(body) };
         if agreed.waiting.is_some() {
-            let out = out(request.body.clone(), request.key.clone());
+            let body = instead.map_or_else(|| request.body.clone(), |revision| request.repeated(&request.id, revision));
+            let out = out(body, request.key.clone());
             return Some(NextInitialize {
                 out,
                 id: Some(request.id.clone()),
@@ -173,7 +175,7 @@ impl Handshake {
         }
         let id = own_ids.next();
         let revision = agreed.revision.clone().unwrap_or_else(|| request.revision_without_server());
-        let out = out(request.repeated(&id, &revision), id.key());
+        let out = out(request.repeated(&id, instead.unwrap_or(&revision)), id.key());
         Some(NextInitialize { out, id: None, revision: Some(revision) })
     }
 

@@ -1,5 +1,7 @@
 //! The client's `initialize`, and the bridge's own answer for when the server cannot answer in time.
 
+use std::fmt;
+
 use bytes::Bytes;
 use rmcp::model::{
     Implementation, InitializeResult as InitializeResultModel, PromptsCapability, ResourcesCapability,
@@ -10,7 +12,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::bridge::client::client_info::ClientInfo;
-use crate::bridge::client::own_ids::OwnId;
 use crate::config::Settings;
 use crate::message::{IdKey, Revision};
 
@@ -50,8 +51,9 @@ impl InitializeRequest {
         Self { body, id, key, params: params.map(ToOwned::to_owned), requested_revision, client_info }
     }
 
-    /// The same request under an id of ours, in this revision, for a session that the client need not know about.
-    pub fn repeated(&self, id: &OwnId, revision: &Revision) -> Bytes {
+    /// The same request under this id, in this revision. With an id of ours it is for a session that the client need not know
+    /// about.
+    pub fn repeated(&self, id: impl fmt::Display, revision: &Revision) -> Bytes {
         let params = match &self.params {
             Some(raw) if self.requested_revision.as_ref() == Some(revision) => format!(",\"params\":{}", raw.get()),
             Some(raw) => format!(",\"params\":{}", with_revision(raw.get(), revision)),

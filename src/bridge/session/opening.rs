@@ -3,6 +3,7 @@
 //! `initialize` and `notifications/initialized` are barriers: later messages on stdin wait until the server has
 //! accepted them, for the second only briefly ([`super::barrier`]).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
@@ -13,12 +14,15 @@ use tokio::time::Instant;
 use crate::auth::AuthState;
 use crate::bridge::client::room::Room;
 use crate::limits::QUOTED_WORDS_CHARS;
+use crate::message::{Revision, offered_in_refusal, revisions_after_refusal};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::listen_stream::{ListenEnd, ListenStream};
 use crate::remote::request::SESSION_ID;
 use crate::remote::{Failure, Message, RemoteSession};
 
+use super::ask::PrivateAnswer;
 use super::barrier::send_initialized;
+use super::handshake::NextInitialize;
 use super::initialize::InitializeResult;
 use super::lasting::lasting;
 use super::live::Session;
@@ -96,8 +100,7 @@ impl Opener {
     async fn open(&mut self) -> Result<(), Failure> {
         self.end_previous();
         let session = &self.session;
-        let Some(next) = session.handshake.next_initialize(&session.client.own_ids) else { return Ok(()) };
-        let answer = session.ask(&next.out, next.id.as_deref()).await?;
+        let Some((next, answer)) = self.negotiate().await? else { return Ok(()) };
         let result = answer.result().and_then(|result| {
             let read = InitializeResult::of(result)?;
             if let Some(asked) = &next.revision {
@@ -131,6 +134,49 @@ impl Opener {
             self.listening = JoinSet::new();
         }
         Ok(())
+    }
+
+    /// Sends `initialize` until the server has accepted a revision or refused them all; `None` when the client has sent none.
+    /// A server that lists the revisions it speaks may refuse a newer one instead of answering in its own, which is what the
+    /// specification asks for ("Lifecycle").
+    async fn negotiate(&self) -> Result<Option<(NextInitialize, PrivateAnswer)>, Failure> {
+        let session = &self.session;
+        let mut left: Option<VecDeque<Revision>> = None;
+        let mut instead = None;
+        loop {
+            let Some(next) = session.handshake.next_initialize(&session.client.own_ids, instead.as_ref()) else {
+                return Ok(None);
+            };
+            let answered = session.ask(&next.out, next.id.as_deref()).await;
+            let offered = match &answered {
+                Ok(answer) if answer.result().is_none() => offered_in_refusal(&answer.line),
+                Err(Failure::Refused { revisions, .. }) => revisions.clone(),
+                Ok(_) | Err(_) => None,
+            };
+            if let (Err(Failure::Refused { status, .. }), None) = (&answered, &offered)
+                && matches!(status.as_u16(), 404 | 405)
+                && session.remote.speaks_excluded_transport().await
+            {
+                let problem = Problem::new(ProblemId::OldTransport).with("status", status.as_u16());
+                return Err(problem.with("host", session.settings.service_name()).into());
+            }
+            let (Some(offered), Some(refused)) = (offered, &next.revision) else {
+                return answered.map(|answer| Some((next, answer)));
+            };
+            let left = left.get_or_insert_with(|| revisions_after_refusal(refused, &offered).into());
+            let Some(revision) = left.pop_front() else {
+                return match answered {
+                    Ok(answer) => Ok(Some((next, answer))),
+                    Err(_) => {
+                        let offered = offered.iter().map(Revision::as_str).collect::<Vec<_>>().join(", ");
+                        let problem = Problem::new(ProblemId::RevisionRefused).with("revision", refused);
+                        Err(if offered.is_empty() { problem } else { problem.with("offered", offered) }.into())
+                    }
+                };
+            };
+            tracing::info!(%revision, "the server refused the revision; asking for an older one");
+            instead = Some(revision);
+        }
     }
 
     /// Drops everything that belonged to the previous session.

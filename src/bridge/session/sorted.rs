@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::message::peek::{Params, peek_object};
-use crate::message::{IdKey, Kind, Peek, PeekError, aside, peek, write};
+use crate::message::{IdKey, Kind, Peek, PeekError, aside, peek, utf8, write};
 use crate::problem::{Problem, ProblemId};
 
 /// The role of one message of the server.
@@ -67,6 +67,7 @@ pub async fn sorted(body: Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>)
 /// # Errors
 /// As [`sorted`].
 pub fn sort(body: Bytes, awaited: Option<&IdKey>, id: Option<&RawValue>) -> Result<Sorted, Problem> {
+    let body = utf8::mended(body);
     let members = match peek(&body) {
         Ok(Peek::One(kind)) => {
             let role = role_of(&kind, awaited);

@@ -8,7 +8,7 @@ use super::client_files::{ClientFile, Folders};
 use super::entries::{self, Entry};
 use super::row::Row;
 use crate::cli::args::Cli;
-use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX};
+use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX, masked_url};
 use crate::problem::{Problem, ProblemId};
 
 const NAME: &str = "clients";
@@ -51,7 +51,7 @@ pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
 /// What a client's bridge and this check must have in common to share a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
-    url: String,
+    url: url::Url,
     profile: String,
     client_id: Option<String>,
 }
@@ -59,7 +59,7 @@ struct Server {
 impl Server {
     fn of(settings: &Settings) -> Self {
         let client_id = settings.oauth.client_id.clone();
-        Self { url: settings.url.to_string(), profile: settings.profile.clone(), client_id }
+        Self { url: settings.url.clone(), profile: settings.profile.clone(), client_id }
     }
 
     fn is_for(&self, run: &Settings) -> bool {
@@ -69,7 +69,7 @@ impl Server {
 
 impl std::fmt::Display for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (profile {}", self.url, self.profile)?;
+        write!(f, "{} (profile {}", masked_url(&self.url), self.profile)?;
         match &self.client_id {
             Some(client_id) => write!(f, ", client id {client_id})"),
             None => f.write_str(", no client id)"),

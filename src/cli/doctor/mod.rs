@@ -85,7 +85,7 @@ fn head(loaded: Option<&Loaded>, style: Style) -> String {
     let about = loaded.map(|loaded| {
         let settings = &loaded.settings;
         let line = format!("{}, with the profile {}", settings.service_name(), settings.profile);
-        format!("{}\n{}", style.strong(&line), settings.url)
+        format!("{}\n{}", style.strong(&line), settings.shown_url())
     });
     about.unwrap_or_else(|| style.strong("planhat-mcp"))
 }
@@ -95,7 +95,7 @@ fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "service": settings.map(Settings::service_name),
-        "url": settings.map(|settings| settings.url.as_str()),
+        "url": settings.map(Settings::shown_url),
         "profile": settings.map(|settings| settings.profile.as_str()),
         "ok": groups.iter().flat_map(|group| &group.rows).all(|row| row.outcome != row::Outcome::Fail),
         "checks": row::json(groups),

@@ -34,7 +34,8 @@ pub enum Recovery {
     Depends,
 }
 
-/// Codes of JSON-RPC 2.0 and ours (from the range that it leaves to implementations).
+/// Codes of JSON-RPC 2.0, and ours. Ours lie outside the range that JSON-RPC reserves (-32768 to -32000): there MCP
+/// 2026-07-28 keeps -32020 to -32099 to itself, and the SDKs have given the others meanings of their own.
 pub mod code {
     /// Not JSON.
     pub const PARSE_ERROR: i64 = -32700;
@@ -45,13 +46,13 @@ pub mod code {
     /// The bridge itself failed.
     pub const INTERNAL_ERROR: i64 = -32603;
     /// The remote server could not be reached, or answered incorrectly.
-    pub const REMOTE: i64 = -32000;
+    pub const REMOTE: i64 = 7501;
     /// Somebody has to sign in first.
-    pub const SIGN_IN: i64 = -32001;
+    pub const SIGN_IN: i64 = 7502;
     /// The remote server refused.
-    pub const REFUSED: i64 = -32003;
+    pub const REFUSED: i64 = 7503;
     /// Too many calls; `data.retry_after_seconds` says when to come back.
-    pub const RATE_LIMITED: i64 = -32029;
+    pub const RATE_LIMITED: i64 = 7504;
 }
 
 /// Exit codes of commands, for scripts; 0 is success.

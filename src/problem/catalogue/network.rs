@@ -31,6 +31,11 @@ super::entry::entries! {
         cause "The certificate has expired, or this machine's clock is wrong.",
         fix "Check this machine's date and time first. If they are right, the server's operator has to renew the certificate.",
         model "The server's certificate is not valid at this time, so nothing was sent. Tell the user to check the machine's clock.";
+    TlsAuthority = "tls-authority", code REMOTE, exit REMOTE, recovery Settings,
+        what "The certificate of [{host}|the server] is that of a certificate authority, so nothing was sent.",
+        cause "A self-signed certificate was made with `openssl req -x509`, which marks it as an authority (CA:TRUE) unless it is told otherwise; a server's must not be one.",
+        fix "Make another one for the server: `openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=[{host}|HOST] -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:[{host}|HOST] -keyout key.pem -out cert.pem`. Look at it with `openssl x509 -in cert.pem -noout -ext basicConstraints,subjectAltName`, then give it with --ca-file cert.pem.",
+        model "The server's certificate is that of a certificate authority, so nothing was sent. Tell the user that the server needs a certificate of its own; repeating does not help.";
     ProxyFailed = "proxy-failed", code REMOTE, exit REMOTE, recovery Depends,
         what "The proxy[ {proxy}] did not connect to [{host}|the server], so nothing was sent.",
         cause "The proxy is down, wants a user name and password, or does not allow this host.",
@@ -93,8 +98,8 @@ super::entry::entries! {
         model "The server redirects elsewhere, so nothing was sent there. Tell the user to check the configured URL.";
     RedirectInsecure = "redirect-insecure", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] redirects to an address without encryption[, {location}], which was not followed.",
-        cause "The server is set up wrongly, or somebody tampers with the connection.",
-        fix "Give the https address with --url, or ask the server's operator.",
+        cause "The server is set up wrongly, or somebody tampers with the connection. Behind a proxy that ends TLS, the server takes each request for one over http.",
+        fix "Give the https address with --url, or ask the server's operator, who sets X-Forwarded-Proto in the proxy.",
         model "The server redirects to an unencrypted address, which was refused. Tell the user.";
     NotHttpSse = "not-http-sse", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] opens no stream of HTTP+SSE at this address.",

@@ -43,9 +43,14 @@ super::entry::entries! {
         model "The server's endpoint was not found.[ It said: {server_said}.] Tell the user to check the configured URL.";
     MethodNotAllowed = "method-not-allowed", code REFUSED, exit REMOTE, recovery Final,
         what "The server does not accept MCP messages at this address[ (HTTP {status})].",
-        cause "The path is not the MCP endpoint, or the server only offers the older HTTP+SSE transport of 2024.",
-        fix "Compare --url[ ({url})] with the address in the server's documentation; look for \"Streamable HTTP\".",
+        cause "The path is not the MCP endpoint.",
+        fix "Compare --url[ ({url})] with the address in the server's documentation.",
         model "The configured address is no MCP endpoint.[ The server said: {server_said}.] Tell the user to check the URL; repeating does not help.";
+    OldTransport = "old-transport", code REFUSED, exit REMOTE, recovery Final,
+        what "[{host}|The server] speaks HTTP+SSE at this address, the transport that MCP replaced in 2025.",
+        cause "Its stream begins with an `endpoint` event, and --transport http excludes that transport, or only some of its answers are like that.",
+        fix "Leave --transport out, which finds the transport by itself; or give the address of \"Streamable HTTP\" with --url, often /mcp in the place of /sse.",
+        model "The configured address speaks the old HTTP+SSE transport, which a setting excludes. Tell the user to leave --transport out; repeating does not help.";
     RequestTooLarge = "request-too-large", code REFUSED, exit REMOTE, recovery Depends,
         what "The server refused the request as too large (HTTP 413).[ It said: {server_said}.]",
         cause "The arguments exceed the server's own bound; Planhat takes 32 MB.",
@@ -96,9 +101,9 @@ super::entry::entries! {
         cause "The server was restarted, or the session was idle for too long.",
         fix "Repeat the request; it gets a new session. If it changes data, check first whether it took effect.",
         model "The server lost the session. Call again; check first if the call changes data.";
-    RevisionRefused = "revision-refused", code REMOTE, exit REMOTE, recovery Depends,
-        what "The server does not speak a protocol revision that this client speaks[ (asked: {revision}, offered: {found})].",
-        cause "One of the two is much older than the other.",
-        fix "Update the client, or ask the server's operator.",
-        model "The client and the server share no protocol revision. Tell the user to update the client.";
+    RevisionRefused = "revision-refused", code REMOTE, exit REMOTE, recovery Final,
+        what "The server does not speak a protocol revision that this client speaks[; the client asks for {revision}][; the server offers {offered}].",
+        cause "One of the two is much older than the other. Every revision of the bridge that is no newer than the client's was tried.",
+        fix "Ask the server's operator which revisions it speaks: if they are newer, update the client; if they are older, the server needs an update.",
+        model "The client and the server share no protocol revision. Tell the user to ask the server's operator which revisions it speaks; repeating does not help.";
 }

@@ -67,7 +67,9 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::Forbidden
             | Id::NotFound
             | Id::MethodNotAllowed
+            | Id::OldTransport
             | Id::NotMcp
+            | Id::RevisionRefused
             | Id::RedirectElsewhere
             | Id::RedirectInsecure
             | Id::NotHttpSse
@@ -111,6 +113,7 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::UnsafeEndpoint
             | Id::InwardAddress
             | Id::TlsUntrusted
+            | Id::TlsAuthority
             | Id::KeychainAbsent
             | Id::FileStoreUnsafe => (false, false, true),
             _ => (false, false, false),
@@ -156,4 +159,15 @@ fn planhats_own_words_are_recognised_wherever_they_stand() {
         assert_eq!(ProblemId::in_words(words.trim_end_matches('.')), Some(*id));
     }
     assert_eq!(ProblemId::in_words("The user denied the request."), None);
+}
+
+#[test]
+fn the_codes_of_our_own_lie_outside_the_range_that_others_use() {
+    use super::entry::code;
+    for id in ProblemId::ALL.iter().copied() {
+        let found = id.entry().code;
+        let is_json_rpc =
+            [code::PARSE_ERROR, code::INVALID_REQUEST, code::METHOD_NOT_FOUND, code::INTERNAL_ERROR].contains(&found);
+        assert!(is_json_rpc || (7501..=7504).contains(&found), "{}: {found}", id.entry().name);
+    }
 }

@@ -74,3 +74,14 @@ fn absent_is_found_out_and_does_not_last_longer_than_it_is_true() {
     rig("start_bus");
     assert!(runtime.block_on(store.read("x")).unwrap().is_none());
 }
+
+#[test]
+fn an_item_that_stands_there_twice_is_deleted_each_time() {
+    assert!(deleted([Ok(()), Err(Error::NoEntry)]).unwrap());
+    assert!(deleted([Ok(()), Ok(())]).unwrap());
+    assert!(!deleted([Err(Error::NoEntry)]).unwrap());
+    let locked = Error::NoStorageAccess("locked".into());
+    assert!(matches!(deleted([Ok(()), Err(locked)]), Err(StoreError::Locked)));
+    // Reading it says how many there are, and not what is in them.
+    assert!(matches!(failure(Error::Ambiguous(vec![])), StoreError::Corrupt(words) if words.contains("items")));
+}
