@@ -165,6 +165,7 @@ pub fn token_answer(data: &[u8]) {
         }
         Ok((400, fields)) => assert!(fields["error"].is_string()),
         Ok((status, _)) => panic!("{status} is neither"),
-        Err(why) => assert!(!why.is_empty()),
+        Err(answer::NoToken::Unreadable(why)) => assert!(!why.is_empty()),
+        Err(answer::NoToken::Inside(_) | answer::NoToken::Type(_)) => {}
     }
 }

@@ -268,7 +268,11 @@ catalogue! {
         CodeRejected,
         /// The refresh token is no longer accepted; facts `service`, `detail`.
         GrantExpired,
-        /// A fresh access token is refused; fact `host`.
+        /// A token whose type is not presented as `Bearer`; fact `found`.
+        TokenTypeUnusable,
+        /// An access token inside another member of the answer; fact `member`.
+        TokenInsideMember,
+        /// A fresh access token is refused; facts `host`, `error_description`.
         TokenRejected,
         /// A 401 to one kind of request, while the token is accepted for others.
         TokenRefusedHere,

@@ -25,6 +25,7 @@ use crate::blocking;
 use crate::http::host_of;
 use crate::message::Revision;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 use crate::store::Owner;
 
 /// The poll interval for an unsaved token, at the end of the process.
@@ -112,6 +113,12 @@ impl Tokens {
     pub(crate) fn rejected(&self) -> Problem {
         let host = host_of(&self.ctx.settings.url);
         self.ctx.explain(Problem::new(ProblemId::TokenRejected).with("host", host))
+    }
+
+    /// The same, with the server's words.
+    pub(crate) fn rejected_by(&self, challenge: &Challenge) -> Problem {
+        let said = challenge.error_description.as_deref();
+        self.rejected().said("error_description", said.map(|text| Secrets::none().words(text)))
     }
 
     /// Whether somebody has to sign in before a request makes sense: the server is known to require it, and nobody is

@@ -236,11 +236,21 @@ super::entry::entries! {
         cause "It has expired, or the app was disconnected in the user's profile or by an admin.[ {clock}.]",
         fix "Sign in again: `[{command}|planhat-mcp login]`.",
         model "The user's sign-in has expired or was withdrawn. They have to sign in again.[ Link: {link} .]";
+    TokenTypeUnusable = "token-type-unusable", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The authorization server gave a token[ of the type {found}] that this program cannot present.",
+        cause "MCP presents tokens as Bearer (RFC 6750). This one has a scheme of its own, which nobody asked for.",
+        fix "Ask the server's operator to issue bearer tokens to this client. If the server offers tokens of several kinds, `--authorize-param NAME=VALUE` adds to the request what its documentation names for bearer tokens.",
+        model "The authorization server issues tokens of a type that cannot be used. Tell the user to ask the server's operator for bearer tokens; repeating does not help.";
+    TokenInsideMember = "token-inside-member", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The authorization server granted access, but its answer holds no access token where it belongs[; there is one inside {member}].",
+        cause "The token belongs at the top of the answer (RFC 6749, 5.1). Servers that keep tokens of people and of apps apart put the one that was not asked for elsewhere.",
+        fix "Ask for the other kind with `--authorize-param NAME=VALUE`, as the server's documentation says; at Slack that is `--authorize-param user_scope=SCOPES`, at endpoints for users. Or get a token in the server's own settings, and give it with `planhat-mcp login --token-from-stdin`.",
+        model "The authorization server's answer holds the token in another place than the standard says[, inside {member}], so it was not used. Tell the user to ask for the right kind of token with --authorize-param, as the server's documentation says (at Slack: user_scope); repeating does not help.";
     TokenRejected = "token-rejected", code SIGN_IN, exit SIGN_IN, recovery Depends,
-        what "[{host}|The server] refuses a token that was issued just now.",
-        cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled.",
-        fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
-        model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
+        what "[{host}|The server] refuses a token that was issued just now.[ It said: {error_description}.]",
+        cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled. Some servers do not know the audience that the parameter `resource` asks for.",
+        fix "If the server speaks of the audience or the resource, set --no-resource. Otherwise check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
+        model "The server refuses a fresh token.[ It said: {error_description}.] If it speaks of the audience, tell the user to set --no-resource and to sign in again; otherwise to check the configured tenant or URL. Repeating does not help.";
     TokenRefusedHere = "token-refused-here", code REFUSED, exit REMOTE, recovery Depends,
         what "[{host}|The server] accepts this sign-in for other requests, but not for this one[ (HTTP {status})].",
         cause "The user, or the app that they authorized, may not do this, or a gateway before the server refuses it.",
