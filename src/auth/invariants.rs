@@ -91,6 +91,9 @@ pub fn callback(request: &[u8]) {
             assert_eq!(all("code"), [code.expose().as_str()]);
             assert!(!code.is_empty());
         }
+        if outcome == Err(Rejection::Empty) {
+            assert!(all("code").iter().chain(&all("error")).all(String::is_empty));
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::auth::error::unreached;
 use crate::auth::issuer;
 use crate::auth::resource;
 use crate::config::{Product, Settings};
-use crate::http::{AddressSource, Bounds, Http, NetError};
+use crate::http::{AddressSource, Bounds, Http, NetError, host_of};
 use crate::limits::{DISCOVERY_WAIT, MAX_AUTHORIZATION_SERVERS, MAX_REDIRECTS, METADATA_BYTES};
 use crate::problem::{Problem, ProblemId, printable};
 
@@ -48,6 +48,14 @@ impl Discovered {
     /// The server's own token endpoint, if the settings have put one at another origin in its place.
     pub fn replaced_elsewhere(&self) -> Option<&str> {
         self.replaced.as_deref().filter(|own| !endpoints::share_origin(own, &self.server.token_endpoint))
+    }
+
+    /// That no sign-in is asked for, if nothing describes one and the MCP endpoint takes requests without (`is_open`).
+    pub fn check_wanted(&self, settings: &Settings, is_open: bool) -> Result<(), Problem> {
+        if is_open && self.server.is_assumed {
+            return Err(Problem::new(ProblemId::SignInNotWanted).with("host", host_of(&settings.url)));
+        }
+        Ok(())
     }
 
     /// The parts of the server that lie at other origins than its issuer.
@@ -315,6 +323,8 @@ impl Search<'_> {
                 Err(NetError::Unusable(problem)) if problem.id == ProblemId::InwardAddress => {
                     return Probe::Refused(problem);
                 }
+                // The texts about an authorization server would mislead where the MCP server itself is out of reach.
+                Err(error) if own && error.never_sent() => return Probe::NotNow(error.into()),
                 Err(error) => return Probe::NotNow(unreached(error, url.as_str())),
             };
             if own {
@@ -336,6 +346,7 @@ impl Search<'_> {
                 status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
                     Problem::new(ProblemId::TokenEndpointUnavailable)
                         .with("status", status.as_u16())
+                        .with("host", host_of(&url))
                         .with("endpoint", &url),
                 ),
                 status => Probe::NotThere(format!("status {}", status.as_u16())),
