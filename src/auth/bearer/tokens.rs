@@ -194,6 +194,7 @@ impl Tokens {
             profiles::forget(&files);
             notes::stored_account(&files).remove();
             notes::spent(&files).remove();
+            notes::refused_afresh(&files).remove();
             presented::note(&files).remove();
             files.generation().bump()
         };

@@ -111,6 +111,7 @@ mod tests {
             resource_scopes: listed.map(list),
             named_by: AddressSource::Insider,
             replaced: None,
+            without_resource_since: None,
         }
     }
 

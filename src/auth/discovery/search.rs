@@ -42,6 +42,8 @@ pub struct Discovered {
     pub named_by: AddressSource,
     /// The server's own token endpoint, if the settings have put another in its place.
     pub replaced: Option<String>,
+    /// Since when requests leave out `resource`, if the server takes no token that was asked for with it.
+    pub without_resource_since: Option<u64>,
 }
 
 impl Discovered {
@@ -126,6 +128,7 @@ pub async fn discover_by_steps(
             resource_scopes: None,
             named_by: AddressSource::Insider,
             replaced: None,
+            without_resource_since: None,
         });
     }
     let searched =
@@ -175,7 +178,15 @@ async fn search(
                 tracing::info!(%issuer, of = listed, "one of several authorization servers is chosen");
             }
             let named_by = search.named_by();
-            return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by, replaced: None });
+            return Ok(Discovered {
+                resource: identifier,
+                server,
+                listed,
+                resource_scopes,
+                named_by,
+                replaced: None,
+                without_resource_since: None,
+            });
         }
     }
     if let Some(problem) = search.refused {
@@ -188,7 +199,15 @@ async fn search(
     // more likely misconfigured than old.
     if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
         let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
-        return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by, replaced: None });
+        return Ok(Discovered {
+            resource: identifier,
+            server,
+            listed,
+            resource_scopes,
+            named_by,
+            replaced: None,
+            without_resource_since: None,
+        });
     }
     Err(AuthError::Failed(
         Problem::new(ProblemId::NoAuthorizationServer).with("url", &settings.url).with("detail", search.last),

@@ -9,6 +9,7 @@ use url::Url;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::endpoints;
 use crate::auth::exchange::request::Issued;
+use crate::auth::grants::plain_text::{plain, plain_option};
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::auth::resource;
 use crate::config::Settings;
@@ -70,6 +71,10 @@ pub struct Grant {
     /// Since when only raw Basic works, in seconds since 1970; forgotten as soon as another method does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_basic_since: Option<u64>,
+    /// Since when requests leave out `resource` (RFC 8707), because the server refused a token that was asked for with it, in
+    /// seconds since 1970; forgotten when it refuses one without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_resource_since: Option<u64>,
     /// The access token.
     #[serde(with = "plain")]
     pub access_token: Secret,
@@ -133,6 +138,7 @@ impl Grant {
             named_by: found.named_by,
             auth_method: issued.method,
             raw_basic_since: since(issued.method, None, now),
+            without_resource_since: found.without_resource_since,
             access_token: issued.access_token,
             refresh_token: issued.refresh_token,
             obtained_at: now,
@@ -158,6 +164,7 @@ impl Grant {
             named_by: AddressSource::Insider,
             auth_method: AuthMethod::None,
             raw_basic_since: None,
+            without_resource_since: None,
             access_token: token,
             refresh_token: None,
             obtained_at: now,
@@ -256,36 +263,6 @@ impl Grant {
     }
 }
 
-/// A secret as plain text, for the record in the store.
-mod plain {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::secret::Secret;
-
-    pub fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-        secret.expose().serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        String::deserialize(deserializer).map(Secret::new)
-    }
-}
-
-/// The same for a secret that may be absent.
-mod plain_option {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::secret::Secret;
-
-    pub fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-        secret.as_ref().map(|secret| secret.expose()).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-        Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
-    }
-}
-
 /// The parts of a sign-in that may be shown: what the server chose of it is words of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantSummary {
@@ -345,6 +322,7 @@ pub(crate) fn example() -> Grant {
         named_by: AddressSource::Public,
         auth_method: AuthMethod::ClientSecretPost,
         raw_basic_since: None,
+        without_resource_since: None,
         access_token: "canary-access".into(),
         refresh_token: Some("canary-refresh".into()),
         obtained_at: 1_000,

@@ -87,7 +87,7 @@ impl Request {
             .authorize_url(|| CsrfToken::new_random_len(32))
             .set_pkce_challenge(pkce)
             .add_scopes(scope.map(|scope| Scope::new(scope.to_owned())));
-        if !settings.oauth.no_resource {
+        if !settings.oauth.no_resource && found.without_resource_since.is_none() {
             request = request.add_extra_param("resource", found.resource.clone());
         }
         for (name, value) in &settings.oauth.authorize_params {

@@ -15,6 +15,7 @@ use crate::auth::login::code_flow::LastPage;
 use crate::auth::login::device_flow;
 use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
+use crate::auth::login::without_resource;
 use crate::auth::registration::{choose, client_home, dynamic};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
@@ -40,8 +41,9 @@ pub(crate) async fn sign_in(
     let probe::Probed { challenge, is_open } = probe::probe(ctx, challenge).await;
     let flow = if options.device { Flow::Device } else { Flow::Code };
     let bound_issuer = choose::bound_issuer(ctx).await;
-    let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
+    let mut found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
     found.check_wanted(&ctx.settings, is_open)?;
+    found.without_resource_since = without_resource::since(ctx, &found).await;
     stored::settle_client(ctx).await;
     if !options.by_person {
         client_home::check_confirmed(ctx, &found).await?;

@@ -109,3 +109,39 @@ async fn a_fresh_token_that_is_refused_is_told_with_the_server_s_words_and_every
     assert!(problem.what().ends_with("It said: Invalid audience."), "{}", problem.what());
     assert!(problem.fix().contains("--no-resource"), "{}", problem.fix());
 }
+
+/// Signs in, has the server refuse all its tokens, and returns the `resource` of link, exchange and first renewal.
+async fn refused_afresh(rig: &Rig) -> [String; 3] {
+    let (tell, told) = std::sync::mpsc::channel();
+    let process = rig.process();
+    let before = rig.fake.token_requests().len();
+    let (result, _) = login(&process, move |link| {
+        tell.send(param(link, "resource")).unwrap();
+        answer(link, "code=abc")
+    })
+    .await;
+    result.unwrap();
+    loop {
+        let bearer = process.bearer().await.unwrap();
+        if process.unauthorized(bearer.as_ref(), Challenge::default()).await.is_err() {
+            break;
+        }
+    }
+    let requests = rig.fake.token_requests();
+    let sent = |at: usize| requests[before + at].form().get("resource").cloned().unwrap_or_default();
+    [told.recv().unwrap(), sent(0), sent(1)]
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_token_for_the_resource_is_asked_without_it_by_the_next_sign_in() {
+    let rig = Rig::with(|settings| settings.product = Product::Other).await;
+    let with = || std::array::from_fn(|_| format!("{}/mcp", rig.fake.origin));
+    assert_eq!(refused_afresh(&rig).await, with());
+    assert_eq!(refused_afresh(&rig).await, [""; 3]);
+    assert_eq!(rig.stored().await.unwrap().without_resource_since, Some(NOW));
+    // That was not it.
+    assert_eq!(refused_afresh(&rig).await, with());
+    let planhat = Rig::new().await;
+    refused_afresh(&planhat).await;
+    assert_ne!(refused_afresh(&planhat).await, [""; 3], "it is known to take it");
+}
