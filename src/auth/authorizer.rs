@@ -239,7 +239,7 @@ impl Authorizer {
         match error {
             RenewalError::NoGrant => AuthError::SignInNeeded(self.sign_in_needed().await),
             RenewalError::RejectedAfresh => {
-                let problem = self.tokens.rejected();
+                let problem = self.tokens.rejected_by(&self.sign_ins.challenge());
                 self.sign_ins.rejected_afresh(problem.clone()).await;
                 AuthError::Failed(problem)
             }

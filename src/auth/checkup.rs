@@ -97,13 +97,15 @@ impl Checkup {
     /// Finds the authorization server, as a sign-in would.
     pub async fn route(&self) -> Route {
         let flow = if self.ctx.uses_client_credentials() { Flow::Client } else { Flow::Code };
-        let challenge = self.challenge().await;
+        let probe::Probed { challenge, is_open } = probe::probe(&self.ctx, &self.challenge).await;
         let mut probed = Vec::new();
         let bound_issuer = choose::bound_issuer(&self.ctx).await;
         let (settings, bound_issuer) = (&self.ctx.settings, bound_issuer.as_deref());
         let found =
             search::discover_by_steps(&self.ctx.http, settings, &challenge, flow, bound_issuer, &mut probed).await;
-        Route { probed, found: found.map_err(|error| self.ctx.explain(error.into())) }
+        let found =
+            found.map_err(Problem::from).and_then(|found| found.check_wanted(settings, is_open).map(|()| found));
+        Route { probed, found: found.map_err(|problem| self.ctx.explain(problem)) }
     }
 
     /// The client that a sign-in at this server would use.

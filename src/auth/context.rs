@@ -68,9 +68,10 @@ impl Context {
         self.http.named_by(by)
     }
 
-    /// The `resource` parameter of every request (RFC 8707), unless the user leaves it out.
-    pub(crate) fn resource_parameter<'a>(&self, resource: &'a str) -> Option<&'a str> {
-        (!self.settings.oauth.no_resource).then_some(resource)
+    /// The `resource` parameter of every request (RFC 8707), unless the user leaves it out, or the server takes no token that
+    /// was asked for with it.
+    pub(crate) fn resource_parameter<'a>(&self, resource: &'a str, without_since: Option<u64>) -> Option<&'a str> {
+        (!self.settings.oauth.no_resource && without_since.is_none()).then_some(resource)
     }
 
     /// Adds facts that many texts need and only the settings know: the command for a terminal, and the redirect URL.

@@ -55,7 +55,13 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
             restart: how.restart,
             by_person: terminal::is_typed(),
         };
-        let granted = auth.login(options, &mut ui).await?;
+        let granted = match auth.login(options, &mut ui).await {
+            Err(problem) if problem.id == ProblemId::SignInNotWanted => {
+                terminal::say(&paragraph(&format!("{} {}", problem.what(), problem.fix())));
+                return Ok(ExitCode::SUCCESS);
+            }
+            granted => granted?,
+        };
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&done(&settings, &grant, clock::system().unix_seconds(), terminal::style()));
         Ok(ExitCode::SUCCESS)
@@ -147,8 +153,11 @@ impl LoginUi for Ui<'_> {
                 let style = terminal::style();
                 terminal::say(&joined(self.settings, link, self.opened, self.can_paste, within, style));
             }
-            LoginEvent::Waiting { link, .. } => {
+            LoginEvent::Waiting { link, may_be_forgotten, .. } => {
                 terminal::say(&waiting(self.settings, link, self.opened, self.can_paste, terminal::style()));
+                if may_be_forgotten {
+                    terminal::say(&client_unknown(self.settings));
+                }
             }
             LoginEvent::BrowserNotOpened(problem) => {
                 terminal::say(&paragraph(&format!("{} Open the link yourself.", problem.what())));
@@ -193,6 +202,15 @@ pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool, s
     let mut out = waiting_at(settings, link, opened, can_paste, style);
     out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
     out
+}
+
+/// What to do when the page shows that the server has forgotten the client that registered itself: it tells nobody else.
+pub fn client_unknown(settings: &Settings) -> String {
+    paragraph(&format!(
+        "If the page says that it does not know the client, press Ctrl-C and run `{}`: the program then registers itself \
+         anew.",
+        settings.command("login --restart")
+    ))
 }
 
 fn waiting_at(settings: &Settings, link: &str, opened: bool, can_paste: bool, style: Style) -> String {

@@ -87,6 +87,13 @@ pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
         Revoked::Typed => {
             return paragraph("The access token itself stays good until whoever gave it out withdraws it.");
         }
+        Revoked::Refused { status } => {
+            texts.push(format!(
+                "The server did not withdraw the access when it was asked (HTTP {status}). The access that it gave ends there \
+                 by itself, at the latest when its refresh token expires."
+            ));
+            None
+        }
         Revoked::Failed(problem) => {
             texts.push(format!("The server could not be told to withdraw the access. {}", problem.what()));
             None
@@ -107,4 +114,19 @@ pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
         )
     });
     texts.iter().map(|text| paragraph(text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Paths;
+
+    #[test]
+    fn a_refusal_to_revoke_is_told_with_what_becomes_of_the_access() {
+        let url = url::Url::parse("https://mcp.example.com/mcp").expect("a constant");
+        let settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        let words = at_the_server(&settings, &Revoked::Refused { status: 404 }).replace('\n', " ");
+        assert!(words.contains("(HTTP 404)") && words.contains("ends there by itself"), "{words}");
+        assert!(!words.contains("at the moment"), "{words}");
+    }
 }

@@ -182,6 +182,8 @@ catalogue! {
         SignInNeeded,
         /// A sign-in is running; fact `link`.
         SignInPending,
+        /// The server takes requests without a sign-in, and describes none; fact `host`.
+        SignInNotWanted,
         /// The user does not want to sign in now; facts `service`, `link`.
         SignInDeclined,
         /// Nobody completed the sign-in at Planhat's page; facts `minutes`, `redirect_url`, `client_id`, `other_url`.
@@ -213,8 +215,10 @@ catalogue! {
         MissingPermissions,
         /// The `state` of the callback is not ours.
         StateMismatch,
-        /// A callback that lacks or repeats something; fact `detail`.
+        /// A callback that repeats something; fact `detail`.
         CallbackIncomplete,
+        /// A callback with neither code nor error; the sign-in goes on.
+        CallbackEmpty,
         /// The callback names another issuer (RFC 9207); facts `expected`, `found`.
         CallbackIssuerMismatch,
         /// What was pasted is not the redirect URL; fact `detail`.
@@ -272,11 +276,15 @@ catalogue! {
         TokenEndpointError,
         /// An invalid answer of the token endpoint; facts `status`, `detail`.
         TokenAnswerInvalid,
+        /// A token whose type is not presented as `Bearer`; fact `found`.
+        TokenTypeUnusable,
+        /// An access token inside another member of the answer; fact `member`.
+        TokenInsideMember,
         /// The authorization code was refused.
         CodeRejected,
         /// The refresh token is no longer accepted; facts `service`, `detail`.
         GrantExpired,
-        /// A fresh access token is refused; fact `host`.
+        /// A fresh access token is refused; facts `host`, `error_description`.
         TokenRejected,
         /// A 401 to one kind of request, while the token is accepted for others.
         TokenRefusedHere,
@@ -286,7 +294,8 @@ catalogue! {
         StaticTokenRejected,
         /// No sign-in is possible while a static token is set.
         StaticTokenSet,
-        /// The authorization server cannot answer, for a transient reason; facts `status`, `error_description`.
+        /// The authorization server cannot answer, for a transient reason; facts `status`, `error_description`, `endpoint`, and
+        /// `host` where it is the server's description that fails.
         TokenEndpointUnavailable,
         /// The same during a sign-in, which ended with it; facts `status`, `error_description`, `endpoint`, `command`.
         SignInUnavailable,

@@ -14,6 +14,7 @@ mod fate;
 mod fault_proxy;
 mod faults;
 mod flood;
+mod habits;
 mod hostile;
 mod http_sse;
 mod layout;

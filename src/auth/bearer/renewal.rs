@@ -277,7 +277,7 @@ impl Renewals {
             client,
             method: grant.auth_method,
             issuer: &grant.issuer,
-            resource: self.ctx.resource_parameter(&grant.resource),
+            resource: self.ctx.resource_parameter(&grant.resource, grant.without_resource_since),
             id_token: oauth.id_token,
             now: self.ctx.now(),
             brake: &self.ctx.brake,

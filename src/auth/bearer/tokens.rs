@@ -25,6 +25,7 @@ use crate::blocking;
 use crate::http::host_of;
 use crate::message::Revision;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secrets;
 use crate::store::Owner;
 
 /// The poll interval for an unsaved token, at the end of the process.
@@ -114,6 +115,12 @@ impl Tokens {
         self.ctx.explain(Problem::new(ProblemId::TokenRejected).with("host", host))
     }
 
+    /// The same, with the server's words.
+    pub(crate) fn rejected_by(&self, challenge: &Challenge) -> Problem {
+        let said = challenge.error_description.as_deref();
+        self.rejected().said("error_description", said.map(|text| Secrets::none().words(text)))
+    }
+
     /// Whether somebody has to sign in before a request makes sense: the server is known to require it, and nobody is
     /// signed in.
     pub(crate) async fn needs_sign_in(&self) -> bool {
@@ -187,6 +194,7 @@ impl Tokens {
             profiles::forget(&files);
             notes::stored_account(&files).remove();
             notes::spent(&files).remove();
+            notes::refused_afresh(&files).remove();
             presented::note(&files).remove();
             files.generation().bump()
         };

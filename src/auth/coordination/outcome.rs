@@ -1,6 +1,8 @@
 //! Corrects the record of the last sign-in, once it shows what came of it.
 
 use crate::auth::context::Context;
+use crate::auth::grants::notes::RefusedAfresh;
+use crate::auth::grants::{notes, stored};
 use crate::auth::login::attempt;
 use crate::auth::login::attempt::Attempt;
 use crate::problem::Problem;
@@ -10,7 +12,11 @@ use crate::store::ProcessLock;
 /// not while a process is signing in.
 pub(crate) async fn rejected(ctx: &Context, why: Problem) {
     let (files, now) = (ctx.files.clone(), ctx.now());
+    let held = stored::read(ctx).await.ok().flatten();
     let write = move || {
+        if let Some(held) = held {
+            notes::refused_afresh(&files).write(&RefusedAfresh { grant: held.id, at: now })?;
+        }
         let note = attempt::note(&files);
         let is_good = |attempt: &Attempt| attempt.ended.is_some() && attempt.failure.is_none();
         if let Some(mut attempt) = note.read::<Attempt>().filter(is_good)

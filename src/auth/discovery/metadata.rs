@@ -53,6 +53,9 @@ pub struct ServerMetadata {
     /// Whether its answers carry `iss` (RFC 9207, 3).
     #[serde(default, deserialize_with = "or_default")]
     pub authorization_response_iss_parameter_supported: bool,
+    /// Whether no document says any of this.
+    #[serde(skip)]
+    pub is_assumed: bool,
 }
 
 /// How a token is obtained, which decides what the server must offer.
@@ -112,6 +115,7 @@ impl ServerMetadata {
             registration_endpoint: Some(format!("{origin}/register")),
             // That revision requires native apps to be public clients.
             token_endpoint_auth_methods_supported: Some(vec!["none".to_owned()]),
+            is_assumed: true,
             ..Self::with_token_endpoint(origin, format!("{origin}/token"))
         }
     }
@@ -131,6 +135,7 @@ impl ServerMetadata {
             grant_types_supported: None,
             client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: false,
+            is_assumed: false,
         }
     }
 

@@ -40,6 +40,13 @@ pub fn choose(settings: &Settings, challenge: &Challenge, found: &Discovered, fl
     (!scopes.is_empty()).then(|| scopes.join(" "))
 }
 
+/// The scope without what this program added to it by itself, if it did: some servers list `offline_access` and refuse it.
+pub fn without_added(settings: &Settings, scope: Option<&str>) -> Option<Option<String>> {
+    let scope = scope.filter(|scope| settings.oauth.scope.is_none() && covers(scope, OFFLINE_ACCESS))?;
+    let rest: Vec<&str> = split(scope).into_iter().filter(|one| *one != OFFLINE_ACCESS).collect();
+    Some((!rest.is_empty()).then(|| rest.join(" ")))
+}
+
 /// What of `wanted` a client asks for: no more than its registration names (RFC 7591, 3.2.1), which is `bound`, or the
 /// server would refuse all of it. When nothing is left, what the user has chosen is asked for all the same, so that the
 /// refusal names it.
@@ -104,6 +111,7 @@ mod tests {
             resource_scopes: listed.map(list),
             named_by: AddressSource::Insider,
             replaced: None,
+            without_resource_since: None,
         }
     }
 
@@ -139,6 +147,18 @@ mod tests {
         assert_eq!(chosen(None, Some("b offline_access"), None, Some("b")), "b");
         assert_eq!(chosen(None, Some("b offline_access"), None, None), "b");
         assert_eq!(chosen(None, None, None, Some("b offline_access")), "", "it must not replace the default");
+    }
+
+    #[test]
+    fn only_what_this_program_added_is_taken_back() {
+        let url = url::Url::parse("https://h/mcp").unwrap();
+        let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        assert_eq!(without_added(&settings, Some("b offline_access c")), Some(Some("b c".to_owned())));
+        assert_eq!(without_added(&settings, Some("offline_access")), Some(None));
+        assert_eq!(without_added(&settings, Some("b")), None);
+        assert_eq!(without_added(&settings, None), None);
+        settings.oauth.scope = Some("b offline_access".to_owned());
+        assert_eq!(without_added(&settings, Some("b offline_access")), None, "the user's choice stays");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::auth::error::unreached;
 use crate::auth::issuer;
 use crate::auth::resource;
 use crate::config::{Product, Settings};
-use crate::http::{AddressSource, Bounds, Http, NetError};
+use crate::http::{AddressSource, Bounds, Http, NetError, host_of};
 use crate::limits::{DISCOVERY_WAIT, MAX_AUTHORIZATION_SERVERS, MAX_REDIRECTS, METADATA_BYTES};
 use crate::problem::{Problem, ProblemId, printable};
 
@@ -42,12 +42,22 @@ pub struct Discovered {
     pub named_by: AddressSource,
     /// The server's own token endpoint, if the settings have put another in its place.
     pub replaced: Option<String>,
+    /// Since when requests leave out `resource`, if the server takes no token that was asked for with it.
+    pub without_resource_since: Option<u64>,
 }
 
 impl Discovered {
     /// The server's own token endpoint, if the settings have put one at another origin in its place.
     pub fn replaced_elsewhere(&self) -> Option<&str> {
         self.replaced.as_deref().filter(|own| !endpoints::share_origin(own, &self.server.token_endpoint))
+    }
+
+    /// That no sign-in is asked for, if nothing describes one and the MCP endpoint takes requests without (`is_open`).
+    pub fn check_wanted(&self, settings: &Settings, is_open: bool) -> Result<(), Problem> {
+        if is_open && self.server.is_assumed {
+            return Err(Problem::new(ProblemId::SignInNotWanted).with("host", host_of(&settings.url)));
+        }
+        Ok(())
     }
 
     /// The parts of the server that lie at other origins than its issuer.
@@ -118,6 +128,7 @@ pub async fn discover_by_steps(
             resource_scopes: None,
             named_by: AddressSource::Insider,
             replaced: None,
+            without_resource_since: None,
         });
     }
     let searched =
@@ -167,7 +178,15 @@ async fn search(
                 tracing::info!(%issuer, of = listed, "one of several authorization servers is chosen");
             }
             let named_by = search.named_by();
-            return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by, replaced: None });
+            return Ok(Discovered {
+                resource: identifier,
+                server,
+                listed,
+                resource_scopes,
+                named_by,
+                replaced: None,
+                without_resource_since: None,
+            });
         }
     }
     if let Some(problem) = search.refused {
@@ -180,7 +199,15 @@ async fn search(
     // more likely misconfigured than old.
     if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
         let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
-        return Ok(Discovered { resource: identifier, server, listed, resource_scopes, named_by, replaced: None });
+        return Ok(Discovered {
+            resource: identifier,
+            server,
+            listed,
+            resource_scopes,
+            named_by,
+            replaced: None,
+            without_resource_since: None,
+        });
     }
     Err(AuthError::Failed(
         Problem::new(ProblemId::NoAuthorizationServer).with("url", settings.shown_url()).with("detail", search.last),
@@ -315,6 +342,8 @@ impl Search<'_> {
                 Err(NetError::Unusable(problem)) if problem.id == ProblemId::InwardAddress => {
                     return Probe::Refused(problem);
                 }
+                // The texts about an authorization server would mislead where the MCP server itself is out of reach.
+                Err(error) if own && error.never_sent() => return Probe::NotNow(error.into()),
                 Err(error) => return Probe::NotNow(unreached(error, url.as_str())),
             };
             if own {
@@ -336,6 +365,7 @@ impl Search<'_> {
                 status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Probe::NotNow(
                     Problem::new(ProblemId::TokenEndpointUnavailable)
                         .with("status", status.as_u16())
+                        .with("host", host_of(&url))
                         .with("endpoint", &url),
                 ),
                 status => Probe::NotThere(format!("status {}", status.as_u16())),

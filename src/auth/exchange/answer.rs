@@ -2,13 +2,40 @@
 
 use serde_json::{Map, Value};
 
+/// Why an answer is no token that this program can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoToken {
+    /// Something else answered, or the server is broken; why, in words.
+    Unreadable(String),
+    /// There is an access token, but inside this member and not where RFC 6749 (5.1) has it.
+    Inside(String),
+    /// The token is of this type, and `Bearer` is not how it is presented.
+    Type(String),
+}
+
+impl From<&str> for NoToken {
+    fn from(why: &str) -> Self {
+        Self::Unreadable(why.to_owned())
+    }
+}
+
+/// Token types whose tokens are presented in a scheme of their own, not as `Bearer` (RFC 6749, 7.1): those of the registry
+/// of HTTP authentication schemes, some that never came into it, and RFC 8693's for what is no access token.
+const OTHER_SCHEMES: [&str; 12] =
+    ["basic", "digest", "dpop", "gnap", "hawk", "hoba", "mac", "mutual", "n_a", "negotiate", "pop", "signature"];
+
+/// Whether a token of this type is presented as `Bearer`. Some servers name the kind of its owner here (`user`, `bot`).
+pub fn is_bearer(token_type: &str) -> bool {
+    !OTHER_SCHEMES.contains(&token_type.trim().to_ascii_lowercase().as_str())
+}
+
 /// The answer in the form of RFC 6749 (5.1, 5.2), whatever form the server chose.
-pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), String> {
+pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), NoToken> {
     let mut fields = match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => fields,
         Ok(_) => return Err("it is JSON, but no object".into()),
         Err(_) if body.iter().all(u8::is_ascii_whitespace) => return Err("it is empty".into()),
-        Err(_) => form(body).ok_or_else(|| "it is no JSON".to_owned())?,
+        Err(_) => form(body).ok_or("it is no JSON")?,
     };
     fields.retain(|_, value| !value.is_null());
     if !(200..300).contains(&status) || fields.contains_key("error") {
@@ -30,9 +57,14 @@ pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), Stri
         return Ok((400, fields));
     }
     if fields.get("access_token").and_then(Value::as_str).is_none_or(str::is_empty) {
-        return Err("it holds no access token".into());
+        return Err(match member_with_token(&fields) {
+            Some(member) => NoToken::Inside(member.to_owned()),
+            None => "it holds no access token".into(),
+        });
     }
-    fields.entry("token_type").or_insert_with(|| "bearer".into());
+    if !fields.get("token_type").is_some_and(Value::is_string) {
+        fields.insert("token_type".into(), "bearer".into());
+    }
     if fields.get("refresh_token").is_some_and(|value| value.as_str().is_none_or(str::is_empty)) {
         fields.remove("refresh_token");
     }
@@ -50,6 +82,13 @@ pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), Stri
         _ => {}
     }
     Ok((200, fields))
+}
+
+/// The member that holds the access token in place of the answer itself.
+fn member_with_token(fields: &Map<String, Value>) -> Option<&str> {
+    let holds =
+        |value: &Value| value.get("access_token").and_then(Value::as_str).is_some_and(|token| !token.is_empty());
+    fields.iter().find(|(_, value)| holds(value)).map(|(name, _)| name.as_str())
 }
 
 /// `access_token=…&token_type=…`, as some servers answer regardless of `Accept`.
@@ -112,6 +151,41 @@ mod tests {
         assert!(!ok(r#"{"access_token":"t","refresh_token":""}"#).contains_key("refresh_token"));
         assert_eq!(ok(r#"{"access_token":"t","scope":["a","b"]}"#)["scope"], "a b");
         assert_eq!(ok("access_token=t&token_type=bearer&expires_in=5")["expires_in"], 5);
+    }
+
+    #[test]
+    fn only_a_type_that_is_a_scheme_of_its_own_is_no_bearer() {
+        for (token_type, expected) in [
+            ("Bearer", true),
+            ("bearer", true),
+            ("user", true),
+            ("bot", true),
+            ("access_token", true),
+            ("", true),
+            ("mac", false),
+            ("MAC", false),
+            ("DPoP", false),
+            ("pop", false),
+            ("N_A", false),
+        ] {
+            assert_eq!(is_bearer(token_type), expected, "{token_type}");
+        }
+        assert_eq!(ok(r#"{"access_token":"t","token_type":5}"#)["token_type"], "bearer");
+    }
+
+    #[test]
+    fn a_token_inside_another_member_is_found_and_not_taken() {
+        for (body, member) in [
+            (r#"{"ok":true,"app_id":"A1","authed_user":{"id":"U1","access_token":"xoxp"}}"#, "authed_user"),
+            (r#"{"data":{"access_token":"t","expires_in":5}}"#, "data"),
+        ] {
+            assert_eq!(plain(200, body.as_bytes()), Err(NoToken::Inside(member.to_owned())), "{body}");
+        }
+        let both = ok(r#"{"access_token":"top","authed_user":{"access_token":"inner"}}"#);
+        assert_eq!(both["access_token"], "top");
+        for body in [r#"{"authed_user":{"id":"U1"}}"#, r#"{"authed_user":{"access_token":""}}"#] {
+            assert!(matches!(plain(200, body.as_bytes()), Err(NoToken::Unreadable(_))), "{body}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use oauth2::HttpRequest;
+use oauth2::http::header::InvalidHeaderValue;
 use oauth2::http::{HeaderValue, header};
 use url::form_urlencoded;
 
@@ -55,6 +56,17 @@ impl Sender<'_> {
         }
     }
 
+    /// The credentials of HTTP Basic, in the form of the method; `None` with other methods.
+    pub fn basic(&self) -> Option<Secret> {
+        let secret = self.client.secret.as_ref().filter(|_| self.method.is_basic())?;
+        let form = |text: &str| match self.method {
+            AuthMethod::ClientSecretBasicRaw => text.to_owned(),
+            _ => form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+        };
+        let pair = Secret::new(format!("{}:{}", form(&self.client.id), form(secret.expose())));
+        Some(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))))
+    }
+
     /// The request that posts `fields` to `endpoint`; `purpose` names the endpoint in errors.
     pub fn post(&self, endpoint: &str, purpose: &'static str, fields: &[(&str, &str)]) -> Result<HttpRequest, Problem> {
         let endpoint = metadata::endpoint(endpoint, purpose)?;
@@ -65,17 +77,8 @@ impl Sender<'_> {
         }
         // Even with Basic: it only identifies the client (RFC 6749, 3.2.1), and some servers look for it only here.
         form.append_pair("client_id", &self.client.id);
-        let mut basic = None;
-        match (self.method, &self.client.secret) {
-            (AuthMethod::ClientSecretBasic, Some(secret)) => {
-                let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = Secret::new(format!("{}:{}", encoded(&self.client.id), encoded(secret.expose())));
-                basic = Some(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))));
-            }
-            (AuthMethod::ClientSecretPost, Some(secret)) => {
-                form.append_pair("client_secret", secret.expose());
-            }
-            _ => {}
+        if let (AuthMethod::ClientSecretPost, Some(secret)) = (self.method, &self.client.secret) {
+            form.append_pair("client_secret", secret.expose());
         }
         let mut request = HttpRequest::new(form.finish().into_bytes());
         let wrong = |detail: &dyn std::fmt::Display| {
@@ -86,11 +89,16 @@ impl Sender<'_> {
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        if let Some(basic) = basic {
-            let mut value = HeaderValue::from_str(basic.expose()).map_err(|error| wrong(&error))?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
+        if let Some(basic) = self.basic() {
+            headers.insert(header::AUTHORIZATION, header_value(&basic).map_err(|error| wrong(&error))?);
         }
         Ok(request)
     }
+}
+
+/// The value of a header that is a secret.
+pub fn header_value(secret: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(secret.expose())?;
+    value.set_sensitive(true);
+    Ok(value)
 }

@@ -1,6 +1,7 @@
 //! What a refusal at the token endpoint means (RFC 6749, 5.2; RFC 8628, 3.5), and how it is explained.
 
 use crate::auth::error::unreached;
+use crate::auth::exchange::answer::NoToken;
 use crate::auth::exchange::refresh_verdict::RefreshVerdict;
 use crate::auth::exchange::request::{Endpoint, GrantRequest};
 use crate::http::{NetError, Step};
@@ -80,8 +81,8 @@ pub(crate) struct Seen {
 pub(crate) enum ExchangeFailure {
     /// The endpoint could not be asked, or its answer did not come.
     Network(NetError),
-    /// An answer came that is neither a token nor a refusal; why, in words.
-    Unreadable(String),
+    /// An answer came that is neither a refusal nor a token that can be used.
+    NoToken(NoToken),
     /// The server refuses, with this code.
     Refused(String),
 }
@@ -194,6 +195,14 @@ pub(crate) fn setback(
     failure: ExchangeFailure,
 ) -> Setback {
     let (code, why) = match failure {
+        ExchangeFailure::NoToken(NoToken::Inside(member)) => {
+            let problem = Problem::new(ProblemId::TokenInsideMember).said("member", seen.secrets.words(&member));
+            return of_another_kind(presented, problem).into();
+        }
+        ExchangeFailure::NoToken(NoToken::Type(token_type)) => {
+            let problem = Problem::new(ProblemId::TokenTypeUnusable).said("found", seen.secrets.words(&token_type));
+            return of_another_kind(presented, problem).into();
+        }
         ExchangeFailure::Network(NetError::Unusable(problem)) => return Refusal::Other(problem).into(),
         ExchangeFailure::Network(error) => {
             if error.never_sent() {
@@ -203,7 +212,7 @@ pub(crate) fn setback(
             let is_brief = matches!(&error, NetError::Failed { step: Step::Sent | Step::Body, .. });
             return Refusal::Unclear { problem: unreached(error, endpoint.url), is_brief }.into();
         }
-        ExchangeFailure::Unreadable(why) => (None, why),
+        ExchangeFailure::NoToken(NoToken::Unreadable(why)) => (None, why),
         ExchangeFailure::Refused(code) => (Some(code), String::new()),
     };
     let facts = Facts {
@@ -215,6 +224,12 @@ pub(crate) fn setback(
         lacks_secret: endpoint.client.lacks_secret(),
     };
     Setback { refusal: explained(facts.meaning(), endpoint, presented, seen, &why), tries: 0, code }
+}
+
+/// The server has given a token that cannot be used, as it will again. A refresh token may have been replaced by that, so
+/// it is not presented again.
+fn of_another_kind(presented: &GrantRequest<'_>, problem: Problem) -> Refusal {
+    if presented.is_refresh() { Refusal::Spent(problem) } else { Refusal::Other(problem) }
 }
 
 fn explained(

@@ -68,7 +68,7 @@ impl<'a> Endpoint<'a> {
             client,
             method: client.auth_method(found.server.token_endpoint_auth_methods_supported.as_deref()),
             issuer: &found.server.issuer,
-            resource: ctx.resource_parameter(&found.resource),
+            resource: ctx.resource_parameter(&found.resource, found.without_resource_since),
             id_token: ctx.settings.oauth.id_token,
             now: ctx.now(),
             brake: &ctx.brake,

@@ -14,12 +14,12 @@ use oauth2::{
     RequestTokenError, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::auth::answer_secrets::learn;
 use crate::auth::discovery::metadata;
 use crate::auth::discovery::metadata::DEVICE_GRANT;
-use crate::auth::exchange::answer::plain;
+use crate::auth::exchange::answer::{NoToken, is_bearer, plain};
 use crate::auth::exchange::client_authentication;
 use crate::auth::exchange::id_token;
 use crate::auth::exchange::refusal;
@@ -58,25 +58,21 @@ pub async fn request_token(
     }
 }
 
-/// When the server refuses the client authentication, tries the other method once.
+/// When the server refuses the client authentication, tries the other methods once each, at the same endpoint.
 async fn present_once(http: &Http, endpoint: &Endpoint<'_>, presented: &GrantRequest<'_>) -> Result<Issued, Setback> {
     let first = attempt(http, endpoint, endpoint.method, presented).await;
-    match (first, endpoint.method.other()) {
-        (Err(Setback { refusal: Refusal::Client(problem), .. }), Some(other)) => {
-            // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
-            match attempt(http, endpoint, other, presented).await {
-                Err(Setback { refusal: Refusal::Client(_), .. }) => Err(Refusal::Client(problem).into()),
-                // The other method itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
-                Err(Setback { refusal: Refusal::Other(_) | Refusal::Spent(_), code: Some(code), .. })
-                    if code == "invalid_request" =>
-                {
-                    Err(Refusal::Client(problem).into())
-                }
-                second => second,
-            }
+    let Err(Setback { refusal: Refusal::Client(problem), .. }) = first else { return first };
+    // The code or token was not looked at: the client is authenticated first (RFC 6749, 4.1.3).
+    for other in endpoint.client.methods_after(endpoint.method) {
+        match attempt(http, endpoint, other, presented).await {
+            Err(Setback { refusal: Refusal::Client(_), .. }) => {}
+            // The other method itself may be what is wrong with the request (RFC 6749, 5.2): the first answer stands.
+            Err(Setback { refusal: Refusal::Other(_) | Refusal::Spent(_), code: Some(code), .. })
+                if code == "invalid_request" => {}
+            answered => return answered,
         }
-        (first, _) => first,
     }
+    Err(Refusal::Client(problem).into())
 }
 
 /// What an OpenID provider adds.
@@ -121,7 +117,7 @@ async fn attempt(
     let client = client(endpoint, method).map_err(Refusal::Other)?;
     let mut extra = endpoint.sender(method).assertion().map_err(Refusal::Other)?;
     extra.extend(endpoint.resource.map(|resource| ("resource", resource.into())));
-    if method == AuthMethod::ClientSecretBasic && endpoint.client.secret.is_some() {
+    if method.is_basic() && endpoint.client.secret.is_some() {
         // `oauth2` leaves it out beside Basic; `Sender::post` says why it is wanted.
         extra.push(("client_id", endpoint.client.id.as_str().into()));
     }
@@ -131,7 +127,9 @@ async fn attempt(
             extra.iter().fold($request, |request, (name, value)| request.add_extra_param(*name, value.expose().clone()))
         };
     }
-    let exchange = Exchange { http: http.clone(), seen: Arc::default() };
+    // `oauth2` knows the encoded form alone.
+    let raw = (method == AuthMethod::ClientSecretBasicRaw).then(|| endpoint.sender(method).basic()).flatten();
+    let exchange = Exchange { http: http.clone(), seen: Arc::default(), basic: raw };
     let answer = match presented {
         GrantRequest::Code { code, verifier, redirect_url } => {
             let redirect = RedirectUrl::new((*redirect_url).to_owned())
@@ -160,7 +158,7 @@ async fn attempt(
             Err(Refusal::Spent(problem.with("detail", "with a renewal comes no new ID token")).into())
         }
         Ok(token) => issued(&token, method, endpoint.id_token, &seen)
-            .map_err(|why| refusal::unreadable(endpoint, &seen, &why).into()),
+            .map_err(|why| refusal::setback(endpoint, presented, &seen, ExchangeFailure::NoToken(why))),
         Err(error) => Err(refusal::setback(endpoint, presented, &seen, failure(error))),
     }
 }
@@ -169,7 +167,7 @@ fn client(endpoint: &Endpoint<'_>, method: AuthMethod) -> Result<Basic, Problem>
     let url = TokenUrl::new(endpoint.url.to_owned())
         .map_err(|e| Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "token endpoint").with("detail", e))?;
     let auth_type = match method {
-        AuthMethod::ClientSecretBasic => AuthType::BasicAuth,
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretBasicRaw => AuthType::BasicAuth,
         AuthMethod::None | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => AuthType::RequestBody,
     };
     let client =
@@ -204,13 +202,18 @@ async fn device(
 struct Exchange {
     http: Http,
     seen: Arc<Mutex<Seen>>,
+    /// The Basic credentials to send in place of the library's.
+    basic: Option<Secret>,
 }
 
 impl<'c> AsyncHttpClient<'c> for Exchange {
     type Error = SendError;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, SendError>> + Send + 'c>>;
 
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
+    fn call(&'c self, mut request: HttpRequest) -> Self::Future {
+        if let Some(value) = self.basic.as_ref().and_then(|basic| client_authentication::header_value(basic).ok()) {
+            request.headers_mut().insert(oauth2::http::header::AUTHORIZATION, value);
+        }
         Box::pin(send(&self.http, request, &self.seen))
     }
 }
@@ -221,7 +224,7 @@ enum SendError {
     #[error("{0}")]
     Network(NetError),
     #[error("no token answer")]
-    NoTokenAnswer(String),
+    NoToken(NoToken),
 }
 
 async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<HttpResponse, SendError> {
@@ -233,25 +236,28 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
     seen.is_object = matches!(serde_json::from_slice(&answer.body), Ok(Value::Object(_)));
     seen.secrets = answer.secrets;
     seen.clock = Skew::of(&answer.headers, SystemTime::now()).map(|skew| skew.to_string());
-    let (status, fields) = plain.map_err(SendError::NoTokenAnswer)?;
+    let (status, fields) = plain.map_err(|why| {
+        // What is told of the answer names a member of it.
+        let fields = serde_json::from_slice::<Map<String, Value>>(&answer.body).unwrap_or_default();
+        fields.values().filter_map(Value::as_object).for_each(|inner| learn(&mut seen.secrets, inner));
+        SendError::NoToken(why)
+    })?;
     learn(&mut seen.secrets, &fields);
     let word = |name: &str| fields.get(name).and_then(Value::as_str).map(|text| seen.secrets.words(text));
     (seen.error, seen.description) = (word("error"), word("error_description"));
     let mut response = HttpResponse::new(Value::Object(fields).to_string().into_bytes());
-    *response.status_mut() =
-        oauth2::http::StatusCode::from_u16(status).map_err(|e| SendError::NoTokenAnswer(e.to_string()))?;
+    *response.status_mut() = oauth2::http::StatusCode::from_u16(status)
+        .map_err(|e| SendError::NoToken(NoToken::Unreadable(e.to_string())))?;
     Ok(response)
 }
 
-fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &Seen) -> Result<Issued, String> {
+fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &Seen) -> Result<Issued, NoToken> {
     let (mut access_token, mut expires_in) = (token.access_token().secret(), token.expires_in());
     if wants_id_token {
         access_token = token.extra_fields().id_token.as_ref().ok_or("it holds no ID token")?;
         expires_in = id_token::lifetime(access_token).or(expires_in);
-    } else if !matches!(token.token_type(), BasicTokenType::Bearer)
-        && !token.token_type().as_ref().eq_ignore_ascii_case("bearer")
-    {
-        return Err(format!("its token type is {}", token.token_type().as_ref()));
+    } else if !is_bearer(token.token_type().as_ref()) {
+        return Err(NoToken::Type(token.token_type().as_ref().to_owned()));
     }
     let scope = token.scopes().map(|scopes| scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "));
     // Both are shown by `status`; one that quotes a secret says nothing.
@@ -272,11 +278,10 @@ type ExchangeError = RequestTokenError<SendError, Refused>;
 fn failure(error: ExchangeError) -> ExchangeFailure {
     match error {
         RequestTokenError::Request(SendError::Network(error)) => ExchangeFailure::Network(error),
-        RequestTokenError::Request(SendError::NoTokenAnswer(why)) | RequestTokenError::Other(why) => {
-            ExchangeFailure::Unreadable(why)
-        }
+        RequestTokenError::Request(SendError::NoToken(why)) => ExchangeFailure::NoToken(why),
+        RequestTokenError::Other(why) => ExchangeFailure::NoToken(NoToken::Unreadable(why)),
         RequestTokenError::Parse(error, _) => {
-            ExchangeFailure::Unreadable(format!("its field {} cannot be read", error.path()))
+            ExchangeFailure::NoToken(NoToken::Unreadable(format!("its field {} cannot be read", error.path())))
         }
         RequestTokenError::ServerResponse(response) => ExchangeFailure::Refused(response.error().as_ref().to_owned()),
     }

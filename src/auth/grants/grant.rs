@@ -9,6 +9,7 @@ use url::Url;
 use crate::auth::discovery::search::Discovered;
 use crate::auth::endpoints;
 use crate::auth::exchange::request::Issued;
+use crate::auth::grants::plain_text::{plain, plain_option};
 use crate::auth::registration::client::{AuthMethod, Client};
 use crate::auth::resource;
 use crate::config::Settings;
@@ -67,6 +68,13 @@ pub struct Grant {
     pub named_by: AddressSource,
     /// How the client authenticated there.
     pub auth_method: AuthMethod,
+    /// Since when only raw Basic works, in seconds since 1970; forgotten as soon as another method does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_basic_since: Option<u64>,
+    /// Since when requests leave out `resource` (RFC 8707), because the server refused a token that was asked for with it, in
+    /// seconds since 1970; forgotten when it refuses one without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_resource_since: Option<u64>,
     /// The access token.
     #[serde(with = "plain")]
     pub access_token: Secret,
@@ -89,6 +97,11 @@ pub struct Grant {
 /// When a token ends that was given at `now`. One that ends at once would be renewed before each request.
 fn end_of(life: Duration, now: u64) -> u64 {
     now.saturating_add(life.max(SHORTEST_TOKEN_LIFE).as_secs())
+}
+
+/// Since when the client authenticates with raw Basic, if it does now.
+fn since(method: AuthMethod, held: Option<u64>, now: u64) -> Option<u64> {
+    (method == AuthMethod::ClientSecretBasicRaw).then(|| held.unwrap_or(now))
 }
 
 fn public() -> AddressSource {
@@ -124,6 +137,8 @@ impl Grant {
             revocation_endpoint: found.server.revocation_endpoint.clone(),
             named_by: found.named_by,
             auth_method: issued.method,
+            raw_basic_since: since(issued.method, None, now),
+            without_resource_since: found.without_resource_since,
             access_token: issued.access_token,
             refresh_token: issued.refresh_token,
             obtained_at: now,
@@ -148,6 +163,8 @@ impl Grant {
             revocation_endpoint: None,
             named_by: AddressSource::Insider,
             auth_method: AuthMethod::None,
+            raw_basic_since: None,
+            without_resource_since: None,
             access_token: token,
             refresh_token: None,
             obtained_at: now,
@@ -162,6 +179,7 @@ impl Grant {
         Self {
             renewals: self.renewals + 1,
             auth_method: issued.method,
+            raw_basic_since: since(issued.method, self.raw_basic_since, now),
             access_token: issued.access_token,
             refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
             obtained_at: now,
@@ -237,37 +255,11 @@ impl Grant {
         if version > RECORD_VERSION {
             return Err(StoreError::Corrupt("a newer version of planhat-mcp wrote it".into()));
         }
-        serde_json::from_slice(record.expose()).map_err(damaged)
-    }
-}
-
-/// A secret as plain text, for the record in the store.
-mod plain {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::secret::Secret;
-
-    pub fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-        secret.expose().serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        String::deserialize(deserializer).map(Secret::new)
-    }
-}
-
-/// The same for a secret that may be absent.
-mod plain_option {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::secret::Secret;
-
-    pub fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-        secret.as_ref().map(|secret| secret.expose()).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-        Option::<String>::deserialize(deserializer).map(|text| text.map(Secret::new))
+        let mut grant: Self = serde_json::from_slice(record.expose()).map_err(damaged)?;
+        if grant.raw_basic_since.is_some() && grant.auth_method == AuthMethod::ClientSecretBasic {
+            grant.auth_method = AuthMethod::ClientSecretBasicRaw;
+        }
+        Ok(grant)
     }
 }
 
@@ -329,6 +321,8 @@ pub(crate) fn example() -> Grant {
         revocation_endpoint: Some("https://as/revoke".into()),
         named_by: AddressSource::Public,
         auth_method: AuthMethod::ClientSecretPost,
+        raw_basic_since: None,
+        without_resource_since: None,
         access_token: "canary-access".into(),
         refresh_token: Some("canary-refresh".into()),
         obtained_at: 1_000,
@@ -376,6 +370,19 @@ mod tests {
         assert_eq!(record.as_object_mut().unwrap().remove("named_by").unwrap(), "insider");
         let back = Grant::from_record(&Secret::new(record.to_string().into_bytes())).unwrap();
         assert_eq!((back.named_by, back.access_token), (AddressSource::Public, example().access_token));
+    }
+
+    #[test]
+    fn the_form_of_basic_that_worked_is_kept_with_its_date_and_an_earlier_version_reads_basic() {
+        let grant = Grant { auth_method: AuthMethod::ClientSecretBasicRaw, raw_basic_since: Some(7), ..example() };
+        let record = grant.to_record();
+        let fields: serde_json::Value = serde_json::from_slice(record.expose()).unwrap();
+        assert_eq!((&fields["auth_method"], &fields["raw_basic_since"]), (&"client_secret_basic".into(), &7.into()));
+        let back = Grant::from_record(&record).unwrap();
+        assert_eq!((back.auth_method, back.raw_basic_since), (AuthMethod::ClientSecretBasicRaw, Some(7)));
+        assert_eq!(Grant::from_record(&example().to_record()).unwrap().auth_method, AuthMethod::ClientSecretPost);
+        assert_eq!(since(AuthMethod::ClientSecretBasicRaw, Some(7), 9), Some(7));
+        assert_eq!(since(AuthMethod::ClientSecretBasic, Some(7), 9), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod grant;
 pub mod notes;
+mod plain_text;
 pub(crate) mod presented;
 pub mod profiles;
 pub mod revocation;

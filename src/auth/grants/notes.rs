@@ -13,6 +13,20 @@ pub struct Spent {
     pub renewals: u64,
 }
 
+/// A sign-in whose tokens the MCP server refused from the start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefusedAfresh {
+    /// The id of the grant.
+    pub grant: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+/// The note of the sign-in that was refused from the start.
+pub fn refused_afresh(files: &StateDir) -> Note {
+    files.note("refused.json")
+}
+
 /// The note that the stored refresh token is spent.
 pub fn spent(files: &StateDir) -> Note {
     files.note("spent.json")

@@ -27,6 +27,11 @@ pub enum Revoked {
     Typed,
     /// There was nothing to revoke.
     Nothing,
+    /// The server refuses to, and will again; what it issued ends by itself.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
     /// Revoking it failed.
     Failed(Problem),
 }
@@ -42,13 +47,13 @@ pub(crate) async fn revoke(ctx: &Context, grant: &Grant) -> Revoked {
         };
     };
     match tokio::time::timeout(REVOCATION_TIMEOUT, revoke_at(ctx, endpoint, grant)).await {
-        Ok(Ok(())) => Revoked::Yes,
+        Ok(Ok(revoked)) => revoked,
         Ok(Err(problem)) => Revoked::Failed(problem),
         Err(_) => Revoked::Failed(Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", endpoint)),
     }
 }
 
-async fn revoke_at(ctx: &Context, endpoint: &str, grant: &Grant) -> Result<(), Problem> {
+async fn revoke_at(ctx: &Context, endpoint: &str, grant: &Grant) -> Result<Revoked, Problem> {
     let client = choose::client_of(ctx, &grant.issuer, &grant.client_id, grant.auth_method).await?;
     let (token, hint) = match &grant.refresh_token {
         Some(token) => (token, "refresh_token"),
@@ -64,9 +69,12 @@ async fn revoke_at(ctx: &Context, endpoint: &str, grant: &Grant) -> Result<(), P
         token_endpoint::TOKEN_ANSWER_BOUNDS,
     )
     .await?;
-    // An unknown token is not an error (RFC 7009, 2.2).
-    if answer.status.is_success() {
-        return Ok(());
+    match answer.status.as_u16() {
+        // An unknown token is not an error (RFC 7009, 2.2).
+        200..=299 => return Ok(Revoked::Yes),
+        408 | 425 | 429 => {}
+        status @ 400..=499 => return Ok(Revoked::Refused { status }),
+        _ => {}
     }
     Err(Problem::new(ProblemId::TokenEndpointUnavailable)
         .with("status", answer.status.as_u16())

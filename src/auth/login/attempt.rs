@@ -43,6 +43,13 @@ pub struct Attempt {
     pub ended: Option<u64>,
     /// Why it failed.
     pub failure: Option<StoredProblem>,
+    /// The client that registered itself and waits for an answer; it stays when none came: the server may have forgotten
+    /// the client, and say so on its page alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<String>,
+    /// The same of the sign-in before.
+    #[serde(skip)]
+    pub unanswered_before: Option<String>,
     /// How many sign-ins in a row before this one were killed before they ended.
     #[serde(default, rename = "deaths")]
     pub killed_in_a_row: u32,
@@ -112,6 +119,7 @@ impl Attempt {
             process: std::process::id(),
             opens,
             killed_in_a_row,
+            unanswered_before: before.and_then(|before| before.unanswered.clone()),
             ..Self::default()
         }
     }

@@ -43,6 +43,8 @@ pub struct Expected {
 pub enum Rejection {
     /// It does not belong to this sign-in, which continues.
     Foreign,
+    /// It has the right `state`, but neither code nor error, so it is no response (RFC 6749, 4.1.2); the sign-in continues.
+    Empty,
     /// It belongs to this sign-in and ends it.
     Final(CallbackError),
 }
@@ -85,7 +87,7 @@ impl Request {
             .authorize_url(|| CsrfToken::new_random_len(32))
             .set_pkce_challenge(pkce)
             .add_scopes(scope.map(|scope| Scope::new(scope.to_owned())));
-        if !settings.oauth.no_resource {
+        if !settings.oauth.no_resource && found.without_resource_since.is_none() {
             request = request.add_extra_param("resource", found.resource.clone());
         }
         for (name, value) in &settings.oauth.authorize_params {
@@ -130,6 +132,9 @@ impl Expected {
             [state] if equal(state.expose().as_bytes(), self.state.expose().as_bytes()) => {}
             _ => return Err(Rejection::Foreign),
         }
+        if all("code").iter().chain(&all("error")).all(|value| value.is_empty()) {
+            return Err(Rejection::Empty);
+        }
         let mut secrets = self.secrets.clone();
         all("code").iter().for_each(|code| secrets.add(code.expose()));
         self.check_issuer(&all("iss"), &secrets).map_err(|problem| Rejection::Final(problem.into()))?;
@@ -156,8 +161,7 @@ impl Expected {
             }
         }
         match all("code").as_slice() {
-            [code] if !code.is_empty() => Ok((*code).clone()),
-            [] | [_] => Err(incomplete("it carries no code")),
+            [code] => Ok((*code).clone()),
             _ => Err(incomplete("it carries more than one code")),
         }
     }
@@ -238,9 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn no_code_an_empty_code_or_two_codes_end_the_sign_in_with_a_reason() {
-        for query in ["state=s3cret", "state=s3cret&code=", "state=s3cret&code=a&code=b"] {
+    fn two_codes_end_the_sign_in_with_a_reason_and_what_has_neither_code_nor_error_does_not() {
+        for query in ["state=s3cret&code=a&code=b", "state=s3cret&code=&code=b"] {
             assert_eq!(problem(query), ProblemId::CallbackIncomplete, "{query}");
+        }
+        for query in
+            ["state=s3cret", "state=s3cret&code=", "state=s3cret&error=", "state=s3cret&x=y&iss=https%3A%2F%2Fevil"]
+        {
+            assert_eq!(expected(false).code(query), Err(Rejection::Empty), "{query}");
         }
     }
 

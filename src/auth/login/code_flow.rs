@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::context::Context;
+use crate::auth::discovery::scope;
 use crate::auth::exchange::request::{Endpoint, GrantRequest};
 use crate::auth::exchange::token_endpoint;
 use crate::auth::grants::grant::Grant;
@@ -92,7 +93,7 @@ async fn run(
     attempt: &mut Attempt,
     last_page: &mut LastPage,
 ) -> Result<Grant, LoginEnd> {
-    let Parts { client, callback, listener, port_turn, is_new: _ } = parts;
+    let Parts { client, callback, listener, port_turn, is_new } = parts;
     last_page.port_turn = port_turn;
     let issuer = &target.found.server.issuer;
     last_page.elsewhere = target.found.elsewhere().words().map(|words| format!("{}. {words}", printable(issuer)));
@@ -100,14 +101,18 @@ async fn run(
     let Some(listener) = listener else {
         return Err(Problem::new(ProblemId::ListenFailed).with("place", &redirect_url).into());
     };
-    let request = Request::new(&ctx.settings, &target.found, &client, &redirect_url, target.scope.as_deref())?;
-    let (serving, arrivals) = listener.serve(request.expected.clone(), ctx.settings.command("login"))?;
-    last_page.serving = Some(serving);
+    let mut scope = target.scope.clone();
+    let mut request = Request::new(&ctx.settings, &target.found, &client, &redirect_url, scope.as_deref())?;
+    let (serving, mut arrivals) = listener.serve(request.expected.clone(), ctx.settings.command("login"))?;
+    let serving = last_page.serving.insert(serving);
     attempt.redirect_url = Some(redirect_url.clone());
     attempt.link = Some(request.link.to_string());
+    attempt.unanswered = client.is_registered().then(|| client.id.clone());
     attempt::save(ctx, attempt).await?;
     let within = target.deadline.saturating_duration_since(Instant::now());
-    ui.event(LoginEvent::Waiting { link: request.link.as_str(), redirect_url: &redirect_url, within });
+    let may_be_forgotten = client.is_registered() && !is_new;
+    let link = request.link.as_str();
+    ui.event(LoginEvent::Waiting { link, redirect_url: &redirect_url, within, may_be_forgotten });
     if options.open_browser {
         let opened = match ctx.brake.admit_tab().await {
             Ok(admission) => sign_in_page::open(ctx, attempt.number, &request.link, admission).await,
@@ -122,15 +127,34 @@ async fn run(
             }
         }
     }
-    let Some(answer) = answer(ctx, &request, arrivals, &mut options.paste, (target.deadline, &redirect_url), ui).await
-    else {
-        forget_unused_registration(ctx, target, &client).await;
-        return Err(timed_out(ctx, Some(&client)).into());
+    let answer = loop {
+        let end = (target.deadline, redirect_url.as_str());
+        let Some(answer) = answer(ctx, &request, &mut arrivals, &mut options.paste, end, ui).await else {
+            forget_unused_registration(ctx, target, &client).await;
+            return Err(timed_out(ctx, Some(&client)).into());
+        };
+        attempt.unanswered = None;
+        let is_refused = matches!(&answer.outcome, Err(error) if error.problem.id == ProblemId::InvalidScope);
+        let Some(narrower) = scope::without_added(&ctx.settings, scope.as_deref()).filter(|_| is_refused) else {
+            break answer;
+        };
+        tracing::info!("the server refuses a scope that it lists; it is asked again without, in the same tab");
+        scope = narrower;
+        request = Request::new(&ctx.settings, &target.found, &client, &redirect_url, scope.as_deref())?;
+        serving.expect(request.expected.clone());
+        attempt.link = Some(request.link.to_string());
+        attempt::save(ctx, attempt).await?;
+        let within = target.deadline.saturating_duration_since(Instant::now());
+        let link = request.link.as_str();
+        ui.event(LoginEvent::Waiting { link, redirect_url: &redirect_url, within, may_be_forgotten: false });
+        if let Some(browser) = answer.browser {
+            browser.go_on(&request.link);
+        }
     };
     ui.event(LoginEvent::Answered);
     last_page.browser = answer.browser;
     match answer.outcome {
-        Ok(code) => exchange_code(ctx, target, &client, &request, &code, &redirect_url).await,
+        Ok(code) => exchange_code(ctx, target, (&client, scope), &request, &code, &redirect_url).await,
         Err(CallbackError { problem, is_about_client: true }) => {
             let problem = problem.with("client_id", &client.id);
             Err(LoginEnd::UnknownClient(client.explained_at_redirect(problem)))
@@ -152,7 +176,7 @@ async fn forget_unused_registration(ctx: &Context, target: &SignInTarget, client
 async fn answer(
     ctx: &Context,
     request: &Request,
-    mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+    arrivals: &mut mpsc::UnboundedReceiver<Arrival>,
     paste: &mut Option<mpsc::UnboundedReceiver<String>>,
     (deadline, redirect_url): (Instant, &str),
     ui: &mut dyn LoginUi,
@@ -183,7 +207,7 @@ pub(crate) fn timed_out(ctx: &Context, client: Option<&Client>) -> Problem {
 async fn exchange_code(
     ctx: &Context,
     target: &SignInTarget,
-    client: &Client,
+    (client, scope): (&Client, Option<String>),
     request: &Request,
     code: &Secret,
     redirect_url: &str,
@@ -192,7 +216,7 @@ async fn exchange_code(
     let token_request = GrantRequest::Code { code, verifier: &request.verifier, redirect_url };
     let http = ctx.http_to_token_endpoint(target.found.named_by);
     let issued = token_endpoint::request_token(&http, &endpoint, &token_request).await?;
-    Ok(Grant::issued(&target.found, client, issued, target.scope.clone(), ctx.now()))
+    Ok(Grant::issued(&target.found, client, issued, scope, ctx.now()))
 }
 
 /// The outcome that a pasted address (or its query) holds, or why it is of no use. Only a code or an error ends the
@@ -203,6 +227,7 @@ fn read_paste(line: &str, request: &Request, redirect_url: &str) -> Result<Resul
         Ok(code) => Ok(Ok(code)),
         Err(Rejection::Final(error)) => Ok(Err(error)),
         Err(Rejection::Foreign) => Err(Problem::new(ProblemId::StateMismatch)),
+        Err(Rejection::Empty) => Err(Problem::new(ProblemId::CallbackEmpty)),
     }
 }
 

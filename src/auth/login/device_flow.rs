@@ -114,7 +114,8 @@ async fn begin(
     let sender = Sender { client, method, audience: &found.server.issuer, now };
     let mut fields = Vec::new();
     fields.extend(scope.map(|scope| ("scope", scope)));
-    fields.extend(ctx.resource_parameter(&found.resource).map(|resource| ("resource", resource)));
+    let resource = ctx.resource_parameter(&found.resource, found.without_resource_since);
+    fields.extend(resource.map(|resource| ("resource", resource)));
     let request = sender.post(endpoint, "device authorization endpoint", &fields).map_err(Refusal::Other)?;
     let http = ctx.http.named_by(found.named_by);
     let answer = client_authentication::exchange(&http, request, token_endpoint::TOKEN_ANSWER_BOUNDS).await;

@@ -15,8 +15,9 @@ use crate::auth::login::code_flow::LastPage;
 use crate::auth::login::device_flow;
 use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
+use crate::auth::login::without_resource;
 use crate::auth::registration::{choose, client_home, dynamic};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
 /// A grant that is not stored yet, and the browser that waits for the outcome.
@@ -37,19 +38,22 @@ pub(crate) async fn sign_in(
     let deadline = Instant::now() + ctx.settings.limits.sign_in;
     // Nobody should type a password for a sign-in that cannot be stored.
     ctx.store.check().await?;
-    let challenge = probe::challenge(ctx, challenge).await;
+    let probe::Probed { challenge, is_open } = probe::probe(ctx, challenge).await;
     let flow = if options.device { Flow::Device } else { Flow::Code };
     let bound_issuer = choose::bound_issuer(ctx).await;
-    let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
+    let mut found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
+    found.check_wanted(&ctx.settings, is_open)?;
+    found.without_resource_since = without_resource::since(ctx, &found).await;
     stored::settle_client(ctx).await;
     if !options.by_person {
         client_home::check_confirmed(ctx, &found).await?;
     }
-    let scope = scope::choose(&ctx.settings, &challenge, &found, flow);
+    let mut scope = scope::choose(&ctx.settings, &challenge, &found, flow);
     let mut target = SignInTarget { found, scope: None, deadline };
     let mut may_register_again = true;
     loop {
-        let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, deadline).await?;
+        let doubted = attempt.unanswered_before.take();
+        let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, doubted.as_deref(), deadline).await?;
         let (client, is_new) = (parts.client.clone(), parts.is_new);
         target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
         let client_id = Secrets::none().words(&client.id);
@@ -67,6 +71,14 @@ pub(crate) async fn sign_in(
             }
             Err(end) => end,
         };
+        if flow == Flow::Device
+            && matches!(&end, LoginEnd::Problem(problem) if problem.id == ProblemId::InvalidScope)
+            && let Some(narrower) = scope::without_added(&ctx.settings, scope.as_deref())
+        {
+            tracing::info!("the server refuses a scope that it lists; it is asked again without");
+            scope = narrower;
+            continue;
+        }
         let is_unknown = matches!(&end, LoginEnd::UnknownClient(_)) && client.is_registered();
         let problem = end.problem();
         last_page.show(ctx, Some(&problem)).await;

@@ -11,3 +11,4 @@ pub mod loopback;
 pub mod parts;
 pub mod sign_in_page;
 pub mod ui;
+pub mod without_resource;

@@ -72,15 +72,19 @@ impl From<Refusal> for LoginEnd {
 }
 
 impl Parts {
-    /// The client, registered if need be, and the port of its redirect URL.
+    /// The client, registered if need be, and the port of its redirect URL. A registered one with the id `doubted` is
+    /// replaced; the sign-in in use can still be renewed with it.
     pub(crate) async fn prepare(
         ctx: &Context,
         found: &Discovered,
         scope: Option<&str>,
         flow: Flow,
+        doubted: Option<&str>,
         deadline: Instant,
     ) -> Result<Self, Problem> {
-        if let Some(client) = choose::known_client(ctx, found, scope).await?
+        let known = choose::known_client(ctx, found, scope).await?;
+        let is_doubted = |client: &Client| client.is_registered() && doubted == Some(client.id.as_str());
+        if let Some(client) = known.filter(|client| !is_doubted(client))
             && let Some(parts) = Self::for_client(ctx, client, flow, deadline).await?
         {
             return Ok(parts);
@@ -135,7 +139,7 @@ impl Parts {
         };
         let http = ctx.http.named_by(found.named_by);
         let in_use = stored::read(ctx).await.ok().flatten().map(|grant| grant.client_id);
-        let request = RegistrationRequest { callback: &callback, scope, in_use: in_use.as_deref() };
+        let request = RegistrationRequest { callback: &callback, scope, in_use: in_use.as_deref(), flow };
         let registered = dynamic::register(&http, &ctx.settings, &ctx.store, &found.server, request).await?;
         let client = registered.ok_or_else(no_client)?;
         let path = client.redirect_path.clone().unwrap_or_else(|| callback.path.clone());

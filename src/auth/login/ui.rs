@@ -48,6 +48,8 @@ pub enum LoginEvent<'a> {
         redirect_url: &'a str,
         /// How long the sign-in waits.
         within: Duration,
+        /// Whether the client registered itself for an earlier sign-in, so that the server may have forgotten it.
+        may_be_forgotten: bool,
     },
     /// Another process is already signing in, and this one waits for its end.
     Joined {

@@ -96,7 +96,7 @@ pub(crate) async fn client_of(
     match method {
         AuthMethod::None => {}
         AuthMethod::PrivateKeyJwt => client.key = read_key(&ctx.settings).await?,
-        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {}
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretBasicRaw | AuthMethod::ClientSecretPost => {}
     }
     if ctx.settings.oauth.client_id.as_ref() == Some(&client.id) {
         if method.sends_secret() {

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use url::form_urlencoded;
+
 use serde::{Deserialize, Serialize};
 
 use crate::auth::accounts::Accounts;
@@ -65,6 +67,31 @@ impl Client {
         self.origin == ClientOrigin::PreRegistered && self.secret.is_none() && self.key.is_none()
     }
 
+    /// The methods to try, once each, after the server has refused this one. A registered client keeps to the method that
+    /// its registration names (RFC 7591, 2); of Basic, only the form is varied.
+    pub fn methods_after(&self, refused: AuthMethod) -> Vec<AuthMethod> {
+        use AuthMethod::{ClientSecretBasic, ClientSecretBasicRaw, ClientSecretPost};
+        let candidates = match refused {
+            AuthMethod::None | AuthMethod::PrivateKeyJwt => &[][..],
+            ClientSecretBasic => &[ClientSecretBasicRaw, ClientSecretPost],
+            ClientSecretBasicRaw => &[ClientSecretBasic, ClientSecretPost],
+            ClientSecretPost => &[ClientSecretBasic, ClientSecretBasicRaw],
+        };
+        let is_named = self.is_registered() && self.method.is_some();
+        let may_be_tried = |method: &AuthMethod| {
+            (!is_named || method.is_basic() == refused.is_basic())
+                && (*method != ClientSecretBasicRaw || self.has_raw_basic_form())
+        };
+        candidates.iter().copied().filter(may_be_tried).collect()
+    }
+
+    /// Whether its Basic credentials are others without the encoding of RFC 6749 (2.3.1), and can be told apart at the colon.
+    fn has_raw_basic_form(&self) -> bool {
+        let is_encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>() == text;
+        let secret = self.secret.as_ref().is_some_and(|secret| !is_encoded(secret.expose()));
+        !self.id.contains(':') && (secret || !is_encoded(&self.id))
+    }
+
     /// Whether it was registered dynamically.
     pub fn is_registered(&self) -> bool {
         matches!(self.origin, ClientOrigin::Registered { .. })
@@ -95,6 +122,10 @@ pub enum AuthMethod {
     None,
     /// HTTP Basic.
     ClientSecretBasic,
+    /// HTTP Basic with id and secret as they are (RFC 7617). Some servers compare what comes without undoing the encoding of
+    /// RFC 6749 (2.3.1). In records it is Basic: the grant notes since when.
+    #[serde(rename = "client_secret_basic", skip_deserializing)]
+    ClientSecretBasicRaw,
     /// In the form.
     ClientSecretPost,
     /// An assertion signed with its private key (RFC 7523, 2.2).
@@ -117,16 +148,12 @@ impl AuthMethod {
 
     /// Whether this method sends the secret.
     pub fn sends_secret(self) -> bool {
-        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+        self.is_basic() || self == AuthMethod::ClientSecretPost
     }
 
-    /// The method to try once after the server refused this one.
-    pub fn other(self) -> Option<Self> {
-        match self {
-            AuthMethod::None | AuthMethod::PrivateKeyJwt => None,
-            AuthMethod::ClientSecretBasic => Some(AuthMethod::ClientSecretPost),
-            AuthMethod::ClientSecretPost => Some(AuthMethod::ClientSecretBasic),
-        }
+    /// Whether it is HTTP Basic, in whichever form.
+    pub fn is_basic(self) -> bool {
+        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretBasicRaw)
     }
 }
 
@@ -155,6 +182,41 @@ pub async fn keep_secret(
 #[cfg(test)]
 mod tests {
     use crate::auth::registration::client::*;
+
+    #[test]
+    fn after_a_refusal_each_other_method_is_tried_once_and_none_that_the_registration_rules_out() {
+        use AuthMethod::{ClientSecretBasic as Basic, ClientSecretBasicRaw as Raw, ClientSecretPost as Post};
+        let client = |id: &str, secret: &str, origin, method| Client {
+            id: id.to_owned(),
+            secret: Some(secret.into()),
+            key: None,
+            method,
+            allowed_scope: None,
+            redirect_path: None,
+            origin,
+        };
+        let (given, registered) = (ClientOrigin::PreRegistered, ClientOrigin::Registered { port: 1 });
+        for (secret, origin, named, refused, expected) in [
+            ("plain-1", given, None, Basic, &[Post][..]),
+            ("plain-1", given, None, Post, &[Basic]),
+            ("a$+/=:%~", given, None, Basic, &[Raw, Post]),
+            ("a$+/=:%~", given, None, Raw, &[Basic, Post]),
+            ("a$+/=:%~", given, None, Post, &[Basic, Raw]),
+            ("a$+/=:%~", given, None, AuthMethod::None, &[]),
+            ("plain-1", registered, Some(Basic), Basic, &[]),
+            ("plain-1", registered, Some(Post), Post, &[]),
+            ("plain-1", registered, None, Basic, &[Post]),
+            ("a+b", registered, Some(Basic), Basic, &[Raw]),
+        ] {
+            let client = client("pk_1", secret, origin, named);
+            assert_eq!(client.methods_after(refused), expected, "{secret} {origin:?} {named:?} {refused:?}");
+        }
+        assert_eq!(
+            client("a:b", "c+d", given, None).methods_after(Basic),
+            [Post],
+            "the colon would be taken for the end"
+        );
+    }
 
     #[test]
     fn basic_is_the_default_and_post_only_where_the_server_lists_nothing_else() {

@@ -13,7 +13,7 @@ use crate::auth::AuthError;
 use crate::auth::accounts::Accounts;
 use crate::auth::answer_secrets::learn;
 use crate::auth::discovery::metadata;
-use crate::auth::discovery::metadata::ServerMetadata;
+use crate::auth::discovery::metadata::{Flow, ServerMetadata};
 use crate::auth::discovery::scope;
 use crate::auth::endpoints;
 use crate::auth::issuer;
@@ -69,6 +69,8 @@ pub struct RegistrationRequest<'a> {
     pub scope: Option<&'a str>,
     /// The client id of the current sign-in.
     pub in_use: Option<&'a str>,
+    /// How the sign-in gets its token.
+    pub flow: Flow,
 }
 
 impl Drop for Stored {
@@ -172,18 +174,18 @@ pub async fn register(
     let Some(endpoint) = &server.registration_endpoint else { return Ok(None) };
     let url = metadata::endpoint(endpoint, "registration endpoint").map_err(AuthError::Failed)?;
     let mut callback = request.callback.for_issuer(issuer::canonical(&server.issuer));
-    let mut answer = post(http, &url, &client_metadata(server, &callback, request.scope)).await?;
+    let mut answer = post(http, &url, &client_metadata(server, &callback, request.scope, request.flow)).await?;
     if answer.is_about_redirect_url() {
         // Some servers know the redirect URLs of native apps by heart.
         tracing::info!("the registration is refused and tried with the redirect URL that is the same for all servers");
         callback = request.callback.clone();
-        answer = post(http, &url, &client_metadata(server, &callback, request.scope)).await?;
+        answer = post(http, &url, &client_metadata(server, &callback, request.scope, request.flow)).await?;
     }
     if request.scope.is_some() && answer.may_be_about_scope() {
         // The scope counts at sign-in, so it may be absent here: the server then applies its default.
         let error = answer.word("error").map(|text| answer.secrets.words(text).to_string());
         tracing::info!(error, "the registration is refused and tried without a scope");
-        answer = post(http, &url, &client_metadata(server, &callback, None)).await?;
+        answer = post(http, &url, &client_metadata(server, &callback, None, request.flow)).await?;
     }
     let word = |name: &str| answer.word(name);
     let status = answer.status;

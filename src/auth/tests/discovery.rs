@@ -132,3 +132,79 @@ async fn a_client_without_a_person_stays_with_the_server_that_took_it_first() {
     assert_eq!(error.problem().id, ProblemId::IssuerMoved);
     assert!(other.token_requests().is_empty(), "the secret was shown");
 }
+
+/// The methods of the requests to the MCP endpoint so far.
+fn asked_mcp(rig: &Rig) -> Vec<String> {
+    let script = rig.fake.script();
+    script.seen.iter().filter(|seen| seen.target == "/mcp").map(|seen| seen.method.clone()).collect()
+}
+
+#[tokio::test]
+async fn where_get_is_not_challenged_the_challenge_of_initialize_counts() {
+    let rig = Rig::with(|settings| settings.oauth.scope = None).await;
+    {
+        let mut script = rig.fake.script();
+        script.mcp.insert("GET".into(), (405, String::new()));
+        script.challenge = Some("Bearer scope=\"from-post\"".into());
+    }
+    let (result, _) = login(&rig.process(), |link| {
+        assert_eq!(param(link, "scope"), "from-post");
+        answer(link, "code=abc")
+    })
+    .await;
+    result.unwrap();
+    assert_eq!(asked_mcp(&rig), ["GET", "POST"]);
+    let rig = Rig::new().await;
+    rig.signed_in().await;
+    assert_eq!(asked_mcp(&rig), ["GET"], "a challenge is enough");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_requests_without_a_sign_in_and_describes_none_needs_none() {
+    for is_described in [false, true] {
+        let rig = Rig::with(|settings| settings.product = Product::Other).await;
+        {
+            let mut script = rig.fake.script();
+            script.mcp.insert("GET".into(), (405, String::new()));
+            script.mcp.insert("POST".into(), (200, "{}".into()));
+            script.mcp.insert("DELETE".into(), (200, String::new()));
+            if !is_described {
+                script.pages.clear();
+            }
+        }
+        let found = checkup::Checkup::of(&rig.process()).route().await.found;
+        assert_eq!(asked_mcp(&rig), ["GET", "POST", "DELETE"], "the session is ended");
+        match (is_described, found) {
+            (true, found) => _ = found.unwrap(),
+            (false, found) => {
+                assert_eq!(found.unwrap_err().id, ProblemId::SignInNotWanted);
+                let result = login(&rig.process(), |_| panic!("no page is opened")).await.0;
+                assert_eq!(result.unwrap_err().id, ProblemId::SignInNotWanted);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_host_that_fails_to_say_where_to_sign_in_is_named() {
+    let rig = Rig::with(|settings| settings.product = Product::Other).await;
+    rig.fake.script().pages.clear();
+    rig.fake.page("/.well-known/oauth-protected-resource/mcp", 500, "");
+    let problem = login(&rig.process(), |_| panic!("no page is opened")).await.0.unwrap_err();
+    let host = rig.fake.origin.trim_start_matches("http://");
+    assert!(problem.what().contains(&format!("{host} cannot answer")), "{}", problem.what());
+    assert!(!problem.what().contains("authorization server"), "{}", problem.what());
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_can_connect_to_is_called_that_and_no_authorization_server_is_blamed() {
+    let reserved = ReservedPort::new();
+    let closed = reserved.number();
+    let rig = Rig::with(|settings| {
+        settings.product = Product::Other;
+        settings.url = Url::parse(&format!("http://127.0.0.1:{closed}/mcp")).unwrap();
+    })
+    .await;
+    let problem = login(&rig.process(), |_| panic!("no page is opened")).await.0.unwrap_err();
+    assert_eq!(problem.id, ProblemId::ConnectFailed, "{problem:?}");
+}

@@ -47,6 +47,8 @@ pub struct Script {
     pub redirects: HashMap<String, (u16, String)>,
     /// Headers of the MCP endpoint's 401.
     pub challenge: Option<String>,
+    /// Answers of the MCP endpoint by method, in place of its 401.
+    pub mcp: HashMap<String, (u16, String)>,
     /// Answers of the token endpoint that come before its own.
     pub token_faults: VecDeque<(u16, String)>,
     /// Answers of the registration endpoint that come before its page.
@@ -57,6 +59,8 @@ pub struct Script {
     pub hang_ups: u32,
     /// How a client has to prove itself: `basic`, `post` or nothing.
     pub require: Option<&'static str>,
+    /// The one Basic pair that is good, compared as it comes.
+    pub basic_pair: Option<&'static str>,
     /// Whether the form has to name the client however it proves itself, as the Python SDK and FastMCP want it.
     pub wants_client_id: bool,
     /// The life of an access token in seconds, when it is told.
@@ -216,6 +220,10 @@ impl Fake {
                 let (status, body) = script.registrations.pop_front().unwrap();
                 (status, String::new(), body)
             }
+            (method, "/mcp") if script.mcp.contains_key(method) => {
+                let (status, body) = script.mcp[method].clone();
+                (status, "Mcp-Session-Id: s1\r\n".into(), body)
+            }
             (_, "/mcp") => {
                 let challenge = script.challenge.clone().unwrap_or_else(|| "Bearer".into());
                 (401, format!("WWW-Authenticate: {challenge}\r\n"), String::new())
@@ -244,6 +252,11 @@ impl Script {
         };
         if self.require.is_some() && shown != self.require {
             return (401, r#"{"error":"invalid_client","error_description":"not like this"}"#.into());
+        }
+        let pair = seen.headers.get("authorization").and_then(|value| value.strip_prefix("Basic "));
+        let pair = pair.and_then(|pair| STANDARD.decode(pair).ok()).unwrap_or_default();
+        if self.basic_pair.is_some_and(|good| good.as_bytes() != pair) {
+            return (401, r#"{"error":"invalid_client"}"#.into());
         }
         if self.wants_client_id && !form.contains_key("client_id") {
             return (401, r#"{"error":"unauthorized_client","error_description":"Missing client_id"}"#.into());

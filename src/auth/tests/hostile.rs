@@ -220,7 +220,7 @@ async fn a_token_endpoint_that_gives_no_token_gives_its_reason_and_nothing_is_st
         (204, "", ProblemId::TokenAnswerInvalid),
         (200, "null", ProblemId::TokenAnswerInvalid),
         (200, r#"{"token_type":"bearer"}"#, ProblemId::TokenAnswerInvalid),
-        (200, r#"{"access_token":"t","token_type":"mac"}"#, ProblemId::TokenAnswerInvalid),
+        (200, r#"{"access_token":"t","token_type":"mac"}"#, ProblemId::TokenTypeUnusable),
         (200, r#"{"error":"invalid_grant"}"#, ProblemId::CodeRejected),
         (200, r#"{"error":"invalid_request","access_token":"t","token_type":"bearer"}"#, ProblemId::TokenEndpointError),
         (400, r#"{"error":"unauthorized_client"}"#, ProblemId::InvalidClient),

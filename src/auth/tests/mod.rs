@@ -15,6 +15,7 @@ mod registration;
 mod renewal;
 mod sign_in;
 mod stores;
+mod tokens;
 
 pub use fake::{Fake, Seen};
 

@@ -69,14 +69,14 @@ async fn a_token_endpoint_that_quotes_the_code_the_verifier_and_the_secret_tells
 }
 
 #[tokio::test]
-async fn a_client_that_both_ways_of_showing_a_secret_were_refused_to_tells_nobody() {
+async fn a_client_that_every_way_of_showing_a_secret_was_refused_to_tells_nobody() {
     let rig = rig().await;
-    for _ in 0..2 {
+    for _ in 0..3 {
         let (_, body) = refusal("invalid_client");
         rig.fake.script().token_faults.push_back((401, body));
     }
     let (result, _) = login(&rig.process(), |link| answer(link, "code=canary-code")).await;
-    assert_eq!(rig.fake.token_requests().len(), 2);
+    assert_eq!(rig.fake.token_requests().len(), 3);
     assert_hidden(&rig, &format!("{:?} {}", result.unwrap_err(), files(&rig)));
 }
 
@@ -97,7 +97,7 @@ async fn an_answer_that_quotes_the_tokens_that_it_brings_tells_nobody() {
     let rig = rig().await;
     for body in [
         r#"{"error":"invalid_request","error_description":"not canary-new-token","access_token":"canary-new-token"}"#,
-        r#"{"token_type":"mac for canary-new-token","access_token":"canary-new-token"}"#,
+        r#"{"not-canary-new-token":{"access_token":"canary-new-token"}}"#,
     ] {
         rig.fake.script().token_faults.push_back((200, body.into()));
         let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;

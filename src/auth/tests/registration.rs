@@ -194,3 +194,94 @@ async fn an_earlier_registration_is_kept_until_the_later_one_has_signed_in_and_n
     assert_eq!(asked(&rig).await, pair("second", "mcp:read mcp:admin"));
     assert!(!is_kept(&rig, "first").await && is_kept(&rig, "second").await);
 }
+
+/// Begins a sign-in and gives it up while it waits; the client that it asked with.
+async fn given_up(rig: &Rig) -> String {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let process = rig.process();
+    let begun = login(&process, move |link| {
+        let _ = tell.send(param(link, "client_id"));
+        Vec::new()
+    });
+    tokio::select! {
+        _ = begun => panic!("it waits for an answer"),
+        id = told => id.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_after_one_that_came_back_to_nobody_registers_anew_and_the_one_in_use_can_still_be_renewed() {
+    let rig = rig(|_| {}).await;
+    registers(&rig, &[("first", json!({})), ("second", json!({})), ("third", json!({}))]);
+    rig.fake.script().require = Some("basic");
+    assert_eq!(asked(&rig).await.0, "first");
+    // The server may have forgotten the client, and say so on its page alone.
+    assert_eq!(given_up(&rig).await, "first");
+    assert_eq!(given_up(&rig).await, "second");
+    let process = rig.process();
+    let bearer = process.bearer().await.unwrap().unwrap();
+    process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap();
+    assert_eq!(asked(&rig).await.0, "third");
+    assert_eq!(asked(&rig).await.0, "third", "one that was answered is known");
+}
+
+#[tokio::test]
+async fn a_refusal_that_comes_back_is_an_answer_and_costs_no_registration() {
+    let rig = rig(|_| {}).await;
+    registers(&rig, &[("first", json!({})), ("second", json!({}))]);
+    let (result, _) = login(&rig.process(), |link| answer(link, "error=access_denied")).await;
+    assert_eq!(result.unwrap_err().id, ProblemId::AccessDenied);
+    assert_eq!(asked(&rig).await.0, "first");
+}
+
+#[tokio::test]
+async fn a_registered_client_is_refused_once_by_its_own_method_and_the_next_sign_in_registers_anew() {
+    let rig = rig(|_| {}).await;
+    let named = json!({"token_endpoint_auth_method": "client_secret_post"});
+    registers(&rig, &[("first", named.clone()), ("second", named)]);
+    assert_eq!(asked(&rig).await.0, "first");
+    let process = rig.process();
+    let bearer = process.bearer().await.unwrap().unwrap();
+    for (status, error) in [(400, "invalid_client"), (400, "invalid_request")] {
+        rig.fake.script().token_faults.push_back((status, format!(r#"{{"error":"{error}"}}"#)));
+    }
+    let before = rig.fake.token_requests().len();
+    let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
+    assert!(matches!(&error, AuthError::SignInNeeded(p) if p.id == ProblemId::RegisteredClientRefused), "{error:?}");
+    assert_eq!(rig.fake.token_requests().len(), before + 1, "its registration names the method");
+    rig.fake.script().token_faults.clear();
+    assert_eq!(asked(&rig).await.0, "second");
+}
+
+#[tokio::test]
+async fn offline_access_that_the_server_lists_and_refuses_is_taken_back_in_the_same_tab() {
+    let rig = rig(|_| {}).await;
+    let mut metadata: Value = serde_json::from_str(&rig.fake.metadata()).unwrap();
+    metadata["registration_endpoint"] = format!("{}/register", rig.fake.origin).into();
+    metadata["scopes_supported"] = json!(["mcp:read", "mcp:write", "offline_access"]);
+    rig.fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
+    registers(&rig, &[("own", json!({}))]);
+    let (result, pages) = login(&rig.process(), |link| {
+        assert_eq!(param(link, "scope"), "mcp:read mcp:write offline_access");
+        let (status, page) = get(&answer(link, "error=invalid_scope")[0]);
+        assert_eq!(status, 303, "{page}");
+        let next = page.lines().find_map(|line| line.strip_prefix("Location: ")).expect("where it goes on").to_owned();
+        assert_eq!((param(&next, "scope").as_str(), param(&next, "prompt").as_str()), ("mcp:read mcp:write", ""));
+        assert_eq!(redirect(&next), redirect(link));
+        assert_ne!(param(&next, "state"), param(link, "state"));
+        // What answers the first request belongs to nobody now.
+        [answer(link, "code=old"), answer(&next, "code=abc")].concat()
+    })
+    .await;
+    result.unwrap();
+    assert_eq!(pages.iter().map(|page| page.0).collect::<Vec<_>>(), [400, 200]);
+    assert_eq!(rig.fake.token_requests()[0].form()["code"], "abc");
+    // A second refusal ends it, and so does one of what the user has chosen.
+    let (result, pages) = login(&rig.process(), |link| {
+        let (_, page) = get(&answer(link, "error=invalid_scope")[0]);
+        let next = page.lines().find_map(|line| line.strip_prefix("Location: ")).expect("where it goes on").to_owned();
+        answer(&next, "error=invalid_scope")
+    })
+    .await;
+    assert_eq!((result.unwrap_err().id, pages[0].0), (ProblemId::InvalidScope, 400));
+}

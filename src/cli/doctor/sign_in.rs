@@ -53,6 +53,10 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
     let mut details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
     let found = match route.found {
         Ok(found) => found,
+        Err(problem) if problem.id == ProblemId::SignInNotWanted => {
+            rows.push(Row::ok("discovery", "not needed: the server asks for no sign-in").with_details(details));
+            return skip(&["client", "redirect URL", "sign-in page"], "there is no sign-in", rows);
+        }
         Err(problem) => {
             rows.push(Row::fail("discovery", problem).with_details(details));
             return skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);

@@ -11,6 +11,11 @@ super::entry::entries! {
         cause "A browser tab was opened, and the sign-in there is not complete yet.",
         fix "Complete the sign-in in the browser, then try again. If the tab is closed, open this link: {link} .",
         model "A browser tab was opened for the user to sign in, and they have not finished. Ask them to complete it, then call again. If the tab is closed, this link opens it: {link} .";
+    SignInNotWanted = "sign-in-not-wanted", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "[{host}|The server] needs no sign-in.",
+        cause "It takes requests without one, and nothing there says where to sign in.",
+        fix "There is nothing to do: your MCP client can use the server as it is. If it wants a token for some calls, give it with `planhat-mcp login --token-from-stdin`.",
+        model "The server needs no sign-in. Go on without one.";
     SignInDeclined = "sign-in-declined", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "You are not signed in[ to {service}], because the sign-in page was not to be opened.",
         cause "Your client asked whether to open it, and the answer was no.",
@@ -24,7 +29,7 @@ super::entry::entries! {
     SignInTimedOut = "sign-in-timed-out", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The sign-in was not completed[ within {minutes} minutes].",
         cause "The browser tab was left or closed, or the authorization page showed an error that it does not pass on to this program.",
-        fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id if you set it. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
+        fix "Sign in again with `[{command}|planhat-mcp login]`. If the page complained about the client id, check --client-id if you set it; without it, the next sign-in registers this program anew. If it complained about the redirect URL, register exactly [{redirect_url}|the redirect URL that login prints] at the server.",
         model "The user did not complete the sign-in in time. Ask whether the page showed an error; otherwise they can simply sign in again.[ Link: {link} .]";
     SignInCoolDown = "sign-in-cool-down", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The last sign-in did not succeed, so no browser opens by itself[ for the next {minutes} min].[ What went wrong: {detail}.]",
@@ -91,6 +96,11 @@ super::entry::entries! {
         cause "The authorization server made a mistake, or the address was cut when it was copied.",
         fix "Sign in again with `[{command}|planhat-mcp login]`. When you paste the address, copy all of it.",
         model "The sign-in came back incomplete. Ask the user to sign in again.";
+    CallbackEmpty = "callback-empty", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "The address holds no answer to the sign-in, which goes on.",
+        cause "Something else than the authorization server opened it, such as a browser extension, or it was cut when it was copied or reloaded.",
+        fix "Complete the sign-in in its own tab. When you paste the address, copy all of it.",
+        model "The browser's address held no answer. The sign-in goes on: ask the user to complete it in its own tab.";
     CallbackIssuerMismatch = "callback-issuer-mismatch", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The sign-in was answered by another authorization server than the one that was asked, so it was not used.",
         cause "Expected {expected}, but the answer names {found}. This can be an attack (RFC 9207), or a server that is set up wrongly.",
@@ -226,6 +236,16 @@ super::entry::entries! {
         cause "The server has a passing problem, or something in between answered for it.",
         fix "Try again in a moment. If it goes on, report it to the server's operator.",
         model "The authorization server's answer could not be used. Try again later; tell the user if it goes on.";
+    TokenTypeUnusable = "token-type-unusable", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The authorization server gave a token[ of the type {found}] that this program cannot present.",
+        cause "MCP presents tokens as Bearer (RFC 6750). This one has a scheme of its own, which nobody asked for.",
+        fix "Ask the server's operator to issue bearer tokens to this client. If the server offers tokens of several kinds, `--authorize-param NAME=VALUE` adds to the request what its documentation names for bearer tokens.",
+        model "The authorization server issues tokens of a type that cannot be used. Tell the user to ask the server's operator for bearer tokens; repeating does not help.";
+    TokenInsideMember = "token-inside-member", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The authorization server granted access, but its answer holds no access token where it belongs[; there is one inside {member}].",
+        cause "The token belongs at the top of the answer (RFC 6749, 5.1). Servers that keep tokens of people and of apps apart put the one that was not asked for elsewhere.",
+        fix "Ask for the other kind with `--authorize-param NAME=VALUE`, as the server's documentation says; at Slack that is `--authorize-param user_scope=SCOPES`, at endpoints for users. Or get a token in the server's own settings, and give it with `planhat-mcp login --token-from-stdin`.",
+        model "The authorization server's answer holds the token in another place than the standard says[, inside {member}], so it was not used. Tell the user to ask for the right kind of token with --authorize-param, as the server's documentation says (at Slack: user_scope); repeating does not help.";
     CodeRejected = "code-rejected", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The authorization server did not accept the sign-in's code.[ It said: {error_description}.]",
         cause "The code was used already or is too old, or this machine's clock is wrong.[ {clock}.]",
@@ -237,10 +257,10 @@ super::entry::entries! {
         fix "Sign in again: `[{command}|planhat-mcp login]`.",
         model "The user's sign-in has expired or was withdrawn. They have to sign in again.[ Link: {link} .]";
     TokenRejected = "token-rejected", code SIGN_IN, exit SIGN_IN, recovery Depends,
-        what "[{host}|The server] refuses a token that was issued just now.",
-        cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled.",
-        fix "Check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
-        model "The server refuses a fresh token. Tell the user to check the configured tenant or URL; repeating does not help.";
+        what "[{host}|The server] refuses a token that was issued just now.[ It said: {error_description}.]",
+        cause "The token is for another environment or address, this machine's clock is wrong, or the app was disabled. Some servers do not know the audience that the parameter `resource` asks for.",
+        fix "If the server speaks of the audience or the resource, set --no-resource. Otherwise check --tenant or --url, and the machine's date and time. Then sign in again: `[{command}|planhat-mcp login]`.",
+        model "The server refuses a fresh token.[ It said: {error_description}.] If it speaks of the audience, tell the user to set --no-resource and to sign in again; otherwise to check the configured tenant or URL. Repeating does not help.";
     TokenRefusedHere = "token-refused-here", code REFUSED, exit REMOTE, recovery Depends,
         what "[{host}|The server] accepts this sign-in for other requests, but not for this one[ (HTTP {status})].",
         cause "The user, or the app that they authorized, may not do this, or a gateway before the server refuses it.",
@@ -262,15 +282,15 @@ super::entry::entries! {
         fix "Unset PLANHAT_MCP_TOKEN to sign in with a browser.",
         model "A fixed access token is configured, so there is no sign-in. Go on without it.";
     TokenEndpointUnavailable = "token-endpoint-unavailable", code REMOTE, exit REMOTE, recovery Later,
-        what "The authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
+        what "[{host}|The authorization server] cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
         cause "It is overloaded, under maintenance, or out of reach. It was asked at {endpoint} .",
         fix "Try again [in {retry_after_seconds} s|shortly]. Nothing was executed, and an earlier sign-in is kept.[ It is not asked in the next {retry_after_seconds} s; if you cannot wait, sign in again: `{command}`.]",
-        model "The authorization server is unavailable for the moment, so nothing was executed. Try again [in {retry_after_seconds} s|shortly]; no new sign-in is needed.";
+        model "[{host}|The authorization server] is unavailable for the moment, so nothing was executed. Try again [in {retry_after_seconds} s|shortly]; no new sign-in is needed.";
     SignInUnavailable = "sign-in-unavailable", code SIGN_IN, exit SIGN_IN, recovery Depends,
-        what "The sign-in did not succeed, because the authorization server cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
+        what "The sign-in did not succeed, because [{host}|the authorization server] cannot answer at the moment[ (HTTP {status})].[ It said: {error_description}.]",
         cause "It is overloaded, under maintenance, or out of reach. It was asked at {endpoint} .",
         fix "Sign in again with `[{command}|planhat-mcp login]` [in {retry_after_seconds} s|when it answers again]. `planhat-mcp doctor` shows whether it does.",
-        model "The user is not signed in: the sign-in did not succeed, because the authorization server cannot answer at the moment. Nothing was executed. Tell the user, and do not call again at once; the tool planhat_sign_in starts a new sign-in when the user asks for it.";
+        model "The user is not signed in: the sign-in did not succeed, because [{host}|the authorization server] cannot answer at the moment. Nothing was executed. Tell the user, and do not call again at once; the tool planhat_sign_in starts a new sign-in when the user asks for it.";
     BrowserFailed = "browser-failed", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The browser could not be opened[: {detail}].",
         cause "No browser is set as the default, or BROWSER names one that does not start.",

@@ -104,6 +104,8 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::TokenEndpointMoved
             | Id::TokenEndpointUnconfirmed
             | Id::InvalidScope
+            | Id::TokenTypeUnusable
+            | Id::TokenInsideMember
             | Id::PortInUse
             | Id::ListenFailed
             | Id::NoAuthorizationServer

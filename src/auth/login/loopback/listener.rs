@@ -3,13 +3,14 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tiny_http::{Header, Method, Request, Response, Server};
 use tokio::sync::mpsc;
+use url::Url;
 
 use crate::auth::login::authorization_request::{CallbackError, Expected, Rejection};
 use crate::auth::login::loopback::door::Door;
@@ -57,7 +58,7 @@ pub struct Browser {
 }
 
 struct Shared {
-    expected: Expected,
+    expected: Mutex<Expected>,
     authority: String,
     /// The command that starts a new sign-in, for the pages.
     command: String,
@@ -120,7 +121,7 @@ impl Callback {
     ) -> Result<(Serving, mpsc::UnboundedReceiver<Arrival>), Problem> {
         let (arrivals, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            expected,
+            expected: Mutex::new(expected),
             authority: self.authority.clone(),
             command,
             arrived: AtomicBool::new(false),
@@ -157,6 +158,12 @@ fn listen(address: IpAddr, settings: &CallbackSettings) -> Result<TcpListener, P
 }
 
 impl Serving {
+    /// Expects the response to another request of the same sign-in from now on, and no other.
+    pub fn expect(&self, expected: Expected) {
+        *self.shared.expected.lock().unwrap_or_else(PoisonError::into_inner) = expected;
+        self.shared.arrived.store(false, Ordering::SeqCst);
+    }
+
     /// Closes the port, and waits briefly for the browser to fetch its page: the process may exit right after.
     pub async fn finish(mut self) {
         if let Some(door) = self.door.take() {
@@ -202,12 +209,13 @@ impl Shared {
 
     /// The outcome when the request is the answer to the sign-in, else the page that it gets.
     fn judge(&self, request: &Request) -> Result<Result<Secret, CallbackError>, Page> {
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let target = request.url();
         if target.len() > CALLBACK_TARGET_BYTES {
             return Err(Page::elsewhere(414));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        if path != self.expected.path {
+        if path != expected.path {
             return Err(Page::elsewhere(404));
         }
         if *request.method() != Method::Get {
@@ -223,10 +231,11 @@ impl Shared {
         if has_body(request) {
             return Err(Page::elsewhere(400));
         }
-        match self.expected.code(query) {
+        match expected.code(query) {
             Ok(code) => Ok(Ok(code)),
             Err(Rejection::Final(error)) => Ok(Err(error)),
-            Err(Rejection::Foreign) if self.arrived.load(Ordering::SeqCst) => Err(Page::already()),
+            Err(Rejection::Foreign | Rejection::Empty) if self.arrived.load(Ordering::SeqCst) => Err(Page::already()),
+            Err(Rejection::Empty) => Err(Page::foreign(&Problem::new(ProblemId::CallbackEmpty))),
             Err(Rejection::Foreign) => {
                 Err(Page::foreign(&Problem::new(ProblemId::StateMismatch).with("command", &self.command)))
             }
@@ -235,6 +244,25 @@ impl Shared {
 }
 
 impl Browser {
+    /// Sends it on to the authorization server with another request.
+    pub fn go_on(mut self, link: &Url) {
+        let Some(request) = self.request.take() else { return };
+        let mut response = Response::empty(303);
+        for (name, value) in [
+            ("Location", link.as_str()),
+            ("Cache-Control", "no-store"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Connection", "close"),
+        ] {
+            if let Ok(header) = Header::from_bytes(name, value) {
+                response.add_header(header);
+            }
+        }
+        if let Err(error) = request.respond(response) {
+            tracing::debug!(%error, "the browser was not sent on");
+        }
+    }
+
     /// Shows the page.
     pub fn show(mut self, page: Page) {
         if let Some(request) = self.request.take() {
