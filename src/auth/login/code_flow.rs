@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::context::Context;
+use crate::auth::discovery::scope;
 use crate::auth::exchange::request::{Endpoint, GrantRequest};
 use crate::auth::exchange::token_endpoint;
 use crate::auth::grants::grant::Grant;
@@ -135,7 +136,9 @@ async fn run(
             let problem = problem.with("client_id", &client.id);
             Err(LoginEnd::UnknownClient(client.explained_at_redirect(problem)))
         }
-        Err(CallbackError { problem, .. }) => Err(problem.into()),
+        Err(CallbackError { problem, .. }) => {
+            Err(scope::explained(problem, target.scope.as_deref(), &target.found).into())
+        }
     }
 }
 

@@ -42,9 +42,7 @@ pub(crate) async fn sign_in(
     let bound_issuer = choose::bound_issuer(ctx).await;
     let found = search::discover(&ctx.http, &ctx.settings, &challenge, flow, bound_issuer.as_deref()).await?;
     stored::settle_client(ctx).await;
-    if !options.by_person {
-        client_home::check_confirmed(ctx, &found).await?;
-    }
+    client_home::check_confirmed(ctx, &found, options.by_person).await?;
     let scope = scope::choose(&ctx.settings, &challenge, &found, flow);
     let mut target = SignInTarget { found, scope: None, deadline };
     let mut may_register_again = true;
