@@ -150,6 +150,7 @@ impl Checkup {
         Ok(match says {
             PageSays::Refused(problem) => {
                 let problem = client.explained(problem.with("client_id", &client.id));
+                let problem = scope::explained(problem, scope.as_deref(), found);
                 PageSays::Refused(self.ctx.explain(problem))
             }
             says => says,

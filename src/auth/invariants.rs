@@ -7,7 +7,7 @@ use url::{Host, Url, form_urlencoded};
 
 use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::{
-    Flow, ResourceMetadata, ServerMetadata, Sought, endpoint, resource_places, server_places,
+    Consents, Flow, ResourceMetadata, ServerMetadata, Sought, endpoint, resource_places, server_places,
 };
 use crate::auth::exchange::answer;
 use crate::auth::login::authorization_request::{Expected, Rejection};
@@ -76,7 +76,7 @@ pub fn callback(request: &[u8]) {
     let query = target.split_once('?').map_or(target, |(_, query)| query);
     for iss_required in [false, true] {
         let (state, issuer, path) = (STATE.into(), ISSUER.to_owned(), "/callback".to_owned());
-        let expected = Expected { state, issuer, iss_required, path, secrets: Secrets::none() };
+        let expected = Expected { state, issuer, is_pinned: false, iss_required, path, secrets: Secrets::none() };
         let outcome = expected.code(query);
         let all = |name: &str| -> Vec<String> {
             let pairs = form_urlencoded::parse(query.as_bytes());
@@ -119,7 +119,7 @@ pub fn metadata(data: &[u8]) {
     }
     let Ok(server) = serde_json::from_slice::<ServerMetadata>(document) else { return };
     for flow in [Flow::Code, Flow::Device, Flow::Client] {
-        if server.check(Sought::Issuer(&asked), &url, flow).is_err() {
+        if server.check(Sought::Issuer(&asked), &url, flow, Consents::default()).is_err() {
             continue;
         }
         assert_eq!(server.issuer.trim_end_matches('/'), asked.trim_end_matches('/'));

@@ -11,6 +11,17 @@ pub fn is_same(one: &str, other: &str) -> bool {
     one == other || bare(one) == bare(other)
 }
 
+/// Whether both name the same authorization server where the user has pinned one of them: servers write the last slash of a
+/// path in two ways, and a person who names the issuer has seen which server it is.
+pub fn is_pinned(pinned: &str, found: &str) -> bool {
+    differ_by_last_slash(pinned, found) || is_same(pinned, found)
+}
+
+/// Whether one is the other with one more slash at its end.
+pub fn differ_by_last_slash(one: &str, other: &str) -> bool {
+    one.strip_suffix('/') == Some(other) || other.strip_suffix('/') == Some(one)
+}
+
 /// The identifier under which records for this server are stored, and then its other form, if any.
 pub fn forms(issuer: &str) -> Vec<String> {
     let bare = bare(issuer);
@@ -53,6 +64,17 @@ mod tests {
             if same {
                 assert_eq!(forms(one), forms(other), "{one} {other}");
             }
+        }
+        for (pinned, found, good) in [
+            ("https://as.example/t", "https://as.example/t/", true),
+            ("https://as.example/t/", "https://as.example/t", true),
+            ("https://as.example", "https://as.example/", true),
+            ("https://as.example/t", "https://as.example/t", true),
+            ("https://as.example/t", "https://as.example/t//", false),
+            ("https://as.example/t", "https://as.example", false),
+            ("https://as.example/t", "https://as.example/T", false),
+        ] {
+            assert_eq!(is_pinned(pinned, found), good, "{pinned} {found}");
         }
         assert_eq!(forms("https://as.example/"), ["https://as.example", "https://as.example/"]);
         assert_eq!(forms("https://as.example/t"), ["https://as.example/t"]);

@@ -21,6 +21,16 @@ pub fn covers(identifier: &str, url: &Url) -> bool {
         && resource.query().is_none_or(|query| url.query() == Some(query))
 }
 
+/// Whether the resource with this identifier is the one at `url`: the `accepted` one alone, or else one that covers `url`.
+pub fn is_accepted(identifier: &str, url: &Url, accepted: Option<&str>) -> bool {
+    accepted.map_or_else(|| covers(identifier, url), |accepted| identifier == accepted)
+}
+
+/// The identifier to ask tokens for where the server does not state one.
+pub fn assumed(url: &Url, accepted: Option<&str>) -> String {
+    accepted.map_or_else(|| canonical(url), str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::auth::resource::*;

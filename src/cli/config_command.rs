@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::Loaded;
+use crate::config::consent::deviations;
 
 use super::style::{Style, WIDTH};
 use super::terminal;
@@ -29,6 +30,14 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
         out.push_str(&if set { line } else { style.quiet(line.trim_end()) + "\n" });
     }
     let settings = &loaded.settings;
+    let consents = deviations(settings);
+    if !consents.is_empty() {
+        out.push_str("\nBy your consent, rules of signing in do not hold for this profile:\n");
+    }
+    for deviation in &consents {
+        let meaning = crate::problem::wrap(deviation.meaning, 4, WIDTH);
+        out.push_str(&format!("  {}\n    {meaning}\n", deviation.option()));
+    }
     let paths = &settings.paths;
     let there = if paths.config_file.exists() { "" } else { " (not there)" };
     out.push_str("\nThe redirect URL, exactly as it must be registered:\n  ");
@@ -87,6 +96,20 @@ mod tests {
         ]);
         assert!(!text.contains("canary") && !text.contains("me:"), "{text}");
         assert!(text.contains("(set, not shown)"), "{text}");
+    }
+
+    #[test]
+    fn consents_are_told_with_what_they_mean_and_only_where_there_are_any() {
+        let text = shown(&[
+            ("PLANHAT_MCP_URL", "https://mcp.example/mcp"),
+            ("PLANHAT_MCP_RESOURCE", "api://1111/app"),
+            ("PLANHAT_MCP_ALLOW_UNLISTED_S256", "true"),
+        ]);
+        let (_, told) = text.split_once("By your consent, ").expect("it is said");
+        for words in ["  --resource api://1111/app\n    The server ", "  --allow-unlisted-s256\n    A sign-in "] {
+            assert!(told.contains(words), "{told}");
+        }
+        assert!(!shown(&[]).contains("By your consent"));
     }
 
     #[test]

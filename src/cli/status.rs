@@ -9,6 +9,7 @@ use crate::auth::brake::{Counted, Spent, time_of_day};
 use crate::auth::grants::profiles;
 use crate::auth::{GrantSummary, Status};
 use crate::clock;
+use crate::config::consent::deviations;
 use crate::config::{Choice, Settings};
 use crate::problem::catalogue::exit;
 use crate::problem::{Problem, printable};
@@ -139,8 +140,13 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
     if let Some(origin) = &state.tokens_from {
         rows.push(("tokens from", printable(origin)));
     }
+    let consents = deviations(settings);
+    rows.extend(consents.iter().map(|deviation| ("consent", style.attention(&deviation.option()))));
     rows.extend(spent(&state.spent, style));
     let mut out = format!("{}\n{}", style.strong(&settings.service_name()), style.table(&rows));
+    for deviation in &consents {
+        out.push_str(&format!("\n{}", paragraph(&format!("{}: {}", deviation.option(), deviation.meaning))));
+    }
     if let Some(problem) = &state.not_used {
         out.push_str(&format!("\n{}{}", paragraph(&problem.what()), paragraph(&problem.fix())));
     }
@@ -200,6 +206,11 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         said.as_ref().map(ServerWords::as_str)
     }
     let grant = state.grant.as_ref();
+    let consents = deviations(settings);
+    let consents: Vec<Value> = consents
+        .iter()
+        .map(|one| json!({ "setting": one.key.info().name, "value": one.value, "means": one.meaning }))
+        .collect();
     json!({
         "service": settings.service_name(),
         "url": settings.shown_url(),
@@ -216,6 +227,7 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         "renews": grant.map(|grant| grant.renewable),
         "token_store": settings.token_store.as_str(),
         "tokens_from": state.tokens_from,
+        "consents": consents,
         "tabs": spent_as_json(&state.spent.tabs, state.spent.tabs_shut_until),
         "token_requests": spent_as_json(&state.spent.token_requests, state.spent.token_requests_shut_until),
         "problem": state.problem.as_ref().or(state.not_used.as_ref()).map(|problem| problem.id.entry().name),
@@ -276,6 +288,18 @@ mod tests {
         assert!(text.contains("signed in  no: it has ended\n") && text.contains("To sign in: "), "{text}");
         assert_eq!(as_json(&settings(), &state, 3_601)["signed_in"], false);
         assert_eq!(as_json(&settings(), &signed_in(), 3_601)["signed_in"], true, "the next call renews it");
+    }
+
+    #[test]
+    fn consents_are_shown_with_what_they_mean() {
+        let mut settings = settings();
+        assert_eq!(as_json(&settings, &signed_in(), 0)["consents"], json!([]));
+        settings.oauth.resource = Some("api://1111/app".to_owned());
+        let text = text(&settings, &signed_in(), 0, Style::PLAIN);
+        assert!(text.contains("--resource api://1111/app\n") && text.contains("is sent tokens"), "{text}");
+        let json = as_json(&settings, &signed_in(), 0);
+        assert_eq!(json["consents"][0]["setting"], "resource");
+        assert_eq!(json["consents"][0]["value"], "api://1111/app");
     }
 
     #[test]

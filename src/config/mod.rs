@@ -6,6 +6,7 @@
 //! (`cli::args`) and the order to the sign-in process.
 
 mod choices;
+pub mod consent;
 mod exposed;
 mod file;
 mod hosts;

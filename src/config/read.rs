@@ -16,6 +16,7 @@ use super::hosts::HostPattern;
 use super::origin::Origin;
 use super::paths::expand;
 use super::raw_setting::RawSetting;
+use super::safe_url;
 use super::server::{self, Product, UrlRefused};
 use super::shown::masked_url;
 
@@ -136,6 +137,20 @@ pub fn metadata_url(raw: &RawSetting) -> Result<Option<Url>, Problem> {
 /// The address of an endpoint that receives secrets.
 pub fn endpoint(raw: &RawSetting) -> Result<Option<Url>, Problem> {
     raw.parsed(|text| server::parse_url(text).ok().map(Some))
+}
+
+/// The identifier of a resource: an absolute URI without a fragment (RFC 8707, 2), in the characters of RFC 3986.
+pub fn resource(raw: &RawSetting) -> Result<Option<String>, Problem> {
+    let is_uri = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+    let is_absolute = |text: &str| Url::parse(text).is_ok_and(|url| url.fragment().is_none());
+    raw.parsed(|text| (is_uri(text) && is_absolute(text)).then(|| Some(text.to_owned())))
+}
+
+/// An issuer identifier: https (or http to this machine), without a query or a fragment (RFC 8414, 2).
+pub fn issuer(raw: &RawSetting) -> Result<Option<String>, Problem> {
+    let is_issuer = |url: &Url| url.query().is_none() && url.fragment().is_none();
+    let is_uri = resource(raw)?.is_some();
+    raw.parsed(|text| safe_url::check(text).ok().filter(|url| is_uri && is_issuer(url)).map(|_| Some(text.to_owned())))
 }
 
 /// Parameters that this program sets itself, or does not implement.

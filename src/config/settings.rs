@@ -294,7 +294,7 @@ impl CallbackSettings {
 }
 
 /// `word` for a shell, quoted if necessary.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,\\".contains(c);
     if !word.is_empty() && word.chars().all(|c| plain(c) && (c != '\\' || cfg!(windows))) {
         word.to_owned()

@@ -139,6 +139,27 @@ macro_rules! settings_table {
         expected: "true or false",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
+    /// The one identifier that the server may have and that tokens are for (RFC 8707), in place of one that covers its address.
+    [oauth] resource: Option<String> = None, read::resource => Resource {
+        name: "resource", variable: "PLANHAT_MCP_RESOURCE",
+        flag: flag("--resource", One("URI"), Heading::SigningIn, 32, "Accept this resource name, and ask for it"),
+        expected: "an absolute URI without #, as the server names itself",
+        concerns: Concerns::Server, disclosure: Disclosure::Whole,
+    };
+    /// The one issuer that the description of the sign-in may name (RFC 8414, 2), wherever that is kept.
+    [oauth] issuer: Option<String> = None, read::issuer => Issuer {
+        name: "issuer", variable: "PLANHAT_MCP_ISSUER",
+        flag: flag("--issuer", One("URL"), Heading::SigningIn, 33, "Accept this authorization server alone"),
+        expected: "an https address, without user name, ? and #",
+        concerns: Concerns::Server, disclosure: Disclosure::Whole,
+    };
+    /// Whether to sign in where the authorization server does not list the PKCE methods that it supports; S256 is sent.
+    [oauth] allow_unlisted_s256: bool = false, read::truth => AllowUnlistedS256 {
+        name: "allow_unlisted_s256", variable: "PLANHAT_MCP_ALLOW_UNLISTED_S256",
+        flag: flag("--allow-unlisted-s256", Truth, Heading::SigningIn, 34, "Sign in where PKCE is not listed"),
+        expected: "true or false",
+        concerns: Concerns::Server, disclosure: Disclosure::Whole,
+    };
     /// Whether to send the ID token as the bearer token, for servers that want it instead of the access token.
     [oauth] id_token: bool = false, read::truth => IdToken {
         name: "id_token", variable: "PLANHAT_MCP_ID_TOKEN",

@@ -209,6 +209,8 @@ catalogue! {
         AuthorizationFailed,
         /// The server does not know the scope; fact `scope`.
         InvalidScope,
+        /// The server wants a scope, and none was asked for; facts `scope` (what it offers), `error_description`.
+        ScopeNeeded,
         /// Planhat's page: the client's permissions and the user's Role share nothing.
         NoPermissions,
         /// Planhat's page: the older `default` scope wants all of the client's permissions.
@@ -221,6 +223,8 @@ catalogue! {
         CallbackEmpty,
         /// The callback names another issuer (RFC 9207); facts `expected`, `found`.
         CallbackIssuerMismatch,
+        /// The callback writes the issuer with another last slash; facts `expected`, `found`, `setting`.
+        CallbackIssuerSlash,
         /// What was pasted is not the redirect URL; fact `detail`.
         PastedUrlInvalid,
         /// The callback port is taken; facts `port`, `owner`, `redirect_url`.
@@ -252,6 +256,9 @@ catalogue! {
         /// The settings put a token endpoint at another origin in place of the server's own, and no person has typed `login`
         /// with it; facts `expected`, `found`, `command`.
         TokenEndpointUnconfirmed,
+        /// The document of a pinned issuer names a token endpoint at another origin, and no person has typed `login` with it;
+        /// facts `expected`, `found`, `command`.
+        PinnedIssuerUnconfirmed,
         /// The server offers no sign-in on another device; fact `issuer`.
         DeviceNotOffered,
         /// The code for another device is too old, or was refused.
@@ -260,12 +267,20 @@ catalogue! {
         WrongEnvironment,
         /// No authorization server was found; facts `url`, `detail`.
         NoAuthorizationServer,
-        /// The metadata belongs to another issuer; facts `expected`, `found`.
+        /// A barrier answers where metadata should be; facts `host`, `status`, `id`.
+        BotProtection,
+        /// No metadata was found, and the endpoints of an older revision are used; facts `issuer`, `detail`.
+        EndpointsAssumed,
+        /// The metadata belongs to another issuer; facts `expected`, `found`, `place`, `setting`.
         IssuerMismatch,
-        /// The metadata is for another resource; facts `expected`, `found`.
+        /// The metadata is for another resource; facts `expected`, `found`, `place`, `url`, `setting`.
         ResourceMismatch,
-        /// The metadata lists no S256; fact `issuer`.
+        /// An http address that a server with https names for itself; facts `host`, `purpose`, `found`, `setting`.
+        SchemeDropped,
+        /// The metadata lists other PKCE methods than S256; facts `issuer`, `found`.
         NoS256,
+        /// The metadata lists no PKCE methods; facts `issuer`, `setting`.
+        S256Unlisted,
         /// An address from the server that must not be used; facts `purpose`, `detail`.
         UnsafeEndpoint,
         /// An inward address that a public server named; facts `host`, `address`, `setting`.

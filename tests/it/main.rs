@@ -5,6 +5,7 @@ mod brake;
 mod canary;
 mod commands;
 mod conversation;
+mod discovery;
 mod docs;
 mod doctor;
 mod ends;

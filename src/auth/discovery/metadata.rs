@@ -4,9 +4,12 @@
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::auth::discovery::safe_url;
+use crate::auth::discovery::{hint, safe_url};
 use crate::auth::issuer;
 use crate::auth::resource;
+use crate::config::Settings;
+use crate::config::consent;
+use crate::config::key::Key;
 use crate::problem::{Problem, ProblemId};
 
 /// The grant of RFC 8628 (3.4).
@@ -99,10 +102,59 @@ impl<'a> Sought<'a> {
     }
 }
 
+/// What the user has consented to for this profile, in place of the rules.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Consents<'a> {
+    /// The one identifier that the resource may have.
+    pub resource: Option<&'a str>,
+    /// The one issuer that the authorization server may have.
+    pub issuer: Option<&'a str>,
+    /// Whether PKCE methods that the server does not list are taken to include S256.
+    pub unlisted_s256: bool,
+}
+
+impl<'a> Consents<'a> {
+    /// Those of these settings.
+    pub fn of(settings: &'a Settings) -> Self {
+        let oauth = &settings.oauth;
+        let (resource, issuer) = (oauth.resource.as_deref(), oauth.issuer.as_deref());
+        Self { resource, issuer, unlisted_s256: oauth.allow_unlisted_s256 }
+    }
+}
+
 impl ResourceMetadata {
     /// Whether it is authoritative for `url`.
     pub fn covers(&self, url: &Url) -> bool {
         resource::covers(&self.resource, url)
+    }
+
+    /// Refuses a description of another resource than the one at `url` (RFC 9728, 3.3), or than the accepted one.
+    pub fn check(&self, url: &Url, place: &Url, consents: Consents<'_>) -> Result<(), Problem> {
+        if resource::is_accepted(&self.resource, url, consents.resource) {
+            return Ok(());
+        }
+        let problem = if covers_but_for_scheme(&self.resource, url) {
+            hint::scheme_dropped("resource", &self.resource, url)
+        } else {
+            let expected = consents.resource.unwrap_or(url.as_str());
+            let problem = Problem::new(ProblemId::ResourceMismatch).with("expected", expected);
+            problem.with("place", place).with("found", &self.resource).with("url", url)
+        };
+        Err(offering(problem, Key::Resource, &self.resource))
+    }
+}
+
+/// Whether the resource would cover `url` with https in place of its http.
+fn covers_but_for_scheme(identifier: &str, url: &Url) -> bool {
+    let rest = identifier.strip_prefix("http://").filter(|_| url.scheme() == "https");
+    rest.is_some_and(|rest| resource::covers(&format!("https://{rest}"), url))
+}
+
+/// The problem with the option that lifts it, if the setting would take the value.
+fn offering(problem: Problem, key: Key, value: &str) -> Problem {
+    match consent::offer(key, value) {
+        Some(option) => problem.with("setting", option),
+        None => problem,
     }
 }
 
@@ -144,28 +196,57 @@ impl ServerMetadata {
         self.grant_types_supported.as_ref().is_some_and(|listed| listed.iter().any(|one| one == grant))
     }
 
+    /// Whether the rules give this document to another issuer than it names (RFC 8414, 3.3), so that only a pin makes it
+    /// usable.
+    pub fn stands_elsewhere(&self, sought: Sought<'_>) -> bool {
+        !sought.is(&self.issuer)
+    }
+
     /// Refuses a server that must not be used: another issuer, an unsafe endpoint, no PKCE.
-    pub fn check(&self, sought: Sought<'_>, place: &Url, flow: Flow) -> Result<(), Problem> {
-        if !sought.is(&self.issuer) {
-            return Err(Problem::new(ProblemId::IssuerMismatch)
-                .with("place", place)
-                .with("expected", sought.place())
-                .with("found", &self.issuer));
-        }
+    pub fn check(&self, sought: Sought<'_>, place: &Url, flow: Flow, consents: Consents<'_>) -> Result<(), Problem> {
+        self.check_issuer(sought, place, consents.issuer)?;
+        let endpoint = |text: &str, purpose| {
+            safe_url::check(text).map(|_| ()).map_err(|why| hint::refused(purpose, text, &why, place))
+        };
         endpoint(&self.token_endpoint, "token endpoint")?;
         match (&self.authorization_endpoint, flow) {
-            (Some(page), _) => _ = endpoint(page, "authorization endpoint")?,
+            (Some(page), _) => endpoint(page, "authorization endpoint")?,
             (None, Flow::Code) => return Err(refused("authorization endpoint", "there is none")),
             (None, Flow::Device | Flow::Client) => {}
         }
         if flow != Flow::Code {
             return Ok(());
         }
-        let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
-        if !methods.iter().any(|method| method == "S256") {
-            return Err(Problem::new(ProblemId::NoS256).with("issuer", &self.issuer));
+        match self.code_challenge_methods_supported.as_deref().unwrap_or_default() {
+            [] if consents.unlisted_s256 => Ok(()),
+            [] => {
+                let problem = Problem::new(ProblemId::S256Unlisted).with("issuer", &self.issuer);
+                Err(offering(problem, Key::AllowUnlistedS256, "true"))
+            }
+            listed if listed.iter().any(|method| method == "S256") => Ok(()),
+            listed => {
+                let problem = Problem::new(ProblemId::NoS256).with("issuer", &self.issuer);
+                Err(problem.with("found", listed.join(", ")))
+            }
         }
-        Ok(())
+    }
+
+    /// The pinned issuer alone, or the one that was asked for.
+    fn check_issuer(&self, sought: Sought<'_>, place: &Url, pinned: Option<&str>) -> Result<(), Problem> {
+        let (expected, is_good) = match pinned {
+            Some(pinned) => (pinned, issuer::is_pinned(pinned, &self.issuer)),
+            None => (sought.place(), sought.is(&self.issuer)),
+        };
+        if is_good {
+            return Ok(());
+        }
+        let problem = if hint::drops_scheme(&self.issuer, place) {
+            hint::scheme_dropped("issuer", &self.issuer, place)
+        } else {
+            let problem = Problem::new(ProblemId::IssuerMismatch).with("expected", expected);
+            problem.with("place", place).with("found", &self.issuer)
+        };
+        Err(offering(problem, Key::Issuer, &self.issuer))
     }
 }
 
@@ -195,6 +276,8 @@ pub fn server_places(issuer: &Url) -> Vec<Url> {
     add(format!("/.well-known/oauth-authorization-server{path}"));
     add(format!("/.well-known/openid-configuration{path}"));
     add(format!("{path}/.well-known/openid-configuration"));
+    // No specification names it, but some servers with a path keep the document there.
+    add(format!("{path}/.well-known/oauth-authorization-server"));
     places
 }
 
@@ -226,133 +309,4 @@ fn refused(purpose: &'static str, why: &str) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::auth::discovery::metadata::*;
-
-    fn url(text: &str) -> Url {
-        Url::parse(text).unwrap()
-    }
-
-    fn metadata(change: serde_json::Value) -> ServerMetadata {
-        let mut value = serde_json::json!({
-            "issuer": "https://as.example", "authorization_endpoint": "https://ws.example/oauth/authorize",
-            "token_endpoint": "https://as.example/token", "code_challenge_methods_supported": ["S256"],
-        });
-        for (key, new) in change.as_object().unwrap() {
-            value[key] = new.clone();
-        }
-        serde_json::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn places_are_path_aware_first() {
-        let places: Vec<String> = resource_places(&url("https://h/v1/mcp?x=1")).iter().map(Url::to_string).collect();
-        assert_eq!(
-            places,
-            ["https://h/.well-known/oauth-protected-resource/v1/mcp", "https://h/.well-known/oauth-protected-resource"]
-        );
-        assert_eq!(resource_places(&url("https://h/")).len(), 1);
-        let places: Vec<String> = server_places(&url("https://h/t/1/")).iter().map(Url::to_string).collect();
-        assert_eq!(
-            places,
-            [
-                "https://h/.well-known/oauth-authorization-server/t/1",
-                "https://h/.well-known/openid-configuration/t/1",
-                "https://h/t/1/.well-known/openid-configuration"
-            ]
-        );
-        assert_eq!(server_places(&url("https://h")).len(), 2);
-    }
-
-    #[test]
-    fn the_issuer_must_be_the_one_that_was_asked() {
-        let place = url("https://as.example/x");
-        assert!(
-            metadata(serde_json::json!({})).check(Sought::Issuer("https://as.example"), &place, Flow::Code).is_ok()
-        );
-        assert!(
-            metadata(serde_json::json!({})).check(Sought::Issuer("https://as.example/"), &place, Flow::Code).is_ok()
-        );
-        for asked in [
-            "https://as.example/t",
-            "https://AS.example",
-            "http://as.example",
-            "https://as.example.evil",
-            "https://as.example//",
-        ] {
-            assert!(
-                metadata(serde_json::json!({})).check(Sought::Issuer(asked), &place, Flow::Code).is_err(),
-                "{asked}"
-            );
-        }
-        let with_path = metadata(serde_json::json!({"issuer": "https://as.example/t"}));
-        assert!(with_path.check(Sought::Issuer("https://as.example/t/"), &place, Flow::Code).is_err());
-    }
-
-    #[test]
-    fn what_a_document_calls_null_is_absent_and_no_reason_to_pass_it_over() {
-        let server = metadata(serde_json::json!({
-            "scopes_supported": null, "registration_endpoint": null, "client_id_metadata_document_supported": null,
-            "authorization_response_iss_parameter_supported": null,
-        }));
-        assert!(!server.client_id_metadata_document_supported);
-        assert!(!server.authorization_response_iss_parameter_supported);
-        let resource = r#"{"resource":"https://h","authorization_servers":null,"scopes_supported":null}"#;
-        let resource: ResourceMetadata = serde_json::from_str(resource).unwrap();
-        assert!(resource.authorization_servers.is_empty() && resource.scopes_supported.is_none());
-    }
-
-    #[test]
-    fn metadata_without_s256_is_refused() {
-        let place = url("https://as.example/x");
-        for methods in [serde_json::json!(null), serde_json::json!([]), serde_json::json!(["plain"])] {
-            let problem = metadata(serde_json::json!({"code_challenge_methods_supported": methods}))
-                .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
-                .unwrap_err();
-            assert_eq!(problem.id, ProblemId::NoS256);
-        }
-    }
-
-    #[test]
-    fn unsafe_endpoints_are_refused() {
-        let place = url("https://as.example/x");
-        for bad in [
-            "javascript:alert(1)",
-            "file:///etc/passwd",
-            "http://as.example/a",
-            "https://u:p@as.example/",
-            "//as.example",
-            "\\\\host\\share",
-        ] {
-            for field in ["authorization_endpoint", "token_endpoint"] {
-                let problem = metadata(serde_json::json!({field: bad}))
-                    .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
-                    .unwrap_err();
-                assert_eq!(problem.id, ProblemId::UnsafeEndpoint, "{field} {bad}");
-            }
-        }
-        assert!(
-            metadata(serde_json::json!({"token_endpoint": "http://127.0.0.1:1/t"}))
-                .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
-                .is_ok()
-        );
-    }
-
-    #[test]
-    fn where_nobody_names_an_issuer_any_of_the_same_origin_will_do() {
-        let place = url("https://as.example/.well-known/oauth-authorization-server");
-        let with_issuer = |issuer: &str| metadata(serde_json::json!({ "issuer": issuer }));
-        let sought = Sought::Origin("https://as.example");
-        for good in ["https://as.example", "https://as.example/", "https://as.example/oauth"] {
-            assert!(with_issuer(good).check(sought, &place, Flow::Code).is_ok(), "{good}");
-        }
-        for bad in ["https://as.example.evil.example", "http://as.example", "https://as.example/?t=1", "as.example"] {
-            assert!(with_issuer(bad).check(sought, &place, Flow::Code).is_err(), "{bad}");
-        }
-        assert!(
-            with_issuer("https://as.example/oauth")
-                .check(Sought::Issuer("https://as.example"), &place, Flow::Code)
-                .is_err()
-        );
-    }
-}
+mod tests;

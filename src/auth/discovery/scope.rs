@@ -7,6 +7,7 @@ use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::search::Discovered;
 use crate::config::Settings;
 use crate::config::key::Key;
+use crate::problem::{Problem, ProblemId};
 
 /// Requests a refresh token, at servers that know it (OpenID Connect Core, 11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
@@ -61,6 +62,18 @@ pub fn bounded(settings: &Settings, wanted: Option<&str>, bound: Option<&str>) -
     Some(within.join(" "))
 }
 
+/// A refusal of the scope, where none was asked for: that one is wanted, and what the server offers.
+pub fn explained(problem: Problem, requested: Option<&str>, found: &Discovered) -> Problem {
+    if problem.id != ProblemId::InvalidScope || requested.is_some() {
+        return problem;
+    }
+    let problem = Problem { id: ProblemId::ScopeNeeded, ..problem };
+    match &found.server.scopes_supported {
+        Some(offered) if !offered.is_empty() => problem.with("scope", offered.join(" ")),
+        _ => problem,
+    }
+}
+
 /// Both scopes together, without duplicates.
 pub fn union(held: &str, wanted: &str) -> String {
     split(&format!("{held} {wanted}")).join(" ")
@@ -82,6 +95,7 @@ fn split(text: &str) -> Vec<&str> {
 mod tests {
     use crate::auth::discovery::metadata::ServerMetadata;
     use crate::auth::discovery::scope::*;
+    use crate::auth::discovery::search::FoundBy;
     use crate::config::Paths;
     use crate::config::origin::Origin;
     use crate::http::AddressSource;
@@ -112,6 +126,7 @@ mod tests {
             named_by: AddressSource::Insider,
             replaced: None,
             without_resource_since: None,
+            by: FoundBy::default(),
         }
     }
 
@@ -159,6 +174,20 @@ mod tests {
         assert_eq!(without_added(&settings, None), None);
         settings.oauth.scope = Some("b offline_access".to_owned());
         assert_eq!(without_added(&settings, Some("b offline_access")), None, "the user's choice stays");
+    }
+
+    #[test]
+    fn a_server_that_wants_a_scope_and_was_asked_for_none_has_its_scopes_listed_and_the_option_named() {
+        let refusal = || Problem::new(ProblemId::InvalidScope).with("error", "invalid_scope");
+        let problem = explained(refusal(), None, &found(None, Some("read write")));
+        let words = format!("{} {}", problem.cause(), problem.fix());
+        assert!(words.contains("read write") && words.contains("--scope"), "{words}");
+        assert!(!words.contains("Leave --scope out"), "there was none: {words}");
+        let problem = explained(refusal(), None, &found(None, None));
+        assert!(problem.id == ProblemId::ScopeNeeded && problem.fix().contains("--scope"), "{problem}");
+        assert_eq!(explained(refusal(), Some("read"), &found(None, Some("read"))), refusal());
+        let other = Problem::new(ProblemId::AccessDenied);
+        assert_eq!(explained(other.clone(), None, &found(None, Some("read"))), other);
     }
 
     #[test]

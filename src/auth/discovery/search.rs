@@ -1,7 +1,8 @@
 //! Finds the authorization server for an MCP URL (and its 401, if any), in the order that MCP prescribes.
 //!
 //! One bad answer never ends the search: a 401, 403, 404 or an HTML page at a well-known URL means that there is no
-//! document. A document that breaks the rules is refused.
+//! document. A document that breaks the rules is refused, unless the user has consented to it. Where a barrier in front of
+//! the server answers for it, nobody knows what lies behind, and nothing is assumed.
 
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use serde::de::DeserializeOwned;
 use url::{Origin, Url};
 
 use crate::auth::AuthError;
+use crate::auth::discovery::barrier::{Barrier, Barriers};
 use crate::auth::discovery::challenge::Challenge;
-use crate::auth::discovery::metadata;
-use crate::auth::discovery::metadata::{Flow, ResourceMetadata, ServerMetadata, Sought};
-use crate::auth::discovery::safe_url;
+use crate::auth::discovery::metadata::{Consents, Flow, ResourceMetadata, ServerMetadata, Sought};
+use crate::auth::discovery::{hint, metadata, safe_url};
 use crate::auth::endpoints;
 use crate::auth::endpoints::Elsewhere;
 use crate::auth::error::unreached;
@@ -44,12 +45,26 @@ pub struct Discovered {
     pub replaced: Option<String>,
     /// Since when requests leave out `resource`, if the server takes no token that was asked for with it.
     pub without_resource_since: Option<u64>,
+    /// What else is known of how it was found.
+    pub by: FoundBy,
+}
+
+/// What is known of how an authorization server was found, beside its document.
+#[derive(Debug, Clone, Default)]
+pub struct FoundBy {
+    /// Whether its document stands where only the user's pin of the issuer makes it usable.
+    pub pin: bool,
+    /// Why the hint of the challenge was passed over.
+    pub passed_over: Option<Problem>,
 }
 
 impl Discovered {
-    /// The server's own token endpoint, if the settings have put one at another origin in its place.
-    pub fn replaced_elsewhere(&self) -> Option<&str> {
-        self.replaced.as_deref().filter(|own| !endpoints::share_origin(own, &self.server.token_endpoint))
+    /// The address that the token endpoint would share its origin with but for the settings: the server's own token endpoint,
+    /// if they have put one at another origin in its place, or the issuer that they pin.
+    pub fn expected_token_endpoint(&self) -> Option<&str> {
+        let pinned = self.by.pin.then_some(self.server.issuer.as_str());
+        let is_elsewhere = |expected: &&str| !endpoints::share_origin(expected, &self.server.token_endpoint);
+        [self.replaced.as_deref(), pinned].into_iter().flatten().find(is_elsewhere)
     }
 
     /// That no sign-in is asked for, if nothing describes one and the MCP endpoint takes requests without (`is_open`).
@@ -122,13 +137,14 @@ pub async fn discover_by_steps(
         // Everything is known already, and servers for client credentials often publish no metadata.
         let server = ServerMetadata::with_token_endpoint(endpoint, endpoint.clone());
         return Ok(Discovered {
-            resource: resource::canonical(&settings.url),
+            resource: resource::assumed(&settings.url, settings.oauth.resource.as_deref()),
             server,
             listed: 0,
             resource_scopes: None,
             named_by: AddressSource::Insider,
             replaced: None,
             without_resource_since: None,
+            by: FoundBy::default(),
         });
     }
     let searched =
@@ -153,23 +169,29 @@ async fn search(
 ) -> Result<Discovered, AuthError> {
     let mut search = Search {
         http,
+        url: settings.url.clone(),
         own: settings.url.origin(),
         by: challenge.from,
         has_configured_token_endpoint: settings.oauth.token_endpoint.is_some(),
         last: "nothing".into(),
         not_now: None,
         refused: None,
+        passed_over: None,
+        met: Barriers::default(),
+        consents: Consents::of(settings),
         steps,
     };
     let described = search.resource(&settings.url, challenge).await.map_err(AuthError::Failed)?;
     let origin = settings.url.origin().ascii_serialization();
     let (identifier, issuers, resource_scopes) = match described {
         Some(found) => (found.resource, found.authorization_servers, found.scopes_supported),
-        None => (resource::canonical(&settings.url), Vec::new(), None),
+        None => (resource::assumed(&settings.url, search.consents.resource), Vec::new(), None),
     };
+    let pinned = search.consents.issuer;
+    let chosen = pinned.and_then(|pinned| issuers.iter().find(|listed| issuer::is_pinned(pinned, listed)));
     let bound_issuer =
         issuers.iter().find(|listed| bound_issuer.is_some_and(|bound_issuer| issuer::is_same(listed, bound_issuer)));
-    let all = sought(&issuers, bound_issuer, &origin);
+    let all = sought(&issuers, chosen.or(bound_issuer), &origin);
     let listed = issuers.len();
     for sought in &all {
         if let Some(server) = search.server(*sought, flow).await {
@@ -177,15 +199,19 @@ async fn search(
                 let issuer = &server.issuer;
                 tracing::info!(%issuer, of = listed, "one of several authorization servers is chosen");
             }
+            let pin = pinned.is_some() && server.stands_elsewhere(*sought);
+            let by = FoundBy { pin, passed_over: search.passed_over.take() };
             let named_by = search.named_by();
+            let (resource, replaced) = (identifier, None);
             return Ok(Discovered {
-                resource: identifier,
+                resource,
                 server,
                 listed,
                 resource_scopes,
                 named_by,
-                replaced: None,
+                replaced,
                 without_resource_since: None,
+                by,
             });
         }
     }
@@ -195,18 +221,24 @@ async fn search(
     if let Some(problem) = search.not_now {
         return Err(AuthError::NotNow(problem));
     }
+    // A server that hints at its description is no old one without, and so is one behind a barrier.
+    if let Some(problem) = search.met.problem().or(search.passed_over.take()) {
+        return Err(AuthError::Failed(problem));
+    }
     // MCP 2025-03-26: without any metadata, the default endpoints of the origin. A product known to publish metadata is
-    // more likely misconfigured than old.
-    if settings.product == Product::Other && (issuers.is_empty() || issuers == [origin.clone()]) {
+    // more likely misconfigured than old, and a pinned issuer is found by its document alone.
+    if settings.product == Product::Other && pinned.is_none() && (issuers.is_empty() || issuers == [origin.clone()]) {
         let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
+        let (resource, replaced, by) = (identifier, None, FoundBy::default());
         return Ok(Discovered {
-            resource: identifier,
+            resource,
             server,
             listed,
             resource_scopes,
             named_by,
-            replaced: None,
+            replaced,
             without_resource_since: None,
+            by,
         });
     }
     Err(AuthError::Failed(
@@ -217,7 +249,8 @@ async fn search(
 /// The state of one search: what to report if nothing is found.
 struct Search<'a> {
     http: &'a Http,
-    /// The origin of the MCP server.
+    /// The address of the MCP server, and its origin.
+    url: Url,
     own: Origin,
     /// As whom the MCP server names addresses, once known.
     by: Option<AddressSource>,
@@ -226,49 +259,59 @@ struct Search<'a> {
     last: String,
     not_now: Option<Problem>,
     refused: Option<Problem>,
+    /// Why the hint of the challenge leads nowhere.
+    passed_over: Option<Problem>,
+    met: Barriers,
+    consents: Consents<'a>,
     steps: &'a mut Vec<ProbedPlace>,
 }
 
 impl Search<'_> {
     async fn resource(&mut self, url: &Url, challenge: &Challenge) -> Result<Option<ResourceMetadata>, Problem> {
-        let named = challenge.resource_metadata.as_deref().map(safe_url::check);
-        if let Some(Err(why)) = &named {
-            let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "resource metadata");
-            return Err(problem.with("detail", why));
+        let mut places = Vec::new();
+        match challenge.resource_metadata.as_deref().map(|named| hint::place(named, url)) {
+            Some(Ok(place)) => places.push(place),
+            Some(Err(problem)) => self.pass_over(problem),
+            None => {}
         }
-        let mut places: Vec<Url> = named.into_iter().flatten().collect();
-        places.extend(metadata::resource_places(url));
-        for place in places {
+        let hinted = places.len();
+        for place in metadata::resource_places(url) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        for (at, place) in places.into_iter().enumerate() {
             let Some(found) = self.probe::<ResourceMetadata>(&place).await else {
-                if let Some(problem) = self.refused.take() {
-                    return Err(problem);
+                match self.refused.take() {
+                    Some(problem) if at < hinted => self.pass_over(problem),
+                    Some(problem) => return Err(problem),
+                    None => {}
                 }
                 continue;
             };
-            if found.covers(url) {
-                return Ok(Some(found));
-            }
-            // RFC 9728, 3.3: it must not be used; its publisher may be after the token.
-            return Err(Problem::new(ProblemId::ResourceMismatch)
-                .with("place", &place)
-                .with("expected", url)
-                .with("found", &found.resource));
+            // RFC 9728, 3.3: another must not be used; its publisher may be after the token.
+            return found.check(url, &place, self.consents).map(|()| Some(found));
         }
         Ok(None)
+    }
+
+    fn pass_over(&mut self, problem: Problem) {
+        tracing::warn!(%problem, "the challenge's resource_metadata is passed over; the well-known places are asked");
+        self.passed_over = Some(problem);
     }
 
     async fn server(&mut self, sought: Sought<'_>, flow: Flow) -> Option<ServerMetadata> {
         let url = match safe_url::check(sought.place()) {
             Ok(url) => url,
             Err(why) => {
-                let problem = Problem::new(ProblemId::UnsafeEndpoint).with("purpose", "authorization server");
-                self.refused.get_or_insert(problem.with("detail", why));
+                let problem = hint::refused("authorization server", sought.place(), &why, &self.url);
+                self.refused.get_or_insert(problem);
                 return None;
             }
         };
         for place in metadata::server_places(&url) {
             let Some(found) = self.probe::<ServerMetadata>(&place).await else { continue };
-            let checked = match found.check(sought, &place, flow) {
+            let checked = match found.check(sought, &place, flow, self.consents) {
                 Ok(()) => self.check_endpoints(&found, flow).await,
                 refused => refused,
             };
@@ -356,6 +399,11 @@ impl Search<'_> {
             {
                 url = next;
                 continue;
+            }
+            let barrier = Barrier::of(answer.status, &answer.headers);
+            self.met.note(barrier.clone(), &url);
+            if let Some(barrier) = barrier {
+                return Probe::NotThere(barrier.words());
             }
             return match answer.status {
                 StatusCode::OK => match serde_json::from_slice(&answer.body) {

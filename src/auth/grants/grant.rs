@@ -214,7 +214,8 @@ impl Grant {
     pub fn fits(&self, settings: &Settings) -> bool {
         let same_client =
             self.kind == GrantKind::Static || settings.oauth.client_id.as_ref().is_none_or(|id| *id == self.client_id);
-        same_client && resource::covers(&self.resource, &settings.url)
+        let accepted = settings.oauth.resource.as_deref().filter(|_| self.kind != GrantKind::Static);
+        same_client && resource::is_accepted(&self.resource, &settings.url, accepted)
     }
 
     /// Whether it came from this token endpoint or its origin, if the settings name one. An access token that somebody

@@ -24,6 +24,9 @@ pub struct Profile {
     pub url: String,
     /// The client id of its settings, if any.
     pub client_id: Option<String>,
+    /// The identifier of its resource, if its settings accept one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
     /// The issuer that signed it in; signing out removes the registration there, too.
     pub issuer: String,
     /// Where the tokens are stored, as spelled in settings.
@@ -40,6 +43,7 @@ pub(crate) fn remember(files: &StateDir, settings: &Settings, issuer: &str) {
         name: settings.profile.clone(),
         url: settings.url.to_string(),
         client_id: settings.oauth.client_id.clone(),
+        resource: settings.oauth.resource.clone(),
         issuer: issuer.to_owned(),
         token_store: settings.token_store.as_str().to_owned(),
     };
@@ -78,6 +82,7 @@ impl Profile {
         let mut settings = Settings::for_url(url, run.paths.clone());
         settings.profile.clone_from(&self.name);
         settings.oauth.client_id.clone_from(&self.client_id);
+        settings.oauth.resource.clone_from(&self.resource);
         settings.network = run.network.clone();
         settings.log = run.log.clone();
         settings.token_store = TokenStoreKind::of_word(&self.token_store)?;
@@ -91,6 +96,7 @@ impl Profile {
         for (flag, value) in [
             ("--profile", (!is_default_profile).then_some(&self.name)),
             ("--client-id", self.client_id.as_ref()),
+            ("--resource", self.resource.as_ref()),
             ("--token-store", (!is_default_store).then_some(&self.token_store)),
         ] {
             settings.run_flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));

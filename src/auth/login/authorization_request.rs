@@ -7,8 +7,11 @@ use url::{Url, form_urlencoded};
 use crate::auth::discovery::safe_url;
 use crate::auth::discovery::scope;
 use crate::auth::discovery::search::Discovered;
+use crate::auth::issuer;
 use crate::auth::registration::client::Client;
 use crate::config::Settings;
+use crate::config::consent;
+use crate::config::key::Key;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::{Secret, Secrets};
 
@@ -30,6 +33,8 @@ pub struct Expected {
     pub state: Secret,
     /// The issuer of the authorization server.
     pub issuer: String,
+    /// Whether the user has pinned it, and so accepts both forms of its last slash.
+    pub is_pinned: bool,
     /// Whether the response must carry `iss` (RFC 9207, 2.4).
     pub iss_required: bool,
     /// The path of the redirect URL.
@@ -113,7 +118,8 @@ impl Request {
                 path: redirect.url().path().to_owned(),
                 secrets,
                 state,
-                issuer: found.server.issuer.clone(),
+                issuer: settings.oauth.issuer.clone().unwrap_or_else(|| found.server.issuer.clone()),
+                is_pinned: settings.oauth.issuer.is_some(),
                 iss_required: found.server.authorization_response_iss_parameter_supported,
             },
         })
@@ -166,16 +172,23 @@ impl Expected {
         }
     }
 
-    /// RFC 9207, 2.4: an `iss` must match exactly; it may be absent only if the server did not announce it.
+    /// RFC 9207, 2.4: an `iss` must match exactly (but for the last slash of an issuer that the user has pinned); it may be
+    /// absent only if the server did not announce it.
     fn check_issuer(&self, found: &[&Secret], secrets: &Secrets) -> Result<(), Problem> {
         let mismatch = |found: &str| {
-            let problem = Problem::new(ProblemId::CallbackIssuerMismatch).with("expected", &self.issuer);
-            problem.said("found", secrets.words(found))
+            let is_slash = issuer::differ_by_last_slash(&self.issuer, found);
+            let id = if is_slash { ProblemId::CallbackIssuerSlash } else { ProblemId::CallbackIssuerMismatch };
+            let problem = Problem::new(id).with("expected", &self.issuer).said("found", secrets.words(found));
+            match consent::offer(Key::Issuer, &self.issuer).filter(|_| is_slash) {
+                Some(option) => problem.with("setting", option),
+                None => problem,
+            }
         };
         match found {
             [] if self.iss_required => Err(mismatch("nothing")),
             [] => Ok(()),
             [iss] if *iss.expose() == self.issuer => Ok(()),
+            [iss] if self.is_pinned && issuer::is_pinned(&self.issuer, iss.expose()) => Ok(()),
             [iss, ..] => Err(mismatch(iss.expose())),
         }
     }
@@ -192,7 +205,7 @@ mod tests {
 
     fn expected(iss_required: bool) -> Expected {
         let (state, issuer, path) = ("s3cret".into(), "https://as".into(), "/callback".into());
-        Expected { state, issuer, iss_required, path, secrets: Secrets::none() }
+        Expected { state, issuer, is_pinned: false, iss_required, path, secrets: Secrets::none() }
     }
 
     fn problem(query: &str) -> ProblemId {
@@ -251,6 +264,26 @@ mod tests {
         {
             assert_eq!(expected(false).code(query), Err(Rejection::Empty), "{query}");
         }
+    }
+
+    #[test]
+    fn an_issuer_that_differs_by_a_last_slash_has_words_of_its_own_and_is_taken_where_it_is_pinned() {
+        let query = |iss: &str| format!("code=x&state=s3cret&iss={iss}");
+        let (slash, evil) = (query("https%3A%2F%2Fas%2F"), query("https%3A%2F%2Fas.evil%2F"));
+        let Err(Rejection::Final(error)) = expected(true).code(&slash) else { panic!("it was taken") };
+        assert_eq!(error.problem.id, ProblemId::CallbackIssuerSlash);
+        let words = format!("{} {}", error.problem.cause(), error.problem.fix());
+        assert!(words.contains("https://as/") && words.contains("--issuer https://as "), "{words}");
+        assert!(!words.contains("attack"), "{words}");
+        assert_eq!(problem(&evil), ProblemId::CallbackIssuerMismatch);
+        assert_eq!(problem(&query("https%3A%2F%2Fas%2F%2F")), ProblemId::CallbackIssuerMismatch);
+        let pinned = Expected { is_pinned: true, ..expected(true) };
+        assert!(pinned.code(&slash).is_ok());
+        for bad in [evil, query("https%3A%2F%2Fas%2F%2F"), query(""), "code=x&state=s3cret".into()] {
+            assert!(pinned.code(&bad).is_err(), "{bad}");
+        }
+        let both = query("https%3A%2F%2Fas&iss=https%3A%2F%2Fas%2F");
+        assert!(pinned.code(&both).is_err(), "named twice");
     }
 
     #[test]

@@ -159,7 +159,9 @@ async fn run(
             let problem = problem.with("client_id", &client.id);
             Err(LoginEnd::UnknownClient(client.explained_at_redirect(problem)))
         }
-        Err(CallbackError { problem, .. }) => Err(problem.into()),
+        Err(CallbackError { problem, .. }) => {
+            Err(scope::explained(problem, target.scope.as_deref(), &target.found).into())
+        }
     }
 }
 

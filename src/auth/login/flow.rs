@@ -45,9 +45,7 @@ pub(crate) async fn sign_in(
     found.check_wanted(&ctx.settings, is_open)?;
     found.without_resource_since = without_resource::since(ctx, &found).await;
     stored::settle_client(ctx).await;
-    if !options.by_person {
-        client_home::check_confirmed(ctx, &found).await?;
-    }
+    client_home::check_confirmed(ctx, &found, options.by_person).await?;
     let mut scope = scope::choose(&ctx.settings, &challenge, &found, flow);
     let mut target = SignInTarget { found, scope: None, deadline };
     let mut may_register_again = true;

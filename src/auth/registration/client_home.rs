@@ -60,15 +60,32 @@ pub(crate) async fn check(
     Err(AuthError::Failed(problem.with("logout_command", ctx.settings.command("logout"))))
 }
 
-/// Refuses a sign-in that no person has typed, at a token endpoint that the settings put in place of the server's own and
-/// that lies at another origin: the code of a person's consent would go there. A `login` typed at a terminal confirms it.
-pub(crate) async fn check_confirmed(ctx: &Context, found: &Discovered) -> Result<(), Problem> {
-    let Some(own) = found.replaced_elsewhere() else { return Ok(()) };
+/// Refuses a sign-in that no person has typed, at a token endpoint that lies at another origin because of the settings, which
+/// put it in place of the server's own or pin the issuer of a document that stands elsewhere: the code of a person's consent
+/// would go there. A `login` typed at a terminal confirms it. Of a pinned issuer's document, which the server can change, it
+/// confirms one place, and no second one.
+pub(crate) async fn check_confirmed(ctx: &Context, found: &Discovered, by_person: bool) -> Result<(), Problem> {
+    let Some(expected) = found.expected_token_endpoint() else { return Ok(()) };
     let token_endpoint = &found.server.token_endpoint;
-    if read(ctx, &found.server.issuer).await.is_some_and(|home| endpoints::share_origin(&home, token_endpoint)) {
-        return Ok(());
-    }
-    Err(Problem::new(ProblemId::TokenEndpointUnconfirmed).with("expected", own).with("found", token_endpoint))
+    let is_pinned = found.replaced.is_none();
+    let id = match read(ctx, confirmation_key(ctx, found)).await {
+        Some(home) if endpoints::share_origin(&home, token_endpoint) => return Ok(()),
+        Some(home) if is_pinned => {
+            let problem = Problem::new(ProblemId::TokenEndpointMoved).with("expected", home);
+            let problem = problem.with("found", token_endpoint);
+            return Err(problem.with("logout_command", ctx.settings.command("logout")));
+        }
+        _ if by_person => return Ok(()),
+        _ if is_pinned => ProblemId::PinnedIssuerUnconfirmed,
+        _ => ProblemId::TokenEndpointUnconfirmed,
+    };
+    Err(Problem::new(id).with("expected", expected).with("found", token_endpoint))
+}
+
+/// What a confirmation is noted under. A pinned issuer's document may write its name in two ways.
+fn confirmation_key<'a>(ctx: &'a Context, found: &'a Discovered) -> &'a str {
+    let pinned = ctx.settings.oauth.issuer.as_deref().filter(|_| found.replaced.is_none());
+    pinned.unwrap_or(&found.server.issuer)
 }
 
 /// Notes where this client has signed in; where it was first used stays.
@@ -76,9 +93,9 @@ pub(crate) async fn settle(ctx: &Context, client_id: Option<&str>, found: &Disco
     settle_at(ctx, client_id.map(str::to_owned), &found.server.token_endpoint).await;
 }
 
-/// Notes the token endpoint that the settings put in place of the server's own as one that a person has signed in at.
+/// Notes the token endpoint that lies elsewhere because of the settings as one that a person has signed in at.
 pub(crate) async fn confirm(ctx: &Context, found: &Discovered) {
-    let issuer = found.replaced_elsewhere().map(|_| found.server.issuer.clone());
+    let issuer = found.expected_token_endpoint().map(|_| confirmation_key(ctx, found).to_owned());
     settle_at(ctx, issuer, &found.server.token_endpoint).await;
 }
 

@@ -96,7 +96,8 @@ pub async fn usable(
 ) -> Result<Option<Client>, StoreError> {
     let callback = &settings.oauth.callback;
     let stored = read(settings, store, &server.issuer).await?.filter(|stored| {
-        let is_for_endpoint = stored.is_for(&server.token_endpoint, settings.oauth.token_endpoint.is_some());
+        let is_configured = settings.oauth.token_endpoint.is_some() || settings.oauth.issuer.is_some();
+        let is_for_endpoint = stored.is_for(&server.token_endpoint, is_configured);
         let same_host = stored.localhost == (callback.host == CallbackHost::Localhost);
         let secret_is_good = stored.secret_expires_at == 0 || stored.secret_expires_at > now;
         is_for_endpoint
@@ -293,7 +294,7 @@ fn refused(
 }
 
 impl Stored {
-    /// Whether it may be used at this token endpoint, which the settings name if `is_configured`.
+    /// Whether it may be used at this token endpoint, which the settings have a part in if `is_configured`.
     fn is_for(&self, token_endpoint: &str, is_configured: bool) -> bool {
         match &self.token_origin {
             Some(origin) => endpoints::share_origin(origin, token_endpoint),

@@ -25,6 +25,7 @@ impl Listening {
         let expected = Expected {
             state: "s3cret".into(),
             issuer: "https://as".into(),
+            is_pinned: false,
             iss_required: false,
             path: "/callback".into(),
             secrets: Secrets::none(),

@@ -25,6 +25,83 @@ async fn discovery_follows_the_challenge_and_never_gives_up_on_one_bad_answer() 
 }
 
 #[tokio::test]
+async fn a_hint_that_cannot_be_used_is_passed_over_and_the_well_known_places_are_asked() {
+    let own = "/mcp/.well-known/oauth-protected-resource";
+    for (hint, is_passed_over) in [
+        (own, false),
+        ("/nothing-here", false),
+        ("http://mcp.example.com/meta", true),
+        ("//mcp.example.com/meta", true),
+        ("javascript:alert(1)", true),
+        ("https://user:password@mcp.example.com/meta", true),
+    ] {
+        let rig = Rig::with(|settings| settings.product = Product::Other).await;
+        let origin = rig.fake.origin.clone();
+        rig.fake.script().challenge = Some(format!("Bearer resource_metadata=\"{hint}\""));
+        rig.fake.page(own, 200, format!(r#"{{"resource":"{origin}/mcp","authorization_servers":["{origin}"]}}"#));
+        let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+        assert_eq!(result.unwrap().issuer, origin, "{hint}");
+        let found = checkup::Checkup::of(&rig.process()).route().await.found.unwrap();
+        assert_eq!(found.by.passed_over.is_some(), is_passed_over, "{hint}");
+        assert_eq!(found.listed, usize::from(hint == own), "a path is one of the server's own: {hint}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_below_the_issuer_s_path_is_found_after_the_standard_places() {
+    let rig = Rig::with(|settings| settings.product = Product::Other).await;
+    let origin = rig.fake.origin.clone();
+    rig.fake.script().pages.remove("/.well-known/oauth-authorization-server");
+    let resource = format!(r#"{{"resource":"{origin}/mcp","authorization_servers":["{origin}/tenant"]}}"#);
+    rig.fake.page("/.well-known/oauth-protected-resource/mcp", 200, resource);
+    let metadata = rig.fake.metadata().replacen(
+        &format!("\"issuer\":\"{origin}\""),
+        &format!("\"issuer\":\"{origin}/tenant\""),
+        1,
+    );
+    rig.fake.page("/tenant/.well-known/oauth-authorization-server", 200, metadata);
+    let (result, _) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    assert_eq!(result.unwrap().issuer, format!("{origin}/tenant"));
+}
+
+#[tokio::test]
+async fn behind_a_protection_against_bots_nothing_is_assumed_and_it_is_named() {
+    const PLACES: [&str; 4] = [
+        "/.well-known/oauth-protected-resource/mcp",
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ];
+    let challenged = "Content-Type: text/html\r\ncf-mitigated: challenge\r\ncf-ray: 8f2c0d-FRA\r\n";
+    let refused = "Content-Type: text/html\r\n";
+    for (places, head, ray) in [
+        (&PLACES[..], challenged, Some("8f2c0d-FRA")),
+        (&PLACES[2..], challenged, Some("8f2c0d-FRA")),
+        (&PLACES[..], refused, None),
+    ] {
+        let rig = Rig::with(|settings| {
+            settings.product = Product::Other;
+            settings.oauth.client_id = None;
+        })
+        .await;
+        rig.fake.script().pages.clear();
+        for place in places {
+            rig.fake.page(place, 403, "<title>Just a moment...</title>");
+            rig.fake.script().heads.insert((*place).into(), head.into());
+        }
+        let (result, _) = login(&rig.process(), |_| panic!("no page may be opened")).await;
+        let problem = result.unwrap_err();
+        assert_eq!((problem.id, problem.fact("id")), (ProblemId::BotProtection, ray));
+        assert!(rig.fake.script().seen.iter().all(|seen| seen.method == "GET"), "nothing is guessed");
+        let route = checkup::Checkup::of(&rig.process()).route().await;
+        assert_eq!(route.found.unwrap_err().id, ProblemId::BotProtection);
+        if let Some(ray) = ray {
+            assert!(route.probed.iter().any(|probed| probed.outcome.contains(ray)), "{:?}", route.probed);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_any_metadata_gets_the_default_endpoints_unless_it_is_planhat() {
     for product in [Product::Other, Product::Planhat] {
         let rig = Rig::with(|settings| settings.product = product).await;

@@ -45,6 +45,8 @@ pub struct Script {
     pub pages: HashMap<String, (u16, String)>,
     /// Redirects by target, whatever the method.
     pub redirects: HashMap<String, (u16, String)>,
+    /// More headers of the answers at a target, or another `Content-Type`.
+    pub heads: HashMap<String, String>,
     /// Headers of the MCP endpoint's 401.
     pub challenge: Option<String>,
     /// Answers of the MCP endpoint by method, in place of its 401.
@@ -195,8 +197,10 @@ impl Fake {
             held.acquire().await.expect("never closed").forget();
         }
         let (status, headers, body) = self.answer(&seen);
+        let kind =
+            if headers.contains("Content-Type") { "" } else { "Content-Type: application/json;charset=UTF-8\r\n" };
         let answer = format!(
-            "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nContent-Type: application/json;charset=UTF-8\r\nConnection: close\r\n{headers}\r\n{body}",
+            "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{kind}Connection: close\r\n{headers}\r\n{body}",
             body.len()
         );
         stream.write_all(answer.as_bytes()).await
@@ -230,7 +234,7 @@ impl Fake {
             }
             (_, target) => {
                 let (status, body) = script.pages.get(target).cloned().unwrap_or((404, "not here".into()));
-                (status, String::new(), body)
+                (status, script.heads.get(target).cloned().unwrap_or_default(), body)
             }
         }
     }

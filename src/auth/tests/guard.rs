@@ -69,8 +69,12 @@ async fn nothing_that_a_public_server_names_is_looked_for_inside() {
     // The places before them: resource metadata, and the authorization server.
     let rig = Rig::new().await;
     rig.fake.script().challenge = Some(format!("Bearer resource_metadata=\"{}\"", at("/meta")));
-    let (result, _) = login(&rig.process_on(internet(&["127.0.0.1"], "")), |_| vec![]).await;
-    assert_eq!(result.unwrap_err().id, ProblemId::InwardAddress);
+    let process = rig.process_on(internet(&["127.0.0.1"], ""));
+    let (result, _) = login(&process, |link| answer(link, "code=abc")).await;
+    assert_eq!(result.unwrap().issuer.as_str(), rig.fake.origin, "the hint is passed over");
+    rig.fake.script().pages.remove("/.well-known/oauth-authorization-server");
+    let (result, _) = login(&rig.process_on(internet(&["127.0.0.1"], "")), |_| panic!("a page was opened")).await;
+    assert_eq!(result.unwrap_err().id, ProblemId::InwardAddress, "it is what is told when nothing else is found");
     let rig = Rig::new().await;
     let named = format!(r#"{{"resource":"{}/mcp","authorization_servers":["{}"]}}"#, rig.fake.origin, inner.origin);
     rig.fake.page("/.well-known/oauth-protected-resource/mcp", 200, named);

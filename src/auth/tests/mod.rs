@@ -2,6 +2,7 @@
 
 mod bound;
 mod callback;
+mod consents;
 mod discovery;
 mod fake;
 #[cfg(target_os = "linux")]

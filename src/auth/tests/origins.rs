@@ -8,14 +8,14 @@ use crate::auth::endpoints::Elsewhere;
 use crate::auth::login::attempt::Since;
 
 /// The metadata of `fake` with this change.
-fn publish(fake: &Fake, change: Value) {
+pub(super) fn publish(fake: &Fake, change: Value) {
     let mut metadata: Value = serde_json::from_str(&fake.metadata()).unwrap();
     metadata.as_object_mut().unwrap().extend(change.as_object().cloned().unwrap());
     fake.page("/.well-known/oauth-authorization-server", 200, metadata.to_string());
 }
 
 /// The same user at the same machine, with other settings.
-fn with(rig: Rig, change: impl FnOnce(&mut Settings)) -> Rig {
+pub(super) fn with(rig: Rig, change: impl FnOnce(&mut Settings)) -> Rig {
     let mut settings = (*rig.settings).clone();
     change(&mut settings);
     Rig { settings: Arc::new(settings), ..rig }
@@ -30,13 +30,13 @@ fn is_untouched(fake: &Fake) -> bool {
 }
 
 /// A sign-in that a person types at a terminal, and consents to.
-async fn typed(rig: &Rig) -> Result<GrantSummary, Problem> {
+pub(super) async fn typed(rig: &Rig) -> Result<GrantSummary, Problem> {
     let options = LoginOptions { by_person: true, ..LoginOptions::default() };
     login_with(&rig.process(), options, |link| answer(link, "code=abc")).await.0
 }
 
 /// A sign-in on the order of a bridge; the user consents.
-async fn ordered(rig: &Rig) -> Result<GrantSummary, Problem> {
+pub(super) async fn ordered(rig: &Rig) -> Result<GrantSummary, Problem> {
     let grant = rig.stored().await.map(|grant| grant.id);
     let options = LoginOptions { since: Some(Since { number: u64::MAX, grant }), ..LoginOptions::default() };
     login_with(&rig.process(), options, |link| answer(link, "code=abc")).await.0

@@ -123,6 +123,18 @@ async fn refusals_and_incomplete_answers_end_the_sign_in_with_their_own_reason()
 }
 
 #[tokio::test]
+async fn a_server_that_wants_a_scope_has_its_scopes_listed_where_none_was_asked_for() {
+    let rig = Rig::with(|settings| (settings.product, settings.oauth.scope) = (Product::Other, None)).await;
+    let (result, _) = login(&rig.process(), |link| {
+        assert_eq!(param(link, "scope"), "");
+        answer(link, "error=invalid_scope")
+    })
+    .await;
+    let problem = result.unwrap_err();
+    assert_eq!((problem.id, problem.fact("scope")), (ProblemId::ScopeNeeded, Some("inclusive")));
+}
+
+#[tokio::test]
 async fn a_second_callback_gets_a_calm_page() {
     let rig = Rig::new().await;
     let held = Arc::new(tokio::sync::Semaphore::new(0));

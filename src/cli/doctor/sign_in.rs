@@ -9,6 +9,7 @@ use crate::auth::Authorizer;
 use crate::auth::checkup::{Checkup, Identity, PageSays, Route};
 use crate::auth::discovery::search::{Discovered, ProbedPlace};
 use crate::config::Settings;
+use crate::config::consent;
 use crate::problem::{Problem, ProblemId, printable};
 
 /// How long discovery may take in all.
@@ -28,6 +29,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -
     let mut rows = Vec::new();
     // What is held back says nothing of whether the rest works, so it comes first and only then.
     rows.extend(auth.brake().why_shut().await.map(|problem| Row::warn("brake", auth.explain(problem))));
+    rows.extend(consents(settings));
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
     } else if findings.reached {
@@ -51,6 +53,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         }
     };
     let mut details: Vec<String> = route.probed.iter().map(|asked| describe(asked, &settings.url)).collect();
+    let last = details.last().cloned();
     let found = match route.found {
         Ok(found) => found,
         Err(problem) if problem.id == ProblemId::SignInNotWanted => {
@@ -62,9 +65,9 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
             return skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
         }
     };
-    let text = format!("the authorization server is {}", found.chosen());
     details.extend(found.elsewhere().words());
-    rows.push(Row::ok("discovery", text).with_details(details));
+    rows.push(discovery(&found, last).with_details(details));
+    rows.extend(found.by.passed_over.clone().map(|problem| Row::warn("metadata hint", problem)));
     let identity = match Checkup::of(auth).identity(&found).await {
         Ok(identity) => identity,
         Err(problem) => {
@@ -78,6 +81,25 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
     }
     rows.push(redirect(auth, &identity, findings).await);
     rows.push(page(auth, &found, &identity).await);
+}
+
+/// The rules that do not hold, by the user's consent, each with what that means.
+fn consents(settings: &Settings) -> Option<Row> {
+    let deviations = consent::deviations(settings);
+    let options: Vec<String> = deviations.iter().map(consent::Deviation::option).collect();
+    let meanings = deviations.iter().map(|deviation| deviation.meaning.to_owned()).collect();
+    let text = format!("by your consent, rules of signing in do not hold here: {}", options.join(" "));
+    (!options.is_empty()).then(|| Row::ok("consents", text).with_details(meanings))
+}
+
+/// Which authorization server was found; one that was only assumed is not "found". `last` is what the last place said.
+fn discovery(found: &Discovered, last: Option<String>) -> Row {
+    const NAME: &str = "discovery";
+    if !found.server.is_assumed {
+        return Row::ok(NAME, format!("the authorization server is {}", found.chosen()));
+    }
+    let problem = Problem::new(ProblemId::EndpointsAssumed).with("issuer", &found.server.issuer);
+    Row::warn(NAME, last.iter().fold(problem, |problem, last| problem.with("detail", last)))
 }
 
 /// One URL that was probed, without the host if it is the server's own.
@@ -133,7 +155,47 @@ async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> Row
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::Outcome;
     use super::*;
+    use crate::auth::discovery::metadata::ServerMetadata;
+    use crate::auth::discovery::search::FoundBy;
+    use crate::config::Paths;
+    use crate::http::AddressSource;
+
+    #[test]
+    fn what_was_only_assumed_is_not_well_and_says_so() {
+        let mut found = Discovered {
+            resource: "https://mcp.example/mcp".to_owned(),
+            server: ServerMetadata::assumed("https://mcp.example"),
+            listed: 0,
+            resource_scopes: None,
+            named_by: AddressSource::Public,
+            replaced: None,
+            without_resource_since: None,
+            by: FoundBy::default(),
+        };
+        let row = discovery(&found, Some("status 404: /.well-known/x".to_owned()));
+        assert_eq!(row.outcome, Outcome::Warn);
+        let problem = row.problem.expect("it is explained");
+        assert!(
+            problem.what().contains("https://mcp.example") && problem.cause().contains("status 404"),
+            "{problem:?}"
+        );
+        found.server.is_assumed = false;
+        assert_eq!(discovery(&found, None).outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn consents_are_a_row_that_says_what_each_means_and_without_them_there_is_none() {
+        let url = Url::parse("https://mcp.example/mcp").expect("valid");
+        let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
+        assert_eq!(consents(&settings), None);
+        settings.oauth.issuer = Some("https://as.example/t".to_owned());
+        settings.oauth.allow_unlisted_s256 = true;
+        let row = consents(&settings).expect("there are two");
+        assert!(row.text().ends_with("--issuer https://as.example/t --allow-unlisted-s256"), "{}", row.text());
+        assert_eq!(row.details.len(), 2);
+    }
 
     #[test]
     fn a_place_is_shown_with_its_host_only_where_that_is_another() {

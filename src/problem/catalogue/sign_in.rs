@@ -76,6 +76,11 @@ super::entry::entries! {
         cause "The scope does not exist there, or the app may not ask for it.",
         fix "Leave --scope out to use the default (for Planhat: inclusive), or give one that the server offers.",
         model "The configured scope is not accepted. Tell the user to correct or remove the scope setting.";
+    ScopeNeeded = "scope-needed", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The authorization server wants to be told which scope is asked for, and none was.[ It said: {error_description}.]",
+        cause "No scope is configured, and the MCP server names none. [The authorization server offers: {scope}.|The authorization server does not list what it offers, either.]",
+        fix "Choose what you need of the server's scopes, and give it with --scope \"NAME NAME\", PLANHAT_MCP_SCOPE, or scope in the configuration file. Then sign in again: `[{command}|planhat-mcp login]`.",
+        model "The authorization server wants a scope, and none is configured.[ It offers: {scope}.] Tell the user to choose from its scopes and to set --scope.";
     NoPermissions = "no-permissions", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "You do not have any of the permissions that this application requests.",
         cause "The OAuth Client's Permissions tab in Planhat is empty, or it shares nothing with your Role.",
@@ -106,6 +111,11 @@ super::entry::entries! {
         cause "Expected {expected}, but the answer names {found}. This can be an attack (RFC 9207), or a server that is set up wrongly.",
         fix "Do not repeat this on a network that you do not trust. If it goes on, report it to the server's operator.",
         model "The sign-in was answered by the wrong authorization server and was refused for safety. Tell the user.";
+    CallbackIssuerSlash = "callback-issuer-slash", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The answer to the sign-in writes the authorization server's name with another last slash than its own document, so it was not used.",
+        cause "Expected {expected}, but the answer names {found}. It is most likely the same server, which writes its name in two ways; the two must be identical (RFC 9207, section 2.4).",
+        fix "Report it to the server's operator. To accept both forms of this one name, add {setting} to the settings of this profile, for your client and for `planhat-mcp login`.",
+        model "The sign-in was answered under the server's name with another last slash, and was refused. Tell the user[; only they can accept it, with {setting}].";
     PastedUrlInvalid = "pasted-url-invalid", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "What was pasted is not the address that the browser ended on[: {detail}].",
         cause "The address was cut, or copied from another page.",
@@ -176,6 +186,11 @@ super::entry::entries! {
         cause "The server's own is {expected}, and the settings name {found}. Whoever runs that one gets the code of your consent.",
         fix "If you do not expect this, remove the setting (--token-endpoint, PLANHAT_MCP_TOKEN_ENDPOINT, or token_endpoint in a configuration file). If it is meant, run `[{command}|planhat-mcp login]` in a terminal once; later sign-ins start by themselves.",
         model "The settings name a token endpoint of another origin than the authorization server's, so no sign-in starts by itself, for safety. Tell the user: unless they expect it, the setting token_endpoint is to be removed; otherwise they run `[{command}|planhat-mcp login]` in a terminal once. Do not run it for them.";
+    PinnedIssuerUnconfirmed = "pinned-issuer-unconfirmed", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The document that the setting issuer accepts names a token endpoint of another origin than the issuer's, and nobody has confirmed that.",
+        cause "The issuer is {expected}, and the document, which stands elsewhere, names {found}. Whoever runs that one gets the code of your consent.",
+        fix "If you do not expect this, remove the setting (--issuer, PLANHAT_MCP_ISSUER, or issuer in a configuration file). If it is meant, run `[{command}|planhat-mcp login]` in a terminal once; later sign-ins start by themselves.",
+        model "The document of the pinned issuer names a token endpoint of another origin, so no sign-in starts by itself, for safety. Tell the user: unless they expect it, the setting issuer is to be removed; otherwise they run `[{command}|planhat-mcp login]` in a terminal once. Do not run it for them.";
     DeviceNotOffered = "device-not-offered", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "The authorization server[ {issuer}] offers no sign-in with a code on another device.",
         cause "It does not support the device authorization grant (RFC 8628), or does not say so.",
@@ -196,21 +211,41 @@ super::entry::entries! {
         cause "None of the places that the MCP specification names holds a description of an authorization server. The last one said: {detail}.",
         fix "Check --url. If it is right, the server may want a fixed token: set it as PLANHAT_MCP_TOKEN.",
         model "The server wants a sign-in but does not say where. Tell the user to check the configured URL.";
+    BotProtection = "bot-protection", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "A protection against bots, or another gateway, in front of [{host}|the server] refuses this program[ (HTTP {status})][ (ray id {id})], so that nobody can tell where to sign in.",
+        cause "It answers in place of the server where programs look for the description of the sign-in. Nothing was assumed of what lies behind it.",
+        fix "Ask the operator of [{host}|the server] to let programs reach the paths below /.well-known/ without a challenge[; the ray id {id} shows them the request]. A VPN or a shared network can be why you are challenged: try another one.",
+        model "A protection against bots keeps this program from finding out where to sign in[ at {host}]. Tell the user; its operator has to let programs through[ (ray id {id})]. Repeating does not help.";
+    EndpointsAssumed = "endpoints-assumed", code SIGN_IN, exit SIGN_IN, recovery Depends,
+        what "The server publishes no description of its sign-in, so the places that an older revision of MCP names are assumed[ at {issuer}].",
+        cause "None of the well-known places holds one. The last one said: {detail}.",
+        fix "If signing in works, nothing is to be done. If it does not, check --url; the server may want a fixed token, as PLANHAT_MCP_TOKEN.",
+        model "The server publishes no description of its sign-in, so its places are assumed. Tell the user to check the configured URL if signing in fails.";
     IssuerMismatch = "issuer-mismatch", code SIGN_IN, exit SIGN_IN, recovery Settings,
-        what "The server's description of its sign-in belongs to another server, so it was not used.",
-        cause "Expected the issuer {expected}, but the document names {found}. The two must be identical (RFC 8414, section 3.3).",
-        fix "Check --url. If it is right, report this to the server's operator.",
-        model "The server's sign-in description names another issuer and was refused for safety. Tell the user.";
+        what "The server's description of its sign-in names another authorization server than expected, so it was not used.",
+        cause "Expected the issuer {expected}, but the document[ at {place}] names {found}. The two must be identical (RFC 8414, section 3.3).",
+        fix "Check --url, and --issuer if you set it. If the server's operator says that {found} is its authorization server, accept this one with {setting}, in the settings of this profile, for your client and for `planhat-mcp login`. Otherwise report this to the operator.",
+        model "The server's sign-in description names another issuer and was refused for safety. Tell the user[; only they can accept it, with {setting}].";
     ResourceMismatch = "resource-mismatch", code SIGN_IN, exit SIGN_IN, recovery Settings,
-        what "The server's description of itself is for another address, so it was not used.",
-        cause "Asked for {expected}, but the document describes {found} (RFC 9728, section 3.3).",
-        fix "Use the address that the server's documentation gives, letter by letter, with --url.",
-        model "The server describes itself under another address. Tell the user to check the configured URL.";
+        what "The server's description of itself is for another resource than expected, so it was not used.",
+        cause "Expected {expected}, but the document[ at {place}] describes {found} (RFC 9728, section 3.3).",
+        fix "Compare --url, and --resource if you set it, with the server's documentation. If {found} is what its operator calls the server, accept this one with {setting}, in the settings of this profile, for your client and for `planhat-mcp login`: the server at {url} then gets tokens that are issued for it.",
+        model "The server describes itself as another resource. Tell the user to check the configured URL[; only they can accept the other one, with {setting}].";
+    SchemeDropped = "scheme-dropped", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The server[ {host}] names an http address[ for its {purpose}][, {found},] although it is reached by https, so that address was not used.",
+        cause "The scheme alone is wrong: a proxy in front of the server ends TLS, and the server behind it does not know that it is reached by https.",
+        fix "Ask the operator of [{host}|the server] to have the proxy send X-Forwarded-Proto: https, and the server trust it. Until then {setting}, in the settings of this profile, accepts the name as it is.",
+        model "The server names an http address although it is reached by https, so that address was not used. Tell the user: the operator's proxy has to send X-Forwarded-Proto.";
     NoS256 = "no-s256", code SIGN_IN, exit SIGN_IN, recovery Settings,
-        what "The authorization server[ {issuer}] does not offer PKCE with S256, so no sign-in is started.",
-        cause "Without PKCE a stolen authorization code could be used by others, and MCP requires it.",
-        fix "Ask the server's operator to support S256 and to list it in the metadata.",
+        what "The authorization server[ {issuer}] lists PKCE methods without S256, so no sign-in is started.",
+        cause "It lists {found}, which do not protect the authorization code from whoever sees the request, and MCP requires S256.",
+        fix "Ask the server's operator to support S256 and to list it in the metadata. No setting lifts this.",
         model "The authorization server lacks a required protection (PKCE S256). Tell the user; repeating does not help.";
+    S256Unlisted = "s256-unlisted", code SIGN_IN, exit SIGN_IN, recovery Settings,
+        what "The authorization server[ {issuer}] does not say whether it supports PKCE with S256, so no sign-in is started.",
+        cause "Expected S256 in code_challenge_methods_supported, but found none in its metadata. Without PKCE a stolen authorization code could be used by others, and MCP requires it.",
+        fix "Ask the server's operator to list S256. If the server's documentation says that it supports S256 (as Entra ID and Cognito do without listing it), [{setting}|--allow-unlisted-s256] in the settings of this profile, for your client and for `planhat-mcp login`, sends it all the same.",
+        model "The authorization server does not list a required protection (PKCE S256). Tell the user; only they can allow it, with [{setting}|--allow-unlisted-s256].";
     UnsafeEndpoint = "unsafe-endpoint", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The server names an address[ for its {purpose}] that is not used[: {detail}].",
         cause "The server is set up wrongly, or is hostile. Such an address has to be https (or http to this machine), with a host and without a user name.",

@@ -106,12 +106,17 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::InvalidScope
             | Id::TokenTypeUnusable
             | Id::TokenInsideMember
+            | Id::ScopeNeeded
+            | Id::CallbackIssuerSlash
+            | Id::PinnedIssuerUnconfirmed
             | Id::PortInUse
             | Id::ListenFailed
             | Id::NoAuthorizationServer
             | Id::IssuerMismatch
             | Id::ResourceMismatch
+            | Id::SchemeDropped
             | Id::NoS256
+            | Id::S256Unlisted
             | Id::UnsafeEndpoint
             | Id::InwardAddress
             | Id::TlsUntrusted

@@ -305,6 +305,8 @@ pub struct Challenge {
     pub header: bool,
     /// Whether it names the protected-resource metadata.
     pub resource_metadata: bool,
+    /// A `resource_metadata` of its own, as it is written; `{api}` becomes the base URL.
+    pub hint: Option<String>,
     /// Whether it says `error="invalid_token"` when a token was sent.
     pub error: bool,
     /// The scope that it asks for.
@@ -313,7 +315,7 @@ pub struct Challenge {
 
 impl Default for Challenge {
     fn default() -> Self {
-        Self { header: true, resource_metadata: false, error: true, scope: None }
+        Self { header: true, resource_metadata: false, hint: None, error: true, scope: None }
     }
 }
 

@@ -78,7 +78,9 @@ fn unauthorized(tenant: &Tenant, config: &Config, had_token: bool) -> Answer {
     let mut refused = json(401, &body);
     if config.challenge.header {
         let mut parameters = Vec::new();
-        if config.challenge.resource_metadata {
+        if let Some(hint) = &config.challenge.hint {
+            parameters.push(format!("resource_metadata=\"{}\"", hint.replace("{api}", &tenant.api)));
+        } else if config.challenge.resource_metadata {
             let path = protected_resource_path(config.protected_resource);
             let path = path.as_deref().unwrap_or(PROTECTED_RESOURCE);
             parameters.push(format!("resource_metadata=\"{}{path}\"", tenant.api));
