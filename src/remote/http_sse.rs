@@ -161,7 +161,9 @@ impl HttpSse {
         first: Option<Failure>,
         refusal: Failure,
     ) -> Result<Option<Failure>, Failure> {
-        if self.may_fall_back(decides, route, status) && first.is_none() {
+        // A refusal that is about the revision is an answer of the newer transport.
+        let is_of_revision = matches!(&refusal, Failure::Refused { revisions: Some(_), .. });
+        if self.may_fall_back(decides, route, status) && first.is_none() && !is_of_revision {
             return Ok(Some(refusal));
         }
         match (route, first) {

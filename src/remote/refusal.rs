@@ -1,5 +1,7 @@
 //! Explains an answer without a message: a refusal by status, or a kind of body that MCP does not use.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
@@ -67,6 +69,14 @@ fn message_in(json: &Value) -> Option<String> {
             .iter()
             .find_map(|name| members.get(*name).and_then(message_in)),
         _ => None,
+    }
+}
+
+/// Adds the seconds that the server asks to wait.
+pub(super) fn with_wait(problem: Problem, wait: Option<Duration>) -> Problem {
+    match wait {
+        Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),
+        None => problem,
     }
 }
 

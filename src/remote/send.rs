@@ -27,6 +27,7 @@ use super::lost_session::{Doubts, LossWatch};
 use super::one_stream::{AwaitedAnswer, OneStream};
 use super::outgoing::Outgoing;
 use super::own_requests::OwnRequests;
+use super::refusal::with_wait;
 use super::request;
 use super::sent_request::SentRequest;
 use super::session::{CurrentSession, OwedAnswers, RemoteSession};
@@ -131,10 +132,10 @@ impl Remote {
             let decides = self.http_sse.decides(out, &session);
             let route = self.http_sse.route(out, decides, attempts.refusal.is_some(), session.epoch)?;
             let awaited = self.http_sse.await_answer(out, &route)?;
+            let url = if let Route::Posted(stream) = &route { &stream.endpoint } else { &self.settings.url };
             let sent = match &route {
-                Route::Streamable => self.post(&self.settings.url, out, &session, bearer).await,
-                Route::Posted(stream) => self.post(&stream.endpoint, out, &session, bearer).await,
-                Route::OpenStream => self.http_sse.get(&session, bearer).await,
+                Route::OpenStream => Box::pin(self.http_sse.get(&session, bearer)).await,
+                Route::Streamable | Route::Posted(_) => self.post(url, out, &session, bearer).await,
             };
             let mut answer = sent.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
             let in_session = session.id.is_some() || matches!(route, Route::Posted(_));
@@ -441,13 +442,5 @@ impl Remote {
             tracing::debug!("the server took too long to end the session");
         }
         self.set_session(session.successor());
-    }
-}
-
-/// Adds the seconds that the server asks to wait.
-fn with_wait(problem: Problem, wait: Option<Duration>) -> Problem {
-    match wait {
-        Some(wait) => problem.with("retry_after_seconds", wait.as_secs().max(1)),
-        None => problem,
     }
 }

@@ -123,8 +123,8 @@ fn an_answer_that_nobody_waits_for_any_longer_is_dropped_and_the_stream_goes_on(
 fn the_transport_is_the_user_s_choice_and_the_refusal_names_it() {
     let setup = Setup::with_token(old());
     let bridge = open(&setup, &["--transport", "http"]);
-    assert!(bridge.ask(LIST).contains("error"), "Streamable HTTP alone finds nothing");
-    assert_eq!(setup.sandbox.counters().streams_opened, 0);
+    let answer = parse(&bridge.ask(LIST));
+    assert_eq!(answer["error"]["data"]["problem"], "old-transport", "{answer}");
     drop(bridge);
 
     let setup = Setup::with_token(Config::default());

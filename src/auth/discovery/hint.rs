@@ -43,6 +43,15 @@ pub fn scheme_dropped(purpose: &'static str, named: &str, by: &Url) -> Problem {
     Problem::new(ProblemId::SchemeDropped).with("purpose", purpose).with("found", named).with("host", host)
 }
 
+/// What is known of how an authorization server was found, beside its document.
+#[derive(Debug, Clone, Default)]
+pub struct FoundBy {
+    /// Whether its document stands where only the user's pin of the issuer makes it usable.
+    pub pin: bool,
+    /// Why the hint of the challenge was passed over.
+    pub passed_over: Option<Problem>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

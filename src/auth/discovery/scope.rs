@@ -93,9 +93,9 @@ fn split(text: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use crate::auth::discovery::hint::FoundBy;
     use crate::auth::discovery::metadata::ServerMetadata;
     use crate::auth::discovery::scope::*;
-    use crate::auth::discovery::search::FoundBy;
     use crate::config::Paths;
     use crate::config::origin::Origin;
     use crate::http::AddressSource;

@@ -14,6 +14,7 @@ use url::{Origin, Url};
 use crate::auth::AuthError;
 use crate::auth::discovery::barrier::{Barrier, Barriers};
 use crate::auth::discovery::challenge::Challenge;
+use crate::auth::discovery::hint::FoundBy;
 use crate::auth::discovery::metadata::{Consents, Flow, ResourceMetadata, ServerMetadata, Sought};
 use crate::auth::discovery::{hint, metadata, safe_url};
 use crate::auth::endpoints;
@@ -47,15 +48,6 @@ pub struct Discovered {
     pub without_resource_since: Option<u64>,
     /// What else is known of how it was found.
     pub by: FoundBy,
-}
-
-/// What is known of how an authorization server was found, beside its document.
-#[derive(Debug, Clone, Default)]
-pub struct FoundBy {
-    /// Whether its document stands where only the user's pin of the issuer makes it usable.
-    pub pin: bool,
-    /// Why the hint of the challenge was passed over.
-    pub passed_over: Option<Problem>,
 }
 
 impl Discovered {

@@ -157,8 +157,8 @@ async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> Row
 mod tests {
     use super::super::row::Outcome;
     use super::*;
+    use crate::auth::discovery::hint::FoundBy;
     use crate::auth::discovery::metadata::ServerMetadata;
-    use crate::auth::discovery::search::FoundBy;
     use crate::config::Paths;
     use crate::http::AddressSource;
 
