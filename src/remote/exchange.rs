@@ -112,8 +112,8 @@ impl Exchange {
     }
 
     /// An answer that comes on the one stream.
-    pub(super) fn awaited(headers: HeaderMap, answer: AwaitedAnswer) -> Self {
-        Self::of(headers, Body::Awaited(Box::new(answer)))
+    pub(super) fn awaited(headers: HeaderMap, answer: Box<AwaitedAnswer>) -> Self {
+        Self::of(headers, Body::Awaited(answer))
     }
 
     /// Whether it is the one stream of HTTP+SSE instead, which no answer comes on. Waits for the first event of a stream.

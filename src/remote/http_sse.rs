@@ -89,7 +89,7 @@ impl HttpSse {
     /// Awaits the answer to a message that goes out by this route, if it comes on the one stream.
     ///
     /// # Errors `SessionLost` when that has just ended.
-    pub(super) fn await_answer(&self, out: &Outgoing, route: &Route) -> Result<Option<AwaitedAnswer>, Failure> {
+    pub(super) fn await_answer(&self, out: &Outgoing, route: &Route) -> Result<Option<Box<AwaitedAnswer>>, Failure> {
         let (Route::Posted(stream), Some(id)) = (route, &out.expects) else { return Ok(None) };
         let patience = self.transport.patience(Some(self.settings.limits.idle));
         stream.await_answer(id, patience).map(Some).ok_or_else(|| lost(stream.epoch))

@@ -104,11 +104,11 @@ impl OneStream {
     }
 
     /// Awaits the answer with this id, from before its request is sent. `None` if the stream has ended.
-    pub(super) fn await_answer(&self, id: &IdKey, patience: Patience) -> Option<AwaitedAnswer> {
+    pub(super) fn await_answer(&self, id: &IdKey, patience: Patience) -> Option<Box<AwaitedAnswer>> {
         let (sender, answer) = oneshot::channel();
         self.inbox.awaited().as_mut()?.insert(id.clone(), sender);
         let (url, inbox) = (self.endpoint.clone(), Arc::clone(&self.inbox));
-        Some(AwaitedAnswer { id: id.clone(), answer: Some(answer), inbox, url, patience })
+        Some(Box::new(AwaitedAnswer { id: id.clone(), answer: Some(answer), inbox, url, patience }))
     }
 
     /// The server's next message that nobody awaits; `None` once the stream has ended.

@@ -261,7 +261,7 @@ impl Remote {
     fn deliver(
         &self,
         answer: Answer,
-        awaited: Option<AwaitedAnswer>,
+        awaited: Option<Box<AwaitedAnswer>>,
         out: &Outgoing,
         session: &RemoteSession,
         bearer: Option<&Bearer>,
