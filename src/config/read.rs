@@ -9,7 +9,7 @@ use crate::files;
 use crate::limits::MAX_REQUESTS_IN_FLIGHT;
 
 use crate::problem::{Problem, ProblemId};
-use crate::secret::Secret;
+use crate::secret::{REDACTED, Secret};
 
 use super::choices::Choice;
 use super::hosts::HostPattern;
@@ -32,6 +32,10 @@ pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
 /// The address of an MCP endpoint.
 pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
     let text = raw.text();
+    // A command that a message has shown, and that nobody has put the key into.
+    if text.contains(REDACTED) {
+        return Err(raw.bad_unseen_value("an address with [redacted] in it: put your own key there"));
+    }
     server::parse_url(text).map_err(|refused| match refused {
         // An unparsable address may contain a password.
         UrlRefused::Invalid if text.contains('@') => raw.bad_unseen_value("an address with a user name or password"),

@@ -232,11 +232,13 @@ impl Settings {
     /// client as this run.
     pub fn command(&self, command: &str) -> String {
         let mut line = format!("planhat-mcp {command}");
+        let mut before = "";
         for word in &self.run_flags {
             line.push(' ');
             // Whoever types it knows the key in the address, and whoever else reads it must not.
-            let masked = Url::parse(word).ok().filter(|url| url.query().is_some()).map(|url| masked_url(&url));
-            line.push_str(&quoted(masked.as_deref().unwrap_or(word)));
+            let url = Url::parse(word).ok().filter(|url| before == "--url" && url.query().is_some());
+            line.push_str(&quoted(url.map(|url| masked_url(&url)).as_deref().unwrap_or(word)));
+            before = word;
         }
         line
     }

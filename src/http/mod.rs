@@ -13,6 +13,7 @@ pub mod inspect;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 mod keep_alive;
+mod lost_scheme;
 pub mod rate_limit_gate;
 pub mod retry_after;
 mod sent;
@@ -22,5 +23,6 @@ pub use client::{Answer, Bounds, Http};
 pub use clock_skew::Skew;
 pub use cookies::Cookies;
 pub use error::{NetError, Step, host_of};
+pub use lost_scheme::with_scheme_of;
 pub use rate_limit_gate::Gate;
 pub use ssrf_guard::AddressSource;

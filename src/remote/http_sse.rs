@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 
 use crate::auth::Bearer;
 use crate::config::{Settings, TransportKind};
-use crate::http::host_of;
+use crate::http::{host_of, with_scheme_of};
 use crate::limits::ENDPOINT_EVENT_WAIT;
 use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
@@ -46,6 +46,23 @@ pub(super) enum Route {
     OpenStream,
     /// A POST to the endpoint of the one stream, which brings the answer.
     Posted(Arc<OneStream>),
+}
+
+impl Route {
+    /// Whether a message that goes this way belongs to a session.
+    pub(super) fn is_in_session(&self, session: &RemoteSession) -> bool {
+        session.id.is_some() || matches!(self, Self::Posted(_))
+    }
+
+    /// The session with the address for a ping beside a message that went this way.
+    pub(super) fn seen_by_a_ping(&self, session: Arc<RemoteSession>) -> Arc<RemoteSession> {
+        match self {
+            Self::Posted(stream) => {
+                Arc::new(RemoteSession { endpoint: Some(stream.endpoint.clone()), ..(*session).clone() })
+            }
+            Self::Streamable | Self::OpenStream => session,
+        }
+    }
 }
 
 impl HttpSse {
@@ -110,11 +127,13 @@ impl HttpSse {
         if Media::of(answer.response.headers()) != Media::Events {
             return Err(self.refused());
         }
+        let at = answer.response.url().clone();
         let mut stream = self.transport.stream(answer.response, None);
         let begins = tokio::time::timeout(ENDPOINT_EVENT_WAIT, stream.endpoint()).await;
         let Ok(Some(endpoint)) = begins else { return Err(self.refused()) };
         let (url, named) = (&self.settings.url, String::from_utf8_lossy(&endpoint));
-        let Some(endpoint) = url.join(named.trim()).ok().filter(|endpoint| same_origin(url, endpoint)) else {
+        let named_url = at.join(named.trim()).ok().map(|target| with_scheme_of(url, &target).unwrap_or(target));
+        let Some(endpoint) = named_url.filter(|endpoint| same_origin(url, endpoint)) else {
             let problem = Problem::new(ProblemId::EndpointElsewhere).with("host", host_of(url));
             return Err(problem.said("location", answer.secrets.words(&named)).into());
         };
@@ -184,9 +203,12 @@ impl HttpSse {
         self.state().stream.as_ref().filter(|stream| stream.epoch == epoch).cloned()
     }
 
-    /// Ends the stream, and with it the session.
-    pub(super) fn close(&self) {
-        self.state().stream = None;
+    /// Ends the stream, and with it the session of this epoch; never the stream of a later one.
+    pub(super) fn close(&self, epoch: u64) {
+        let mut state = self.state();
+        if state.stream.as_ref().is_some_and(|stream| stream.epoch == epoch) {
+            state.stream = None;
+        }
     }
 
     /// Forgets that the server has spoken it; whether Streamable HTTP is to be tried now.

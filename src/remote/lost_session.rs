@@ -3,8 +3,7 @@
 //!
 //! Servers built from the examples of the TypeScript SDK answer 400 after a restart ("No valid session ID provided"),
 //! some answer 401 without a challenge, some 404 with an error that names the request, and some 200 with an error that names
-//! none. Such a request was refused
-//! before it was executed. The words may just as well be about a session that is an argument of the call, so a new
+//! none. Such a request was refused before it was executed. The words may just as well be about a session that is an argument of the call, so a new
 //! session is tried once; if it does not help, the same words do not count for a while.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,8 +37,8 @@ const LOSS_WORDS: &[&str] = &[
     "no longer",
     "not initialized",
     "terminated",
-    "closed",
-    "ended",
+    " closed",
+    " ended",
     "inactive",
     "not active",
     "could not find",
@@ -72,6 +71,8 @@ pub(super) fn words_of_loss(
         return None;
     }
     match peek(body) {
+        // An answer under another name, or one that is broken: the request may have been executed.
+        Err(_) if status == StatusCode::OK && memchr::memmem::find(body, b"\"jsonrpc\"").is_some() => return None,
         Err(_) => {}
         // With 200 a JSON-RPC message that names its request is an answer, whatever its words.
         Ok(Peek::One(Kind::Response { id: Some(_), .. })) if status == StatusCode::OK => return None,
@@ -203,6 +204,13 @@ mod tests {
         assert!(!lost(400, false, &padded(REFUSAL_OF_SESSION_BYTES + 1)), "so long a text is about something else");
         let odd = r#"{"json\u0072pc":"2.0","id":7,"error":{"code":1,"message":"Session not found"}}"#;
         assert!(!lost(200, false, odd), "an answer, however its members are written");
+        // What was executed is never sent again for its words, whatever it is wrapped in.
+        for wrapped in [
+            "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"text\":\"Session 4 not found\"}}\n\n",
+            r#"{"jsonrpc":"2.0","id":7,"result":{"text":"session expired"}"#,
+        ] {
+            assert!(!lost(200, false, wrapped), "{wrapped}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::http::NetError;
 use crate::limits::MAX_UNREAD_SERVER_MESSAGES;
-use crate::message::{IdKey, Kind, Peek, peek};
+use crate::message::{IdKey, Kind, Peek, aside, peek, utf8};
 use crate::problem::ProblemId;
 
 use super::body_room::Message;
@@ -48,11 +48,14 @@ impl Inbox {
     }
 
     /// Takes out whoever awaits this message.
-    fn who_awaits(&self, message: &Message) -> Option<oneshot::Sender<Message>> {
-        match peek(&message.body) {
-            Ok(Peek::One(Kind::Response { id: Some((_, id)), .. })) => self.awaited().as_mut()?.remove(&id),
+    async fn who_awaits(&self, message: &Message) -> Option<oneshot::Sender<Message>> {
+        let body = message.body.clone();
+        let id = aside(body.len(), move || match peek(&utf8::mended(body)) {
+            Ok(Peek::One(Kind::Response { id: Some((_, id)), .. })) => Some(id),
             _ => None,
-        }
+        });
+        let id = id.await?;
+        self.awaited().as_mut()?.remove(&id)
     }
 }
 
@@ -72,7 +75,7 @@ impl Reader {
                 Ok(Some(message)) => message,
                 end => break end,
             };
-            if let Some(waiting) = self.0.who_awaits(&message) {
+            if let Some(waiting) = self.0.who_awaits(&message).await {
                 // Who has stopped waiting needs no answer.
                 let _ = waiting.send(message);
             } else if self.0.has_listener.load(Ordering::Relaxed) {
@@ -146,7 +149,11 @@ impl AwaitedAnswer {
                 (Some(came), _) => break came,
                 // Others are being served, or comments come.
                 (None, Some(idle)) if self.inbox.last_data.is_within(idle) => {}
-                (None, idle) => return Err(NetError::timed_out(&self.url, idle.unwrap_or_default()).into()),
+                (None, idle) => {
+                    // A stream that has brought nothing for so long may be dead: the next message opens another.
+                    *self.inbox.awaited() = None;
+                    return Err(NetError::timed_out(&self.url, idle.unwrap_or_default()).into());
+                }
             }
         };
         self.answer = None;

@@ -29,7 +29,7 @@ use super::outgoing::Outgoing;
 use super::own_requests::OwnRequests;
 use super::refusal::with_wait;
 use super::request;
-use super::sent_request::SentRequest;
+use super::sent_request::{Belongs, SentRequest};
 use super::session::{CurrentSession, OwedAnswers, RemoteSession};
 use super::stream::EventStream;
 use super::throttle::{self, Throttle};
@@ -138,8 +138,8 @@ impl Remote {
                 Route::Streamable | Route::Posted(_) => self.post(url, out, &session, bearer).await,
             };
             let mut answer = sent.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
-            let in_session = session.id.is_some() || matches!(route, Route::Posted(_));
-            let verdict = self.judge(&mut answer, SentRequest::Message(out), in_session).await;
+            let belongs = Belongs { in_session: route.is_in_session(&session), by_id: session.id.is_some() };
+            let verdict = self.judge(&mut answer, SentRequest::Message(out), belongs).await;
             if verdict.is_not_executed() {
                 out.send_state.mark_not_executed();
             }
@@ -147,7 +147,8 @@ impl Remote {
             match verdict {
                 Verdict::Deliver if matches!(route, Route::OpenStream) => {
                     let opened = Box::pin(self.http_sse.open(answer, session.epoch)).await;
-                    opened.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
+                    let refusal = attempts.refusal.take();
+                    opened.map_err(|failure| refusal.unwrap_or(failure))?;
                 }
                 Verdict::Deliver => {
                     let mut exchange = self.deliver(answer, awaited, out, &session, bearer);
@@ -167,6 +168,7 @@ impl Remote {
                     out.bound_user.release();
                     let (tried, challenge) = (attempts.renewals, self.transport.challenge(&answer));
                     drop(answer); // with the room that its body takes
+                    let session = route.seen_by_a_ping(session);
                     let renewal =
                         self.unauthorized.renew(SentRequest::Message(out), tried, bearer, challenge, &session);
                     Box::pin(renewal).await?;
@@ -183,10 +185,12 @@ impl Remote {
                 }
                 Verdict::SessionLost { .. } => {
                     let otherwise = Box::new(self.transport.explain(&mut answer).await);
-                    if in_session {
-                        self.http_sse.close();
-                    }
+                    self.http_sse.close(session.epoch);
                     return Err(Failure::SessionLost { epoch: session.epoch, otherwise });
+                }
+                // Nothing was sent by this route that could have been executed.
+                Verdict::Unclear { .. } if matches!(route, Route::OpenStream) && attempts.refusal.is_some() => {
+                    return Err(attempts.refusal.unwrap_or(Failure::Withdrawn));
                 }
                 Verdict::Unclear { wait } => {
                     let problem = with_wait(self.transport.explain(&mut answer).await, wait);
@@ -238,9 +242,9 @@ impl Remote {
     }
 
     /// What the answer means. Doubted words about a lost session do not count.
-    async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, in_session: bool) -> Verdict {
+    async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, belongs: Belongs) -> Verdict {
         let status = answer.response.status();
-        let mut question = Question { request, in_session, believes_words: true };
+        let mut question = Question { request, in_session: belongs.in_session, believes_words: belongs.by_id };
         let now = self.clock.now();
         if needs_body(&Head { status, headers: answer.response.headers(), now }, &question) {
             Box::pin(self.transport.read_refusal(answer)).await;
@@ -386,7 +390,8 @@ impl Remote {
             let session = self.session.get_for(bearer, epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer, last_event_id);
             let mut answer = self.transport.execute(message, None).await?;
-            match self.judge(&mut answer, SentRequest::Stream, session.id.is_some()).await {
+            let by_id = session.id.is_some();
+            match self.judge(&mut answer, SentRequest::Stream, Belongs { in_session: by_id, by_id }).await {
                 Verdict::Deliver => {
                     if let Some(bearer) = bearer {
                         self.unauthorized.accepted(SentRequest::Stream, bearer);
@@ -426,7 +431,7 @@ impl Remote {
     /// Ends the session at the server; takes at most [`SESSION_END_WAIT`] and ignores a refusal.
     pub async fn end_session(&self) {
         let session = self.session();
-        self.http_sse.close();
+        self.http_sse.close(session.epoch);
         if session.id.is_none() {
             return;
         }

@@ -18,6 +18,16 @@ pub(super) enum SentRequest<'a> {
     Message(&'a Outgoing),
 }
 
+/// Whether a request belongs to a session, and whether by its id. Without one the stream is the session: it is there for as
+/// long as it is open, whatever words say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Belongs {
+    /// Whether it belongs to one.
+    pub(super) in_session: bool,
+    /// Whether it carries the session's id.
+    pub(super) by_id: bool,
+}
+
 impl<'a> SentRequest<'a> {
     /// The id of the expected answer.
     pub(super) fn expects(self) -> Option<&'a IdKey> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::header::HeaderValue;
+use url::Url;
 
 use crate::auth::Bearer;
 use crate::problem::{Problem, ProblemId};
@@ -21,6 +22,8 @@ pub struct RemoteSession {
     pub epoch: u64,
     /// The interactive grant that it was opened under; another grant may be another user's.
     pub grant: Option<u64>,
+    /// Where its messages are posted, if not at the configured address.
+    pub endpoint: Option<Url>,
 }
 
 impl RemoteSession {

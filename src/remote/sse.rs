@@ -215,10 +215,11 @@ impl Decoder {
         if !rest.is_empty() && self.line(rest).is_err() {
             self.forget_partial_event();
         }
+        // A long one is not looked through here, and is taken up again where it broke.
         let is_whole = match &self.data {
             Data::None => false,
-            Data::One(data) => is_whole(data),
-            Data::Several(data) => is_whole(data),
+            Data::One(data) => !aside::is_long(data.len()) && is_whole(data),
+            Data::Several(data) => !aside::is_long(data.len()) && is_whole(data),
         };
         if is_whole && self.kind == EventKind::Message {
             self.end_of_event();

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::auth::Challenge;
 use crate::config::Settings;
-use crate::http::{Cookies, Http, NetError, host_of};
+use crate::http::{Cookies, Http, NetError, host_of, with_scheme_of};
 use crate::limits::{MAX_REDIRECTS, REFUSAL_BODY_WAIT, REFUSAL_JSON_BYTES, REFUSAL_QUOTED_BYTES};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
@@ -19,7 +19,7 @@ use super::body_room::{BodyRooms, Message};
 use super::exchange::{Exchange, Unread};
 use super::failure::Failure;
 use super::patience::Patience;
-use super::redirect::{redirect_target, refused_redirect, same_origin, with_scheme_of};
+use super::redirect::{redirect_target, refused_redirect, same_origin};
 use super::refusal::explain_refusal;
 use super::session::OwedAnswers;
 use super::stream::EventStream;
@@ -86,7 +86,9 @@ impl Transport {
         let patience = self.patience(Some(idle));
         let is_post = message.method() == Method::POST;
         let mut mended = None;
-        if let Some(target) = self.moved.to() {
+        // Other addresses of the server, as HTTP+SSE has them, have redirects of their own.
+        let is_endpoint = *message.url() == self.settings.url;
+        if let Some(target) = self.moved.to().filter(|_| is_endpoint) {
             *message.url_mut() = target;
         }
         for _ in 0..=MAX_REDIRECTS {
@@ -103,10 +105,12 @@ impl Transport {
             let Some(target) = redirect_target(&url, response.status(), response.headers()) else {
                 match response.status() {
                     // The place may be gone, and the configured one is asked again. A GET is refused where there is none.
-                    StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE if is_post => {
+                    StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE
+                        if is_post && is_endpoint =>
+                    {
                         self.moved.set(None);
                     }
-                    status if status.is_success() && mended.is_some() => self.moved.set(mended),
+                    status if status.is_success() && is_endpoint && mended.is_some() => self.moved.set(mended),
                     _ => {}
                 }
                 return Ok(Answer { response, secrets, body: None });

@@ -249,7 +249,8 @@ impl Unauthorized {
         if self.throttle.closed(Some(bearer)).await.is_some() {
             return PingResult::Inconclusive;
         }
-        let mut message = request::post(&self.settings.url, session, Some(bearer), body);
+        let url = session.endpoint.as_ref().unwrap_or(&self.settings.url);
+        let mut message = request::post(url, session, Some(bearer), body);
         message.headers_mut().extend(headers);
         let Ok(answer) = self.transport.execute(message, Some(PING_TIMEOUT)).await else {
             return PingResult::Inconclusive;

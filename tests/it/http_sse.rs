@@ -67,6 +67,17 @@ fn the_user_signs_in_and_the_token_is_renewed_at_a_server_of_the_old_transport()
 }
 
 #[test]
+fn a_sign_in_that_has_ended_is_made_anew_at_a_server_of_the_old_transport() {
+    let setup = Setup::with_sign_in(old(), Choice::Allow);
+    let bridge = setup.open();
+    assert!(bridge.call(1, "echo", "{}")["result"]["isError"] != true);
+    setup.sandbox.revoke_grants();
+    let answer = bridge.call(2, "echo", "{}");
+    assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{answer}");
+    assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 2);
+}
+
+#[test]
 fn a_one_stream_that_breaks_costs_no_answer_repeats_no_write_and_the_next_call_works() {
     let setup = Setup::with_token(old());
     let bridge = setup.open();
@@ -103,6 +114,17 @@ fn a_one_stream_that_breaks_costs_no_answer_repeats_no_write_and_the_next_call_w
     assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{answer}");
     assert!(bridge.call(4, "echo", "{}")["result"]["isError"] != true);
     assert!(bridge.finish().1.success());
+}
+
+#[test]
+fn a_stream_that_has_brought_nothing_for_too_long_is_replaced_for_the_next_message() {
+    let setup = Setup::with_token(old());
+    let bridge = open(&setup, &["--idle-timeout", "1"]);
+    bridge.send(&call(1, "slow", r#"{"STEPS":1,"HOLD":true}"#));
+    let answer = parse(&bridge.answer_to(&json!(1)));
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert!(bridge.call(2, "echo", "{}")["result"]["isError"] != true);
+    assert_eq!(setup.sandbox.counters().streams_opened, 2);
 }
 
 #[test]

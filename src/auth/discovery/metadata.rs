@@ -10,6 +10,7 @@ use crate::auth::resource;
 use crate::config::Settings;
 use crate::config::consent;
 use crate::config::key::Key;
+use crate::config::masked_url;
 use crate::problem::{Problem, ProblemId};
 
 /// The grant of RFC 8628 (3.4).
@@ -136,9 +137,10 @@ impl ResourceMetadata {
         let problem = if covers_but_for_scheme(&self.resource, url) {
             hint::scheme_dropped("resource", &self.resource, url)
         } else {
-            let expected = consents.resource.unwrap_or(url.as_str());
-            let problem = Problem::new(ProblemId::ResourceMismatch).with("expected", expected);
-            problem.with("place", place).with("found", &self.resource).with("url", url)
+            let shown = masked_url(url);
+            let problem = Problem::new(ProblemId::ResourceMismatch);
+            let problem = problem.with("expected", consents.resource.unwrap_or(&shown));
+            problem.with("place", place).with("found", &self.resource).with("url", &shown)
         };
         Err(offering(problem, Key::Resource, &self.resource))
     }

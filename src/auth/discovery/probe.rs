@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::auth::context::Context;
 use crate::auth::discovery::challenge::Challenge;
+use crate::http::with_scheme_of;
 use crate::limits::MAX_REDIRECTS;
 use crate::secret::Secrets;
 
@@ -53,10 +54,14 @@ pub(crate) async fn probe(ctx: &Context, met: &Challenge) -> Probed {
 /// endpoint does not answer.
 async fn ask(ctx: &Context, met: &Challenge) -> Option<Probed> {
     let mut answer = send(ctx, Method::GET, None).await?;
+    // The one stream of HTTP+SSE is opened by GET, and a POST there is none of that transport's.
+    let is_streamed = answer.status() == StatusCode::OK && is_event_stream(answer.headers());
     if answer.status() != StatusCode::UNAUTHORIZED {
         answer = send(ctx, Method::POST, None).await?;
     }
-    let is_open = answer.status().is_success();
+    // Who has met a 401 already needs a sign-in, though not for every request.
+    let is_open = met.from.is_none()
+        && (answer.status().is_success() || is_streamed && answer.status() != StatusCode::UNAUTHORIZED);
     if let Some(session) = answer.headers().get(SESSION_ID).filter(|_| is_open) {
         let _ = send(ctx, Method::DELETE, Some(session.clone())).await;
     }
@@ -91,10 +96,15 @@ async fn send(ctx: &Context, method: Method, session: Option<HeaderValue>) -> Op
     None
 }
 
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/event-stream"))
+}
+
 /// Where a redirect leads that is followed: within the origin, as the bridge does.
 fn target(url: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
     let location = headers.get(LOCATION).filter(|_| matches!(status.as_u16(), 301 | 302 | 307 | 308))?;
-    url.join(location.to_str().ok()?).ok().filter(|next| next.origin() == url.origin())
+    let next = url.join(location.to_str().ok()?).ok()?;
+    Some(with_scheme_of(url, &next).unwrap_or(next)).filter(|next| next.origin() == url.origin())
 }
 
 #[cfg(test)]
@@ -108,7 +118,8 @@ mod tests {
             (307, "/mcp/", Some("https://h/mcp/")),
             (308, "https://h/mcp/", Some("https://h/mcp/")),
             (302, "mcp/", Some("https://h/mcp/")),
-            (307, "http://h/mcp/", None),
+            (307, "http://h/mcp/", Some("https://h/mcp/")),
+            (307, "http://h:8080/mcp/", None),
             (307, "https://other/mcp", None),
             (303, "/mcp/", None),
             (200, "/mcp/", None),

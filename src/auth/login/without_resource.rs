@@ -10,7 +10,8 @@ use crate::blocking;
 /// What decides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Facts {
-    /// Whether the resource names its authorization servers, or the product is known: then `resource` is wanted.
+    /// Whether the resource names its authorization servers, the product is known, or the user has named the resource: then
+    /// `resource` is wanted.
     is_described: bool,
     /// Since when the grant in use does without.
     without_since: Option<u64>,
@@ -36,7 +37,7 @@ pub(crate) async fn since(ctx: &Context, found: &Discovered) -> Option<u64> {
     let note = notes::refused_afresh(&ctx.files);
     let refused = blocking::run(move || note.read::<RefusedAfresh>()).await;
     let facts = Facts {
-        is_described: found.listed > 0 || ctx.settings.product.is_planhat(),
+        is_described: found.listed > 0 || ctx.settings.product.is_planhat() || ctx.settings.oauth.resource.is_some(),
         without_since: held.without_resource_since,
         was_refused: refused.is_some_and(|refused| refused.grant == held.id),
     };
