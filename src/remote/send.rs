@@ -390,8 +390,7 @@ impl Remote {
             let session = self.session.get_for(bearer, epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer, last_event_id);
             let mut answer = self.transport.execute(message, None).await?;
-            let by_id = session.id.is_some();
-            match self.judge(&mut answer, SentRequest::Stream, Belongs { in_session: by_id, by_id }).await {
+            match self.judge(&mut answer, SentRequest::Stream, Belongs::by_id(session.id.is_some())).await {
                 Verdict::Deliver => {
                     if let Some(bearer) = bearer {
                         self.unauthorized.accepted(SentRequest::Stream, bearer);

@@ -28,6 +28,13 @@ pub(super) struct Belongs {
     pub(super) by_id: bool,
 }
 
+impl Belongs {
+    /// To a session by its id alone, if it carries one.
+    pub(super) fn by_id(by_id: bool) -> Self {
+        Self { in_session: by_id, by_id }
+    }
+}
+
 impl<'a> SentRequest<'a> {
     /// The id of the expected answer.
     pub(super) fn expects(self) -> Option<&'a IdKey> {
