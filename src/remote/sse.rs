@@ -241,14 +241,13 @@ impl Decoder {
         // No line needs to be longer than the data line of the largest event.
         let longest = self.max_event + "data: ".len();
         if self.first_line && self.partial.is_empty() {
-            let text = chunk.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&chunk);
-            self.is_json = matches!(text.first(), Some(b'{' | b'['));
+            self.is_json = begins_like_json(&chunk);
         }
         if self.is_json {
             if self.partial.len() + chunk.len() > self.max_event {
                 return Err(EventTooLarge(self.max_event));
             }
-            self.partial.extend_from_slice(chunk.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&chunk));
+            self.partial.extend_from_slice(&chunk);
             return Ok(());
         }
         while let Some(end) = memchr2(b'\n', b'\r', &chunk) {
@@ -332,6 +331,12 @@ impl Decoder {
             EventKind::Error | EventKind::Endpoint | EventKind::Other => {}
         }
     }
+}
+
+/// Whether a stream is a JSON text under the wrong name. This alone departs from the standard, which passes over such a line
+/// and reads on; its first byte decides, so that it does not matter how the stream is split.
+pub(super) fn begins_like_json(stream: &[u8]) -> bool {
+    matches!(stream.first(), Some(b'{' | b'['))
 }
 
 /// Whether the text is a JSON-RPC message and not the start of one. The end of a long one is looked at alone: all of it is

@@ -36,7 +36,6 @@ fn a_json_text_in_the_place_of_a_stream_is_one_message() {
         assert_eq!(at_the_end(format!("[{message}]").as_bytes(), step), [format!("[{message}]")]);
         assert!(at_the_end(&message.as_bytes()[..20], step).is_empty(), "cut");
     }
-    assert_eq!(at_the_end(format!("\u{feff}{message}").as_bytes(), 1_000), [message]);
     let mut decoder = Decoder::new(10);
     assert_eq!(decoder.push(Bytes::from_static(b"{\"a\":[1,2,3]}")), Err(EventTooLarge(10)));
 }
