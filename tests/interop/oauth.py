@@ -137,7 +137,7 @@ def registration():
         sign_in(home)
         client = servers.all("registered")[0]["client"]
         expect(client["application_type"] == "native" and client["token_endpoint_auth_method"] == "none", f"{client}")
-        expect("refresh_token" in client["grant_types"] and DEVICE in client["grant_types"], f"{client}")
+        expect("refresh_token" in client["grant_types"] and DEVICE not in client["grant_types"], f"{client}")
         me = whoami(home)
         expect(me["client_id"] == client["client_id"], f"whoami says {me}")
         servers.say("reject")
