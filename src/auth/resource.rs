@@ -26,9 +26,12 @@ pub fn is_accepted(identifier: &str, url: &Url, accepted: Option<&str>) -> bool 
     accepted.map_or_else(|| covers(identifier, url), |accepted| identifier == accepted)
 }
 
-/// The identifier to ask tokens for where the server does not state one.
+/// The identifier to ask tokens for where the server does not state one. It has no query (RFC 8707, 2), which may hold a key:
+/// the identifier stands in the link of the sign-in page and goes to the authorization server.
 pub fn assumed(url: &Url, accepted: Option<&str>) -> String {
-    accepted.map_or_else(|| canonical(url), str::to_owned)
+    let mut bare = url.clone();
+    bare.set_query(None);
+    accepted.map_or_else(|| canonical(&bare), str::to_owned)
 }
 
 #[cfg(test)]
@@ -46,6 +49,15 @@ mod tests {
         ] {
             assert_eq!(canonical(&Url::parse(given).unwrap()), expected);
         }
+    }
+
+    #[test]
+    fn an_assumed_identifier_holds_no_key_and_covers_the_server_all_the_same() {
+        let url = Url::parse("https://h/mcp?key=secret").unwrap();
+        assert_eq!(assumed(&url, None), "https://h/mcp");
+        assert!(covers(&assumed(&url, None), &url));
+        assert_eq!(assumed(&Url::parse("https://h/?key=secret").unwrap(), None), "https://h");
+        assert_eq!(assumed(&url, Some("api://1")), "api://1");
     }
 
     #[test]

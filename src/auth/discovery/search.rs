@@ -185,6 +185,16 @@ async fn search(
         issuers.iter().find(|listed| bound_issuer.is_some_and(|bound_issuer| issuer::is_same(listed, bound_issuer)));
     let all = sought(&issuers, chosen.or(bound_issuer), &origin);
     let listed = issuers.len();
+    let found = |server, named_by, by| Discovered {
+        resource: identifier,
+        server,
+        listed,
+        resource_scopes,
+        named_by,
+        replaced: None,
+        without_resource_since: None,
+        by,
+    };
     for sought in &all {
         if let Some(server) = search.server(*sought, flow).await {
             if listed > 1 {
@@ -194,17 +204,7 @@ async fn search(
             let pin = pinned.is_some() && server.stands_elsewhere(*sought);
             let by = FoundBy { pin, passed_over: search.passed_over.take() };
             let named_by = search.named_by();
-            let (resource, replaced) = (identifier, None);
-            return Ok(Discovered {
-                resource,
-                server,
-                listed,
-                resource_scopes,
-                named_by,
-                replaced,
-                without_resource_since: None,
-                by,
-            });
+            return Ok(found(server, named_by, by));
         }
     }
     if let Some(problem) = search.refused {
@@ -221,17 +221,7 @@ async fn search(
     // more likely misconfigured than old, and a pinned issuer is found by its document alone.
     if settings.product == Product::Other && pinned.is_none() && (issuers.is_empty() || issuers == [origin.clone()]) {
         let (server, named_by) = (ServerMetadata::assumed(&origin), search.named_by());
-        let (resource, replaced, by) = (identifier, None, FoundBy::default());
-        return Ok(Discovered {
-            resource,
-            server,
-            listed,
-            resource_scopes,
-            named_by,
-            replaced,
-            without_resource_since: None,
-            by,
-        });
+        return Ok(found(server, named_by, FoundBy::default()));
     }
     Err(AuthError::Failed(
         Problem::new(ProblemId::NoAuthorizationServer).with("url", settings.shown_url()).with("detail", search.last),
