@@ -286,6 +286,19 @@ mod tests {
         assert!(matches!(route(TransportKind::Http, true, false), Ok(Route::Streamable)));
     }
 
+    #[tokio::test]
+    async fn a_late_loss_of_an_earlier_session_leaves_the_stream_of_the_present_one() {
+        let sse = with(TransportKind::Sse);
+        let response = reqwest::Response::from(http::Response::new(""));
+        let endpoint = sse.settings.url.clone();
+        let stream = OneStream::start(sse.transport.stream(response, None), endpoint, 2);
+        sse.state().stream = Some(Arc::new(stream));
+        sse.close(1);
+        assert!(sse.stream_of(2).is_some());
+        sse.close(2);
+        assert!(sse.stream_of(2).is_none());
+    }
+
     #[test]
     fn a_refusal_of_both_transports_is_told_as_that_of_the_newer_one() {
         let refused =

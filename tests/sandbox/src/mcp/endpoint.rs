@@ -38,6 +38,10 @@ pub(crate) async fn answer(tenant: &Arc<Tenant>, parts: Parts, body: Bytes) -> R
         fault.map(|fault| fault.meeting(&headers, &sent))
     };
     with_fault(tenant, fault(true), async {
+        if tenant.config().answers == AnswerMode::HttpSse && !http_sse::has_route(&parts) {
+            // Frameworks look for a route before they look at a token.
+            return Ok(plain(404, "text/html", "<pre>Cannot POST</pre>"));
+        }
         match authorize(tenant, &parts, &peek) {
             Ok(caller) => with_fault(tenant, fault(false), serve(tenant, caller, &peek, parts, body)).await,
             Err(refused) => {

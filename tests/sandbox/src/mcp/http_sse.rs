@@ -45,13 +45,15 @@ impl OneStreams {
     }
 }
 
+/// Whether anything listens to this method at this address.
+pub(crate) fn has_route(parts: &Parts) -> bool {
+    (parts.method == Method::POST) == (parts.uri.path() == MESSAGES)
+        && matches!(parts.method, Method::GET | Method::POST)
+}
+
 pub(crate) async fn answer(tenant: &Arc<Tenant>, caller: Caller, peek: &Peek, mut parts: Parts, body: Bytes) -> Answer {
-    let path = parts.uri.path();
-    if parts.method == Method::GET && path != MESSAGES {
+    if parts.method == Method::GET {
         return open(tenant);
-    }
-    if parts.method != Method::POST || path != MESSAGES {
-        return plain(404, "text/html", "<pre>Cannot POST</pre>");
     }
     let Some(stream) = tenant.one_streams.find(parts.uri.query()) else {
         return plain(404, "text/plain", "Could not find session");
