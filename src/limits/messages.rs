@@ -233,6 +233,10 @@ limits! {
         MAX_MARKED_ARGUMENTS: usize = 64,
             because "they are for routing, and servers take a hundred header fields",
             shown by "a_tool_with_too_many_marked_arguments_leaves_the_list_and_none_costs_more_than_its_length";
+        /// The input schema of a tool that marks arguments; one that is longer leaves the list.
+        MARKED_SCHEMA_BYTES: usize = 128 * KIB,
+            because "decoded, JSON takes up to ninety times its length, and lists are read side by side",
+            shown by "a_long_schema_is_decoded_only_to_find_marks_in_it_and_then_has_a_bound";
         /// How deep in the arguments a marked one may lie.
         MAX_MARK_DEPTH: usize = 8,
             because "the arguments are gone through once for each level",

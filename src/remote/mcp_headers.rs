@@ -13,7 +13,6 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::limits::{LIST_BYTES, MAX_KNOWN_TOOLS, MAX_LIST_MEMBERS, REPEATED_HEADERS_BYTES};
@@ -93,10 +92,10 @@ impl McpHeaders {
             tools: &'a RawValue,
         }
         #[derive(Deserialize)]
-        struct Tool {
+        struct Tool<'a> {
             name: String,
-            #[serde(rename = "inputSchema")]
-            input_schema: Value,
+            #[serde(borrow, rename = "inputSchema")]
+            input_schema: &'a RawValue,
         }
         if answer.len() > LIST_BYTES {
             return None;
@@ -108,8 +107,8 @@ impl McpHeaders {
         let mut learned = Vec::with_capacity(members.len());
         for member in &members {
             // What we cannot parse as a tool is left to the client.
-            if let Ok(tool) = serde_json::from_str::<Tool>(member.get()) {
-                let marks = Marks::of(&tool.input_schema);
+            if let Ok(tool) = serde_json::from_str::<Tool<'_>>(member.get()) {
+                let marks = Marks::of(tool.input_schema);
                 let is_valid = marks.is_ok();
                 learned.push((tool.name, marks));
                 if !is_valid {
@@ -236,7 +235,7 @@ fn encoded(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::remote::mcp_headers::*;
 

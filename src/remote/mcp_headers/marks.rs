@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use reqwest::header::HeaderName;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::limits::{MAX_MARK_DEPTH, MAX_MARKED_ARGUMENTS};
+use crate::limits::{MARKED_SCHEMA_BYTES, MAX_MARK_DEPTH, MAX_MARKED_ARGUMENTS};
 
 /// The keyword with which a schema marks a property.
 const MARK: &str = "x-mcp-header";
@@ -32,7 +32,20 @@ impl Marks {
     /// The marks of an input schema.
     ///
     /// # Errors Why they are invalid.
-    pub fn of(schema: &Value) -> Result<Self, String> {
+    pub fn of(schema: &RawValue) -> Result<Self, String> {
+        let text = schema.get();
+        if !may_mark(text) {
+            return Ok(Self::default());
+        }
+        // Decoded, JSON takes up to ninety times its length.
+        if text.len() > MARKED_SCHEMA_BYTES {
+            return Err(format!("{MARK} stands in a schema of more than {MARKED_SCHEMA_BYTES} bytes"));
+        }
+        // One that we cannot decode is left to the client.
+        serde_json::from_str(text).map_or_else(|_| Ok(Self::default()), |schema| Self::of_value(&schema))
+    }
+
+    fn of_value(schema: &Value) -> Result<Self, String> {
         if schema.get(MARK).is_some() {
             return Err(format!("{MARK} stands on the whole schema"));
         }
@@ -46,6 +59,73 @@ impl Marks {
         let mut found = vec![None; self.headers.len()];
         self.arguments.find(arguments, &mut found);
         self.headers.iter().zip(found).filter_map(|(header, value)| Some((header, text_of(value?)?))).collect()
+    }
+}
+
+/// Whether a member of that name occurs in `schema`, however it is spelled; most schemas have none.
+fn may_mark(schema: &str) -> bool {
+    let occurs = |text: &str| memchr::memmem::find(schema.as_bytes(), text.as_bytes()).is_some();
+    occurs(MARK)
+        || occurs("\\u") && AnyMark.deserialize(&mut serde_json::Deserializer::from_str(schema)).unwrap_or(false)
+}
+
+/// Looks for the name without keeping anything of what it stands in.
+struct AnyMark;
+
+impl<'de> DeserializeSeed<'de> for AnyMark {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyMark {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a schema")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            found |= name == MARK;
+            found |= map.next_value_seed(Self)?;
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while let Some(below) = seq.next_element_seed(Self)? {
+            found |= below;
+        }
+        Ok(found)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
     }
 }
 
@@ -189,8 +269,12 @@ mod tests {
 
     use super::*;
 
+    fn raw(schema: &Value) -> Box<RawValue> {
+        serde_json::value::to_raw_value(schema).expect("JSON")
+    }
+
     fn marks(schema: &Value) -> Result<usize, String> {
-        Marks::of(schema).map(|marks| marks.headers.len())
+        Marks::of(&raw(schema)).map(|marks| marks.headers.len())
     }
 
     fn with_marks(count: usize) -> Value {
@@ -214,12 +298,32 @@ mod tests {
     }
 
     #[test]
+    fn a_long_schema_is_decoded_only_to_find_marks_in_it_and_then_has_a_bound() {
+        let described = |mark: &str, length: usize| {
+            let text = format!(
+                r#"{{"description":"\u00e9{}","properties":{{"a":{{"type":"string"{mark}}}}}}}"#,
+                "x".repeat(length)
+            );
+            let schema: Box<RawValue> = serde_json::from_str(&text).expect("JSON");
+            Marks::of(&schema).map(|marks| marks.headers.len())
+        };
+        for mark in [r#","x-mcp-header":"A""#, r#","\u0078-mcp-header":"A""#] {
+            assert_eq!(described(mark, 10), Ok(1), "{mark}");
+            let error = described(mark, MARKED_SCHEMA_BYTES).expect_err("too long");
+            assert!(error.contains("more than 131072 bytes"), "{error}");
+        }
+        assert_eq!(described("", MARKED_SCHEMA_BYTES), Ok(0));
+        assert_eq!(described(r#","enum":[1,-1,1.5,true,null,{"x":[]}]"#, MARKED_SCHEMA_BYTES), Ok(0));
+        assert_eq!(described(r#","x-mcp-header":"A","title":"\ud800""#, 10), Ok(0), "not decodable");
+    }
+
+    #[test]
     fn marked_arguments_are_found_at_their_places_and_the_last_of_two_counts() {
         let property = |name: &str| json!({"type": "string", "x-mcp-header": name});
         let schema = json!({"properties": {
             "a": property("A"),
             "o": {"properties": {"a": property("B"), "o": {"properties": {"a": property("C")}}}}}});
-        let marks = Marks::of(&schema).expect("valid");
+        let marks = Marks::of(&raw(&schema)).expect("valid");
         let values = |arguments: &str| {
             let arguments: Box<RawValue> = serde_json::from_str(arguments).expect("JSON");
             let mut values: Vec<String> =

@@ -9,8 +9,8 @@ use super::Manner;
 use super::watched::Watched;
 use crate::support::{PATIENCE, Setup};
 
-/// The most that the program may hold, in kB.
-const MOST_KILOBYTES: u64 = 200 * 1024;
+/// The most that the program may hold whatever a server or a client does, in kB.
+pub const MOST_KILOBYTES: u64 = 200 * 1024;
 /// The most that it may log in a minute, in bytes.
 const LOGGED_A_MINUTE_BYTES: f64 = 1_048_576.0;
 /// What it may have logged before the first minute has begun, so to speak: some lines are written once.

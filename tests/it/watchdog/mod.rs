@@ -13,7 +13,7 @@
 
 mod from_client;
 mod from_server;
-mod judge;
+pub mod judge;
 mod watched;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
