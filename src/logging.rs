@@ -25,7 +25,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::files::private;
 use crate::limits::LOG_LINE_BYTES;
 use crate::problem::{Problem, ProblemId};
-use crate::secret::visible;
+use crate::secret::{visible, without_held_secrets};
 
 mod cut_line;
 #[cfg(any(test, fuzzing))]
@@ -125,11 +125,12 @@ impl io::Write for &Log {
     }
 }
 
-/// What the log writes of an event: one line without what looks like a secret.
+/// What the log writes of an event: one line without the secrets that this process holds, and without what looks like one.
 pub fn guarded(event: &str) -> String {
     let event = event.trim_end_matches('\n');
     // Both before, because it takes time to look through, and after, because what hides is longer when it is shown.
-    let shown = visible(up_to_bound(event));
+    let masked = without_held_secrets(up_to_bound(event));
+    let shown = visible(&masked);
     let line = redact(up_to_bound(&shown));
     let more = if shown.len() > LOG_LINE_BYTES || event.len() > LOG_LINE_BYTES { "…" } else { "" };
     format!("{line}{more}\n")
@@ -239,6 +240,13 @@ mod tests {
         tracing::subscriber::with_default(subscriber(level, Arc::clone(&log)), events);
         log.sum_up();
         std::fs::read_to_string(path).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_line_shows_no_secret_that_this_process_holds_whatever_its_shape() {
+        let held = crate::secret::Secret::from("log-canary/1");
+        let shown = logged(Level::INFO, || tracing::info!("went to /a/log-canary%2F1/b, for {}", held.expose()));
+        assert!(shown.ends_with("went to /a/[redacted]/b, for [redacted]\n"), "{shown}");
     }
 
     #[test]

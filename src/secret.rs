@@ -7,52 +7,58 @@
 //!
 //! Servers quote what they were sent, and write what drives terminals. [`Secrets`] turns a server's words into
 //! [`ServerWords`], free of the secrets of that exchange, with nothing hidden in them, and bounded in length; no other words
-//! of a server reach a problem or a file. Whatever reaches a log or a terminal all the same passes [`visible`] there.
+//! of a server reach a problem or a file. Whatever reaches a problem, a log or a terminal all the same passes
+//! [`without_held_secrets`] or [`visible`] there.
 
 use std::fmt;
+use std::sync::Arc;
 
-use zeroize::Zeroize;
+use held::{Listed, Value};
 
 mod encodings;
+mod held;
 mod mask;
 mod visible;
 
+pub use held::without_held_secrets;
 pub use mask::{Secrets, ServerWords};
 pub use visible::{is_invisible, push_visible, visible, visible_up_to};
 
 /// Replaces a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// A value that must not be shown; its memory is overwritten when it is dropped.
+/// A value that must not be shown; its memory is overwritten when its last copy is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret<T: Zeroize = String>(T);
+pub struct Secret<T: Listed = String>(Arc<Value<T>>);
 
-impl<T: Zeroize> Secret<T> {
-    /// Wraps the value; from here on it is never shown.
+impl<T: Listed> Secret<T> {
+    /// Wraps the value; from here on it is never shown, and masked in whatever this process shows.
     pub fn new(value: T) -> Self {
-        Self(value)
+        let secret = Self::unlisted(value);
+        T::list(&secret.0);
+        secret
+    }
+
+    /// Wraps what is handled like a secret because it may contain one, such as any parameter of a redirect: it is never
+    /// shown, but masks nothing, since it may be an ordinary word as well.
+    pub fn unlisted(value: T) -> Self {
+        Self(Arc::new(Value(value)))
     }
 
     /// The value itself, for the wire or the credential store alone.
     pub fn expose(&self) -> &T {
-        &self.0
+        &self.0.0
     }
 }
 
 impl Secret<String> {
     /// Whether it is empty: an empty environment variable counts as not set.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.expose().is_empty()
     }
 }
 
-impl<T: Zeroize> Drop for Secret<T> {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl<T: Zeroize> fmt::Debug for Secret<T> {
+impl<T: Listed> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(REDACTED)
     }

@@ -51,7 +51,7 @@ pub fn deviations(settings: &Settings) -> Vec<Deviation> {
 
 /// The option by which a user consents to this value, for a shell; `None` if the setting would not take it.
 pub fn offer(key: Key, value: &str) -> Option<String> {
-    let raw = RawSetting { key, text: value.into(), origin: Origin::Default };
+    let raw = RawSetting::new(key, value, Origin::Default);
     let is_taken = match key {
         Key::Resource => read::resource(&raw).is_ok(),
         Key::Issuer => read::issuer(&raw).is_ok(),

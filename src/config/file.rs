@@ -117,7 +117,7 @@ impl Place<'_> {
                     .with("expected", key.info().expected));
             }
         };
-        Ok(RawSetting { key, text: text.into(), origin })
+        Ok(RawSetting::new(key, &text, origin))
     }
 
     fn wrong(&self, name: &Spanned<impl AsRef<str>>, expected: &str) -> Problem {

@@ -52,11 +52,8 @@ impl Layers {
         let config_file = named_file.clone().unwrap_or_else(|| inputs.paths.config_file.clone());
         let file = file::read(&config_file, named_file.is_some())?;
 
-        let mut chosen: Vec<RawSetting> = inputs
-            .flags
-            .iter()
-            .map(|(key, text)| RawSetting { key: *key, text: text.as_str().into(), origin: Origin::Flag(*key) })
-            .collect();
+        let mut chosen: Vec<RawSetting> =
+            inputs.flags.iter().map(|(key, text)| RawSetting::new(*key, text, Origin::Flag(*key))).collect();
         chosen.extend(variables.chosen);
         let mut layers = Self {
             chosen,
@@ -138,7 +135,7 @@ impl Variables {
             match (key, value.to_str()) {
                 (_, Some(text)) if is_unset(text) => {}
                 (Some(key), Some(text)) => {
-                    found.chosen.push(RawSetting { key, text: text.trim().into(), origin: Origin::Variable(key) });
+                    found.chosen.push(RawSetting::new(key, text.trim(), Origin::Variable(key)));
                 }
                 (Some(key), None) => {
                     return Err(Problem::new(ProblemId::BadValue)

@@ -11,16 +11,26 @@ use super::origin::Origin;
 pub struct RawSetting {
     /// The setting.
     pub key: Key,
-    /// Its text; a secret, because some settings are.
+    /// Its text; handled like a secret, because some settings are.
     pub text: Secret,
     /// Its source.
     pub origin: Origin,
 }
 
 impl RawSetting {
+    /// A value before it is parsed.
+    pub fn new(key: Key, text: &str, origin: Origin) -> Self {
+        Self { key, text: Secret::unlisted(text.to_owned()), origin }
+    }
+
     /// The text, for the parser.
     pub fn text(&self) -> &str {
         self.text.expose()
+    }
+
+    /// The text as a secret, for a setting that is one: nothing that is shown can contain it.
+    pub fn secret(&self) -> Secret {
+        Secret::from(self.text())
     }
 
     /// The parsed value, or the problem that explains why there is none.

@@ -69,13 +69,13 @@ pub fn client_id(raw: &RawSetting) -> Result<Option<String>, Problem> {
 
 /// A client secret: any text.
 pub fn client_secret(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
-    Ok(Some(raw.text.clone()))
+    Ok(Some(raw.secret()))
 }
 
 /// An access token that a header can carry.
 pub fn token(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-    raw.parsed(|text| visible(text).then(|| Some(raw.text.clone())))
+    raw.parsed(|text| visible(text).then(|| Some(raw.secret())))
 }
 
 /// Scopes, in the characters of RFC 6749, 3.3; an empty value leaves the choice to the server.
@@ -185,7 +185,7 @@ pub fn authorize_params(raw: &RawSetting) -> Result<Vec<(String, String)>, Probl
 
 /// The address of a proxy; argv must not contain one with a password.
 pub fn proxy(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
-    Ok(Some(Secret::new(proxy_url(raw)?.to_string())))
+    Ok(Some(Secret::unlisted(proxy_url(raw)?.to_string())))
 }
 
 fn proxy_url(raw: &RawSetting) -> Result<Url, Problem> {

@@ -95,7 +95,7 @@ impl CookieJar {
         self.created += 1;
         let cookie = Cookie {
             name: parsed.name.to_owned(),
-            value: Secret::new(parsed.value.to_owned()),
+            value: Secret::unlisted(parsed.value.to_owned()),
             domain,
             path: path.to_owned(),
             is_secure: parsed.is_secure,
@@ -131,7 +131,7 @@ impl CookieJar {
         let mut sent: Vec<&Cookie> = self.cookies.iter().filter(fits).collect();
         // Longer paths first, then by creation (RFC 6265, 5.4).
         sent.sort_by_key(|cookie| (std::cmp::Reverse(cookie.path.len()), cookie.created));
-        let text = Secret::new(sent.iter().map(|cookie| cookie.pair()).collect::<Vec<_>>().join("; "));
+        let text = Secret::unlisted(sent.iter().map(|cookie| cookie.pair()).collect::<Vec<_>>().join("; "));
         let mut value = if sent.is_empty() { None } else { HeaderValue::from_bytes(text.expose().as_bytes()).ok() };
         if let Some(value) = &mut value {
             value.set_sensitive(true);

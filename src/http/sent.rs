@@ -30,8 +30,9 @@ pub fn secrets_in(request: &reqwest::Request) -> Secrets {
         if value.len() >= SHORTEST_SECRET_COOKIE_BYTES {
             let text = format!("={value}");
             secrets.add(value);
-            secrets
-                .add(Secret::new(form_urlencoded::parse(text.as_bytes()).map(|(_, v)| v).collect::<String>()).expose());
+            secrets.add(
+                Secret::unlisted(form_urlencoded::parse(text.as_bytes()).map(|(_, v)| v).collect::<String>()).expose(),
+            );
         }
     }
     for (name, value) in request.headers() {
@@ -42,7 +43,7 @@ pub fn secrets_in(request: &reqwest::Request) -> Secrets {
     {
         for (name, value) in form_urlencoded::parse(body) {
             if !PUBLIC_FIELDS.contains(&&*name) {
-                secrets.add(Secret::new(value.into_owned()).expose());
+                secrets.add(Secret::unlisted(value.into_owned()).expose());
             }
         }
     }
@@ -72,12 +73,12 @@ fn add_header(secrets: &mut Secrets, name: &HeaderName, value: &HeaderValue) {
     if scheme.eq_ignore_ascii_case("basic")
         && let Some(pair) = STANDARD.decode(credentials.trim()).ok().and_then(|pair| String::from_utf8(pair).ok())
     {
-        let pair = Secret::new(pair);
+        let pair = Secret::unlisted(pair);
         let (user, password) = pair.expose().split_once(':').unwrap_or(("", pair.expose()));
         // RFC 6749 (2.3.1) form-encodes both before joining them; a server may quote either form.
         let plain = |text: &str| {
             let text = format!("={text}");
-            Secret::new(form_urlencoded::parse(text.as_bytes()).map(|(_, value)| value).collect::<String>())
+            Secret::unlisted(form_urlencoded::parse(text.as_bytes()).map(|(_, value)| value).collect::<String>())
         };
         secrets.add_pair(user, password);
         secrets.add_pair(plain(user).expose(), plain(password).expose());

@@ -61,3 +61,13 @@ fn a_tool_result_is_an_error_whose_text_names_the_link_once() {
     let result = Problem::new(ProblemId::AccessDenied).with("link", link).to_tool_result();
     assert!(result["content"][0]["text"].as_str().unwrap_or_default().contains(link));
 }
+
+#[test]
+fn neither_a_fact_nor_a_cause_shows_a_secret_that_this_process_holds() {
+    let _held = crate::secret::Secret::from("fact-canary/1");
+    let text = "asked https://as.example/?t=fact-canary%2F1, then fact-canary/1";
+    let problem = Problem::new(ProblemId::NotJson).with("detail", text).because(std::io::Error::other(text));
+    let masked = "asked https://as.example/?t=[redacted], then [redacted]";
+    assert_eq!(problem.fact("detail"), Some(masked));
+    assert_eq!(problem.source.as_deref(), Some(masked));
+}

@@ -1,7 +1,7 @@
 //! Formats text for people and logs: wraps it, makes it printable, and chains the causes of an error.
 
-use crate::limits::SHOWN_WORDS_CHARS;
-use crate::secret::visible_up_to;
+use crate::limits::{SEARCHED_WORDS_BYTES, SHOWN_WORDS_CHARS};
+use crate::secret::{visible_up_to, without_held_secrets};
 
 /// `text` wrapped at white space to fit `width`; lines after the first are indented. A word longer than a line (a URL
 /// to click on) stays whole.
@@ -40,10 +40,12 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// `text` on one line, with everything visible that could hide in it, and no longer than [`SHOWN_WORDS_CHARS`]: text from
-/// outside must not control a terminal or flood a log.
+/// `text` on one line, without any secret that this process holds, with everything visible that could hide in it, and no
+/// longer than [`SHOWN_WORDS_CHARS`]: text from outside must not control a terminal or flood a log.
 pub fn printable(text: &str) -> String {
-    visible_up_to(text, SHOWN_WORDS_CHARS)
+    // What follows is not shown, and costs time to look through.
+    let end = (0..=SEARCHED_WORDS_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    visible_up_to(&without_held_secrets(&text[..end.unwrap_or_default()]), SHOWN_WORDS_CHARS)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Secrets {
     /// Adds a secret; an empty one is ignored.
     pub fn add(&mut self, secret: &str) {
         if !secret.is_empty() {
-            self.0.push(Sought { secret: secret.into(), encoded_only: false });
+            self.0.push(Sought { secret: Secret::unlisted(secret.to_owned()), encoded_only: false });
         }
     }
 
@@ -53,7 +53,7 @@ impl Secrets {
     pub fn add_pair(&mut self, name: &str, secret: &str) {
         self.add(secret);
         if !secret.is_empty() {
-            let pair = Secret::new(format!("{name}:{secret}"));
+            let pair = Secret::unlisted(format!("{name}:{secret}"));
             self.0.push(Sought { secret: pair, encoded_only: true });
         }
     }
@@ -68,14 +68,25 @@ impl Secrets {
 
     /// The whole text without the secrets of the exchange, otherwise as it is: to be used, not to be shown.
     pub fn masked(&self, text: &str) -> String {
-        let needles: Vec<Needle> = self.0.iter().flat_map(Needle::all).collect();
-        if needles.is_empty() {
-            return text.to_owned();
-        }
-        let mut spans = Vec::new();
-        search(&Layer::plain(text), &needles, NESTED_ENCODINGS, &mut spans);
-        replaced(text, spans)
+        without(&self.0.iter().flat_map(Needle::all).collect::<Vec<_>>(), text, NESTED_ENCODINGS)
     }
+}
+
+/// `text` without these secrets, verbatim or encoded once as URLs, JSON and HTML do it: what can be afforded for every
+/// text that is shown, whichever exchange it is from.
+pub fn without_verbatim<'s>(secrets: impl Iterator<Item = &'s str>, text: &str) -> String {
+    // What begins an encoded character; most texts have none.
+    let nested = usize::from(text.contains(['%', '\\', '&']));
+    without(&secrets.map(Needle::plain).collect::<Vec<_>>(), text, nested)
+}
+
+fn without(needles: &[Needle], text: &str, nested: usize) -> String {
+    if needles.is_empty() {
+        return text.to_owned();
+    }
+    let mut spans = Vec::new();
+    search(&Layer::plain(text), needles, nested, &mut spans);
+    replaced(text, spans)
 }
 
 /// Text that a server said, fit to be shown: without the secrets of its exchange, without anything that hides, and of
@@ -137,12 +148,17 @@ enum Form {
 }
 
 impl Needle {
+    fn plain(secret: &str) -> Self {
+        let whole_word = secret.len() < SHORTEST_INSIDE_WORD_BYTES;
+        Self { bytes: Secret::new(secret.as_bytes().to_vec()), form: Form::Plain, whole_word }
+    }
+
     fn all(sought: &Sought) -> Vec<Self> {
         let secret = sought.secret.expose().as_bytes();
         let whole_word = secret.len() < SHORTEST_INSIDE_WORD_BYTES;
         let mut all = Vec::new();
         if !sought.encoded_only {
-            all.push(Self { bytes: Secret::new(secret.to_vec()), form: Form::Plain, whole_word });
+            all.push(Self::plain(sought.secret.expose()));
         }
         if !whole_word {
             let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -167,7 +183,9 @@ impl Needle {
     /// Its first occurrence in `hay` at or after `from`.
     fn find(&self, hay: &[u8], from: usize) -> Option<Range<usize>> {
         let needle = self.bytes.expose();
-        for at in from..hay.len() {
+        let mut at = from;
+        while let Some(candidate) = self.candidate(hay, at) {
+            at = candidate;
             let same = hay[at..].iter().zip(needle).take_while(|(found, sought)| self.is(**found, **sought)).count();
             let range = at..at + same;
             // A secret cut off by the end of the text still gives part of itself away.
@@ -180,8 +198,20 @@ impl Needle {
             if found {
                 return Some(if self.form == Form::Base64 { whole_base64(hay, range) } else { range });
             }
+            at += 1;
         }
         None
+    }
+
+    /// The first place at or after `from` where it may begin.
+    fn candidate(&self, hay: &[u8], from: usize) -> Option<usize> {
+        let needle = self.bytes.expose();
+        match needle.get(..SHORTEST_INSIDE_WORD_BYTES) {
+            Some(start) if self.form == Form::Plain && !start.contains(&b' ') => {
+                memchr::memmem::find(hay.get(from..)?, start).map(|found| from + found)
+            }
+            _ => (from < hay.len()).then_some(from),
+        }
     }
 
     fn is(&self, found: u8, sought: u8) -> bool {

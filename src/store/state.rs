@@ -86,7 +86,7 @@ impl StateDir {
         }
         // One of another length was cut off by a crash. A new key costs nothing but the shared files of before.
         private::remove(&path)?;
-        let mut fresh = [0; NAMING_KEY_BYTES];
+        let mut fresh = vec![0; NAMING_KEY_BYTES];
         getrandom::fill(&mut fresh).map_err(io::Error::other)?;
         private::create(&path, Secret::new(fresh).expose())?;
         // Another process may have been faster.

@@ -104,7 +104,8 @@ impl Request {
             request = request.add_extra_param("prompt", "consent");
         }
         let (link, state) = request.url();
-        let (verifier, state) = (Secret::new(verifier.into_secret()), Secret::new(state.into_secret()));
+        // The state is part of the link, which is shown.
+        let (verifier, state) = (Secret::new(verifier.into_secret()), Secret::unlisted(state.into_secret()));
         let mut secrets = Secrets::none();
         secrets.add(verifier.expose());
         secrets.add(state.expose());
@@ -130,7 +131,7 @@ impl Expected {
     /// The authorization code from a redirect's query, or why it is rejected.
     pub fn code(&self, query: &str) -> Result<Secret, Rejection> {
         let pairs: Vec<(String, Secret)> = form_urlencoded::parse(query.as_bytes())
-            .map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned())))
+            .map(|(name, value)| (name.into_owned(), Secret::unlisted(value.into_owned())))
             .collect();
         let all = |name: &str| pairs.iter().filter(|(n, _)| n == name).map(|(_, v)| v).collect::<Vec<_>>();
         // Without our `state` nothing else counts, not even an error.
@@ -167,7 +168,7 @@ impl Expected {
             }
         }
         match all("code").as_slice() {
-            [code] => Ok((*code).clone()),
+            [code] => Ok(Secret::new(code.expose().clone())),
             _ => Err(incomplete("it carries more than one code")),
         }
     }

@@ -1,0 +1,122 @@
+//! Owns the list of the secrets that this process holds, so that nothing that it shows can contain one of them.
+//!
+//! Whoever shows a server's words has masked the secrets of their exchange ([`super::Secrets::words`]). This is the guard
+//! behind that: facts of problems and lines of the log come from everywhere, and are searched for what the list holds. It
+//! refers to the secrets and holds none: what is dropped is overwritten, and off the list.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use zeroize::Zeroize;
+
+use super::mask::without_verbatim;
+
+/// The shortest secret that is listed, in bytes: a shorter one is part of ordinary words, and would mask those.
+const SHORTEST_LISTED_BYTES: usize = 8;
+/// How many entries may be added before those that have ended are dropped.
+const SWEEP_AFTER_ENTRIES: usize = 64;
+
+static HELD: Mutex<List> = Mutex::new(List { entries: Vec::new(), sweep_at: SWEEP_AFTER_ENTRIES });
+
+#[derive(Debug)]
+struct List {
+    entries: Vec<Weak<Value<String>>>,
+    /// The length at which it is looked through for what has ended.
+    sweep_at: usize,
+}
+
+impl List {
+    fn add(&mut self, value: &Arc<Value<String>>) {
+        if self.entries.len() >= self.sweep_at {
+            self.entries.retain(|entry| entry.strong_count() > 0);
+            self.sweep_at = self.entries.len() * 2 + SWEEP_AFTER_ENTRIES;
+        }
+        self.entries.push(Arc::downgrade(value));
+    }
+
+    /// Each secret once.
+    fn held(&self) -> Vec<Arc<Value<String>>> {
+        let mut held: Vec<_> = self.entries.iter().filter_map(Weak::upgrade).collect();
+        held.sort_by(|a, b| a.0.cmp(&b.0));
+        held.dedup_by(|a, b| a.0 == b.0);
+        held
+    }
+}
+
+/// A value whose memory is overwritten when its last owner drops it.
+#[derive(PartialEq, Eq)]
+pub struct Value<T: Zeroize>(pub(super) T);
+
+impl<T: Zeroize> Drop for Value<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Value<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(super::REDACTED)
+    }
+}
+
+/// What a [`super::Secret`] may hold.
+pub trait Listed: Zeroize + Sized {
+    /// Puts the value on the list, if values of this type can be quoted in a text.
+    fn list(value: &Arc<Value<Self>>);
+}
+
+impl Listed for String {
+    fn list(value: &Arc<Value<Self>>) {
+        if value.0.len() >= SHORTEST_LISTED_BYTES {
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).add(value);
+        }
+    }
+}
+
+/// Records, keys and forms as bytes: what is secret in them is listed when it is read out of them.
+impl Listed for Vec<u8> {
+    fn list(_: &Arc<Value<Self>>) {}
+}
+
+/// `text` without any secret that this process holds, be it verbatim or encoded as in a URL, JSON or HTML.
+pub fn without_held_secrets(text: &str) -> String {
+    if text.len() < SHORTEST_LISTED_BYTES {
+        return text.to_owned();
+    }
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner).held();
+    without_verbatim(held.iter().map(|value| value.0.as_str()), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Secret;
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_masked_verbatim_and_encoded_until_it_is_dropped() {
+        let secret = Secret::from("held-canary+1");
+        let copy = secret.clone();
+        drop(secret);
+        assert_eq!(without_held_secrets("a held-canary%2B1 b"), "a [redacted] b");
+        drop(copy);
+        assert_eq!(without_held_secrets("a held-canary+1 b"), "a held-canary+1 b");
+    }
+
+    #[test]
+    fn what_is_short_or_only_passes_by_masks_nothing() {
+        let (_short, _passing) = (Secret::from("consent"), Secret::unlisted("mcp.held.example".to_owned()));
+        assert_eq!(without_held_secrets("consent mcp.held.example"), "consent mcp.held.example");
+    }
+
+    #[test]
+    fn the_list_does_not_grow_with_what_has_ended() {
+        let mut list = List { entries: Vec::new(), sweep_at: SWEEP_AFTER_ENTRIES };
+        let kept = Arc::new(Value("held-canary-2".to_owned()));
+        list.add(&kept);
+        for n in 0..10 * SWEEP_AFTER_ENTRIES {
+            list.add(&Arc::new(Value(format!("ended-canary-{n}"))));
+        }
+        assert!(list.entries.len() <= 2 * SWEEP_AFTER_ENTRIES + 2, "{}", list.entries.len());
+        assert_eq!(list.held().len(), 1, "what is held stays");
+    }
+}
