@@ -61,7 +61,10 @@ impl Tokens {
         if let (Some(token), Some(tag)) = (&self.ctx.settings.static_token, self.static_tag().await) {
             return Ok(Some(static_token::bearer(token, tag)));
         }
-        self.cache.follow_store().await?;
+        if let Err(error) = self.cache.follow_store().await {
+            // A server that needs no sign-in needs no store; one that does says so with a 401, which leads back here.
+            return if self.has_nothing_stored(&error).await { Ok(None) } else { Err(error.into()) };
+        }
         let Some(current) = self.cache.usable() else { return Ok(None) };
         let is_renewable = current.grant.refresh_token.is_some() || self.ctx.uses_client_credentials();
         let serial = current.bearer.serial;
@@ -71,6 +74,12 @@ impl Tokens {
             RenewalDue::Now => return self.renew(RenewedFor::Request, Some(serial), challenge).await.map(Some),
         }
         Ok(Some(current.bearer))
+    }
+
+    /// Whether there is no store at all, and never was one with a sign-in of this profile.
+    async fn has_nothing_stored(&self, error: &AuthError) -> bool {
+        let note = notes::stored_account(&self.ctx.files);
+        error.problem().id == ProblemId::KeychainAbsent && blocking::run(move || note.read::<String>()).await.is_none()
     }
 
     /// As [`Bearer::tag`], for the token in the settings.
