@@ -421,6 +421,11 @@ impl ProblemId {
     pub const fn is_final(self) -> bool {
         matches!(self.entry().recovery, Recovery::Final)
     }
+    /// Whether it is about a redirect that was not followed.
+    pub fn is_redirect(self) -> bool {
+        matches!(self, Self::RedirectElsewhere | Self::RedirectInsecure | Self::TooManyRedirects)
+    }
+
 
     /// Whether the server cannot be asked now, so that its earlier answer is the best available.
     pub const fn is_out_of_reach(self) -> bool {

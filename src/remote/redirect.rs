@@ -63,6 +63,29 @@ pub(super) fn is_slash_apart(a: &Url, b: &Url) -> bool {
     a.path().trim_end_matches('/') == b.path().trim_end_matches('/')
 }
 
+/// Where redirects that last have led, in a chain of them.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    to: Option<Url>,
+    /// Whether a redirect for one request alone has been followed: what comes after it is not where the endpoint is.
+    is_over: bool,
+}
+
+impl Moved {
+    /// A redirect to there is followed.
+    pub(super) fn follow(&mut self, target: &Url, is_lasting: bool) {
+        self.is_over |= !is_lasting;
+        if !self.is_over {
+            self.to = Some(target.clone());
+        }
+    }
+
+    /// The last place that lasts.
+    pub(super) fn to(&self) -> Option<&Url> {
+        self.to.as_ref()
+    }
+}
+
 /// The page where people sign in that came in the place of an answer.
 pub(super) fn instead_of_answer(settings: &Settings, url: &Url, page: &Url, sent: &Secrets) -> Problem {
     Problem::new(ProblemId::SignInPage)
@@ -139,6 +162,22 @@ mod tests {
             [302, 303, 307].map(|status| StatusCode::from_u16(status).is_ok_and(is_temporary)).iter().all(|is| *is)
         );
         assert!(![301, 308].map(|status| StatusCode::from_u16(status).is_ok_and(is_temporary)).iter().any(|is| *is));
+    }
+
+    #[test]
+    fn of_a_chain_of_redirects_what_lasts_is_kept_up_to_the_first_that_does_not() {
+        let at = |path: &str| Url::parse(&format!("https://a.example{path}")).expect("test URL");
+        for (chain, kept) in [
+            (&[][..], None),
+            (&[("/1", true)], Some("/1")),
+            (&[("/1", true), ("/2", true)], Some("/2")),
+            (&[("/1", true), ("/2", false), ("/3", true)], Some("/1")),
+            (&[("/1", false), ("/2", true)], None),
+        ] {
+            let mut moved = Moved::default();
+            chain.iter().for_each(|(path, is_lasting)| moved.follow(&at(path), *is_lasting));
+            assert_eq!(moved.to().map(Url::path), kept, "{chain:?}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ use super::one_stream::{AwaitedAnswer, OneStream};
 use super::outgoing::Outgoing;
 use super::own_requests::OwnRequests;
 use super::refusal::with_wait;
+use super::remembered::Remembered;
 use super::request;
 use super::sent_request::{Belongs, SentRequest};
 use super::session::{CurrentSession, OwedAnswers, RemoteSession};
@@ -66,21 +67,23 @@ struct SendAttempts {
 }
 
 impl Remote {
-    /// Connects to nothing before the first message.
+    /// Connects to nothing before the first message. `is_kept`: what is learnt of the server is for the next process, too.
     pub fn new(
         settings: Arc<Settings>,
         http: Http,
         auth: Arc<Authorizer>,
         clock: SharedClock,
         owed: OwedAnswers,
+        is_kept: bool,
     ) -> Self {
-        let transport = Transport::new(Arc::clone(&settings), http, owed);
+        let remembered = Remembered::new(Arc::clone(&settings), Arc::clone(&clock), is_kept);
+        let transport = Transport::new(Arc::clone(&settings), http, owed, Arc::clone(&remembered));
         let throttle = Arc::new(Throttle::new(Arc::clone(&settings)));
         let own_requests = Arc::<OwnRequests>::default();
         let unauthorized =
             Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone(), Arc::clone(&throttle));
         let (doubts, session) = (Arc::default(), CurrentSession::default());
-        let http_sse = HttpSse::new(Arc::clone(&settings), transport.clone());
+        let http_sse = HttpSse::new(Arc::clone(&settings), transport.clone(), remembered);
         let old_token = OldToken::new(Arc::clone(&settings), Arc::clone(&auth));
         Self {
             settings,
@@ -116,6 +119,11 @@ impl Remote {
         Some(session.epoch)
     }
 
+    /// What is known of the server beyond the settings.
+    pub fn remembered(&self) -> &Remembered {
+        &self.transport.remembered
+    }
+
     /// How many requests the bridge makes by itself: each of them takes its turn here.
     pub fn own_requests(&self) -> &OwnRequests {
         &self.own_requests
@@ -135,6 +143,7 @@ impl Remote {
     ///
     /// # Errors A [`Failure`] when there is no answer to deliver.
     pub async fn exchange(&self, out: &Outgoing) -> Result<Exchange, Failure> {
+        self.transport.remembered.load().await;
         let mut attempts = SendAttempts::default();
         let give_up = Instant::now() + self.settings.limits.idle;
         loop {
@@ -171,8 +180,7 @@ impl Remote {
             match verdict {
                 Verdict::Deliver if matches!(route, Route::OpenStream) => {
                     let opened = Box::pin(self.http_sse.open(answer, session.epoch)).await;
-                    let refusal = attempts.refusal.take();
-                    opened.map_err(|failure| refusal.unwrap_or(failure))?;
+                    opened.or_else(|failure| self.http_sse.after_unusable(attempts.refusal.take(), failure))?;
                 }
                 Verdict::Deliver => {
                     let mut exchange = self.deliver(answer, awaited, out, &session, bearer);
@@ -218,7 +226,6 @@ impl Remote {
                 }
                 Verdict::SignInPage => {
                     let problem = self.transport.sign_in_page(&answer);
-                    drop(answer);
                     let renewal = self.old_token.renew_after_redirect(&mut attempts.is_renewed, bearer, problem);
                     Box::pin(renewal).await.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
                 }

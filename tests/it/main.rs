@@ -34,6 +34,7 @@ mod proxy;
 mod refused_alone;
 mod restored;
 mod sessions;
+mod server_memory;
 mod shown;
 mod signing_in;
 mod snapshots;

@@ -2,7 +2,7 @@
 //! the server was asked.
 
 use planhat_sandbox::browser::Choice;
-use planhat_sandbox::{Config, ExpiresIn, Fault};
+use planhat_sandbox::{Config, ExpiresIn, Fault, Place};
 use serde_json::Value;
 
 use crate::support::{Bridge, Setup};
@@ -65,7 +65,7 @@ fn a_redirect_to_a_page_for_signing_in_renews_the_token_and_sends_the_call_again
         let answer = bridge.call(2, "echo", r#"{"x":1}"#);
         assert!(answer["result"]["isError"] != true && answer["result"].is_object(), "{location}: {answer}");
         assert_eq!((sent(&setup, 2), setup.sandbox.counters().refreshes), (2, 1), "{location}");
-        assert!(setup.sandbox.requests().iter().all(|request| !request.target.contains("login")), "{location}");
+        assert!(setup.sandbox.requests_at(Place::Elsewhere).is_empty(), "{location}");
     }
 }
 

@@ -27,7 +27,7 @@ use crate::http::host_of;
 use crate::message::Revision;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
-use crate::store::Owner;
+use crate::store::{Owner, server_memory};
 
 /// The poll interval for an unsaved token, at the end of the process.
 const SAVED_POLL: Duration = Duration::from_millis(20);
@@ -236,6 +236,7 @@ impl Tokens {
             notes::spent(&files).remove();
             notes::refused_afresh(&files).remove();
             presented::note(&files).remove();
+            server_memory::note(&files).remove();
             files.generation().bump()
         };
         if let Err(problem) = blocking::run(forget).await {

@@ -30,7 +30,8 @@ const META_PREFIX: &str = "io.modelcontextprotocol";
 
 /// Lists the tools.
 pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>) -> Row {
-    let remote = Remote::new(Arc::clone(settings), http.clone(), Arc::clone(auth), clock::system(), Arc::default());
+    let remote =
+        Remote::new(Arc::clone(settings), http.clone(), Arc::clone(auth), clock::system(), Arc::default(), false);
     let start = Instant::now();
     let listed = tokio::time::timeout(TOOLS_TIMEOUT, list(&remote)).await;
     let took = start.elapsed().as_millis();
