@@ -360,6 +360,10 @@ catalogue! {
         ClientSettingsDiffer,
         /// Something would be removed, and nobody can be asked to confirm; facts `command`.
         ConfirmationNeeded,
+        /// `doctor --fix` found nobody to ask.
+        FixNotConfirmed,
+        /// Faults that `doctor --fix` mends.
+        Mendable,
         /// The report cannot be written; facts `file`, `detail`.
         ReportFailed,
         /// No home directory is known.
@@ -417,15 +421,15 @@ impl ProblemId {
         PLANHAT_PAGE_ERRORS.iter().find(|(words, _)| says(words)).map(|(_, id)| *id)
     }
 
-    /// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.
-    pub const fn is_final(self) -> bool {
-        matches!(self.entry().recovery, Recovery::Final)
-    }
     /// Whether it is about a redirect that was not followed.
     pub fn is_redirect(self) -> bool {
         matches!(self, Self::RedirectElsewhere | Self::RedirectInsecure | Self::TooManyRedirects)
     }
 
+    /// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.
+    pub const fn is_final(self) -> bool {
+        matches!(self.entry().recovery, Recovery::Final)
+    }
 
     /// Whether the server cannot be asked now, so that its earlier answer is the best available.
     pub const fn is_out_of_reach(self) -> bool {
