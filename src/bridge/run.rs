@@ -173,8 +173,7 @@ async fn follow_sessions(session: Arc<Session>, lists: Arc<Lists>, subscriptions
 
 async fn shut_down(session: &Session, written: Written, background: JoinSet<()>) {
     session.client.close();
-    session.remote.end_session().await;
-    session.remote.remembered().written().await;
+    tokio::join!(session.remote.end_session(), session.remote.remembered().written());
     drop(background);
     // Let stopped tasks drop their batch slots now, so that their batches are written.
     tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ use crate::auth::GrantSummary;
 use crate::config::{Settings, masked_url};
 use crate::problem::printable;
 use crate::store::StateDir;
-use crate::store::server_memory::{KnownTransport, ServerMemoryNote, Stored, is_recent};
+use crate::store::server_memory::{KnownTransport, ServerMemory, ServerMemoryNote, Stored, is_recent};
 
 use super::grant::in_words;
 
@@ -22,8 +22,8 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// For a person.
-    pub fn text(&self, now: u64) -> String {
+    /// For a person, without its age.
+    pub fn statement(&self) -> String {
         let label = match self.name {
             "address" => "it has moved to",
             "revision" => "the newest revision that it takes is",
@@ -31,7 +31,12 @@ impl Fact {
             "client_authentication" => "its token endpoint takes",
             _ => "its token endpoint is asked",
         };
-        format!("{label} {} (learnt {} ago)", self.value, in_words(now.saturating_sub(self.since)))
+        format!("{label} {}", self.value)
+    }
+
+    /// For a person.
+    pub fn text(&self, now: u64) -> String {
+        format!("{} (learnt {} ago)", self.statement(), in_words(now.saturating_sub(self.since)))
     }
 
     /// For programs.
@@ -46,10 +51,8 @@ pub fn note(settings: &Settings) -> ServerMemoryNote {
     ServerMemoryNote::new(&files, settings.shown_url())
 }
 
-/// All that is remembered, and whether a record holds something that does not count any more.
-pub fn facts(settings: &Settings, grant: Option<&GrantSummary>, now: u64) -> (Vec<Fact>, bool) {
-    let note = note(settings);
-    let memory = note.good(now);
+/// What a memory holds.
+pub fn of_memory(settings: &Settings, memory: &ServerMemory) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |name, value: String, since| facts.push(Fact { name, value: printable(&value), since });
     if let Some(known) = &memory.path
@@ -64,6 +67,14 @@ pub fn facts(settings: &Settings, grant: Option<&GrantSummary>, now: u64) -> (Ve
         let KnownTransport::HttpSse = known.value;
         add("transport", "HTTP+SSE".to_owned(), known.since);
     }
+    facts
+}
+
+/// All that is remembered, and whether a record holds something that does not count any more.
+pub fn facts(settings: &Settings, grant: Option<&GrantSummary>, now: u64) -> (Vec<Fact>, bool) {
+    let note = note(settings);
+    let mut facts = of_memory(settings, &note.good(now));
+    let mut add = |name, value: String, since| facts.push(Fact { name, value, since });
     if let Some(since) = grant.and_then(|grant| grant.raw_basic_since).filter(|since| is_recent(*since, now)) {
         add("client_authentication", "Basic with the secret as it is".to_owned(), since);
     }

@@ -9,7 +9,7 @@ use url::Url;
 use crate::blocking::InOrder;
 use crate::clock::SharedClock;
 use crate::config::{Settings, TokenStoreKind, TransportKind};
-use crate::limits::REMEMBERED_ANSWER_WAIT;
+use crate::limits::{REMEMBERED_ANSWER_WAIT, SESSION_END_WAIT};
 use crate::message::Revision;
 use crate::store::StateDir;
 use crate::store::server_memory::{Known, KnownTransport, ServerMemory, ServerMemoryNote};
@@ -115,9 +115,14 @@ impl Remembered {
         });
     }
 
-    /// Waits until everything is written.
+    /// All that is known now.
+    pub fn learnt(&self) -> ServerMemory {
+        self.lock().clone()
+    }
+
+    /// Waits until everything is written, no longer than for the end of the session.
     pub async fn written(&self) {
-        let _ = tokio::time::timeout(REMEMBERED_ANSWER_WAIT, self.in_order.run(|| ())).await;
+        let _ = tokio::time::timeout(SESSION_END_WAIT, self.in_order.run(|| ())).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, ServerMemory> {

@@ -8,7 +8,7 @@ use planhat_sandbox::Config;
 use planhat_sandbox::browser::Choice;
 use serde_json::Value;
 
-use crate::support::Setup;
+use crate::support::{Setup, bare};
 
 fn run(setup: &Setup, words: &[&str]) -> Output {
     let mut command = setup.command();
@@ -125,4 +125,33 @@ fn a_sign_in_that_was_killed_is_noted_as_ended() {
     assert_eq!((output.status.code(), states(&report)), (Some(0), vec!["mended"]), "{report:#}");
     let after: Value = serde_json::from_slice(&fs::read(&record).expect("readable")).expect("JSON");
     assert!(after["ended"].is_u64() && after["link"].is_null() && after["number"] == attempt["number"], "{after}");
+}
+
+#[test]
+fn a_registration_that_the_server_has_forgotten_is_deleted_and_the_next_sign_in_registers_anew() {
+    const ID: &str = "pk_registered";
+    let config = Config { registered_client_id: Some(ID.to_owned()), ..Config::default() };
+    let setup = Setup::with_sign_in(config, Choice::Deny);
+    let run = |words: &[&str]| {
+        let mut command = bare(setup.home.path());
+        command.args(["--url", &setup.sandbox.mcp_url(), "--token-store", "file", "--scope", "inclusive"]);
+        command.args(["--callback-port", &setup.callback_port.to_string()]);
+        command.env("BROWSER", setup.browser.as_ref().expect("it has one").command());
+        command.args(words).stdin(Stdio::null()).output().expect("it starts")
+    };
+    let report = |words: &[&str]| -> Value {
+        serde_json::from_slice(&run(&[&["doctor", "--fix", "--json"], words].concat()).stdout).expect("JSON")
+    };
+    assert_eq!(run(&["login"]).status.code(), Some(3), "the person says no, and the client is registered");
+    assert_eq!(states(&report(&["--yes"])), [""; 0], "it is known");
+    setup.sandbox.configure(|config| config.clients.retain(|client| client.id != ID));
+    let planned = report(&[]);
+    assert!(planned["fixes"][0]["what"].as_str().is_some_and(|what| what.contains(ID)), "{planned:#}");
+    let mended = report(&["--yes"]);
+    assert_eq!(states(&mended), ["mended"], "{mended:#}");
+    let client = mended["checks"].as_array().expect("checks").iter().find(|row| row["name"] == "client");
+    assert!(
+        client.is_some_and(|row| row["text"].as_str().is_some_and(|text| text.contains("registers one"))),
+        "{mended:#}"
+    );
 }
