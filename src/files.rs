@@ -88,6 +88,33 @@ pub fn mode_for_others(path: &Path) -> Option<u32> {
     system::mode(&fs::metadata(path).ok()?).filter(|mode| mode & 0o066 != 0)
 }
 
+/// Whether the file at `path` is this user's, and others can read or change it.
+pub fn is_own_and_open_to_others(path: &Path) -> bool {
+    own_mode(path).is_some_and(|mode| mode & 0o066 != 0)
+}
+
+/// The same for one that others may read.
+pub fn is_own_and_written_by_others(path: &Path) -> bool {
+    own_mode(path).is_some_and(|mode| mode & 0o022 != 0)
+}
+
+/// Takes all rights on this user's file from others; does nothing to a file that is not theirs.
+///
+/// # Errors The system's.
+pub fn close_to_others(path: &Path) -> io::Result<()> {
+    match own_mode(path) {
+        Some(mode) => system::set_mode(path, mode & 0o700),
+        None => Ok(()),
+    }
+}
+
+/// The mode of a regular file of this user, to which no link leads.
+fn own_mode(path: &Path) -> Option<u32> {
+    let found = fs::symlink_metadata(path).ok()?;
+    let is_own = found.file_type().is_file() && system::require_owner(&found, system::me()).is_ok();
+    is_own.then(|| system::mode(&found)).flatten()
+}
+
 fn require_file(kind: FileType) -> io::Result<()> {
     match name_of(kind) {
         None => Ok(()),
@@ -118,7 +145,7 @@ fn name_of(kind: FileType) -> Option<&'static str> {
 mod system {
     use std::fs::{FileType, Metadata, OpenOptions};
     use std::io;
-    use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
     use std::path::Path;
 
     use rustix::fs::OFlags;
@@ -150,6 +177,10 @@ mod system {
 
     pub fn mode(found: &Metadata) -> Option<u32> {
         Some(found.mode() & 0o777)
+    }
+
+    pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
     }
 
     pub fn name_of(kind: FileType) -> &'static str {
@@ -187,6 +218,10 @@ mod system {
 
     pub fn mode(_: &Metadata) -> Option<u32> {
         None
+    }
+
+    pub fn set_mode(_: &Path, _: u32) -> io::Result<()> {
+        Ok(())
     }
 
     pub fn name_of(_: FileType) -> &'static str {

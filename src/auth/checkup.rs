@@ -23,7 +23,7 @@ use crate::http::{Answer, Bounds};
 use crate::limits::METADATA_BYTES;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
-use crate::store::ProcessLock;
+use crate::store::{ProcessLock, StoreError};
 
 /// Authorization pages are searched for the words of a refusal.
 const PAGE_BOUNDS: Bounds = Bounds { max_body: METADATA_BYTES, timeout: Duration::from_secs(8) };
@@ -159,6 +159,10 @@ impl Checkup {
 
     /// Whether the store accepts records.
     pub async fn store(&self) -> Result<(), Problem> {
+        // Before the dummy record: writing it sets a damaged file aside.
+        if let Err(error @ StoreError::Corrupt(_)) = self.ctx.store.read(&self.ctx.account).await {
+            return Err(self.ctx.explain(error.into()));
+        }
         self.ctx.store.check().await.map_err(|error| self.ctx.explain(error.into()))
     }
 

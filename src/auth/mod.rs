@@ -4,8 +4,8 @@
 //! [`registration`] (as whom), [`login`] (the user's answer), [`exchange`] (a code becomes a token), [`grants`] (what is
 //! stored), [`bearer`] (what requests carry, and its renewal). [`coordination`] lets one sign-in serve any number of
 //! processes. All of them work with a [`context`], within the budgets of one [`brake`], and with one idea of what is the same [`issuer`], [`resource`] and stored
-//! record ([`accounts`]); [`Authorizer`] is the facade over them. For the commands there are [`status`], [`checkup`] and
-//! [`reset`].
+//! record ([`accounts`]); [`Authorizer`] is the facade over them. For the commands there are [`status`], [`checkup`],
+//! [`mending`] and [`reset`].
 
 pub mod accounts;
 pub mod answer_secrets;
@@ -24,6 +24,7 @@ pub mod grants;
 pub mod invariants;
 pub mod issuer;
 pub mod login;
+pub mod mending;
 pub mod registration;
 pub mod reset;
 pub mod resource;
@@ -33,6 +34,7 @@ pub mod status;
 mod tests;
 
 pub use authorizer::Authorizer;
+pub use bearer::old_token::OldToken;
 pub use bearer::state::{AuthState, Bearer, Renewable};
 pub use coordination::start::SignInReason;
 pub use discovery::challenge::Challenge;

@@ -61,7 +61,7 @@ impl Parts {
         let client = Arc::new(Client::new(output));
         let server_requests = ServerRequests::default();
         let owed = server_requests.owed();
-        let remote = Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock, owed));
+        let remote = Arc::new(Remote::new(Arc::clone(&settings), http, Arc::clone(&auth), clock, owed, true));
         let header_marks = Arc::<McpHeaders>::default();
         let retry_safety = Arc::new(RetrySafety::new(settings.product.is_planhat()));
         let wait = Arc::new(SignInWait::new(Arc::clone(&client), Arc::clone(&auth), Arc::clone(&settings)));
@@ -173,7 +173,7 @@ async fn follow_sessions(session: Arc<Session>, lists: Arc<Lists>, subscriptions
 
 async fn shut_down(session: &Session, written: Written, background: JoinSet<()>) {
     session.client.close();
-    session.remote.end_session().await;
+    tokio::join!(session.remote.end_session(), session.remote.remembered().written());
     drop(background);
     // Let stopped tasks drop their batch slots now, so that their batches are written.
     tokio::task::yield_now().await;

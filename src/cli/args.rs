@@ -27,6 +27,7 @@ Examples:
   planhat-mcp --url https://mcp.example.com/mcp  another server
   planhat-mcp login --no-browser                 on a machine without a browser
   planhat-mcp doctor                             what is wrong, and what to do
+  planhat-mcp doctor --fix                       mend what can be mended here
   planhat-mcp doctor --report                    a report to attach to a ticket
   planhat-mcp status --profile acme              one of several sign-ins
 
@@ -104,6 +105,12 @@ pub struct DoctorArgs {
     /// For programs
     #[arg(long)]
     pub json: bool,
+    /// Mend what is ours to mend, after saying what and asking
+    #[arg(long, conflicts_with = "report")]
+    pub fix: bool,
+    /// With --fix: do not ask
+    #[arg(long, requires = "fix")]
+    pub yes: bool,
     /// Write a report without secrets, to attach to a ticket
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     pub report: Option<String>,

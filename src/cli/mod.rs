@@ -17,6 +17,7 @@ pub mod grant;
 pub mod login;
 pub mod logout;
 mod process_limits;
+mod remembered;
 pub mod reset;
 mod signals;
 pub mod status;

@@ -19,6 +19,7 @@ use crate::store::Store;
 use super::args::StatusArgs;
 use super::context::{authorizer, block_on};
 use super::grant::{self, Grant};
+use super::remembered::{self, Fact};
 use super::style::{Style, paragraph};
 use super::terminal;
 
@@ -43,6 +44,8 @@ pub struct SignInStatus {
     pub tokens_from: Option<String>,
     /// What is spent of tabs and token requests.
     pub spent: Spent,
+    /// What is remembered of the server.
+    pub remembered: Vec<Fact>,
 }
 
 impl SignInStatus {
@@ -67,7 +70,7 @@ pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Proble
         let now = clock::system().unix_seconds();
         let mut states = Vec::new();
         for settings in &all {
-            states.push((settings, state(settings).await));
+            states.push((settings, state(settings, now).await));
         }
         if how.json {
             let each: Vec<Value> = states.iter().map(|(settings, state)| as_json(settings, state, now)).collect();
@@ -87,21 +90,24 @@ pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Proble
     })?
 }
 
-async fn state(settings: &Arc<Settings>) -> SignInStatus {
+async fn state(settings: &Arc<Settings>, now: u64) -> SignInStatus {
     if settings.static_token.is_some() {
         let why = "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is";
-        return SignInStatus { not_needed: Some(why), ..SignInStatus::default() };
+        let remembered = remembered::facts(settings, None, now).0;
+        return SignInStatus { not_needed: Some(why), remembered, ..SignInStatus::default() };
     }
     if settings.oauth.client_credentials {
         let why = "not needed: the client gets its tokens by itself, with --client-credentials";
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let (kept, spent) = (grant::kept(auth.backend()), auth.brake().spent().await.unwrap_or_default());
-        return SignInStatus { not_needed: Some(why), kept, spent, ..SignInStatus::default() };
+        let remembered = remembered::facts(settings, None, now).0;
+        return SignInStatus { not_needed: Some(why), kept, spent, remembered, ..SignInStatus::default() };
     }
     let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
     let status = Status::of(&auth).await;
     let issuer = status.grant.as_ref().map(|granted: &GrantSummary| granted.issuer.clone());
     SignInStatus {
+        remembered: remembered::facts(settings, status.grant.as_ref(), now).0,
         grant: status.grant.map(|granted| Grant::new(granted, &status.backend)),
         issuer: issuer.filter(|issuer| !issuer.as_str().is_empty()),
         kept: grant::kept(&status.backend),
@@ -142,6 +148,7 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
     }
     let consents = deviations(settings);
     rows.extend(consents.iter().map(|deviation| ("consent", style.attention(&deviation.option()))));
+    rows.extend(state.remembered.iter().map(|fact| ("remembered", fact.text(now))));
     rows.extend(spent(&state.spent, style));
     let mut out = format!("{}\n{}", style.strong(&settings.service_name()), style.table(&rows));
     for deviation in &consents {
@@ -228,6 +235,7 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         "token_store": settings.token_store.as_str(),
         "tokens_from": state.tokens_from,
         "consents": consents,
+        "remembered": state.remembered.iter().map(Fact::json).collect::<Vec<_>>(),
         "tabs": spent_as_json(&state.spent.tabs, state.spent.tabs_shut_until),
         "token_requests": spent_as_json(&state.spent.token_requests, state.spent.token_requests_shut_until),
         "problem": state.problem.as_ref().or(state.not_used.as_ref()).map(|problem| problem.id.entry().name),

@@ -66,6 +66,11 @@ limits! {
         REMEMBERED_ANSWER_WAIT: Duration = Duration::from_secs(2),
             because "a state directory that does not answer has nothing",
             shown by "remembered_answers_that_do_not_answer_are_none_and_hold_up_nothing_else";
+        /// How long what was learnt of a server (its address after a permanent redirect, an older revision, the older
+        /// transport, Basic without the standard's encoding) is used before it is asked for anew.
+        SERVER_MEMORY_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60),
+            because "a server that was updated is met in the newer way within a week, for one question more",
+            shown by "what_is_remembered_holds_for_its_address_and_for_a_time";
         /// How long another process may hold the lock of the tokens of a profile.
         TOKEN_LOCK_WAIT: Duration = Duration::from_secs(20),
             because "a renewal takes some seconds",

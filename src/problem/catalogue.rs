@@ -24,8 +24,8 @@ pub const FACTS: &[&str] = &[
     "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
     "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "offered", "origin",
-    "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "retry_after_seconds",
-    "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
+    "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "renewed", "retry_after_seconds",
+    "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step",
     "suggestion", "tool", "until", "url",
 ];
 
@@ -124,6 +124,8 @@ catalogue! {
         AnswerTooLarge,
         /// A redirect to another origin; facts `host`, `location`.
         RedirectElsewhere,
+        /// A page for signing in, in the place of an answer; facts `host`, `location`.
+        SignInPage,
         /// A redirect from https to http; facts `host`, `location`.
         RedirectInsecure,
         /// `--transport sse`, and no stream with an endpoint.
@@ -358,6 +360,10 @@ catalogue! {
         ClientSettingsDiffer,
         /// Something would be removed, and nobody can be asked to confirm; facts `command`.
         ConfirmationNeeded,
+        /// `doctor --fix` found nobody to ask.
+        FixNotConfirmed,
+        /// Faults that `doctor --fix` mends.
+        Mendable,
         /// The report cannot be written; facts `file`, `detail`.
         ReportFailed,
         /// No home directory is known.
@@ -413,6 +419,11 @@ impl ProblemId {
         let text = text.to_lowercase();
         let says = |words: &str| text.contains(words.trim_end_matches('.').to_lowercase().as_str());
         PLANHAT_PAGE_ERRORS.iter().find(|(words, _)| says(words)).map(|(_, id)| *id)
+    }
+
+    /// Whether it is about a redirect that was not followed.
+    pub fn is_redirect(self) -> bool {
+        matches!(self, Self::RedirectElsewhere | Self::RedirectInsecure | Self::TooManyRedirects)
     }
 
     /// Whether trying again cannot help: the address is wrong, or there is no MCP server at it.

@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::one_stream::{AwaitedAnswer, OneStream};
 use super::outgoing::Outgoing;
 use super::redirect::same_origin;
+use super::remembered::Remembered;
 use super::request;
 use super::session::RemoteSession;
 use super::transport::{Answer, Transport};
@@ -27,13 +28,12 @@ use super::transport::{Answer, Transport};
 pub(super) struct HttpSse {
     settings: Arc<Settings>,
     transport: Transport,
+    remembered: Arc<Remembered>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whether the server has spoken it, so that it is tried first from now on.
-    is_known: bool,
     stream: Option<Arc<OneStream>>,
 }
 
@@ -66,8 +66,8 @@ impl Route {
 }
 
 impl HttpSse {
-    pub(super) fn new(settings: Arc<Settings>, transport: Transport) -> Self {
-        Self { settings, transport, state: Mutex::default() }
+    pub(super) fn new(settings: Arc<Settings>, transport: Transport, remembered: Arc<Remembered>) -> Self {
+        Self { settings, transport, remembered, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -92,7 +92,7 @@ impl HttpSse {
     /// # Errors `SessionLost` when the stream of its session has ended.
     pub(super) fn route(&self, out: &Outgoing, decides: bool, falls_back: bool, epoch: u64) -> Result<Route, Failure> {
         let state = self.state();
-        let is_used = state.is_known || falls_back || self.kind() == TransportKind::Sse;
+        let is_used = self.remembered.speaks_http_sse() || falls_back || self.kind() == TransportKind::Sse;
         if out.mcp_headers.is_some() || !is_used {
             return Ok(Route::Streamable);
         }
@@ -139,8 +139,22 @@ impl HttpSse {
         };
         tracing::info!("the server speaks HTTP+SSE, the transport of revision 2024-11-05");
         let stream = Arc::new(OneStream::start(stream, endpoint, epoch));
-        *self.state() = State { is_known: true, stream: Some(stream) };
+        self.state().stream = Some(stream);
+        self.remembered.set_http_sse(true);
         Ok(())
+    }
+
+    /// What follows a stream that could not be used: where the server was known to speak this transport, the newer one is
+    /// tried. `first` is how that was refused before.
+    ///
+    /// # Errors What is to be told.
+    pub(super) fn after_unusable(&self, first: Option<Failure>, failure: Failure) -> Result<(), Failure> {
+        let is_other_kind = matches!(&failure, Failure::Explained(problem) if problem.id == ProblemId::NotHttpSse);
+        match first {
+            Some(first) => Err(first),
+            None if is_other_kind && self.forget() => Ok(()),
+            None => Err(failure),
+        }
     }
 
     /// Whether the server speaks it although the user has excluded it.
@@ -213,7 +227,10 @@ impl HttpSse {
 
     /// Forgets that the server has spoken it; whether Streamable HTTP is to be tried now.
     fn forget(&self) -> bool {
-        std::mem::take(&mut *self.state()).is_known && self.kind() == TransportKind::Auto
+        self.state().stream = None;
+        let was_known = self.remembered.speaks_http_sse();
+        self.remembered.set_http_sse(false);
+        was_known
     }
 }
 
@@ -236,8 +253,10 @@ mod tests {
         let mut settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
         settings.transport = kind;
         let settings = Arc::new(settings);
-        let transport = Transport::new(Arc::clone(&settings), Http::new(Default::default()), Default::default());
-        HttpSse::new(settings, transport)
+        let remembered = Remembered::new(Arc::clone(&settings), crate::clock::system(), false);
+        let http = Http::new(Default::default());
+        let transport = Transport::new(Arc::clone(&settings), http, Default::default(), Arc::clone(&remembered));
+        HttpSse::new(settings, transport, remembered)
     }
 
     fn asks(body: &'static str) -> Outgoing {
@@ -311,9 +330,14 @@ mod tests {
         let both = auto.after_refusal(true, &Route::OpenStream, not_found, first, refused(not_found));
         assert!(matches!(both, Err(Failure::Refused { status, .. }) if status == not_allowed));
         // One that spoke the older transport and no longer does may have been replaced.
-        auto.state().is_known = true;
+        auto.remembered.set_http_sse(true);
         let again = auto.after_refusal(true, &Route::OpenStream, not_found, None, refused(not_found));
-        assert!(matches!(again, Ok(None)) && !auto.state().is_known);
+        assert!(matches!(again, Ok(None)) && !auto.remembered.speaks_http_sse());
+        auto.remembered.set_http_sse(true);
+        let (unusable, elsewhere) = (|| auto.refused(), Failure::Explained(ProblemId::EndpointElsewhere.into()));
+        assert!(auto.after_unusable(None, elsewhere).is_err() && auto.remembered.speaks_http_sse());
+        assert!(auto.after_unusable(None, unusable()).is_ok() && !auto.remembered.speaks_http_sse());
+        assert!(auto.after_unusable(None, unusable()).is_err());
         let told =
             with(TransportKind::Sse).after_refusal(true, &Route::OpenStream, not_found, None, refused(not_found));
         assert!(matches!(told, Err(Failure::Explained(problem)) if problem.id == ProblemId::NotHttpSse));

@@ -1,8 +1,8 @@
 //! Sends one request: follows redirects within the origin, bounds silence, and reads the body of a refusal.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::Duration;
 use url::Url;
@@ -19,8 +19,12 @@ use super::body_room::{BodyRooms, Message};
 use super::exchange::{Exchange, Unread};
 use super::failure::Failure;
 use super::patience::Patience;
-use super::redirect::{redirect_target, refused_redirect, same_origin};
+use super::redirect::{
+    Moved, instead_of_answer, is_slash_apart, is_temporary, redirect_target, refused_redirect, same_origin,
+    sign_in_page,
+};
 use super::refusal::explain_refusal;
+use super::remembered::Remembered;
 use super::session::OwedAnswers;
 use super::stream::EventStream;
 
@@ -30,6 +34,8 @@ pub(super) struct Answer {
     pub(super) response: Response,
     /// The secrets in the request, to mask where the answer quotes them.
     pub(super) secrets: Secrets,
+    /// Whether it comes from another address than was asked, by a redirect.
+    pub(super) is_followed: bool,
     /// The body, once [`Transport::read_refusal`] has read it.
     body: Option<Option<Message>>,
 }
@@ -55,42 +61,32 @@ pub(super) struct Transport {
     cookies: Arc<Cookies>,
     owed: OwedAnswers,
     rooms: BodyRooms,
-    moved: Moved,
-}
-
-/// Where the endpoint's redirects have led, while that answers.
-#[derive(Debug, Clone, Default)]
-struct Moved(Arc<Mutex<Option<Url>>>);
-
-impl Moved {
-    fn to(&self) -> Option<Url> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, target: Option<Url>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = target;
-    }
+    pub(super) remembered: Arc<Remembered>,
 }
 
 impl Transport {
-    pub(super) fn new(settings: Arc<Settings>, http: Http, owed: OwedAnswers) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, http: Http, owed: OwedAnswers, remembered: Arc<Remembered>) -> Self {
         let cookies = Arc::new(Cookies::of(&settings.url));
-        Self { settings, http, cookies, owed, rooms: BodyRooms::default(), moved: Moved::default() }
+        Self { settings, http, cookies, owed, rooms: BodyRooms::default(), remembered }
     }
 
     /// Executes a request; follows redirects that stay within the origin and keep the method. `within` bounds the wait for
-    /// the head of the answer more tightly than the settings do.
+    /// the head of the answer more tightly than the settings do. What goes to the endpoint goes to where permanent redirects
+    /// have led before, while that place answers.
     pub(super) async fn execute(&self, mut message: Request, within: Option<Duration>) -> Result<Answer, Failure> {
+        // Other addresses of the server, as HTTP+SSE has them, have redirects of their own.
+        let learns = *message.url() == self.settings.url;
+        if let Some(address) = self.remembered.address().filter(|_| learns)
+            && let Some(there) = message.try_clone()
+            // Boxed, because it is rarely needed, and each request has room for all that its future may hold.
+            && let Some(answered) = Box::pin(self.execute_there(there, address, within)).await
+        {
+            return answered;
+        }
         let client = self.http.client(&self.settings.url).await?;
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
-        let is_post = message.method() == Method::POST;
-        let mut mended = None;
-        // Other addresses of the server, as HTTP+SSE has them, have redirects of their own.
-        let is_endpoint = *message.url() == self.settings.url;
-        if let Some(target) = self.moved.to().filter(|_| is_endpoint) {
-            *message.url_mut() = target;
-        }
+        let (mut moved, mut is_followed) = (Moved::default(), false);
         for _ in 0..=MAX_REDIRECTS {
             let url = message.url().clone();
             let turn = self.cookies.add_to(&mut message);
@@ -102,18 +98,16 @@ impl Transport {
             let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             self.cookies.take_from(&response, turn);
             self.http.heed_keep_alive(&response);
-            let Some(target) = redirect_target(&url, response.status(), response.headers()) else {
-                match response.status() {
-                    // The place may be gone, and the configured one is asked again. A GET is refused where there is none.
-                    StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE
-                        if is_post && is_endpoint =>
-                    {
-                        self.moved.set(None);
-                    }
-                    status if status.is_success() && is_endpoint && mended.is_some() => self.moved.set(mended),
-                    _ => {}
+            let status = response.status();
+            if let Some(page) = sign_in_page(&url, status, response.headers()) {
+                return Err(Failure::Redirected(instead_of_answer(&self.settings, &url, &page, &secrets)));
+            }
+            let Some(target) = redirect_target(&url, status, response.headers()) else {
+                let answer = Answer { response, secrets, is_followed, body: None };
+                if let Some(target) = moved.to().filter(|_| learns && status.is_success() && !is_doubtful(&answer)) {
+                    self.remembered.moved_to(target);
                 }
-                return Ok(Answer { response, secrets, body: None });
+                return Ok(answer);
             };
             let upgraded = with_scheme_of(&url, &target);
             if let Some(upgraded) = &upgraded {
@@ -121,27 +115,59 @@ impl Transport {
                     to = %upgraded.path(),
                     "the server redirects to http; its https form is asked. Its operator sets X-Forwarded-Proto in the proxy"
                 );
-                mended = Some(upgraded.clone());
             }
+            let is_lasting = upgraded.is_some() || !is_temporary(status);
             let target = upgraded.unwrap_or(target);
             match again {
                 Some(mut next) if same_origin(&url, &target) => {
+                    is_followed |= !is_slash_apart(&url, &target);
+                    moved.follow(&target, is_lasting);
                     *next.url_mut() = target;
                     message = next;
                 }
                 _ => {
-                    self.moved.set(None);
-                    return Err(refused_redirect(&url, &target, &secrets).into());
+                    let problem = refused_redirect(&url, &target, &secrets);
+                    return Err(if is_temporary(status) { Failure::Redirected(problem) } else { problem.into() });
                 }
             }
         }
-        self.moved.set(None);
         Err(Problem::new(ProblemId::TooManyRedirects).with("host", host_of(&self.settings.url)).into())
+    }
+
+    /// Executes a request where redirects have led before; `None` when that place is gone, which is then forgotten.
+    async fn execute_there(
+        &self,
+        mut message: Request,
+        address: Url,
+        within: Option<Duration>,
+    ) -> Option<Result<Answer, Failure>> {
+        *message.url_mut() = address;
+        let is_post = message.method() == Method::POST;
+        match self.execute(message, within).await {
+            Ok(answer) if !(is_post && is_gone(&answer)) => {
+                if is_doubtful(&answer) {
+                    self.remembered.has_not_moved();
+                }
+                return Some(Ok(answer));
+            }
+            // It was not executed there.
+            Ok(_) | Err(Failure::Redirected(_)) => {}
+            Err(Failure::Explained(problem)) if problem.id.is_redirect() => {}
+            Err(failure) => return Some(Err(failure)),
+        }
+        tracing::info!("the address that the server had moved to is gone; the configured one is asked again");
+        self.remembered.has_not_moved();
+        None
     }
 
     /// The challenge of a refusal, and its sender.
     pub(super) fn challenge(&self, answer: &Answer) -> Challenge {
         Challenge::from_headers(answer.response.headers(), &answer.secrets).sent_by(self.http.namer(&answer.response))
+    }
+
+    /// The page that came in the place of an answer.
+    pub(super) fn sign_in_page(&self, answer: &Answer) -> Problem {
+        instead_of_answer(&self.settings, &self.settings.url, answer.response.url(), &answer.secrets)
     }
 
     /// Reads the body of a refusal as far as possible, once.
@@ -201,6 +227,17 @@ impl Transport {
         self.cookies.forget();
         self.http.forget();
     }
+}
+
+/// Whether there is nothing at the place that was asked.
+fn is_gone(answer: &Answer) -> bool {
+    matches!(answer.response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
+}
+
+/// Whether the place that was asked may be none of an MCP server any more.
+fn is_doubtful(answer: &Answer) -> bool {
+    let kind = answer.response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    answer.response.status().is_server_error() || kind.is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 /// The longest silence of the body of a refusal.

@@ -5,7 +5,7 @@
 //! with a time-out. A store that is locked or does not answer means "not now", never "signed out".
 //!
 //! The state directory holds what processes share and is not secret: locks ([`lock`]), the store's generation number
-//! ([`state::Generation`]), small records ([`state::Note`]), and remembered answers ([`answers`]).
+//! ([`state::Generation`]), small records ([`state::Note`]), remembered answers ([`answers`]), and what is known of the server ([`server_memory`]).
 
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub mod file;
 pub mod keychain;
 pub mod lock;
 pub mod memory;
+pub mod server_memory;
 pub mod state;
 
 pub use answers::{Answers, Owner};

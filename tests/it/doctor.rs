@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use planhat_sandbox::browser::Choice;
-use planhat_sandbox::{Config, Fault, Place};
+use planhat_sandbox::{AnswerMode, Config, Fault, Place, RawReply};
 use serde_json::Value;
 
 use crate::support::{STATIC_TOKEN, Setup, bare};
@@ -216,4 +216,19 @@ fn the_report_is_for_everybody_to_read() {
             assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         }
     }
+}
+
+#[test]
+fn what_the_bridge_copes_with_by_itself_is_well_and_named() {
+    let old = Setup::with_token(Config { answers: AnswerMode::HttpSse, ..Config::default() });
+    let (output, report) = doctor(&old, &[]);
+    assert_eq!((output.status.code(), state(&report, "tools")), (Some(0), "ok"), "{report:#}");
+    assert!(row(&report, "tools")["details"].to_string().contains("HTTP+SSE"), "{report:#}");
+    let older = Setup::with_token(Config::default());
+    let words = "Bad Request: Unsupported protocol version (supported versions: 2025-06-18)";
+    let refusal = RawReply::status(400).header("content-type", "text/plain").bytes(words).once();
+    older.sandbox.on_method("initialize", refusal);
+    let (output, report) = doctor(&older, &[]);
+    assert_eq!((output.status.code(), state(&report, "tools")), (Some(0), "ok"), "{report:#}");
+    assert!(row(&report, "tools")["details"].to_string().contains("2025-06-18"), "{report:#}");
 }

@@ -6,7 +6,7 @@ use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Challenge, Config, Fault, Place};
 use serde_json::json;
 
-use crate::support::{Setup, bare};
+use crate::support::{Bridge, Setup, bare};
 
 /// A `login` without a configured scope: the program chooses.
 fn login(setup: &Setup) -> Output {
@@ -62,4 +62,16 @@ fn login_says_that_a_server_needs_no_sign_in() {
     let output = login(&setup);
     assert!(output.status.success() && shown(&output).contains("needs no sign-in"), "{}", shown(&output));
     assert!(setup.browser.as_ref().expect("it has one").opened().is_empty());
+}
+
+#[test]
+fn a_server_that_needs_no_sign_in_is_used_where_there_is_no_keychain() {
+    let config = Config { auth_required: false, test_tools: true, ..Config::default() };
+    let setup = Setup::with_token(config);
+    let mut command = bare(setup.home.path());
+    command.args(["--url", &setup.sandbox.mcp_url()]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let answer = bridge.call(1, "echo", r#"{"x":1}"#);
+    assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{answer} {}", bridge.stderr());
 }

@@ -275,7 +275,7 @@ impl Renewals {
         let endpoint = Endpoint {
             url: configured.map_or(grant.token_endpoint.as_str(), |url| url.as_str()),
             client,
-            method: grant.auth_method,
+            method: grant.method_at(self.ctx.now()),
             issuer: &grant.issuer,
             resource: self.ctx.resource_parameter(&grant.resource, grant.without_resource_since),
             id_token: oauth.id_token,

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use crate::auth::bearer::cache::TokenCache;
+use crate::auth::bearer::old_token::{self, Age, OldToken, OldTokens, Step};
 use crate::auth::bearer::remembered_answers::RememberedAnswers;
 use crate::auth::bearer::renewal::{Renewals, RenewedFor};
 use crate::auth::bearer::renewal_decision::RenewalDue;
@@ -26,7 +27,7 @@ use crate::http::host_of;
 use crate::message::Revision;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
-use crate::store::Owner;
+use crate::store::{Owner, server_memory};
 
 /// The poll interval for an unsaved token, at the end of the process.
 const SAVED_POLL: Duration = Duration::from_millis(20);
@@ -39,6 +40,7 @@ pub(crate) struct Tokens {
     pub(crate) answers: RememberedAnswers,
     renewals: Arc<Renewals>,
     static_tag: OnceCell<u64>,
+    old_tokens: OldTokens,
 }
 
 impl Tokens {
@@ -50,6 +52,7 @@ impl Tokens {
             cache,
             ctx,
             static_tag: OnceCell::new(),
+            old_tokens: OldTokens::default(),
         }
     }
 
@@ -58,7 +61,10 @@ impl Tokens {
         if let (Some(token), Some(tag)) = (&self.ctx.settings.static_token, self.static_tag().await) {
             return Ok(Some(static_token::bearer(token, tag)));
         }
-        self.cache.follow_store().await?;
+        if let Err(error) = self.cache.follow_store().await {
+            // A server that needs no sign-in needs no store; one that does says so with a 401, which leads back here.
+            return if self.has_nothing_stored(&error).await { Ok(None) } else { Err(error.into()) };
+        }
         let Some(current) = self.cache.usable() else { return Ok(None) };
         let is_renewable = current.grant.refresh_token.is_some() || self.ctx.uses_client_credentials();
         let serial = current.bearer.serial;
@@ -68,6 +74,12 @@ impl Tokens {
             RenewalDue::Now => return self.renew(RenewedFor::Request, Some(serial), challenge).await.map(Some),
         }
         Ok(Some(current.bearer))
+    }
+
+    /// Whether there is no store at all, and never was one with a sign-in of this profile.
+    async fn has_nothing_stored(&self, error: &AuthError) -> bool {
+        let note = notes::stored_account(&self.ctx.files);
+        error.problem().id == ProblemId::KeychainAbsent && blocking::run(move || note.read::<String>()).await.is_none()
     }
 
     /// As [`Bearer::tag`], for the token in the settings.
@@ -87,6 +99,34 @@ impl Tokens {
             return Err(static_token_rejected(&self.ctx.settings, None).into());
         }
         self.renewals.renew(renewed_for, rejected, challenge).await
+    }
+
+    /// Whether this token may have ended, as far as this machine can tell.
+    pub(crate) fn may_have_ended(&self, bearer: &Bearer) -> bool {
+        self.step_if_old(bearer) != Step::Tell(OldToken::Young)
+    }
+
+    /// What to do about a token that was answered as if it had ended.
+    fn step_if_old(&self, bearer: &Bearer) -> Step {
+        let current = self.cache.usable().filter(|current| current.bearer.serial == bearer.serial);
+        self.old_tokens.step(Age {
+            serial: bearer.serial,
+            may_have_ended: current.is_some_and(|current| old_token::may_have_ended(&current.grant, self.ctx.now())),
+            renewable: self.cache.renewable(bearer),
+            is_accepted: self.cache.has_accepted_token(bearer.serial),
+        })
+    }
+
+    /// Another token in its place, if there can be one without a person.
+    pub(crate) async fn renew_if_old(&self, bearer: &Bearer) -> OldToken {
+        match self.step_if_old(bearer) {
+            Step::Tell(outcome) => outcome,
+            Step::Renew => {
+                tracing::info!("the server may have answered a token that has ended; it is renewed");
+                let renewed = self.renew(RenewedFor::Background, Some(bearer.serial), &Arc::default()).await;
+                self.old_tokens.tried(bearer.serial, renewed.ok().map(|renewed| renewed.serial))
+            }
+        }
     }
 
     /// Records that the server has accepted this token; returns whether that is new.
@@ -196,6 +236,7 @@ impl Tokens {
             notes::spent(&files).remove();
             notes::refused_afresh(&files).remove();
             presented::note(&files).remove();
+            server_memory::note(&files).remove();
             files.generation().bump()
         };
         if let Err(problem) = blocking::run(forget).await {

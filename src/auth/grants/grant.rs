@@ -18,9 +18,10 @@ use crate::http::AddressSource;
 use crate::limits::SHORTEST_TOKEN_LIFE;
 use crate::secret::{Secret, Secrets, ServerWords};
 use crate::store::StoreError;
+use crate::store::server_memory::is_recent;
 
 /// The version of the record; a newer program may write a higher one.
-const RECORD_VERSION: u32 = 1;
+pub(crate) const RECORD_VERSION: u32 = 1;
 
 /// How a grant was obtained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,7 @@ fn end_of(life: Duration, now: u64) -> u64 {
 
 /// Since when the client authenticates with raw Basic, if it does now.
 fn since(method: AuthMethod, held: Option<u64>, now: u64) -> Option<u64> {
+    let held = held.filter(|held| is_recent(*held, now));
     (method == AuthMethod::ClientSecretBasicRaw).then(|| held.unwrap_or(now))
 }
 
@@ -186,6 +188,14 @@ impl Grant {
             expires_at: issued.expires_in.map(|life| end_of(life, now)),
             scope: issued.scope.or_else(|| self.scope.clone()),
             ..self.clone()
+        }
+    }
+
+    /// How its client authenticates at `now`: what was found out counts for a time.
+    pub(crate) fn method_at(&self, now: u64) -> AuthMethod {
+        match (self.auth_method, self.raw_basic_since) {
+            (AuthMethod::ClientSecretBasicRaw, Some(since)) if !is_recent(since, now) => AuthMethod::ClientSecretBasic,
+            (method, _) => method,
         }
     }
 
@@ -283,6 +293,10 @@ pub struct GrantSummary {
     pub kind: GrantKind,
     /// Who signed in, if the server names them.
     pub person: Option<ServerWords>,
+    /// Since when its client is known to authenticate with Basic without the standard's encoding, if it does.
+    pub raw_basic_since: Option<u64>,
+    /// Since when `resource` is left out of its requests, if it is.
+    pub without_resource_since: Option<u64>,
 }
 
 impl From<&Grant> for GrantSummary {
@@ -297,6 +311,8 @@ impl From<&Grant> for GrantSummary {
             renews: grant.refresh_token.is_some() || grant.kind == GrantKind::Client,
             kind: grant.kind,
             person: grant.person.as_deref().map(|person| secrets.words(person)),
+            raw_basic_since: grant.raw_basic_since,
+            without_resource_since: grant.without_resource_since,
         }
     }
 }
@@ -383,6 +399,10 @@ mod tests {
         assert_eq!((back.auth_method, back.raw_basic_since), (AuthMethod::ClientSecretBasicRaw, Some(7)));
         assert_eq!(Grant::from_record(&example().to_record()).unwrap().auth_method, AuthMethod::ClientSecretPost);
         assert_eq!(since(AuthMethod::ClientSecretBasicRaw, Some(7), 9), Some(7));
+        let late = 7 + crate::limits::SERVER_MEMORY_LIFE.as_secs();
+        assert_eq!(since(AuthMethod::ClientSecretBasicRaw, Some(7), late), Some(late), "it was found out anew");
+        assert_eq!(back.method_at(late - 1), AuthMethod::ClientSecretBasicRaw);
+        assert_eq!(back.method_at(late), AuthMethod::ClientSecretBasic);
         assert_eq!(since(AuthMethod::ClientSecretBasic, Some(7), 9), None);
     }
 

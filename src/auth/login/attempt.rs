@@ -119,6 +119,8 @@ impl Attempt {
             process: std::process::id(),
             opens,
             killed_in_a_row,
+            // It stays doubted until this one has shown a page: an attempt may fail before.
+            unanswered: before.and_then(|before| before.unanswered.clone()),
             unanswered_before: before.and_then(|before| before.unanswered.clone()),
             ..Self::default()
         }

@@ -63,6 +63,7 @@ pub(crate) async fn sign_in(
         };
         let end = match outcome {
             Ok(grant) => {
+                attempt.unanswered = None;
                 choose::bind(ctx, &client, &target.found).await;
                 client_home::confirm(ctx, &target.found).await;
                 return Ok(Granted { grant, last_page });

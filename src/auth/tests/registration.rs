@@ -217,6 +217,11 @@ async fn a_sign_in_after_one_that_came_back_to_nobody_registers_anew_and_the_one
     assert_eq!(asked(&rig).await.0, "first");
     // The server may have forgotten the client, and say so on its page alone.
     assert_eq!(given_up(&rig).await, "first");
+    // One that ends before its page opens clears no doubt.
+    rig.ring.fail(Some(StoreError::Locked));
+    let (result, pages) = login(&rig.process(), |link| answer(link, "code=abc")).await;
+    assert!(result.is_err() && pages.is_empty());
+    rig.ring.fail(None);
     assert_eq!(given_up(&rig).await, "second");
     let process = rig.process();
     let bearer = process.bearer().await.unwrap().unwrap();

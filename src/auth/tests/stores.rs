@@ -55,6 +55,17 @@ async fn a_locked_keychain_that_hides_its_items_is_not_taken_for_an_empty_one() 
 }
 
 #[tokio::test]
+async fn without_a_store_requests_go_out_without_a_token_and_only_a_401_asks_for_one() {
+    let rig = Rig::new().await;
+    rig.ring.fail(Some(StoreError::Absent("no bus".into())));
+    let process = rig.process();
+    assert!(process.bearer().await.unwrap().is_none());
+    let error = process.unauthorized(None, Challenge::default()).await.unwrap_err();
+    assert_eq!(error.problem().id, ProblemId::KeychainAbsent);
+    assert!(process.bearer().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_keychain_that_is_absent_is_explained_with_the_way_out() {
     // With a secret at hand, registration does not look into the store.
     for secret in [None, Some("canary-secret")] {

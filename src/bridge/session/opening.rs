@@ -143,11 +143,34 @@ impl Opener {
         let session = &self.session;
         let mut left: Option<VecDeque<Revision>> = None;
         let mut instead = None;
+        let remembered = session.remote.remembered();
+        remembered.load().await;
+        // Whether what is asked for is what an earlier process was answered to.
+        let mut is_remembered = true;
         loop {
             let Some(next) = session.handshake.next_initialize(&session.client.own_ids, instead.as_ref()) else {
                 return Ok(None);
             };
+            if let (true, None, Some(asked)) = (is_remembered, &instead, &next.revision) {
+                instead = remembered.revision_instead_of(asked);
+                is_remembered = instead.is_some();
+                if is_remembered {
+                    continue;
+                }
+            }
             let answered = session.ask(&next.out, next.id.as_deref()).await;
+            let is_taken = matches!(&answered, Ok(answer) if answer.result().is_some());
+            if is_remembered && (matches!(&answered, Err(Failure::Refused { .. })) || answered.is_ok() && !is_taken) {
+                tracing::info!(
+                    "the server no longer takes the revision that it took before; it is asked as if for the first time"
+                );
+                remembered.takes_revision(None);
+                (is_remembered, instead) = (false, None);
+                continue;
+            }
+            if is_taken && instead.is_some() {
+                remembered.takes_revision(instead.clone());
+            }
             let offered = match &answered {
                 Ok(answer) if answer.result().is_none() => offered_in_refusal(&answer.line),
                 Err(Failure::Refused { revisions, .. }) => revisions.clone(),

@@ -3,7 +3,7 @@
 //!
 //! A file for each group of checks: [`clients`] (with [`client_files`] and [`entries`]), [`network`], [`storage`],
 //! [`sign_in`], [`server`]; [`row`] shows them, [`report`] writes them to a file. It starts and changes nothing, except
-//! that it tests the token store with a dummy record.
+//! that it tests the token store with a dummy record, and that [`fix`] mends what it was asked and allowed to.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,18 +17,20 @@ use super::context::block_on;
 use super::style::Style;
 use super::terminal;
 use crate::auth::checkup::Checkup;
+use crate::auth::mending::{self, Fault};
 use crate::auth::{Authorizer, Challenge};
 use crate::clock;
 use crate::config::key::Key;
 use crate::config::{Loaded, Settings};
 use crate::http::Http;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 use crate::store::Store;
 
 mod client_files;
 mod clients;
 mod entries;
+mod fix;
 mod network;
 mod report;
 pub mod row;
@@ -37,6 +39,7 @@ mod sign_in;
 mod storage;
 
 use client_files::Folders;
+use fix::Fix;
 use row::{Group, Row};
 
 /// How long the keychain may take; a person may have to answer its dialog.
@@ -49,11 +52,15 @@ pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCod
     }
     let folders = Folders::of_this_user();
     let home = folders.as_ref().map(|folders| folders.home.clone());
-    let (mut groups, secrets) = block_on(check(loaded.as_ref(), folders))?;
+    let Checked { mut groups, secrets, faults, auth } = block_on(check(loaded.as_ref(), folders))?;
     if let Some(home) = home.as_deref().and_then(Path::to_str).filter(|home| home.len() > 1) {
         groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| row.shorten(home));
     }
+    let before = loaded;
     let loaded = loaded.as_ref().ok();
+    if how.fix {
+        return mend(before, how, &groups, fix::plan(faults), auth.as_deref());
+    }
     if let Some(file) = &how.report {
         let facts =
             report::Facts { loaded, groups: &groups, home: home.as_deref(), now: clock::system().unix_seconds() };
@@ -72,12 +79,52 @@ pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCod
         ));
     }
     if how.json {
-        terminal::say(&json(loaded, &groups));
+        terminal::say(&json(loaded, &groups, None));
     } else {
         let style = terminal::style();
         terminal::say(&row::text(&head(loaded, style), &groups, style));
     }
     Ok(row::exit_code(&groups))
+}
+
+/// Shows what is wrong and can be mended, asks, mends it, and checks again.
+fn mend(
+    loaded: &Result<Loaded, Problem>,
+    how: &DoctorArgs,
+    groups: &[Group],
+    mut fixes: Vec<Fix>,
+    auth: Option<&Authorizer>,
+) -> Result<ExitCode, Problem> {
+    let (found, style) = (loaded.as_ref().ok(), terminal::style());
+    let show = |groups: &[Group], fixes: &[Fix]| {
+        if how.json {
+            terminal::say(&json(found, groups, Some(fixes)));
+        } else {
+            terminal::say(&row::text(&head(found, style), groups, style));
+            terminal::say(&fix::text(fixes, style));
+        }
+    };
+    let (Some(auth), false) = (auth, fixes.is_empty()) else {
+        show(groups, &fixes);
+        return Ok(row::exit_code(groups));
+    };
+    if !how.yes {
+        // A program that reads the result gets one document, before anything is asked.
+        if !(how.json && terminal::is_interactive()) {
+            show(groups, &fixes);
+        } else {
+            terminal::tell(&fix::text(&fixes, style));
+        }
+        if !terminal::confirm("\nDo this? [y/N] ") {
+            let command = found.map(|loaded| loaded.settings.command("doctor --fix")).unwrap_or_default();
+            return Err(Problem::new(ProblemId::FixNotConfirmed).with("command", command));
+        }
+    }
+    block_on(fix::mend(auth, &mut fixes))?;
+    let checked = block_on(check(loaded.as_ref(), Folders::of_this_user()))?;
+    show(&checked.groups, &fixes);
+    let failed = fix::failed(&fixes).map(Problem::exit_code);
+    Ok(failed.unwrap_or_else(|| row::exit_code(&checked.groups)))
 }
 
 /// What is checked.
@@ -90,9 +137,9 @@ fn head(loaded: Option<&Loaded>, style: Style) -> String {
     about.unwrap_or_else(|| style.strong("planhat-mcp"))
 }
 
-fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
+fn json(loaded: Option<&Loaded>, groups: &[Group], fixes: Option<&[Fix]>) -> String {
     let settings = loaded.map(|loaded| &loaded.settings);
-    let value = json!({
+    let mut value = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "service": settings.map(Settings::service_name),
         "url": settings.map(Settings::shown_url),
@@ -100,11 +147,23 @@ fn json(loaded: Option<&Loaded>, groups: &[Group]) -> String {
         "ok": groups.iter().flat_map(|group| &group.rows).all(|row| row.outcome != row::Outcome::Fail),
         "checks": row::json(groups),
     });
+    if let Some(fixes) = fixes {
+        value["fixes"] = json!(fix::json(fixes));
+    }
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
 }
 
+/// What the checks have found.
+struct Checked {
+    groups: Vec<Group>,
+    secrets: Secrets,
+    faults: Vec<Fault>,
+    /// `None` without usable settings.
+    auth: Option<Arc<Authorizer>>,
+}
+
 /// All checks; independent ones run at the same time.
-async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (Vec<Group>, Secrets) {
+async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> Checked {
     let run = loaded.ok().map(|loaded| loaded.settings.clone());
     let checking_clients = tokio::task::spawn_blocking(move || {
         folders.map(|folders| clients::check(&folders, run.as_ref())).unwrap_or_default()
@@ -117,7 +176,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (
             let all = ["network", "token store", "discovery", "sign-in", "tools"];
             let skipped = all.into_iter().map(|name| Row::skip(name, "it needs \"configuration\"")).collect();
             let groups = vec![Group { title: "Settings", rows }, Group { title: "All else", rows: skipped }];
-            return (groups, Secrets::none());
+            return Checked { groups, secrets: Secrets::none(), faults: Vec::new(), auth: None };
         }
     };
     let settings = Arc::new(loaded.settings.clone());
@@ -125,7 +184,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (
     let auth =
         Authorizer::new(Arc::clone(&settings), http.clone(), Store::open(&settings, STORE_TIMEOUT), clock::system());
     let from = proxy_origin(loaded);
-    let (clients, network, storage) = tokio::join!(
+    let (clients, network, mut storage) = tokio::join!(
         checking_clients,
         network::check(&settings, &http, &from),
         storage::check(&settings, &auth, clock::system().unix_seconds()),
@@ -142,7 +201,11 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (
             Some(_) => server::check(&settings, &http, &auth).await,
         }
     };
-    let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
+    let ((signing_in, dead), tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
+    // A sign-in that works is left alone, whatever a page says.
+    let works = storage.signed_in && tools.outcome == row::Outcome::Ok;
+    let faults = mending::find(&auth, dead.filter(|_| !works)).await;
+    storage.group.rows.extend(fix::row(&settings, &faults));
     let mut rows = vec![configuration(loaded)];
     rows.extend(loaded.exposed.iter().map(|problem| Row::warn("secret file", problem.clone())));
     rows.extend(clients.unwrap_or_default());
@@ -153,7 +216,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (
         signing_in,
         Group { title: "The server", rows: vec![tools] },
     ];
-    (groups, Checkup::secrets(&auth).await)
+    Checked { groups, secrets: Checkup::secrets(&auth).await, faults, auth: Some(auth) }
 }
 
 /// The configuration file, and which settings come from where.

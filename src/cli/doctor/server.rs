@@ -1,5 +1,6 @@
 //! Runs a real `tools/list` on the path of the bridge's messages: bearer, renewal, headers, streams.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,11 @@ use super::row::Row;
 use crate::auth::Authorizer;
 use crate::bridge::session::ask::{PrivateAnswer, ask as ask_server};
 use crate::bridge::session::incoming::Incoming;
+use crate::cli::remembered::{self, Fact};
 use crate::clock;
 use crate::config::Settings;
 use crate::http::Http;
-use crate::message::{IdKey, Revision};
+use crate::message::{IdKey, Revision, offered_in_refusal, revisions_after_refusal};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
 use crate::remote::{Failure, Outgoing, Remote, RemoteSession};
@@ -30,13 +32,19 @@ const META_PREFIX: &str = "io.modelcontextprotocol";
 
 /// Lists the tools.
 pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>) -> Row {
-    let remote = Remote::new(Arc::clone(settings), http.clone(), Arc::clone(auth), clock::system(), Arc::default());
+    let remote =
+        Remote::new(Arc::clone(settings), http.clone(), Arc::clone(auth), clock::system(), Arc::default(), false);
     let start = Instant::now();
     let listed = tokio::time::timeout(TOOLS_TIMEOUT, list(&remote)).await;
     let took = start.elapsed().as_millis();
     let host = settings.service_name();
     let row = match listed {
-        Ok(Ok(tools)) => Row::ok(NAME, format!("{tools} listed within {took} ms")),
+        Ok(Ok(tools)) => {
+            // As a first start of the bridge finds it.
+            let learnt = remembered::of_memory(settings, &remote.remembered().learnt());
+            let details = learnt.iter().map(Fact::statement).collect();
+            Row::ok(NAME, format!("{tools} listed within {took} ms")).with_details(details)
+        }
         Ok(Err(failure)) => {
             let problem = failure.into_problem();
             let has_command = problem.fact("command").is_some();
@@ -56,10 +64,7 @@ pub async fn check(settings: &Arc<Settings>, http: &Http, auth: &Arc<Authorizer>
 /// How many tools there are, in words.
 async fn list(remote: &Remote) -> Result<String, Failure> {
     let client_info = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
-    let initialize = json!({
-        "protocolVersion": Revision::V_2025_11_25, "capabilities": {}, "clientInfo": client_info
-    });
-    let (incoming, answer) = ask(remote, 1, "initialize", &initialize, None).await?;
+    let (incoming, answer) = negotiate(remote, &client_info).await?;
     let mut params = json!({});
     let mut mcp_headers = None;
     if let Some(revision) = other_revision(&answer) {
@@ -87,6 +92,33 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
     let count = result["tools"].as_array().map_or(0, Vec::len);
     let more = if result["nextCursor"].is_string() { " or more" } else { "" };
     Ok(format!("{count}{more} tool{}", if count == 1 { "" } else { "s" }))
+}
+
+/// The answer to `initialize`; a server that refuses the revision is asked for older ones, as the bridge does.
+async fn negotiate(remote: &Remote, client_info: &Value) -> Result<(Incoming, Value), Failure> {
+    let mut revision = Revision::V_2025_11_25;
+    let mut left: Option<VecDeque<Revision>> = None;
+    loop {
+        let initialize = json!({ "protocolVersion": revision, "capabilities": {}, "clientInfo": client_info });
+        let answered = ask(remote, 1, "initialize", &initialize, None).await;
+        let offered = match &answered {
+            Ok((_, answer)) if answer.get("error").is_some() && other_revision(answer).is_none() => {
+                offered_in_refusal(answer.to_string().as_bytes())
+            }
+            Err(Failure::Refused { revisions, .. }) => revisions.clone(),
+            Ok(_) | Err(_) => None,
+        };
+        let next = offered.and_then(|offered| {
+            left.get_or_insert_with(|| revisions_after_refusal(&revision, &offered).into()).pop_front()
+        });
+        let Some(next) = next else {
+            if left.is_some() && answered.is_ok() {
+                remote.remembered().takes_revision(Some(revision));
+            }
+            return answered;
+        };
+        revision = next;
+    }
 }
 
 /// Sends a request and returns its answer, with where it came from.

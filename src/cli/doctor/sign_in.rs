@@ -8,6 +8,7 @@ use super::row::{Group, Row};
 use crate::auth::Authorizer;
 use crate::auth::checkup::{Checkup, Identity, PageSays, Route};
 use crate::auth::discovery::search::{Discovered, ProbedPlace};
+use crate::auth::mending::{self, DeadClient};
 use crate::config::Settings;
 use crate::config::consent;
 use crate::problem::{Problem, ProblemId, printable};
@@ -24,27 +25,29 @@ pub struct Findings {
     pub signed_in: bool,
 }
 
-/// Takes the steps of a sign-in, as far as they need no user.
-pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> Group {
-    let mut rows = Vec::new();
+/// Takes the steps of a sign-in, as far as they need no user; returns the client of ours that the server does not know.
+pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> (Group, Option<DeadClient>) {
+    let (mut rows, mut dead) = (Vec::new(), None);
     // What is held back says nothing of whether the rest works, so it comes first and only then.
     rows.extend(auth.brake().why_shut().await.map(|problem| Row::warn("brake", auth.explain(problem))));
     rows.extend(consents(settings));
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
     } else if findings.reached {
-        steps(settings, auth, findings, &mut rows).await;
+        dead = steps(settings, auth, findings, &mut rows).await;
     } else {
-        skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
+        dead =
+            skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
     }
-    Group { title: "Signing in", rows }
+    (Group { title: "Signing in", rows }, dead)
 }
 
-fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
+fn skip<T>(names: &[&'static str], why: &str, rows: &mut Vec<Row>) -> Option<T> {
     rows.extend(names.iter().map(|name| Row::skip(name, why)));
+    None
 }
 
-async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows: &mut Vec<Row>) {
+async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows: &mut Vec<Row>) -> Option<DeadClient> {
     let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, Checkup::of(auth).route()).await {
         Ok(route) => route,
         Err(_) => {
@@ -77,10 +80,14 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
     };
     rows.push(client(&identity));
     if auth.needs_no_person() {
-        return;
+        return None;
     }
     rows.push(redirect(auth, &identity, findings).await);
-    rows.push(page(auth, &found, &identity).await);
+    let page = page(auth, &found, &identity).await;
+    let says_unknown = page.problem.as_ref().is_some_and(|problem| mending::is_about_unknown_client(problem.id));
+    rows.push(page);
+    let client = identity.client.filter(|client| says_unknown && client.is_registered())?;
+    Some(DeadClient { issuer: found.server.issuer.clone(), id: client.id })
 }
 
 /// The rules that do not hold, by the user's consent, each with what that means.

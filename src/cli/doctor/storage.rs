@@ -2,8 +2,9 @@
 
 use super::row::{Group, Row};
 use crate::auth::checkup::Checkup;
-use crate::auth::{Authorizer, Status};
+use crate::auth::{Authorizer, GrantSummary, Status};
 use crate::cli::grant::{Grant, kept};
+use crate::cli::remembered;
 use crate::config::{Settings, TokenStoreKind};
 use crate::problem::{Problem, ProblemId};
 
@@ -30,6 +31,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
         Err(problem) if settings.static_token.is_some() => Row::warn("token store", problem.clone()),
         Err(problem) => Row::fail("token store", problem.clone()),
     });
+    let mut granted = None;
     let (row, signed_in) = if settings.static_token.is_some() {
         (Row::ok("sign-in", "not needed: PLANHAT_MCP_TOKEN is sent as it is"), true)
     } else if auth.needs_no_person() {
@@ -39,9 +41,11 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
     } else {
         let status = Status::of(auth).await;
         let signed_in = status.grant.is_some();
+        granted.clone_from(&status.grant);
         (sign_in(settings, auth, status, now).await, signed_in)
     };
     rows.push(row);
+    rows.extend(memory(settings, granted.as_ref(), now));
     Storage { group: Group { title: "This machine", rows }, signed_in }
 }
 
@@ -51,6 +55,14 @@ fn state_dir(settings: &Settings) -> Row {
         Ok(dir) => Row::ok("state folder", dir.display().to_string()),
         Err(problem) => Row::fail("state folder", problem),
     }
+}
+
+/// What is remembered of the server; nothing where nothing is.
+fn memory(settings: &Settings, granted: Option<&GrantSummary>, now: u64) -> Option<Row> {
+    let (facts, _) = remembered::facts(settings, granted, now);
+    let details: Vec<String> = facts.iter().map(|fact| fact.text(now)).collect();
+    (!details.is_empty())
+        .then(|| Row::ok("server memory", "what was learnt of the server is used").with_details(details))
 }
 
 async fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u64) -> Row {

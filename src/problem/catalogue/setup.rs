@@ -49,7 +49,7 @@ super::entry::entries! {
     SecretFileExposed = "secret-file-exposed", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "Others on this machine can read or change the file[ {file}] with the client's [{holds}|secret][ (its mode is {mode})].",
         cause "Whoever has the secret can act as the client.",
-        fix "Close it with chmod 600. If others may have read it, replace the secret at the server.",
+        fix "Close it with chmod 600, or have `planhat-mcp doctor --fix` do it. If others may have read it, replace the secret at the server.",
         model "The file with the client's [{holds}|secret] is open to other users. Tell the user to close it with chmod 600.";
     TokenUnusable = "token-unusable", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The access token that was given cannot be kept[: {detail}].",
@@ -91,6 +91,16 @@ super::entry::entries! {
         cause "Removing needs a confirmation, and there was none.",
         fix "Run `[{command}|planhat-mcp reset]` in a terminal and answer y, or add --yes.",
         model "Nothing was removed, because nobody confirmed it.";
+    FixNotConfirmed = "fix-not-confirmed", code INTERNAL_ERROR, exit USAGE, recovery Depends,
+        what "Nothing was changed.",
+        cause "Mending needs a confirmation, and there was none.",
+        fix "Run `[{command}|planhat-mcp doctor --fix]` in a terminal and answer y, or add --yes.",
+        model "Nothing was changed, because nobody confirmed it.";
+    Mendable = "mendable", code INTERNAL_ERROR, exit STORAGE, recovery Depends,
+        what "Something that this program keeps here is not as it should be.",
+        cause "A process was killed, a disk was full, or another program changed it.",
+        fix "Have it mended with `[{command}|planhat-mcp doctor --fix]`, which says what it will do, and asks.",
+        model "Something in the program's own files is not as it should be. Tell the user to run `[{command}|planhat-mcp doctor --fix]`.";
     ReportFailed = "report-failed", code INTERNAL_ERROR, exit STORAGE, recovery Depends,
         what "The report could not be written[ to {file}][: {detail}].",
         cause "The folder does not exist, or you may not write there.",

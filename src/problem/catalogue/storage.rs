@@ -19,7 +19,7 @@ super::entry::entries! {
     StoreDamaged = "store-damaged", code INTERNAL_ERROR, exit STORAGE, recovery Depends,
         what "The stored sign-in is damaged[: {detail}].",
         cause "Another program changed it, or a write was cut off.",
-        fix "Remove it with `[{logout_command}|planhat-mcp logout]`, then sign in again with `[{command}|planhat-mcp login]`.",
+        fix "Remove it with `planhat-mcp doctor --fix`, which asks first, or with `[{logout_command}|planhat-mcp logout]`; then sign in again with `[{command}|planhat-mcp login]`.",
         model "The stored sign-in is damaged. Ask the user to run `[{logout_command}|planhat-mcp logout]`, then `[{command}|planhat-mcp login]`.";
     StoreFailed = "store-failed", code INTERNAL_ERROR, exit STORAGE, recovery Later,
         what "The stored sign-in cannot be read or written[: {detail}].",
