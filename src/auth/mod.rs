@@ -33,6 +33,7 @@ pub mod status;
 mod tests;
 
 pub use authorizer::Authorizer;
+pub use bearer::old_token::OldToken;
 pub use bearer::state::{AuthState, Bearer, Renewable};
 pub use coordination::start::SignInReason;
 pub use discovery::challenge::Challenge;

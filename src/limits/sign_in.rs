@@ -64,6 +64,10 @@ limits! {
         REJECTED_RENEWAL_WINDOW: Duration = Duration::from_secs(60),
             because "a server that is mended is noticed within a minute",
             shown by "a_server_that_rejects_all_it_gives_out_is_not_asked_for_ever";
+        /// How long after a renewal a token whose end the server does not tell counts as young, whatever the server answers to it.
+        OLD_TOKEN_RENEWAL_PAUSE: Duration = Duration::from_secs(60),
+            because "a server that fails for other reasons costs no more than a renewal a minute",
+            shown by "a_token_may_have_ended_when_its_end_has_passed_or_was_never_told";
         /// How long after the page of a sign-in was opened, or its link shown, it is neither opened nor shown again.
         REOPENING_PAUSE: Duration = Duration::from_secs(3),
             because "nobody can have closed it and asked again",

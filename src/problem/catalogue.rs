@@ -24,8 +24,8 @@ pub const FACTS: &[&str] = &[
     "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
     "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "offered", "origin",
-    "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "retry_after_seconds",
-    "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "status", "step",
+    "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "renewed", "retry_after_seconds",
+    "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step",
     "suggestion", "tool", "until", "url",
 ];
 
@@ -124,6 +124,8 @@ catalogue! {
         AnswerTooLarge,
         /// A redirect to another origin; facts `host`, `location`.
         RedirectElsewhere,
+        /// A page for signing in, in the place of an answer; facts `host`, `location`.
+        SignInPage,
         /// A redirect from https to http; facts `host`, `location`.
         RedirectInsecure,
         /// `--transport sse`, and no stream with an endpoint.

@@ -47,6 +47,8 @@ pub enum Failure {
         /// The revisions that the server lists, if it refuses the one that was asked for.
         revisions: Option<Vec<Revision>>,
     },
+    /// The server redirects to a page where people sign in, or for now to another origin; nothing was executed.
+    Redirected(Problem),
     /// Any other problem; trying again cannot help.
     Explained(Problem),
     /// The message was withdrawn before it was sent (again); nobody waits for an answer.
@@ -62,6 +64,7 @@ impl Failure {
             | Self::NotSent(problem)
             | Self::Unclear { problem, .. }
             | Self::Refused { problem, .. }
+            | Self::Redirected(problem)
             | Self::Explained(problem) => problem,
             Self::SessionLost { otherwise, .. } => *otherwise,
             // Nobody reads it: a withdrawn message needs no answer.

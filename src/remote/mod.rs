@@ -6,7 +6,7 @@
 //!
 //! From the bottom up: an [`Outgoing`] message and the [`RemoteSession`] it belongs to become a [`request`]; `transport`
 //! executes it; `verdict` says what the answer means (with `sent_request`, `lost_session` and `body`); `unauthorized`
-//! (with `refused_kinds`) and `throttle` act on a 401 and a 429; `exchange` and `stream` (with `body_room`, `patience` and [`sse`]) read what the server
+//! (with `refused_kinds`), `old_token` and `throttle` act on a 401, on what may mean the same, and on a 429; `exchange` and `stream` (with `body_room`, `patience` and [`sse`]) read what the server
 //! delivers, `refusal` explains what it refuses, and a [`Failure`] says what the server may have done; [`send`] puts
 //! them together, with `http_sse` and `one_stream` for servers of the older transport, on top of which `resumption` and [`listen_stream`] open streams again, as often as `stream_life` and
 //! [`own_requests`] let them. [`mcp_headers`] stands alone.
@@ -21,6 +21,7 @@ pub mod invariants;
 pub mod listen_stream;
 mod lost_session;
 pub mod mcp_headers;
+mod old_token;
 mod one_stream;
 pub mod outgoing;
 pub mod own_requests;

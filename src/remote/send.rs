@@ -10,13 +10,13 @@ use reqwest::StatusCode;
 use tokio::time::{Duration, Instant};
 use url::Url;
 
-use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
+use crate::auth::{Authorizer, Bearer};
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::http::{Http, host_of, retry_after};
-use crate::limits::{MAX_RENEWALS_OF_REQUEST, SESSION_END_WAIT};
+use crate::http::{Http, retry_after};
+use crate::limits::SESSION_END_WAIT;
 use crate::message::offered_in_refusal;
-use crate::pacing::{noise, spread};
+use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
 use super::body::Media;
@@ -24,6 +24,7 @@ use super::exchange::Exchange;
 use super::failure::Failure;
 use super::http_sse::{HttpSse, Route};
 use super::lost_session::{Doubts, LossWatch};
+use super::old_token::OldToken;
 use super::one_stream::{AwaitedAnswer, OneStream};
 use super::outgoing::Outgoing;
 use super::own_requests::OwnRequests;
@@ -37,11 +38,6 @@ use super::transport::{Answer, Transport};
 use super::unauthorized::Unauthorized;
 use super::verdict::{Head, Question, Verdict, classify, needs_body};
 
-/// The interval at which a client learns that its request still waits at a closed gate.
-const WAIT_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
-/// The most that is added to a wait at the gate, so that waiting requests do not all leave at once.
-const GATE_SPREAD: Duration = Duration::from_millis(250);
-
 /// The remote MCP server, with the session and state of this process.
 #[derive(Debug)]
 pub struct Remote {
@@ -49,6 +45,7 @@ pub struct Remote {
     auth: Arc<Authorizer>,
     transport: Transport,
     unauthorized: Unauthorized,
+    old_token: OldToken,
     throttle: Arc<Throttle>,
     doubts: Arc<Doubts>,
     clock: SharedClock,
@@ -62,6 +59,8 @@ pub struct Remote {
 struct SendAttempts {
     throttled: u32,
     renewals: u32,
+    /// Whether a token that may have ended was renewed for it.
+    is_renewed: bool,
     /// How Streamable HTTP was refused, once the older transport is tried.
     refusal: Option<Failure>,
 }
@@ -82,7 +81,20 @@ impl Remote {
             Unauthorized::new(Arc::clone(&settings), Arc::clone(&auth), transport.clone(), Arc::clone(&throttle));
         let (doubts, session) = (Arc::default(), CurrentSession::default());
         let http_sse = HttpSse::new(Arc::clone(&settings), transport.clone());
-        Self { settings, auth, transport, unauthorized, throttle, doubts, clock, session, own_requests, http_sse }
+        let old_token = OldToken::new(Arc::clone(&settings), Arc::clone(&auth));
+        Self {
+            settings,
+            auth,
+            transport,
+            unauthorized,
+            old_token,
+            throttle,
+            doubts,
+            clock,
+            session,
+            own_requests,
+            http_sse,
+        }
     }
 
     /// The current session.
@@ -126,7 +138,7 @@ impl Remote {
         let mut attempts = SendAttempts::default();
         let give_up = Instant::now() + self.settings.limits.idle;
         loop {
-            let bearer = self.pass_gate(Some(out), Some(give_up)).await?;
+            let bearer = self.throttle.pass(&self.auth, Some(out), Some(give_up)).await?;
             let bearer = bearer.as_ref();
             let session = self.session_for(out, bearer)?;
             let decides = self.http_sse.decides(out, &session);
@@ -137,8 +149,20 @@ impl Remote {
                 Route::OpenStream => Box::pin(self.http_sse.get(&session, bearer)).await,
                 Route::Streamable | Route::Posted(_) => self.post(url, out, &session, bearer).await,
             };
-            let mut answer = sent.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
-            let belongs = Belongs { in_session: route.is_in_session(&session), by_id: session.id.is_some() };
+            let mut answer = match sent.map_err(|failure| attempts.refusal.take().unwrap_or(failure)) {
+                Ok(answer) => answer,
+                Err(Failure::Redirected(problem)) => {
+                    out.send_state.mark_not_executed();
+                    Box::pin(self.old_token.renew_after_redirect(&mut attempts.is_renewed, bearer, problem)).await?;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            let belongs = Belongs {
+                in_session: route.is_in_session(&session),
+                by_id: session.id.is_some(),
+                may_be_old: bearer.is_some_and(|bearer| self.auth.tokens().may_have_ended(bearer)),
+            };
             let verdict = self.judge(&mut answer, SentRequest::Message(out), belongs).await;
             if verdict.is_not_executed() {
                 out.send_state.mark_not_executed();
@@ -177,7 +201,7 @@ impl Remote {
                     attempts.renewals += 1;
                     let challenge = self.transport.challenge(&answer);
                     drop(answer);
-                    Box::pin(self.widen(attempts.renewals, bearer, challenge)).await?;
+                    Box::pin(self.unauthorized.widen(attempts.renewals, bearer, challenge)).await?;
                 }
                 Verdict::Throttled { wait } => {
                     attempts.throttled += 1;
@@ -192,9 +216,18 @@ impl Remote {
                 Verdict::Unclear { .. } if matches!(route, Route::OpenStream) && attempts.refusal.is_some() => {
                     return Err(attempts.refusal.unwrap_or(Failure::Withdrawn));
                 }
+                Verdict::SignInPage => {
+                    let problem = self.transport.sign_in_page(&answer);
+                    drop(answer);
+                    let renewal = self.old_token.renew_after_redirect(&mut attempts.is_renewed, bearer, problem);
+                    Box::pin(renewal).await.map_err(|failure| attempts.refusal.take().unwrap_or(failure))?;
+                }
                 Verdict::Unclear { wait } => {
                     let problem = with_wait(self.transport.explain(&mut answer).await, wait);
-                    return Err(Failure::Unclear { problem, wait });
+                    drop(answer);
+                    let is_renewed = &mut attempts.is_renewed;
+                    let renewal = self.old_token.renew_after_failure(is_renewed, out, bearer, status, problem);
+                    Box::pin(renewal).await.map_err(|problem| Failure::Unclear { problem, wait })?;
                 }
                 Verdict::NotOffered | Verdict::Refused => {
                     let problem = self.transport.explain(&mut answer).await;
@@ -244,12 +277,13 @@ impl Remote {
     /// What the answer means. Doubted words about a lost session do not count.
     async fn judge(&self, answer: &mut Answer, request: SentRequest<'_>, belongs: Belongs) -> Verdict {
         let status = answer.response.status();
-        let mut question = Question { request, in_session: belongs.in_session, believes_words: belongs.by_id };
-        let now = self.clock.now();
-        if needs_body(&Head { status, headers: answer.response.headers(), now }, &question) {
+        let Belongs { in_session, by_id: believes_words, may_be_old } = belongs;
+        let mut question = Question { request, in_session, believes_words, may_be_old };
+        let (now, is_followed) = (self.clock.now(), answer.is_followed);
+        if needs_body(&Head { status, headers: answer.response.headers(), now, is_followed }, &question) {
             Box::pin(self.transport.read_refusal(answer)).await;
         }
-        let head = Head { status, headers: answer.response.headers(), now };
+        let head = Head { status, headers: answer.response.headers(), now, is_followed };
         let verdict = classify(&head, answer.body(), &question);
         let Verdict::SessionLost { words } = &verdict else { return verdict };
         let reopened = matches!(request, SentRequest::Message(out) if out.reopened);
@@ -317,47 +351,6 @@ impl Remote {
         Ok(())
     }
 
-    /// Gets a token with a wider scope after the `tried`-th 403 for that reason.
-    ///
-    /// # Errors
-    /// The reason why there is none.
-    async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
-        if tried > MAX_RENEWALS_OF_REQUEST {
-            let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
-            return Err(Failure::Explained(match challenge.scope {
-                Some(scope) => problem.with("scope", scope),
-                None => problem,
-            }));
-        }
-        match self.auth.step_up(narrow, challenge).await {
-            Ok(_) => Ok(()),
-            Err(AuthError::SignInNeeded(problem)) => {
-                Err(Failure::Scope { problem, narrow: narrow.map(|bearer| bearer.serial) })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Waits until the gate is open, notifying the sender of `out` from time to time; returns the token to send.
-    ///
-    /// # Errors When the gate cannot open before `give_up`, and as [`Authorizer::bearer`].
-    async fn pass_gate(&self, out: Option<&Outgoing>, give_up: Option<Instant>) -> Result<Option<Bearer>, Failure> {
-        loop {
-            let bearer = self.auth.bearer().await?;
-            let Some(closed) = self.throttle.closed(bearer.as_ref()).await else { return Ok(bearer) };
-            if give_up.is_some_and(|end| end.saturating_duration_since(Instant::now()) < closed.asked) {
-                let problem = Problem::new(ProblemId::RateLimited).with("host", host_of(&self.settings.url));
-                return Err(with_wait(problem, Some(closed.asked)).into());
-            }
-            if let Some(notify) = out.and_then(|out| out.on_wait.as_ref()) {
-                notify(closed.left);
-            }
-            let pause = closed.left.min(WAIT_NOTICE_INTERVAL);
-            let jitter = spread(closed.left, GATE_SPREAD, noise()).saturating_sub(closed.left);
-            tokio::time::sleep(pause + jitter).await;
-        }
-    }
-
     /// A new interactive grant may be another user's, who must not get the previous user's cookies.
     fn follow_grant(&self, grant: u64) {
         if self.session.is_new_grant(grant) {
@@ -385,7 +378,7 @@ impl Remote {
         let mut renewals = 0;
         loop {
             self.own_requests.turn().await;
-            let bearer = self.pass_gate(None, None).await?;
+            let bearer = self.throttle.pass(&self.auth, None, None).await?;
             let bearer = bearer.as_ref();
             let session = self.session.get_for(bearer, epoch)?;
             let message = request::listen(&self.settings.url, &session, bearer, last_event_id);

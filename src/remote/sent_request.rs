@@ -26,12 +26,14 @@ pub(super) struct Belongs {
     pub(super) in_session: bool,
     /// Whether it carries the session's id.
     pub(super) by_id: bool,
+    /// Whether its token may have ended.
+    pub(super) may_be_old: bool,
 }
 
 impl Belongs {
     /// To a session by its id alone, if it carries one.
     pub(super) fn by_id(by_id: bool) -> Self {
-        Self { in_session: by_id, by_id }
+        Self { in_session: by_id, by_id, may_be_old: false }
     }
 }
 

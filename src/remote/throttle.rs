@@ -5,12 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Duration, Instant, timeout};
 
-use crate::auth::Bearer;
+use crate::auth::{Authorizer, Bearer};
 use crate::blocking;
 use crate::config::Settings;
-use crate::http::Gate;
 use crate::http::rate_limit_gate::Closed;
+use crate::http::{Gate, host_of};
 use crate::limits::{MAX_THROTTLED_ATTEMPTS, SHARED_GATE_WAIT};
+use crate::pacing::{noise, spread};
+use crate::problem::{Problem, ProblemId};
+
+use super::failure::Failure;
+use super::outgoing::Outgoing;
+use super::refusal::with_wait;
+
+/// The interval at which a client learns that its request still waits at a closed gate.
+const WAIT_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
+/// The most that is added to a wait at the gate, so that waiting requests do not all leave at once.
+const GATE_SPREAD: Duration = Duration::from_millis(250);
 
 /// The gate of the grant that was used last.
 #[derive(Debug)]
@@ -70,6 +81,31 @@ impl Throttle {
             grant.first_look.get_or_init(|| grant.look()).await;
         }
         grant.gate.closed()
+    }
+
+    /// Waits until the gate is open, notifying the sender of `out` from time to time; returns the token to send.
+    ///
+    /// # Errors When the gate cannot open before `give_up`, and as [`Authorizer::bearer`].
+    pub(super) async fn pass(
+        &self,
+        auth: &Authorizer,
+        out: Option<&Outgoing>,
+        give_up: Option<Instant>,
+    ) -> Result<Option<Bearer>, Failure> {
+        loop {
+            let bearer = auth.bearer().await?;
+            let Some(closed) = self.closed(bearer.as_ref()).await else { return Ok(bearer) };
+            if give_up.is_some_and(|end| end.saturating_duration_since(Instant::now()) < closed.asked) {
+                let problem = Problem::new(ProblemId::RateLimited).with("host", host_of(&self.settings.url));
+                return Err(with_wait(problem, Some(closed.asked)).into());
+            }
+            if let Some(notify) = out.and_then(|out| out.on_wait.as_ref()) {
+                notify(closed.left);
+            }
+            let pause = closed.left.min(WAIT_NOTICE_INTERVAL);
+            let jitter = spread(closed.left, GATE_SPREAD, noise()).saturating_sub(closed.left);
+            tokio::time::sleep(pause + jitter).await;
+        }
     }
 
     /// Closes the gate for `wait`, because the server asked for `asked`. The file is written on another thread, and nobody

@@ -19,7 +19,9 @@ use super::body_room::{BodyRooms, Message};
 use super::exchange::{Exchange, Unread};
 use super::failure::Failure;
 use super::patience::Patience;
-use super::redirect::{redirect_target, refused_redirect, same_origin};
+use super::redirect::{
+    instead_of_answer, is_slash_apart, is_temporary, redirect_target, refused_redirect, same_origin, sign_in_page,
+};
 use super::refusal::explain_refusal;
 use super::session::OwedAnswers;
 use super::stream::EventStream;
@@ -30,6 +32,8 @@ pub(super) struct Answer {
     pub(super) response: Response,
     /// The secrets in the request, to mask where the answer quotes them.
     pub(super) secrets: Secrets,
+    /// Whether it comes from another address than was asked, by a redirect.
+    pub(super) is_followed: bool,
     /// The body, once [`Transport::read_refusal`] has read it.
     body: Option<Option<Message>>,
 }
@@ -85,7 +89,7 @@ impl Transport {
         let idle = within.unwrap_or(self.settings.limits.idle);
         let patience = self.patience(Some(idle));
         let is_post = message.method() == Method::POST;
-        let mut mended = None;
+        let (mut mended, mut is_followed) = (None, false);
         // Other addresses of the server, as HTTP+SSE has them, have redirects of their own.
         let is_endpoint = *message.url() == self.settings.url;
         if let Some(target) = self.moved.to().filter(|_| is_endpoint) {
@@ -102,6 +106,9 @@ impl Transport {
             let response = sent.map_err(|e| self.http.explain(&url, &e))?;
             self.cookies.take_from(&response, turn);
             self.http.heed_keep_alive(&response);
+            if let Some(page) = sign_in_page(&url, response.status(), response.headers()) {
+                return Err(Failure::Redirected(instead_of_answer(&self.settings, &url, &page, &secrets)));
+            }
             let Some(target) = redirect_target(&url, response.status(), response.headers()) else {
                 match response.status() {
                     // The place may be gone, and the configured one is asked again. A GET is refused where there is none.
@@ -113,7 +120,7 @@ impl Transport {
                     status if status.is_success() && is_endpoint && mended.is_some() => self.moved.set(mended),
                     _ => {}
                 }
-                return Ok(Answer { response, secrets, body: None });
+                return Ok(Answer { response, secrets, is_followed, body: None });
             };
             let upgraded = with_scheme_of(&url, &target);
             if let Some(upgraded) = &upgraded {
@@ -126,12 +133,15 @@ impl Transport {
             let target = upgraded.unwrap_or(target);
             match again {
                 Some(mut next) if same_origin(&url, &target) => {
+                    is_followed |= !is_slash_apart(&url, &target);
                     *next.url_mut() = target;
                     message = next;
                 }
                 _ => {
                     self.moved.set(None);
-                    return Err(refused_redirect(&url, &target, &secrets).into());
+                    let problem = refused_redirect(&url, &target, &secrets);
+                    let is_temporary = is_temporary(response.status());
+                    return Err(if is_temporary { Failure::Redirected(problem) } else { problem.into() });
                 }
             }
         }
@@ -142,6 +152,11 @@ impl Transport {
     /// The challenge of a refusal, and its sender.
     pub(super) fn challenge(&self, answer: &Answer) -> Challenge {
         Challenge::from_headers(answer.response.headers(), &answer.secrets).sent_by(self.http.namer(&answer.response))
+    }
+
+    /// The page that came in the place of an answer.
+    pub(super) fn sign_in_page(&self, answer: &Answer) -> Problem {
+        instead_of_answer(&self.settings, &self.settings.url, answer.response.url(), &answer.secrets)
     }
 
     /// Reads the body of a refusal as far as possible, once.

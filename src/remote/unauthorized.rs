@@ -210,6 +210,27 @@ impl Unauthorized {
         }
     }
 
+    /// Gets a token with a wider scope after the `tried`-th 403 for that reason.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    pub(super) async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
+        if tried > MAX_RENEWALS_OF_REQUEST {
+            let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
+            return Err(Failure::Explained(match challenge.scope {
+                Some(scope) => problem.with("scope", scope),
+                None => problem,
+            }));
+        }
+        match self.auth.step_up(narrow, challenge).await {
+            Ok(_) => Ok(()),
+            Err(AuthError::SignInNeeded(problem)) => {
+                Err(Failure::Scope { problem, narrow: narrow.map(|bearer| bearer.serial) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Whether the server takes the token for a request that any server takes.
     async fn shared_ping(
         &self,

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 
 use crate::auth::Challenge;
 use crate::http::retry_after;
@@ -40,6 +40,8 @@ pub(super) enum Verdict {
         /// How long the server asks to wait, uncapped.
         wait: Option<Duration>,
     },
+    /// A page, at another address that the server has redirected to; not executed.
+    SignInPage,
     /// The server offers no GET stream (405).
     NotOffered,
     /// Any other refusal.
@@ -50,7 +52,11 @@ impl Verdict {
     /// Whether the server certainly has not executed the message.
     pub(super) fn is_not_executed(&self) -> bool {
         match self {
-            Self::Unauthorized | Self::InsufficientScope | Self::SessionLost { .. } | Self::Throttled { .. } => true,
+            Self::Unauthorized
+            | Self::InsufficientScope
+            | Self::SessionLost { .. }
+            | Self::Throttled { .. }
+            | Self::SignInPage => true,
             Self::Deliver | Self::DeliverBody | Self::Unclear { .. } | Self::NotOffered | Self::Refused => false,
         }
     }
@@ -63,6 +69,8 @@ pub(super) struct Head<'a> {
     pub(super) headers: &'a HeaderMap,
     /// For a `Retry-After` that is a date.
     pub(super) now: SystemTime,
+    /// Whether it comes from another address, to which the server has redirected just now.
+    pub(super) is_followed: bool,
 }
 
 impl Head<'_> {
@@ -74,6 +82,20 @@ impl Head<'_> {
 
     fn is_challenge(&self) -> bool {
         self.headers.contains_key(WWW_AUTHENTICATE)
+    }
+
+    fn is_page(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+    }
+
+    /// Whether it is how some servers answer a token that has ended: with a fault of their own, or with a page.
+    fn may_mean_old_token(&self, request: SentRequest<'_>) -> bool {
+        match self.status.as_u16() {
+            200..=299 => request.expects().is_some() && self.is_page(),
+            500 => true,
+            _ => false,
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -89,6 +111,8 @@ pub(super) struct Question<'a> {
     pub(super) in_session: bool,
     /// Whether words about a lost session count.
     pub(super) believes_words: bool,
+    /// Whether the token that was sent may have ended: its end has passed, or the server has never named one.
+    pub(super) may_be_old: bool,
 }
 
 /// Whether [`classify`] needs the body. A successful answer is read later, once its reader has room for it.
@@ -104,7 +128,7 @@ pub(super) fn needs_body(head: &Head<'_>, question: &Question<'_>) -> bool {
 
 /// What the answer means. `body` may be empty where [`needs_body`] says that it is not needed.
 pub(super) fn classify(head: &Head<'_>, body: &[u8], question: &Question<'_>) -> Verdict {
-    let Question { request, in_session, believes_words } = *question;
+    let Question { request, in_session, believes_words, may_be_old } = *question;
     if in_session
         && believes_words
         && let Some(words) = words_of_refusal(head, body, request.expects())
@@ -115,6 +139,15 @@ pub(super) fn classify(head: &Head<'_>, body: &[u8], question: &Question<'_>) ->
     match (head.status.as_u16(), request) {
         (200, SentRequest::Stream) if Media::of(head.headers) == Media::Events => Verdict::Deliver,
         (405, SentRequest::Stream) => Verdict::NotOffered,
+        (200..=299 | 400 | 403 | 405 | 419 | 422, SentRequest::Message(_)) if head.is_followed && head.is_page() => {
+            Verdict::SignInPage
+        }
+        // Unless the server has looked at the message and answers it.
+        (_, SentRequest::Message(_))
+            if may_be_old && head.may_mean_old_token(request) && answer() != Some(Names::This) =>
+        {
+            Verdict::Unclear { wait: head.retry_after() }
+        }
         (200..=299, SentRequest::Message(_)) => Verdict::Deliver,
         (401, _) => Verdict::Unauthorized,
         (403, SentRequest::Message(_)) if head.wants_wider_scope() => Verdict::InsufficientScope,
@@ -187,7 +220,7 @@ mod tests {
     fn verdict(status: u16, pairs: &[(&'static str, &'static str)], body: &str, question: &Question<'_>) -> Verdict {
         let headers = headers(pairs);
         let status = StatusCode::from_u16(status).expect("a status");
-        let head = Head { status, headers: &headers, now: SystemTime::UNIX_EPOCH };
+        let head = Head { status, headers: &headers, now: SystemTime::UNIX_EPOCH, is_followed: false };
         let verdict = classify(&head, body.as_bytes(), question);
         if !needs_body(&head, question) {
             assert_eq!(classify(&head, b"", question), verdict, "{status} {body}: decided by a body that is not read");
@@ -245,7 +278,12 @@ mod tests {
             (418, &[], "", Refused, Refused),
         ] {
             for (in_session, expected) in [(false, without_session), (true, in_session)] {
-                let question = Question { request: SentRequest::Message(&out), in_session, believes_words: true };
+                let question = Question {
+                    request: SentRequest::Message(&out),
+                    in_session,
+                    believes_words: true,
+                    may_be_old: false,
+                };
                 assert_eq!(verdict(status, pairs, body, &question), expected, "{status} {pairs:?} {body} {in_session}");
             }
         }
@@ -275,7 +313,8 @@ mod tests {
             (503, &[], "", Unclear { wait: None }, Unclear { wait: None }),
         ] {
             for (in_session, expected) in [(false, without_session), (true, in_session)] {
-                let question = Question { request: SentRequest::Stream, in_session, believes_words: true };
+                let question =
+                    Question { request: SentRequest::Stream, in_session, believes_words: true, may_be_old: false };
                 assert_eq!(verdict(status, pairs, body, &question), expected, "{status} {pairs:?} {body} {in_session}");
             }
         }
@@ -284,8 +323,12 @@ mod tests {
     #[test]
     fn what_expects_no_answer_takes_no_body_for_one() {
         let notification = Outgoing::unanswered(Bytes::new());
-        let question =
-            Question { request: SentRequest::Message(&notification), in_session: true, believes_words: true };
+        let question = Question {
+            request: SentRequest::Message(&notification),
+            in_session: true,
+            believes_words: true,
+            may_be_old: false,
+        };
         for body in [MINE, NAMELESS] {
             assert_eq!(verdict(400, &[], body, &question), Verdict::Refused);
             assert_eq!(verdict(404, &[], body, &question), Verdict::SessionLost { words: None });
@@ -297,11 +340,51 @@ mod tests {
     #[test]
     fn words_that_are_doubted_leave_the_answer_what_it_is_without_them() {
         let out = request();
-        let question = Question { request: SentRequest::Message(&out), in_session: true, believes_words: false };
+        let question = Question {
+            request: SentRequest::Message(&out),
+            in_session: true,
+            believes_words: false,
+            may_be_old: false,
+        };
         assert_eq!(verdict(401, &[], LOST, &question), Verdict::Unauthorized);
         assert_eq!(verdict(400, &[], LOST, &question), Verdict::Refused);
         let answer = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Session not found"}}"#;
         assert_eq!(verdict(400, &[], answer, &question), Verdict::DeliverBody);
         assert_eq!(verdict(404, &[], LOST, &question), Verdict::SessionLost { words: None });
+    }
+
+    #[test]
+    fn a_token_that_may_have_ended_can_be_why_a_server_fails_or_sends_to_a_page() {
+        use Verdict::{Deliver, DeliverBody, Refused, SignInPage};
+        const PAGE: (&str, &str) = ("content-type", "Text/HTML; charset=utf-8");
+        let unclear = || Verdict::Unclear { wait: None };
+        let out = request();
+        // Each with a token that is young, with one that may have ended, and after a redirect.
+        for (status, pairs, body, young, old, followed) in [
+            (500, &[][..], "", unclear(), unclear(), unclear()),
+            (500, &[], NAMELESS, DeliverBody, unclear(), DeliverBody),
+            (500, &[], MINE, DeliverBody, DeliverBody, DeliverBody),
+            (502, &[], NAMELESS, DeliverBody, DeliverBody, DeliverBody),
+            (200, &[PAGE], "<html>", Deliver, unclear(), SignInPage),
+            (200, &[], MINE, Deliver, Deliver, Deliver),
+            (405, &[PAGE], "<html>", Refused, Refused, SignInPage),
+            (404, &[PAGE], "<html>", Refused, Refused, Refused),
+            (403, &[], "", Refused, Refused, Refused),
+        ] {
+            for (may_be_old, is_followed, expected) in
+                [(false, false, young), (true, false, old), (false, true, followed)]
+            {
+                let question = Question {
+                    request: SentRequest::Message(&out),
+                    in_session: false,
+                    believes_words: true,
+                    may_be_old,
+                };
+                let (headers, status) = (headers(pairs), StatusCode::from_u16(status).expect("a status"));
+                let head = Head { status, headers: &headers, now: SystemTime::UNIX_EPOCH, is_followed };
+                let found = classify(&head, body.as_bytes(), &question);
+                assert_eq!(found, expected, "{status} {pairs:?} {body} {may_be_old} {is_followed}");
+            }
+        }
     }
 }

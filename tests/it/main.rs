@@ -26,6 +26,7 @@ mod local_files;
 mod many;
 #[cfg(target_os = "linux")]
 mod memory;
+mod old_token;
 mod packaging;
 mod profiles;
 mod property;

@@ -264,6 +264,11 @@ impl TokenCache {
         self.memory().accepted.0 == bearer.grant && !self.current().is_some_and(|current| is_over(&current))
     }
 
+    /// Whether the server has accepted this token, or a later one.
+    pub(crate) fn has_accepted_token(&self, serial: u64) -> bool {
+        self.memory().accepted.1 >= serial
+    }
+
     /// Whether somebody signed in for this grant a moment ago, and the server has accepted none of its tokens: another
     /// sign-in would end the same way.
     pub(crate) fn is_rejected_afresh(&self, current: &Current) -> bool {

@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod client_credentials;
+pub mod old_token;
 pub mod remembered_answers;
 pub mod renewal;
 pub mod renewal_decision;

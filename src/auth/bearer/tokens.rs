@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use crate::auth::bearer::cache::TokenCache;
+use crate::auth::bearer::old_token::{self, Age, OldToken, OldTokens, Step};
 use crate::auth::bearer::remembered_answers::RememberedAnswers;
 use crate::auth::bearer::renewal::{Renewals, RenewedFor};
 use crate::auth::bearer::renewal_decision::RenewalDue;
@@ -39,6 +40,7 @@ pub(crate) struct Tokens {
     pub(crate) answers: RememberedAnswers,
     renewals: Arc<Renewals>,
     static_tag: OnceCell<u64>,
+    old_tokens: OldTokens,
 }
 
 impl Tokens {
@@ -50,6 +52,7 @@ impl Tokens {
             cache,
             ctx,
             static_tag: OnceCell::new(),
+            old_tokens: OldTokens::default(),
         }
     }
 
@@ -87,6 +90,34 @@ impl Tokens {
             return Err(static_token_rejected(&self.ctx.settings, None).into());
         }
         self.renewals.renew(renewed_for, rejected, challenge).await
+    }
+
+    /// Whether this token may have ended, as far as this machine can tell.
+    pub(crate) fn may_have_ended(&self, bearer: &Bearer) -> bool {
+        self.step_if_old(bearer) != Step::Tell(OldToken::Young)
+    }
+
+    /// What to do about a token that was answered as if it had ended.
+    fn step_if_old(&self, bearer: &Bearer) -> Step {
+        let current = self.cache.usable().filter(|current| current.bearer.serial == bearer.serial);
+        self.old_tokens.step(Age {
+            serial: bearer.serial,
+            may_have_ended: current.is_some_and(|current| old_token::may_have_ended(&current.grant, self.ctx.now())),
+            renewable: self.cache.renewable(bearer),
+            is_accepted: self.cache.has_accepted_token(bearer.serial),
+        })
+    }
+
+    /// Another token in its place, if there can be one without a person.
+    pub(crate) async fn renew_if_old(&self, bearer: &Bearer) -> OldToken {
+        match self.step_if_old(bearer) {
+            Step::Tell(outcome) => outcome,
+            Step::Renew => {
+                tracing::info!("the server may have answered a token that has ended; it is renewed");
+                let renewed = self.renew(RenewedFor::Background, Some(bearer.serial), &Arc::default()).await;
+                self.old_tokens.tried(bearer.serial, renewed.ok().map(|renewed| renewed.serial))
+            }
+        }
     }
 
     /// Records that the server has accepted this token; returns whether that is new.

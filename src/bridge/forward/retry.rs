@@ -88,7 +88,11 @@ pub fn is_out_of_reach(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) | Failure::Unclear { .. } => true,
         Failure::Explained(problem) | Failure::Refused { problem, .. } => problem.id.is_out_of_reach(),
-        Failure::SignIn(_) | Failure::Scope { .. } | Failure::SessionLost { .. } | Failure::Withdrawn => false,
+        Failure::SignIn(_)
+        | Failure::Scope { .. }
+        | Failure::SessionLost { .. }
+        | Failure::Redirected(_)
+        | Failure::Withdrawn => false,
     }
 }
 

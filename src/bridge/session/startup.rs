@@ -31,7 +31,9 @@ pub async fn answer_initialize(
             });
             // The client should learn at once of a failure that waiting cannot fix; the answer may also have arrived.
             answer.try_recv().ok().or_else(|| match failure {
-                Some(Failure::Explained(problem) | Failure::Refused { problem, .. }) if problem.id.is_final() => {
+                Some(
+                    Failure::Explained(problem) | Failure::Redirected(problem) | Failure::Refused { problem, .. },
+                ) if problem.id.is_final() => {
                     Some(write::error(Some(&request.id), &problem.to_json_rpc_error()))
                 }
                 _ => None,

@@ -94,8 +94,13 @@ super::entry::entries! {
     RedirectElsewhere = "redirect-elsewhere", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] redirects to another address[, {location}], which was not followed.",
         cause "The endpoint has moved, or a network login page is in the way. Tokens are never sent to a host that was not asked for.",
-        fix "If the new address is right, give it with --url.",
-        model "The server redirects elsewhere, so nothing was sent there. Tell the user to check the configured URL.";
+        fix "If the new address is right, give it with --url.[ If the sign-in has ended, which some servers answer in this way, sign in again: `{sign_in}`.]",
+        model "The server redirects elsewhere, so nothing was sent there. Tell the user to check the configured URL.[ The sign-in may have ended: if it goes on, tell the user to sign in again with `{sign_in}`.]";
+    SignInPage = "sign-in-page", code REFUSED, exit REMOTE, recovery Depends,
+        what "[{host}|The server] sends to a page for signing in[, {location},] instead of answering, so nothing was carried out.",
+        cause "The sign-in has probably ended, which this server answers with its own page. Or the address is not the MCP endpoint, or a network login page is in the way.",
+        fix "Sign in again: `[{command}|planhat-mcp login]`. If that does not help, compare --url[ ({url})] with the address in the server's documentation.",
+        model "The server answers with a page for signing in, so this call was not carried out. Tell the user to sign in again with `[{command}|planhat-mcp login]`.";
     RedirectInsecure = "redirect-insecure", code REMOTE, exit REMOTE, recovery Final,
         what "[{host}|The server] redirects to an address without encryption[, {location}], which was not followed.",
         cause "The server is set up wrongly, or somebody tampers with the connection. Behind a proxy that ends TLS, the server takes each request for one over http.",

@@ -24,8 +24,8 @@ super::entry::entries! {
     PlanhatServerError = "planhat-server-error", code REMOTE, exit REMOTE, recovery Depends,
         what "Planhat failed while it worked on the request[ (HTTP {status})].[ It said: {server_said}.]",
         cause "The fault is on Planhat's side. Whether the request took effect is unknown.",
-        fix "If the request changes data, check whether it took effect before you repeat it. If it goes on, report it to Planhat[ with the request id {server_request_id}].",
-        model "Planhat failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server asks to wait {retry_after_seconds} s first.][ The server said: {server_said}.]";
+        fix "If the request changes data, check whether it took effect before you repeat it. If it goes on, report it to Planhat[ with the request id {server_request_id}].[ The token may have been the reason: {renewed}.][ If the sign-in has ended, which some servers answer in this way, sign in again: `{sign_in}`.]",
+        model "Planhat failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server asks to wait {retry_after_seconds} s first.][ The server said: {server_said}.][ The sign-in may have ended: if it goes on, tell the user to sign in again with `{sign_in}`.]";
     BadRequest = "bad-request", code REFUSED, exit REMOTE, recovery Final,
         what "The server refused the request as invalid (HTTP 400).[ It said: {server_said}.]",
         cause "A parameter is missing or wrong, or the server does not understand this protocol revision.",
@@ -59,8 +59,8 @@ super::entry::entries! {
     ServerError = "server-error", code REMOTE, exit REMOTE, recovery Depends,
         what "The server failed while it worked on the request[ (HTTP {status})].[ It said: {server_said}.]",
         cause "The fault is on the server's side. Whether the request took effect is unknown.",
-        fix "If the request changes data, check whether it took effect before you repeat it. If it goes on, report it to the server's operator[ with the request id {server_request_id}].",
-        model "The server failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server asks to wait {retry_after_seconds} s first.][ The server said: {server_said}.]";
+        fix "If the request changes data, check whether it took effect before you repeat it. If it goes on, report it to the server's operator[ with the request id {server_request_id}].[ The token may have been the reason: {renewed}.][ If the sign-in has ended, which some servers answer in this way, sign in again: `{sign_in}`.]",
+        model "The server failed on its side[ (HTTP {status})]. The call may or may not have been carried out: check before repeating a change; reading can simply be repeated.[ The server asks to wait {retry_after_seconds} s first.][ The server said: {server_said}.][ The sign-in may have ended: if it goes on, tell the user to sign in again with `{sign_in}`.]";
     HttpStatus = "http-status", code REMOTE, exit REMOTE, recovery Depends,
         what "The server refused the request[ (HTTP {status})].[ It said: {server_said}.]",
         cause "The server gave no answer in MCP's terms.",
@@ -74,8 +74,8 @@ super::entry::entries! {
     NotMcp = "not-mcp", code REMOTE, exit REMOTE, recovery Final,
         what "What answers[ at {url}] is no MCP server[: it sent {content_type}].",
         cause "The address leads to a web page, a company's login page or a proxy's error page.",
-        fix "Check --url. For Planhat it is https://api.planhat.com/v1/mcp, for a demo tenant https://api.planhatdemo.com/v1/mcp. On a guest network, open a browser and accept its page first.",
-        model "The configured address does not answer as an MCP server. Tell the user to check the URL and the network; repeating does not help.";
+        fix "Check --url. For Planhat it is https://api.planhat.com/v1/mcp, for a demo tenant https://api.planhatdemo.com/v1/mcp. On a guest network, open a browser and accept its page first.[ The token may have been the reason: {renewed}.][ If the sign-in has ended, which some servers answer in this way, sign in again: `{sign_in}`.]",
+        model "The configured address does not answer as an MCP server. Tell the user to check the URL and the network; repeating does not help.[ The sign-in may have ended: if it goes on, tell the user to sign in again with `{sign_in}`.]";
     InvalidAnswer = "invalid-answer", code REMOTE, exit REMOTE, recovery Depends,
         what "The server answered, but not with valid JSON[: {detail}].",
         cause "The answer was cut or damaged on its way, or the server is at fault. Whether the request took effect is unknown.",

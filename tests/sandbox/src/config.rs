@@ -46,6 +46,8 @@ pub struct Config {
     pub protected_resource: ProtectedResource,
     /// What a 401 of the MCP endpoint says in `WWW-Authenticate`.
     pub challenge: Challenge,
+    /// How the MCP endpoint answers a token that it does not take, if not with 401: this status, with this `Location`.
+    pub bad_token_answer: Option<(u16, Option<String>)>,
     /// Whether the MCP endpoint wants a bearer token at all.
     pub auth_required: bool,
     /// The tools that want a token also where nothing else does.
@@ -95,6 +97,7 @@ impl Default for Config {
             metadata_patch: None,
             protected_resource: ProtectedResource::Absent,
             challenge: Challenge::default(),
+            bad_token_answer: None,
             auth_required: true,
             guarded_tools: Vec::new(),
             registered_client_id: None,

@@ -77,6 +77,13 @@ fn authorize(tenant: &Tenant, parts: &Parts, peek: &Peek) -> Result<Caller, Box<
 }
 
 fn unauthorized(tenant: &Tenant, config: &Config, had_token: bool) -> Answer {
+    if let Some((status, location)) = config.bad_token_answer.as_ref().filter(|_| had_token) {
+        let mut answer = plain(*status, "text/html", "<h1>Something went wrong</h1>");
+        if let Some(location) = location {
+            set_header(&mut answer, "location", location);
+        }
+        return answer;
+    }
     let message = if had_token { "Invalid or expired access token" } else { "Missing access token" };
     let body = json!({ "statusCode": 401, "error": "Unauthorized", "message": message });
     let mut refused = json(401, &body);
