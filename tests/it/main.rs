@@ -15,7 +15,6 @@ mod fate;
 mod fault_proxy;
 mod faults;
 mod flood;
-mod habits;
 mod hostile;
 mod http_sse;
 mod layout;
@@ -31,6 +30,8 @@ mod packaging;
 mod profiles;
 mod property;
 mod proxy;
+#[cfg(unix)]
+mod real_servers;
 mod refused_alone;
 mod restored;
 mod sessions;
