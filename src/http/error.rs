@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use url::Url;
@@ -82,6 +83,8 @@ pub enum TlsTrouble {
     Untrusted,
     /// The certificate is not valid now.
     Expired,
+    /// The certificate is for another host (RFC 9525).
+    WrongHost,
     /// The certificate is that of an authority, which must not be a server's (RFC 5280, 4.2.1.9).
     Authority,
     /// Anything else.
@@ -157,6 +160,7 @@ impl From<NetError> for Problem {
             Step::Proxy => ProblemId::ProxyFailed,
             Step::Tls(TlsTrouble::Untrusted) => ProblemId::TlsUntrusted,
             Step::Tls(TlsTrouble::Expired) => ProblemId::TlsExpired,
+            Step::Tls(TlsTrouble::WrongHost) => ProblemId::TlsWrongHost,
             Step::Tls(TlsTrouble::Authority) => ProblemId::TlsAuthority,
             Step::Tls(TlsTrouble::Other) => ProblemId::TlsFailed,
             Step::ConnectTimeout => ProblemId::ConnectTimedOut,
@@ -166,6 +170,9 @@ impl From<NetError> for Problem {
         };
         let problem = Problem::new(id);
         let problem = match step {
+            Step::Tls(TlsTrouble::Authority) => {
+                problem.with("name", name_of(&host)).with("san", alternative_name(&host))
+            }
             Step::ConnectTimeout => problem.with("seconds", CONNECT_TIMEOUT.as_secs()),
             Step::Timeout(limit) => problem.with("seconds", limit.as_secs()),
             Step::TooLarge(limit) => problem.with("limit", limit),
@@ -185,6 +192,23 @@ pub fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// `host` without its port, and without the brackets of an address.
+fn name_of(host: &str) -> &str {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) && (!name.contains(':') || name.ends_with(']')) => name,
+        _ => host,
+    };
+    name.trim_matches(['[', ']'])
+}
+
+/// The name of a certificate for `host`, as openssl wants it (RFC 5280, 4.2.1.6).
+fn alternative_name(host: &str) -> String {
+    let name = name_of(host);
+    let kind = if name.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+    format!("{kind}:{name}")
+}
+
 fn tls_trouble(error: &rustls::Error) -> TlsTrouble {
     use rustls::CertificateError as Certificate;
     match error {
@@ -194,6 +218,9 @@ fn tls_trouble(error: &rustls::Error) -> TlsTrouble {
             | Certificate::NotValidYet
             | Certificate::NotValidYetContext { .. },
         ) => TlsTrouble::Expired,
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => TlsTrouble::WrongHost,
         // The verifier's own error, which the library does not translate.
         rustls::Error::InvalidCertificate(Certificate::Other(other))
             if format!("{other:?}").contains("CaUsedAsEndEntity") =>
@@ -219,4 +246,46 @@ fn find_cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) ->
         next = cause.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError as Certificate;
+    use rustls::pki_types::ServerName;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_apart() {
+        let expected = ServerName::try_from("a.example").unwrap();
+        let context = Certificate::NotValidForNameContext { expected, presented: vec!["b.example".into()] };
+        for (wrong, trouble) in [
+            (Certificate::Expired, TlsTrouble::Expired),
+            (Certificate::NotValidYet, TlsTrouble::Expired),
+            (Certificate::NotValidForName, TlsTrouble::WrongHost),
+            (context, TlsTrouble::WrongHost),
+            (Certificate::UnknownIssuer, TlsTrouble::Untrusted),
+            (Certificate::BadSignature, TlsTrouble::Untrusted),
+        ] {
+            assert_eq!(tls_trouble(&rustls::Error::InvalidCertificate(wrong.clone())), trouble, "{wrong:?}");
+        }
+        assert_eq!(tls_trouble(&rustls::Error::HandshakeNotComplete), TlsTrouble::Other);
+    }
+
+    #[test]
+    fn the_command_for_another_certificate_names_the_host_as_openssl_takes_it() {
+        for (host, name, alternative) in [
+            ("mcp.example", "mcp.example", "DNS:mcp.example"),
+            ("localhost:8443", "localhost", "DNS:localhost"),
+            ("10.0.0.8:8443", "10.0.0.8", "IP:10.0.0.8"),
+            ("[::1]:8443", "::1", "IP:::1"),
+            ("[::1]", "::1", "IP:::1"),
+        ] {
+            let step = Step::Tls(TlsTrouble::Authority);
+            let failed = NetError::Failed { host: host.into(), step, detail: Detail::default(), proxy: None };
+            let fix = Problem::from(failed).fix();
+            let wanted = [format!("-subj /CN={name} "), format!("subjectAltName={alternative} ")];
+            assert!(wanted.iter().all(|wanted| fix.contains(wanted)), "{host}: {fix}");
+        }
+    }
 }

@@ -23,9 +23,9 @@ mod storage;
 pub const FACTS: &[&str] = &[
     "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "offered", "origin",
+    "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "name", "offered", "origin",
     "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "renewed", "retry_after_seconds",
-    "revision", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step",
+    "revision", "san", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step",
     "suggestion", "tool", "until", "url",
 ];
 
@@ -98,7 +98,9 @@ catalogue! {
         TlsUntrusted,
         /// The server's certificate is not valid now; fact `host`.
         TlsExpired,
-        /// The server's certificate is that of an authority; fact `host`.
+        /// The server's certificate is for another host; fact `host`.
+        TlsWrongHost,
+        /// The server's certificate is that of an authority; facts `host`, `name`, `san` (as openssl wants it).
         TlsAuthority,
         /// The proxy refused or could not be reached; facts `host`, `proxy` (without userinfo).
         ProxyFailed,

@@ -16,7 +16,6 @@ mod fate;
 mod fault_proxy;
 mod faults;
 mod flood;
-mod habits;
 mod hostile;
 mod http_sse;
 mod layout;
@@ -32,6 +31,8 @@ mod packaging;
 mod profiles;
 mod property;
 mod proxy;
+#[cfg(unix)]
+mod real_servers;
 mod refused_alone;
 mod restored;
 mod server_memory;

@@ -297,3 +297,15 @@ fn profiles_that_share_a_token_file_renew_at_the_same_time_without_losing_a_toke
     let counters = setup.sandbox.counters();
     assert_eq!((counters.consents_granted, counters.refresh_reuse), (4, 0));
 }
+
+#[test]
+fn a_server_that_needs_no_sign_in_is_used_where_there_is_no_keychain() {
+    let config = Config { auth_required: false, test_tools: true, ..Config::default() };
+    let setup = Setup::with_token(config);
+    let mut command = bare(setup.home.path());
+    command.args(["--url", &setup.sandbox.mcp_url()]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    let answer = bridge.call(1, "echo", r#"{"x":1}"#);
+    assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{answer} {}", bridge.stderr());
+}

@@ -7,13 +7,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use planhat_sandbox::browser::Choice;
+use planhat_sandbox::browser::{Choice, walk_by};
+use planhat_sandbox::habit::{Access, Habit};
 use planhat_sandbox::{ClientSpec, Config, Desktop, ReservedPort, Sandbox};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longer than anything here takes; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the home of a test has the CA of its server, if that speaks https.
+pub const CA_FILE: &str = "sandbox-ca.pem";
 
 /// The token of a Private App, for tests that are not about signing in.
 pub const STATIC_TOKEN: &str = "sa_canary_static_0f1e2d3c";
@@ -29,13 +33,22 @@ pub struct Setup {
     /// Keeps other tests from the callback's port.
     _reserved: Option<ReservedPort>,
     pub browser: Option<Desktop>,
+    /// What the server has of its own, and the secret of the client that it was given.
+    habit: Option<(&'static Habit, String)>,
 }
 
 impl Setup {
     /// A tenant that takes the static token.
     pub fn with_token(config: Config) -> Self {
         let config = Config { private_app_tokens: vec![STATIC_TOKEN.to_owned()], test_tools: true, ..config };
-        Self { sandbox: Sandbox::start(config), home: home(), callback_port: 0, _reserved: None, browser: None }
+        Self {
+            sandbox: Sandbox::start(config),
+            home: home(),
+            callback_port: 0,
+            _reserved: None,
+            browser: None,
+            habit: None,
+        }
     }
 
     /// A tenant with an OAuth Client whose redirect URL is the bridge's, and a person who does this at its page.
@@ -45,11 +58,31 @@ impl Setup {
         let client = ClientSpec::confidential().redirect(format!("http://127.0.0.1:{callback_port}/callback"));
         let config = Config { clients: vec![client], test_tools: true, ..config };
         let (sandbox, browser) = (Sandbox::start(config), Some(Desktop::start(choice)));
-        Self { sandbox, home: home(), callback_port, _reserved: Some(reserved), browser }
+        Self { sandbox, home: home(), callback_port, _reserved: Some(reserved), browser, habit: None }
+    }
+
+    /// A tenant with a habit of real servers, and a person who allows everything at its page. The program is given no more
+    /// than it needs to know: no scope, and a client only where it does not register itself.
+    pub fn with_habit(habit: &'static Habit) -> Self {
+        let reserved = ReservedPort::new();
+        let callback_port = reserved.number();
+        let config = habit.config(&format!("http://127.0.0.1:{callback_port}/callback"));
+        let secret = config.clients[0].secret.clone().unwrap_or_default();
+        let sandbox = habit.start(config).expect("no port of it is fixed");
+        let (home, route) = (home(), sandbox.route().clone());
+        if let Some(pem) = &route.ca_pem {
+            std::fs::write(home.path().join(CA_FILE), pem).expect("writable");
+        }
+        let browser = Desktop::with_browser(Choice::Allow, move |link, choice| walk_by(&route, link, choice));
+        let browser = Some(browser.expect("a directory with a named pipe can be made"));
+        Self { sandbox, home, callback_port, _reserved: Some(reserved), browser, habit: Some((habit, secret)) }
     }
 
     /// The program, with nothing of this machine's environment but PATH.
     pub fn command(&self) -> Command {
+        if let Some((habit, secret)) = &self.habit {
+            return self.command_for(habit, secret);
+        }
         let mut command = bare(self.home.path());
         command.args(["--url", &self.sandbox.mcp_url()]).env("PLANHAT_MCP_TOKEN_STORE", "file");
         if let Some(browser) = &self.browser {
@@ -59,6 +92,24 @@ impl Setup {
             command.env("BROWSER", browser.command());
         } else {
             command.env("PLANHAT_MCP_TOKEN", STATIC_TOKEN);
+        }
+        command
+    }
+
+    fn command_for(&self, habit: &Habit, secret: &str) -> Command {
+        let mut command = bare(self.home.path());
+        command.args(["--url", &habit.url(&self.sandbox)]).args(["--callback-port", &self.callback_port.to_string()]);
+        command.env("PLANHAT_MCP_TOKEN_STORE", "file");
+        command.env("BROWSER", self.browser.as_ref().expect("a habit has one").command());
+        if habit.access == Access::Client {
+            command.args(["--client-id", planhat_sandbox::CLIENT_ID]).env("PLANHAT_MCP_CLIENT_SECRET", secret);
+        }
+        let route = self.sandbox.route();
+        if route.ca_pem.is_some() && !habit.consents.contains(&"--ca-file") {
+            command.arg("--ca-file").arg(self.home.path().join(CA_FILE));
+        }
+        if let Some(proxy) = route.proxy {
+            command.args(["--proxy", &format!("http://{proxy}")]);
         }
         command
     }

@@ -31,10 +31,15 @@ super::entry::entries! {
         cause "The certificate has expired, or this machine's clock is wrong.",
         fix "Check this machine's date and time first. If they are right, the server's operator has to renew the certificate.",
         model "The server's certificate is not valid at this time, so nothing was sent. Tell the user to check the machine's clock.";
+    TlsWrongHost = "tls-wrong-host", code REMOTE, exit REMOTE, recovery Settings,
+        what "The certificate of [{host}|the server] is for another host, so nothing was sent.",
+        cause "The address leads to another server than its name says, or the operator has not put this name into the certificate.",
+        fix "Compare the host in --url with the names of the certificate, which stand below, and use one of them. If the address is right, the server's operator has to get a certificate for it. --ca-file does not help.",
+        model "The server's certificate is for another host, so nothing was sent. Tell the user to compare the host in --url with the certificate's names; repeating does not help.";
     TlsAuthority = "tls-authority", code REMOTE, exit REMOTE, recovery Settings,
         what "The certificate of [{host}|the server] is that of a certificate authority, so nothing was sent.",
         cause "A self-signed certificate was made with `openssl req -x509`, which marks it as an authority (CA:TRUE) unless it is told otherwise; a server's must not be one.",
-        fix "Make another one for the server: `openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=[{host}|HOST] -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:[{host}|HOST] -keyout key.pem -out cert.pem`. Look at it with `openssl x509 -in cert.pem -noout -ext basicConstraints,subjectAltName`, then give it with --ca-file cert.pem.",
+        fix "Make another one for the server: `openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=[{name}|HOST] -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=[{san}|DNS:HOST] -keyout key.pem -out cert.pem`. Look at it with `openssl x509 -in cert.pem -noout -ext basicConstraints,subjectAltName`, then give it with --ca-file cert.pem.",
         model "The server's certificate is that of a certificate authority, so nothing was sent. Tell the user that the server needs a certificate of its own; repeating does not help.";
     ProxyFailed = "proxy-failed", code REMOTE, exit REMOTE, recovery Depends,
         what "The proxy[ {proxy}] did not connect to [{host}|the server], so nothing was sent.",

@@ -120,6 +120,7 @@ fn every_problem_says_what_has_to_happen_before_the_same_attempt_can_succeed() {
             | Id::UnsafeEndpoint
             | Id::InwardAddress
             | Id::TlsUntrusted
+            | Id::TlsWrongHost
             | Id::TlsAuthority
             | Id::KeychainAbsent
             | Id::FileStoreUnsafe => (false, false, true),

@@ -4,7 +4,7 @@ use std::io;
 
 use url::Url;
 
-use crate::wire::{Page, send};
+use crate::wire::{Page, Route, send_by};
 
 /// What the person does on the consent page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,15 @@ const MAX_PAGES: usize = 12;
 ///
 /// When a page cannot be fetched, which is what the person would see as the browser's own error page.
 pub fn walk(url: &str, choice: Choice) -> io::Result<Walk> {
+    walk_by(&Route::default(), url, choice)
+}
+
+/// The same also over https, where the route leads there.
+///
+/// # Errors
+///
+/// As with [`walk`].
+pub fn walk_by(route: &Route, url: &str, choice: Choice) -> io::Result<Walk> {
     let mut walk = Walk::default();
     let mut next: Option<(Url, Option<String>)> = Some((Url::parse(url).map_err(io::Error::other)?, None));
     while let Some((url, form)) = next.take() {
@@ -52,16 +61,20 @@ pub fn walk(url: &str, choice: Choice) -> io::Result<Walk> {
         }
         let accept = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
         let page = match &form {
-            None => send("GET", url.as_str(), &[accept], None)?,
+            None => send_by(route, "GET", url.as_str(), &[accept], None)?,
             Some(form) => {
                 let form_type = ("content-type", "application/x-www-form-urlencoded");
-                send("POST", url.as_str(), &[accept, form_type], Some(form.as_bytes()))?
+                send_by(route, "POST", url.as_str(), &[accept, form_type], Some(form.as_bytes()))?
             }
         };
         if (300..400).contains(&page.status) {
             let location = page.header("location").ok_or_else(|| io::Error::other("a redirect without a location"))?;
             next = Some((url.join(location).map_err(io::Error::other)?, None));
         } else if choice != Choice::Leave && page.status == 200 {
+            for image in images(&page.body) {
+                // What comes of it is not shown to anybody.
+                let _ = send_by(route, "GET", &image, &[("accept", "image/*")], None);
+            }
             next = press(&page.body, choice)
                 .map(|(action, fields)| {
                     url.join(&action).map(|action| (action, Some(fields))).map_err(io::Error::other)
@@ -71,6 +84,11 @@ pub fn walk(url: &str, choice: Choice) -> io::Result<Walk> {
         walk.pages.push(page);
     }
     Ok(walk)
+}
+
+/// The images of a page, which browsers fetch unasked.
+fn images(html: &str) -> Vec<String> {
+    html.split("<img").skip(1).filter_map(|tag| attribute(tag.split('>').next()?, "src")).collect()
 }
 
 /// The first form's action and fields, with the button that the choice means; `None` when there is no such button.

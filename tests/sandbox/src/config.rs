@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::quirks::Quirks;
 use crate::tenant::permission::Permission;
+use crate::tls::Tls;
 
 /// A tenant, described; `Config::default()` is shaped like Planhat.
 ///
@@ -72,6 +74,10 @@ pub struct Config {
     pub refusals: Refusals,
     /// Whether the tools that exist for tests only are there: `echo`, `slow`, `ask_user`, `ask_model`, `list_roots`, `blob`.
     pub test_tools: bool,
+    /// What it does otherwise than the standards say.
+    pub quirks: Quirks,
+    /// How https is spoken; plain http unless said. Fixed at the start.
+    pub tls: Option<Tls>,
     /// The largest request body, in bytes. Fixed at the start.
     pub max_body: usize,
     /// Whether requests are kept for [`Sandbox::requests`](crate::Sandbox::requests).
@@ -110,6 +116,8 @@ impl Default for Config {
             sse_retry: Some(Duration::from_millis(200)),
             refusals: Refusals::HttpStatus,
             test_tools: false,
+            quirks: Quirks::default(),
+            tls: None,
             max_body: 32 * 1024 * 1024,
             record: true,
             api_port: 0,
@@ -286,6 +294,8 @@ pub enum Iss {
     Right,
     /// Announced, and another issuer's is sent.
     Wrong,
+    /// Sent with a slash at its end that the metadata does not have.
+    WithSlash,
     /// Announced, and left out.
     Missing,
 }

@@ -56,6 +56,10 @@ pub struct Counters {
     pub refresh_reuse: u64,
     /// Token requests refused as `invalid_client`.
     pub client_refusals: u64,
+    /// Requests without TLS to a listener that speaks https.
+    pub without_tls: u64,
+    /// What the proxy was asked for and does not know.
+    pub proxy_refusals: u64,
     /// Faults that took effect.
     pub faults_fired: u64,
     /// Answers that a test scripted.

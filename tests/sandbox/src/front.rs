@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -18,6 +19,7 @@ use crate::body::{Answer, Hangup, answer, json, set_header};
 use crate::fault::{Effect, Fault, Place, Seen, fault_answer};
 use crate::mcp::{endpoint, http_sse, stream};
 use crate::oauth::{authorize, metadata, pages, registration, token};
+use crate::quirks;
 use crate::state::Tenant;
 
 /// Which listener a request came in by.
@@ -87,6 +89,23 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(tokio::net::
 }
 
 async fn converse(tenant: Arc<Tenant>, door: Door, stream: tokio::net::TcpStream) {
+    match tenant.tls.clone() {
+        None => serve(tenant, door, stream).await,
+        Some(acceptor) => {
+            let mut first = [0];
+            // A TLS record of a handshake begins with 22 (RFC 8446, 5.1).
+            if matches!(stream.peek(&mut first).await, Ok(1)) && first != [22] {
+                tenant.board.count(|counters| counters.without_tls += 1);
+                return;
+            }
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve(tenant, door, stream).await;
+            }
+        }
+    }
+}
+
+async fn serve(tenant: Arc<Tenant>, door: Door, stream: impl AsyncRead + AsyncWrite + Unpin) {
     let service = service_fn(move |request| answer_to(tenant.clone(), door, request));
     // A connection that breaks, on purpose or not, concerns nobody here.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -121,17 +140,20 @@ async fn answer_to(tenant: Arc<Tenant>, door: Door, request: Request<Incoming>) 
 
 fn place(door: Door, path: &str) -> Place {
     match (door, path) {
-        (Door::Api, "/v1/mcp" | http_sse::MESSAGES) => Place::Mcp,
+        (Door::Api, "/v1/mcp" | "/v1/mcp/" | http_sse::MESSAGES) => Place::Mcp,
         (Door::Api, "/oauth/token") => Place::Token,
         (Door::Api, "/oauth/register") => Place::Registration,
         (Door::Ws, "/oauth/authorize" | "/oauth/consent") => Place::Authorize,
-        (_, path) if path.starts_with("/.well-known/") => Place::Metadata,
+        (_, path) if path.contains("/.well-known/") => Place::Metadata,
         _ => Place::Elsewhere,
     }
 }
 
 fn elsewhere(tenant: &Tenant, place: Place, parts: &Parts, body: &Bytes) -> Answer {
     let path = parts.uri.path();
+    if let Some(document) = quirks::document(tenant, &parts.method, path) {
+        return document;
+    }
     match (place, parts.method.as_str()) {
         (Place::Token, "POST") => token::token(tenant, &parts.headers, body),
         (Place::Authorize, "GET") if path == "/oauth/authorize" => {

@@ -25,15 +25,18 @@ mod fault;
 mod front;
 mod gate;
 mod gzip;
+pub mod habit;
 mod mcp;
 mod oauth;
 mod peek;
 mod port;
+mod quirks;
 mod raw;
 mod record;
 mod sandbox;
 mod state;
 mod tenant;
+mod tls;
 pub mod wire;
 
 pub use config::{
@@ -47,10 +50,12 @@ pub use fault::{Fault, Place};
 pub use gate::Gate;
 pub use gzip::{Gzip, gzip_bomb};
 pub use port::ReservedPort;
+pub use quirks::{Quirks, Registration};
 pub use raw::RawReply;
 pub use record::Recorded;
 pub use sandbox::Sandbox;
 pub use tenant::permission::{Action, Model, Permission, UnknownPermission};
+pub use tls::{Flaw, Tls};
 
 /// Locks; a test thread that panicked while it held the lock left nothing half-done.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

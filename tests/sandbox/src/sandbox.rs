@@ -20,12 +20,15 @@ use crate::mcp::server::session_manager;
 use crate::raw::{RawReply, STREAM, event};
 use crate::record::Recorded;
 use crate::state::Tenant;
+use crate::tls::{self, Identity, PUBLIC_API, PUBLIC_WS, Tls};
+use crate::wire::Route;
 
 /// A running tenant; dropping it stops everything.
 ///
 /// It runs on threads of its own, so its methods work in and outside of async code.
 pub struct Sandbox {
     tenant: Arc<Tenant>,
+    route: Route,
     runtime: Handle,
     doors: Vec<mpsc::UnboundedSender<DoorOrder>>,
     stop: Option<oneshot::Sender<()>>,
@@ -40,6 +43,7 @@ impl std::fmt::Debug for Sandbox {
 
 struct Running {
     tenant: Arc<Tenant>,
+    route: Route,
     runtime: Handle,
     doors: Vec<mpsc::UnboundedSender<DoorOrder>>,
 }
@@ -60,9 +64,9 @@ impl Sandbox {
         let (stop, stopped) = oneshot::channel();
         let thread =
             std::thread::Builder::new().name("sandbox".into()).spawn(move || run(config, &started, stopped))?;
-        let Running { tenant, runtime, doors } =
+        let Running { tenant, route, runtime, doors } =
             start.recv().map_err(|_| io::Error::other("the tenant's thread ended"))??;
-        Ok(Self { tenant, runtime, doors, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { tenant, route, runtime, doors, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The MCP endpoint.
@@ -78,6 +82,11 @@ impl Sandbox {
     /// The web application with the authorize endpoint, without a slash at the end.
     pub fn ws_base(&self) -> String {
         self.tenant.ws.clone()
+    }
+
+    /// How clients get to a tenant that speaks https: the CA to trust, and the proxy that finds its names.
+    pub fn route(&self) -> &Route {
+        &self.route
     }
 
     /// Changes the configuration from the next request on; what is marked as fixed at the start stays.
@@ -208,6 +217,18 @@ impl Sandbox {
         crate::lock(&self.tenant.streams).clear();
     }
 
+    /// Forgets sessions, grants and the clients that registered themselves, as a restart does where all that is kept in
+    /// memory alone.
+    pub fn restart_without_memory(&self) {
+        self.lose_sessions();
+        self.revoke_grants();
+        self.tenant.configure(|config| {
+            let registered = config.registered_client_id.clone().unwrap_or_default();
+            let begin = registered.split("{n}").next().unwrap_or_default().to_owned();
+            config.clients.retain(|client| begin.is_empty() || !client.id.starts_with(&begin));
+        });
+    }
+
     /// Forgets every session, and ends their streams.
     pub fn lose_sessions(&self) {
         let (done, wait) = std::sync::mpsc::channel();
@@ -286,14 +307,27 @@ async fn open(config: Config) -> io::Result<Running> {
     };
     let (api, api_address) = bind(config.api_port).await?;
     let (ws, ws_address) = bind(config.ws_port).await?;
-    let base = |address: SocketAddr| format!("http://{address}");
-    let sessions = session_manager(&config);
-    let tenant = Arc::new(Tenant::new(config, base(api_address), base(ws_address), sessions));
+    let base = |address: SocketAddr, public: &str| match config.tls {
+        None => format!("http://{address}"),
+        Some(Tls { public: true, .. }) => format!("https://{public}"),
+        Some(Tls { public: false, .. }) => format!("https://localhost:{}", address.port()),
+    };
+    let (api_base, ws_base) = (base(api_address, PUBLIC_API), base(ws_address, PUBLIC_WS));
+    let (sessions, identity) = (session_manager(&config), config.tls.map(Identity::new).transpose()?);
+    let acceptor = identity.as_ref().map(|identity| identity.acceptor.clone());
+    let is_public = config.tls.is_some_and(|tls| tls.public);
+    let tenant = Arc::new(Tenant::new(config, api_base, ws_base, acceptor, sessions));
+    let mut route = Route { ca_pem: identity.map(|identity| identity.ca_pem), proxy: None };
+    if is_public {
+        let (listener, address) = bind(0).await?;
+        route.proxy = Some(address);
+        tokio::spawn(tls::proxy(tenant.clone(), listener, api_address, ws_address));
+    }
     let mut doors = Vec::new();
     for (door, listener, address) in [(Door::Api, api, api_address), (Door::Ws, ws, ws_address)] {
         let (orders, received) = mpsc::unbounded_channel();
         tokio::spawn(keep(tenant.clone(), door, listener, address, received));
         doors.push(orders);
     }
-    Ok(Running { tenant, runtime: Handle::current(), doors })
+    Ok(Running { tenant, route, runtime: Handle::current(), doors })
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
@@ -26,6 +27,8 @@ pub(crate) struct Tenant {
     pub(crate) api: String,
     /// Base URL of the web application: authorize endpoint.
     pub(crate) ws: String,
+    /// How the listeners speak https, if they do.
+    pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
     pub(crate) board: Board,
     pub(crate) faults: Faults,
     pub(crate) recorder: Recorder,
@@ -45,11 +48,18 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    pub(crate) fn new(config: Config, api: String, ws: String, sessions: LocalSessionManager) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        api: String,
+        ws: String,
+        tls: Option<tokio_rustls::TlsAcceptor>,
+        sessions: LocalSessionManager,
+    ) -> Self {
         Self {
             config: RwLock::new(Arc::new(config)),
             api,
             ws,
+            tls,
             board: Board::default(),
             faults: Faults::default(),
             recorder: Recorder::new(),
@@ -76,6 +86,18 @@ impl Tenant {
 
     pub(crate) fn mcp_url(&self) -> String {
         format!("{}/v1/mcp", self.api)
+    }
+
+    /// `value` with `{api}` and `{ws}` in its strings replaced by the base URLs.
+    pub(crate) fn with_base_urls(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(text.replace("{api}", &self.api).replace("{ws}", &self.ws)),
+            Value::Array(items) => items.iter().map(|item| self.with_base_urls(item)).collect(),
+            Value::Object(members) => {
+                members.iter().map(|(name, member)| (name.clone(), self.with_base_urls(member))).collect()
+            }
+            other => other.clone(),
+        }
     }
 
     pub(crate) fn next_number(&self) -> u64 {

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use url::Url;
 
 /// How long an answer may take: the callback's waits until the tokens are stored.
@@ -39,6 +41,15 @@ impl Page {
     }
 }
 
+/// How to get to a tenant that speaks https.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The CA to trust, in PEM form.
+    pub ca_pem: Option<String>,
+    /// The proxy on loopback that finds https names.
+    pub proxy: Option<SocketAddr>,
+}
+
 /// Sends a request to a loopback address and reads the whole answer; a `host` among the headers replaces the true one.
 ///
 /// # Errors
@@ -46,8 +57,23 @@ impl Page {
 /// When the URL is not plain http to a loopback address, when nobody listens, or when what comes back is not a whole
 /// HTTP answer.
 pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> io::Result<Page> {
+    send_by(&Route::default(), method, url, headers, body)
+}
+
+/// The same also for https, where the route leads there.
+///
+/// # Errors
+///
+/// As with [`send`], and when the certificate is not to be trusted.
+pub fn send_by(
+    route: &Route,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> io::Result<Page> {
     let url = Url::parse(url).map_err(io::Error::other)?;
-    let (address, authority) = loopback(&url)?;
+    let (mut stream, authority) = route.open(&url)?;
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let mut request = format!("{method} {target} HTTP/1.1\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -62,19 +88,69 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8
     request += "connection: close\r\n\r\n";
     let mut bytes = request.into_bytes();
     bytes.extend_from_slice(body.unwrap_or_default());
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(&bytes)?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    match stream.read_to_end(&mut answer) {
+        // A server may end TLS without saying so; the length of the answer tells whether it is whole.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        read => drop(read?),
+    }
     read_page(method, &url, &answer)
 }
 
-fn loopback(url: &Url) -> io::Result<(SocketAddr, String)> {
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+impl Route {
+    fn open(&self, url: &Url) -> io::Result<(Box<dyn Stream>, String)> {
+        let (Some(ca), "https") = (&self.ca_pem, url.scheme()) else {
+            let (address, authority) = loopback(url, "http")?;
+            return Ok((Box::new(connect(address)?), authority));
+        };
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let (mut stream, authority) = match self.proxy {
+            None => loopback(url, "https").and_then(|(address, authority)| Ok((connect(address)?, authority)))?,
+            Some(proxy) => (connect(proxy)?, host.clone()),
+        };
+        if self.proxy.is_some() {
+            let port = url.port_or_known_default().unwrap_or_default();
+            write!(stream, "CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n\r\n")?;
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte)?;
+                head.extend(byte);
+            }
+            if !head.starts_with(b"HTTP/1.1 200 ") {
+                return Err(io::Error::other(format!("the proxy does not know {host}")));
+            }
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(io::Error::other)?;
+        roots.add(ca).map_err(io::Error::other)?;
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let client = rustls::ClientConnection::new(client.into(), name).map_err(io::Error::other)?;
+        Ok((Box::new(rustls::StreamOwned::new(client, stream)), authority))
+    }
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn loopback(url: &Url, scheme: &str) -> io::Result<(SocketAddr, String)> {
     let refused = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("{why}: {url}"));
-    if url.scheme() != "http" {
-        return Err(refused("only plain http is spoken here"));
+    if url.scheme() != scheme {
+        return Err(refused("this scheme is not spoken here"));
     }
     let host = url.host_str().ok_or_else(|| refused("no host"))?;
     let port = url.port_or_known_default().ok_or_else(|| refused("no port"))?;

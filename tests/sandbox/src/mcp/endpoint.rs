@@ -17,6 +17,7 @@ use crate::fault::{Place, Seen};
 use crate::front::with_fault;
 use crate::oauth::metadata::{PROTECTED_RESOURCE, protected_resource_path};
 use crate::peek::Peek;
+use crate::quirks;
 use crate::state::{Caller, Tenant};
 use crate::tenant::actions;
 use crate::tenant::permission::Permission;
@@ -41,6 +42,12 @@ pub(crate) async fn answer(tenant: &Arc<Tenant>, parts: Parts, body: Bytes) -> R
         if tenant.config().answers == AnswerMode::HttpSse && !http_sse::has_route(&parts) {
             // Frameworks look for a route before they look at a token.
             return Ok(plain(404, "text/html", "<pre>Cannot POST</pre>"));
+        }
+        if let Some(moved) = quirks::redirect(tenant, &parts) {
+            return Ok(moved);
+        }
+        if tenant.config().quirks.hides_challenge_from_get && parts.method == Method::GET {
+            return Ok(plain(405, "text/plain", "Method Not Allowed"));
         }
         match authorize(tenant, &parts, &peek) {
             Ok(caller) => with_fault(tenant, fault(false), serve(tenant, caller, &peek, parts, body)).await,
@@ -126,6 +133,12 @@ async fn serve(
         if tenant.script.is_answer(peek) {
             return Ok(plain(202, "", Bytes::new()));
         }
+        if let Some((newest, reply)) = &config.quirks.newest_revision
+            && peek.method.as_deref() == Some("initialize")
+            && revision(&body).is_some_and(|asked| asked > *newest)
+        {
+            return Ok(tenant.script.answer(reply.clone(), peek.id.as_deref(), tenant.next_number()));
+        }
         if config.refusals == Refusals::HttpStatus
             && let Some(refused) = refuse(peek, &caller)
         {
@@ -166,10 +179,17 @@ async fn serve(
         return Ok(rest);
     }
     let method = parts.method.clone();
+    let in_session = parts.headers.contains_key(http_sse::SESSION_ID);
     parts.extensions.insert(caller);
     parts.extensions.insert(Arguments(peek.arguments.clone()));
     let service = McpService::of(tenant);
     let answer = service.handle(Request::from_parts(parts, Full::new(body))).await;
+    if let Some(reply) = &config.quirks.lost_session
+        && in_session
+        && answer.status() == 404
+    {
+        return Ok(tenant.script.answer(reply.clone(), peek.id.as_deref(), tenant.next_number()));
+    }
     let answer = answer.map(|body| body.map_err(|never| match never {}).boxed());
     Ok(afterwards(tenant, &config, &method, resumes, peek, answer).await)
 }
@@ -205,6 +225,12 @@ async fn afterwards(
             }
         }
     }
+}
+
+/// The revision that an `initialize` names; revisions are dates, and compare as such.
+fn revision(body: &[u8]) -> Option<String> {
+    let message: Value = serde_json::from_slice(body).ok()?;
+    message["params"]["protocolVersion"].as_str().map(str::to_owned)
 }
 
 /// A body that stays open and says nothing.

@@ -22,7 +22,7 @@ use crate::state::{Caller, Tenant};
 
 /// Where the client's messages go.
 pub(crate) const MESSAGES: &str = "/v1/mcp/messages";
-const SESSION_ID: &str = "mcp-session-id";
+pub(crate) const SESSION_ID: &str = "mcp-session-id";
 
 /// The open streams, by the number in their endpoint.
 #[derive(Default)]

@@ -32,6 +32,8 @@ impl McpService {
             .with_json_response(config.answers == AnswerMode::Json)
             .with_sse_retry(config.sse_retry)
             .with_max_request_body_bytes(config.max_body);
+        // It goes by names of its own there.
+        let service_config = if config.tls.is_some() { service_config.disable_allowed_hosts() } else { service_config };
         let server = Server { tenant: tenant.clone() };
         StreamableHttpService::new(move || Ok(server.clone()), tenant.sessions.clone(), service_config)
     }

@@ -30,6 +30,8 @@ enum Refused {
     Page(u16, &'static str),
     /// A redirect with `error` (RFC 6749, 4.1.2.1).
     Redirect(&'static str, &'static str),
+    /// The same with words of the moment.
+    Described(&'static str, String),
 }
 
 /// `GET /oauth/authorize`.
@@ -43,12 +45,8 @@ pub(crate) fn authorize(tenant: &Tenant, query: &str) -> Answer {
             tenant.board.count(|counters| counters.authorize_refused += 1);
             return pages::refused(status, text);
         }
-        Err(Refused::Redirect(error, description)) => {
-            tenant.board.count(|counters| counters.authorize_refused += 1);
-            let state = fields.get("state").cloned();
-            let back = fields.get("redirect_uri").map_or("", String::as_str);
-            return redirect(tenant, back, state, &[("error", error), ("error_description", description)]);
-        }
+        Err(Refused::Redirect(error, description)) => return back(tenant, &fields, error, description),
+        Err(Refused::Described(error, description)) => return back(tenant, &fields, error, &description),
     };
     match config.consent {
         Consent::Automatic => grant(tenant, request),
@@ -57,6 +55,14 @@ pub(crate) fn authorize(tenant: &Tenant, query: &str) -> Answer {
             pages::consent(&config, &request, &tenant.grants.ticket(request.clone()))
         }
     }
+}
+
+/// A redirect with an error.
+fn back(tenant: &Tenant, fields: &Fields, error: &str, description: &str) -> Answer {
+    tenant.board.count(|counters| counters.authorize_refused += 1);
+    let state = fields.get("state").cloned();
+    let back = fields.get("redirect_uri").map_or("", String::as_str);
+    redirect(tenant, back, state, &[("error", error), ("error_description", description)])
 }
 
 /// `POST /oauth/consent`.
@@ -93,6 +99,15 @@ fn check(tenant: &Tenant, config: &Config, fields: &Fields) -> Result<Request, R
     // 43 characters are what S256 makes of any verifier (RFC 7636, 4.2).
     if field("code_challenge_method") != "S256" || field("code_challenge").len() != 43 {
         return Err(Refused::Redirect("invalid_request", "PKCE with S256 is required."));
+    }
+    if config.quirks.wants_scope && field("scope").is_empty() {
+        return Err(Refused::Redirect("invalid_scope", "The request names no scope."));
+    }
+    if let Some(bound) = tenant.grants.scope_bound(&client.id)
+        && let Some(more) = field("scope").split_whitespace().find(|scope| !bound.contains(*scope))
+    {
+        let description = format!("Client was not registered with scope {more}");
+        return Err(Refused::Described("invalid_scope", description));
     }
     check_resource(tenant, config, fields)
         .map_err(|()| Refused::Redirect("invalid_target", "The resource is not served here."))?;
@@ -161,6 +176,7 @@ fn redirect(tenant: &Tenant, back: &str, state: Option<String>, fields: &[(&str,
         }
         match tenant.config().iss {
             Iss::Right => drop(query.append_pair("iss", &tenant.api)),
+            Iss::WithSlash => drop(query.append_pair("iss", &format!("{}/", tenant.api))),
             Iss::Wrong => drop(query.append_pair("iss", "https://issuer.example")),
             Iss::Absent | Iss::Missing => {}
         }

@@ -101,6 +101,8 @@ struct Inner {
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
     families: Vec<Family>,
+    /// The scopes that clients registered, where these are their bounds.
+    bounds: HashMap<String, BTreeSet<String>>,
     /// Verifiers that were shown to the token endpoint.
     verifiers: Vec<String>,
 }
@@ -194,6 +196,16 @@ impl Grants {
             refresh.used = true;
         }
         Ok(inner.issue(family, rotate, lifetime))
+    }
+
+    pub(crate) fn bind_scope(&self, client_id: &str, scope: &str) {
+        let scopes = scope.split_whitespace().map(str::to_owned).collect();
+        lock(&self.inner).bounds.insert(client_id.to_owned(), scopes);
+    }
+
+    /// The scopes that a client may ask for, where there is such a bound.
+    pub(crate) fn scope_bound(&self, client_id: &str) -> Option<BTreeSet<String>> {
+        lock(&self.inner).bounds.get(client_id).cloned()
     }
 
     /// What a token allows, or `None` when it is not valid now.

@@ -48,31 +48,20 @@ fn authorization_server(tenant: &Tenant) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["inclusive"],
     });
-    if config.iss != Iss::Absent {
+    if !matches!(config.iss, Iss::Absent | Iss::WithSlash) {
         document["authorization_response_iss_parameter_supported"] = json!(true);
     }
     if config.registered_client_id.is_some() {
         document["registration_endpoint"] = json!(format!("{}/oauth/register", tenant.api));
     }
     if let Some(patch) = &config.metadata_patch {
-        merge(&mut document, &with_base_urls(patch, tenant));
+        merge(&mut document, &tenant.with_base_urls(patch));
     }
     document
 }
 
-fn with_base_urls(value: &Value, tenant: &Tenant) -> Value {
-    match value {
-        Value::String(text) => json!(text.replace("{api}", &tenant.api).replace("{ws}", &tenant.ws)),
-        Value::Array(items) => items.iter().map(|item| with_base_urls(item, tenant)).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, member)| (name.clone(), with_base_urls(member, tenant))).collect()
-        }
-        other => other.clone(),
-    }
-}
-
 /// RFC 7396, 2.
-fn merge(target: &mut Value, patch: &Value) {
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

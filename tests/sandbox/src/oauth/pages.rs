@@ -17,6 +17,13 @@ pub(crate) fn consent(config: &Config, request: &Request, ticket: &str) -> Answe
         ClientKind::Private => "Private Client of this tenant",
         ClientKind::Published => "Published Client",
     };
+    let stray = match (&request.state, config.quirks.strays) {
+        (Some(state), true) => {
+            let state: String = url::form_urlencoded::byte_serialize(state.as_bytes()).collect();
+            format!("<img alt=\"\" src=\"{}?state={state}\">", escape(&request.redirect_uri))
+        }
+        _ => String::new(),
+    };
     let asked: BTreeSet<Permission> = client.permissions.iter().copied().collect();
     let granted = request.granted.len();
     let body = format!(
@@ -28,7 +35,7 @@ pub(crate) fn consent(config: &Config, request: &Request, ticket: &str) -> Answe
 <dt>Client id</dt><dd><code>{id}</code></dd>
 <dt>You</dt><dd>{user}</dd>
 <dt>Your Role</dt><dd>{role}</dd>
-</dl>
+</dl>{stray}
 <h2 id="what">What it may do in your name</h2>
 <p>It gets what it asks for and your Role allows: {granted} of {total} permissions.</p>
 {table}

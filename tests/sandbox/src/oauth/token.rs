@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::authorize::check_resource;
 use super::grants::{Invalid, Tokens};
+use super::metadata::merge;
 use crate::body::{Answer, json, set_header};
 use crate::config::{Config, ExpiresIn, Rotation};
 use crate::state::Tenant;
@@ -49,7 +50,15 @@ pub(crate) fn token(tenant: &Tenant, headers: &HeaderMap, body: &Bytes) -> Answe
         }
     });
     let mut answer = match outcome {
-        Ok(tokens) => json(200, &tokens),
+        Ok(mut tokens) => {
+            if config.quirks.audience_is_origin && fields.contains_key("resource") {
+                tokens["access_token"] = json!("at_sandbox_for_another_audience");
+            }
+            if let Some(patch) = &config.quirks.token_patch {
+                merge(&mut tokens, &tenant.with_base_urls(patch));
+            }
+            json(200, &tokens)
+        }
         Err(refused) => {
             if refused.error == "invalid_client" {
                 tenant.board.count(|counters| counters.client_refusals += 1);
@@ -67,7 +76,8 @@ pub(crate) fn token(tenant: &Tenant, headers: &HeaderMap, body: &Bytes) -> Answe
 }
 
 fn authenticate(config: &Config, headers: &HeaderMap, fields: &Fields) -> Result<String, TokenError> {
-    let basic = headers.get(AUTHORIZATION).map(|value| credentials(value.as_bytes()));
+    let raw = config.quirks.compares_raw_secret;
+    let basic = headers.get(AUTHORIZATION).map(|value| credentials(value.as_bytes(), raw));
     let (id, secret, is_basic) = match basic {
         Some(Some((id, secret))) => (id, Some(secret), true),
         Some(None) => return Err(TokenError::client("The Authorization header is not Basic.", true)),
@@ -85,6 +95,9 @@ fn authenticate(config: &Config, headers: &HeaderMap, fields: &Fields) -> Result
     if !accepted {
         return Err(TokenError::client("This way of client authentication is not accepted.", is_basic));
     }
+    if config.quirks.wants_client_id && !fields.contains_key("client_id") {
+        return Err(TokenError::client("Missing client_id", is_basic));
+    }
     let client = config.client(&id).ok_or(TokenError::client("Client not found.", is_basic))?;
     match (&client.secret, &secret) {
         (Some(right), Some(given)) if right == given => Ok(id),
@@ -94,8 +107,8 @@ fn authenticate(config: &Config, headers: &HeaderMap, fields: &Fields) -> Result
     }
 }
 
-/// Id and secret of a Basic header, each form-urlencoded in it (RFC 6749, 2.3.1).
-fn credentials(header: &[u8]) -> Option<(String, String)> {
+/// Id and secret of a Basic header, each form-urlencoded in it (RFC 6749, 2.3.1), or taken as they are.
+fn credentials(header: &[u8], raw: bool) -> Option<(String, String)> {
     let header = std::str::from_utf8(header).ok()?;
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -103,7 +116,8 @@ fn credentials(header: &[u8]) -> Option<(String, String)> {
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    Some((form_decoded(id), form_decoded(secret)))
+    let read = |text: &str| if raw { text.to_owned() } else { form_decoded(text) };
+    Some((read(id), read(secret)))
 }
 
 fn form_decoded(text: &str) -> String {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use planhat_sandbox::attack::Attack;
+use planhat_sandbox::habit::Habit;
 
 /// The bridge's own default, which is what an administrator would have registered.
 const CALLBACK_PORT: u16 = 7526;
@@ -18,10 +19,11 @@ Usage: planhat-sandbox <command>
         with --open in your browser, where you press Allow.
 
   serve [--callback-port N] [--api-port N] [--ws-port N] [--open-consent] [--no-permissions]
-        [--token-lifetime SECONDS] [--test-tools]
+        [--token-lifetime SECONDS] [--test-tools] [--tls]
         Runs a tenant until Ctrl-C or the end of input, and prints how to point the bridge at it. The client's redirect
         URL is http://127.0.0.1:N/callback, where N is 7526 unless given. --open-consent grants without asking;
-        --no-permissions leaves the client's Permissions tab empty.
+        --no-permissions leaves the client's Permissions tab empty; --tls speaks https,
+        with a certificate of a CA that it prints the file of.
 
   hostile --list
         Shows every attack that a server can play: what it does, and what must hold all the same.
@@ -30,6 +32,13 @@ Usage: planhat-sandbox <command>
         Runs a tenant that plays these attacks, until Ctrl-C or the end of input, and prints how to point the bridge at it
         and how to meet each of them. --short plays them with a twentieth of the megabytes, for a build without
         optimisation.
+
+  habit --list
+        Shows every habit of real servers that can be played: the letter of its kind, its name, and who is known for it.
+
+  habit NAME [--callback-port N] [--api-port N]
+        Runs a tenant that has this habit, until Ctrl-C or the end of input, and prints what to type to meet it and what
+        must hold.
 
   browse URL
         Opens a sign-in link and presses Allow, without a browser. BROWSER may name this program: a link alone is enough.";
@@ -42,6 +51,9 @@ pub(crate) enum Command {
     /// The list of attacks.
     Attacks,
     Hostile(HostileOptions),
+    /// The list of habits.
+    Habits,
+    Habit(HabitOptions),
     Browse(String),
 }
 
@@ -54,6 +66,7 @@ pub(crate) struct ServeOptions {
     pub(crate) no_permissions: bool,
     pub(crate) token_lifetime: Option<u64>,
     pub(crate) test_tools: bool,
+    pub(crate) tls: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +75,13 @@ pub(crate) struct HostileOptions {
     pub(crate) callback_port: u16,
     pub(crate) api_port: u16,
     pub(crate) short: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct HabitOptions {
+    pub(crate) habit: &'static Habit,
+    pub(crate) callback_port: u16,
+    pub(crate) api_port: u16,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -77,6 +97,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "tour" => tour(arguments),
         "serve" => serve(arguments),
         "hostile" => hostile(arguments),
+        "habit" => habit(arguments),
         "browse" => arguments.next().map(Command::Browse).ok_or_else(|| "browse needs a URL".into()),
         "help" | "-h" | "--help" => Ok(Command::Help),
         url if url.starts_with("http://") || url.starts_with("https://") => Ok(Command::Browse(command)),
@@ -106,6 +127,7 @@ fn serve(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
         no_permissions: false,
         token_lifetime: None,
         test_tools: false,
+        tls: false,
     };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -116,6 +138,7 @@ fn serve(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
             "--open-consent" => options.open_consent = true,
             "--no-permissions" => options.no_permissions = true,
             "--test-tools" => options.test_tools = true,
+            "--tls" => options.tls = true,
             "-h" | "--help" => return Ok(Command::Help),
             other => return Err(unknown(other)),
         }
@@ -142,6 +165,25 @@ fn hostile(mut arguments: impl Iterator<Item = String>) -> Result<Command, Strin
         return Err("hostile needs the name of an attack; see planhat-sandbox hostile --list".to_owned());
     }
     Ok(Command::Hostile(options))
+}
+
+fn habit(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let (mut found, mut callback_port, mut api_port) = (None, CALLBACK_PORT, 0);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--list" => return Ok(Command::Habits),
+            "--callback-port" => callback_port = value(&argument, arguments.next())?,
+            "--api-port" => api_port = value(&argument, arguments.next())?,
+            "-h" | "--help" => return Ok(Command::Help),
+            _ if found.is_some() => return Err("habit takes one name".to_owned()),
+            name => {
+                let unknown = || format!("{name:?} is no habit; see planhat-sandbox habit --list");
+                found = Some(Habit::find(name).ok_or_else(unknown)?);
+            }
+        }
+    }
+    let missing = || "habit needs the name of one; see planhat-sandbox habit --list".to_owned();
+    Ok(Command::Habit(HabitOptions { habit: found.ok_or_else(missing)?, callback_port, api_port }))
 }
 
 fn value<T: FromStr>(option: &str, given: Option<String>) -> Result<T, String> {
@@ -178,6 +220,16 @@ mod tests {
             "\"bomb\" is no attack; see planhat-sandbox hostile --list"
         );
         assert!(parsed("hostile").is_err());
+    }
+
+    #[test]
+    fn one_habit_is_named_at_a_time() {
+        let Ok(Command::Habit(options)) = parsed("habit old-http-sse --api-port 4000") else { panic!("it is known") };
+        assert_eq!((options.habit.name, options.api_port), ("old-http-sse", 4000));
+        assert!(matches!(parsed("habit --list"), Ok(Command::Habits)));
+        for wrong in ["habit", "habit biting-nails", "habit no-sign-in old-http-sse"] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Consent, PRIVATE_APP_TOK
 
 use crate::arguments::HostileOptions;
 use crate::serve::{how_to_point, wait};
-use crate::stage::Stage;
+use crate::stage::{Stage, sentence};
 
 /// The table of attacks.
 pub(crate) fn list(stage: &Stage) {
@@ -69,11 +69,6 @@ pub(crate) fn hostile(stage: &Stage, options: &HostileOptions) -> ExitCode {
          200 MiB and log less than 1 MiB a minute; SIGTERM must end it within 2 s.\n",
     );
     wait(stage, sandbox)
-}
-
-fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).chain(['.']).collect())
 }
 
 fn how_to_meet(attack: &Attack) -> String {

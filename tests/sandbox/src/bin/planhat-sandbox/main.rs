@@ -3,14 +3,16 @@
 mod arguments;
 mod bridge;
 mod desktop;
+mod habit;
 mod hostile;
 mod serve;
 mod stage;
 mod tour;
+mod trust;
 
 use std::process::ExitCode;
 
-use planhat_sandbox::browser::{Choice, walk};
+use planhat_sandbox::browser::{Choice, walk_by};
 
 use arguments::{Command, HELP};
 use stage::Stage;
@@ -22,8 +24,10 @@ fn main() -> ExitCode {
         Ok(Command::Serve(options)) => return serve::serve(&stage, options),
         Ok(Command::Attacks) => hostile::list(&stage),
         Ok(Command::Hostile(options)) => return hostile::hostile(&stage, &options),
+        Ok(Command::Habits) => habit::list(&stage),
+        Ok(Command::Habit(options)) => return habit::habit(&stage, &options),
         Ok(Command::Tour(options)) => return tour::tour(&stage, &options),
-        Ok(Command::Browse(url)) => match walk(&url, Choice::Allow) {
+        Ok(Command::Browse(url)) => match walk_by(&trust::route_of_environment(), &url, Choice::Allow) {
             Ok(walk) => stage.line(&format!("{} {}", walk.last().status, walk.last().url)),
             Err(error) => {
                 stage.complain(&format!("the browser got nowhere: {error}"));

@@ -4,10 +4,11 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Consent, Fault, PRIVATE_APP_TOKEN, Sandbox};
+use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config, Consent, Fault, PRIVATE_APP_TOKEN, Sandbox, Tls};
 
 use crate::arguments::ServeOptions;
 use crate::stage::Stage;
+use crate::trust::Trust;
 
 pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
     let redirect = format!("http://127.0.0.1:{}/callback", options.callback_port);
@@ -15,6 +16,7 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
     config.api_port = options.api_port;
     config.ws_port = options.ws_port;
     config.test_tools = options.test_tools;
+    config.tls = options.tls.then(Tls::default);
     // It may run for days.
     config.record = false;
     config.private_app_tokens = vec![PRIVATE_APP_TOKEN.into()];
@@ -28,14 +30,17 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
         config.access_token_lifetime = Duration::from_secs(seconds);
     }
     let (user, role) = (config.user.name.clone(), config.user.role.clone());
-    let sandbox = match Sandbox::try_start(config) {
-        Ok(sandbox) => sandbox,
+    let started = Sandbox::try_start(config).and_then(|sandbox| Ok((Trust::of(sandbox.route())?, sandbox)));
+    let (trust, sandbox) = match started {
+        Ok(started) => started,
         Err(error) => {
             stage.complain(&format!("the tenant cannot be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let url = sandbox.mcp_url();
+    let variables = trust.variables(false);
+    let trusting: String = variables.iter().map(|(name, value)| format!("\u{20} export {name}={value}\n")).collect();
     stage.line(&format!(
         "A made-up Planhat tenant is running.\n\n\
          \x20 MCP endpoint   {url}\n\
@@ -48,7 +53,7 @@ pub(crate) fn serve(stage: &Stage, options: ServeOptions) -> ExitCode {
          \x20 export PLANHAT_MCP_URL={url}\n\
          \x20 export PLANHAT_MCP_CLIENT_ID={CLIENT_ID}\n\
          \x20 export PLANHAT_MCP_CLIENT_SECRET={CLIENT_SECRET}\n\
-         {}\
+         {}{trusting}\
          \x20 planhat-mcp login --token-store file\n\
          \x20 planhat-mcp status --token-store file\n\n\
          {COMMANDS}\n",
@@ -67,6 +72,7 @@ Type a word to make something happen:
   expire    the access tokens            throttle  the next call, for 2 s
   revoke    the grants                   counters  shows what was counted
   lose      the sessions                 stop      ends the tenant
+  restart   forgets all but the clients that an administrator made
 Ctrl-C or the end of input ends it also.";
 
 /// Obeys lines of standard input until it ends or Ctrl-C is pressed.
@@ -80,6 +86,7 @@ pub(crate) fn wait(stage: &Stage, sandbox: Sandbox) -> ExitCode {
                 "" => {}
                 "expire" => sandbox.expire_access_tokens(),
                 "revoke" => sandbox.revoke_grants(),
+                "restart" => sandbox.restart_without_memory(),
                 "lose" => sandbox.lose_sessions(),
                 "throttle" => {
                     sandbox.fault(Fault::status(429).retry_after(Duration::from_secs(2)).method("tools/call"));

@@ -78,6 +78,12 @@ impl Stage {
     }
 }
 
+/// A text of a table as a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).chain(['.']).collect())
+}
+
 /// Breaks a text at spaces; a word that is wider than a line stays whole, because links must.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
