@@ -29,6 +29,9 @@ class Page(html.parser.HTMLParser):
             self.form, self._form_open = given, True
         elif tag == "input" and self._form_open and "name" in given:
             self.fields[given["name"]] = given.get("value") or ""
+        elif tag == "button" and self._form_open and "name" in given and "form" not in given:
+            # The first of a form's buttons is the one that goes on.
+            self.fields.setdefault(given["name"], given.get("value") or "")
         elif tag == "a":
             self._link = given.get("href")
 
