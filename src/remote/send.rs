@@ -10,6 +10,7 @@ use reqwest::StatusCode;
 use tokio::time::{Duration, Instant};
 use url::Url;
 
+use crate::auth::bearer::step_up;
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge};
 use crate::clock::SharedClock;
 use crate::config::Settings;
@@ -323,11 +324,8 @@ impl Remote {
     /// The reason why there is none.
     async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
         if tried > MAX_RENEWALS_OF_REQUEST {
-            let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
-            return Err(Failure::Explained(match challenge.scope {
-                Some(scope) => problem.with("scope", scope),
-                None => problem,
-            }));
+            let problem = step_up::too_narrow(challenge.scope.as_deref());
+            return Err(Failure::Explained(problem.with("host", host_of(&self.settings.url))));
         }
         match self.auth.step_up(narrow, challenge).await {
             Ok(_) => Ok(()),

@@ -143,14 +143,18 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> (
         }
     };
     let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
+    let mut storage = storage.group;
+    if signing_in.is_open {
+        storage::needs_no_sign_in(&mut storage);
+    }
     let mut rows = vec![configuration(loaded)];
     rows.extend(loaded.exposed.iter().map(|problem| Row::warn("secret file", problem.clone())));
     rows.extend(clients.unwrap_or_default());
     let groups = vec![
         Group { title: "Settings", rows },
         network.group,
-        storage.group,
-        signing_in,
+        storage,
+        signing_in.group,
         Group { title: "The server", rows: vec![tools] },
     ];
     (groups, Checkup::secrets(&auth).await)

@@ -6,8 +6,9 @@ use url::Url;
 
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
-use crate::auth::checkup::{Checkup, Identity, PageSays, Route};
+use crate::auth::checkup::{Checkup, Identity, Route};
 use crate::auth::discovery::search::{Discovered, ProbedPlace};
+use crate::auth::login::page_says::PageSays;
 use crate::config::Settings;
 use crate::config::consent;
 use crate::problem::{Problem, ProblemId, printable};
@@ -24,27 +25,37 @@ pub struct Findings {
     pub signed_in: bool,
 }
 
+/// The results, and what another row needs of them.
+#[derive(Debug)]
+pub struct SigningIn {
+    /// The rows.
+    pub group: Group,
+    /// Whether the server answers without a sign-in.
+    pub is_open: bool,
+}
+
 /// Takes the steps of a sign-in, as far as they need no user.
-pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> Group {
-    let mut rows = Vec::new();
+pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> SigningIn {
+    let (mut rows, mut is_open) = (Vec::new(), false);
     // What is held back says nothing of whether the rest works, so it comes first and only then.
     rows.extend(auth.brake().why_shut().await.map(|problem| Row::warn("brake", auth.explain(problem))));
     rows.extend(consents(settings));
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
     } else if findings.reached {
-        steps(settings, auth, findings, &mut rows).await;
+        is_open = steps(settings, auth, findings, &mut rows).await;
     } else {
         skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
     }
-    Group { title: "Signing in", rows }
+    SigningIn { group: Group { title: "Signing in", rows }, is_open }
 }
 
 fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
     rows.extend(names.iter().map(|name| Row::skip(name, why)));
 }
 
-async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows: &mut Vec<Row>) {
+/// Whether the server turned out to answer without a sign-in.
+async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows: &mut Vec<Row>) -> bool {
     let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, Checkup::of(auth).route()).await {
         Ok(route) => route,
         Err(_) => {
@@ -58,11 +69,13 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         Ok(found) => found,
         Err(problem) if problem.id == ProblemId::SignInNotWanted => {
             rows.push(Row::ok("discovery", "not needed: the server asks for no sign-in").with_details(details));
-            return skip(&["client", "redirect URL", "sign-in page"], "there is no sign-in", rows);
+            skip(&["client", "redirect URL", "sign-in page"], "there is no sign-in", rows);
+            return true;
         }
         Err(problem) => {
             rows.push(Row::fail("discovery", problem).with_details(details));
-            return skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
+            skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
+            return false;
         }
     };
     details.extend(found.elsewhere().words());
@@ -72,15 +85,17 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         Ok(identity) => identity,
         Err(problem) => {
             rows.push(Row::fail("client", problem));
-            return skip(&["redirect URL", "sign-in page"], "it needs \"client\"", rows);
+            skip(&["redirect URL", "sign-in page"], "it needs \"client\"", rows);
+            return false;
         }
     };
     rows.push(client(&identity));
     if auth.needs_no_person() {
-        return;
+        return false;
     }
     rows.push(redirect(auth, &identity, findings).await);
     rows.push(page(auth, &found, &identity).await);
+    false
 }
 
 /// The rules that do not hold, by the user's consent, each with what that means.
