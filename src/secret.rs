@@ -20,8 +20,7 @@ mod held;
 mod mask;
 mod visible;
 
-pub use held::without_held_secrets;
-pub use mask::{Secrets, ServerWords};
+pub use mask::{Secrets, ServerWords, without_held_secrets};
 pub use visible::{is_invisible, push_visible, visible, visible_up_to};
 
 /// Replaces a secret.

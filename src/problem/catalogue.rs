@@ -166,6 +166,8 @@ catalogue! {
         HttpStatus,
         /// 403 `insufficient_scope`; fact `scope`.
         InsufficientScope,
+        /// The same, and neither the answer nor the server's metadata says which scope.
+        ScopeNotNamed,
         /// HTML or another type that MCP does not use; facts `url`, `content_type`, `status`.
         NotMcp,
         /// The server's JSON is invalid; fact `detail`. The effect is unknown.

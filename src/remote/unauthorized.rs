@@ -13,6 +13,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::time::{Duration, Instant};
 
+use crate::auth::bearer::step_up;
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge, Renewable};
 use crate::config::Settings;
 use crate::http::{host_of, retry_after};
@@ -216,11 +217,8 @@ impl Unauthorized {
     /// The reason why there is none.
     pub(super) async fn widen(&self, tried: u32, narrow: Option<&Bearer>, challenge: Challenge) -> Result<(), Failure> {
         if tried > MAX_RENEWALS_OF_REQUEST {
-            let problem = Problem::new(ProblemId::InsufficientScope).with("host", host_of(&self.settings.url));
-            return Err(Failure::Explained(match challenge.scope {
-                Some(scope) => problem.with("scope", scope),
-                None => problem,
-            }));
+            let problem = step_up::too_narrow(challenge.scope.as_deref());
+            return Err(Failure::Explained(problem.with("host", host_of(&self.settings.url))));
         }
         match self.auth.step_up(narrow, challenge).await {
             Ok(_) => Ok(()),

@@ -4,21 +4,17 @@
 //! behind that: facts of problems and lines of the log come from everywhere, and are searched for what the list holds. It
 //! refers to the secrets and holds none: what is dropped is overwritten, and off the list.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use zeroize::Zeroize;
 
-use super::mask::without_verbatim;
-
 /// The shortest secret that is listed, in bytes: a shorter one is part of ordinary words, and would mask those.
-const SHORTEST_LISTED_BYTES: usize = 8;
+pub(super) const SHORTEST_LISTED_BYTES: usize = 8;
 /// How many entries may be added before those that have ended are dropped.
 const SWEEP_AFTER_ENTRIES: usize = 64;
 
 static HELD: Mutex<List> = Mutex::new(List { entries: Vec::new(), sweep_at: SWEEP_AFTER_ENTRIES });
 
-#[derive(Debug)]
 struct List {
     entries: Vec<Weak<Value<String>>>,
     /// The length at which it is looked through for what has ended.
@@ -53,12 +49,6 @@ impl<T: Zeroize> Drop for Value<T> {
     }
 }
 
-impl<T: Zeroize> fmt::Debug for Value<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(super::REDACTED)
-    }
-}
-
 /// What a [`super::Secret`] may hold.
 pub trait Listed: Zeroize + Sized {
     /// Puts the value on the list, if values of this type can be quoted in a text.
@@ -78,35 +68,14 @@ impl Listed for Vec<u8> {
     fn list(_: &Arc<Value<Self>>) {}
 }
 
-/// `text` without any secret that this process holds, be it verbatim or encoded as in a URL, JSON or HTML.
-pub fn without_held_secrets(text: &str) -> String {
-    if text.len() < SHORTEST_LISTED_BYTES {
-        return text.to_owned();
-    }
-    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner).held();
-    without_verbatim(held.iter().map(|value| value.0.as_str()), text)
+/// The secrets that this process holds, each once.
+pub fn all() -> Vec<Arc<Value<String>>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).held()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Secret;
     use super::*;
-
-    #[test]
-    fn what_is_held_is_masked_verbatim_and_encoded_until_it_is_dropped() {
-        let secret = Secret::from("held-canary+1");
-        let copy = secret.clone();
-        drop(secret);
-        assert_eq!(without_held_secrets("a held-canary%2B1 b"), "a [redacted] b");
-        drop(copy);
-        assert_eq!(without_held_secrets("a held-canary+1 b"), "a held-canary+1 b");
-    }
-
-    #[test]
-    fn what_is_short_or_only_passes_by_masks_nothing() {
-        let (_short, _passing) = (Secret::from("consent"), Secret::unlisted("mcp.held.example".to_owned()));
-        assert_eq!(without_held_secrets("consent mcp.held.example"), "consent mcp.held.example");
-    }
 
     #[test]
     fn the_list_does_not_grow_with_what_has_ended() {

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::encodings::{self, Unit};
+use super::held::{self, SHORTEST_LISTED_BYTES};
 use super::visible::visible_up_to;
 use super::{REDACTED, Secret};
 use crate::limits::{SEARCHED_WORDS_BYTES, SHOWN_WORDS_CHARS};
@@ -72,12 +73,16 @@ impl Secrets {
     }
 }
 
-/// `text` without these secrets, verbatim or encoded once as URLs, JSON and HTML do it: what can be afforded for every
-/// text that is shown, whichever exchange it is from.
-pub fn without_verbatim<'s>(secrets: impl Iterator<Item = &'s str>, text: &str) -> String {
+/// `text` without any secret that this process holds, verbatim or encoded once as URLs, JSON and HTML do it: what can be
+/// afforded for every text that is shown, whichever exchange it is from.
+pub fn without_held_secrets(text: &str) -> String {
+    if text.len() < SHORTEST_LISTED_BYTES {
+        return text.to_owned();
+    }
+    let held = held::all();
     // What begins an encoded character; most texts have none.
     let nested = usize::from(text.contains(['%', '\\', '&']));
-    without(&secrets.map(Needle::plain).collect::<Vec<_>>(), text, nested)
+    without(&held.iter().map(|secret| Needle::plain(&secret.0)).collect::<Vec<_>>(), text, nested)
 }
 
 fn without(needles: &[Needle], text: &str, nested: usize) -> String {

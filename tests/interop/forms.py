@@ -9,6 +9,7 @@ import urllib.request
 from parts import expect
 
 MOST_PAGES = 12
+AGREEING = ("approve", "allow", "accept", "yes", "true")
 
 
 class Page(html.parser.HTMLParser):
@@ -29,6 +30,10 @@ class Page(html.parser.HTMLParser):
             self.form, self._form_open = given, True
         elif tag == "input" and self._form_open and "name" in given:
             self.fields[given["name"]] = given.get("value") or ""
+        elif tag == "button" and self._form_open and "name" in given and "form" not in given:
+            # The person agrees; where no button says so, the first is the one that goes on.
+            if given["name"] not in self.fields or given.get("value") in AGREEING:
+                self.fields[given["name"]] = given.get("value") or ""
         elif tag == "a":
             self._link = given.get("href")
 
@@ -74,5 +79,5 @@ class Browser:
                 continue
             fields = {name: value or typed.get(name, "x") for name, value in page.fields.items()}
             expect(page.form.get("method", "").lower() == "post", f"a form that is not posted: {page.form}")
-            page = self.load(urllib.parse.urljoin(page.url, page.form["action"]), fields)
+            page = self.load(urllib.parse.urljoin(page.url, page.form.get("action", "")), fields)
         return expect(False, f"no end after {MOST_PAGES} pages: {page.url}")

@@ -68,12 +68,12 @@ def node():
     return npm(NODE, "node")
 
 
-def python(requirement):
-    """The Python of a virtual environment that has the requirement."""
+def python(requirement, *more):
+    """The Python of a virtual environment that has the requirements; the first names it."""
     prefix = folder() / requirement.replace("==", "-")
     if not (prefix / "installed").is_file():
         install([sys.executable, "-m", "venv", str(prefix)], folder())
-        install([str(prefix / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", requirement], folder())
+        install([str(prefix / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", requirement, *more], folder())
         (prefix / "installed").touch()
     return str(prefix / "bin" / "python")
 

@@ -17,13 +17,17 @@ use crate::limits::{MAX_REMEMBERED_SCOPES, STEP_UP_BUDGET, STEP_UP_WINDOW};
 use crate::pacing::RateWindow;
 use crate::problem::{Problem, ProblemId};
 
-/// "The token is allowed too little", with the scope that the challenge names.
+/// "The token is allowed too little", with the scope that the challenge names. Where it names none, signing in again asks for
+/// the same.
 pub(crate) fn wanted(ctx: &Context, challenge: &Challenge) -> Problem {
-    let problem = Problem::new(ProblemId::InsufficientScope);
-    ctx.explain(match challenge.scope.as_deref() {
-        Some(scope) if !scope.is_empty() => problem.with("scope", scope),
-        _ => problem,
-    })
+    ctx.explain(too_narrow(challenge.scope.as_deref()))
+}
+
+pub(crate) fn too_narrow(wanted: Option<&str>) -> Problem {
+    match wanted {
+        Some(scope) if !scope.is_empty() => Problem::new(ProblemId::InsufficientScope).with("scope", scope),
+        _ => Problem::new(ProblemId::ScopeNotNamed),
+    }
 }
 
 /// The wider scopes that were asked for.
@@ -129,6 +133,18 @@ mod tests {
         ] {
             assert_eq!(StepUps::default().next_scope(Some(1), &facts).as_deref(), expected, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn where_no_scope_is_named_nobody_is_sent_to_sign_in_again_without_one() {
+        for (wanted, expected) in [
+            (Some("a"), ProblemId::InsufficientScope),
+            (Some(""), ProblemId::ScopeNotNamed),
+            (None, ProblemId::ScopeNotNamed),
+        ] {
+            assert_eq!(too_narrow(wanted).id, expected, "{wanted:?}");
+        }
+        assert!(too_narrow(None).fix().contains("login --scope"), "{}", too_narrow(None).fix());
     }
 
     #[tokio::test(start_paused = true)]

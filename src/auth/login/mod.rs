@@ -8,6 +8,7 @@ pub mod code_flow;
 pub mod device_flow;
 pub mod flow;
 pub mod loopback;
+pub mod page_says;
 pub mod parts;
 pub mod sign_in_page;
 pub mod ui;

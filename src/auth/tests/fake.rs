@@ -233,7 +233,9 @@ impl Fake {
                 (401, format!("WWW-Authenticate: {challenge}\r\n"), String::new())
             }
             (_, target) => {
-                let (status, body) = script.pages.get(target).cloned().unwrap_or((404, "not here".into()));
+                // A page that is asked with a query, too.
+                let page = script.pages.get(target).or_else(|| script.pages.get(target.split('?').next()?));
+                let (status, body) = page.cloned().unwrap_or((404, "not here".into()));
                 (status, script.heads.get(target).cloned().unwrap_or_default(), body)
             }
         }

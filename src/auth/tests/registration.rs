@@ -231,6 +231,30 @@ async fn a_sign_in_after_one_that_came_back_to_nobody_registers_anew_and_the_one
 }
 
 #[tokio::test]
+async fn a_registration_that_the_sign_in_page_no_longer_knows_is_made_anew_before_the_tab() {
+    let rig = rig(|_| {}).await;
+    registers(&rig, &[("first", json!({})), ("second", json!({}))]);
+    assert_eq!(asked(&rig).await.0, "first");
+    let asked_page = |rig: &Rig| {
+        let script = rig.fake.script();
+        script.seen.iter().filter(|seen| seen.target.starts_with("/authorize?")).cloned().collect::<Vec<_>>()
+    };
+    assert!(asked_page(&rig).is_empty(), "a client that was just registered is known");
+    // A page that says nothing of the client, and one in trouble, are for the user.
+    for (status, says) in [(200, "<form>"), (503, "invalid_client"), (400, r#"{"error":"invalid_scope"}"#)] {
+        rig.fake.page("/authorize", status, says);
+        assert_eq!(asked(&rig).await.0, "first", "{status} {says}");
+    }
+    rig.fake.page("/authorize", 400, r#"{"error":"invalid_client"}"#);
+    assert_eq!(asked(&rig).await.0, "second");
+    let seen = asked_page(&rig);
+    assert_eq!(seen.len(), 4, "once for each sign-in");
+    for one in &seen {
+        assert!(!one.headers.contains_key("authorization") && !one.headers.contains_key("cookie"), "{one:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_that_comes_back_is_an_answer_and_costs_no_registration() {
     let rig = rig(|_| {}).await;
     registers(&rig, &[("first", json!({})), ("second", json!({}))]);

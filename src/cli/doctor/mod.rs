@@ -201,10 +201,13 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> C
             Some(_) => server::check(&settings, &http, &auth).await,
         }
     };
-    let ((signing_in, dead), tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
+    let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
+    if signing_in.is_open {
+        storage::needs_no_sign_in(&mut storage.group);
+    }
     // A sign-in that works is left alone, whatever a page says.
     let works = storage.signed_in && tools.outcome == row::Outcome::Ok;
-    let faults = mending::find(&auth, dead.filter(|_| !works)).await;
+    let faults = mending::find(&auth, signing_in.dead.filter(|_| !works)).await;
     storage.group.rows.extend(fix::row(&settings, &faults));
     let mut rows = vec![configuration(loaded)];
     rows.extend(loaded.exposed.iter().map(|problem| Row::warn("secret file", problem.clone())));
@@ -213,7 +216,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> C
         Group { title: "Settings", rows },
         network.group,
         storage.group,
-        signing_in,
+        signing_in.group,
         Group { title: "The server", rows: vec![tools] },
     ];
     Checked { groups, secrets: Checkup::secrets(&auth).await, faults, auth: Some(auth) }

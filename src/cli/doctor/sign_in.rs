@@ -6,8 +6,9 @@ use url::Url;
 
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
-use crate::auth::checkup::{Checkup, Identity, PageSays, Route};
+use crate::auth::checkup::{Checkup, Identity, Route};
 use crate::auth::discovery::search::{Discovered, ProbedPlace};
+use crate::auth::login::page_says::PageSays;
 use crate::auth::mending::{self, DeadClient};
 use crate::config::Settings;
 use crate::config::consent;
@@ -25,29 +26,45 @@ pub struct Findings {
     pub signed_in: bool,
 }
 
-/// Takes the steps of a sign-in, as far as they need no user; returns the client of ours that the server does not know.
-pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> (Group, Option<DeadClient>) {
-    let (mut rows, mut dead) = (Vec::new(), None);
+/// The results, and what another row needs of them.
+#[derive(Debug)]
+pub struct SigningIn {
+    /// The rows.
+    pub group: Group,
+    /// Whether the server answers without a sign-in.
+    pub is_open: bool,
+    /// The client of ours that the server does not know.
+    pub dead: Option<DeadClient>,
+}
+
+/// Takes the steps of a sign-in, as far as they need no user.
+pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -> SigningIn {
+    let (mut rows, mut seen) = (Vec::new(), Seen::default());
     // What is held back says nothing of whether the rest works, so it comes first and only then.
     rows.extend(auth.brake().why_shut().await.map(|problem| Row::warn("brake", auth.explain(problem))));
     rows.extend(consents(settings));
     if settings.static_token.is_some() {
         rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
     } else if findings.reached {
-        dead = steps(settings, auth, findings, &mut rows).await;
+        seen = steps(settings, auth, findings, &mut rows).await;
     } else {
-        dead =
-            skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
+        skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
     }
-    (Group { title: "Signing in", rows }, dead)
+    SigningIn { group: Group { title: "Signing in", rows }, is_open: seen.is_open, dead: seen.dead }
 }
 
-fn skip<T>(names: &[&'static str], why: &str, rows: &mut Vec<Row>) -> Option<T> {
+fn skip(names: &[&'static str], why: &str, rows: &mut Vec<Row>) {
     rows.extend(names.iter().map(|name| Row::skip(name, why)));
-    None
 }
 
-async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows: &mut Vec<Row>) -> Option<DeadClient> {
+/// What the steps have shown besides their rows.
+#[derive(Debug, Default)]
+struct Seen {
+    is_open: bool,
+    dead: Option<DeadClient>,
+}
+
+async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows: &mut Vec<Row>) -> Seen {
     let route = match tokio::time::timeout(DISCOVERY_TIMEOUT, Checkup::of(auth).route()).await {
         Ok(route) => route,
         Err(_) => {
@@ -61,11 +78,13 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         Ok(found) => found,
         Err(problem) if problem.id == ProblemId::SignInNotWanted => {
             rows.push(Row::ok("discovery", "not needed: the server asks for no sign-in").with_details(details));
-            return skip(&["client", "redirect URL", "sign-in page"], "there is no sign-in", rows);
+            skip(&["client", "redirect URL", "sign-in page"], "there is no sign-in", rows);
+            return Seen { is_open: true, ..Seen::default() };
         }
         Err(problem) => {
             rows.push(Row::fail("discovery", problem).with_details(details));
-            return skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
+            skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
+            return Seen::default();
         }
     };
     details.extend(found.elsewhere().words());
@@ -75,19 +94,21 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         Ok(identity) => identity,
         Err(problem) => {
             rows.push(Row::fail("client", problem));
-            return skip(&["redirect URL", "sign-in page"], "it needs \"client\"", rows);
+            skip(&["redirect URL", "sign-in page"], "it needs \"client\"", rows);
+            return Seen::default();
         }
     };
     rows.push(client(&identity));
     if auth.needs_no_person() {
-        return None;
+        return Seen::default();
     }
     rows.push(redirect(auth, &identity, findings).await);
     let page = page(auth, &found, &identity).await;
     let says_unknown = page.problem.as_ref().is_some_and(|problem| mending::is_about_unknown_client(problem.id));
     rows.push(page);
-    let client = identity.client.filter(|client| says_unknown && client.is_registered())?;
-    Some(DeadClient { issuer: found.server.issuer.clone(), id: client.id })
+    let client = identity.client.filter(|client| says_unknown && client.is_registered());
+    let dead = client.map(|client| DeadClient { issuer: found.server.issuer.clone(), id: client.id });
+    Seen { is_open: false, dead }
 }
 
 /// The rules that do not hold, by the user's consent, each with what that means.

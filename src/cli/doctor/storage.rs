@@ -86,3 +86,27 @@ async fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u6
     let as_whom = grant.client_id.as_ref().map_or_else(String::new, |id| format!("as the client {id}, "));
     Row::ok(NAME, format!("signed in {as_whom}{}", grant.validity(now)))
 }
+
+/// Takes back that nobody is signed in, once it is known that the server answers everybody.
+pub fn needs_no_sign_in(group: &mut Group) {
+    let is_missing = |row: &Row| row.problem.as_ref().is_some_and(|problem| problem.id == ProblemId::SignInNeeded);
+    if let Some(row) = group.rows.iter_mut().find(|row| is_missing(row)) {
+        *row = Row::ok("sign-in", "nobody is signed in, and the server asks for no sign-in");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Outcome;
+    use super::*;
+
+    #[test]
+    fn at_a_server_for_everybody_it_is_well_that_nobody_is_signed_in_and_nothing_else_is() {
+        let failed = |id| Row::fail("sign-in", Problem::new(id));
+        for (id, expected) in [(ProblemId::SignInNeeded, Outcome::Ok), (ProblemId::GrantExpired, Outcome::Fail)] {
+            let mut group = Group { title: "This machine", rows: vec![failed(id)] };
+            needs_no_sign_in(&mut group);
+            assert_eq!(group.rows[0].outcome, expected, "{id:?}");
+        }
+    }
+}

@@ -71,6 +71,11 @@ super::entry::entries! {
         cause "The sign-in did not ask for enough.",
         fix "Sign in again and allow it: `[{command}|planhat-mcp login]`[, or open this link in a browser: {link} ]. If a scope is set with --scope, add what is named, or remove the setting.",
         model "The current sign-in does not cover this[; needed: {scope}]. Tell the user to sign in again with a wider scope.";
+    ScopeNotNamed = "scope-not-named", code REFUSED, exit REMOTE, recovery Depends,
+        what "The server wants a wider scope for this request, and does not say which.",
+        cause "Neither its answer nor its description of itself names a scope that the sign-in has not asked for.",
+        fix "Ask the server's operator which scope it takes, or look it up in its documentation. Then sign in with it, and give the same --scope to what your client starts: `[{command}|planhat-mcp login] --scope \"NAME NAME\"`.",
+        model "The current sign-in does not cover this, and the server does not say what is missing. Tell the user to ask its operator which scope it takes; signing in again without that does not help.";
     NotMcp = "not-mcp", code REMOTE, exit REMOTE, recovery Final,
         what "What answers[ at {url}] is no MCP server[: it sent {content_type}].",
         cause "The address leads to a web page, a company's login page or a proxy's error page.",

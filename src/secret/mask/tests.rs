@@ -210,3 +210,19 @@ fn a_hostile_text_is_looked_through_at_once() {
     masked(&[&token], &"%25".repeat(20_000));
     assert!(start.elapsed() < std::time::Duration::from_secs(5));
 }
+
+#[test]
+fn what_is_held_is_masked_verbatim_and_encoded_until_it_is_dropped() {
+    let secret = Secret::from("held-canary+1");
+    let copy = secret.clone();
+    drop(secret);
+    assert_eq!(without_held_secrets("a held-canary%2B1 b"), "a [redacted] b");
+    drop(copy);
+    assert_eq!(without_held_secrets("a held-canary+1 b"), "a held-canary+1 b");
+}
+
+#[test]
+fn what_is_short_or_only_passes_by_masks_nothing() {
+    let (_short, _passing) = (Secret::from("consent"), Secret::unlisted("mcp.held.example".to_owned()));
+    assert_eq!(without_held_secrets("consent mcp.held.example"), "consent mcp.held.example");
+}
