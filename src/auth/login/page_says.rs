@@ -67,15 +67,17 @@ fn knows_no_client(link: &Url, answer: &Answer) -> bool {
         };
         return field("error").is_some_and(|error| is_about_client(&error, field("error_description").as_deref()));
     }
-    let has_refused = matches!(
-        answer.status,
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
-    );
-    if !has_refused {
+    // A page that only shows something, or an overloaded server, says nothing of the client.
+    if !answer.status.is_client_error() || answer.status == StatusCode::TOO_MANY_REQUESTS {
         return false;
     }
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.body) {
-        return json["error"].as_str().is_some_and(|error| is_about_client(error, json["error_description"].as_str()));
+        let text = |name: &str| json[name].as_str();
+        let words = ["error_description", "message", "detail"].into_iter().find_map(text);
+        return match text("error") {
+            Some(error) => is_about_client(error, words),
+            None => words.is_some_and(speaks_of_no_client),
+        };
     }
     let text = String::from_utf8_lossy(&answer.body);
     CLIENT_ERROR_CODES.iter().any(|code| text.contains(code)) || speaks_of_no_client(&text)
@@ -83,16 +85,28 @@ fn knows_no_client(link: &Url, answer: &Answer) -> bool {
 
 const CLIENT_ERROR_CODES: [&str; 2] = ["invalid_client", "unauthorized_client"];
 
-/// Several servers call an unknown client an invalid request, and name it in their words alone.
+/// Several servers call an unknown client an invalid request, and name it in their words alone; or `error` is such words.
 fn is_about_client(error: &str, description: Option<&str>) -> bool {
-    CLIENT_ERROR_CODES.contains(&error) || error == "invalid_request" && description.is_some_and(speaks_of_no_client)
+    let may_speak = error == "invalid_request" || error.contains(' ');
+    CLIENT_ERROR_CODES.contains(&error)
+        || may_speak && (speaks_of_no_client(error) || description.is_some_and(speaks_of_no_client))
 }
 
 /// Whether a text says that a client is unknown: the word, and beside it one of refusal.
 fn speaks_of_no_client(text: &str) -> bool {
     const BESIDE: usize = 60;
-    const REFUSALS: [&str; 7] =
-        ["invalid", "unknown", "unregistered", "not found", "not registered", "not exist", "no such"];
+    const REFUSALS: [&str; 10] = [
+        "invalid",
+        "unknown",
+        "unregistered",
+        "unrecogni",
+        "not recogni",
+        "not found",
+        "not be found",
+        "not registered",
+        "not exist",
+        "no such",
+    ];
     let text: Vec<char> = text.to_lowercase().chars().collect();
     let word: Vec<char> = "client".chars().collect();
     text.windows(word.len()).enumerate().filter(|(_, window)| *window == word).any(|(at, _)| {
@@ -233,6 +247,9 @@ mod tests {
             (400, None, "<p>Error: invalid_request</p> <p>Invalid client_id parameter value.</p>"),
             (400, None, "<h1>Client Not Registered</h1>"),
             (404, None, "Unknown client"),
+            (422, None, r#"{"message":"Unrecognized client_id"}"#),
+            (400, None, r#"{"error":"Client not recognised"}"#),
+            (410, None, r#"{"error":"invalid_request","message":"The client could not be found."}"#),
         ] {
             assert!(forgotten(status, location, body), "{status} {location:?} {body}");
         }
@@ -245,6 +262,8 @@ mod tests {
             (400, None, r#"{"error":"invalid_request","error_description":"code_challenge is missing"}"#),
             (404, None, "Cannot GET /authorize?client_id=x"),
             (403, None, "Your browser is not supported by this page"),
+            (422, None, r#"{"message":"Unrecognized scope"}"#),
+            (429, None, "Too many requests: client is unknown to the gate"),
             (500, None, "invalid_client"),
         ] {
             assert!(!forgotten(status, location, body), "{status} {location:?} {body}");

@@ -109,8 +109,7 @@ pub enum Then {
     Expire,
     /// The sessions are lost.
     LoseSessions,
-    /// The server restarts, and has forgotten sessions, grants and registrations. A first `login --restart` comes back to
-    /// nobody, and somebody types it again.
+    /// The server restarts, and has forgotten sessions, grants and registrations. Somebody types `login`.
     Restart,
 }
 

@@ -30,10 +30,10 @@ pub(super) const HABITS: &[Habit] = &[
         kind: Kind::Added,
         does: "has forgotten the client that registered itself, and shows a page that leads back to nobody",
         known: "npm fastmcp and better-auth after a restart",
-        must_hold: "after one sign-in that came back to nobody the next one registers anew",
+        must_hold: "the next sign-in registers anew before it opens a tab",
         access: Access::Registers,
         then: Then::Restart,
-        tabs: 3,
+        tabs: 2,
         ..PLAIN
     },
     Habit {
@@ -188,10 +188,10 @@ pub(super) const HABITS: &[Habit] = &[
         kind: Kind::Stack,
         does: "has forgotten a client with a secret of its own: invalid_client by one method, invalid_request by another",
         known: "the TypeScript SDK 1.10 and 1.17, and the Python SDK 1.9 and 1.12, after a restart",
-        must_hold: "after one sign-in that came back to nobody the next one registers anew",
+        must_hold: "the next sign-in registers anew before it opens a tab",
         access: Access::Registers,
         then: Then::Restart,
-        tabs: 3,
+        tabs: 2,
         configure: |config| {
             config.quirks.registration.secret = Some("registered-secret-of-no-worth".to_owned());
             config.token_auth = TokenAuth { basic: true, post: false, none: false };

@@ -78,7 +78,7 @@ fn steps(habit: &Habit, sandbox: &Sandbox, trust: &Trust) -> Vec<String> {
         Then::Nothing => None,
         Then::Expire => Some("# Type `expire` here, then list and call again.".to_owned()),
         Then::LoseSessions => Some("# Type `lose` here while the bridge runs, then call again.".to_owned()),
-        Then::Restart => Some("# Type `restart` here, then `planhat-mcp login --restart` twice there.".to_owned()),
+        Then::Restart => Some("# Type `restart` here, then `planhat-mcp login` there.".to_owned()),
     });
     let said = habit.says.iter();
     steps.extend(said.map(|(command, text)| format!("# `planhat-mcp {command}` says {text:?}.")));
