@@ -82,7 +82,7 @@ pub(super) const HABITS: &[Habit] = &[
         name: "refresh-invalid-request",
         kind: Kind::Token,
         does: "refuses a refresh token that has ended as invalid_request",
-        known: "HubSpot, and servers with one error for everything",
+        known: "servers with one error for everything",
         must_hold: "the token is presented once, and a sign-in is offered",
         then: Then::Expire,
         tabs: 2,

@@ -58,12 +58,17 @@ impl Stage {
         let _ = io::stdout().lock().write_all(out.as_bytes());
     }
 
-    /// A text with a word before it.
+    /// A text with a word before it, or above it when the word is long.
     pub(crate) fn entry(&self, word: &str, text: &str) {
+        const WORD: usize = 18;
         let (bold, off) = (self.colours("36").0, self.colours("").1);
+        let is_long = word.chars().count() > WORD;
+        if is_long {
+            self.line(&format!("  {bold}{word}{off}"));
+        }
         for (index, line) in wrap(text, WIDTH - INDENT).iter().enumerate() {
-            let word = if index == 0 { word } else { "" };
-            self.line(&format!("  {bold}{word:<18}{off} {line}"));
+            let word = if index == 0 && !is_long { word } else { "" };
+            self.line(&format!("  {bold}{word:<WORD$}{off} {line}"));
         }
     }
 
