@@ -21,8 +21,9 @@ WITHIN = 40
 ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
-def shown(home, words, within=WITHIN, **environment):
-    """What a command shows on a terminal, and its exit code."""
+def shown(home, words, within=WITHIN, answers=(), **environment):
+    """What a command shows on a terminal, and its exit code. Each of `answers`, a question and what is typed at it, is given
+    once, when the question stands there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     variables = home.environment(TERM="xterm-256color", **environment)
@@ -42,6 +43,9 @@ def shown(home, words, within=WITHIN, **environment):
         if not piece:
             break
         text += piece
+        if answers and answers[0][0].encode() in text:
+            os.write(ours, f"{answers[0][1]}\r".encode())
+            answers = answers[1:]
     os.close(ours)
     if process.poll() is None:
         try:
@@ -108,6 +112,27 @@ def signed_out_and_in():
         step("signed in: status, doctor, config, --help and logout, with colors and without")
 
 
+def mending():
+    """`doctor --fix` says what it will do, and does it after a yes alone."""
+    with Home() as home, Tenant() as tenant:
+        secret = home.file("secret", tenant.client_secret)
+        home.configure(**tenant.settings(token_store="file", client_secret_file=secret))
+        text, code = shown(home, ["login"], BROWSER=tenant.sandbox)
+        expect(code == 0, f"login failed: {text}")
+        [tokens] = home.path.rglob("tokens.json")
+        for answer, mode in [("", 0o644), ("n", 0o644), ("y", 0o600)]:
+            tokens.chmod(tokens.stat().st_mode | 0o644)
+            text, code = shown(home, ["doctor", "--fix"], answers=[("[y/N]", answer)])
+            fits(text, "doctor --fix")
+            plain = ESCAPE.sub("", text)
+            expect(plain.index("wrong   others") < plain.index("[y/N]"), f"it does not say what is wrong before it asks: {plain}")
+            expect(tokens.stat().st_mode & 0o777 == mode, f"after {answer!r} the mode is {tokens.stat().st_mode:o}: {plain}")
+            expect(code == 0 or answer != "y", f"doctor --fix ended with {code}: {plain}")
+        text, code = shown(home, ["status"])
+        expect(code == 0, f"the sign-in is not kept: {text}")
+        step("doctor --fix: it asks, and only a yes mends")
+
+
 def with_nobody_there():
     """A server that is gone: bounded, and each failure has a way out."""
     with Home() as home:
@@ -119,4 +144,8 @@ def with_nobody_there():
         step("a server that is gone: doctor says so and ends")
 
 
-parts.run([("a terminal of 80 columns", signed_out_and_in), ("a terminal, and no server", with_nobody_there)])
+parts.run([
+    ("a terminal of 80 columns", signed_out_and_in),
+    ("a terminal, and what is to mend", mending),
+    ("a terminal, and no server", with_nobody_there),
+])
