@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
+use super::habitual;
 use crate::config::key::{Flag, Heading, Key, Takes};
 use crate::problem::{Problem, ProblemId};
 
@@ -24,7 +25,7 @@ Where to start:
 
 Examples:
   planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
-  planhat-mcp --url https://mcp.example.com/mcp  another server
+  planhat-mcp https://mcp.example.com/mcp        another server (or: --url)
   planhat-mcp login --no-browser                 on a machine without a browser
   planhat-mcp doctor                             what is wrong, and what to do
   planhat-mcp doctor --fix                       mend what can be mended here
@@ -67,10 +68,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Sign in, in the browser
+    #[command(aliases = ["signin", "sign-in", "log-in"])]
     Login(LoginArgs),
     /// Delete the sign-in from this machine
+    #[command(aliases = ["signout", "sign-out", "log-out"])]
     Logout(LogoutArgs),
     /// Show whether you are signed in, as what, and for how long
+    #[command(alias = "whoami")]
     Status(StatusArgs),
     /// Check everything, step by step, and say what to do
     Doctor(DoctorArgs),
@@ -220,7 +224,14 @@ impl FromArgMatches for Options {
 impl Cli {
     /// Parses the command line.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(args)
+        let is_command = |word: &str| {
+            let is_named = |command: &clap::Command| command.get_name_and_visible_aliases().contains(&word);
+            let command = Self::command();
+            command
+                .get_subcommands()
+                .any(|command| is_named(command) || command.get_all_aliases().any(|name| name == word))
+        };
+        habitual::read(habitual::joined(args, is_command), |words| Self::try_parse_from(words))
     }
 }
 
@@ -241,8 +252,6 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn read(words: &[&str]) -> Result<Cli, clap::Error> {

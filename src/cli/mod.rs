@@ -14,6 +14,7 @@ pub mod config_command;
 mod context;
 pub mod doctor;
 pub mod grant;
+mod habitual;
 pub mod login;
 pub mod logout;
 mod process_limits;

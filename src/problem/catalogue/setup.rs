@@ -24,8 +24,8 @@ super::entry::entries! {
     BadValue = "bad-value", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "A setting[, {setting},] has a value that cannot be used[: {found}].",
         cause "[Expected: {expected}].",
-        fix "Correct it[ in {origin}], or remove it to use the default.",
-        model "A setting[, {setting},] has a wrong value. Tell the user to correct it[ in {origin}].";
+        fix "[Did you mean {suggestion}? ]Correct it[ in {origin}], or remove it to use the default.",
+        model "A setting[, {setting},] has a wrong value. Tell the user to correct it[ in {origin}][, to {suggestion}].";
     InsecureUrl = "insecure-url", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The address[ {url}] is not encrypted, so tokens would be readable on the way.",
         cause "Plain http is accepted for this machine alone: 127.0.0.1, ::1 and localhost.",
