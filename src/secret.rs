@@ -20,6 +20,7 @@ mod held;
 mod mask;
 mod visible;
 
+pub use held::hold;
 pub use mask::{Secrets, ServerWords, without_held_secrets};
 pub use visible::{is_invisible, push_visible, visible, visible_up_to};
 

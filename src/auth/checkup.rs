@@ -120,22 +120,24 @@ impl Checkup {
 
     /// Requests the authorization page as a browser without a session would; follows no redirect. Nobody could use the
     /// answer: the verifier is discarded.
-    pub async fn page(&self, found: &Discovered, identity: &Identity) -> Result<PageSays, Problem> {
-        let Some(client) = &identity.client else { return Ok(PageSays::GoesOn) };
+    pub async fn page(&self, found: &Discovered, identity: &Identity) -> Result<(PageSays, bool), Problem> {
+        let Some(client) = &identity.client else { return Ok((PageSays::GoesOn, true)) };
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
         let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
         let request_to_page = Request::new(&self.ctx.settings, found, client, &redirect_url, scope.as_deref())?;
         let answer = page_says::ask(&self.ctx, found, &request_to_page.link).await?;
         let says = page_says::read(&request_to_page.link, &redirect_url, &answer, &request_to_page.expected.secrets);
-        Ok(match says {
+        let knows_client = !page_says::knows_no_client(&request_to_page.link, &answer);
+        let says = match says {
             PageSays::Refused(problem) => {
                 let problem = client.explained(problem.with("client_id", &client.id));
                 let problem = scope::explained(problem, scope.as_deref(), found);
                 PageSays::Refused(self.ctx.explain(problem))
             }
             says => says,
-        })
+        };
+        Ok((says, knows_client))
     }
 
     /// Whether the store accepts records.

@@ -86,7 +86,7 @@ impl Fault {
             Self::DamagedSignIn => (
                 "the stored sign-in cannot be read".to_owned(),
                 "its record is deleted",
-                "the sign-in, which could not be used; sign in again",
+                "the sign-in, which no new process could use; sign in again, also where a bridge still runs",
             ),
             Self::DamagedTokenFile(path) => (
                 format!("the token file {} cannot be read", file(path)),
@@ -100,8 +100,8 @@ impl Fault {
             ),
             Self::UnusableLock(path) => (
                 format!("the lock file {} cannot be used", file(path)),
-                "it is replaced by a new one",
-                "nothing: no process holds it",
+                "a link or folder in its place is removed, a file is made yours alone",
+                "nothing",
             ),
             Self::StaleSignIn => (
                 "a sign-in is noted as under way, and its process is gone".to_owned(),
@@ -194,11 +194,6 @@ fn is_damaged(record: &Secret<Vec<u8>>) -> bool {
     !is_newer && Grant::from_record(record).is_err()
 }
 
-/// Whether a page for signing in shows this to a client that its server does not know.
-pub fn is_about_unknown_client(id: ProblemId) -> bool {
-    matches!(id, ProblemId::InvalidClient | ProblemId::WrongEnvironment)
-}
-
 /// Mends one fault, if it is still there.
 ///
 /// # Errors Why it could not be mended.
@@ -214,10 +209,11 @@ pub async fn mend(auth: &Authorizer, fault: &Fault) -> Result<(), Problem> {
             on_file(path, |path| if is_no_json(path) { fs::remove_file(path) } else { Ok(()) }).await
         }
         Fault::UnusableLock(path) => on_file(path, replace_lock).await,
-        Fault::DamagedTokenFile(path) => {
+        Fault::DamagedTokenFile(_) => {
             let _lock = auth.tokens.cache.token_lock().await?;
             if in_store(ctx).await.as_ref() == Some(fault) {
-                on_file(path, |path| fs::rename(path, path.with_extension("json.damaged"))).await?;
+                // Writing sets a damaged file aside, under the lock of the file, which other profiles use, too.
+                ctx.store.check().await?;
             }
             forget_stored(ctx).await
         }
@@ -255,12 +251,14 @@ async fn forget_stored(ctx: &Context) -> Result<(), Problem> {
     blocking::run(forget).await
 }
 
-/// A link is removed, and a file of this user made usable; `login` and the others create what is missing.
+/// What is no file of its own in the place of a lock is removed; the next process makes a new one. A file may be held by
+/// another process, whatever kept this one from looking, so it is made this user's alone and looked at again.
 fn replace_lock(path: &Path) -> io::Result<()> {
-    match ProcessLock::is_held(path) {
-        Ok(_) => Ok(()),
-        Err(_) => fs::remove_file(path),
+    if !fs::symlink_metadata(path)?.is_file() {
+        return fs::remove_file(path);
     }
+    files::close_to_others(path)?;
+    ProcessLock::is_held(path).map(drop).map_err(io::Error::other)
 }
 
 async fn on_file(path: &Path, act: impl FnOnce(&Path) -> io::Result<()> + Send + 'static) -> Result<(), Problem> {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use url::Url;
+
+use super::read;
 use crate::secret::Secret;
 
 /// Writes the exposed value.
@@ -11,5 +14,12 @@ pub fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Resul
 
 /// Reads the value back into a secret.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| match Url::parse(&text) {
+        Ok(proxy) if proxy.has_host() => {
+            read::hold_password(&proxy);
+            Secret::unlisted(text)
+        }
+        _ => Secret::new(text),
+    }))
 }

@@ -9,7 +9,7 @@ use crate::files;
 use crate::limits::MAX_REQUESTS_IN_FLIGHT;
 
 use crate::problem::{Problem, ProblemId};
-use crate::secret::{REDACTED, Secret};
+use crate::secret::{self, REDACTED, Secret};
 
 use super::choices::Choice;
 use super::hosts::HostPattern;
@@ -29,6 +29,13 @@ pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
     })
 }
 
+/// The address that a host, with or without a path, may stand for.
+fn with_scheme(text: &str) -> Option<Url> {
+    let host = text.split('/').next().filter(|host| host.contains('.') && !text.contains("://"))?;
+    let has_port_at_most = host.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok());
+    has_port_at_most.then(|| server::parse_url(&format!("https://{text}")).ok())?
+}
+
 /// The address of an MCP endpoint.
 pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
     let text = raw.text();
@@ -41,7 +48,14 @@ pub fn server_url(raw: &RawSetting) -> Result<Url, Problem> {
         UrlRefused::Invalid if text.contains('@') => raw.bad_unseen_value("an address with a user name or password"),
         UrlRefused::Invalid => match Url::parse(text) {
             Ok(url) if url.query().is_some() => raw.bad_unseen_value(&masked_url(&url)),
-            _ => raw.bad_value(),
+            _ => match with_scheme(text) {
+                Some(url) => {
+                    let shown = masked_url(&url);
+                    let found = if text.contains('?') { shown.trim_start_matches("https://") } else { text };
+                    raw.bad_unseen_value(found).with("suggestion", shown)
+                }
+                None => raw.bad_value(),
+            },
         },
         UrlRefused::Insecure => {
             let shown = Url::parse(text).map_or_else(|_| text.to_owned(), |url| masked_url(&url));
@@ -185,7 +199,18 @@ pub fn authorize_params(raw: &RawSetting) -> Result<Vec<(String, String)>, Probl
 
 /// The address of a proxy; argv must not contain one with a password.
 pub fn proxy(raw: &RawSetting) -> Result<Option<Secret>, Problem> {
-    Ok(Some(Secret::unlisted(proxy_url(raw)?.to_string())))
+    let url = proxy_url(raw)?;
+    hold_password(&url);
+    Ok(Some(Secret::unlisted(url.to_string())))
+}
+
+/// Of the address of a proxy, the password alone is masked wherever it is shown.
+pub fn hold_password(url: &Url) {
+    if let Some(password) = url.password() {
+        secret::hold(password);
+        let field = format!("={}", password.replace('+', "%2B"));
+        url::form_urlencoded::parse(field.as_bytes()).for_each(|(_, decoded)| secret::hold(&decoded));
+    }
 }
 
 fn proxy_url(raw: &RawSetting) -> Result<Url, Problem> {

@@ -188,6 +188,29 @@ fn each_wrong_value_says_where_it_stands_what_was_found_and_what_is_expected() {
 }
 
 #[test]
+fn the_password_of_a_proxy_is_masked_and_its_address_is_not() {
+    let _settings = Try::new().variable("PLANHAT_MCP_PROXY", "http://me:proxy%2Fcanary@proxy.example:8080").load();
+    let shown = crate::secret::without_held_secrets("proxy/canary and proxy%2Fcanary at http://proxy.example:8080/");
+    assert_eq!(shown, "[redacted] and [redacted] at http://proxy.example:8080/");
+}
+
+#[test]
+fn an_address_that_lacks_only_its_scheme_is_suggested_with_it() {
+    for (text, suggestion) in [
+        ("mcp.example.com", Some("https://mcp.example.com/")),
+        ("mcp.example.com:8443/v1/mcp", Some("https://mcp.example.com:8443/v1/mcp")),
+        ("mcp.example.com/mcp?key=canary", Some("https://mcp.example.com/mcp?key=[redacted]")),
+        ("ftp://mcp.example.com", None),
+        ("mcp", None),
+        ("me:canary@mcp.example.com", None),
+    ] {
+        let problem = Try::new().flag(Key::Url, text).problem();
+        assert_eq!((problem.id, problem.fact("suggestion")), (ProblemId::BadValue, suggestion), "{text}");
+        assert!(!format!("{problem:?}").contains("canary"), "{problem:?}");
+    }
+}
+
+#[test]
 fn client_id_and_secret_in_each_others_place_are_noticed_and_the_secret_is_not_shown() {
     let swapped = Try::new().flag(Key::ClientId, "sk_canary").problem();
     assert_eq!(swapped.id, ProblemId::SecretInArguments);

@@ -1,6 +1,7 @@
 //! What this process knows of the server beyond the settings, and what is kept of it for the next one
 //! ([`crate::store::server_memory`]).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -23,6 +24,10 @@ pub struct Remembered {
     note: Option<ServerMemoryNote>,
     read: OnceCell<()>,
     memory: Mutex<ServerMemory>,
+    /// Whether the address that redirects led to has answered in this process.
+    is_proven: AtomicBool,
+    /// Whether the configured address is asked first, to see whether it leads there still.
+    is_doubted: AtomicBool,
     in_order: InOrder,
 }
 
@@ -35,8 +40,8 @@ impl Remembered {
             let files = StateDir::new(&settings.paths.state_dir, &settings.profile);
             ServerMemoryNote::new(&files, settings.shown_url())
         });
-        let (read, memory, in_order) = Default::default();
-        Arc::new(Self { settings, clock, note, read, memory, in_order })
+        let (read, memory, is_proven, is_doubted, in_order) = Default::default();
+        Arc::new(Self { settings, clock, note, read, memory, is_proven, is_doubted, in_order })
     }
 
     /// Reads the record, once. A state directory that does not answer has nothing.
@@ -53,20 +58,42 @@ impl Remembered {
         Box::pin(self.read.get_or_init(|| read)).await;
     }
 
-    /// Where permanent redirects lead.
+    /// Where permanent redirects lead, unless that is doubted.
     pub(super) fn address(&self) -> Option<Url> {
-        self.lock().address(&self.settings.url)
+        if self.is_doubted.load(Ordering::Acquire) { None } else { self.lock().address(&self.settings.url) }
     }
 
-    /// Permanent redirects lead there.
-    pub(super) fn moved_to(&self, target: &Url) {
-        let path = ServerMemory::path_of(&self.settings.url, target);
-        self.set(path, |memory| &mut memory.path);
+    /// A message to the configured address was answered from there, after permanent redirects if `moved`.
+    pub(super) fn answered_from(&self, moved: Option<&Url>) {
+        let was_doubted = self.is_doubted.swap(false, Ordering::AcqRel);
+        if let Some(target) = moved {
+            self.prove();
+            let path = ServerMemory::path_of(&self.settings.url, target);
+            self.set(path, |memory| &mut memory.path);
+        } else if was_doubted {
+            self.has_not_moved();
+        }
     }
 
     /// What was known of another address does not work.
     pub(super) fn has_not_moved(&self) {
+        self.is_proven.store(false, Ordering::Release);
         self.set(None, |memory| &mut memory.path);
+    }
+
+    /// Whether the remembered address has answered in this process.
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_proven.load(Ordering::Acquire)
+    }
+
+    /// The remembered address has answered.
+    pub(super) fn prove(&self) {
+        self.is_proven.store(true, Ordering::Release);
+    }
+
+    /// The configured address says whether it leads there still.
+    pub(super) fn doubt(&self) {
+        self.is_doubted.store(true, Ordering::Release);
     }
 
     /// The revision to ask for in the place of this newer one.

@@ -11,6 +11,7 @@ use crate::auth::Challenge;
 use crate::config::Settings;
 use crate::http::{Cookies, Http, NetError, host_of, with_scheme_of};
 use crate::limits::{MAX_REDIRECTS, REFUSAL_BODY_WAIT, REFUSAL_JSON_BYTES, REFUSAL_QUOTED_BYTES};
+use crate::message::{Kind, Peek, peek};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
@@ -25,6 +26,7 @@ use super::redirect::{
 };
 use super::refusal::explain_refusal;
 use super::remembered::Remembered;
+use super::request::SESSION_ID;
 use super::session::OwedAnswers;
 use super::stream::EventStream;
 
@@ -104,8 +106,8 @@ impl Transport {
             }
             let Some(target) = redirect_target(&url, status, response.headers()) else {
                 let answer = Answer { response, secrets, is_followed, body: None };
-                if let Some(target) = moved.to().filter(|_| learns && status.is_success() && !is_doubtful(&answer)) {
-                    self.remembered.moved_to(target);
+                if learns && status.is_success() && !is_doubtful(&answer) {
+                    self.remembered.answered_from(moved.to());
                 }
                 return Ok(answer);
             };
@@ -116,11 +118,13 @@ impl Transport {
                     "the server redirects to http; its https form is asked. Its operator sets X-Forwarded-Proto in the proxy"
                 );
             }
-            let is_lasting = upgraded.is_some() || !is_temporary(status);
+            let is_upgraded = upgraded.is_some();
             let target = upgraded.unwrap_or(target);
+            // A framework adds a slash with 307, and means it for good.
+            let is_lasting = !is_temporary(status) || is_upgraded && is_slash_apart(&url, &target);
             match again {
                 Some(mut next) if same_origin(&url, &target) => {
-                    is_followed |= !is_slash_apart(&url, &target);
+                    is_followed |= is_temporary(status) && !is_slash_apart(&url, &target);
                     moved.follow(&target, is_lasting);
                     *next.url_mut() = target;
                     message = next;
@@ -142,22 +146,40 @@ impl Transport {
         within: Option<Duration>,
     ) -> Option<Result<Answer, Failure>> {
         *message.url_mut() = address;
-        let is_post = message.method() == Method::POST;
+        let may_be_gone = message.method() == Method::POST && !message.headers().contains_key(SESSION_ID);
         match self.execute(message, within).await {
-            Ok(answer) if !(is_post && is_gone(&answer)) => {
-                if is_doubtful(&answer) {
-                    self.remembered.has_not_moved();
+            // Gateways that ask for authorization first say so of any path.
+            Ok(answer) if is_about_sign_in(&answer) && !self.remembered.is_proven() => {
+                self.remembered.doubt();
+                return None;
+            }
+            Ok(mut answer) => {
+                if !(may_be_gone && is_gone(&answer)) || self.is_answer(&mut answer).await {
+                    match is_doubtful(&answer) {
+                        true => self.remembered.has_not_moved(),
+                        false if answer.response.status().is_success() => self.remembered.prove(),
+                        false => {}
+                    }
+                    return Some(Ok(answer));
                 }
-                return Some(Ok(answer));
             }
             // It was not executed there.
-            Ok(_) | Err(Failure::Redirected(_)) => {}
+            Err(Failure::Redirected(_)) => {}
             Err(Failure::Explained(problem)) if problem.id.is_redirect() => {}
             Err(failure) => return Some(Err(failure)),
         }
         tracing::info!("the address that the server had moved to is gone; the configured one is asked again");
         self.remembered.has_not_moved();
         None
+    }
+
+    /// Whether a refusal holds an answer in JSON-RPC: the server has looked at the message.
+    async fn is_answer(&self, answer: &mut Answer) -> bool {
+        if Media::of(answer.response.headers()) != Media::Json {
+            return false;
+        }
+        self.read_refusal(answer).await;
+        matches!(peek(answer.body()), Ok(Peek::One(Kind::Response { .. })))
     }
 
     /// The challenge of a refusal, and its sender.
@@ -232,6 +254,11 @@ impl Transport {
 /// Whether there is nothing at the place that was asked.
 fn is_gone(answer: &Answer) -> bool {
     matches!(answer.response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
+}
+
+/// Whether the sender or its token was refused.
+fn is_about_sign_in(answer: &Answer) -> bool {
+    matches!(answer.response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// Whether the place that was asked may be none of an MCP server any more.

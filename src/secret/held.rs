@@ -68,6 +68,17 @@ impl Listed for Vec<u8> {
     fn list(_: &Arc<Value<Self>>) {}
 }
 
+/// Lists a part of a value that is a secret of its own, such as the password of a proxy's address, until the process ends.
+pub fn hold(part: &str) {
+    static PARTS: Mutex<Vec<Arc<Value<String>>>> = Mutex::new(Vec::new());
+    let mut parts = PARTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if !parts.iter().any(|held| held.0 == part) {
+        let part = Arc::new(Value(part.to_owned()));
+        String::list(&part);
+        parts.push(part);
+    }
+}
+
 /// The secrets that this process holds, each once.
 pub fn all() -> Vec<Arc<Value<String>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner).held()

@@ -82,7 +82,10 @@ pub fn without_held_secrets(text: &str) -> String {
     let held = held::all();
     // What begins an encoded character; most texts have none.
     let nested = usize::from(text.contains(['%', '\\', '&']));
-    without(&held.iter().map(|secret| Needle::plain(&secret.0)).collect::<Vec<_>>(), text, nested)
+    // What only begins alike may be something else: a client id and a token that are both JWTs, or a token that begins with
+    // the client id.
+    let needle = |secret: &str| Needle { by_beginning: false, ..Needle::plain(secret) };
+    without(&held.iter().map(|secret| needle(&secret.0)).collect::<Vec<_>>(), text, nested)
 }
 
 fn without(needles: &[Needle], text: &str, nested: usize) -> String {
@@ -139,6 +142,8 @@ struct Needle {
     form: Form,
     /// Whether it matches whole words only.
     whole_word: bool,
+    /// Whether its beginning counts for it: servers truncate what they quote.
+    by_beginning: bool,
 }
 
 /// How a needle writes the secret.
@@ -155,7 +160,7 @@ enum Form {
 impl Needle {
     fn plain(secret: &str) -> Self {
         let whole_word = secret.len() < SHORTEST_INSIDE_WORD_BYTES;
-        Self { bytes: Secret::new(secret.as_bytes().to_vec()), form: Form::Plain, whole_word }
+        Self { bytes: Secret::new(secret.as_bytes().to_vec()), form: Form::Plain, whole_word, by_beginning: true }
     }
 
     fn all(sought: &Sought) -> Vec<Self> {
@@ -167,7 +172,7 @@ impl Needle {
         }
         if !whole_word {
             let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-            all.push(Self { bytes: Secret::new(digits.into_bytes()), form: Form::Hex, whole_word });
+            all.push(Self { bytes: Secret::new(digits.into_bytes()), form: Form::Hex, whole_word, by_beginning: true });
         }
         // Base64 turns three bytes into four characters, so the encoding of a secret depends on how many bytes precede
         // it; only its middle part is the same whatever surrounds it.
@@ -180,7 +185,7 @@ impl Needle {
                 encoded.truncate(shifted.expose().len() * 8 / 6);
                 encoded.drain(..start);
             }
-            all.push(Self { bytes: Secret::new(encoded), form: Form::Base64, whole_word });
+            all.push(Self { bytes: Secret::new(encoded), form: Form::Base64, whole_word, by_beginning: true });
         }
         all
     }
@@ -195,11 +200,9 @@ impl Needle {
             let range = at..at + same;
             // A secret cut off by the end of the text still gives part of itself away.
             let cut = range.end == hay.len() && same >= SHORTEST_INSIDE_WORD_BYTES;
-            let found = if self.whole_word {
-                same == needle.len() && !self.touches(hay, &range)
-            } else {
-                same == needle.len() || same >= RECOGNISED_PREFIX_BYTES || cut
-            };
+            let is_begun = self.by_beginning && (same >= RECOGNISED_PREFIX_BYTES || cut);
+            let found =
+                same == needle.len() && !(self.whole_word && self.touches(hay, &range)) || is_begun && !self.whole_word;
             if found {
                 return Some(if self.form == Form::Base64 { whole_base64(hay, range) } else { range });
             }

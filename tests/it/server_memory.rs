@@ -73,13 +73,36 @@ fn where_a_permanent_redirect_led_is_asked_by_the_next_process_and_the_old_place
     assert!(remembered(&setup, path)[0].ends_with("/v1/mcp"));
     run(&setup, path);
     assert_eq!(at_old(&setup), 1);
-    // The place answers as if it were gone, and was only for a moment.
-    setup.sandbox.fault(Fault::status(404).tool("echo"));
-    let requests = run(&setup, path);
-    let calls = requests.iter().filter(|request| request.method().as_deref() == Some("tools/call"));
-    assert_eq!((calls.count(), at_old(&setup)), (2, 2), "the call goes to the old place, and from there again");
+    // The place answers as if it were gone, and was only for a moment; or as gateways answer for any path.
+    for (status, at_old_by_now) in [(404, 2), (401, 3)] {
+        setup.sandbox.fault(Fault::status(status).method("initialize"));
+        let requests = run(&setup, path);
+        assert_eq!(revisions(&requests).len(), 2, "{status}: it goes to the old place, and from there again");
+        assert_eq!(at_old(&setup), at_old_by_now, "{status}");
+        assert!(remembered(&setup, path)[0].ends_with("/v1/mcp"), "{status}");
+    }
     run(&setup, "/other/mcp");
-    assert_eq!(at_old(&setup), 3, "what is known of one address says nothing of another");
+    assert_eq!(at_old(&setup), 4, "what is known of one address says nothing of another");
+}
+
+#[test]
+fn a_404_that_answers_a_call_is_no_sign_that_its_place_is_gone() {
+    let setup = Setup::with_token(Config::default());
+    let path = "/old/mcp";
+    setup.sandbox.fault(Fault::status(308).header("location", "/v1/mcp").at(Place::Elsewhere).always());
+    run(&setup, path);
+    let error = r#"{"jsonrpc":"2.0","id":{id},"error":{"code":-32602,"message":"not found"}}"#;
+    let reply = RawReply::status(404).header("content-type", "application/json").bytes(error);
+    setup.sandbox.on_method("tools/call", reply.once());
+    let before = setup.sandbox.requests().len();
+    let bridge = Bridge::start(command(&setup, path));
+    bridge.open();
+    assert_eq!(bridge.call(1, "echo", "{}")["error"]["message"], "not found");
+    let requests = setup.sandbox.requests().split_off(before);
+    let calls = requests.iter().filter(|request| request.method().as_deref() == Some("tools/call"));
+    assert_eq!(calls.count(), 1);
+    assert_eq!(setup.sandbox.requests_at(Place::Elsewhere).len(), 1);
+    assert!(remembered(&setup, path)[0].ends_with("/v1/mcp"));
 }
 
 #[test]

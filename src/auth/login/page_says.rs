@@ -57,7 +57,7 @@ pub(crate) async fn is_client_forgotten(ctx: &Context, target: &SignInTarget, pa
 
 /// Whether the page says that there is no such client. Only what speaks of the client counts: a new registration does not
 /// mend anything else.
-fn knows_no_client(link: &Url, answer: &Answer) -> bool {
+pub(crate) fn knows_no_client(link: &Url, answer: &Answer) -> bool {
     if answer.status.is_redirection() {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let target = location.and_then(|location| link.join(location).ok());
@@ -79,17 +79,28 @@ fn knows_no_client(link: &Url, answer: &Answer) -> bool {
             None => words.is_some_and(speaks_of_no_client),
         };
     }
-    let text = String::from_utf8_lossy(&answer.body);
-    CLIENT_ERROR_CODES.iter().any(|code| text.contains(code)) || speaks_of_no_client(&text)
+    let text = without_scripts(&String::from_utf8_lossy(&answer.body));
+    text.contains(UNKNOWN_CLIENT) || speaks_of_no_client(&text)
 }
 
-const CLIENT_ERROR_CODES: [&str; 2] = ["invalid_client", "unauthorized_client"];
+/// RFC 6749, 5.2. `unauthorized_client` (4.1.2.1) is said of a client that is known, such as one that waits for an approval.
+const UNKNOWN_CLIENT: &str = "invalid_client";
+
+/// A page without what it does not show, such as a table of all errors.
+fn without_scripts(page: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = page;
+    while let Some(start) = rest.find("<script") {
+        shown.push_str(&rest[..start]);
+        rest = rest[start..].split_once("</script>").map_or("", |(_, after)| after);
+    }
+    shown + rest
+}
 
 /// Several servers call an unknown client an invalid request, and name it in their words alone; or `error` is such words.
 fn is_about_client(error: &str, description: Option<&str>) -> bool {
     let may_speak = error == "invalid_request" || error.contains(' ');
-    CLIENT_ERROR_CODES.contains(&error)
-        || may_speak && (speaks_of_no_client(error) || description.is_some_and(speaks_of_no_client))
+    error == UNKNOWN_CLIENT || may_speak && (speaks_of_no_client(error) || description.is_some_and(speaks_of_no_client))
 }
 
 /// Whether a text says that a client is unknown: the word, and beside it one of refusal.
@@ -110,6 +121,10 @@ fn speaks_of_no_client(text: &str) -> bool {
     let text: Vec<char> = text.to_lowercase().chars().collect();
     let word: Vec<char> = "client".chars().collect();
     text.windows(word.len()).enumerate().filter(|(_, window)| *window == word).any(|(at, _)| {
+        // "client error" is how servers call any 4xx.
+        if text[at + word.len()..].starts_with(&[' ', 'e', 'r', 'r', 'o', 'r']) {
+            return false;
+        }
         let end = text.len().min(at + word.len() + BESIDE);
         let around: String = text[at.saturating_sub(BESIDE / 4)..end].iter().collect();
         REFUSALS.iter().any(|refusal| around.contains(refusal))
@@ -243,7 +258,7 @@ mod tests {
             (400, None, r#"{"error":"invalid_request","error_description":"Client ID 'x' not found"}"#),
             (401, None, r#"{"error":"invalid_client"}"#),
             (302, Some("/api/auth/error?error=invalid_client"), ""),
-            (302, Some("http://127.0.0.1:7526/callback?error=unauthorized_client&state=x"), ""),
+            (302, Some("http://127.0.0.1:7526/callback?error=invalid_client&state=x"), ""),
             (400, None, "<p>Error: invalid_request</p> <p>Invalid client_id parameter value.</p>"),
             (400, None, "<h1>Client Not Registered</h1>"),
             (404, None, "Unknown client"),
@@ -263,6 +278,13 @@ mod tests {
             (404, None, "Cannot GET /authorize?client_id=x"),
             (403, None, "Your browser is not supported by this page"),
             (422, None, r#"{"message":"Unrecognized scope"}"#),
+            (302, Some("http://127.0.0.1:7526/callback?error=unauthorized_client&state=x"), ""),
+            (
+                400,
+                None,
+                "something that is perceived to be a client error (e.g., malformed request syntax, invalid request)",
+            ),
+            (400, None, "<h1>Bad scope</h1><script>const errors = {invalid_client: 'Unknown client'}</script>"),
             (429, None, "Too many requests: client is unknown to the gate"),
             (500, None, "invalid_client"),
         ] {

@@ -73,7 +73,7 @@ impl From<Refusal> for LoginEnd {
 
 impl Parts {
     /// The client, registered if need be, and the port of its redirect URL. A registered one with the id `doubted` is
-    /// replaced; the sign-in in use can still be renewed with it.
+    /// replaced, unless the server takes no other; the sign-in in use can still be renewed with it.
     pub(crate) async fn prepare(
         ctx: &Context,
         found: &Discovered,
@@ -84,12 +84,24 @@ impl Parts {
     ) -> Result<Self, Problem> {
         let known = choose::known_client(ctx, found, scope).await?;
         let is_doubted = |client: &Client| client.is_registered() && doubted == Some(client.id.as_str());
-        if let Some(client) = known.filter(|client| !is_doubted(client))
+        let (known, doubted) = match known {
+            Some(client) if is_doubted(&client) => (None, Some(client)),
+            known => (known, None),
+        };
+        if let Some(client) = known
             && let Some(parts) = Self::for_client(ctx, client, flow, deadline).await?
         {
             return Ok(parts);
         }
-        Self::register(ctx, found, scope, flow, deadline).await
+        let problem = match (Self::register(ctx, found, scope, flow, deadline).await, &doubted) {
+            (Err(problem), Some(_)) => problem,
+            (registered, _) => return registered,
+        };
+        tracing::warn!(%problem, "no other client can be registered, so the doubted one is used once more");
+        match doubted {
+            Some(client) => Self::for_client(ctx, client, flow, deadline).await?.ok_or(problem),
+            None => Err(problem),
+        }
     }
 
     /// The parts for a known client. `None` if its port is taken, and another client can be registered with another

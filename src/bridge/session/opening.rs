@@ -145,13 +145,14 @@ impl Opener {
         let mut instead = None;
         let remembered = session.remote.remembered();
         remembered.load().await;
+        let mut may_recall = true;
         // Whether what is asked for is what an earlier process was answered to.
-        let mut is_remembered = true;
+        let mut is_remembered = false;
         loop {
             let Some(next) = session.handshake.next_initialize(&session.client.own_ids, instead.as_ref()) else {
                 return Ok(None);
             };
-            if let (true, None, Some(asked)) = (is_remembered, &instead, &next.revision) {
+            if let (true, None, Some(asked)) = (std::mem::take(&mut may_recall), &instead, &next.revision) {
                 instead = remembered.revision_instead_of(asked);
                 is_remembered = instead.is_some();
                 if is_remembered {

@@ -23,6 +23,7 @@ use crate::clock;
 use crate::config::key::Key;
 use crate::config::{Loaded, Settings};
 use crate::http::Http;
+use crate::problem::catalogue::exit;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 use crate::store::Store;
@@ -205,9 +206,10 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> C
     if signing_in.is_open {
         storage::needs_no_sign_in(&mut storage.group);
     }
-    // A sign-in that works is left alone, whatever a page says.
-    let works = storage.signed_in && tools.outcome == row::Outcome::Ok;
-    let faults = mending::find(&auth, signing_in.dead.filter(|_| !works)).await;
+    // A sign-in that works, or may work when the server does, is left alone, whatever a page says.
+    let is_refused = tools.problem.as_ref().is_some_and(|problem| problem.id.entry().exit == exit::SIGN_IN);
+    let may_work = storage.signed_in && !is_refused;
+    let faults = mending::find(&auth, signing_in.dead.filter(|_| !may_work)).await;
     storage.group.rows.extend(fix::row(&settings, &faults));
     let mut rows = vec![configuration(loaded)];
     rows.extend(loaded.exposed.iter().map(|problem| Row::warn("secret file", problem.clone())));

@@ -9,7 +9,7 @@ use crate::auth::Authorizer;
 use crate::auth::checkup::{Checkup, Identity, Route};
 use crate::auth::discovery::search::{Discovered, ProbedPlace};
 use crate::auth::login::page_says::PageSays;
-use crate::auth::mending::{self, DeadClient};
+use crate::auth::mending::DeadClient;
 use crate::config::Settings;
 use crate::config::consent;
 use crate::problem::{Problem, ProblemId, printable};
@@ -103,10 +103,9 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         return Seen::default();
     }
     rows.push(redirect(auth, &identity, findings).await);
-    let page = page(auth, &found, &identity).await;
-    let says_unknown = page.problem.as_ref().is_some_and(|problem| mending::is_about_unknown_client(problem.id));
+    let (page, knows_client) = page(auth, &found, &identity).await;
     rows.push(page);
-    let client = identity.client.filter(|client| says_unknown && client.is_registered());
+    let client = identity.client.filter(|client| !knows_client && client.is_registered());
     let dead = client.map(|client| DeadClient { issuer: found.server.issuer.clone(), id: client.id });
     Seen { is_open: false, dead }
 }
@@ -160,25 +159,28 @@ async fn redirect(auth: &Authorizer, identity: &Identity, findings: Findings) ->
     }
 }
 
-async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> Row {
+/// What the page says, and whether it knows the client as far as it tells.
+async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> (Row, bool) {
     const NAME: &str = "sign-in page";
     if identity.client.is_none() {
-        return Row::skip(NAME, "there is no client yet");
+        return (Row::skip(NAME, "there is no client yet"), true);
     }
-    match Checkup::of(auth).page(found, identity).await {
-        Ok(PageSays::Refused(problem)) => Row::fail(NAME, problem),
-        Ok(PageSays::GoesOn) => {
-            Row::ok(NAME, "it refuses neither the client id nor the redirect URL before the sign-in")
-        }
-        Ok(PageSays::Unknown(status)) => Row::ok(
+    let (says, knows_client) = match Checkup::of(auth).page(found, identity).await {
+        Ok((says, knows_client)) => (says, knows_client),
+        Err(problem) => return (Row::warn(NAME, problem), true),
+    };
+    let row = match says {
+        PageSays::Refused(problem) => Row::fail(NAME, problem),
+        PageSays::GoesOn => Row::ok(NAME, "it refuses neither the client id nor the redirect URL before the sign-in"),
+        PageSays::Unknown(status) => Row::ok(
             NAME,
             format!(
                 "it answers (HTTP {}); whether it knows client id and redirect URL cannot be told from here",
                 status.as_u16()
             ),
         ),
-        Err(problem) => Row::warn(NAME, problem),
-    }
+    };
+    (row, knows_client)
 }
 
 #[cfg(test)]

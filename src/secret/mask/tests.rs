@@ -226,3 +226,12 @@ fn what_is_short_or_only_passes_by_masks_nothing() {
     let (_short, _passing) = (Secret::from("consent"), Secret::unlisted("mcp.held.example".to_owned()));
     assert_eq!(without_held_secrets("consent mcp.held.example"), "consent mcp.held.example");
 }
+
+#[test]
+fn what_begins_like_a_held_secret_is_something_else() {
+    let begin = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.";
+    let _held = Secret::new(format!("{begin}held-canary"));
+    let link = format!("https://as.example/authorize?client_id={begin}client&state=1");
+    assert_eq!(without_held_secrets(&link), link);
+    assert_eq!(without_held_secrets(begin), begin);
+}

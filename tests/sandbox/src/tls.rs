@@ -18,8 +18,7 @@ use crate::state::Tenant;
 /// How a tenant speaks https.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tls {
-    /// Whether it goes by names of the world, which only [`Sandbox::proxy`](crate::Sandbox::proxy) finds; if not, by
-    /// `localhost`.
+    /// Whether it goes by names of the world, which only its own proxy finds; if not, by `localhost`.
     pub public: bool,
     /// What is wrong with its certificate.
     pub flaw: Option<Flaw>,
