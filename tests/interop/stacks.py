@@ -92,6 +92,8 @@ def guarded():
     """A Python SDK server behind an authorization server of another make."""
     argv = python("guarded.py", ["django-oauth-toolkit==3.4.1", "mcp==1.30.0"], kind="as_django")
     yield Stack("django-oauth-toolkit", "3.4.1", argv, dead_link="it asks who one is before it looks for the client")
+    packages = ["authlib==1.9.10", "flask==3.1.3", "sqlalchemy==2.1.9", "mcp==1.30.0"]
+    yield Stack("Authlib", "1.9.10", python("guarded.py", packages, kind="as_authlib"))
 
 
 def supergateway():
