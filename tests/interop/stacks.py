@@ -79,10 +79,17 @@ def workers():
 
 
 def better_auth():
-    """better-auth with its mcp plugin; what came after it is a package of its own."""
-    packages = ["better-auth@1.4.22", "@modelcontextprotocol/sdk@1.32.2", "express@5.1.0"]
+    """better-auth with its mcp plugin, and with what came after it, a package of its own."""
+    more = ["@modelcontextprotocol/sdk@1.32.2", "express@5.1.0"]
     dead_link = "it asks who one is before it looks for the client"
-    yield Stack("better-auth", "1.4.22", node("better_auth.mjs", packages), asks=SESSIONLESS, dead_link=dead_link)
+    argv = node("better_auth.mjs", ["better-auth@1.4.22", *more])
+    yield Stack("better-auth", "1.4.22", argv, asks=SESSIONLESS, dead_link=dead_link)
+    version = "1.7.5"
+    names = ("@better-auth/oauth-provider", "@better-auth/mcp", "better-auth", "@better-auth/core")
+    # A request that takes HTML alone is sent to the error page with 302.
+    dead_link = "whoever takes JSON too is told in JSON, with 200, that an unknown client goes to an error page"
+    argv = node("better_auth_provider.mjs", [f"{name}@{version}" for name in names] + more)
+    yield Stack("@better-auth/oauth-provider", version, argv, asks=SESSIONLESS, dead_link=dead_link)
 
 
 def npm_fastmcp():
