@@ -250,7 +250,8 @@ class Battery:
             self.login()
         else:
             with Login(self.home) as login:
-                forms.Browser().walk(login.link(), **PERSON)
+                page = forms.Browser().walk(login.link(), **PERSON)
+            expect("signed in" not in page.text.lower(), "the link is good, although the stack says that it is dead")
             self.login("--restart")
         with self.bridge() as bridge:
             bridge.open()
@@ -282,7 +283,7 @@ class Battery:
             try:
                 part()
             except (parts.Failed, subprocess.TimeoutExpired, queue.Empty, OSError) as failure:
-                return f"in {part.__name__}: {failure or type(failure)}\nthe server:\n{self.server.said()}"
+                return f"in {part.__name__}: {str(failure) or repr(failure)}\nthe server:\n{self.server.said()}"
         return None
 
 

@@ -65,21 +65,31 @@ def typescript_sdk():
 
 
 def workers():
-    """Cloudflare's workers-oauth-provider in workerd: the oldest that people deploy, one of the middle, the newest."""
+    """Cloudflare's workers-oauth-provider in workerd: the first, the oldest that many deploy, one of the middle, the newest."""
     origin = "it describes no resource, and takes tokens for its origin or for none"
-    for version, second in (("0.1.0", origin), ("0.8.3", None), ("1.2.3", None)):
+    thrown = "it throws where a worker asks it about an unknown client, and the page is an error of the server (500)"
+    for version, more in (
+        ("0.0.1", {}), ("0.1.0", {"second": origin, "dead_link": thrown}), ("0.8.3", {"dead_link": thrown}),
+        ("1.2.3", {"dead_link": thrown}),
+    ):
         packages = [f"@cloudflare/workers-oauth-provider@{version}", "miniflare@4.20260730.0"]
         # KV keeps nothing for less than a minute.
         argv = node("workers.mjs", packages, life=60)
-        asks = "this worker keeps no streams"
-        yield Stack("workers-oauth-provider", version, argv, asks=asks, rejects="/reject", second=second)
+        yield Stack("workers-oauth-provider", version, argv, asks="this worker keeps no streams", rejects="/reject", **more)
 
 
 def better_auth():
-    """better-auth with its mcp plugin; what came after it is a package of its own."""
-    packages = ["better-auth@1.4.22", "@modelcontextprotocol/sdk@1.32.2", "express@5.1.0"]
+    """better-auth with its mcp plugin, and with what came after it, a package of its own."""
+    more = ["@modelcontextprotocol/sdk@1.32.2", "express@5.1.0"]
     dead_link = "it asks who one is before it looks for the client"
-    yield Stack("better-auth", "1.4.22", node("better_auth.mjs", packages), asks=SESSIONLESS, dead_link=dead_link)
+    argv = node("better_auth.mjs", ["better-auth@1.4.22", *more])
+    yield Stack("better-auth", "1.4.22", argv, asks=SESSIONLESS, dead_link=dead_link)
+    version = "1.7.5"
+    names = ("@better-auth/oauth-provider", "@better-auth/mcp", "better-auth", "@better-auth/core")
+    # A request that takes HTML alone is sent to the error page with 302.
+    dead_link = "whoever takes JSON too is told in JSON, with 200, that an unknown client goes to an error page"
+    argv = node("better_auth_provider.mjs", [f"{name}@{version}" for name in names] + more)
+    yield Stack("@better-auth/oauth-provider", version, argv, asks=SESSIONLESS, dead_link=dead_link)
 
 
 def npm_fastmcp():
@@ -92,6 +102,8 @@ def guarded():
     """A Python SDK server behind an authorization server of another make."""
     argv = python("guarded.py", ["django-oauth-toolkit==3.4.1", "mcp==1.30.0"], kind="as_django")
     yield Stack("django-oauth-toolkit", "3.4.1", argv, dead_link="it asks who one is before it looks for the client")
+    packages = ["authlib==1.9.10", "flask==3.1.3", "sqlalchemy==2.1.9", "mcp==1.30.0"]
+    yield Stack("Authlib", "1.9.10", python("guarded.py", packages, kind="as_authlib"))
 
 
 def supergateway():

@@ -59,6 +59,11 @@ function worker(OAuthProvider, { origin, life }) {
       const asked = await env.OAUTH_PROVIDER.parseAuthRequest(request);
       const client = await env.OAUTH_PROVIDER.lookupClient(asked.clientId);
       if (!client) return new Response('Unknown client', { status: 400 });
+      // Nobody is let in unseen: from 0.8 on, a new grant ends the older ones of the same client.
+      if (request.method === 'GET') {
+        const page = '<form method="post"><button>Allow</button></form>';
+        return new Response(page, { headers: { 'Content-Type': 'text/html' } });
+      }
       const { redirectTo } = await env.OAUTH_PROVIDER.completeAuthorization({
         request: asked, userId: 'ada', metadata: {}, scope: asked.scope, props: { user: 'ada' },
       });
