@@ -18,7 +18,7 @@ use crate::auth::registration::choose;
 use crate::auth::registration::client::{AuthMethod, Client, ClientOrigin};
 use crate::auth::registration::{client, dynamic};
 use crate::config::CallbackSettings;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 use crate::store::{ProcessLock, StoreError};
 
@@ -125,9 +125,19 @@ impl Checkup {
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
         let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
-        let request_to_page = Request::new(&self.ctx.settings, found, client, &redirect_url, scope.as_deref())?;
-        let answer = page_says::ask(&self.ctx, found, &request_to_page.link).await?;
-        let says = page_says::read(&request_to_page.link, &redirect_url, &answer, &request_to_page.expected.secrets);
+        let ask = async |scope: Option<&str>| {
+            let request = Request::new(&self.ctx.settings, found, client, &redirect_url, scope)?;
+            let answer = page_says::ask(&self.ctx, found, &request.link).await?;
+            let says = page_says::read(&request.link, &redirect_url, &answer, &request.expected.secrets);
+            Ok::<_, Problem>((request, answer, says))
+        };
+        let (mut request_to_page, mut answer, mut says) = ask(scope.as_deref()).await?;
+        // As a sign-in does, what this program has added by itself is taken back.
+        if matches!(&says, PageSays::Refused(problem) if problem.id == ProblemId::InvalidScope)
+            && let Some(narrower) = scope::without_added(&self.ctx.settings, scope.as_deref())
+        {
+            (request_to_page, answer, says) = ask(narrower.as_deref()).await?;
+        }
         let knows_client = !page_says::knows_no_client(&request_to_page.link, &answer);
         let says = match says {
             PageSays::Refused(problem) => {

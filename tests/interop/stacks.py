@@ -86,10 +86,8 @@ def better_auth():
     yield Stack("better-auth", "1.4.22", argv, asks=SESSIONLESS, dead_link=dead_link)
     version = "1.7.5"
     names = ("@better-auth/oauth-provider", "@better-auth/mcp", "better-auth", "@better-auth/core")
-    # A request that takes HTML alone is sent to the error page with 302.
-    dead_link = "whoever takes JSON too is told in JSON, with 200, that an unknown client goes to an error page"
     argv = node("better_auth_provider.mjs", [f"{name}@{version}" for name in names] + more)
-    yield Stack("@better-auth/oauth-provider", version, argv, asks=SESSIONLESS, dead_link=dead_link)
+    yield Stack("@better-auth/oauth-provider", version, argv, asks=SESSIONLESS)
 
 
 def npm_fastmcp():

@@ -33,7 +33,8 @@ pub enum PageSays {
 /// Requests the authorization page as a browser without a session would; follows no redirect.
 pub(crate) async fn ask(ctx: &Context, found: &Discovered, link: &Url) -> Result<Answer, Problem> {
     let mut request = reqwest::Request::new(Method::GET, link.clone());
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, application/json;q=0.9"));
+    // As a browser does: servers that see JSON in it answer a program, with words for one.
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, */*;q=0.8"));
     Ok(ctx.http.named_by(found.named_by).exchange(request, PAGE_BOUNDS).await?)
 }
 

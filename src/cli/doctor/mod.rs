@@ -194,15 +194,17 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> C
     if let Some(inspection) = &network.inspection {
         auth.note_challenge(Challenge::from_headers(&inspection.headers, &Secrets::none()));
     }
-    let findings = sign_in::Findings { reached: anonymous_status.is_some(), signed_in: storage.signed_in };
-    let tools = async {
-        match anonymous_status {
-            None => Row::skip("tools", "the server cannot be reached"),
-            Some(401) if !storage.signed_in => Row::skip("tools", "it needs \"sign-in\""),
-            Some(_) => server::check(&settings, &http, &auth).await,
-        }
+    let tools = match anonymous_status {
+        None => Row::skip("tools", "the server cannot be reached"),
+        Some(401) if !storage.signed_in => Row::skip("tools", "it needs \"sign-in\""),
+        Some(_) => server::check(&settings, &http, &auth).await,
     };
-    let (signing_in, tools) = tokio::join!(sign_in::check(&settings, &auth, findings), tools);
+    let findings = sign_in::Findings {
+        reached: anonymous_status.is_some(),
+        signed_in: storage.signed_in,
+        works: storage.signed_in && tools.outcome == row::Outcome::Ok,
+    };
+    let signing_in = sign_in::check(&settings, &auth, findings).await;
     if signing_in.is_open {
         storage::needs_no_sign_in(&mut storage.group);
     }

@@ -16,6 +16,7 @@ use crate::cli::remembered::{self, Fact};
 use crate::clock;
 use crate::config::Settings;
 use crate::http::Http;
+use crate::limits::INITIALIZED_ACCEPTANCE_WAIT;
 use crate::message::{IdKey, Revision, offered_in_refusal, revisions_after_refusal};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::request::{PROTOCOL_VERSION, SESSION_ID};
@@ -66,28 +67,37 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
     let client_info = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
     let (incoming, answer) = negotiate(remote, &client_info).await?;
     let mut params = json!({});
-    let mut mcp_headers = None;
     if let Some(revision) = other_revision(&answer) {
         params["_meta"] = json!({
             format!("{META_PREFIX}/protocolVersion"): revision,
             format!("{META_PREFIX}/clientInfo"): client_info,
             format!("{META_PREFIX}/clientCapabilities"): {},
         });
-        mcp_headers = Some(stateless_headers(&revision));
-    } else {
-        let version = result(&answer, &incoming.exchange.sent)?["protocolVersion"]
-            .as_str()
-            .and_then(|text| HeaderValue::from_str(text).ok());
-        let session = remote.session();
-        remote.set_session(RemoteSession {
-            id: incoming.exchange.headers.get(SESSION_ID).cloned(),
-            version,
-            ..(*session).clone()
-        });
-        let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        remote.exchange(&Outgoing::unanswered(Bytes::from_static(initialized.as_bytes()))).await?;
+        return listed(remote, &params, Some(stateless_headers(&revision))).await;
     }
-    let (incoming, answer) = ask(remote, 2, "tools/list", &params, mcp_headers).await?;
+    let version = result(&answer, &incoming.exchange.sent)?["protocolVersion"]
+        .as_str()
+        .and_then(|text| HeaderValue::from_str(text).ok());
+    let session = remote.session();
+    remote.set_session(RemoteSession {
+        id: incoming.exchange.headers.get(SESSION_ID).cloned(),
+        version,
+        ..(*session).clone()
+    });
+    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let initialized = Outgoing::unanswered(Bytes::from_static(initialized.as_bytes()));
+    let mut sending = Box::pin(remote.exchange(&initialized));
+    match tokio::time::timeout(INITIALIZED_ACCEPTANCE_WAIT, &mut sending).await {
+        // As in a bridge, what follows shows whether it works.
+        Ok(Ok(_) | Err(Failure::Refused { .. })) | Err(_) => {}
+        Ok(Err(failure)) => return Err(failure),
+    }
+    listed(remote, &params, None).await
+}
+
+/// How many tools the first page of the list has.
+async fn listed(remote: &Remote, params: &Value, mcp_headers: Option<HeaderMap>) -> Result<String, Failure> {
+    let (incoming, answer) = ask(remote, 2, "tools/list", params, mcp_headers).await?;
     let result = result(&answer, &incoming.exchange.sent)?;
     let count = result["tools"].as_array().map_or(0, Vec::len);
     let more = if result["nextCursor"].is_string() { " or more" } else { "" };

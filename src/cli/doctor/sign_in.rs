@@ -24,6 +24,8 @@ pub struct Findings {
     pub reached: bool,
     /// Whether somebody is signed in: an occupied callback port then matters only for the next sign-in.
     pub signed_in: bool,
+    /// Whether that is taken by the server.
+    pub works: bool,
 }
 
 /// The results, and what another row needs of them.
@@ -103,7 +105,11 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         return Seen::default();
     }
     rows.push(redirect(auth, &identity, findings).await);
-    let (page, knows_client) = page(auth, &found, &identity).await;
+    let (page, knows_client) = match findings.works {
+        // Servers that need no consent begin another sign-in when their page is asked, and some end the one before.
+        true => (Row::skip("sign-in page", "the sign-in works"), true),
+        false => page(auth, &found, &identity).await,
+    };
     rows.push(page);
     let client = identity.client.filter(|client| !knows_client && client.is_registered());
     let dead = client.map(|client| DeadClient { issuer: found.server.issuer.clone(), id: client.id });
