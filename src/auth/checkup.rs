@@ -40,6 +40,15 @@ pub struct Identity {
     pub callback: CallbackSettings,
 }
 
+/// The sign-in page, asked without a session.
+#[derive(Debug)]
+pub struct Page {
+    /// What it says.
+    pub says: PageSays,
+    /// Whether it says that there is no such client.
+    pub knows_no_client: bool,
+}
+
 impl Identity {
     /// How the client got its id, in words.
     pub fn origin(&self) -> &'static str {
@@ -120,8 +129,10 @@ impl Checkup {
 
     /// Requests the authorization page as a browser without a session would; follows no redirect. Nobody could use the
     /// answer: the verifier is discarded.
-    pub async fn page(&self, found: &Discovered, identity: &Identity) -> Result<(PageSays, bool), Problem> {
-        let Some(client) = &identity.client else { return Ok((PageSays::GoesOn, true)) };
+    pub async fn page(&self, found: &Discovered, identity: &Identity) -> Result<Page, Problem> {
+        let Some(client) = &identity.client else {
+            return Ok(Page { says: PageSays::GoesOn, knows_no_client: false });
+        };
         let redirect_url = identity.callback.redirect_url();
         let scope = scope::choose(&self.ctx.settings, &self.challenge().await, found, Flow::Code);
         let scope = scope::bounded(&self.ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
@@ -138,7 +149,7 @@ impl Checkup {
         {
             (request_to_page, answer, says) = ask(narrower.as_deref()).await?;
         }
-        let knows_client = !page_says::knows_no_client(&request_to_page.link, &answer);
+        let knows_no_client = page_says::knows_no_client(&request_to_page.link, &answer);
         let says = match says {
             PageSays::Refused(problem) => {
                 let problem = client.explained(problem.with("client_id", &client.id));
@@ -147,7 +158,7 @@ impl Checkup {
             }
             says => says,
         };
-        Ok((says, knows_client))
+        Ok(Page { says, knows_no_client })
     }
 
     /// Whether the store accepts records.

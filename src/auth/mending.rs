@@ -100,7 +100,7 @@ impl Fault {
             ),
             Self::UnusableLock(path) => (
                 format!("the lock file {} cannot be used", file(path)),
-                "a link or folder in its place is removed, a file is made yours alone",
+                "a link in its place is removed, and a file is made yours alone",
                 "nothing",
             ),
             Self::StaleSignIn => (
@@ -208,7 +208,7 @@ pub async fn mend(auth: &Authorizer, fault: &Fault) -> Result<(), Problem> {
         Fault::DamagedNote(path) => {
             on_file(path, |path| if is_no_json(path) { fs::remove_file(path) } else { Ok(()) }).await
         }
-        Fault::UnusableLock(path) => on_file(path, replace_lock).await,
+        Fault::UnusableLock(path) => on_file(path, mend_lock).await,
         Fault::DamagedTokenFile(_) => {
             let _lock = auth.tokens.cache.token_lock().await?;
             if in_store(ctx).await.as_ref() == Some(fault) {
@@ -253,7 +253,7 @@ async fn forget_stored(ctx: &Context) -> Result<(), Problem> {
 
 /// What is no file of its own in the place of a lock is removed; the next process makes a new one. A file may be held by
 /// another process, whatever kept this one from looking, so it is made this user's alone and looked at again.
-fn replace_lock(path: &Path) -> io::Result<()> {
+fn mend_lock(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.is_file() {
         return fs::remove_file(path);
     }
@@ -307,5 +307,20 @@ mod tests {
             assert!(!what.is_empty() && !action.is_empty() && !loss.is_empty(), "{fault:?}");
             assert!(!what.contains(['\u{1b}', '\u{202e}']), "{what}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_lock_is_removed_and_a_lock_that_is_held_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lock, elsewhere) = (dir.path().join("p.lock"), dir.path().join("elsewhere"));
+        fs::write(&elsewhere, "x").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+        assert!(ProcessLock::is_held(&lock).is_err(), "no link is followed");
+        mend_lock(&lock).unwrap();
+        assert!(lock.symlink_metadata().is_err() && elsewhere.exists());
+        let held = ProcessLock::try_acquire(&lock).unwrap();
+        mend_lock(&lock).unwrap();
+        assert!(held.is_some() && ProcessLock::is_held(&lock).unwrap());
     }
 }

@@ -225,11 +225,8 @@ impl Cli {
     /// Parses the command line.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let is_command = |word: &str| {
-            let is_named = |command: &clap::Command| command.get_name_and_visible_aliases().contains(&word);
-            let command = Self::command();
-            command
-                .get_subcommands()
-                .any(|command| is_named(command) || command.get_all_aliases().any(|name| name == word))
+            let mut names = Self::command();
+            names.find_subcommand_mut(word).is_some()
         };
         habitual::read(habitual::joined(args, is_command), |words| Self::try_parse_from(words))
     }

@@ -117,7 +117,13 @@ impl HttpSse {
     /// # Errors As those of a message that is sent.
     pub(super) async fn get(&self, session: &RemoteSession, bearer: Option<&Bearer>) -> Result<Answer, Failure> {
         let message = request::listen(&self.settings.url, session, bearer, None);
-        self.transport.execute(message, Some(ENDPOINT_EVENT_WAIT)).await
+        match self.transport.execute(message, Some(ENDPOINT_EVENT_WAIT)).await {
+            // A server that has come to speak the newer transport may hold such a request. What it was asked for is not sent.
+            Err(Failure::Explained(problem)) if problem.id == ProblemId::AnswerTimedOut && self.forget() => {
+                Err(Failure::NotSent(problem))
+            }
+            answered => answered,
+        }
     }
 
     /// Uses the stream that this answer opens in the session of this epoch.

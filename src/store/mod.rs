@@ -5,7 +5,8 @@
 //! with a time-out. A store that is locked or does not answer means "not now", never "signed out".
 //!
 //! The state directory holds what processes share and is not secret: locks ([`lock`]), the store's generation number
-//! ([`state::Generation`]), small records ([`state::Note`]), remembered answers ([`answers`]), and what is known of the server ([`server_memory`]).
+//! ([`state::Generation`]), small records ([`state::Note`]), remembered answers ([`answers`]), and what is known of the
+//! server ([`server_memory`]).
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use planhat_sandbox::{AnswerMode, Config, Fault, Place, RawReply, Recorded};
+use planhat_sandbox::{AnswerMode, Config, Fault, Gate, Place, RawReply, Recorded};
 use serde_json::Value;
 
 use crate::support::{Bridge, STATIC_TOKEN, Setup, bare};
@@ -126,6 +126,21 @@ fn the_old_transport_is_tried_first_by_the_next_process_and_the_new_one_when_the
     assert_eq!(first(&run(&setup, path)).as_deref(), Some("GET"));
     assert_eq!(remembered(&setup, path), [""; 0]);
     assert_eq!(first(&run(&setup, path)).as_deref(), Some("POST"));
+}
+
+#[test]
+fn the_new_transport_is_also_tried_where_the_server_holds_what_asks_for_the_old_one() {
+    let setup = Setup::with_token(Config { answers: AnswerMode::HttpSse, ..Config::default() });
+    let path = "/v1/mcp";
+    run(&setup, path);
+    assert_eq!(remembered(&setup, path), ["transport HTTP+SSE"]);
+    setup.sandbox.configure(|config| config.answers = AnswerMode::Sse);
+    let never = Gate::new();
+    setup.sandbox.fault(Fault::held(&never).http("GET").always());
+    let requests = run(&setup, path);
+    assert_eq!(requests.first().map(|request| request.http_method.as_str()), Some("GET"));
+    assert_eq!(remembered(&setup, path), [""; 0]);
+    never.open();
 }
 
 #[test]

@@ -57,11 +57,10 @@ pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCod
     if let Some(home) = home.as_deref().and_then(Path::to_str).filter(|home| home.len() > 1) {
         groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| row.shorten(home));
     }
-    let before = loaded;
-    let loaded = loaded.as_ref().ok();
     if how.fix {
-        return mend(before, how, &groups, fix::plan(faults), auth.as_deref());
+        return mend(loaded, how, &groups, fix::plan(faults), auth.as_deref());
     }
+    let loaded = loaded.as_ref().ok();
     if let Some(file) = &how.report {
         let facts =
             report::Facts { loaded, groups: &groups, home: home.as_deref(), now: clock::system().unix_seconds() };

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::row::{Group, Row};
 use crate::auth::Authorizer;
-use crate::auth::checkup::{Checkup, Identity, Route};
+use crate::auth::checkup::{Checkup, Identity, Page, Route};
 use crate::auth::discovery::search::{Discovered, ProbedPlace};
 use crate::auth::login::page_says::PageSays;
 use crate::auth::mending::DeadClient;
@@ -14,6 +14,8 @@ use crate::config::Settings;
 use crate::config::consent;
 use crate::problem::{Problem, ProblemId, printable};
 
+/// The row about the sign-in page.
+const PAGE: &str = "sign-in page";
 /// How long discovery may take in all.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(12);
 
@@ -50,7 +52,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -
     } else if findings.reached {
         seen = steps(settings, auth, findings, &mut rows).await;
     } else {
-        skip(&["discovery", "client", "redirect URL", "sign-in page"], "the server cannot be reached", &mut rows);
+        skip(&["discovery", "client", "redirect URL", PAGE], "the server cannot be reached", &mut rows);
     }
     SigningIn { group: Group { title: "Signing in", rows }, is_open: seen.is_open, dead: seen.dead }
 }
@@ -80,12 +82,12 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         Ok(found) => found,
         Err(problem) if problem.id == ProblemId::SignInNotWanted => {
             rows.push(Row::ok("discovery", "not needed: the server asks for no sign-in").with_details(details));
-            skip(&["client", "redirect URL", "sign-in page"], "there is no sign-in", rows);
+            skip(&["client", "redirect URL", PAGE], "there is no sign-in", rows);
             return Seen { is_open: true, ..Seen::default() };
         }
         Err(problem) => {
             rows.push(Row::fail("discovery", problem).with_details(details));
-            skip(&["client", "redirect URL", "sign-in page"], "it needs \"discovery\"", rows);
+            skip(&["client", "redirect URL", PAGE], "it needs \"discovery\"", rows);
             return Seen::default();
         }
     };
@@ -96,7 +98,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         Ok(identity) => identity,
         Err(problem) => {
             rows.push(Row::fail("client", problem));
-            skip(&["redirect URL", "sign-in page"], "it needs \"client\"", rows);
+            skip(&["redirect URL", PAGE], "it needs \"client\"", rows);
             return Seen::default();
         }
     };
@@ -105,13 +107,14 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
         return Seen::default();
     }
     rows.push(redirect(auth, &identity, findings).await);
-    let (page, knows_client) = match findings.works {
-        // Servers that need no consent begin another sign-in when their page is asked, and some end the one before.
-        true => (Row::skip("sign-in page", "the sign-in works"), true),
-        false => page(auth, &found, &identity).await,
-    };
+    // Servers that need no consent begin another sign-in when their page is asked, and some end the one before.
+    if findings.works {
+        rows.push(Row::skip(PAGE, "the sign-in works"));
+        return Seen::default();
+    }
+    let (page, knows_no_client) = page(auth, &found, &identity).await;
     rows.push(page);
-    let client = identity.client.filter(|client| !knows_client && client.is_registered());
+    let client = identity.client.filter(|client| knows_no_client && client.is_registered());
     let dead = client.map(|client| DeadClient { issuer: found.server.issuer.clone(), id: client.id });
     Seen { is_open: false, dead }
 }
@@ -165,28 +168,27 @@ async fn redirect(auth: &Authorizer, identity: &Identity, findings: Findings) ->
     }
 }
 
-/// What the page says, and whether it knows the client as far as it tells.
+/// What the page says, and whether it says that there is no such client.
 async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> (Row, bool) {
-    const NAME: &str = "sign-in page";
     if identity.client.is_none() {
-        return (Row::skip(NAME, "there is no client yet"), true);
+        return (Row::skip(PAGE, "there is no client yet"), false);
     }
-    let (says, knows_client) = match Checkup::of(auth).page(found, identity).await {
-        Ok((says, knows_client)) => (says, knows_client),
-        Err(problem) => return (Row::warn(NAME, problem), true),
+    let Page { says, knows_no_client } = match Checkup::of(auth).page(found, identity).await {
+        Ok(page) => page,
+        Err(problem) => return (Row::warn(PAGE, problem), false),
     };
     let row = match says {
-        PageSays::Refused(problem) => Row::fail(NAME, problem),
-        PageSays::GoesOn => Row::ok(NAME, "it refuses neither the client id nor the redirect URL before the sign-in"),
+        PageSays::Refused(problem) => Row::fail(PAGE, problem),
+        PageSays::GoesOn => Row::ok(PAGE, "it refuses neither the client id nor the redirect URL before the sign-in"),
         PageSays::Unknown(status) => Row::ok(
-            NAME,
+            PAGE,
             format!(
                 "it answers (HTTP {}); whether it knows client id and redirect URL cannot be told from here",
                 status.as_u16()
             ),
         ),
     };
-    (row, knows_client)
+    (row, knows_no_client)
 }
 
 #[cfg(test)]
