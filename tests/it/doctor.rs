@@ -3,6 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use planhat_sandbox::browser::Choice;
+use planhat_sandbox::habit::Habit;
 use planhat_sandbox::{AnswerMode, Config, Fault, Place, RawReply};
 use serde_json::Value;
 
@@ -53,6 +54,15 @@ fn signed_in_everything_is_well_and_a_real_list_comes() {
     assert!(places.len() >= 3 && places.iter().any(|place| place.as_str().is_some_and(|p| p.starts_with("found: "))));
     assert_eq!(setup.sandbox.counters().consents_granted, before, "no sign-in was started");
     assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1, "no browser but that of login");
+}
+
+#[test]
+fn the_page_is_asked_again_without_the_scope_that_this_program_has_added() {
+    let habit = Habit::find("offline-access-refused").expect("it is in the table");
+    let setup = Setup::with_habit(habit);
+    let (_, report) = doctor(&setup, &[]);
+    assert_eq!(state(&report, "sign-in page"), "ok", "{report:#}");
+    assert_eq!(setup.sandbox.requests_at(Place::Authorize).len(), 2);
 }
 
 #[test]

@@ -231,6 +231,18 @@ async fn a_sign_in_after_one_that_came_back_to_nobody_registers_anew_and_the_one
 }
 
 #[tokio::test]
+async fn where_no_other_client_can_be_registered_the_doubted_one_is_used_once_more() {
+    let rig = rig(|_| {}).await;
+    registers(&rig, &[("first", json!({}))]);
+    assert_eq!(asked(&rig).await.0, "first");
+    assert_eq!(given_up(&rig).await, "first");
+    let refused = json!({"error": "access_denied"}).to_string();
+    rig.fake.script().registrations.push_back((403, refused));
+    assert_eq!(asked(&rig).await.0, "first");
+    assert_eq!(named(&rig).len(), 2, "another was asked for");
+}
+
+#[tokio::test]
 async fn a_registration_that_the_sign_in_page_no_longer_knows_is_made_anew_before_the_tab() {
     let rig = rig(|_| {}).await;
     registers(&rig, &[("first", json!({})), ("second", json!({}))]);

@@ -92,7 +92,8 @@ pub(super) const HABITS: &[Habit] = &[
         kind: Kind::Start,
         does: "never answers the POST of notifications/initialized",
         known: "servers that hold the connection of a notification open",
-        must_hold: "the first list comes within 8 seconds",
+        must_hold: "the first list comes within 8 seconds, and doctor does not wait for it either",
+        says: &[("doctor", "tools listed")],
         play: |sandbox| sandbox.fault(Fault::held(&Gate::new()).method("notifications/initialized").always()),
         ..PLAIN
     },
