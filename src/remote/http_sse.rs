@@ -122,7 +122,14 @@ impl HttpSse {
             Err(Failure::Explained(problem)) if problem.id == ProblemId::AnswerTimedOut && self.forget() => {
                 Err(Failure::NotSent(problem))
             }
-            answered => answered,
+            Ok(answer) => {
+                // It may have come to speak the newer one behind a gateway that cannot pass this on: that is tried next.
+                if answer.response.status().is_server_error() {
+                    self.forget();
+                }
+                Ok(answer)
+            }
+            Err(failure) => Err(failure),
         }
     }
 

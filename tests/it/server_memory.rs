@@ -144,6 +144,31 @@ fn the_new_transport_is_also_tried_where_the_server_holds_what_asks_for_the_old_
 }
 
 #[test]
+fn the_new_transport_is_also_tried_where_what_asks_for_the_old_one_fails() {
+    for status in [500, 502] {
+        let setup = Setup::with_token(Config { answers: AnswerMode::HttpSse, ..Config::default() });
+        let path = "/v1/mcp";
+        run(&setup, path);
+        assert_eq!(remembered(&setup, path), ["transport HTTP+SSE"]);
+        setup.sandbox.configure(|config| config.answers = AnswerMode::Sse);
+        setup.sandbox.fault(Fault::status(status).http("GET").always());
+        let requests = run(&setup, path);
+        assert_eq!(requests.first().map(|request| request.http_method.as_str()), Some("GET"), "{status}");
+        assert_eq!(remembered(&setup, path), [""; 0], "{status}");
+    }
+}
+
+#[test]
+fn a_server_of_the_old_transport_that_was_away_is_met_by_it_again() {
+    let setup = Setup::with_token(Config { answers: AnswerMode::HttpSse, ..Config::default() });
+    let path = "/v1/mcp";
+    run(&setup, path);
+    setup.sandbox.fault(Fault::status(503).http("GET").times(1));
+    run(&setup, path);
+    assert_eq!(remembered(&setup, path), ["transport HTTP+SSE"]);
+}
+
+#[test]
 fn signing_out_forgets_what_was_learnt_of_the_server() {
     let setup = Setup::with_token(Config::default());
     let path = "/v1/mcp";

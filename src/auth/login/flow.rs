@@ -13,7 +13,7 @@ use crate::auth::login::attempt::Attempt;
 use crate::auth::login::code_flow;
 use crate::auth::login::code_flow::LastPage;
 use crate::auth::login::device_flow;
-use crate::auth::login::page_says;
+use crate::auth::login::forgotten_client::PageQuestion;
 use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::login::without_resource;
@@ -50,18 +50,14 @@ pub(crate) async fn sign_in(
     let mut scope = scope::choose(&ctx.settings, &challenge, &found, flow);
     let mut target = SignInTarget { found, scope: None, deadline };
     let mut may_register_again = true;
-    let mut may_ask_page = flow == Flow::Code;
+    let mut page = PageQuestion::default();
     loop {
         let doubted = attempt.unanswered_before.take();
         let parts = Parts::prepare(ctx, &target.found, scope.as_deref(), flow, doubted.as_deref(), deadline).await?;
         let (client, is_new) = (parts.client.clone(), parts.is_new);
         target.scope = scope::bounded(&ctx.settings, scope.as_deref(), client.allowed_scope.as_deref());
-        if client.is_registered()
-            && !is_new
-            && std::mem::take(&mut may_ask_page)
-            && page_says::is_client_forgotten(ctx, &target, &parts).await
-        {
-            tracing::info!("the sign-in page does not know this client any more; it is registered anew");
+        if flow == Flow::Code && page.refuses(ctx, &target, &parts).await {
+            tracing::info!("the sign-in page refuses this client; it is registered anew");
             attempt.unanswered_before = Some(client.id);
             continue;
         }

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod code_flow;
 pub mod device_flow;
 pub mod flow;
+pub mod forgotten_client;
 pub mod loopback;
 pub mod page_says;
 pub mod parts;

@@ -9,8 +9,6 @@ use url::Url;
 
 use crate::auth::context::Context;
 use crate::auth::discovery::search::Discovered;
-use crate::auth::login::authorization_request::Request;
-use crate::auth::login::parts::{Parts, SignInTarget};
 use crate::http::{Answer, Bounds};
 use crate::limits::METADATA_BYTES;
 use crate::problem::{Problem, ProblemId};
@@ -36,24 +34,6 @@ pub(crate) async fn ask(ctx: &Context, found: &Discovered, link: &Url) -> Result
     // As a browser does: servers that see JSON in it answer a program, with words for one.
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html, */*;q=0.8"));
     Ok(ctx.http.named_by(found.named_by).exchange(request, PAGE_BOUNDS).await?)
-}
-
-/// Whether the server has forgotten the client that registered itself there, and says so on its page alone: the user would
-/// end in a tab that leads nowhere. Asked in a request of its own, whose verifier is discarded, so that nobody can use the
-/// answer. A page that does not answer, or cannot be read, is one for the user.
-pub(crate) async fn is_client_forgotten(ctx: &Context, target: &SignInTarget, parts: &Parts) -> bool {
-    let redirect_url = parts.callback.redirect_url();
-    let scope = target.scope.as_deref();
-    let Ok(request) = Request::new(&ctx.settings, &target.found, &parts.client, &redirect_url, scope) else {
-        return false;
-    };
-    match ask(ctx, &target.found, &request.link).await {
-        Ok(answer) => knows_no_client(&request.link, &answer),
-        Err(problem) => {
-            tracing::debug!(%problem, "the sign-in page could not be asked whether it knows the client");
-            false
-        }
-    }
 }
 
 /// Whether the page says that there is no such client. Only what speaks of the client counts: a new registration does not

@@ -48,6 +48,7 @@ pub(crate) async fn known_client(
             method: None,
             allowed_scope: None,
             redirect_path: None,
+            is_refused_by_any_page: false,
             origin: ClientOrigin::PreRegistered,
         }));
     }
@@ -61,6 +62,7 @@ pub(crate) async fn known_client(
             method: Some(method),
             allowed_scope: None,
             redirect_path: None,
+            is_refused_by_any_page: false,
             origin,
         }));
     }
@@ -91,6 +93,7 @@ pub(crate) async fn client_of(
         method: None,
         allowed_scope: None,
         redirect_path: None,
+        is_refused_by_any_page: false,
         origin: ClientOrigin::PreRegistered,
     };
     match method {

@@ -29,6 +29,8 @@ pub struct Client {
     pub allowed_scope: Option<String>,
     /// The path of its redirect URL, if its registration has one of its own.
     pub redirect_path: Option<String>,
+    /// Whether the sign-in page refused it a moment after its registration, as it may any client.
+    pub is_refused_by_any_page: bool,
     /// How it got its id.
     pub origin: ClientOrigin,
 }
@@ -193,6 +195,7 @@ mod tests {
             method,
             allowed_scope: None,
             redirect_path: None,
+            is_refused_by_any_page: false,
             origin,
         };
         let (given, registered) = (ClientOrigin::PreRegistered, ClientOrigin::Registered { port: 1 });

@@ -55,6 +55,9 @@ struct Stored {
     /// The scope that the client is limited to, if the answer names one (RFC 7591, 3.2.1).
     #[serde(default, rename = "bound", skip_serializing_if = "Option::is_none")]
     allowed_scope: Option<String>,
+    /// Whether the sign-in page refused it when it was new.
+    #[serde(default, rename = "page_refuses_any", skip_serializing_if = "std::ops::Not::not")]
+    is_refused_by_any_page: bool,
     /// The registration behind the current sign-in, whose renewal needs it until this one has signed in.
     #[serde(default, rename = "before", skip_serializing_if = "Option::is_none")]
     previous: Option<Box<Stored>>,
@@ -151,17 +154,33 @@ pub async fn forget(settings: &Settings, store: &Store, issuer: &str, id: &str) 
 
 /// The client with this id has signed in: nothing needs the registration before it any more.
 pub async fn forget_earlier(settings: &Settings, store: &Store, issuer: &str, id: &str) {
-    let forgotten = match read(settings, store, issuer).await {
-        Ok(Some(mut stored)) if stored.client_id == id && stored.previous.is_some() => {
-            stored.previous = None;
-            write(settings, store, issuer, Some(&stored)).await
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = forgotten {
+    let forget = |stored: &mut Stored| stored.previous.take().is_some();
+    if let Err(error) = change(settings, store, issuer, id, forget).await {
         tracing::debug!(%error, "a registration that nothing needs any more stays in the store");
     }
+}
+
+/// The sign-in page refuses the client with this id, which was registered a moment ago: what it says of clients counts for
+/// nothing.
+pub async fn note_refused_by_any_page(settings: &Settings, store: &Store, issuer: &str, id: &str) {
+    let note = |stored: &mut Stored| !std::mem::replace(&mut stored.is_refused_by_any_page, true);
+    if let Err(error) = change(settings, store, issuer, id, note).await {
+        tracing::debug!(%error, "the sign-in page will be asked about this client again");
+    }
+}
+
+/// Changes the stored client with this id; `change` says whether it did.
+async fn change(
+    settings: &Settings,
+    store: &Store,
+    issuer: &str,
+    id: &str,
+    change: impl FnOnce(&mut Stored) -> bool,
+) -> Result<(), StoreError> {
+    let Some(mut stored) = read(settings, store, issuer).await?.filter(|stored| stored.client_id == id) else {
+        return Ok(());
+    };
+    if change(&mut stored) { write(settings, store, issuer, Some(&stored)).await } else { Ok(()) }
 }
 
 /// Registers a client, and keeps it. `None`: the server registers nobody by itself.
@@ -214,6 +233,7 @@ pub async fn register(
         token_origin: endpoints::origin(&server.token_endpoint),
         requested_scope: request.scope.map(str::to_owned),
         allowed_scope: scope_in(answer.fields.get("scope")),
+        is_refused_by_any_page: false,
         previous: previous.and_then(|(previous, in_use)| previous.with_id(in_use)).map(Box::new),
     };
     tracing::info!(issuer = server.issuer, client_id = id, "registered as a client");
@@ -340,6 +360,7 @@ impl Stored {
             method: self.auth_method,
             allowed_scope: self.allowed_scope.clone(),
             redirect_path: self.redirect_path.clone(),
+            is_refused_by_any_page: self.is_refused_by_any_page,
             origin: ClientOrigin::Registered { port: self.port },
         }
     }

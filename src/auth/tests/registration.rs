@@ -260,9 +260,27 @@ async fn a_registration_that_the_sign_in_page_no_longer_knows_is_made_anew_befor
     rig.fake.page("/authorize", 400, r#"{"error":"invalid_client"}"#);
     assert_eq!(asked(&rig).await.0, "second");
     let seen = asked_page(&rig);
-    assert_eq!(seen.len(), 4, "once for each sign-in");
+    assert_eq!(seen.len(), 5, "once for each sign-in, and for the second client, which it refuses as well");
     for one in &seen {
         assert!(!one.headers.contains_key("authorization") && !one.headers.contains_key("cookie"), "{one:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_refuses_a_client_of_a_moment_ago_says_nothing_of_clients_and_costs_one_registration() {
+    let refusals = [(500, "<h1>error code: 1101</h1>"), (400, "<p>Bad state</p><p>Client apps not found here</p>")];
+    for (status, says) in refusals {
+        let rig = rig(|_| {}).await;
+        registers(&rig, &[("first", json!({})), ("second", json!({})), ("third", json!({}))]);
+        assert_eq!(asked(&rig).await.0, "first");
+        rig.fake.page("/authorize", status, says);
+        assert_eq!(asked(&rig).await.0, "second", "{status}");
+        let asked_page = |rig: &Rig| {
+            rig.fake.script().seen.iter().filter(|seen| seen.target.starts_with("/authorize?")).count()
+        };
+        assert_eq!(asked_page(&rig), 2, "{status}: one question for each client");
+        assert_eq!(asked(&rig).await.0, "second", "{status}");
+        assert_eq!(asked_page(&rig), 2, "{status}");
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Quirks {
     pub hides_challenge_from_get: bool,
     /// Where a request for the MCP endpoint is sent, unless it is for this path; `{host}` is what the request names.
     pub moved: Option<(String, String)>,
+    /// The status of the page for a client that is not known, if not 400; its words are then those of a failure.
+    pub unknown_client_status: Option<u16>,
     /// Whether the consent page has the browser fetch the redirect URL with the right `state` and nothing else.
     pub strays: bool,
 }

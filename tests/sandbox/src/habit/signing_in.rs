@@ -37,6 +37,18 @@ pub(super) const HABITS: &[Habit] = &[
         ..PLAIN
     },
     Habit {
+        name: "registration-forgotten-and-failing",
+        kind: Kind::Added,
+        does: "has forgotten the client that registered itself, and fails at it with 500",
+        known: "workers-oauth-provider, of which Cloudflare says \"error code: 1101\"",
+        must_hold: "the next sign-in registers anew before it opens a tab",
+        access: Access::Registers,
+        then: Then::Restart,
+        tabs: 2,
+        configure: |config| config.quirks.unknown_client_status = Some(500),
+        ..PLAIN
+    },
+    Habit {
         name: "stray-callback",
         kind: Kind::Added,
         does: "has the browser fetch the redirect URL with the right state and neither code nor error, before the true answer",

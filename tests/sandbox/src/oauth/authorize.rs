@@ -17,6 +17,7 @@ use crate::tenant::permission::Permission;
 /// The error pages' words, as Planhat shows them.
 pub(crate) mod words {
     pub(crate) const CLIENT_NOT_FOUND: &str = "Invalid client_id: OAuth client not found.";
+    pub(crate) const FAILED: &str = "Something went wrong.";
     pub(crate) const REDIRECT_NOT_REGISTERED: &str = "Invalid redirect_uri: not registered for this client.";
     pub(crate) const NO_PERMISSION: &str = "You do not have any of the permissions this application requests.";
     pub(crate) const CHECK_FAILED: &str = "OAuth permission check failed: missing permissions";
@@ -88,7 +89,11 @@ fn grant(tenant: &Tenant, request: Request) -> Answer {
 
 fn check(tenant: &Tenant, config: &Config, fields: &Fields) -> Result<Request, Refused> {
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
-    let client = config.client(field("client_id")).ok_or(Refused::Page(400, words::CLIENT_NOT_FOUND))?;
+    let unknown = match config.quirks.unknown_client_status {
+        Some(status) => Refused::Page(status, words::FAILED),
+        None => Refused::Page(400, words::CLIENT_NOT_FOUND),
+    };
+    let client = config.client(field("client_id")).ok_or(unknown)?;
     let redirect_uri = field("redirect_uri");
     if !client.redirect_urls.iter().any(|url| url == redirect_uri) {
         return Err(Refused::Page(400, words::REDIRECT_NOT_REGISTERED));
