@@ -84,6 +84,17 @@ class Keyring:
         found = subprocess.run(search, env=self.environment, capture_output=True, text=True, timeout=20)
         return len(re.findall(r"^\[/", found.stdout, re.MULTILINE))
 
+    def damage(self):
+        """Puts something else in the place of the sign-in."""
+        search = ["secret-tool", "search", "--all", "service", "planhat-mcp"]
+        found = subprocess.run(search, env=self.environment, capture_output=True, text=True, timeout=20)
+        names = re.findall(r"^attribute\.username = (.* sign-in .*)$", found.stderr, re.MULTILINE)
+        expect(len(names) == 1, f"not one sign-in: {names}")
+        attributes = ["service", "planhat-mcp", "username", names[0]]
+        subprocess.run(["secret-tool", "clear", *attributes], env=self.environment, check=True, timeout=20)
+        store = ["secret-tool", "store", "--label", "damaged", *attributes]
+        subprocess.run(store, env=self.environment, input="{\"version\"", text=True, check=True, timeout=20)
+
 
 @contextlib.contextmanager
 def scene(keyring, **settings):
@@ -184,6 +195,25 @@ def locked():
         step("unlocked again: the same process and the next one go on, signed in")
 
 
+def damaged():
+    """A record that nobody can read is named, and `doctor --fix` makes room for a new sign-in."""
+    with Keyring() as keyring, scene(keyring) as (home, tenant, alone, with_browser):
+        works(with_browser, tenant)
+        items = keyring.items()
+        keyring.damage()
+        doctor = command(home, "doctor", environment=alone)
+        expect("the stored sign-in cannot be read" in doctor.stdout, f"doctor does not name it: {doctor}")
+        fixed = command(home, "doctor", "--fix", "--yes", environment=alone)
+        expect("its record is deleted" in " ".join(fixed.stdout.split()), f"doctor --fix does not say what it does: {fixed}")
+        expect(keyring.items() == items - 1, f"{keyring.items()} of {items} items left")
+        again = command(home, "doctor", environment=alone)
+        expect("cannot be read" not in again.stdout, f"doctor still finds it: {again}")
+        works(with_browser, tenant)
+        expect(tenant.counted("consents_granted") == 2, "no new sign-in")
+        works(alone, tenant)
+        step("a damaged record is named by doctor, deleted by doctor --fix, and the next sign-in takes its place")
+
+
 def absent():
     """Without a keychain: an error that names the way out, which then works."""
     with scene(None) as (home, tenant, _alone, with_browser):
@@ -216,7 +246,7 @@ def found_without_address():
         shutil.rmtree(OWN_BUS.parent, ignore_errors=True)
 
 
-CASES = [("keychain unlocked", unlocked), ("client secret typed", secret_from_input), ("keychain locked", locked)]
+CASES = [("keychain unlocked", unlocked), ("client secret typed", secret_from_input), ("keychain locked", locked), ("keychain damaged", damaged)]
 if not OWN_BUS.parent.exists():
     CASES.append(("keychain absent", absent))
     # Only where nobody is logged in, and the place can be made.
