@@ -1,18 +1,29 @@
 //! Owns the way off the runtime's single thread: files, locks and trust roots are read on threads that may block.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
+use crate::tasks;
+
 /// Runs `work` on a thread that may block, and waits for it. `work` still completes if the future is dropped.
 ///
 /// A panic in `work` continues in the caller.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let slot = Arc::new(std::sync::Mutex::new(None));
+    let filled = Arc::clone(&slot);
+    run_erased(Box::new(move || *filled.lock().unwrap_or_else(PoisonError::into_inner) = Some(work()))).await;
+    let done = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    done.expect("work that has ended has filled it")
+}
+
+/// All work is of one type, because the runtime's own part of it is made anew for each type.
+async fn run_erased(work: Box<dyn FnOnce() + Send>) {
     match spawn_blocking(work).await {
-        Ok(done) => done,
+        Ok(()) => {}
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime shut down before the work started; the caller ends with it.
@@ -40,7 +51,7 @@ impl InOrder {
             Box::pin(Arc::clone(&self.0).lock_owned());
         // Now and not when the task first runs, so that the turn is taken here.
         let taken = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let turn = match taken {
                 Poll::Ready(turn) => turn,
                 Poll::Pending => turn.await,

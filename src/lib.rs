@@ -47,7 +47,7 @@
 //! A module may use only modules to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! limits | blocking, hash, secret, clock, pacing | files | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
+//! limits | tasks | blocking, hash, secret, clock, pacing | files | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
 //! ```
 
 pub mod auth;
@@ -69,3 +69,4 @@ pub mod secret;
 #[cfg(test)]
 mod seeds;
 pub mod store;
+pub mod tasks;

@@ -33,6 +33,7 @@ use super::sign_in::elicitation::Elicitation;
 use super::sign_in::policy::SignIn;
 use super::sign_in::waiting::SignInWait;
 use crate::bridge::lists::retry_safety::RetrySafety;
+use crate::tasks;
 
 /// How long the client may take to read the last lines at the end.
 const LAST_LINES_WAIT: Duration = Duration::from_millis(400);
@@ -102,15 +103,15 @@ pub async fn run(
     let parts = Parts::new(settings, http, auth, clock, output);
     let session = Arc::clone(&parts.session);
     let mut background = JoinSet::new();
-    background.spawn(keep_open(Arc::clone(&session)));
-    background.spawn(deliver_outbox(Arc::clone(&session)));
-    background.spawn(follow_overdue(Arc::clone(&session.server_messages)));
-    background.spawn(follow_sign_ins(Arc::clone(&session)));
+    background.spawn(tasks::task(keep_open(Arc::clone(&session))));
+    background.spawn(tasks::task(deliver_outbox(Arc::clone(&session))));
+    background.spawn(tasks::task(follow_overdue(Arc::clone(&session.server_messages))));
+    background.spawn(tasks::task(follow_sign_ins(Arc::clone(&session))));
     let (followed, lists, subscriptions) =
         (Arc::clone(&session), Arc::clone(&parts.lists), Arc::clone(&parts.subscriptions));
-    background.spawn(lasting("follow sessions", move |_| {
+    background.spawn(tasks::task(lasting("follow sessions", move |_| {
         follow_sessions(Arc::clone(&followed), Arc::clone(&lists), Arc::clone(&subscriptions))
-    }));
+    })));
 
     let end = tokio::select! {
         biased;

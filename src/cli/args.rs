@@ -50,6 +50,7 @@ Exit codes:
 #[command(
     name = "planhat-mcp",
     version,
+    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILT_FROM"), ")"),
     about = ABOUT,
     after_help = AFTER_HELP,
     disable_help_subcommand = true,
@@ -82,6 +83,38 @@ pub enum Command {
     Config,
     /// Remove all that is stored for a profile
     Reset(ResetArgs),
+    /// Print completions for your shell
+    #[command(after_help = COMPLETIONS_HELP, alias = "completion")]
+    Completions(CompletionsArgs),
+    /// Print the man page, or write the pages of all commands
+    Man(ManArgs),
+}
+
+const COMPLETIONS_HELP: &str = "\
+Where they go:
+  bash        planhat-mcp completions bash > \\
+                ~/.local/share/bash-completion/completions/planhat-mcp
+  zsh         planhat-mcp completions zsh > ~/.zfunc/_planhat-mcp
+              with this in ~/.zshrc: fpath+=~/.zfunc; autoload -Uz compinit; compinit
+  fish        planhat-mcp completions fish > \\
+                ~/.config/fish/completions/planhat-mcp.fish
+  PowerShell  planhat-mcp completions powershell >> $PROFILE
+  elvish      planhat-mcp completions elvish >> ~/.config/elvish/rc.elv";
+
+/// Which shell.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Where to write the pages.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// A folder for one file a command
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// Which sign-ins to delete.

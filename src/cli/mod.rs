@@ -13,6 +13,7 @@ mod bridge;
 pub mod config_command;
 mod context;
 pub mod doctor;
+mod generated;
 pub mod grant;
 mod habitual;
 pub mod login;
@@ -36,6 +37,11 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     {
         return login::run_order();
     }
+    match &cli.command {
+        Some(Command::Completions(which)) => return Ok(generated::completions(which)),
+        Some(Command::Man(how)) => return generated::man(how),
+        _ => {}
+    }
     let loaded = match (load(cli), &cli.command) {
         // Unusable settings are a finding, too.
         (Err(problem), Some(Command::Doctor(how))) => return doctor::run(&Err(problem), how),
@@ -51,6 +57,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Doctor(how)) => doctor::run(&Ok(loaded), how),
         Some(Command::Config) => Ok(config_command::run(&loaded)),
         Some(Command::Reset(how)) => reset::run(settings, how),
+        Some(Command::Completions(_) | Command::Man(_)) => unreachable!("they need no settings"),
     }
 }
 

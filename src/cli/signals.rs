@@ -68,7 +68,7 @@ mod system {
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             let Ok(mut signals) = signal(kind) else { continue };
             let send = send.clone();
-            tokio::spawn(async move { while signals.recv().await.is_some() && send.send(()).await.is_ok() {} });
+            crate::tasks::spawn(async move { while signals.recv().await.is_some() && send.send(()).await.is_ok() {} });
         }
     }
 }
@@ -83,7 +83,9 @@ mod system {
             ($signals:expr) => {
                 if let Ok(mut signals) = $signals {
                     let send = send.clone();
-                    tokio::spawn(async move { while signals.recv().await.is_some() && send.send(()).await.is_ok() {} });
+                    crate::tasks::spawn(async move {
+                        while signals.recv().await.is_some() && send.send(()).await.is_ok() {}
+                    });
                 }
             };
         }

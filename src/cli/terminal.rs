@@ -19,6 +19,12 @@ pub fn say(text: &str) {
     write(stdout.lock(), &text);
 }
 
+/// Prints, byte for byte, what this program itself has made for another to read.
+pub fn say_bytes(bytes: &[u8]) {
+    // A reader that has seen enough is no failure.
+    let _ = io::stdout().lock().write_all(bytes);
+}
+
 /// Prints everything else: prompts, hints, problems.
 pub fn tell(text: &str) {
     let stderr = io::stderr();

@@ -13,6 +13,7 @@ use crate::http::NetError;
 use crate::limits::MAX_UNREAD_SERVER_MESSAGES;
 use crate::message::{IdKey, Kind, Peek, aside, peek, utf8};
 use crate::problem::ProblemId;
+use crate::tasks;
 
 use super::body_room::Message;
 use super::failure::Failure;
@@ -97,7 +98,7 @@ impl OneStream {
             last_data: stream.last_data(),
         });
         let (sender, others) = mpsc::channel(MAX_UNREAD_SERVER_MESSAGES);
-        let reading = tokio::spawn(Reader(Arc::clone(&inbox)).run(stream, sender)).abort_handle();
+        let reading = tasks::spawn(Reader(Arc::clone(&inbox)).run(stream, sender)).abort_handle();
         Self { endpoint, epoch, inbox, others: others.into(), reading }
     }
 

@@ -38,8 +38,49 @@ fn help_and_version_go_to_stdout() {
     let output = run(&home, &["--help"], &[]);
     assert!(output.status.success() && output.stderr.is_empty());
     assert!(text(&output.stdout).contains("Where to start:"));
-    let output = run(&home, &["--version"], &[]);
+    let output = run(&home, &["-V"], &[]);
     assert_eq!(text(&output.stdout), concat!("planhat-mcp ", env!("CARGO_PKG_VERSION"), "\n"));
+    let output = run(&home, &["--version"], &[]);
+    let version = text(&output.stdout);
+    assert!(version.starts_with(concat!("planhat-mcp ", env!("CARGO_PKG_VERSION"), " (")), "{version}");
+    assert!(version.contains("commit") || version.contains("development build, "), "what it is built from: {version}");
+}
+
+#[test]
+fn man_pages_and_completions_are_made_whatever_the_settings_are() {
+    let home = home();
+    std::fs::write(home.path().join("mine.toml"), "not a setting").expect("writable");
+    for words in [["completions", "zsh"], ["completion", "powershell"], ["man", "--out=pages"]] {
+        let output = run(&home, &[&words[..], &["--config", "mine.toml"]].concat(), &[]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {}", text(&output.stderr));
+    }
+    assert!(home.path().join("pages/planhat-mcp-login.1").exists());
+    let shown = run(&home, &["man", "--out", "mine.toml/pages"], &[]);
+    assert_eq!(shown.status.code(), Some(5), "{}", text(&shown.stderr));
+    assert!(text(&shown.stderr).contains("mine.toml/pages"), "{}", text(&shown.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_commands_flags_and_their_values() {
+    let home = home();
+    let script = home.path().join("completions.bash");
+    std::fs::write(&script, run(&home, &["completions", "bash"], &[]).stdout).expect("writable");
+    let completed = |words: &[&str]| {
+        let line = format!(
+            "source '{}'; COMP_WORDS=(planhat-mcp {}); COMP_CWORD={}; _planhat__mcp planhat-mcp '{}'; echo \"${{COMPREPLY[@]}}\"",
+            script.display(),
+            words.join(" "),
+            words.len(),
+            words.last().expect("a word")
+        );
+        let output = std::process::Command::new("bash").args(["--norc", "-c", &line]).output().expect("bash is there");
+        text(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(completed(&["logo"]), "logout");
+    assert_eq!(completed(&["doctor", "--rep"]), "--report");
+    assert_eq!(completed(&["completions", "el"]), "elvish");
+    assert_eq!(completed(&["--passw"]), "", "what is refused is not offered");
 }
 
 #[test]

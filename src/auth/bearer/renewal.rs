@@ -30,6 +30,7 @@ use crate::pacing::{Backoff, RateWindow};
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 use crate::store::ProcessLock;
+use crate::tasks;
 
 /// How long after a failed renewal ahead of time to wait before the next.
 const RENEWAL_AHEAD_PAUSE: Duration = Duration::from_secs(10);
@@ -113,7 +114,7 @@ impl Renewals {
             shared.ahead_running = true;
         }
         let (this, challenge) = (Arc::clone(self), Arc::clone(challenge));
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let seen = this.shared().attempts;
             let result = this.renew_in_turn(RenewedFor::Request, Some(serial), seen, &challenge).await;
             let mut shared = this.shared();
@@ -311,7 +312,7 @@ impl Renewals {
                     tracing::debug!(%problem, "the note that the stored token is spent could not be written");
                 }
                 if !self.cache.is_unsaved() {
-                    tokio::spawn(save_until_it_works(Arc::downgrade(self)));
+                    tasks::spawn(save_until_it_works(Arc::downgrade(self)));
                 }
                 self.cache.set_unsaved(Some(lock));
             }

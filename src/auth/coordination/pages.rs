@@ -11,6 +11,7 @@ use crate::auth::login::attempt::Attempt;
 use crate::auth::login::browser;
 use crate::auth::login::sign_in_page;
 use crate::problem::{Problem, ProblemId};
+use crate::tasks;
 
 /// Opens pages of sign-ins that other processes run, or that were to do without a browser.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Pages {
             return;
         }
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             if let Err(problem) = sign_in_page::open_again(&this.ctx, runs_here).await {
                 tracing::warn!(%problem, "the page of the sign-in could not be opened again");
             }

@@ -28,6 +28,7 @@ use crate::blocking;
 use crate::config::TokenStoreKind;
 use crate::limits::{FAILED_SIGN_IN_PAUSE, MAX_SILENT_SIGN_INS};
 use crate::problem::{Problem, ProblemId};
+use crate::tasks;
 
 /// The poll interval for the state directory while a sign-in is running.
 pub(crate) const SIGN_IN_POLL: Duration = Duration::from_millis(200);
@@ -251,7 +252,7 @@ impl SignIns {
         }
         let weak = Arc::downgrade(self);
         let mut seen = self.tokens.cache.generation();
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let mut pause = SIGN_IN_POLL;
             loop {
                 tokio::time::sleep(pause).await;
@@ -328,7 +329,7 @@ impl SignIns {
     /// Signs in here: with the memory store no other process could hold the tokens.
     fn sign_in_here(self: &Arc<Self>, since: Since, opening: PageOpening) {
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let open_browser = opening == PageOpening::Browser;
             let options = LoginOptions { open_browser, since: Some(since), ..LoginOptions::default() };
             let result = login::login(&this.tokens, &this.challenge(), options, &mut Silent).await;
@@ -343,7 +344,7 @@ impl SignIns {
         let than = self.tokens.cache.newer_than(None).map(|bearer| bearer.serial);
         let (started, has_started) = oneshot::channel();
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             match this.start_process(since, opening).await {
                 Ok(end) => {
                     let _ = started.send(Ok(()));

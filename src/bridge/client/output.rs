@@ -12,6 +12,8 @@ use super::room::{Room, Rooms};
 use super::waiting_lines::WaitingLines;
 use super::writer::{Item, gather, write_lines};
 
+use crate::tasks;
+
 pub use super::waiting_lines::Enqueued;
 
 /// Accepts lines for the client. Cheap to clone.
@@ -32,7 +34,7 @@ impl Output {
     pub fn start(mut output: impl Write + Send + 'static) -> (Self, Written) {
         let (lines, gathered) = mpsc::unbounded_channel();
         let (batches, receiver) = mpsc::channel(1);
-        tokio::spawn(gather(gathered, batches));
+        tasks::spawn(gather(gathered, batches));
         let rooms = Rooms::default();
         let waiting = WaitingLines::start(rooms.clone(), lines.clone());
         let (closed, closed_receiver) = watch::channel(false);

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::limits::{ABANDONED_LINES_BYTES, WAITING_LINE_OVERHEAD_BYTES};
+use crate::tasks;
 
 use super::room::{Room, Rooms};
 use super::writer::Item;
@@ -105,7 +106,7 @@ impl WaitingLines {
     pub fn start(rooms: Rooms, lines: mpsc::UnboundedSender<Item>) -> Self {
         let (queue, waiting) = mpsc::unbounded_channel();
         let load = Arc::<Load>::default();
-        tokio::spawn(pass_on(waiting, rooms, lines, Arc::clone(&load)));
+        tasks::spawn(pass_on(waiting, rooms, lines, Arc::clone(&load)));
         Self { queue, load }
     }
 

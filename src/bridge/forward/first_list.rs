@@ -15,6 +15,7 @@ use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Failure;
 use crate::remote::stream_life::LISTENING_BACKOFF;
+use crate::tasks;
 
 /// Whether somebody already tries to open the session for a list that was answered without it.
 #[derive(Debug, Default)]
@@ -52,7 +53,7 @@ impl FirstLists {
             return;
         }
         let (session, tries) = (Arc::clone(session), Arc::clone(&self.0));
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             open(&session).await;
             tries.store(false, Ordering::Relaxed);
         });

@@ -18,6 +18,7 @@ use crate::limits::LIST_BYTES;
 use crate::message::{Kind, Members, Peek, Revision, aside, peek, write};
 use crate::problem::{Problem, ProblemId};
 use crate::remote::Outgoing;
+use crate::tasks;
 
 use super::own_tool;
 use super::pages::{Pages, is_same_list};
@@ -158,7 +159,7 @@ impl Lists {
     pub fn compare_served(self: &Arc<Self>) {
         let served: Vec<_> = self.served().drain().collect();
         for (method, served) in served {
-            tokio::spawn(Arc::clone(self).compare(method, served));
+            tasks::spawn(Arc::clone(self).compare(method, served));
         }
     }
 

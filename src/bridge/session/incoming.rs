@@ -10,6 +10,7 @@ use crate::bridge::client::room::Room;
 use crate::message::{IdKey, aside};
 use crate::problem::Problem;
 use crate::remote::{Exchange, Failure, Message};
+use crate::tasks;
 
 use super::server_messages::{Received, ServerMessages};
 use super::sorted::{Role, Sorted, SortedMessage, sorted};
@@ -75,7 +76,7 @@ impl Drop for Incoming {
         while let Some(message) = self.exchange.take_decoded() {
             if aside::is_long(message.body.len()) {
                 let messages = Arc::clone(messages);
-                tokio::spawn(async move {
+                tasks::spawn(async move {
                     let mut room = Room::of_body(message.room);
                     if let Err(problem) = messages.receive(message.body, None, None, &mut room).await {
                         tracing::debug!(%problem, "a long message whose reader has ended was dropped");

@@ -2,6 +2,8 @@
 
 use tokio::task::JoinSet;
 
+use crate::tasks;
+
 /// Runs a task until it ends by itself. A panic in it is a fault of this program, which must not stop silently what the
 /// task does: it is logged, and the task starts anew. `start` learns whether it does.
 pub async fn lasting<T>(name: &'static str, mut start: impl FnMut(bool) -> T)
@@ -12,7 +14,7 @@ where
     loop {
         // A set, so that the task ends with this one.
         let mut task = JoinSet::new();
-        task.spawn(start(is_anew));
+        task.spawn(tasks::task(start(is_anew)));
         match task.join_next().await {
             Some(Err(error)) if error.is_panic() => tracing::error!(task = name, %error, "a task panicked; it goes on"),
             _ => return,

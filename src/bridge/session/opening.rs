@@ -27,6 +27,7 @@ use super::initialize::InitializeResult;
 use super::lasting::lasting;
 use super::live::Session;
 use crate::bridge::client::session_stage::State;
+use crate::tasks;
 
 /// Makes the attempts to open the session, for the life of the bridge. Attempts that are requested after this call
 /// count, even before the future is first polled.
@@ -128,7 +129,7 @@ impl Opener {
         let Some(initialized) = session.handshake.initialized().await else { return Ok(()) };
         send_initialized(&session.remote, initialized).await?;
         // Listen before anything else goes out, so that no message of the server is missed.
-        self.listening.spawn(listen(Arc::clone(&self.session)));
+        self.listening.spawn(tasks::task(listen(Arc::clone(&self.session))));
         if !self.session.set_open(epoch) {
             // Lost while it opened; the next message that needs it has it opened again.
             self.listening = JoinSet::new();

@@ -23,6 +23,7 @@ use crate::limits::{DECLINED_SIGN_IN_PAUSE, REOPENING_PAUSE};
 use crate::message::peek::Params;
 use crate::message::{IdKey, Members};
 use crate::problem::{Problem, ProblemId};
+use crate::tasks;
 
 use super::outcome::{SignInNeed, SignInOutcome};
 use super::tool::SIGN_IN_TOOL;
@@ -204,7 +205,7 @@ impl Elicitation {
         let (publish, reply) = watch::channel(None);
         let publish = Arc::new(publish);
         *current = Some(Arc::clone(&publish));
-        tokio::spawn(Arc::clone(self).follow_link(publish, link.to_owned(), newer_than));
+        tasks::spawn(Arc::clone(self).follow_link(publish, link.to_owned(), newer_than));
         reply
     }
 
