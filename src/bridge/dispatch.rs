@@ -86,15 +86,21 @@ impl<'a> Refusals<'a> {
     }
 
     fn add_malformed(&mut self, error: &PeekError) {
-        match error {
-            PeekError::NotJson(detail) => self.add(None, &Problem::new(ProblemId::NotJson).with("detail", detail)),
-            PeekError::NotJsonRpc { id, reason } => {
-                self.add(id.as_deref(), &Problem::new(ProblemId::NotJsonRpc).with("detail", reason));
-            }
-            PeekError::EmptyBatch => self.add(None, &Problem::new(ProblemId::EmptyBatch)),
-            PeekError::Duplicate { id, member } => {
-                self.add(id.as_deref(), &Problem::new(ProblemId::DuplicateMember).with("member", member));
-            }
+        let (id, problem) = malformed(error);
+        self.add(id, &problem);
+    }
+}
+
+/// What is wrong with a line that is no message, and the id that it has all the same.
+pub(super) fn malformed(error: &PeekError) -> (Option<&RawValue>, Problem) {
+    match error {
+        PeekError::NotJson(detail) => (None, Problem::new(ProblemId::NotJson).with("detail", detail)),
+        PeekError::NotJsonRpc { id, reason } => {
+            (id.as_deref(), Problem::new(ProblemId::NotJsonRpc).with("detail", reason))
+        }
+        PeekError::EmptyBatch => (None, Problem::new(ProblemId::EmptyBatch)),
+        PeekError::Duplicate { id, member } => {
+            (id.as_deref(), Problem::new(ProblemId::DuplicateMember).with("member", member))
         }
     }
 }

@@ -16,5 +16,6 @@ pub mod reconnection;
 pub mod run;
 pub mod session;
 pub mod sign_in;
+pub mod stand_in;
 
 pub use run::{End, run};

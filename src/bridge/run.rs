@@ -36,7 +36,7 @@ use crate::bridge::lists::retry_safety::RetrySafety;
 use crate::tasks;
 
 /// How long the client may take to read the last lines at the end.
-const LAST_LINES_WAIT: Duration = Duration::from_millis(400);
+pub(super) const LAST_LINES_WAIT: Duration = Duration::from_millis(400);
 
 /// Why the bridge ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

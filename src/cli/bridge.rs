@@ -46,6 +46,23 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Tells a client what is wrong with the settings, for as long as it stays; its user sees no more of a program that ends at
+/// once than that. A person at a terminal is told, and it ends.
+///
+/// # Errors The problem, to a person.
+pub fn stand_in(problem: Problem) -> Result<ExitCode, Problem> {
+    if terminal::is_interactive() {
+        return Err(problem);
+    }
+    let Ok(output) = unbuffered_stdout() else { return Err(problem) };
+    terminal::explain(&problem);
+    block_on(async {
+        let signals = signals::watch(false);
+        bridge::stand_in::run(&problem, (io::stdin(), output), signals).await
+    })?;
+    Ok(problem.exit_code())
+}
+
 /// The standard library's handle flushes at every line break, which splits what should be one write.
 fn unbuffered_stdout() -> io::Result<File> {
     #[cfg(unix)]

@@ -45,6 +45,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     let loaded = match (load(cli), &cli.command) {
         // Unusable settings are a finding, too.
         (Err(problem), Some(Command::Doctor(how))) => return doctor::run(&Err(problem), how),
+        (Err(problem), None) => return bridge::stand_in(problem),
         (loaded, _) => loaded?,
     };
     start_log(cli, &loaded)?;

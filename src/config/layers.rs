@@ -100,6 +100,25 @@ impl Layers {
         Ok(())
     }
 
+    /// Puts the client's id and its secret right where each stands in the other's place. Planhat's begin with `pk_` and `sk_`,
+    /// so that nothing is guessed; and a form has a field for both. A command line shows what it holds, so there the secret is
+    /// refused.
+    pub fn untangle_client(&mut self) {
+        let place = |key: Key, prefix: &str| {
+            let raw = self.winner(key).filter(|raw| raw.text().starts_with(prefix))?;
+            if matches!(raw.origin, Origin::Flag(_)) {
+                return None;
+            }
+            self.chosen.iter().position(|other| other.key == key && other.origin == raw.origin)
+        };
+        let (Some(id), Some(secret)) = (place(Key::ClientId, "sk_"), place(Key::ClientSecret, "pk_")) else { return };
+        let text = self.chosen[id].text.clone();
+        self.chosen[id].text = std::mem::replace(&mut self.chosen[secret].text, text);
+        self.notes.push(
+            "The client id and the client secret stand in each other's place; they are used as meant.".to_owned(),
+        );
+    }
+
     /// The server that the file's common keys are for, even if another layer names a different one.
     pub fn common_server(&self) -> Option<&RawSetting> {
         self.common.iter().find(|raw| matches!(raw.key, Key::Tenant | Key::Url))

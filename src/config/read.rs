@@ -20,13 +20,9 @@ use super::safe_url;
 use super::server::{self, Product, UrlRefused};
 use super::shown::masked_url;
 
-/// `production` or `demo`.
+/// `production` or `demo`, or the address that a browser shows there.
 pub fn tenant(raw: &RawSetting) -> Result<Product, Problem> {
-    raw.parsed(|text| match text.to_ascii_lowercase().as_str() {
-        "production" => Some(Product::Planhat),
-        "demo" => Some(Product::PlanhatDemo),
-        _ => None,
-    })
+    raw.parsed(Product::of_words)
 }
 
 /// The address that a host, with or without a path, may stand for.

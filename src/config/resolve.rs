@@ -52,6 +52,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
         layers.drop_common_of_other_server(common.as_str());
     }
     layers.decide_between(Key::ClientSecret, Key::ClientSecretFile)?;
+    layers.untangle_client();
 
     let mut settings = Settings::for_url(url, inputs.paths.clone());
     settings.paths.config_file = layers.config_file.0.clone();

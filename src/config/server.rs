@@ -59,6 +59,21 @@ impl Product {
         if self.is_planhat() { 50 } else { 1_000 }
     }
 
+    /// The tenant that a person means: by its name, or by the address that their browser shows there.
+    pub fn of_words(text: &str) -> Option<Product> {
+        let text = text.trim().to_ascii_lowercase();
+        let host = text.strip_prefix("https://").unwrap_or(&text).split(['/', '?', '#']).next().unwrap_or_default();
+        // Of Planhat's own, by the labels: `planhat.com.example.com` is somebody else's.
+        let is_of = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
+        match text.as_str() {
+            "production" | "prod" | "live" => Some(Product::Planhat),
+            "demo" => Some(Product::PlanhatDemo),
+            _ if is_of("planhat.com") => Some(Product::Planhat),
+            _ if is_of("planhatdemo.com") => Some(Product::PlanhatDemo),
+            _ => None,
+        }
+    }
+
     /// The product behind an address; the host alone decides.
     pub fn of(url: &Url) -> Product {
         match (url.scheme(), url.host_str(), url.port()) {

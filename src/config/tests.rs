@@ -188,6 +188,42 @@ fn each_wrong_value_says_where_it_stands_what_was_found_and_what_is_expected() {
 }
 
 #[test]
+fn a_tenant_is_understood_by_its_name_and_by_the_address_that_a_browser_shows_there() {
+    for (text, url) in [
+        ("prod", server::PRODUCTION_URL),
+        (" Production ", server::PRODUCTION_URL),
+        ("ws.planhat.com", server::PRODUCTION_URL),
+        ("https://ws.planhat.com/home?x=1", server::PRODUCTION_URL),
+        ("DEMO", server::DEMO_URL),
+        ("ws.planhatdemo.com", server::DEMO_URL),
+        ("https://app.planhatdemo.com/", server::DEMO_URL),
+    ] {
+        assert_eq!(Try::new().variable("PLANHAT_MCP_TENANT", text).load().settings.url.as_str(), url, "{text}");
+    }
+    for text in ["staging", "planhat.com.example.com", "notplanhat.com", "http://ws.planhat.com", "planhat"] {
+        assert_eq!(Try::new().variable("PLANHAT_MCP_TENANT", text).problem().id, ProblemId::BadValue, "{text}");
+    }
+}
+
+#[test]
+fn a_client_id_and_its_secret_in_each_others_place_are_used_as_meant_and_never_shown() {
+    let swapped =
+        || Try::new().variable("PLANHAT_MCP_CLIENT_ID", "sk_canary").variable("PLANHAT_MCP_CLIENT_SECRET", "pk_1");
+    let loaded = swapped().load();
+    assert_eq!(loaded.settings.oauth.client_id.as_deref(), Some("pk_1"));
+    assert_eq!(loaded.settings.oauth.client_secret.as_ref().map(|secret| secret.expose().as_str()), Some("sk_canary"));
+    let rows: Vec<_> = loaded.rows.iter().filter_map(|row| row.value.clone()).collect();
+    assert!(!format!("{rows:?} {:?}", loaded.settings.run_flags).contains("canary"), "{rows:?}");
+    assert!(loaded.notes.iter().any(|note| note.contains("each other's place")), "{:?}", loaded.notes);
+    // One alone is no exchange, and what stands in a command line has been seen.
+    let alone = Try::new().variable("PLANHAT_MCP_CLIENT_ID", "sk_canary").problem();
+    assert_eq!(alone.id, ProblemId::BadValue);
+    let flag = Try::new().flag(Key::ClientId, "sk_canary").variable("PLANHAT_MCP_CLIENT_SECRET", "pk_1").problem();
+    assert!([ProblemId::SecretInArguments, ProblemId::BadValue].contains(&flag.id), "{flag:?}");
+    assert!(!format!("{alone:?} {flag:?}").contains("canary"));
+}
+
+#[test]
 fn the_password_of_a_proxy_is_masked_and_its_address_is_not() {
     let _settings = Try::new().variable("PLANHAT_MCP_PROXY", "http://me:proxy%2Fcanary@proxy.example:8080").load();
     let shown = crate::secret::without_held_secrets("proxy/canary and proxy%2Fcanary at http://proxy.example:8080/");

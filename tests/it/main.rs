@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod brake;
+mod broken_settings;
 mod canary;
 mod commands;
 mod conversation;
