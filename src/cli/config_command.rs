@@ -68,7 +68,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let paths = Paths { config_file: folder.path().join("c.toml"), state_dir: folder.path().join("s") };
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-        let inputs = Inputs { flags: Vec::new(), config_file: None, environment, secret_from_stdin: None, paths };
+        let inputs = Inputs {
+            flags: Vec::new(),
+            config_file: None,
+            environment,
+            secret_from_stdin: None,
+            paths,
+            last_client_id: |_| None,
+        };
         text(&load(&inputs).expect("valid"), Style::PLAIN)
     }
 

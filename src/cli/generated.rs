@@ -31,7 +31,9 @@ fn completions_for(shell: Shell) -> String {
 /// The definition without what is hidden from people: the generators would offer it.
 fn shown(command: &Command) -> Command {
     let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned();
-    let mut shown = Command::new(command.get_name().to_owned()).args(arguments).disable_help_subcommand(true);
+    // clap wants names that last; the process ends with this.
+    let name: &'static str = command.get_name().to_owned().leak();
+    let mut shown = Command::new(name).args(arguments).disable_help_subcommand(true);
     if let Some(about) = command.get_about() {
         shown = shown.about(about.clone());
     }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::auth::grants::remembered_client;
 use crate::config::origin::Origin;
 use crate::config::{self, Inputs, Loaded, LogLevel, Paths, VARIABLE_PREFIX, key::Key};
 use crate::logging;
@@ -74,7 +75,8 @@ fn load(cli: &Cli) -> Result<Loaded, Problem> {
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
         .collect();
     let config_file = cli.options.config.clone();
-    config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths: Paths::of_this_user()? })
+    let (paths, last_client_id) = (Paths::of_this_user()?, remembered_client::of);
+    config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths, last_client_id })
 }
 
 /// A command reports to its user directly, so by default it logs only warnings.

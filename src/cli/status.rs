@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::auth::brake::{Counted, Spent, time_of_day};
-use crate::auth::grants::profiles;
+use crate::auth::grants::{profiles, remembered_client};
 use crate::auth::{GrantSummary, Status};
 use crate::clock;
 use crate::config::consent::deviations;
@@ -46,6 +46,8 @@ pub struct SignInStatus {
     pub spent: Spent,
     /// What is remembered of the server.
     pub remembered: Vec<Fact>,
+    /// The client id of the profile's sign-in, where these settings name another.
+    pub other_client: Option<String>,
 }
 
 impl SignInStatus {
@@ -105,6 +107,7 @@ async fn state(settings: &Arc<Settings>, now: u64) -> SignInStatus {
     }
     let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
     let status = Status::of(&auth).await;
+    let signed_in_as = remembered_client::signed_in(settings).filter(|_| status.grant.is_none());
     let issuer = status.grant.as_ref().map(|granted: &GrantSummary| granted.issuer.clone());
     SignInStatus {
         remembered: remembered::facts(settings, status.grant.as_ref(), now).0,
@@ -117,6 +120,7 @@ async fn state(settings: &Arc<Settings>, now: u64) -> SignInStatus {
         not_used: status.not_used,
         tokens_from: status.tokens_from,
         spent: auth.brake().spent().await.unwrap_or_default(),
+        other_client: signed_in_as.filter(|id| settings.oauth.client_id.as_ref().is_some_and(|own| own != id)),
     }
 }
 
@@ -127,7 +131,7 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
         (_, _, Some(_)) => style.attention("unknown: the store cannot be asked"),
         (Some(grant), _, _) if grant.has_ended(now) => style.attention("no: it has ended"),
         (Some(_), _, _) => style.good("yes"),
-        (None, _, _) => style.attention("no"),
+        (None, _, _) => style.attention(&not_signed_in(settings, state)),
     };
     let mut rows =
         vec![("server", settings.shown_url()), ("profile", settings.profile.clone()), ("signed in", signed_in)];
@@ -178,6 +182,16 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
     out
 }
 
+/// A bare "no" would be taken for the loss of a sign-in that is there.
+fn not_signed_in(settings: &Settings, state: &SignInStatus) -> String {
+    match (&state.other_client, &settings.oauth.client_id) {
+        (Some(other), Some(own)) => {
+            format!("no, not as {}; the sign-in here is of {}", printable(own), printable(other))
+        }
+        _ => "no".to_owned(),
+    }
+}
+
 /// What is spent of tabs and token requests, and until when that holds anything back; nothing where nothing is spent.
 fn spent(spent: &Spent, style: Style) -> Vec<(&'static str, String)> {
     let row = |counted: &[Counted], shut_until: Option<u64>| {
@@ -226,6 +240,7 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         "sign_in_needed": !state.is_signed_in(now) && state.not_needed.is_none(),
         "signing_in": state.link.is_some(),
         "client_id": grant.and_then(|grant| words(&grant.client_id)).or(settings.oauth.client_id.as_deref()),
+        "signed_in_client_id": state.other_client,
         "issuer": words(&state.issuer),
         "person": grant.and_then(|grant| words(&grant.person)),
         "scope": grant.and_then(|grant| words(&grant.scope)),

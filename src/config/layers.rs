@@ -13,6 +13,7 @@ use super::key::{Concerns, Key};
 use super::origin::Origin;
 use super::paths::Paths;
 use super::raw_setting::RawSetting;
+use super::settings::Settings;
 
 /// The variable that names another configuration file.
 pub const CONFIG_VARIABLE: &str = "PLANHAT_MCP_CONFIG";
@@ -32,6 +33,8 @@ pub struct Inputs {
     pub secret_from_stdin: Option<Secret>,
     /// The default locations of files.
     pub paths: Paths,
+    /// Finds the client id of the last sign-in, for settings that name no client.
+    pub last_client_id: fn(&Settings) -> Option<String>,
 }
 
 /// The values of all layers.

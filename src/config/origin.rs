@@ -15,6 +15,8 @@ pub enum Origin {
     Default,
     /// The built-in profile of Planhat's production or demo environment.
     BuiltIn,
+    /// What the last sign-in was told.
+    LastSignIn,
     /// A line of the user's configuration file.
     File {
         /// The file.
@@ -36,9 +38,10 @@ impl Origin {
         match self {
             Origin::Default => 0,
             Origin::BuiltIn => 1,
-            Origin::File { .. } => 2,
-            Origin::Variable(_) => 3,
-            Origin::Flag(_) => 4,
+            Origin::LastSignIn => 2,
+            Origin::File { .. } => 3,
+            Origin::Variable(_) => 4,
+            Origin::Flag(_) => 5,
         }
     }
 
@@ -58,6 +61,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::BuiltIn => f.write_str("built in"),
+            Origin::LastSignIn => f.write_str("the last sign-in"),
             Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Origin::Variable(key) => f.write_str(key.info().variable),
             Origin::Flag(key) => f.write_str(key.flag().unwrap_or(key.info().name)),

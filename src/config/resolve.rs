@@ -63,11 +63,24 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     settings.origins.set(Key::Tenant, server_origin.clone());
     settings.origins.set(Key::Url, server_origin);
     settings.derive_defaults();
+    take_last_client_id(&mut settings, inputs);
     let rows = Key::ALL.iter().map(|key| row(*key, &settings, &layers)).collect();
     read_client_secret(&mut settings, &layers, inputs)?;
     settings.run_flags = run_flags(&layers);
     let exposed = secret_files::exposed(&settings);
     Ok(Loaded { settings, rows, notes: layers.notes, exposed })
+}
+
+/// A client that was named once, at the last sign-in, need not be named again.
+fn take_last_client_id(settings: &mut Settings, inputs: &Inputs) {
+    let names_client = settings.oauth.client_id.is_some() || settings.origins.is_chosen(Key::ClientMetadataUrl);
+    if names_client || settings.static_token.is_some() {
+        return;
+    }
+    if let Some(id) = (inputs.last_client_id)(settings) {
+        settings.oauth.client_id = Some(id);
+        settings.origins.set(Key::ClientId, Origin::LastSignIn);
+    }
 }
 
 /// The server, and the source of its address.

@@ -18,8 +18,14 @@ impl Try {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let paths = Paths { config_file: folder.path().join("config.toml"), state_dir: folder.path().join("state") };
-        let inputs =
-            Inputs { flags: Vec::new(), config_file: None, environment: Vec::new(), secret_from_stdin: None, paths };
+        let inputs = Inputs {
+            flags: Vec::new(),
+            config_file: None,
+            environment: Vec::new(),
+            secret_from_stdin: None,
+            paths,
+            last_client_id: |_| None,
+        };
         Self { inputs, folder }
     }
 

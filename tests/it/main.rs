@@ -19,6 +19,7 @@ mod faults;
 mod flood;
 mod hostile;
 mod http_sse;
+mod last_client;
 mod layout;
 mod limits;
 #[cfg(unix)]

@@ -140,7 +140,14 @@ fn snapshots_of_config() {
         ("PLANHAT_MCP_TENNANT", "demo"),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.into())).to_vec();
-    let inputs = Inputs { flags: Vec::new(), config_file: None, environment, secret_from_stdin: None, paths: paths() };
+    let inputs = Inputs {
+        flags: Vec::new(),
+        config_file: None,
+        environment,
+        secret_from_stdin: None,
+        paths: paths(),
+        last_client_id: |_| None,
+    };
     let loaded = load(&inputs).expect("valid");
     compare("config", |style| config_command::text(&loaded, style));
 }

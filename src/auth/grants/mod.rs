@@ -5,5 +5,6 @@ pub mod notes;
 mod plain_text;
 pub(crate) mod presented;
 pub mod profiles;
+pub mod remembered_client;
 pub mod revocation;
 pub mod stored;

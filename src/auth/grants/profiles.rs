@@ -60,6 +60,11 @@ pub(crate) fn forget(files: &StateDir) {
     note(files).remove();
 }
 
+/// The sign-in of this profile.
+pub(crate) fn of(files: &StateDir) -> Option<Profile> {
+    note(files).read()
+}
+
 /// The issuer of this profile's sign-in, known even if the sign-in's record cannot be read.
 pub(crate) fn issuer(files: &StateDir) -> Option<String> {
     note(files).read::<Profile>().map(|profile| profile.issuer).filter(|issuer| !issuer.is_empty())

@@ -8,7 +8,7 @@ use crate::auth::discovery::challenge::Challenge;
 use crate::auth::discovery::metadata::Flow;
 use crate::auth::discovery::{probe, scope, search};
 use crate::auth::grants::grant::Grant;
-use crate::auth::grants::stored;
+use crate::auth::grants::{remembered_client, stored};
 use crate::auth::login::attempt::Attempt;
 use crate::auth::login::code_flow;
 use crate::auth::login::code_flow::LastPage;
@@ -72,6 +72,7 @@ pub(crate) async fn sign_in(
             Ok(grant) => {
                 attempt.unanswered = None;
                 choose::bind(ctx, &client, &target.found).await;
+                remembered_client::remember(ctx, &client).await;
                 client_home::confirm(ctx, &target.found).await;
                 return Ok(Granted { grant, last_page });
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::client_files::{ClientFile, Folders};
 use super::entries::{self, Entry};
 use super::row::Row;
+use crate::auth::grants::remembered_client;
 use crate::cli::args::Cli;
 use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX, masked_url};
 use crate::problem::{Problem, ProblemId};
@@ -150,6 +151,7 @@ fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
             .collect(),
         secret_from_stdin: None,
         paths: paths.clone(),
+        last_client_id: remembered_client::of,
     };
     config::load(&inputs).map(|loaded| loaded.settings).map_err(|problem| problem.what())
 }

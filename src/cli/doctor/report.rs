@@ -182,7 +182,14 @@ mod tests {
         ];
         let paths = Paths { config_file: home.path().join("c.toml"), state_dir: home.path().join("s") };
         let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-        let inputs = Inputs { flags: Vec::new(), config_file: None, environment, secret_from_stdin: None, paths };
+        let inputs = Inputs {
+            flags: Vec::new(),
+            config_file: None,
+            environment,
+            secret_from_stdin: None,
+            paths,
+            last_client_id: |_| None,
+        };
         let loaded = load(&inputs).expect("valid");
         let link = "https://ws.example/oauth/authorize?state=canary-5";
         let pending = Problem::new(ProblemId::SignInPending).with("link", link);

@@ -1,0 +1,88 @@
+//! The client id that somebody named once, at `login`, is known to every later command.
+
+use std::process::{Command, Output, Stdio};
+
+use planhat_sandbox::browser::Choice;
+use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config};
+
+use crate::support::{Bridge, Setup, bare};
+
+/// A command that names the server and no client.
+fn plain(setup: &Setup, words: &[&str]) -> Command {
+    let mut command = bare(setup.home.path());
+    command.args(["--url", &setup.sandbox.mcp_url(), "--token-store", "file", "--scope", "inclusive"]);
+    command.args(["--callback-port", &setup.callback_port.to_string()]).args(words);
+    if let Some(browser) = &setup.browser {
+        command.env("BROWSER", browser.command());
+    }
+    command
+}
+
+fn run(mut command: Command) -> Output {
+    command.stdin(Stdio::null()).output().expect("it starts")
+}
+
+fn shown(output: &Output) -> String {
+    let both = [&output.stdout[..], &output.stderr].concat();
+    String::from_utf8_lossy(&both).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn signed_in() -> Setup {
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+    let mut login = setup.command();
+    login.arg("login");
+    let output = run(login);
+    assert!(output.status.success(), "{}", shown(&output));
+    setup
+}
+
+#[test]
+fn every_later_command_knows_the_client_id_that_login_was_told() {
+    let setup = signed_in();
+    let status = run(plain(&setup, &["status"]));
+    assert!(status.status.success() && shown(&status).contains("signed in yes"), "{}", shown(&status));
+    let config = shown(&run(plain(&setup, &["config"])));
+    assert!(config.contains(&format!("client_id {CLIENT_ID}")) && config.contains("the last sign-in"), "{config}");
+    let bridge = Bridge::start(plain(&setup, &[]));
+    bridge.open();
+    let answer = bridge.call(1, "echo", "{}");
+    assert!(answer["result"].is_object() && answer["result"]["isError"] != true, "{answer} {}", bridge.stderr());
+    assert!(bridge.finish().1.success());
+    // The next sign-in needs it, too, after the user has signed out.
+    assert!(run(plain(&setup, &["logout"])).status.success());
+    let mut login = plain(&setup, &["login"]);
+    login.env("PLANHAT_MCP_CLIENT_SECRET", CLIENT_SECRET);
+    let output = run(login);
+    assert!(output.status.success(), "{}", shown(&output));
+    assert!(run(plain(&setup, &["reset", "--yes"])).status.success());
+    let config = shown(&run(plain(&setup, &["config"])));
+    assert!(!config.contains(CLIENT_ID), "nothing is left after reset: {config}");
+}
+
+#[test]
+fn settings_that_name_a_client_win_and_status_tells_whose_the_sign_in_is() {
+    let setup = signed_in();
+    let output = run(plain(&setup, &["status", "--client-id", "pk_other"]));
+    assert_eq!(output.status.code(), Some(3));
+    let text = shown(&output);
+    assert!(text.contains(&format!("no, not as pk_other; the sign-in here is of {CLIENT_ID}")), "{text}");
+    let json = shown(&run(plain(&setup, &["status", "--json", "--client-id", "pk_other"])));
+    assert!(json.contains(&format!("\"signed_in_client_id\": \"{CLIENT_ID}\"")), "{json}");
+}
+
+#[test]
+fn a_client_id_is_for_its_own_server_alone() {
+    let setup = signed_in();
+    let other = Setup::with_sign_in(Config::default(), Choice::Allow);
+    let mut command = bare(setup.home.path());
+    command.args(["--url", &other.sandbox.mcp_url(), "--profile", "other", "config"]);
+    assert!(!shown(&run(command)).contains(CLIENT_ID));
+    // The same profile for another server.
+    let profile = std::fs::read_dir(setup.home.path().join(".local/state/planhat-mcp")).expect("a folder");
+    let stems =
+        profile.filter_map(|file| file.ok()?.file_name().to_str()?.strip_suffix(".client.json").map(str::to_owned));
+    let stem = stems.collect::<Vec<_>>().pop().expect("it is noted");
+    let mut command = bare(setup.home.path());
+    command.args(["--url", &other.sandbox.mcp_url(), "--profile", &stem, "config"]);
+    assert!(!shown(&run(command)).contains(CLIENT_ID));
+}
