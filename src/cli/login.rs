@@ -24,7 +24,7 @@ use super::args::LoginArgs;
 use super::context::{authorizer, block_on};
 use super::grant::{Grant, in_words};
 use super::style::{Style, WIDTH, paragraph};
-use super::terminal;
+use super::{terminal, typed_secret};
 
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
@@ -40,6 +40,7 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
     if settings.oauth.client_credentials {
         return try_client_credentials(&settings);
     }
+    let settings = typed_secret::asked_for(settings)?;
     block_on(async {
         terminal::say(&introduction(&settings, how.device, terminal::style()));
         // A person can paste; a script has to opt in with --no-browser.

@@ -26,6 +26,7 @@ mod signals;
 pub mod status;
 pub mod style;
 pub mod terminal;
+mod typed_secret;
 
 pub use args::Cli;
 use args::Command;

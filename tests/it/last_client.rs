@@ -6,6 +6,8 @@ use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{CLIENT_ID, CLIENT_SECRET, Config};
 
 use crate::support::{Bridge, Setup, bare};
+#[cfg(unix)]
+use crate::support::{typed, typed_in};
 
 /// A command that names the server and no client.
 fn plain(setup: &Setup, words: &[&str]) -> Command {
@@ -85,4 +87,32 @@ fn a_client_id_is_for_its_own_server_alone() {
     let mut command = bare(setup.home.path());
     command.args(["--url", &other.sandbox.mcp_url(), "--profile", &stem, "config"]);
     assert!(!shown(&run(command)).contains(CLIENT_ID));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_a_sign_in_has_failed_for_is_asked_for_before_the_browser_opens() {
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
+    let opened = || setup.browser.as_ref().map_or(0, |browser| browser.opened().len());
+    let login = || plain(&setup, &["login", "--client-id", CLIENT_ID]);
+    // Nothing tells before the first that the client has one.
+    let first = typed(login());
+    assert!(!first.status.success() && shown(&first).contains("client-secret-missing"), "{}", shown(&first));
+    assert_eq!(opened(), 1);
+    // Nor does a program without a person try it in vain once more.
+    let second = run(login());
+    assert!(!second.status.success() && shown(&second).contains("client-secret-missing"), "{}", shown(&second));
+    assert_eq!(opened(), 1, "no tab");
+    // The client id in its place is asked about again, and what is typed is not shown.
+    let third = typed_in(plain(&setup, &["login"]), &format!("{CLIENT_ID}\n{CLIENT_SECRET}\n"));
+    let text = shown(&third);
+    assert!(
+        third.status.success() && text.contains("Client secret") && text.contains("That is the client id"),
+        "{text}"
+    );
+    assert!(!text.contains(CLIENT_SECRET), "{text}");
+    assert_eq!(opened(), 2);
+    // It is stored, so nobody is asked again.
+    let fourth = typed(plain(&setup, &["login"]));
+    assert!(fourth.status.success() && !shown(&fourth).contains("Client secret"), "{}", shown(&fourth));
 }

@@ -134,6 +134,17 @@ pub fn typed(mut command: Command) -> std::process::Output {
     command.stdin(terminal).output().expect("it starts")
 }
 
+/// The same, with what the person types; a terminal keeps it until the program reads.
+#[cfg(unix)]
+pub fn typed_in(mut command: Command, input: &str) -> std::process::Output {
+    use std::io::Write;
+    let (person, terminal) = pty();
+    std::fs::File::from(person.try_clone().expect("a descriptor")).write_all(input.as_bytes()).expect("it is kept");
+    let output = command.stdin(terminal).output().expect("it starts");
+    drop(person);
+    output
+}
+
 /// The same at the end of a pipe, as in `pass show x | planhat-mcp login`: the terminal is its stderr alone.
 #[cfg(unix)]
 pub fn typed_after_a_pipe(mut command: Command, input: &str) -> std::process::Output {

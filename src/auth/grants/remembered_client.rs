@@ -16,6 +16,9 @@ struct RememberedClient {
     /// The server that it is for.
     url: String,
     client_id: String,
+    /// Whether a sign-in has failed because the server wanted its secret.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    wants_secret: bool,
 }
 
 fn note(files: &StateDir) -> Note {
@@ -24,10 +27,19 @@ fn note(files: &StateDir) -> Note {
 
 /// Somebody has signed in as this client. One that registered itself is not named by settings.
 pub(crate) async fn remember(ctx: &Context, client: &Client) {
+    write(ctx, client, false).await;
+}
+
+/// A sign-in as this client has failed because the server wanted its secret.
+pub(crate) async fn remember_that_it_wants_its_secret(ctx: &Context, client: &Client) {
+    write(ctx, client, true).await;
+}
+
+async fn write(ctx: &Context, client: &Client, wants_secret: bool) {
     if client.origin != ClientOrigin::PreRegistered {
         return;
     }
-    let record = RememberedClient { url: ctx.settings.url.to_string(), client_id: client.id.clone() };
+    let record = RememberedClient { url: ctx.settings.url.to_string(), client_id: client.id.clone(), wants_secret };
     let note = note(&ctx.files);
     let write = move || if note.read().as_ref() == Some(&record) { Ok(()) } else { note.write(&record) };
     if let Err(problem) = blocking::run(write).await {
@@ -42,6 +54,13 @@ pub fn of(settings: &Settings) -> Option<String> {
     // Earlier versions noted it with the sign-in alone.
     let kept = kept.or_else(|| profiles::of(&files).and_then(|profile| Some((profile.url, profile.client_id?))));
     kept.filter(|(url, _)| *url == settings.url.as_str()).map(|(_, id)| id).filter(|id| is_client_id(id))
+}
+
+/// Whether a sign-in as this client has failed for want of its secret, and none has succeeded since. Reads files.
+pub fn wants_secret(settings: &Settings, client_id: &str) -> bool {
+    let files = StateDir::new(&settings.paths.state_dir, &settings.profile);
+    let kept = note(&files).read::<RememberedClient>();
+    kept.is_some_and(|kept| kept.wants_secret && kept.client_id == client_id && kept.url == settings.url.as_str())
 }
 
 /// The client id of the sign-in that this profile has at this server. Reads files.

@@ -1,6 +1,8 @@
 //! Runs a sign-in from discovery to the grant: where, as which client, by which flow. The browser's part is in
 //! [`crate::auth::login::code_flow`], the device flow in [`crate::auth::login::device_flow`].
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::auth::context::Context;
@@ -17,7 +19,9 @@ use crate::auth::login::forgotten_client::PageQuestion;
 use crate::auth::login::parts::{LoginEnd, Parts, SignInTarget};
 use crate::auth::login::ui::{LoginEvent, LoginOptions, LoginUi};
 use crate::auth::login::without_resource;
+use crate::auth::registration::client::Client;
 use crate::auth::registration::{choose, client_home, dynamic};
+use crate::blocking;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 
@@ -61,6 +65,10 @@ pub(crate) async fn sign_in(
             attempt.unanswered_before = Some(client.id);
             continue;
         }
+        if client.lacks_secret() && !options.by_person && wants_secret(ctx, &client).await {
+            // Nobody should sign in and consent for what then fails.
+            return Err(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &client.id));
+        }
         let client_id = Secrets::none().words(&client.id);
         let (issuer, elsewhere) = (target.found.chosen(), target.found.elsewhere());
         ui.event(LoginEvent::Found { issuer: &issuer, client_id: &client_id, elsewhere: &elsewhere });
@@ -88,6 +96,9 @@ pub(crate) async fn sign_in(
         }
         let is_unknown = matches!(&end, LoginEnd::UnknownClient(_)) && client.is_registered();
         let problem = end.problem();
+        if problem.id == ProblemId::ClientSecretMissing {
+            remembered_client::remember_that_it_wants_its_secret(ctx, &client).await;
+        }
         last_page.show(ctx, Some(&problem)).await;
         if !is_unknown {
             return Err(problem);
@@ -99,4 +110,9 @@ pub(crate) async fn sign_in(
         }
         tracing::info!("the server does not know this client any more; it is registered anew");
     }
+}
+
+async fn wants_secret(ctx: &Context, client: &Client) -> bool {
+    let (settings, id) = (Arc::clone(&ctx.settings), client.id.clone());
+    blocking::run(move || remembered_client::wants_secret(&settings, &id)).await
 }
