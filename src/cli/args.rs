@@ -19,9 +19,9 @@ Where to start:
   1. A Planhat admin creates an OAuth Client in the App Center, with exactly
      this redirect URL: http://127.0.0.1:7526/callback
   2. Sign in, and see the browser open; the client secret is asked for:
-       planhat-mcp login --client-id pk_... --client-secret-file -
+       planhat-mcp login --client-id pk_...
   3. Tell your MCP client to start planhat-mcp. For Claude Code:
-       claude mcp add planhat -- planhat-mcp --client-id pk_...
+       claude mcp add planhat -- planhat-mcp
 
 Examples:
   planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
@@ -95,7 +95,8 @@ Where they go:
   bash        planhat-mcp completions bash > \\
                 ~/.local/share/bash-completion/completions/planhat-mcp
   zsh         planhat-mcp completions zsh > ~/.zfunc/_planhat-mcp
-              with this in ~/.zshrc: fpath+=~/.zfunc; autoload -Uz compinit; compinit
+              with these in ~/.zshrc: fpath+=~/.zfunc
+                autoload -Uz compinit; compinit
   fish        planhat-mcp completions fish > \\
                 ~/.config/fish/completions/planhat-mcp.fish
   PowerShell  planhat-mcp completions powershell >> $PROFILE

@@ -18,6 +18,8 @@ mod generated;
 pub mod grant;
 mod habitual;
 pub mod login;
+pub mod login_texts;
+mod login_ui;
 pub mod logout;
 mod process_limits;
 mod remembered;

@@ -11,6 +11,7 @@ pub mod source;
 /// From the bottom to the top; modules of one row may not use each other.
 const ROWS: &[&[&str]] = &[
     &["limits"],
+    &["tasks"],
     &["blocking", "hash", "secret", "clock", "pacing"],
     &["files"],
     &["problem"],

@@ -10,7 +10,7 @@ use planhat_mcp::cli::doctor::row::{self, Group, Row};
 use planhat_mcp::cli::grant::Grant;
 use planhat_mcp::cli::status::SignInStatus;
 use planhat_mcp::cli::style::Style;
-use planhat_mcp::cli::{config_command, login, logout, reset, status};
+use planhat_mcp::cli::{config_command, login_texts, logout, reset, status};
 use planhat_mcp::config::{Inputs, Paths, Settings, load, server};
 use planhat_mcp::problem::{Problem, ProblemId};
 
@@ -83,14 +83,15 @@ fn without_colors(text: &str) -> String {
 fn snapshots_of_login() {
     let planhat = settings(server::PRODUCTION_URL);
     compare("login", |style| {
-        login::introduction(&planhat, false, style)
-            + &login::waiting(&planhat, LINK, true, true, style)
-            + &login::done(&planhat, &grant(), NOW, style)
+        login_texts::introduction(&planhat, false, style)
+            + &login_texts::waiting(&planhat, LINK, true, true)
+            + &login_texts::done(&planhat, &grant(), NOW, style)
     });
+    compare("login-help", |style| login_texts::page_errors(&planhat, style));
     let other = settings("https://mcp.example.com/mcp");
     let link = "https://login.example.com/authorize?client_id=pk_1f0c2a9b7e&state=x";
     compare("login-elsewhere", |style| {
-        login::introduction(&other, false, style) + &login::waiting(&other, link, false, true, style)
+        login_texts::introduction(&other, false, style) + &login_texts::waiting(&other, link, false, true)
     });
 }
 
@@ -240,6 +241,11 @@ fn snapshots_of_doctor() {
 fn snapshots_of_a_code_for_another_device() {
     let page = "https://login.example.com/device";
     compare("login-device", |_| {
-        login::waiting_for_code("WDJB-MJHT", page, Some(&format!("{page}?code=WDJB-MJHT")), Duration::from_secs(600))
+        login_texts::waiting_for_code(
+            "WDJB-MJHT",
+            page,
+            Some(&format!("{page}?code=WDJB-MJHT")),
+            Duration::from_secs(600),
+        )
     });
 }

@@ -174,6 +174,15 @@ pub fn text(head: &str, groups: &[Group], style: Style) -> String {
     out
 }
 
+/// Whether a row fails where any other does: what it advises then fails for the same cause.
+fn depends_on_others(row: &str) -> u8 {
+    match row {
+        "tools" => 2,
+        "sign-in" => 1,
+        _ => 0,
+    }
+}
+
 fn summary(groups: &[Group], style: Style) -> String {
     let counted = |count: usize, one: &str, many: &str| match count {
         1 => format!("1 {one}"),
@@ -181,7 +190,9 @@ fn summary(groups: &[Group], style: Style) -> String {
     };
     let (failed, warned) = (count(groups, Outcome::Fail), count(groups, Outcome::Warn));
     let warnings = counted(warned, "warning", "warnings");
-    let first = rows(groups).find(|row| row.outcome == Outcome::Fail).map_or("", |row| row.name);
+    // `min_by_key` takes the first of equals.
+    let first = rows(groups).filter(|row| row.outcome == Outcome::Fail).min_by_key(|row| depends_on_others(row.name));
+    let first = first.map_or("", |row| row.name);
     match (failed, warned) {
         (0, 0) => style.good(&format!("All is well: {}.", counted(count(groups, Outcome::Ok), "check", "checks"))),
         (0, _) => style.attention(&format!("It works, with {warnings}.")),
@@ -226,6 +237,19 @@ mod tests {
         assert!(text.contains("  skip  redirect URL   not checked: discovery failed\n"), "{text}");
         assert!(!text.contains("Empty"), "{text}");
         assert!(text.ends_with("\n2 failures, 1 warning. Begin with: discovery.\n"), "{text}");
+        let failed = |names: &[&'static str]| {
+            let rows = names.iter().map(|name| Row::fail(name, ProblemId::SignInNeeded.into())).collect();
+            self::text("", &[Group { title: "All", rows }], Style::PLAIN)
+        };
+        for (names, first) in [
+            (&["sign-in", "tools", "client id"][..], "client id"),
+            (&["sign-in", "redirect", "sign-in page"], "redirect"),
+            (&["tools", "sign-in"], "sign-in"),
+            (&["tools"], "tools"),
+        ] {
+            let text = failed(names);
+            assert!(text.ends_with(&format!("Begin with: {first}.\n")), "{names:?}: {text}");
+        }
         let wide = text.lines().filter(|line| line.chars().count() > 80).count();
         assert_eq!(wide, 1, "only the word of 200 characters: {text}");
     }
