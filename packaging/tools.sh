@@ -26,10 +26,11 @@ debian() {
 
 crate() {
   local version=${1#*@} program=${1%@*}
+  # What follows are options of its own.
   "$tools/bin/$program" --version 2>/dev/null | grep -qw "$version" ||
     "$tools/bin/$program" "${program#cargo-}" --version 2>/dev/null | grep -qw "$version" ||
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$tools/build \
-      cargo install --quiet --locked --debug --root "$tools" "$1"
+      cargo install --quiet --locked --debug --root "$tools" "$@"
 }
 
 python() {
@@ -43,10 +44,12 @@ for part; do
     crate cargo-auditable@0.7.7
     python ziglang==0.17.1 cargo-zigbuild==0.24.1
     ln -sf "$tools/python/bin/cargo-zigbuild" "$tools/bin/"
+    printf '#!/bin/sh\nexec "%s" -m ziglang "$@"\n' "$tools/python/bin/python3" >"$tools/bin/zig"
+    chmod +x "$tools/bin/zig"
     ;;
   pack)
     debian rpm
-    crate cargo-about@0.9.3
+    crate cargo-about@0.9.3 --features cli
     crate cargo-cyclonedx@0.5.9
     ;;
   check)
