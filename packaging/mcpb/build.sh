@@ -1,53 +1,48 @@
-#!/bin/sh
-# Builds Claude Desktop's one-click bundle around a binary that is already built:
+#!/usr/bin/env bash
+# Makes Claude Desktop's one-click bundle:
 #
-#   packaging/mcpb/build.sh target/release/planhat-mcp [DIRECTORY]
+#   packaging/mcpb/build.sh target/release/planhat-mcp [DIST]     for this machine's platform (planhat-mcp.exe: for Windows)
+#   packaging/mcpb/build.sh BINARIES_DIR [DIST]                   for all whose TARGET/planhat-mcp is there
 #
-# The bundle goes to DIRECTORY (default: dist). It holds the binary of one platform: the name decides about Windows
-# (planhat-mcp.exe), BUNDLE_PLATFORM (darwin, win32, linux) or else this machine about the rest.
-# Needs Node 20; the packer comes from npm, or from MCPB when that names an installed one.
-set -eu
+# The bundle goes to DIST (dist). Needs Node 20; the packer comes from npm, or is what MCPB names. LICENSES names the file with the
+# licences of others that goes in (packaging/pack.sh makes it).
+source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-binary=${1:?usage: build.sh BINARY [DIRECTORY]}
-mkdir -p "${2:-$root/dist}"
-out=$(cd "${2:-$root/dist}" && pwd)
-mcpb=${MCPB:-npx --yes @anthropic-ai/mcpb@2.1}
+from=$(realpath "${1:?usage: build.sh BINARY or BINARIES_DIR [DIST]}")
+dist=$(realpath -m "${2:-$root/dist}")
+mcpb=${MCPB:-npx --yes @anthropic-ai/mcpb@2.1.2}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-[ -f "$binary" ] || { echo "build.sh: there is no file $binary; build it first: cargo build --release" >&2; exit 1; }
-case "$binary" in
-*.exe) platform=win32 name=planhat-mcp.exe ;;
-*)
-    name=planhat-mcp
-    case "${BUNDLE_PLATFORM:-$(uname -s)}" in
-    [Dd]arwin) platform=darwin ;;
-    [Ll]inux) platform=linux ;;
-    *) echo "build.sh: say which platform the binary is for: BUNDLE_PLATFORM=darwin, win32 or linux" >&2; exit 1 ;;
-    esac
-    ;;
-esac
-version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+# Claude Desktop knows systems, not machines: start.sh chooses among them.
+put() {
+  case $(platform_of "$1") in
+  # Windows on arm64 runs the x86_64 program.
+  win32-arm64) ;;
+  win32-*) install -D -m 755 "$2" "$work/server/$name.exe" ;;
+  *) install -D -m 755 "$2" "$work/server/$(platform_of "$1")/$name" ;;
+  esac
+}
 
-stage=$(mktemp -d)
-trap 'rm -rf "$stage"' EXIT
-mkdir "$stage/server"
-cp "$binary" "$stage/server/$name"
-chmod 755 "$stage/server/$name"
-cp "$root/LICENSE" "$stage/LICENSE"
-# One platform, its binary, and the version of Cargo.toml; all else as it stands in the manifest here.
-node - "$here/manifest.json" "$stage/manifest.json" "$version" "$platform" "$name" <<'SCRIPT'
-const fs = require('fs');
-const [from, to, version, platform, name] = process.argv.slice(2);
-const manifest = JSON.parse(fs.readFileSync(from, 'utf8'));
-manifest.version = version;
-manifest.compatibility.platforms = [platform];
-manifest.server.entry_point = `server/${name}`;
-manifest.server.mcp_config.command = '${__dirname}/server/' + name;
-delete manifest.server.mcp_config.platform_overrides;
-fs.writeFileSync(to, JSON.stringify(manifest, null, 2) + '\n');
-SCRIPT
+if [ -d "$from" ]; then
+  # Those of a release last: they win over what was built in the place of one.
+  for target in "${tries[@]}" "${targets[@]}"; do
+    [ ! -f "$from/$target/$(program_of "$target")" ] || put "$target" "$from/$target/$(program_of "$target")"
+  done
+else
+  case $from/$(uname -s) in
+  *.exe/*) put x86_64-windows "$from" ;;
+  */Darwin) put "$(uname -m | sed s/arm64/aarch64/)-darwin" "$from" ;;
+  */Linux) put "$(uname -m)-linux" "$from" ;;
+  *) fail "no bundle for $(uname -s)" ;;
+  esac
+fi
+[ -d "$work/server" ] || fail "there is no program in $from"
 
-$mcpb validate "$here/manifest.json"
-$mcpb validate "$stage/manifest.json"
-$mcpb pack "$stage" "$out/planhat-mcp-$version-$platform.mcpb"
+install -m 755 "$packaging/mcpb/start.sh" "$work/server/"
+install -m 644 "$root/LICENSE" "$packaging/mcpb/icon.png" "$work/"
+[ -z "${LICENSES:-}" ] || install -m 644 "$LICENSES" "$work/THIRD-PARTY-LICENSES.md"
+node "$packaging/mcpb/manifest.mjs" "$packaging/mcpb/manifest.json" "$work" "$version" "$repository"
+mkdir -p "$dist"
+$mcpb validate "$work/manifest.json"
+$mcpb pack "$work" "$dist/$name-$version.mcpb"

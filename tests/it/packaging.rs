@@ -9,22 +9,61 @@ fn manifest() -> Value {
 }
 
 #[test]
-fn the_bundle_has_the_version_of_the_crate() {
-    assert_eq!(manifest()["version"], env!("CARGO_PKG_VERSION"));
+fn no_package_repeats_the_version_of_the_crate() {
+    assert!(manifest()["version"].is_null(), "packaging/mcpb/manifest.mjs writes it");
+    let server: Value = serde_json::from_str(include_str!("../../packaging/templates/server.json")).expect("JSON");
+    assert_eq!(server["version"], "@VERSION@");
+    for package in server["packages"].as_array().expect("packages") {
+        assert!(
+            package["version"] == "@VERSION@"
+                || package["identifier"].as_str().is_some_and(|id| id.ends_with("@VERSION@"))
+        );
+    }
 }
 
 #[test]
-fn the_bundle_hands_every_user_setting_over_in_a_variable_that_the_program_reads() {
+fn the_bundle_hands_every_user_setting_over_and_no_secret_in_an_argument() {
     let manifest = manifest();
-    let variables = manifest["server"]["mcp_config"]["env"].as_object().expect("an object");
-    for (name, value) in variables {
-        assert!(Key::ALL.iter().any(|key| key.info().variable == name), "{name}");
-        let setting = value.as_str().and_then(|value| value.strip_prefix("${user_config."));
-        let setting = setting.and_then(|value| value.strip_suffix('}')).expect("a user setting");
-        assert!(manifest["user_config"][setting].is_object(), "{setting}");
+    let start = &manifest["server"]["mcp_config"];
+    let mut settings: Vec<String> = Vec::new();
+    let name = |value: &str| value.strip_prefix("${user_config.")?.strip_suffix('}').map(str::to_owned);
+    for (variable, value) in start["env"].as_object().expect("an object") {
+        assert!(Key::ALL.iter().any(|key| key.info().variable == variable), "{variable}");
+        settings.push(value.as_str().and_then(name).expect("a user setting"));
     }
-    assert_eq!(variables.len(), manifest["user_config"].as_object().map_or(0, serde_json::Map::len));
+    let given = |arguments: &Value| -> Vec<String> {
+        let arguments = arguments.as_array().expect("a list").iter().filter_map(Value::as_str);
+        arguments.filter(|argument| argument.starts_with("--")).map(str::to_owned).collect()
+    };
+    let arguments = given(&start["args"]);
+    assert_eq!(arguments, given(&start["platform_overrides"]["win32"]["args"]), "the same on every system");
+    for argument in &arguments {
+        let (flag, value) = argument.split_once('=').expect("--flag=value");
+        assert!(Key::ALL.iter().any(|key| key.flag() == Some(flag)), "{flag}");
+        let setting = name(value).expect("a user setting");
+        let described = &manifest["user_config"][&setting];
+        assert_ne!(described["sensitive"], true, "{setting}: every program of a machine can read arguments");
+        // An empty argument is refused, where an empty variable counts as not set.
+        assert!(described["required"] == true || described["default"].is_string(), "{setting} can be empty");
+        settings.push(setting);
+    }
+    settings.sort();
+    let described: Vec<&String> = manifest["user_config"].as_object().expect("an object").keys().collect();
+    assert_eq!(settings.iter().collect::<Vec<_>>(), described);
     assert_eq!(manifest["user_config"]["client_secret"]["sensitive"], true);
+}
+
+#[test]
+fn every_variable_that_a_package_names_is_one_that_the_program_reads() {
+    for text in
+        [include_str!("../../packaging/templates/server.json"), include_str!("../../packaging/container/Containerfile")]
+    {
+        for (at, _) in text.match_indices("PLANHAT_MCP_") {
+            let end = text[at..].find(|c: char| c != '_' && !c.is_ascii_uppercase()).expect("the name ends");
+            let name = &text[at..at + end];
+            assert!(Key::ALL.iter().any(|key| key.info().variable == name), "{name}");
+        }
+    }
 }
 
 #[test]
