@@ -275,9 +275,8 @@ async fn a_page_that_refuses_a_client_of_a_moment_ago_says_nothing_of_clients_an
         assert_eq!(asked(&rig).await.0, "first");
         rig.fake.page("/authorize", status, says);
         assert_eq!(asked(&rig).await.0, "second", "{status}");
-        let asked_page = |rig: &Rig| {
-            rig.fake.script().seen.iter().filter(|seen| seen.target.starts_with("/authorize?")).count()
-        };
+        let asked_page =
+            |rig: &Rig| rig.fake.script().seen.iter().filter(|seen| seen.target.starts_with("/authorize?")).count();
         assert_eq!(asked_page(&rig), 2, "{status}: one question for each client");
         assert_eq!(asked(&rig).await.0, "second", "{status}");
         assert_eq!(asked_page(&rig), 2, "{status}");
