@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::limits::GIVEN_FILE_BYTES;
 
+pub mod in_use;
 pub mod private;
 #[cfg(test)]
 pub(crate) mod stuck;
@@ -23,7 +24,7 @@ pub fn open_own(path: &Path, mut options: OpenOptions) -> io::Result<File> {
     #[cfg(test)]
     let _waited = stuck::wait_for(path);
     system::follow_no_link(&mut options, path)?;
-    let file = options.open(path).map_err(|error| in_words(error, fs::symlink_metadata(path)))?;
+    let file = in_use::once_free(|| options.open(path)).map_err(|error| in_words(error, fs::symlink_metadata(path)))?;
     let found = file.metadata()?;
     require_file(found.file_type())?;
     system::require_owner(&found, system::me())?;

@@ -21,14 +21,17 @@ const LAST_SAVE_TIMEOUT: Duration = Duration::from_millis(750);
 
 /// Runs until the client closes stdin, a signal arrives or the client's process ends; each is a success.
 pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
+    #[cfg(windows)]
+    keep_pipes_to_ourselves();
     let output = unbuffered_stdout()
         .map_err(|error| Problem::new(ProblemId::InternalError).with("detail", "no standard output").because(error))?;
     if terminal::is_interactive() {
         // A person started it by hand, and would expect a prompt.
         terminal::tell(&format!(
             "planhat-mcp is started by MCP clients and speaks JSON-RPC here, one message a line, to {}.\n\
-             Ctrl-D ends it; `planhat-mcp --help` says what else there is.\n",
-            settings.service_name()
+             {} it; `planhat-mcp --help` says what else there is.\n",
+            settings.service_name(),
+            if cfg!(windows) { "Ctrl-Z and Enter end" } else { "Ctrl-D ends" }
         ));
     }
     raise_descriptor_limit();
@@ -69,6 +72,29 @@ fn unbuffered_stdout() -> io::Result<File> {
     return Ok(File::from(std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?));
     #[cfg(windows)]
     return Ok(File::from(std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?));
+}
+
+/// Windows hands every inheritable handle on to every process that is started, whatever its own streams are. A sign-in that
+/// goes on after us would hold the client's pipes, and a client that waits for their end would not see ours.
+#[cfg(windows)]
+fn keep_pipes_to_ourselves() {
+    use std::os::windows::io::{AsRawHandle, IntoRawHandle};
+
+    use filedescriptor::{FileDescriptor, StdioDescriptor};
+    let originals = [
+        FileDescriptor::redirect_stdio(&io::stdin(), StdioDescriptor::Stdin),
+        FileDescriptor::redirect_stdio(&io::stdout(), StdioDescriptor::Stdout),
+        FileDescriptor::redirect_stdio(&io::stderr(), StdioDescriptor::Stderr),
+    ];
+    let mut closed = Vec::new();
+    for original in originals {
+        match original {
+            // Two of them may be one handle, which is closed once.
+            Ok(original) if closed.contains(&original.as_raw_handle()) => drop(original.into_raw_handle()),
+            Ok(original) => closed.push(original.as_raw_handle()),
+            Err(error) => tracing::debug!(%error, "a handle stays inheritable"),
+        }
+    }
 }
 
 /// Over HTTP/1.1, a thousand calls in flight are a thousand connections, and some systems start programs with a limit

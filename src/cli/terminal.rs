@@ -78,13 +78,16 @@ pub fn is_typed() -> bool {
 /// Asks for one line without echoing it; just reads it if stdin is not a terminal.
 pub fn ask_secret(prompt: &str) -> io::Result<crate::secret::Secret> {
     let interactive = is_interactive();
-    if interactive {
-        tell(echo::WARNING);
-        tell(prompt);
-    }
     let mut line = zeroize::Zeroizing::new(String::new());
     {
-        let _quiet = echo::off();
+        // Before the prompt: what is typed as soon as it stands there is hidden too.
+        let quiet = echo::off();
+        if interactive {
+            if quiet.is_none() {
+                tell("What you type here is shown. ");
+            }
+            tell(prompt);
+        }
         io::stdin().read_line(&mut line)?;
     }
     if interactive {
@@ -148,8 +151,6 @@ fn write(mut to: impl Write, text: &str) {
 mod echo {
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-    pub const WARNING: &str = "";
-
     /// Turns the terminal's echo back on when dropped.
     pub struct Quiet(Termios);
 
@@ -169,13 +170,28 @@ mod echo {
     }
 }
 
-/// Without this, the line is visible while typed.
-#[cfg(not(unix))]
+#[cfg(windows)]
 mod echo {
-    pub const WARNING: &str = "What you type here is shown. ";
+    use winapi_util::HandleRef;
+    use winapi_util::console::{mode, set_mode};
 
-    pub fn off() -> Option<()> {
-        None
+    /// `ENABLE_ECHO_INPUT`.
+    const ECHO: u32 = 0x4;
+
+    /// Turns the console's echo back on when dropped.
+    pub struct Quiet(u32);
+
+    /// `None` where stdin is no console of Windows, such as a terminal of MSYS2: nobody here can hide what is typed there.
+    pub fn off() -> Option<Quiet> {
+        let before = mode(HandleRef::stdin()).ok()?;
+        set_mode(HandleRef::stdin(), before & !ECHO).ok()?;
+        Some(Quiet(before))
+    }
+
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            let _ = set_mode(HandleRef::stdin(), self.0);
+        }
     }
 }
 

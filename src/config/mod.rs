@@ -31,7 +31,7 @@ mod tests;
 pub use choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind, TransportKind};
 pub use hosts::HostPattern;
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
-pub use paths::Paths;
+pub use paths::{Paths, home};
 pub use resolve::{Loaded, Row, load};
 pub use server::Product;
 pub use settings::*;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use directories::{BaseDirs, ProjectDirs};
+use directories::ProjectDirs;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ impl Paths {
     /// have their own AppData, which a terminal would not share.
     pub fn of_this_user() -> Result<Self, Problem> {
         if cfg!(windows) {
-            let base = BaseDirs::new().ok_or(ProblemId::NoHome)?.home_dir().join(".planhat-mcp");
+            let base = home().ok_or(ProblemId::NoHome)?.join(".planhat-mcp");
             return Ok(Self { config_file: base.join("config.toml"), state_dir: base.join("state") });
         }
         let project = ProjectDirs::from("", "", "planhat-mcp").ok_or(ProblemId::NoHome)?;
@@ -41,11 +41,17 @@ impl Paths {
     }
 }
 
+/// The user's home directory. On Windows what `USERPROFILE` says goes before the system's own word, as for most programs that
+/// keep their files there: whoever sets it for a program means it.
+pub fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+}
+
 /// Expands a path: `~/` is the home directory, and a relative path starts at `base`.
 pub(super) fn expand(text: &str, base: Option<&Path>) -> PathBuf {
     let rest = text.strip_prefix("~/").or_else(|| if cfg!(windows) { text.strip_prefix("~\\") } else { None });
-    if let (Some(rest), Some(dirs)) = (rest, BaseDirs::new()) {
-        return dirs.home_dir().join(rest);
+    if let (Some(rest), Some(home)) = (rest, home()) {
+        return home.join(rest);
     }
     base.map_or_else(|| PathBuf::from(text), |base| base.join(text))
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::in_use::once_free;
 use super::open_own;
 
 use crate::limits::OWN_FILE_BYTES;
@@ -63,7 +64,7 @@ fn put(path: &Path, content: &[u8], is_flushed: bool) -> io::Result<()> {
     #[cfg(test)]
     let _waited = super::stuck::wait_for(path);
     let fresh = fresh_name(path)?;
-    let written = write_new(&fresh, content, is_flushed).and_then(|()| fs::rename(&fresh, path));
+    let written = write_new(&fresh, content, is_flushed).and_then(|()| rename(&fresh, path));
     if written.is_err() {
         let _ = fs::remove_file(&fresh);
     }
@@ -79,9 +80,14 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
+/// Renames the file, over one that has the new name.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    once_free(|| fs::rename(from, to))
+}
+
 /// Removes the file; `false` when there was none.
 pub fn remove(path: &Path) -> io::Result<bool> {
-    match fs::remove_file(path) {
+    match once_free(|| fs::remove_file(path)) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),

@@ -18,9 +18,11 @@ fn lock() -> MutexGuard<'static, BTreeMap<PathBuf, State>> {
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file that holds up whatever opens it, until this is dropped.
+/// A file that holds up whatever opens it, until this is dropped. Its tests are Linux's.
+#[cfg(target_os = "linux")]
 pub(crate) struct Stuck(PathBuf);
 
+#[cfg(target_os = "linux")]
 impl Stuck {
     pub(crate) fn in_place_of(path: PathBuf) -> Self {
         std::fs::create_dir_all(path.parent().expect("a file")).expect("our own folder");
@@ -30,6 +32,7 @@ impl Stuck {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Drop for Stuck {
     /// Whoever waits reads what is there; whoever comes later finds no file.
     fn drop(&mut self) {

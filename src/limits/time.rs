@@ -54,6 +54,10 @@ limits! {
         ASKED_RATE_LIMIT_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60),
             because "a server that asks for more refuses for good, and its sum with the current time stays a time",
             shown by "nonsense_in_the_shared_file_closes_nothing_and_a_year_is_cut_short";
+        /// How long a file is waited for that another program has open, on Windows, where that keeps it from being replaced.
+        FILE_IN_USE_WAIT: Duration = Duration::from_secs(1),
+            because "readers and virus scanners let go of it within moments",
+            shown by "a_file_that_somebody_has_open_is_replaced_once_they_let_go_and_not_waited_for_for_long";
         /// How long a request waits for a look at the file through which processes share what a server asked for.
         SHARED_GATE_WAIT: Duration = Duration::from_millis(250),
             because "a disk answers in a millisecond",

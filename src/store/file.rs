@@ -132,7 +132,7 @@ impl CredentialStore for TokenFile {
             Err(StoreError::Corrupt(why)) => {
                 let aside = self.set_aside();
                 tracing::warn!(%why, kept = %aside.display(), "the damaged token file is replaced");
-                std::fs::rename(&self.path, aside).map_err(|e| self.failed(&e))?;
+                private::rename(&self.path, &aside).map_err(|e| self.failed(&e))?;
                 Content::empty()
             }
             content => content?,

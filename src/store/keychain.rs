@@ -132,5 +132,7 @@ fn failure(error: Error) -> StoreError {
     }
 }
 
+#[cfg(all(test, windows))]
+mod credential_manager_tests;
 #[cfg(all(test, unix, not(target_os = "macos")))]
 mod tests;

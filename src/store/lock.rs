@@ -143,10 +143,13 @@ fn is_at(file: &File, path: &Path) -> bool {
     at(file.metadata()).is_some_and(|own| at(std::fs::symlink_metadata(path)) == Some(own))
 }
 
-/// Windows does not remove open files.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
+/// The same on Windows, which removes open files since Windows 10.
+#[cfg(windows)]
+fn is_at(file: &File, path: &Path) -> bool {
+    let index = |file: &File| {
+        winapi_util::file::information(file).map(|found| (found.volume_serial_number(), found.file_index()))
+    };
+    index(file).is_ok_and(|own| private::open(path).and_then(|there| index(&there)).is_ok_and(|there| there == own))
 }
 
 fn unusable(path: &Path, error: &io::Error) -> LockError {
@@ -173,7 +176,6 @@ mod tests {
         assert!(ProcessLock::try_acquire(&path).unwrap().is_some());
     }
 
-    #[cfg(unix)]
     #[tokio::test(start_paused = true)]
     async fn a_waiter_whose_lock_file_is_removed_gets_the_lock_that_keeps_others_out() {
         let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Place};
 use serde_json::{Value, json};
 
-use crate::support::{Bridge, PATIENCE, Setup};
+use crate::support::{Bridge, PATIENCE, Setup, state_folder};
 
 /// The tabs that a profile may have opened for it in ten minutes.
 const TAB_BUDGET: usize = 3;
@@ -74,14 +74,14 @@ fn now() -> u64 {
 
 /// Tabs and token requests of these times.
 fn write_record(setup: &Setup, tabs: Vec<u64>, token_requests: Vec<u64>) {
-    let folder = setup.home.path().join(".local/state/planhat-mcp");
+    let folder = state_folder(setup.home.path());
     std::fs::create_dir_all(&folder).expect("ours");
     let record = json!({ "tabs": tabs, "token_requests": token_requests });
     std::fs::write(record_file(setup), record.to_string()).expect("ours");
 }
 
 fn record_file(setup: &Setup) -> PathBuf {
-    setup.home.path().join(".local/state/planhat-mcp/acme.brake.json")
+    state_folder(setup.home.path()).join("acme.brake.json")
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! The commands as somebody types them: what goes to which stream, and the exit codes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::channel;
+use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, bare};
+use crate::support::{bare, state_folder};
 
 fn home() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -115,7 +113,7 @@ fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
 #[test]
 fn config_shows_values_and_origins_and_no_secret() {
     let home = home();
-    let folder = home.path().join(if cfg!(target_os = "linux") { ".config/planhat-mcp" } else { "unused" });
+    let folder = home.path().join(if cfg!(windows) { ".planhat-mcp" } else { ".config/planhat-mcp" });
     std::fs::create_dir_all(&folder).expect("writable");
     std::fs::write(folder.join("config.toml"), "callback_port = 7527\n").expect("writable");
     let variables = [
@@ -130,19 +128,20 @@ fn config_shows_values_and_origins_and_no_secret() {
     let line = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
     assert!(line("tenant").contains("demo") && line("tenant").ends_with("--tenant"), "{shown}");
     assert!(line("client_id").ends_with("PLANHAT_MCP_CLIENT_ID"), "{shown}");
-    if cfg!(target_os = "linux") {
+    if cfg!(not(target_os = "macos")) {
         assert!(shown.contains("config.toml:1:17") && shown.contains("http://127.0.0.1:7527/callback"), "{shown}");
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(not(target_os = "macos"))]
 #[test]
 fn a_damaged_token_file_is_mended_by_the_command_that_the_error_names() {
     let home = home();
     let url = ["--url", "http://127.0.0.1:9/mcp", "--token-store", "file"];
-    let state = home.path().join(".local/state/planhat-mcp");
+    let state = state_folder(home.path());
     std::fs::create_dir_all(&state).expect("writable");
     std::fs::write(state.join("tokens.json"), "{broken").expect("writable");
+    #[cfg(unix)]
     for (path, mode) in [(state.clone(), 0o700), (state.join("tokens.json"), 0o600)] {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
@@ -188,6 +187,12 @@ fn the_name_of_a_tenant_counts_however_it_is_written() {
 #[cfg(unix)]
 #[test]
 fn the_bridge_ends_when_the_process_that_started_it_is_killed() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+
+    use crate::support::PATIENCE;
+
     let home = home();
     let mut client = Command::new("sh");
     client.args(["-c", "exec 3<&0; \"$0\" --url http://127.0.0.1:9/mcp <&3 & wait"]);

@@ -1,7 +1,7 @@
 //! The several ways to end, and that nothing stays behind.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use planhat_sandbox::{Config, Gate, RawReply};
@@ -27,6 +27,8 @@ fn a_client_that_closes_stdout_ends_the_bridge_and_its_session() {
     setup.sandbox.wait_until(|c| c.sessions_deleted == 1, PATIENCE).expect("the session is ended");
 }
 
+// Windows has no signals; how the end of a console reaches the program is `tests/interop/windows.py`'s.
+#[cfg(unix)]
 #[test]
 fn a_second_signal_ends_it_at_once_although_the_server_takes_its_time() {
     let setup = Setup::with_token(Config::default());
@@ -62,8 +64,13 @@ fn a_server_that_takes_too_long_to_say_goodbye_is_not_waited_for() {
     gate.open();
 }
 
+// On Windows no other process holds a client's pipe: handles are inherited one by one.
+#[cfg(unix)]
 #[test]
 fn a_bridge_whose_parent_dies_while_the_pipe_is_held_does_not_stay() {
+    use std::io::Read;
+    use std::process::Command;
+
     let setup = Setup::with_token(Config::default());
     for keep in [false, true] {
         let ours = setup.command();

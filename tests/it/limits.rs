@@ -1,14 +1,12 @@
 //! Rate limits, many and large messages, and a client that does not read.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use planhat_mcp::limits::{MAX_ANSWER_STREAMS, MESSAGE_ACCEPTANCE_WAIT};
 use planhat_sandbox::{Config, Fault, Gate, RawReply};
 use serde_json::{Value, json};
 
-use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup, call};
+use crate::support::{Bridge, PATIENCE, Setup, call};
 
 #[test]
 fn a_429_that_one_process_meets_holds_the_others_of_the_profile_back() {
@@ -223,6 +221,11 @@ fn ever_more_streams_in_answer_to_notifications_are_read_up_to_a_bound() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_client_that_does_not_read_costs_bounded_memory_and_its_cancellations_are_heard() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::Stdio;
+
+    use crate::support::{INITIALIZE, INITIALIZED};
+
     let setup = Setup::with_token(Config::default());
     let mut child = setup
         .command()

@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use planhat_sandbox::Config;
 use planhat_sandbox::browser::Choice;
 
-use crate::support::{Bridge, INITIALIZE, PATIENCE, STATIC_TOKEN, Setup, bare};
+use crate::support::{Bridge, INITIALIZE, PATIENCE, STATIC_TOKEN, Setup, bare, state_folder};
 
 /// What a command says; fails the test when the command does not end.
 fn output(mut command: Command) -> Output {
@@ -41,7 +41,7 @@ fn signed_in() -> Setup {
 }
 
 fn state_files(setup: &Setup) -> Vec<PathBuf> {
-    let folder = setup.home.path().join(".local/state/planhat-mcp");
+    let folder = state_folder(setup.home.path());
     let found = fs::read_dir(&folder).expect("the state folder").map(|entry| entry.expect("readable").path());
     let found: Vec<PathBuf> = found.filter(|path| path.is_file()).collect();
     assert!(found.len() > 5, "{found:?}");

@@ -1,4 +1,7 @@
 //! Integration tests: the real binary over pipes, against the sandbox tenant over real HTTP.
+//!
+//! On Windows those of its text are left out (`docs`, `layout`, `packaging`: it is the same everywhere), those that plant
+//! links and pipes (`local_files`), and those that read what Linux says of a process.
 
 mod bad_input;
 mod brake;
@@ -7,6 +10,7 @@ mod canary;
 mod commands;
 mod conversation;
 mod discovery;
+#[cfg(unix)]
 mod docs;
 mod doctor;
 mod doctor_fix;
@@ -20,6 +24,7 @@ mod flood;
 mod hostile;
 mod http_sse;
 mod last_client;
+#[cfg(unix)]
 mod layout;
 mod limits;
 #[cfg(unix)]
@@ -29,6 +34,7 @@ mod many;
 #[cfg(target_os = "linux")]
 mod memory;
 mod old_token;
+#[cfg(unix)]
 mod packaging;
 mod profiles;
 mod property;

@@ -13,7 +13,7 @@ use planhat_sandbox::{Config, Desktop, Fault, Gate, Place};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Bridge, PATIENCE, Setup, call};
+use crate::support::{Bridge, PATIENCE, Setup, call, state_folder};
 
 /// The sign-in tool.
 const TOOL: &str = "planhat_sign_in";
@@ -282,7 +282,7 @@ fn child_of(parent: u32) -> Option<u32> {
 
 impl Setup {
     fn state(&self) -> PathBuf {
-        let state = self.home.path().join(".local/state/planhat-mcp");
+        let state = state_folder(self.home.path());
         std::fs::create_dir_all(&state).expect("writable");
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).expect("ours");

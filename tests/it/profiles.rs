@@ -8,7 +8,7 @@ use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Place};
 use serde_json::Value;
 
-use crate::support::{Bridge, Setup, bare, call};
+use crate::support::{Bridge, Setup, bare, call, state_folder};
 
 fn run(setup: &Setup, words: &[&str]) -> Output {
     let mut command = setup.command();
@@ -31,7 +31,7 @@ fn status(setup: &Setup, profile: &str) -> Value {
 }
 
 fn state_files(setup: &Setup) -> Vec<String> {
-    let folder: PathBuf = setup.home.path().join(".local/state/planhat-mcp");
+    let folder: PathBuf = state_folder(setup.home.path());
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
@@ -122,7 +122,7 @@ fn a_reset_asks_first_and_then_leaves_nothing_of_this_profile_alone() {
 fn a_damaged_record_is_in_the_way_of_no_reset() {
     let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     succeeds(&setup, &["login"]);
-    let file = setup.home.path().join(".local/state/planhat-mcp/tokens.json");
+    let file = state_folder(setup.home.path()).join("tokens.json");
     let stored = std::fs::read_to_string(&file).expect("the token file");
     std::fs::write(&file, stored.replace("access_token", "xx")).expect("ours");
     assert_eq!(run(&setup, &["status"]).status.code(), Some(5));

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
+
 /// Which bytes are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -172,7 +174,9 @@ impl Connection {
     fn reset(&self) {
         self.broken.store(true, Ordering::Release);
         for socket in [&self.client, &self.server] {
-            rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).expect("a socket lingers");
+            // The option is the socket's, whichever handle it is set by.
+            let same = TcpSocket::from_std_stream(socket.try_clone().expect("open"));
+            same.set_zero_linger().expect("a socket lingers");
             // Wakes the reader and sends nothing.
             let _ = socket.shutdown(Shutdown::Read);
         }

@@ -4,7 +4,7 @@ use planhat_sandbox::browser::Choice;
 use planhat_sandbox::{Config, Fault, Gate, RawReply};
 use serde_json::json;
 
-use crate::support::{Bridge, INITIALIZE, INITIALIZED, PATIENCE, Setup, call};
+use crate::support::{INITIALIZE, INITIALIZED, PATIENCE, Setup, call};
 
 #[test]
 fn every_request_after_initialize_carries_the_session_and_its_revision() {
@@ -147,13 +147,15 @@ fn an_empty_input_ends_at_once_with_success_and_asks_nobody_anything() {
     assert!(setup.sandbox.requests().is_empty());
 }
 
+// Windows has no signals.
+#[cfg(unix)]
 #[test]
 fn a_signal_ends_the_bridge_and_its_session_although_a_call_is_pending() {
     for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT, rustix::process::Signal::HUP] {
         let setup = Setup::with_token(Config::default());
         let gate = Gate::new();
         setup.sandbox.on_method("vendor/held", RawReply::status(200).wait(&gate));
-        let mut bridge: Bridge = setup.open();
+        let mut bridge = setup.open();
         bridge.call(1, "echo", "{}");
         bridge.send(r#"{"jsonrpc":"2.0","id":2,"method":"vendor/held"}"#);
         assert!(gate.wait_arrivals(1, PATIENCE));

@@ -242,6 +242,7 @@ fn the_memory_store_signs_in_within_the_bridge() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Windows has its Credential Manager always")]
 fn a_missing_keychain_is_an_error_that_names_the_way_out() {
     let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     let mut command = bare(setup.home.path());

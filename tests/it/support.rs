@@ -1,7 +1,7 @@
 //! Starts the real binary, speaks to it line by line, and is the user's browser.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
@@ -166,8 +166,20 @@ fn pty() -> (rustix::fd::OwnedFd, std::fs::File) {
     (person, terminal)
 }
 
+/// The program that a desktop names on Windows: this one, started once more.
+#[cfg(not(unix))]
+#[test]
+fn hands_a_link_on() {
+    planhat_sandbox::hand_on(std::env::args()).expect("a desktop waits for it");
+}
+
 fn home() -> TempDir {
     tempfile::Builder::new().prefix("planhat-mcp-it-").tempdir().expect("a temporary directory")
+}
+
+/// Where the program keeps its state in this home.
+pub fn state_folder(home: &Path) -> PathBuf {
+    home.join(if cfg!(windows) { ".planhat-mcp/state" } else { ".local/state/planhat-mcp" })
 }
 
 /// The program in an environment as stripped as some clients make it.
@@ -176,6 +188,13 @@ pub fn bare(home: &Path) -> Command {
     command.env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("HOME", home).env("XDG_RUNTIME_DIR", home);
+    if cfg!(windows) {
+        command.env("USERPROFILE", home);
+        // Without these, Windows finds no network and no folder for temporary files.
+        for name in ["SystemRoot", "TEMP", "TMP"] {
+            command.env(name, std::env::var_os(name).unwrap_or_default());
+        }
+    }
     command.current_dir(home);
     command
 }
@@ -316,6 +335,12 @@ impl Bridge {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills it, as clients do without a word, and waits for its end.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.wait_end();
     }
 
     /// Waits for the end that something else caused.

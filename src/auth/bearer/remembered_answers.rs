@@ -96,7 +96,7 @@ impl RememberedAnswers {
     }
 
     /// How many answers wait to be written.
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(crate) fn waiting(&self) -> usize {
         MAX_UNWRITTEN_ANSWERS - self.unwritten.available_permits()
     }

@@ -20,18 +20,24 @@ pub fn open(url: &Url) -> Result<(), Problem> {
     let text = url.as_str();
     let failed = |detail: String| Problem::new(ProblemId::BrowserFailed).with("detail", detail).with("link", text);
     safe_url::check(text).map_err(failed)?;
-    let chosen = std::env::var("BROWSER").ok().filter(|value| cfg!(unix) && !value.trim().is_empty());
+    let chosen = std::env::var("BROWSER").ok().filter(|value| !value.trim().is_empty());
+    let system = || first_that_starts(open::commands(text));
     let opened = match chosen {
+        // Few read it on Windows: it may be meant for a shell that came from elsewhere, and name nothing that runs here.
+        Some(browsers) if cfg!(windows) => open_with(&browsers, text).or_else(|_| system()),
         Some(browsers) => open_with(&browsers, text),
-        None => first_that_starts(open::commands(text)),
+        None => system(),
     };
     opened.map_err(|error| failed(error.to_string()))
 }
 
+/// What separates the commands in `BROWSER`, as in PATH: on Windows a colon is a part of paths.
+const SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
+
 /// The convention of `BROWSER`: commands separated by colons, tried in turn; `%s` stands for the address, which is
 /// otherwise appended. No shell is involved.
 fn open_with(browsers: &str, text: &str) -> io::Result<()> {
-    first_that_starts(browsers.split(':').filter(|b| !b.trim().is_empty()).map(|browser| {
+    first_that_starts(browsers.split(SEPARATOR).filter(|b| !b.trim().is_empty()).map(|browser| {
         let words = command_line(browser, text);
         let mut command = Command::new(words.first().map_or("", String::as_str));
         command.args(words.iter().skip(1));

@@ -1,6 +1,7 @@
 //! Stores that fail, and several processes on one.
 
 use super::*;
+#[cfg(target_os = "linux")]
 use crate::auth::login::attempt;
 #[cfg(target_os = "linux")]
 use crate::files::stuck::Stuck;

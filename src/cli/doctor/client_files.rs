@@ -36,7 +36,7 @@ impl Folders {
         let base = BaseDirs::new()?;
         let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Some(Self {
-            home: base.home_dir().to_owned(),
+            home: crate::config::home()?,
             settings: base.config_dir().to_owned(),
             local: cfg!(windows).then(|| base.data_local_dir().to_owned()),
             project: std::env::current_dir().unwrap_or_default(),

@@ -178,8 +178,9 @@ mod tests {
 
         fn check(&self, entry: &str) -> Vec<Row> {
             let home = self.root.path().to_owned();
-            let text =
-                format!(r#"{{"mcpServers":{{"planhat":{entry}}}}}"#).replace("HOME", &home.display().to_string());
+            // As it stands in JSON.
+            let path = home.display().to_string().replace('\\', "\\\\");
+            let text = format!(r#"{{"mcpServers":{{"planhat":{entry}}}}}"#).replace("HOME", &path);
             std::fs::create_dir_all(home.join(".cursor")).expect("writable");
             std::fs::write(home.join(".cursor/mcp.json"), text).expect("writable");
             let folders = Folders {

@@ -198,6 +198,8 @@ mod tests {
         for report in [text(&facts), json(&facts)] {
             assert!(!report.contains("canary"), "{report}");
             assert!(!report.contains(home.path().to_str().expect("UTF-8")), "{report}");
+            // In JSON, the backslash of Windows stands there twice.
+            let report = report.replace("\\\\", "/").replace('\\', "/");
             for wanted in ["pk_1", "proxy.example", "(set, not shown)", "INFO sent", "x=1", "~/log.txt", "1970"] {
                 assert!(report.contains(wanted), "{wanted} in {report}");
             }

@@ -1,5 +1,6 @@
 //! The result of a check, and how all results are shown.
 
+use std::path::MAIN_SEPARATOR;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -99,7 +100,7 @@ impl Row {
     /// Writes the user's home directory as `~` in findings, but not in problems, whose paths the user may have to copy.
     pub fn shorten(&mut self, home: &str) {
         let text = std::iter::once(&mut self.text).chain(&mut self.details);
-        text.for_each(|text| *text = text.replace(&format!("{home}{}", std::path::MAIN_SEPARATOR), "~/"));
+        text.for_each(|text| *text = text.replace(&format!("{home}{MAIN_SEPARATOR}"), &format!("~{MAIN_SEPARATOR}")));
     }
 
     fn to_text(&self, style: Style) -> String {

@@ -124,6 +124,7 @@ impl Round {
     }
 
     /// From now on the server is only unlucky.
+    #[cfg(target_os = "linux")]
     pub fn spare_attacks(&mut self) {
         self.attacks.clear();
     }

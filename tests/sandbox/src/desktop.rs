@@ -1,26 +1,23 @@
 //! A desktop for tests: a program to name in `BROWSER` that hands each link to a browser of ours.
 //!
 //! The program is a shell script of one line that writes the link into a named pipe, because a test has no binary of
-//! its own to name there.
+//! its own to name there; on Windows it is the test itself, which hands the link on ([`hand_on`]).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::PathBuf;
-use std::process::Command;
+use std::ffi::OsString;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::browser::{Choice, Walk, walk};
 use crate::lock;
-use crate::oauth::grants::random;
+use system::Links;
+#[cfg(not(unix))]
+pub use system::{HANDS_ON, hand_on};
 
 /// A desktop whose browser opens each link that it is given and does as it is told there; dropping it removes it.
 #[derive(Debug)]
 pub struct Desktop {
-    directory: PathBuf,
-    reader: Option<JoinHandle<()>>,
+    links: Links,
     seen: Arc<Seen>,
 }
 
@@ -41,9 +38,6 @@ struct Opened {
 /// What becomes of a link.
 type Browser = dyn Fn(&str, Choice) -> io::Result<Walk> + Send + Sync;
 
-/// The line that ends the reader.
-const END: &str = "end";
-
 impl Desktop {
     /// Sets a desktop up whose browser is [`walk`].
     ///
@@ -63,32 +57,14 @@ impl Desktop {
         choice: Choice,
         browser: impl Fn(&str, Choice) -> io::Result<Walk> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let directory = std::env::temp_dir().join(random("planhat-sandbox-"));
-        fs::DirBuilder::new().mode(0o700).create(&directory)?;
         let seen = Arc::new(Seen { choice: Mutex::new(choice), opened: Mutex::default(), changed: Condvar::new() });
-        // From here on dropping it removes the directory, whatever fails.
-        let mut desktop = Self { directory, reader: None, seen };
-        let pipe = desktop.pipe();
-        if !Command::new("mkfifo").arg(&pipe).status()?.success() {
-            return Err(io::Error::other("mkfifo failed"));
-        }
-        let script = format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > '{}'\n", pipe.display());
-        fs::write(desktop.command(), script)?;
-        fs::set_permissions(desktop.command(), fs::Permissions::from_mode(0o755))?;
-        // Open for writing too: the pipe then never ends when a writer leaves, and opening it never waits for one.
-        let links = OpenOptions::new().read(true).write(true).open(&pipe)?;
-        let seen = desktop.seen.clone();
-        desktop.reader = Some(std::thread::spawn(move || read(links, &seen, &(Arc::new(browser) as Arc<Browser>))));
-        Ok(desktop)
+        let (opens, browser) = (Arc::clone(&seen), Arc::new(browser) as Arc<Browser>);
+        Ok(Self { links: Links::start(move |link| open(link, &opens, &browser))?, seen })
     }
 
-    /// The program to name in `BROWSER`.
-    pub fn command(&self) -> PathBuf {
-        self.directory.join("browser")
-    }
-
-    fn pipe(&self) -> PathBuf {
-        self.directory.join("links")
+    /// What to put into `BROWSER`.
+    pub fn command(&self) -> OsString {
+        self.links.command()
     }
 
     /// What the person does from now on.
@@ -125,51 +101,191 @@ impl Desktop {
     }
 }
 
-fn read(links: File, seen: &Arc<Seen>, browser: &Arc<Browser>) {
-    for link in BufReader::new(links).lines() {
-        let Ok(link) = link else { return };
-        if link == END {
-            return;
-        }
-        lock(&seen.opened).links.push(link.clone());
+fn open(link: String, seen: &Arc<Seen>, browser: &Arc<Browser>) {
+    lock(&seen.opened).links.push(link.clone());
+    seen.changed.notify_all();
+    let (seen, browser) = (Arc::clone(seen), Arc::clone(browser));
+    // Each in a thread of its own: the last page of a sign-in may be held back for a while.
+    std::thread::spawn(move || {
+        let choice = *lock(&seen.choice);
+        let walked = browser(&link, choice);
+        lock(&seen.opened).walks.push(walked.map_err(|error| error.to_string()));
         seen.changed.notify_all();
-        let (seen, browser) = (seen.clone(), browser.clone());
-        // Each in a thread of its own: the last page of a sign-in may be held back for a while.
-        std::thread::spawn(move || {
-            let choice = *lock(&seen.choice);
-            let walked = browser(&link, choice);
-            lock(&seen.opened).walks.push(walked.map_err(|error| error.to_string()));
-            seen.changed.notify_all();
-        });
+    });
+}
+
+/// A named pipe, and the script that writes into it.
+#[cfg(unix)]
+mod system {
+    use std::ffi::OsString;
+    use std::fs::{self, OpenOptions};
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::thread::JoinHandle;
+
+    use crate::oauth::grants::random;
+
+    /// The line that ends the reader.
+    const END: &str = "end";
+
+    #[derive(Debug)]
+    pub struct Links {
+        pub directory: PathBuf,
+        reader: Option<JoinHandle<()>>,
+    }
+
+    impl Links {
+        pub fn start(mut open: impl FnMut(String) + Send + 'static) -> io::Result<Self> {
+            let directory = std::env::temp_dir().join(random("planhat-sandbox-"));
+            fs::DirBuilder::new().mode(0o700).create(&directory)?;
+            // From here on dropping it removes the directory, whatever fails.
+            let mut links = Self { directory, reader: None };
+            let pipe = links.pipe();
+            if !Command::new("mkfifo").arg(&pipe).status()?.success() {
+                return Err(io::Error::other("mkfifo failed"));
+            }
+            let script = format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > '{}'\n", pipe.display());
+            fs::write(links.command(), script)?;
+            fs::set_permissions(links.command(), fs::Permissions::from_mode(0o755))?;
+            // Open for writing too: the pipe then never ends when a writer leaves, and opening it never waits for one.
+            let lines = BufReader::new(OpenOptions::new().read(true).write(true).open(&pipe)?).lines();
+            links.reader = Some(std::thread::spawn(move || {
+                lines.map_while(Result::ok).take_while(|link| link != END).for_each(&mut open);
+            }));
+            Ok(links)
+        }
+
+        pub fn command(&self) -> OsString {
+            self.directory.join("browser").into()
+        }
+
+        fn pipe(&self) -> PathBuf {
+            self.directory.join("links")
+        }
+    }
+
+    impl Drop for Links {
+        fn drop(&mut self) {
+            if let Some(reader) = self.reader.take() {
+                let told = OpenOptions::new().write(true).open(self.pipe());
+                if told.and_then(|mut pipe| writeln!(pipe, "{END}")).is_ok() {
+                    let _ = reader.join();
+                }
+            }
+            let _ = fs::remove_dir_all(&self.directory);
+        }
     }
 }
 
-impl Drop for Desktop {
-    fn drop(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            let told = OpenOptions::new().write(true).open(self.pipe()).and_then(|mut pipe| writeln!(pipe, "{END}"));
-            if told.is_ok() {
+/// A socket, and this very program, which is started once more to write into it.
+#[cfg(not(unix))]
+mod system {
+    use std::ffi::OsString;
+    use std::io::{self, Read, Write};
+    use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+    use std::thread::JoinHandle;
+
+    /// What the program is told before the address and the link: the name of a test, or of a command.
+    pub const HANDS_ON: &str = "hands_a_link_on";
+
+    #[derive(Debug)]
+    pub struct Links {
+        address: SocketAddr,
+        reader: Option<JoinHandle<()>>,
+    }
+
+    impl Links {
+        pub fn start(mut open: impl FnMut(String) + Send + 'static) -> io::Result<Self> {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let address = listener.local_addr()?;
+            let reader = std::thread::spawn(move || {
+                for mut link in listener.incoming().flatten() {
+                    let mut text = String::new();
+                    match link.read_to_string(&mut text) {
+                        // Nothing in it: the end.
+                        Ok(0) => return,
+                        Ok(_) => open(text),
+                        Err(_) => {}
+                    }
+                }
+            });
+            Ok(Self { address, reader: Some(reader) })
+        }
+
+        pub fn command(&self) -> OsString {
+            let mut command = std::env::current_exe().unwrap_or_default().into_os_string();
+            command.push(format!(" {HANDS_ON} {} %s", self.address));
+            command
+        }
+    }
+
+    impl Drop for Links {
+        fn drop(&mut self) {
+            if let Some(reader) = self.reader.take()
+                && TcpStream::connect(self.address).and_then(|end| end.shutdown(Shutdown::Write)).is_ok()
+            {
                 let _ = reader.join();
             }
         }
-        let _ = fs::remove_dir_all(&self.directory);
+    }
+
+    /// Hands a link to the desktop that named this program, if this was started for that.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn hand_on(arguments: impl IntoIterator<Item = String>) -> io::Result<()> {
+        let mut arguments = arguments.into_iter().skip_while(|word| word != HANDS_ON).skip(1);
+        let (Some(address), Some(link)) = (arguments.next(), arguments.next()) else { return Ok(()) };
+        TcpStream::connect(address)?.write_all(link.as_bytes())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
+    const WITHIN: Duration = Duration::from_secs(10);
+
+    /// Blocks until the desktop was given this link, and no other.
+    fn assert_opened(desktop: &Desktop, link: &str) {
+        assert_eq!(desktop.wait_opened(1, WITHIN), [link]);
+        assert!(desktop.wait_walked(1, WITHIN)[0].is_err(), "nobody listens on port 1");
+    }
+
+    #[cfg(unix)]
     #[test]
     fn links_that_the_program_is_given_are_opened_and_the_directory_goes() {
         let desktop = Desktop::start(Choice::Leave);
         let link = "http://127.0.0.1:1/a?b=c&d='\"$e";
         let status = Command::new(desktop.command()).arg(link).status().expect("the script runs");
         assert!(status.success());
-        assert_eq!(desktop.wait_opened(1, Duration::from_secs(10)), [link]);
-        assert!(desktop.wait_walked(1, Duration::from_secs(10))[0].is_err(), "nobody listens on port 1");
-        let directory = desktop.directory.clone();
+        assert_opened(&desktop, link);
+        let directory = desktop.links.directory.clone();
         drop(desktop);
         assert!(!directory.exists());
+    }
+
+    /// The program that the next test names.
+    #[cfg(not(unix))]
+    #[test]
+    fn hands_a_link_on() {
+        hand_on(std::env::args()).expect("a desktop waits for it");
+    }
+
+    #[cfg(not(unix))]
+    #[test]
+    fn links_that_the_program_is_given_are_opened() {
+        let desktop = Desktop::start(Choice::Leave);
+        let link = "http://127.0.0.1:1/a?b=c&d=$e";
+        let command = desktop.command().into_string().expect("ASCII").replace("%s", link);
+        let mut words = command.split_whitespace();
+        let status = Command::new(words.next().expect("a program")).args(words).status().expect("it runs");
+        assert!(status.success());
+        assert_opened(&desktop, link);
     }
 }

@@ -19,7 +19,6 @@ mod body;
 pub mod browser;
 mod config;
 mod counters;
-#[cfg(unix)]
 mod desktop;
 mod fault;
 mod front;
@@ -44,8 +43,9 @@ pub use config::{
     PRIVATE_APP_TOKEN, ProtectedResource, Refusals, ResourceParameter, Rotation, TokenAuth, UserSpec,
 };
 pub use counters::{Counters, Timeout};
-#[cfg(unix)]
 pub use desktop::Desktop;
+#[cfg(not(unix))]
+pub use desktop::{HANDS_ON, hand_on};
 pub use fault::{Fault, Place};
 pub use gate::Gate;
 pub use gzip::{Gzip, gzip_bomb};

@@ -94,7 +94,7 @@ pub(crate) struct Recipe {
     pub(crate) program: PathBuf,
     pub(crate) flags: Vec<String>,
     pub(crate) secret: String,
-    pub(crate) browser: Option<PathBuf>,
+    pub(crate) browser: OsString,
 }
 
 impl Recipe {
@@ -118,9 +118,7 @@ impl Recipe {
         command.env("PLANHAT_MCP_CLIENT_SECRET", &self.secret);
         // The tenant is on this machine, whatever proxy leads elsewhere.
         command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
-        if let Some(browser) = &self.browser {
-            command.env("BROWSER", browser);
-        }
+        command.env("BROWSER", &self.browser);
         command
     }
 

@@ -48,7 +48,7 @@ struct Tour {
     recipe: Recipe,
     home: Home,
     bridge: Option<Bridge>,
-    desktop: Option<desktop::Desktop>,
+    desktop: desktop::Desktop,
     findings: Vec<(bool, String)>,
 }
 
@@ -59,7 +59,7 @@ impl Tour {
             None => build(stage)?,
         };
         let stage = stage.anew();
-        let sign_in = if options.open || cfg!(not(unix)) { PATIENCE } else { SOON };
+        let sign_in = if options.open { PATIENCE } else { SOON };
         let port = ReservedPort::new();
         let redirect = format!("http://127.0.0.1:{}/callback", port.number());
         let sandbox = Sandbox::try_start(Config::with_redirect(redirect))?;
@@ -69,7 +69,7 @@ impl Tour {
             ["--url", &sandbox.mcp_url(), "--client-id", CLIENT_ID, "--callback-port", &port.number().to_string()];
         let flags =
             flags.into_iter().chain(["--scope", "inclusive", "--token-store", "file"]).map(str::to_owned).collect();
-        let browser = desktop.as_ref().map(desktop::command);
+        let browser = desktop::command(&desktop);
         let recipe = Recipe { program, flags, secret: CLIENT_SECRET.to_owned(), browser };
         Ok(Self { stage, sign_in, sandbox, _port: port, recipe, home, bridge: None, desktop, findings: Vec::new() })
     }
@@ -114,10 +114,8 @@ impl Tour {
             self.stage.says("bridge", "says that the list of tools has changed");
             names = self.tools()?;
         }
-        if let Some(desktop) = &self.desktop {
-            let settled = desktop::settled(desktop, SOON);
-            self.find(settled, "the browser ends at a page that says so");
-        }
+        let settled = desktop::settled(&self.desktop, SOON);
+        self.find(settled, "the browser ends at a page that says so");
         self.stage.says("bridge", &format!("brings {} tools: {}", names.len(), names.join(", ")));
         let counters = self.sandbox.counters();
         self.count(&[
@@ -215,7 +213,7 @@ impl Tour {
             self.stage.row(*fine, what);
         }
         self.stage.heading("What the tenant counted");
-        let rows = expected(&self.sandbox.counters(), self.desktop.as_ref().map(desktop::opened));
+        let rows = expected(&self.sandbox.counters(), desktop::opened(&self.desktop));
         let mut fine = self.findings.iter().all(|(fine, _)| *fine);
         for (what, counted, wanted) in rows {
             fine &= counted == wanted;
@@ -282,7 +280,7 @@ impl Tour {
 }
 
 /// What was counted, and what should have been.
-fn expected(counters: &Counters, browsers: Option<usize>) -> Vec<(&'static str, u64, u64)> {
+fn expected(counters: &Counters, browsers: usize) -> Vec<(&'static str, u64, u64)> {
     let mut rows = vec![
         ("consent pages shown", counters.consents_shown, 1),
         ("consents granted", counters.consents_granted, 1),
@@ -297,9 +295,7 @@ fn expected(counters: &Counters, browsers: Option<usize>) -> Vec<(&'static str, 
         ("sessions opened", counters.sessions_created, 1),
         ("sessions ended", counters.sessions_deleted, 1),
     ];
-    if let Some(browsers) = browsers {
-        rows.insert(0, ("browser windows opened", browsers as u64, 1));
-    }
+    rows.insert(0, ("browser windows opened", browsers as u64, 1));
     rows
 }
 
