@@ -200,6 +200,10 @@ container() {
 
 sbom() {
   local work
+  if [ -z "${RELEASE:-}" ] && ! cargo cyclonedx --version >/dev/null 2>&1; then
+    say 'note      cargo-cyclonedx is not installed: there is no SBOM'
+    return
+  fi
   work=$(mktemp -d)
   # It writes beside the manifest: a copy of what it reads keeps the sources clean.
   cp -r Cargo.toml Cargo.lock src tests benches README.md "$work/"
