@@ -58,7 +58,8 @@ texts() {
 }
 
 third_party() {
-  cargo about generate --locked --fail --config "$packaging/about.toml" "$packaging/third-party.hbs" \
+  # The texts lie in the crates themselves; nothing is asked for elsewhere.
+  cargo about generate --locked --offline --fail --config "$packaging/about.toml" "$packaging/third-party.hbs" \
     >"$stage/THIRD-PARTY-LICENSES.md"
 }
 
