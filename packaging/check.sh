@@ -3,8 +3,9 @@
 #
 #   packaging/check.sh [DIST]
 #
-# Runs on Linux; needs dpkg, rpm, npm, Python 3, lintian, rpmlint, and the sandbox (cargo build -p planhat-sandbox). Packages for
-# arm64 are used under qemu-aarch64-static where that is installed; what is for another system is looked into, not started.
+# PARTS says which, in the words of packaging/pack.sh. Runs on Linux; needs dpkg, rpm, npm, Python 3, lintian, rpmlint, and the
+# sandbox (cargo build -p planhat-sandbox). Packages for arm64 are used under qemu-aarch64-static where that is installed; what is
+# for another system is looked into, not started.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 export VERSION=$version MCP_NAME=$mcp_name

@@ -3,7 +3,7 @@
 #
 #   packaging/tools.sh [build] [pack] [check]        (without a word: all three)
 #
-# Cargo's tools go to TOOLS (target/tools) and Python's to TOOLS/python; put TOOLS/bin first in PATH. They are built without
+# Cargo's tools go to TOOLS (target/tools) and Python's to TOOLS/python; put TOOLS/bin first in PATH. They are built with little
 # optimisation, which takes a quarter of the time: they run for seconds.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -29,7 +29,7 @@ crate() {
   # What follows are options of its own.
   "$tools/bin/$program" --version 2>/dev/null | grep -qw "$version" ||
     "$tools/bin/$program" "${program#cargo-}" --version 2>/dev/null | grep -qw "$version" ||
-    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$tools/build \
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=${OPT_LEVEL:-1} CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$tools/build \
       cargo install --quiet --locked --debug --root "$tools" "$@"
 }
 
@@ -49,7 +49,8 @@ for part; do
     ;;
   pack)
     debian rpm
-    crate cargo-about@0.9.3 --features cli
+    # It compares many texts.
+    OPT_LEVEL=3 crate cargo-about@0.9.3 --features cli
     crate cargo-cyclonedx@0.5.9
     ;;
   check)
