@@ -21,6 +21,11 @@ fn packaged() -> Option<String> {
 
 /// In a checkout, git knows it, with its day.
 fn checked_out() -> Option<String> {
+    // Not that of another project, which an unpacked archive may lie inside of.
+    let here = std::env::current_dir().ok()?.canonicalize().ok()?;
+    if std::path::Path::new(&git(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()? != here {
+        return None;
+    }
     for path in ["HEAD", "logs/HEAD"] {
         println!("cargo:rerun-if-changed={}", git(&["rev-parse", "--git-path", path])?);
     }

@@ -20,8 +20,9 @@ use super::dispatch::malformed;
 use super::run::{End, LAST_LINES_WAIT};
 use super::session::initialize::InitializeRequest;
 use crate::limits::HANDSHAKE_BYTES;
-use crate::message::{IdKey, Kind, Peek, peek, write};
-use crate::problem::{Problem, ProblemId};
+use crate::message::peek::peek_object;
+use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
+use crate::problem::Problem;
 
 /// The name of the one tool.
 pub const CHECK_TOOL: &str = "planhat_check";
@@ -55,25 +56,38 @@ pub async fn run(
 
 /// The answer to a line; notifications and responses have none.
 fn answer(problem: &Problem, line: Line) -> Option<Bytes> {
-    let refused = |id: Option<&RawValue>, problem: &Problem| Some(write::error(id, &problem.to_json_rpc_error()));
     let text = match line {
         Line::Text(text) => text,
-        Line::TooLong(id) => return refused(id.as_deref(), problem),
+        Line::TooLong(id) => return Some(write::error(id.as_deref(), &problem.to_json_rpc_error())),
     };
     match peek(&text) {
-        Ok(Peek::One(Kind::Request { id, key, method, params })) => {
-            Some(match result(problem, &Request { body: &text, id, key, params }, &method) {
-                Some(result) => write::result(id, &result),
-                None => write::error(Some(id), &problem.to_json_rpc_error()),
-            })
+        Ok(Peek::One(kind)) => to_message(problem, &text, kind),
+        Ok(Peek::Batch(members)) => {
+            let answers: Vec<Bytes> = members
+                .kept
+                .iter()
+                .filter_map(|member| match peek_object(member.get()) {
+                    Ok(kind) => to_message(problem, &Bytes::copy_from_slice(member.get().as_bytes()), kind),
+                    Err(error) => Some(to_malformed(&error)),
+                })
+                .collect();
+            (!answers.is_empty()).then(|| [b"[", &answers.join(&b","[..])[..], b"]"].concat().into())
         }
-        Ok(Peek::One(_)) => None,
-        Ok(Peek::Batch(_)) => refused(None, &Problem::new(ProblemId::BatchNotAllowed)),
-        Err(error) => {
-            let (id, problem) = malformed(&error);
-            refused(id, &problem)
-        }
+        Err(error) => Some(to_malformed(&error)),
     }
+}
+
+fn to_message(problem: &Problem, body: &Bytes, kind: Kind<'_>) -> Option<Bytes> {
+    let Kind::Request { id, key, method, params } = kind else { return None };
+    Some(match result(problem, &Request { body, id, key, params }, &method) {
+        Some(result) => write::result(id, &result),
+        None => write::error(Some(id), &problem.to_json_rpc_error()),
+    })
+}
+
+fn to_malformed(error: &PeekError) -> Bytes {
+    let (id, problem) = malformed(error);
+    write::error(id, &problem.to_json_rpc_error())
 }
 
 struct Request<'a> {

@@ -52,7 +52,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         (Err(problem), None) => return bridge::stand_in(problem),
         (loaded, _) => loaded?,
     };
-    start_log(cli, &loaded)?;
+    match (start_log(cli, &loaded), &cli.command) {
+        (Err(problem), None) => return bridge::stand_in(problem),
+        (started, _) => started?,
+    }
     let settings = Arc::new(loaded.settings.clone());
     match &cli.command {
         None => bridge::run(settings),

@@ -21,7 +21,7 @@ pub fn asked_for(settings: Arc<Settings>) -> Result<Arc<Settings>, Problem> {
     let Some(id) = oauth.client_id.as_deref().filter(|_| oauth.client_secret.is_none() && oauth.key().is_none()) else {
         return Ok(settings);
     };
-    let may_be_wanted = settings.product.is_planhat() || remembered_client::wants_secret(&settings, id);
+    let may_be_wanted = settings.product.is_planhat() || remembered_client::has_secret(&settings, id);
     if !may_be_wanted || !terminal::is_interactive() || is_secret_stored(&settings, id)? {
         return Ok(settings);
     }
@@ -38,7 +38,8 @@ pub fn asked_for(settings: Arc<Settings>) -> Result<Arc<Settings>, Problem> {
         settings.oauth.client_secret = Some(typed).filter(|typed| !typed.is_empty());
         return Ok(Arc::new(settings));
     }
-    Err(Problem::new(ProblemId::ClientSecretMissing).with("client_id", id))
+    let problem = Problem::new(ProblemId::BadValue).with("setting", "client_secret");
+    Err(problem.with("found", "the client id (pk_...)").with("expected", "the secret (sk_...), or Enter for none"))
 }
 
 /// A store that cannot be read counts as one without it: the sign-in itself says what is wrong with it.

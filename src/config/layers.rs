@@ -115,8 +115,8 @@ impl Layers {
             self.chosen.iter().position(|other| other.key == key && other.origin == raw.origin)
         };
         let (Some(id), Some(secret)) = (place(Key::ClientId, "sk_"), place(Key::ClientSecret, "pk_")) else { return };
-        let text = self.chosen[id].text.clone();
-        self.chosen[id].text = std::mem::replace(&mut self.chosen[secret].text, text);
+        // Each keeps its source: what is said of that is said of what stands there.
+        (self.chosen[id].key, self.chosen[secret].key) = (Key::ClientSecret, Key::ClientId);
         self.notes.push(
             "The client id and the client secret stand in each other's place; they are used as meant.".to_owned(),
         );

@@ -49,6 +49,9 @@ impl RawSetting {
 
     /// The problem for a wrong value that must not be shown; `found` describes it.
     pub fn bad_unseen_value(&self, found: &str) -> Problem {
+        // A form has a field for the secret beside those for other settings, and what is shown here goes to the client's log.
+        let is_secret = self.text().contains("sk_") && found.contains(self.text());
+        let found = if is_secret { "what looks like the client secret (sk_...)" } else { found };
         Problem::new(ProblemId::BadValue)
             .with("setting", self.key.info().name)
             .with("origin", &self.origin)

@@ -220,6 +220,7 @@ fn a_client_id_and_its_secret_in_each_others_place_are_used_as_meant_and_never_s
     assert_eq!(loaded.settings.oauth.client_secret.as_ref().map(|secret| secret.expose().as_str()), Some("sk_canary"));
     let rows: Vec<_> = loaded.rows.iter().filter_map(|row| row.value.clone()).collect();
     assert!(!format!("{rows:?} {:?}", loaded.settings.run_flags).contains("canary"), "{rows:?}");
+    assert_eq!(loaded.settings.origins.of(Key::ClientId).to_string(), "PLANHAT_MCP_CLIENT_SECRET", "where it stands");
     assert!(loaded.notes.iter().any(|note| note.contains("each other's place")), "{:?}", loaded.notes);
     // One alone is no exchange, and what stands in a command line has been seen.
     let alone = Try::new().variable("PLANHAT_MCP_CLIENT_ID", "sk_canary").problem();

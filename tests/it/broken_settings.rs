@@ -61,12 +61,46 @@ fn bad_input_is_refused_beside_broken_settings_too_and_the_next_message_works() 
     bridge.send("{not JSON");
     let refused: Value = serde_json::from_str(&bridge.next_line()).expect("JSON");
     assert_eq!((&refused["id"], &refused["error"]["code"]), (&Value::Null, &(-32700).into()), "{refused}");
-    bridge.send(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#);
-    let refused: Value = serde_json::from_str(&bridge.next_line()).expect("JSON");
-    assert!(refused["error"]["code"].is_i64(), "{refused}");
+    bridge.send(
+        r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"x"},{"id":2},{"jsonrpc":"2.0","id":3,"method":"x"}]"#,
+    );
+    let answers: Value = serde_json::from_str(&bridge.next_line()).expect("JSON");
+    assert_eq!(answers[0], serde_json::json!({ "jsonrpc": "2.0", "id": 1, "result": {} }), "{answers}");
+    assert!(answers[1]["error"]["code"] == -32600 && answers[1]["id"] == 2, "{answers}");
+    assert!(answers[2]["id"] == 3 && answers[2]["error"]["data"]["problem"] == "bad-value", "{answers}");
+    assert_eq!(answers.as_array().map(Vec::len), Some(3), "{answers}");
     bridge.send(&"x".repeat(2_000_000));
     assert!(bridge.next_line().contains("error"));
     assert_eq!(asked(&bridge, 9, "resources/list")["result"], serde_json::json!({ "resources": [] }));
     let (rest, _) = bridge.finish();
     assert!(rest.is_empty(), "notifications have no answer: {rest:?}");
+}
+
+#[test]
+fn a_secret_that_stands_in_another_settings_place_is_shown_to_nobody() {
+    let setup = Setup::with_token(planhat_sandbox::Config::default());
+    for (variable, value) in [
+        ("PLANHAT_MCP_TENANT", "sk_canary"),
+        ("PLANHAT_MCP_CALLBACK_PORT", "sk_canary"),
+        ("PLANHAT_MCP_CLIENT_ID", "sk_canary"),
+        ("PLANHAT_MCP_URL", "sk_canary.example.com"),
+    ] {
+        let mut command = bare(setup.home.path());
+        command.env(variable, value);
+        let bridge = Bridge::start(command);
+        let said = [bridge.open(), asked(&bridge, 1, "tools/list"), bridge.call(2, "x", "{}"), asked(&bridge, 3, "x")];
+        let said = format!("{said:?} {}", bridge.stderr());
+        assert!(!said.contains("canary") && said.contains("planhat_check"), "{variable}: {said}");
+        assert_eq!(bridge.finish().1.code(), Some(2), "{variable}");
+    }
+}
+
+#[test]
+fn a_log_file_that_cannot_be_opened_is_told_in_the_same_way() {
+    let setup = Setup::with_token(planhat_sandbox::Config::default());
+    let bridge = start(&setup, &["--log-file", "absent/folder/log.txt"]);
+    bridge.open();
+    let told = bridge.call(1, "planhat_check", "{}");
+    assert!(told["result"]["isError"] == true && told.to_string().contains("log.txt"), "{told}");
+    bridge.finish();
 }

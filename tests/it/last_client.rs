@@ -74,19 +74,19 @@ fn settings_that_name_a_client_win_and_status_tells_whose_the_sign_in_is() {
 
 #[test]
 fn a_client_id_is_for_its_own_server_alone() {
-    let setup = signed_in();
+    let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     let other = Setup::with_sign_in(Config::default(), Choice::Allow);
-    let mut command = bare(setup.home.path());
-    command.args(["--url", &other.sandbox.mcp_url(), "--profile", "other", "config"]);
-    assert!(!shown(&run(command)).contains(CLIENT_ID));
-    // The same profile for another server.
-    let profile = std::fs::read_dir(setup.home.path().join(".local/state/planhat-mcp")).expect("a folder");
-    let stems =
-        profile.filter_map(|file| file.ok()?.file_name().to_str()?.strip_suffix(".client.json").map(str::to_owned));
-    let stem = stems.collect::<Vec<_>>().pop().expect("it is noted");
-    let mut command = bare(setup.home.path());
-    command.args(["--url", &other.sandbox.mcp_url(), "--profile", &stem, "config"]);
-    assert!(!shown(&run(command)).contains(CLIENT_ID));
+    let mut login = setup.command();
+    login.args(["login", "--profile", "work"]);
+    let output = run(login);
+    assert!(output.status.success(), "{}", shown(&output));
+    let config_at = |url: &str| {
+        let mut command = bare(setup.home.path());
+        command.args(["--url", url, "--profile", "work", "config"]);
+        shown(&run(command))
+    };
+    assert!(config_at(&setup.sandbox.mcp_url()).contains(CLIENT_ID));
+    assert!(!config_at(&other.sandbox.mcp_url()).contains(CLIENT_ID), "the same profile for another server");
 }
 
 #[cfg(unix)]
@@ -99,12 +99,14 @@ fn a_secret_that_a_sign_in_has_failed_for_is_asked_for_before_the_browser_opens(
     let first = typed(login());
     assert!(!first.status.success() && shown(&first).contains("client-secret-missing"), "{}", shown(&first));
     assert_eq!(opened(), 1);
+    let config = shown(&run(plain(&setup, &["config"])));
+    assert!(!config.contains(CLIENT_ID), "a client that has failed is not that of the last sign-in: {config}");
     // Nor does a program without a person try it in vain once more.
     let second = run(login());
     assert!(!second.status.success() && shown(&second).contains("client-secret-missing"), "{}", shown(&second));
     assert_eq!(opened(), 1, "no tab");
     // The client id in its place is asked about again, and what is typed is not shown.
-    let third = typed_in(plain(&setup, &["login"]), &format!("{CLIENT_ID}\n{CLIENT_SECRET}\n"));
+    let third = typed_in(login(), &format!("{CLIENT_ID}\n{CLIENT_SECRET}\n"));
     let text = shown(&third);
     assert!(
         third.status.success() && text.contains("Client secret") && text.contains("That is the client id"),
@@ -112,7 +114,11 @@ fn a_secret_that_a_sign_in_has_failed_for_is_asked_for_before_the_browser_opens(
     );
     assert!(!text.contains(CLIENT_SECRET), "{text}");
     assert_eq!(opened(), 2);
-    // It is stored, so nobody is asked again.
+    // It is stored, so nobody is asked again; signing out deletes it.
     let fourth = typed(plain(&setup, &["login"]));
     assert!(fourth.status.success() && !shown(&fourth).contains("Client secret"), "{}", shown(&fourth));
+    assert!(run(plain(&setup, &["logout"])).status.success());
+    let fifth = run(plain(&setup, &["login"]));
+    assert!(!fifth.status.success() && shown(&fifth).contains("client-secret-missing"), "{}", shown(&fifth));
+    assert_eq!(opened(), 3, "no tab");
 }

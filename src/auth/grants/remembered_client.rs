@@ -10,37 +10,47 @@ use crate::blocking;
 use crate::config::Settings;
 use crate::store::{Note, StateDir};
 
-/// The record.
+/// A record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct RememberedClient {
     /// The server that it is for.
     url: String,
     client_id: String,
-    /// Whether a sign-in has failed because the server wanted its secret.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    wants_secret: bool,
 }
 
-fn note(files: &StateDir) -> Note {
+/// The client of the last sign-in.
+fn last(files: &StateDir) -> Note {
     files.note("client.json")
+}
+
+/// The client that has a secret: it has signed in with one, or has failed for want of it. Apart from the last sign-in's, because
+/// a client that has failed takes nobody's place.
+fn confidential(files: &StateDir) -> Note {
+    files.note("confidential-client.json")
 }
 
 /// Somebody has signed in as this client. One that registered itself is not named by settings.
 pub(crate) async fn remember(ctx: &Context, client: &Client) {
-    write(ctx, client, false).await;
+    if client.origin == ClientOrigin::PreRegistered {
+        keep(ctx, last(&ctx.files), client).await;
+        if client.secret.is_some() {
+            keep(ctx, confidential(&ctx.files), client).await;
+        } else {
+            let note = confidential(&ctx.files);
+            blocking::run(move || note.remove()).await;
+        }
+    }
 }
 
 /// A sign-in as this client has failed because the server wanted its secret.
 pub(crate) async fn remember_that_it_wants_its_secret(ctx: &Context, client: &Client) {
-    write(ctx, client, true).await;
+    if client.origin == ClientOrigin::PreRegistered {
+        keep(ctx, confidential(&ctx.files), client).await;
+    }
 }
 
-async fn write(ctx: &Context, client: &Client, wants_secret: bool) {
-    if client.origin != ClientOrigin::PreRegistered {
-        return;
-    }
-    let record = RememberedClient { url: ctx.settings.url.to_string(), client_id: client.id.clone(), wants_secret };
-    let note = note(&ctx.files);
+async fn keep(ctx: &Context, note: Note, client: &Client) {
+    let record = RememberedClient { url: ctx.settings.url.to_string(), client_id: client.id.clone() };
     let write = move || if note.read().as_ref() == Some(&record) { Ok(()) } else { note.write(&record) };
     if let Err(problem) = blocking::run(write).await {
         tracing::warn!(%problem, "the client id is not remembered, so that later commands have to name it");
@@ -50,17 +60,17 @@ async fn write(ctx: &Context, client: &Client, wants_secret: bool) {
 /// The client id of the last sign-in of this profile at this server. Reads files.
 pub fn of(settings: &Settings) -> Option<String> {
     let files = StateDir::new(&settings.paths.state_dir, &settings.profile);
-    let kept = note(&files).read::<RememberedClient>().map(|record| (record.url, record.client_id));
+    let kept = last(&files).read::<RememberedClient>().map(|record| (record.url, record.client_id));
     // Earlier versions noted it with the sign-in alone.
     let kept = kept.or_else(|| profiles::of(&files).and_then(|profile| Some((profile.url, profile.client_id?))));
     kept.filter(|(url, _)| *url == settings.url.as_str()).map(|(_, id)| id).filter(|id| is_client_id(id))
 }
 
-/// Whether a sign-in as this client has failed for want of its secret, and none has succeeded since. Reads files.
-pub fn wants_secret(settings: &Settings, client_id: &str) -> bool {
+/// Whether this client is known to have a secret. Reads files.
+pub fn has_secret(settings: &Settings, client_id: &str) -> bool {
     let files = StateDir::new(&settings.paths.state_dir, &settings.profile);
-    let kept = note(&files).read::<RememberedClient>();
-    kept.is_some_and(|kept| kept.wants_secret && kept.client_id == client_id && kept.url == settings.url.as_str())
+    let kept = confidential(&files).read::<RememberedClient>();
+    kept.is_some_and(|kept| kept.client_id == client_id && kept.url == settings.url.as_str())
 }
 
 /// The client id of the sign-in that this profile has at this server. Reads files.

@@ -65,7 +65,7 @@ pub(crate) async fn sign_in(
             attempt.unanswered_before = Some(client.id);
             continue;
         }
-        if client.lacks_secret() && !options.by_person && wants_secret(ctx, &client).await {
+        if client.lacks_secret() && !options.by_person && has_secret(ctx, &client).await {
             // Nobody should sign in and consent for what then fails.
             return Err(Problem::new(ProblemId::ClientSecretMissing).with("client_id", &client.id));
         }
@@ -112,7 +112,7 @@ pub(crate) async fn sign_in(
     }
 }
 
-async fn wants_secret(ctx: &Context, client: &Client) -> bool {
+async fn has_secret(ctx: &Context, client: &Client) -> bool {
     let (settings, id) = (Arc::clone(&ctx.settings), client.id.clone());
-    blocking::run(move || remembered_client::wants_secret(&settings, &id)).await
+    blocking::run(move || remembered_client::has_secret(&settings, &id)).await
 }

@@ -134,7 +134,7 @@ super::entry::entries! {
     PlanhatClientIdMissing = "planhat-client-id-missing", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "No Planhat client id is configured, and Planhat needs one.",
         cause "Planhat has no automatic registration: a Planhat admin creates an OAuth Client once for the whole organisation.",
-        fix "Ask a Planhat admin to create an OAuth Client in the App Center, to enter exactly [{redirect_url}|the redirect URL that planhat-mcp config shows] under Redirect URLs, and to choose its permissions. Then set the client id (pk_...) with --client-id, PLANHAT_MCP_CLIENT_ID, or client_id in [{config_file}|the configuration file], and the client secret (sk_...) with PLANHAT_MCP_CLIENT_SECRET or `planhat-mcp login --client-secret-file -`.",
+        fix "Ask a Planhat admin to create an OAuth Client in the App Center, to enter exactly [{redirect_url}|the redirect URL that planhat-mcp config shows] under Redirect URLs, and to choose its permissions. Then run `planhat-mcp login --client-id pk_...` in a terminal, which asks for the client secret (sk_...), and start the client again. Or set the client id with --client-id, PLANHAT_MCP_CLIENT_ID, or client_id in [{config_file}|the configuration file], and the secret with PLANHAT_MCP_CLIENT_SECRET.",
         model "No Planhat client id is configured. Tell the user that a Planhat admin creates an OAuth Client in the App Center with exactly this redirect URL: [{redirect_url}|see planhat-mcp config]; its client id and secret then go into the configuration of planhat-mcp.";
     ClientIdMissing = "client-id-missing", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "No client id is configured for [{issuer}|this server], and it cannot be had automatically.",
@@ -149,7 +149,7 @@ super::entry::entries! {
     ClientSecretMissing = "client-secret-missing", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The authorization server wants a client secret for the client id[ {client_id}], and none is configured.",
         cause "The app is registered as confidential.",
-        fix "Store the secret once with `planhat-mcp login --client-secret-file FILE` (or - to type it), or set PLANHAT_MCP_CLIENT_SECRET. Or have the admin make the app a public client.",
+        fix "Store the secret once with `planhat-mcp login --client-secret-file FILE` (or - to type it), or set PLANHAT_MCP_CLIENT_SECRET. Or have the admin make the app a public client, and run `planhat-mcp login` once.",
         model "The client secret is missing. Tell the user to store it with planhat-mcp login --client-secret-file, or to set PLANHAT_MCP_CLIENT_SECRET.";
     InvalidClient = "invalid-client", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The authorization server does not accept this client[ ({client_id})].[ It said: {error_description}.]",
