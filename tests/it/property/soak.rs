@@ -57,9 +57,11 @@ fn run(kind: Kind, seed: u64, attacks: Attacks, time: Duration) {
     let end = Instant::now() + time;
     let mut round = Round::start(seed, kind, false);
     // What is allocated for an attack goes back to the allocator, which may keep it for the next.
-    let slack_kilobytes = match attacks {
-        Attacks::Played => 16 * 1_024,
-        Attacks::Spared => 2_048,
+    // Some attacks hold connections and threads for a while, and chance decides how many do so at once; whatever stays behind
+    // once in each round, however, is more than this from one of the compared quarters to the other.
+    let (slack_kilobytes, slack_descriptors, slack_threads) = match attacks {
+        Attacks::Played => (16 * 1_024, 12, 4),
+        Attacks::Spared => (2_048, 8, 2),
     };
     if attacks == Attacks::Spared {
         round.spare_attacks();
@@ -83,8 +85,8 @@ fn run(kind: Kind, seed: u64, attacks: Attacks, time: Duration) {
     assert!(late.kilobytes <= early.kilobytes + early.kilobytes / 5 + slack_kilobytes, "memory grows: {report}");
     let most = Held::most(&samples).kilobytes;
     assert!(most < MOST_KILOBYTES, "{most} kB at the most: {report}");
-    assert!(late.descriptors <= early.descriptors + 8, "descriptors grow: {report}");
-    assert!(late.threads <= early.threads + 2, "threads grow: {report}");
+    assert!(late.descriptors <= early.descriptors + slack_descriptors, "descriptors grow: {report}");
+    assert!(late.threads <= early.threads + slack_threads, "threads grow: {report}");
     round.end();
 }
 
