@@ -125,7 +125,7 @@ fn initialized(problem: &Problem, request: &Request<'_>) -> Value {
 
 fn tool(problem: &Problem) -> Value {
     let description = format!(
-        "Says why nothing can be used yet, and what the user has to do. {} Call this when the user wants to use Planhat \
+        "Says why nothing can be used yet, and what the user has to do. {} Call this when the user wants to use this server \
          or asks why it does not work.",
         problem.model_line()
     );
