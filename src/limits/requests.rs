@@ -79,10 +79,6 @@ limits! {
         MAX_REDIRECTS: usize = 3,
             because "a server that moved something needs one",
             shown by "redirects_in_a_circle_to_the_standing_stream_are_followed_a_few_times_and_not_soon_again";
-        /// How long the answer to a ping counts for all requests that the same token was refused for.
-        PING_RESULT_LIFE: Duration = Duration::from_secs(5),
-            because "calls that are refused together need one ping",
-            shown by "what_a_ping_shows_counts_for_its_token_and_for_a_moment";
         /// How long words about a lost session are not believed after a new session did not help.
         LOSS_DOUBT_PERIOD: Duration = Duration::from_secs(60),
             because "a refusal that speaks of sessions costs one new session a minute",

@@ -98,6 +98,10 @@ limits! {
         MAX_REFUSED_KINDS: usize = 256,
             because "servers have fewer tools",
             shown by "only_what_is_accepted_of_the_same_kind_clears_a_kind_and_their_number_is_bounded";
+        /// How long it counts that a kind of request is refused although the sign-in is good; then one ping finds out anew.
+        REFUSED_KIND_LIFE: Duration = Duration::from_secs(60),
+            because "a sign-in that has ended since is found out within a minute, at one ping a minute and kind",
+            shown by "that_a_kind_is_refused_alone_is_asked_anew_after_a_while";
         /// An access token is used for as long, whatever end the server names, unless the server refuses it.
         SHORTEST_TOKEN_LIFE: Duration = Duration::from_secs(3),
             because "a token that ends at once would be renewed before each request",

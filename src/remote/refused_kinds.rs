@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::{Duration, Instant};
 
 use crate::auth::Bearer;
-use crate::limits::{LONGEST_REFUSAL_PAUSE, MAX_REFUSED_KINDS, SHORTEST_REFUSAL_PAUSE};
+use crate::limits::{LONGEST_REFUSAL_PAUSE, MAX_REFUSED_KINDS, REFUSED_KIND_LIFE, SHORTEST_REFUSAL_PAUSE};
 use crate::pacing::Backoff;
 
 use super::sent_request::SentRequest;
@@ -20,6 +20,8 @@ const RENEWAL_PAUSES: Backoff = Backoff::new(SHORTEST_REFUSAL_PAUSE, LONGEST_REF
 pub(super) enum Known {
     /// The server refuses it to the tokens of this grant, which it takes for other requests.
     Alone(u64),
+    /// The same, but found out long ago: the sign-in may have ended since.
+    OnceAlone(u64),
     /// It has ended a sign-in before, and no token was good for it since: the next sign-in would end the same way.
     EndedSignIn,
 }
@@ -30,8 +32,24 @@ pub(super) struct Exceptions(Mutex<Refusals>);
 
 #[derive(Debug, Default)]
 struct Refusals {
-    kinds: VecDeque<(String, Known)>,
+    kinds: VecDeque<Kind>,
     renewed: Option<Renewed>,
+}
+
+#[derive(Debug)]
+struct Kind {
+    name: String,
+    known: Known,
+    since: Instant,
+}
+
+impl Kind {
+    fn known(&self) -> Known {
+        match self.known {
+            Known::Alone(grant) if self.since.elapsed() >= REFUSED_KIND_LIFE => Known::OnceAlone(grant),
+            known => known,
+        }
+    }
 }
 
 /// The last renewal that a refused request caused.
@@ -57,16 +75,16 @@ impl Exceptions {
     }
 
     pub(super) fn known(&self, kind: &str) -> Option<Known> {
-        self.lock().kinds.iter().find(|(other, _)| other == kind).map(|(_, known)| *known)
+        self.lock().kinds.iter().find(|other| other.name == kind).map(Kind::known)
     }
 
     pub(super) fn note(&self, kind: &str, known: Known) {
         let kinds = &mut self.lock().kinds;
-        kinds.retain(|(other, _)| other != kind);
+        kinds.retain(|other| other.name != kind);
         if kinds.len() >= MAX_REFUSED_KINDS {
             kinds.pop_front();
         }
-        kinds.push_back((kind.to_owned(), known));
+        kinds.push_back(Kind { name: kind.to_owned(), known, since: Instant::now() });
     }
 
     /// The server has taken a request of this kind after all. A request of another kind would prove nothing for it.
@@ -75,7 +93,7 @@ impl Exceptions {
             return;
         }
         let kind = asked.kind();
-        self.lock().kinds.retain(|(other, _)| *other != kind);
+        self.lock().kinds.retain(|other| other.name != kind);
     }
 
     /// Whether this token came of such a renewal a moment ago. Requests that were refused with the token before share that
@@ -119,6 +137,20 @@ mod tests {
             exceptions.note(&format!("tools/call {n}"), Known::Alone(1));
         }
         assert_eq!(exceptions.lock().kinds.len(), MAX_REFUSED_KINDS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_a_kind_is_refused_alone_is_asked_anew_after_a_while() {
+        let exceptions = Exceptions::default();
+        exceptions.note("tools/call echo", Known::Alone(1));
+        exceptions.note("GET", Known::EndedSignIn);
+        tokio::time::advance(REFUSED_KIND_LIFE - Duration::from_millis(1)).await;
+        assert_eq!(exceptions.known("tools/call echo"), Some(Known::Alone(1)));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(exceptions.known("tools/call echo"), Some(Known::OnceAlone(1)));
+        assert_eq!(exceptions.known("GET"), Some(Known::EndedSignIn));
+        exceptions.note("tools/call echo", Known::Alone(1));
+        assert_eq!(exceptions.known("tools/call echo"), Some(Known::Alone(1)));
     }
 
     #[tokio::test(start_paused = true)]

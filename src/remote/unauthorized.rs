@@ -6,18 +6,19 @@
 //! answered with the reason. Only a refusal of a plain `ping` as well speaks against the token itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use crate::auth::bearer::step_up;
 use crate::auth::{AuthError, Authorizer, Bearer, Challenge, Renewable};
 use crate::config::Settings;
 use crate::http::{host_of, retry_after};
-use crate::limits::{MAX_RENEWALS_OF_REQUEST, PING_RESULT_LIFE};
+use crate::limits::MAX_RENEWALS_OF_REQUEST;
 use crate::pacing::noise;
 use crate::problem::{Problem, ProblemId};
 
@@ -43,19 +44,20 @@ enum PingResult {
     Inconclusive,
 }
 
-/// What the last ping showed.
-#[derive(Debug, Clone, Copy)]
-struct LastPing {
-    /// Which token it was sent with.
-    serial: u64,
-    at: Instant,
-    ping_result: PingResult,
+/// The pings so far.
+#[derive(Debug, Default)]
+struct Pings {
+    count: u64,
+    /// What the last one showed, and with which token.
+    last: Option<(u64, PingResult)>,
 }
 
-impl LastPing {
-    /// What it showed, if that counts for a token with this serial now.
-    fn for_token(&self, serial: u64, now: Instant) -> Option<PingResult> {
-        (self.serial == serial && now.duration_since(self.at) < PING_RESULT_LIFE).then_some(self.ping_result)
+impl Pings {
+    /// What has been found out for a token with this serial since there were `before` pings. One that was answered earlier
+    /// shows nothing: the token may have ended since, or the server may have recovered.
+    fn since(&self, before: u64, serial: u64) -> Option<PingResult> {
+        let (of, ping_result) = self.last?;
+        (self.count > before && of == serial).then_some(ping_result)
     }
 }
 
@@ -73,6 +75,18 @@ struct Refused {
     /// A newer token exists, or can be had now.
     renewable: bool,
     ping_result: Option<PingResult>,
+}
+
+impl Refused {
+    /// Whether a 401 that is explained has shown something new about its kind. What was known before stays as old as it is.
+    fn is_found_out(&self) -> bool {
+        match self.known {
+            Some(Known::EndedSignIn) => false,
+            Some(Known::Alone(grant)) if grant == self.grant => false,
+            _ if self.background => self.tried > 1 || !self.renewable,
+            _ => self.ping_result == Some(PingResult::Accepted),
+        }
+    }
 }
 
 /// What follows a 401.
@@ -101,7 +115,10 @@ fn decide(refused: &Refused) -> Step {
     if !taken {
         return if tried <= MAX_RENEWALS_OF_REQUEST { Step::Renew } else { Step::Reject };
     }
-    if tried == 1 && renewable && ping_result.is_none() {
+    // A kind that a renewal did not help a while ago is asked about first.
+    let known = known.filter(|known| *known != Known::OnceAlone(grant));
+    let is_new = known == refused.known;
+    if tried == 1 && renewable && is_new && ping_result.is_none() {
         return Step::Renew;
     }
     match (known, ping_result) {
@@ -120,8 +137,10 @@ pub(super) struct Unauthorized {
     transport: Transport,
     exceptions: Exceptions,
     throttle: Arc<Throttle>,
-    /// Many requests that are refused at once send one ping, and share what it shows.
-    last_ping: tokio::sync::Mutex<Option<LastPing>>,
+    /// Locked while one goes: requests that are refused at once send one ping, and share what it shows.
+    pings: tokio::sync::Mutex<Pings>,
+    /// [`Pings::count`], without the lock.
+    pings_answered: AtomicU64,
 }
 
 impl Unauthorized {
@@ -132,8 +151,8 @@ impl Unauthorized {
         transport: Transport,
         throttle: Arc<Throttle>,
     ) -> Self {
-        let (exceptions, last_ping) = (Exceptions::default(), tokio::sync::Mutex::default());
-        Self { settings, auth, transport, exceptions, throttle, last_ping }
+        let (exceptions, pings, pings_answered) = <(Exceptions, tokio::sync::Mutex<Pings>, AtomicU64)>::default();
+        Self { settings, auth, transport, exceptions, throttle, pings, pings_answered }
     }
 
     /// The server has taken this token for this request.
@@ -198,7 +217,7 @@ impl Unauthorized {
                 }
                 Step::Ping => refused.ping_result = Some(self.shared_ping(&kind, asked, bearer, session).await),
                 Step::Explain => {
-                    if refused.ping_result != Some(PingResult::Inconclusive) && (tried > 1 || !refused.renewable) {
+                    if refused.is_found_out() {
                         self.exceptions.note(&kind, Known::Alone(bearer.grant));
                     }
                     return Err(self.refused_alone());
@@ -237,17 +256,17 @@ impl Unauthorized {
         bearer: &Bearer,
         session: &RemoteSession,
     ) -> PingResult {
-        let mut last = self.last_ping.lock().await;
+        let before = self.pings_answered.load(Ordering::Acquire);
+        let mut pings = self.pings.lock().await;
         if self.exceptions.known(kind) == Some(Known::Alone(bearer.grant)) {
             return PingResult::Accepted;
         }
-        let shared = last.and_then(|last| last.for_token(bearer.serial, Instant::now()));
-        if let Some(ping_result) = shared {
+        if let Some(ping_result) = pings.since(before, bearer.serial) {
             return ping_result;
         }
         let ping_result = self.ping(asked, bearer, session).await;
-        // The life begins with the answer: the requests that waited for a silent server share it.
-        *last = Some(LastPing { serial: bearer.serial, at: Instant::now(), ping_result });
+        *pings = Pings { count: pings.count + 1, last: Some((bearer.serial, ping_result)) };
+        self.pings_answered.store(pings.count, Ordering::Release);
         ping_result
     }
 
@@ -263,8 +282,8 @@ impl Unauthorized {
     }
 
     async fn ping_once(&self, body: Bytes, headers: HeaderMap, bearer: &Bearer, session: &RemoteSession) -> PingResult {
-        // Nothing else holds it back: without it, a token that has ended would never be found out. `PING_RESULT_LIFE` bounds
-        // how often it goes.
+        // Nothing else holds it back: without it, a token that has ended would never be found out. It goes once at most for a
+        // request of the client.
         if self.throttle.closed(Some(bearer)).await.is_some() {
             return PingResult::Inconclusive;
         }
@@ -327,6 +346,7 @@ mod tests {
         let third = Refused { tried: 3, ..FIRST };
         let fixed = Refused { renewable: false, ..FIRST };
         let alone = Some(Known::Alone(7));
+        let once = Some(Known::OnceAlone(7));
         let ended = Some(Known::EndedSignIn);
         for (refused, step) in [
             // A call that others are accepted beside: one renewal, then the ping decides.
@@ -343,6 +363,13 @@ mod tests {
             // What is known costs nothing, and nothing for ever: a new sign-in may be worth more.
             (Refused { known: alone, ..FIRST }, Explain),
             (Refused { known: Some(Known::Alone(6)), ..FIRST }, Renew),
+            // What was found out long ago is found out anew, before any renewal.
+            (Refused { known: once, ..FIRST }, Ping),
+            (Refused { known: once, ping_result: Some(PingResult::Accepted), ..FIRST }, Explain),
+            (Refused { known: once, ping_result: Some(PingResult::Inconclusive), ..FIRST }, Explain),
+            (Refused { known: once, ping_result: Some(PingResult::Refused), ..FIRST }, Renew),
+            (Refused { known: once, ping_result: Some(PingResult::Refused), ..third }, Reject),
+            (Refused { known: Some(Known::OnceAlone(6)), ..FIRST }, Renew),
             // What has ended a sign-in ends no second one.
             (Refused { known: ended, ..FIRST }, Renew),
             (Refused { known: ended, ..second }, Explain),
@@ -359,6 +386,26 @@ mod tests {
             (Refused { background: true, known: alone, ..FIRST }, Explain),
         ] {
             assert_eq!(decide(&refused), step, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_counts_as_refused_alone_from_when_that_was_found_out() {
+        let pinged = |ping_result| Refused { tried: 2, ping_result: Some(ping_result), ..FIRST };
+        let background = Refused { background: true, ..FIRST };
+        for (refused, is) in [
+            (pinged(PingResult::Accepted), true),
+            (pinged(PingResult::Inconclusive), false),
+            (Refused { known: Some(Known::OnceAlone(7)), ..pinged(PingResult::Accepted) }, true),
+            (Refused { known: Some(Known::OnceAlone(7)), ..pinged(PingResult::Inconclusive) }, false),
+            (Refused { known: Some(Known::Alone(7)), ..FIRST }, false),
+            (Refused { known: Some(Known::Alone(6)), ..pinged(PingResult::Accepted) }, true),
+            (Refused { known: Some(Known::EndedSignIn), tried: 2, ..FIRST }, false),
+            (background, false),
+            (Refused { tried: 2, ..background }, true),
+            (Refused { renewable: false, ..background }, true),
+        ] {
+            assert_eq!(refused.is_found_out(), is, "{refused:?}");
         }
     }
 
@@ -384,12 +431,12 @@ mod tests {
         assert_eq!(pings(&out), [(list.to_owned(), sent)]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_a_ping_shows_counts_for_its_token_and_for_a_moment() {
-        let last = LastPing { serial: 7, at: Instant::now(), ping_result: PingResult::Inconclusive };
-        let now = Instant::now();
-        assert_eq!(last.for_token(7, now), Some(PingResult::Inconclusive));
-        assert_eq!(last.for_token(8, now), None);
-        assert_eq!(last.for_token(7, now + PING_RESULT_LIFE), None);
+    #[test]
+    fn what_a_ping_shows_counts_for_its_token_and_for_those_who_waited_for_it() {
+        let pings = Pings { count: 3, last: Some((7, PingResult::Inconclusive)) };
+        assert_eq!(pings.since(2, 7), Some(PingResult::Inconclusive));
+        assert_eq!(pings.since(2, 8), None, "of another token");
+        assert_eq!(pings.since(3, 7), None, "refused after it was answered");
+        assert_eq!(Pings::default().since(0, 7), None);
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use planhat_sandbox::browser::Choice;
-use planhat_sandbox::{Config, Fault, Place, Rotation};
-use serde_json::Value;
+use planhat_sandbox::{Config, Fault, Gate, Place, Rotation};
+use serde_json::{Value, json};
 
-use crate::support::{Bridge, PATIENCE, Setup};
+use crate::support::{Bridge, PATIENCE, Setup, call};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":"list","method":"tools/list"}"#;
 
@@ -179,17 +179,56 @@ fn a_token_without_renewal_that_has_ended_asks_for_a_sign_in_whichever_request_m
 }
 
 #[test]
-fn calls_that_are_refused_while_the_server_does_not_say_what_it_takes_share_one_ping() {
+fn calls_that_are_refused_together_share_one_ping() {
     let setup = setup();
-    let bridge = signed_in(&setup);
-    setup.sandbox.fault(refused().tool("echo"));
-    setup.sandbox.fault(Fault::status(500).method("ping").always());
-    for id in 1..5 {
-        let answer = bridge.call(id, "echo", "{}");
-        assert_eq!(answer["result"]["isError"], true, "{answer}");
+    setup.sandbox.configure(|config| config.rotation = Rotation::Never);
+    let mut command = setup.command();
+    command.args(["--log-level", "debug"]);
+    let bridge = Bridge::start(command);
+    bridge.open();
+    assert!(bridge.ask(LIST).contains("list_model_records"), "{}", bridge.stderr());
+    let gate = Gate::new();
+    setup.sandbox.fault(Fault::status(500).method("ping").always().holding(&gate));
+    for n in 0..4 {
+        setup.sandbox.fault(refused().tool(&format!("guarded-{n}")));
+        bridge.send(&call(n, &format!("guarded-{n}"), "{}"));
+        bridge.wait_stderr(&format!(r#"refused with 401 kind="tools/call guarded-{n}""#));
+    }
+    gate.open();
+    for n in 0..4 {
+        let answer = bridge.answer_to(&json!(n));
+        assert!(answer.contains("for other requests, but not for this one"), "{answer}");
     }
     let pings = setup.sandbox.requests().iter().filter(|request| request.text().contains("planhat-mcp/ping")).count();
     assert_eq!(pings, 1, "{}", bridge.stderr());
+}
+
+#[test]
+fn a_sign_in_that_ended_while_the_server_did_not_say_what_it_takes_is_replaced_with_the_next_call() {
+    let setup = setup();
+    setup.sandbox.configure(|config| config.rotation = Rotation::Never);
+    let bridge = signed_in(&setup);
+    setup.sandbox.fault(Fault::status(503).method("ping").before_auth().always());
+    setup.sandbox.expire_access_tokens();
+    let answer = bridge.call(1, "echo", "{}");
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(setup.sandbox.counters().consents_granted, 1, "nothing shows that it has ended");
+    setup.sandbox.clear_faults();
+    assert!(succeeds(&bridge.call(2, "echo", "{}")), "{}", bridge.stderr());
+    assert_eq!(setup.sandbox.counters().consents_granted, 2);
+}
+
+#[test]
+fn a_sign_in_that_ends_right_after_a_tool_was_refused_alone_is_replaced() {
+    let setup = setup();
+    setup.sandbox.configure(|config| config.rotation = Rotation::Never);
+    let bridge = signed_in(&setup);
+    setup.sandbox.fault(refused().tool("guarded"));
+    let answer = bridge.call(1, "guarded", "{}");
+    assert!(answer.to_string().contains("for other requests, but not for this one"), "{answer}");
+    setup.sandbox.expire_access_tokens();
+    assert!(succeeds(&bridge.call(2, "echo", "{}")), "{}", bridge.stderr());
+    assert_eq!(setup.sandbox.counters().consents_granted, 2);
 }
 
 #[test]
