@@ -8,10 +8,7 @@ use planhat_mcp::logging;
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => {
-            terminal::clap(&error);
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return cli::explain_arguments(&error),
     };
     let code = match cli::run(&cli) {
         Ok(code) => code,

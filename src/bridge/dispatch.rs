@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::limits::{HANDSHAKE_BYTES, MAX_BATCH_MEMBERS};
 use crate::message::peek::{Params, peek_object};
 use crate::message::{Elements, IdKey, Kind, Peek, PeekError, Revision, peek, write};
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, desk};
 use crate::remote::BoundUser;
 use crate::remote::mcp_headers::McpHeaders;
 
@@ -24,6 +24,7 @@ use super::client::input::Line;
 use super::client::progress::Progress;
 use super::client::request::InFlight;
 use super::forward::forwarder::{Forwarder, Handler};
+use super::lists::own_tool::CHECK_TOOL;
 use super::session::initialize::InitializeRequest;
 use super::session::live::Session;
 use super::session::outbox::OutboxMessage;
@@ -276,6 +277,9 @@ impl Dispatcher {
                 Handler::Ping
             }
             "tools/call" if request.tool.as_deref() == Some(SIGN_IN_TOOL) => Handler::SignInTool,
+            "tools/call" if request.tool.as_deref() == Some(CHECK_TOOL) && desk::is_in_extension() => {
+                Handler::CheckTool
+            }
             _ => Handler::Forward,
         }
     }

@@ -6,26 +6,21 @@
 use std::io::{Read, Write};
 
 use bytes::Bytes;
-use rmcp::model::{
-    Implementation, InitializeResult as InitializeResultModel, ServerCapabilities, Tool, ToolAnnotations,
-    ToolsCapability,
-};
+use rmcp::model::{Implementation, InitializeResult as InitializeResultModel, ServerCapabilities, ToolsCapability};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::client::input::{Line, read_lines};
 use super::client::output::Output;
 use super::dispatch::malformed;
+use super::lists::check_tool;
 use super::run::{End, LAST_LINES_WAIT};
 use super::session::initialize::InitializeRequest;
 use crate::limits::HANDSHAKE_BYTES;
 use crate::message::peek::peek_object;
 use crate::message::{IdKey, Kind, Peek, PeekError, peek, write};
 use crate::problem::Problem;
-
-/// The name of the one tool.
-pub const CHECK_TOOL: &str = "planhat_check";
 
 /// Answers a client until it closes `input` or `output`, or a signal asks for the end.
 pub async fn run(
@@ -129,13 +124,7 @@ fn tool(problem: &Problem) -> Value {
          or asks why it does not work.",
         problem.model_line()
     );
-    let mut schema = Map::new();
-    schema.insert("type".to_owned(), json!("object"));
-    schema.insert("properties".to_owned(), json!({}));
-    let title = "What is wrong with the settings";
-    let annotations = ToolAnnotations::with_title(title).read_only(true);
-    let tool = Tool::new(CHECK_TOOL, description, schema).with_title(title).with_annotations(annotations);
-    serde_json::to_value(tool).unwrap_or_default()
+    check_tool::definition("What is wrong with the settings", description)
 }
 
 /// For a model, and for the person that it speaks for.

@@ -275,6 +275,11 @@ impl Options {
         }
     }
 
+    /// Whether a client's extension has started this process.
+    pub fn names_extension(&self) -> bool {
+        self.flags.iter().any(|(key, text)| *key == Key::FromExtension && text == "true")
+    }
+
     /// Whether to read the client secret from standard input.
     pub fn asks_for_secret(&self) -> bool {
         self.flags.iter().any(|(key, text)| *key == Key::ClientSecretFile && text == "-")

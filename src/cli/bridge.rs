@@ -57,8 +57,15 @@ pub fn stand_in(problem: Problem) -> Result<ExitCode, Problem> {
     if terminal::is_interactive() {
         return Err(problem);
     }
-    let Ok(output) = unbuffered_stdout() else { return Err(problem) };
     terminal::explain(&problem);
+    stand_in_silently(problem)
+}
+
+/// The same for a problem that stderr has already been told.
+///
+/// # Errors The problem, without a standard output.
+pub fn stand_in_silently(problem: Problem) -> Result<ExitCode, Problem> {
+    let Ok(output) = unbuffered_stdout() else { return Err(problem) };
     block_on(async {
         let signals = signals::watch(false);
         bridge::stand_in::run(&problem, (io::stdin(), output), signals).await

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::limits::PASTED_LINE_BYTES;
 use crate::logging;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, desk};
 use crate::secret::Secret;
 use crate::store::Store;
 
@@ -112,6 +112,9 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
 pub fn run_order() -> Result<ExitCode, Problem> {
     let (settings, challenge, since, opening) = process::read_order(std::io::stdin())?;
     process::detach();
+    if settings.from_extension {
+        desk::act_in_extension(std::env::current_exe().ok());
+    }
     logging::start(settings.log.level.into(), settings.log.file.as_deref())?;
     logging::report_panics();
     let settings = Arc::new(settings);

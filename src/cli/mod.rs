@@ -7,7 +7,7 @@ use crate::auth::grants::remembered_client;
 use crate::config::origin::Origin;
 use crate::config::{self, Inputs, Loaded, LogLevel, Paths, VARIABLE_PREFIX, key::Key};
 use crate::logging;
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, desk};
 
 pub mod args;
 mod bridge;
@@ -29,13 +29,18 @@ pub mod status;
 pub mod style;
 pub mod terminal;
 mod typed_secret;
+mod unknown_arguments;
 
 pub use args::Cli;
 use args::Command;
+pub use unknown_arguments::explain as explain_arguments;
 
 /// Loads the settings, starts the log and runs the command.
 pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     process_limits::arrange();
+    if cli.options.names_extension() {
+        desk::act_in_extension(std::env::current_exe().ok());
+    }
     if let Some(Command::Login(how)) = &cli.command
         && how.order_from_stdin
     {
@@ -57,6 +62,9 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         (started, _) => started?,
     }
     let settings = Arc::new(loaded.settings.clone());
+    if settings.from_extension {
+        desk::act_in_extension(std::env::current_exe().ok());
+    }
     match &cli.command {
         None => bridge::run(settings),
         Some(Command::Login(how)) => login::run(settings, how),

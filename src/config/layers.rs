@@ -56,7 +56,7 @@ impl Layers {
         let file = file::read(&config_file, named_file.is_some())?;
 
         let mut chosen: Vec<RawSetting> =
-            inputs.flags.iter().map(|(key, text)| RawSetting::new(*key, text, Origin::Flag(*key))).collect();
+            given_flags(inputs).map(|(key, text)| RawSetting::new(key, text, Origin::Flag(key))).collect();
         chosen.extend(variables.chosen);
         let mut layers = Self {
             chosen,
@@ -105,11 +105,12 @@ impl Layers {
 
     /// Puts the client's id and its secret right where each stands in the other's place. Planhat's begin with `pk_` and `sk_`,
     /// so that nothing is guessed; and a form has a field for both. A command line shows what it holds, so there the secret is
-    /// refused.
+    /// refused, unless a client made that command line of its form.
     pub fn untangle_client(&mut self) {
+        let is_form = self.winner(Key::FromExtension).is_some_and(|raw| raw.text() == "true");
         let place = |key: Key, prefix: &str| {
             let raw = self.winner(key).filter(|raw| raw.text().starts_with(prefix))?;
-            if matches!(raw.origin, Origin::Flag(_)) {
+            if matches!(raw.origin, Origin::Flag(_)) && !is_form {
                 return None;
             }
             self.chosen.iter().position(|other| other.key == key && other.origin == raw.origin)
@@ -172,6 +173,16 @@ impl Variables {
         }
         Ok(found)
     }
+}
+
+/// The flags that say something. An extension makes one of each field of its form, filled in or not; an address that somebody
+/// typed there says more than the tenant, which has a default.
+fn given_flags(inputs: &Inputs) -> impl Iterator<Item = (Key, &str)> {
+    let is_form = inputs.flags.iter().any(|(key, _)| *key == Key::FromExtension);
+    let names_url = is_form && inputs.flags.iter().any(|(key, text)| *key == Key::Url && !is_unset(text));
+    let says = move |key: Key, text: &str| !is_form || !is_unset(text) && (key != Key::Tenant || !names_url);
+    let flags = inputs.flags.iter().filter(move |(key, text)| says(*key, text));
+    flags.map(move |(key, text)| (*key, if is_form { text.trim() } else { text.as_str() }))
 }
 
 /// An empty value counts as not set; so does a placeholder that a client passes through when its user left the setting

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, desk};
 use crate::secret::Secret;
 
 use super::choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind, TransportKind};
@@ -231,7 +231,7 @@ impl Settings {
     /// A command line for a terminal, such as `planhat-mcp login --tenant demo`, for the same server, profile and
     /// client as this run.
     pub fn command(&self, command: &str) -> String {
-        let mut line = format!("planhat-mcp {command}");
+        let mut line = format!("{} {command}", desk::program());
         let mut before = "";
         for word in &self.run_flags {
             line.push(' ');

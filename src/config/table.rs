@@ -248,6 +248,13 @@ macro_rules! settings_table {
         expected: "true or false",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
+    /// Whether a client's extension starts the program, so that its user has no terminal and fills in a form.
+    [] from_extension: bool = false, read::truth => FromExtension {
+        name: "from_extension", variable: "PLANHAT_MCP_FROM_EXTENSION",
+        flag: flag("--from-extension", Truth, Heading::General, 35, "A client's extension starts the program"),
+        expected: "true or false",
+        concerns: Concerns::Run, disclosure: Disclosure::Whole,
+    };
     /// How messages reach the server.
     [] transport: TransportKind = TransportKind::Auto, read::choice => Transport {
         name: "transport", variable: "PLANHAT_MCP_TRANSPORT",

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use template::fill;
 
 pub mod catalogue;
+pub mod desk;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 mod template;
@@ -84,12 +85,12 @@ impl Problem {
 
     /// What to do now.
     pub fn fix(&self) -> String {
-        self.fill(self.id.entry().fix)
+        self.fill(&desk::fix(self.id, self.id.entry().fix))
     }
 
     /// What a model should do or tell its user.
     pub fn model_line(&self) -> String {
-        self.fill(self.id.entry().model)
+        self.fill(&desk::model(self.id, self.id.entry().model))
     }
 
     /// The exit code of a command that ends with this problem.

@@ -16,6 +16,7 @@ mod doctor;
 mod doctor_fix;
 mod ends;
 mod explained;
+mod extension;
 mod faithful;
 mod fate;
 mod fault_proxy;

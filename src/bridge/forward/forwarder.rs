@@ -13,8 +13,8 @@ use crate::bridge::client::request::InFlight;
 use crate::bridge::client::responder::{LastResort, Responder};
 use crate::bridge::client::room::Room;
 use crate::bridge::lists::learned::Learned;
-use crate::bridge::lists::own_tool;
 use crate::bridge::lists::served::Lists;
+use crate::bridge::lists::{check_tool, own_tool};
 use crate::bridge::session::incoming::Incoming;
 use crate::bridge::session::initialize::InitializeRequest;
 use crate::bridge::session::live::Session;
@@ -50,6 +50,8 @@ pub enum Handler {
     Discover,
     /// The sign-in tool.
     SignInTool,
+    /// The tool that checks the connection.
+    CheckTool,
     /// The bridge, to show that it is alive.
     Ping,
 }
@@ -148,6 +150,7 @@ impl Forwarder {
                 let signed_in = || self.sign_in.signed_in_result();
                 self.answer_after_sign_in(request, outcome).await.unwrap_or_else(|| self.result(request, &signed_in()))
             }
+            Handler::CheckTool => self.result(request, &check_tool::call().await),
             Handler::Ping => self.result(request, &json!({})),
         })
     }
@@ -219,7 +222,10 @@ impl Forwarder {
                         }
                         self.lists.remember(request, &line, incoming.exchange.grant);
                     }
-                    let line = self.learned.learn(request, line).await;
+                    let mut line = self.learned.learn(request, line).await;
+                    if request.method == "tools/list" {
+                        line = aside(line.len(), move || check_tool::added_to(line)).await;
+                    }
                     return Some(Answer { line, room, rest: incoming, slot: Some(slot) });
                 }
                 // Boxed, because it is rarely needed, and each request's future reserves its full size.

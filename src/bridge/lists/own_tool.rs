@@ -8,14 +8,19 @@ use std::fmt;
 use std::sync::Once;
 
 use bytes::Bytes;
+use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::message::{Kind, Peek, peek, write};
+use crate::problem::desk;
 
 /// The name of the sign-in tool.
 pub const SIGN_IN_TOOL: &str = "planhat_sign_in";
+/// The name of the tool that checks the connection, for those who have nothing but a client's extension.
+pub const CHECK_TOOL: &str = "planhat_check";
 
 /// `text` without the tools of that name in `list`, the result of `tools/list`, which borrows from it; `None` if there is
 /// none, or `list` is no list.
@@ -41,9 +46,7 @@ pub fn without_own_tool(text: &str, list: &RawValue) -> Option<String> {
         }
     })?;
     kept.push(']');
-    TELL.call_once(|| {
-        tracing::warn!("the server's tool {SIGN_IN_TOOL} is left out: the name is that of the bridge's own")
-    });
+    TELL.call_once(|| tracing::warn!("a tool of the server is left out: its name is that of one of the bridge's own"));
     Some(write::replaced(text, tools, &kept))
 }
 
@@ -81,6 +84,34 @@ pub fn list_without_own_tool(list: Box<RawValue>) -> Box<RawValue> {
     without_own_tool(list.get(), &list).and_then(|text| RawValue::from_string(text).ok()).unwrap_or(list)
 }
 
+/// A list of tools with one more at its end; the others keep their original text.
+pub fn with_tool(list: &RawValue, tool: &Value) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct List<'a> {
+        #[serde(borrow)]
+        tools: &'a RawValue,
+    }
+    let tools = serde_json::from_str::<List<'_>>(list.get()).ok()?.tools;
+    let inner = tools.get().strip_prefix('[')?.strip_suffix(']')?;
+    let comma = if inner.trim_ascii().is_empty() { "" } else { "," };
+    RawValue::from_string(write::replaced(list.get(), tools, &format!("[{inner}{comma}{tool}]"))).ok()
+}
+
+/// The result of a tool call with this text.
+pub fn text_result(text: &str) -> Value {
+    without_result_type(
+        serde_json::to_value(CallToolResult::success(vec![ContentBlock::text(text)])).unwrap_or_default(),
+    )
+}
+
+/// The model's results name their type, which revisions of the handshake era do not know.
+pub fn without_result_type(mut result: Value) -> Value {
+    if let Value::Object(members) = &mut result {
+        members.remove("resultType");
+    }
+    result
+}
+
 /// A tool, as far as its name goes. With two names, clients differ in which one counts, so each does.
 struct Tool {
     takes_our_name: bool,
@@ -102,7 +133,8 @@ impl<'de> Deserialize<'de> for Tool {
                     if key == "name" {
                         let name = map.next_value::<&RawValue>()?;
                         let name = serde_json::from_str::<String>(name.get()).unwrap_or_default();
-                        tool.takes_our_name |= is_taken_for(&name, SIGN_IN_TOOL);
+                        tool.takes_our_name |= is_taken_for(&name, SIGN_IN_TOOL)
+                            || desk::is_in_extension() && is_taken_for(&name, CHECK_TOOL);
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
@@ -129,6 +161,8 @@ fn is_taken_for(name: &str, own: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn without(list: &str) -> Option<String> {
@@ -167,5 +201,17 @@ mod tests {
         ] {
             assert_eq!(without(list), None, "{list}");
         }
+    }
+
+    #[test]
+    fn one_more_tool_leaves_the_others_as_they_were_written() {
+        let tool = json!({"name": "t"});
+        let with = |list| with_tool(serde_json::from_str(list).expect("JSON"), &tool).map(|list| list.get().to_owned());
+        assert_eq!(
+            with(r#"{ "tools":[ {"n":1.0} ],"x":1}"#).unwrap(),
+            r#"{ "tools":[ {"n":1.0} ,{"name":"t"}],"x":1}"#
+        );
+        assert_eq!(with(r#"{"tools":[ ]}"#).unwrap(), r#"{"tools":[ {"name":"t"}]}"#);
+        assert!(with(r#"{"tools":{}}"#).is_none());
     }
 }

@@ -20,8 +20,8 @@ use crate::problem::{Problem, ProblemId};
 use crate::remote::Outgoing;
 use crate::tasks;
 
-use super::own_tool;
 use super::pages::{Pages, is_same_list};
+use super::{check_tool, own_tool};
 
 /// What the client has in place of one of the server's lists.
 #[derive(Debug, Clone)]
@@ -105,7 +105,8 @@ impl Lists {
         let list = self.remembered(request).await?;
         tracing::info!(method = request.method, "answered from memory");
         self.serve(&request.method, &list);
-        Some(write::raw_result(&request.id, &list))
+        let answer = write::raw_result(&request.id, &list);
+        Some(if request.method == "tools/list" { check_tool::added_to(answer) } else { answer })
     }
 
     /// Remembers the server's answer to a list, once it is whole.

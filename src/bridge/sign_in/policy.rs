@@ -14,6 +14,7 @@ use tokio::time::{Duration, Instant};
 use crate::auth::{AuthState, PageOpening, SignInReason};
 use crate::bridge::client::list_methods::empty_list;
 use crate::bridge::client::request::InFlight;
+use crate::bridge::lists::check_tool;
 use crate::bridge::lists::served::Lists;
 use crate::bridge::session::live::Session;
 use crate::message::write;
@@ -220,6 +221,6 @@ impl SignIn {
         let list = tool::with_tool(&self.lists.remembered(request).await?, &definition)?;
         tracing::info!("the tools are answered from memory");
         self.lists.serve_own_tool(&request.method);
-        Some(write::raw_result(&request.id, &list))
+        Some(check_tool::added_to(write::raw_result(&request.id, &list)))
     }
 }

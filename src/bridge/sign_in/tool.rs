@@ -1,13 +1,13 @@
 //! The sign-in tool: the one tool that a client has while nobody is signed in. Its call is never forwarded.
 
-use rmcp::model::{CallToolResult, ContentBlock, ListToolsResult, Tool, ToolAnnotations};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use rmcp::model::{ListToolsResult, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
-pub use crate::bridge::lists::own_tool::SIGN_IN_TOOL;
+use crate::bridge::lists::check_tool;
+use crate::bridge::lists::own_tool::without_result_type;
+pub use crate::bridge::lists::own_tool::{SIGN_IN_TOOL, text_result, with_tool};
 use crate::config::Settings;
-use crate::message::write;
+use crate::problem::desk;
 
 /// Describes the tool.
 pub fn definition(settings: &Settings) -> Value {
@@ -31,51 +31,10 @@ pub fn definition(settings: &Settings) -> Value {
 pub fn list_with_only_tool(settings: &Settings) -> Value {
     let list = ListToolsResult::with_all_items(Vec::new());
     let mut list = without_result_type(serde_json::to_value(list).unwrap_or_default());
-    list["tools"] = json!([definition(settings)]);
+    list["tools"] = if desk::is_in_extension() {
+        json!([definition(settings), check_tool::beside_others()])
+    } else {
+        json!([definition(settings)])
+    };
     list
-}
-
-/// A list of tools with one more at its end; the others keep their original text.
-pub fn with_tool(list: &RawValue, tool: &Value) -> Option<Box<RawValue>> {
-    #[derive(Deserialize)]
-    struct List<'a> {
-        #[serde(borrow)]
-        tools: &'a RawValue,
-    }
-    let tools = serde_json::from_str::<List<'_>>(list.get()).ok()?.tools;
-    let inner = tools.get().strip_prefix('[')?.strip_suffix(']')?;
-    let comma = if inner.trim_ascii().is_empty() { "" } else { "," };
-    RawValue::from_string(write::replaced(list.get(), tools, &format!("[{inner}{comma}{tool}]"))).ok()
-}
-
-/// The result of a tool call with this text.
-pub fn text_result(text: &str) -> Value {
-    without_result_type(
-        serde_json::to_value(CallToolResult::success(vec![ContentBlock::text(text)])).unwrap_or_default(),
-    )
-}
-
-/// The model's results name their type, which revisions of the handshake era do not know.
-fn without_result_type(mut result: Value) -> Value {
-    if let Value::Object(members) = &mut result {
-        members.remove("resultType");
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_more_tool_leaves_the_others_as_they_were_written() {
-        let tool = json!({"name": "t"});
-        let with = |list| with_tool(serde_json::from_str(list).expect("JSON"), &tool).map(|list| list.get().to_owned());
-        assert_eq!(
-            with(r#"{ "tools":[ {"n":1.0} ],"x":1}"#).unwrap(),
-            r#"{ "tools":[ {"n":1.0} ,{"name":"t"}],"x":1}"#
-        );
-        assert_eq!(with(r#"{"tools":[ ]}"#).unwrap(), r#"{"tools":[ {"name":"t"}]}"#);
-        assert!(with(r#"{"tools":{}}"#).is_none());
-    }
 }
