@@ -86,6 +86,9 @@ pub enum Command {
     /// Print completions for your shell
     #[command(after_help = COMPLETIONS_HELP, alias = "completion")]
     Completions(CompletionsArgs),
+    /// Say how this copy was installed, and what updates it
+    #[command(alias = "upgrade")]
+    Update,
     /// Print the man page, or write the pages of all commands
     Man(ManArgs),
 }

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::config::Loaded;
 use crate::config::consent::deviations;
+use crate::config::origin::Origin;
+use crate::config::{Loaded, Row, organisation};
 
 use super::style::{Style, WIDTH};
 use super::terminal;
@@ -39,6 +40,10 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
         out.push_str(&format!("  {}\n    {meaning}\n", deviation.option()));
     }
     let paths = &settings.paths;
+    let decides = |entry: &Row| matches!(entry.origin, Origin::Organisation { .. });
+    if let Some(place) = organisation::place().filter(|_| loaded.rows.iter().any(decides)) {
+        out.push_str(&format!("\nWhat your organisation decides is in:\n  {}\n", place.display()));
+    }
     let there = if paths.config_file.exists() { "" } else { " (not there)" };
     out.push_str("\nThe redirect URL, exactly as it must be registered:\n  ");
     out.push_str(&settings.oauth.callback.redirect_url());
@@ -74,6 +79,7 @@ mod tests {
             environment,
             secret_from_stdin: None,
             paths,
+            organisation: || Ok(crate::config::Organisation::default()),
             last_client_id: |_| None,
         };
         text(&load(&inputs).expect("valid"), Style::PLAIN)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::auth::grants::remembered_client;
 use crate::config::origin::Origin;
-use crate::config::{self, Inputs, Loaded, LogLevel, Paths, VARIABLE_PREFIX, key::Key};
+use crate::config::{self, Inputs, Loaded, LogLevel, Organisation, Paths, VARIABLE_PREFIX, key::Key};
 use crate::logging;
 use crate::problem::{Problem, ProblemId, desk};
 
@@ -30,6 +30,7 @@ pub mod style;
 pub mod terminal;
 mod typed_secret;
 mod unknown_arguments;
+mod update;
 
 pub use args::Cli;
 use args::Command;
@@ -49,6 +50,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     match &cli.command {
         Some(Command::Completions(which)) => return Ok(generated::completions(which)),
         Some(Command::Man(how)) => return generated::man(how),
+        Some(Command::Update) => return update::run(),
         _ => {}
     }
     let loaded = match (load(cli), &cli.command) {
@@ -73,7 +75,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Doctor(how)) => doctor::run(&Ok(loaded), how),
         Some(Command::Config) => Ok(config_command::run(&loaded)),
         Some(Command::Reset(how)) => reset::run(settings, how),
-        Some(Command::Completions(_) | Command::Man(_)) => unreachable!("they need no settings"),
+        Some(Command::Completions(_) | Command::Man(_) | Command::Update) => unreachable!("they need no settings"),
     }
 }
 
@@ -90,7 +92,8 @@ fn load(cli: &Cli) -> Result<Loaded, Problem> {
         .collect();
     let config_file = cli.options.config.clone();
     let (paths, last_client_id) = (Paths::of_this_user()?, remembered_client::of);
-    config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths, last_client_id })
+    let organisation = Organisation::of_this_machine;
+    config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths, organisation, last_client_id })
 }
 
 /// A command reports to its user directly, so by default it logs only warnings.

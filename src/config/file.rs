@@ -8,6 +8,7 @@
 //! client_id = "pk_..."
 //! ```
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
@@ -21,6 +22,9 @@ use crate::problem::{Problem, ProblemId};
 use super::key::{Key, suggestion};
 use super::origin::Origin;
 use super::raw_setting::RawSetting;
+
+/// The key of an organisation's file that lists what a user cannot change.
+pub const LOCKED: &str = "locked";
 
 /// The content of the file.
 #[derive(Debug, Default)]
@@ -40,14 +44,52 @@ pub fn read(path: &Path, is_named: bool) -> Result<ConfigFile, Problem> {
     }
 }
 
+/// Reads an organisation's file, with what it locks.
+pub fn read_organisation(path: &Path) -> Result<(ConfigFile, Vec<(Key, Origin)>), Problem> {
+    match files::read_given_text(path) {
+        Ok(text) => parse_organisation(path, &text),
+        Err(error) => Err(Problem::new(ProblemId::ConfigUnreadable).with("file", path.display()).with("detail", error)),
+    }
+}
+
 /// Parses the text of the file at `path`.
 pub fn parse(path: &Path, text: &str) -> Result<ConfigFile, Problem> {
+    parse_with(path, text, &mut |_, _, _| Ok(false))
+}
+
+/// Parses an organisation's file.
+pub fn parse_organisation(path: &Path, text: &str) -> Result<(ConfigFile, Vec<(Key, Origin)>), Problem> {
+    let mut locked = Vec::new();
+    let file = parse_with(path, text, &mut |place, name, value| {
+        if name.get_ref() != LOCKED {
+            return Ok(false);
+        }
+        let expected = "a list of settings, such as [\"client_id\", \"callback_port\"]";
+        let DeValue::Array(names) = value.get_ref() else { return Err(place.wrong(name, expected)) };
+        for name in names.iter() {
+            let origin = place.origin(Some(name.span()));
+            let key = name.get_ref().as_str().and_then(Key::by_name);
+            let problem = || Problem::new(ProblemId::BadValue).with("setting", LOCKED).with("expected", expected);
+            locked.push((key.ok_or_else(|| problem().with("origin", &origin))?, origin));
+        }
+        Ok(true)
+    })?;
+    Ok((file, locked))
+}
+
+/// Takes a member at the top, if it is its own.
+type Taker<'a> = dyn FnMut(&Place<'_>, &Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>) -> Result<bool, Problem> + 'a;
+
+fn parse_with(path: &Path, text: &str, taker: &mut Taker<'_>) -> Result<ConfigFile, Problem> {
     // Windows editors often start a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let place = Place { path, text };
     let table = DeTable::parse(text).map_err(|error| place.syntax(&error))?;
     let mut file = ConfigFile::default();
     for (name, value) in table.get_ref() {
+        if taker(&place, name, value)? {
+            continue;
+        }
         match (name.get_ref().as_ref(), value.get_ref()) {
             ("profiles", DeValue::Table(profiles)) => {
                 for (profile, keys) in profiles {

@@ -10,6 +10,7 @@ use crate::secret::Secret;
 
 use super::file::{self, ConfigFile};
 use super::key::{Concerns, Key};
+use super::organisation::Organisation;
 use super::origin::Origin;
 use super::paths::Paths;
 use super::raw_setting::RawSetting;
@@ -33,6 +34,8 @@ pub struct Inputs {
     pub secret_from_stdin: Option<Secret>,
     /// The default locations of files.
     pub paths: Paths,
+    /// Reads what the organisation decides.
+    pub organisation: fn() -> Result<Organisation, Problem>,
     /// Finds the client id of the last sign-in, for settings that name no client.
     pub last_client_id: fn(&Settings) -> Option<String>,
 }
@@ -42,6 +45,7 @@ pub struct Inputs {
 pub(super) struct Layers {
     chosen: Vec<RawSetting>,
     common: Vec<RawSetting>,
+    organisation: Organisation,
     /// The configuration file, and whether the user named it.
     pub config_file: (PathBuf, bool),
     pub notes: Vec<String>,
@@ -61,10 +65,15 @@ impl Layers {
         let mut layers = Self {
             chosen,
             common: Vec::new(),
+            organisation: (inputs.organisation)()?,
             config_file: (config_file, named_file.is_some()),
             notes: variables.notes,
         };
         layers.add_file(file);
+        // Which server it is has to be known before what the organisation says of it counts.
+        let is_route = |raw: &&RawSetting| raw.key.info().concerns != Concerns::Server;
+        layers.chosen.extend(layers.organisation.settings.iter().filter(is_route).cloned());
+        layers.lock();
         Ok(layers)
     }
 
@@ -81,6 +90,49 @@ impl Layers {
         let hidden = |key: Key| overridden.contains(&key) || names_server && matches!(key, Key::Tenant | Key::Url);
         self.chosen.extend(self.common.iter().filter(|raw| !hidden(raw.key)).cloned());
         self.chosen.extend(table);
+    }
+
+    /// Adds what the organisation says of its server, if `is_its_server`.
+    pub fn add_organisation(&mut self, is_its_server: bool) {
+        if !is_its_server {
+            let organisation = std::mem::take(&mut self.organisation);
+            self.organisation = organisation.without_those_of_server();
+            return;
+        }
+        let of_server = |raw: &&RawSetting| raw.key.info().concerns == Concerns::Server;
+        self.chosen.extend(self.organisation.settings.iter().filter(of_server).cloned());
+        self.lock();
+    }
+
+    /// Drops what the user says of settings that are locked.
+    fn lock(&mut self) {
+        let locked: Vec<RawSetting> = self.organisation.locked().cloned().collect();
+        // Those of its server count once that is known to be the one.
+        let counts = |locked: &&RawSetting| self.chosen.iter().any(|raw| raw.origin == locked.origin);
+        let counting: Vec<&RawSetting> = locked.iter().filter(counts).collect();
+        for locked in counting {
+            // The tenant is an address, too.
+            let is_meant = |key: Key| match locked.key {
+                Key::Tenant | Key::Url => matches!(key, Key::Tenant | Key::Url),
+                other => key == other,
+            };
+            let origins: Vec<Origin> = self
+                .chosen
+                .iter()
+                .filter(|raw| is_meant(raw.key) && !raw.origin.is_locked())
+                .map(|raw| raw.origin.clone())
+                .collect();
+            for origin in origins.iter().filter(|origin| !matches!(origin, Origin::Organisation { .. })) {
+                let (name, by) = (locked.key.info().name, &locked.origin);
+                self.notes.push(format!("{name} from {origin} is not used: your organisation decides it, in {by}."));
+            }
+            self.chosen.retain(|raw| !is_meant(raw.key) || !origins.contains(&raw.origin));
+        }
+    }
+
+    /// The server that the organisation's settings are for.
+    pub fn organisation_server(&self) -> Option<&RawSetting> {
+        self.organisation.server()
     }
 
     /// The value that wins for `key`.

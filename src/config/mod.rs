@@ -1,6 +1,7 @@
 //! Owns the settings: the source of each value, and the final typed form that everything else reads.
 //!
-//! The layers, in order of precedence: flags, environment, the user's file, built-in values for Planhat, defaults.
+//! The layers, in order of precedence: what the organisation has locked, flags, environment, the user's file, the
+//! organisation's other values, built-in values for Planhat, defaults.
 //!
 //! `table` has one row per setting. It generates the keys ([`key`]), the structs ([`settings`]), the command line
 //! (`cli::args`) and the order to the sign-in process.
@@ -14,6 +15,7 @@ mod hosts;
 pub mod invariants;
 pub mod key;
 mod layers;
+pub mod organisation;
 pub mod origin;
 mod paths;
 mod raw_setting;
@@ -31,6 +33,7 @@ mod tests;
 pub use choices::{CallbackHost, Choice, KeyAlgorithm, LogLevel, SignInPolicy, TokenStoreKind, TransportKind};
 pub use hosts::HostPattern;
 pub use layers::{CONFIG_VARIABLE, Inputs, VARIABLE_PREFIX};
+pub use organisation::Organisation;
 pub use paths::{Paths, home};
 pub use resolve::{Loaded, Row, load};
 pub use server::Product;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::Key;
 
-/// The source of a value; a later variant overrides an earlier one.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// The default.
@@ -26,6 +26,15 @@ pub enum Origin {
         /// Counted from 1, in characters.
         column: usize,
     },
+    /// What the organisation decides for this machine.
+    Organisation {
+        /// The file, or the key of the registry.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// A user cannot change it.
+        is_locked: bool,
+    },
     /// An environment variable.
     Variable(Key),
     /// A flag.
@@ -38,16 +47,31 @@ impl Origin {
         match self {
             Origin::Default => 0,
             Origin::BuiltIn => 1,
-            Origin::LastSignIn => 2,
-            Origin::File { .. } => 3,
-            Origin::Variable(_) => 4,
-            Origin::Flag(_) => 5,
+            Origin::Organisation { is_locked: false, .. } => 2,
+            Origin::LastSignIn => 3,
+            Origin::File { .. } => 4,
+            Origin::Variable(_) => 5,
+            Origin::Flag(_) => 6,
+            Origin::Organisation { is_locked: true, .. } => 7,
         }
     }
 
     /// Whether the user chose the value, rather than the program.
     pub const fn is_chosen(&self) -> bool {
         !matches!(self, Origin::Default | Origin::BuiltIn)
+    }
+
+    /// Whether a user cannot change it.
+    pub const fn is_locked(&self) -> bool {
+        matches!(self, Origin::Organisation { is_locked: true, .. })
+    }
+
+    /// The same place in the organisation's file.
+    pub(super) fn of_organisation(self, is_locked: bool) -> Self {
+        match self {
+            Origin::File { path, line, .. } => Origin::Organisation { path, line, is_locked },
+            other => other,
+        }
     }
 
     /// Whether it applies only to this run: a flag or a variable.
@@ -63,6 +87,9 @@ impl fmt::Display for Origin {
             Origin::BuiltIn => f.write_str("built in"),
             Origin::LastSignIn => f.write_str("the last sign-in"),
             Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Origin::Organisation { path, line, is_locked } => {
+                write!(f, "{}:{line}{}", path.display(), if *is_locked { " (locked)" } else { "" })
+            }
             Origin::Variable(key) => f.write_str(key.info().variable),
             Origin::Flag(key) => f.write_str(key.flag().unwrap_or(key.info().name)),
         }

@@ -62,7 +62,7 @@ impl RawSetting {
     /// The source, with the name of the setting unless the source implies it.
     pub fn label(&self) -> String {
         match &self.origin {
-            Origin::File { .. } => format!("{} ({})", self.key.info().name, self.origin),
+            Origin::File { .. } | Origin::Organisation { .. } => format!("{} ({})", self.key.info().name, self.origin),
             origin => origin.to_string(),
         }
     }

@@ -142,7 +142,10 @@ pub fn path(raw: &RawSetting) -> Result<Option<PathBuf>, Problem> {
 
 /// Relative paths in the configuration file start at the file's folder.
 fn folder_of(origin: &Origin) -> Option<&Path> {
-    if let Origin::File { path, .. } = origin { path.parent() } else { None }
+    match origin {
+        Origin::File { path, .. } | Origin::Organisation { path, .. } => path.parent(),
+        _ => None,
+    }
 }
 
 /// The URL of a client ID metadata document. The draft demands https, a path, no fragment and no user name.

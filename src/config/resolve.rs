@@ -15,7 +15,7 @@ use super::read;
 use super::secret_files;
 use super::server::{self, Product};
 use super::settings::Settings;
-use super::shown::NOT_SHOWN;
+use super::shown::{NOT_SHOWN, Shown};
 
 /// The settings and their sources.
 #[derive(Debug)]
@@ -46,8 +46,11 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     let mut layers = Layers::collect(inputs)?;
     layers.decide_between(Key::Tenant, Key::Url)?;
     let (url, server_origin) = server(&layers)?;
+    let of_organisation = layers.organisation_server().map(address).transpose()?;
+    let of_organisation = of_organisation.unwrap_or_else(|| built_in(Product::Planhat));
+    layers.add_organisation(of_organisation == url);
     let common = layers.common_server().map(address).transpose()?;
-    let common = common.unwrap_or_else(|| built_in(Product::Planhat));
+    let common = common.unwrap_or(of_organisation);
     if common != url {
         layers.drop_common_of_other_server(common.as_str());
     }
@@ -67,6 +70,9 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     let rows = Key::ALL.iter().map(|key| row(*key, &settings, &layers)).collect();
     read_client_secret(&mut settings, &layers, inputs)?;
     settings.run_flags = run_flags(&layers);
+    if let Some(problem) = not_allowed(&settings) {
+        return Err(problem);
+    }
     let exposed = secret_files::exposed(&settings);
     Ok(Loaded { settings, rows, notes: layers.notes, exposed })
 }
@@ -83,15 +89,34 @@ fn take_last_client_id(settings: &mut Settings, inputs: &Inputs) {
     }
 }
 
+/// The problem with a server that is not among the allowed ones, if some are named.
+fn not_allowed(settings: &Settings) -> Option<Problem> {
+    let allowed = &settings.allowed_servers;
+    let host = settings.url.host()?;
+    if allowed.is_empty() || allowed.iter().any(|pattern| pattern.matches(&host)) {
+        return None;
+    }
+    Some(
+        Problem::new(ProblemId::ServerNotAllowed)
+            .with("host", host)
+            .with("expected", allowed.shown().unwrap_or_default())
+            .with("origin", settings.origins.of(Key::AllowedServers)),
+    )
+}
+
 /// The server, and the source of its address.
 fn server(layers: &Layers) -> Result<(Url, Origin), Problem> {
-    if let Some(raw) = layers.winner(Key::Tenant).or_else(|| layers.winner(Key::Url)) {
-        return Ok((address(raw)?, raw.origin.clone()));
-    }
     // The built-in profile names imply their servers.
-    match layers.winner(Key::Profile).map(RawSetting::text) {
-        Some("planhat-demo") => Ok((built_in(Product::PlanhatDemo), Origin::BuiltIn)),
-        _ => Ok((built_in(Product::Planhat), Origin::BuiltIn)),
+    let implied = match layers.winner(Key::Profile).map(RawSetting::text) {
+        Some("planhat-demo") => Some(Product::PlanhatDemo),
+        Some("planhat") => Some(Product::Planhat),
+        _ => None,
+    };
+    let raw = layers.winner(Key::Tenant).or_else(|| layers.winner(Key::Url));
+    let is_default = |raw: &&RawSetting| matches!(raw.origin, Origin::Organisation { is_locked: false, .. });
+    match raw.filter(|raw| implied.is_none() || !is_default(raw)) {
+        Some(raw) => Ok((address(raw)?, raw.origin.clone())),
+        None => Ok((built_in(implied.unwrap_or(Product::Planhat)), Origin::BuiltIn)),
     }
 }
 

@@ -39,6 +39,13 @@ macro_rules! settings_table {
         expected: "an https address, without user name and without #",
         concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
+    /// The hosts of the servers that may be used; none named: all. For organisations, which lock it.
+    [] allowed_servers: Vec<HostPattern> = Vec::new(), read::hosts => AllowedServers {
+        name: "allowed_servers", variable: "PLANHAT_MCP_ALLOWED_SERVERS",
+        flag: flag("--allowed-servers", One("HOSTS"), Heading::Server, 36, "The only servers that may be used"),
+        expected: "host names, or patterns such as *.planhat.com, separated by commas",
+        concerns: Concerns::Run, disclosure: Disclosure::Whole,
+    };
     /// The name of this set of tokens and remembered state: `planhat`, `planhat-demo`, or the host of `--url`.
     [] profile: String = profile_of(&$url), read::profile => Profile {
         name: "profile", variable: "PLANHAT_MCP_PROFILE",

@@ -11,6 +11,7 @@
 //! So every `what`, `fix` and `model` needs one sentence without facts; a test checks it.
 
 mod entry;
+mod facts;
 mod messages;
 mod network;
 mod server;
@@ -18,17 +19,8 @@ mod setup;
 mod sign_in;
 mod storage;
 
-/// The facts that problems carry and texts may name.
-#[rustfmt::skip]
-pub const FACTS: &[&str] = &[
-    "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
-    "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "name", "offered", "origin",
-    "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "renewed", "retry_after_seconds",
-    "revision", "san", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step", "suggestion", "tool", "until", "url",
-];
-
 pub use entry::{Entry, Recovery, code, exit};
+pub use facts::FACTS;
 pub use sign_in::PLANHAT_PAGE_ERRORS;
 
 /// The table of contents: all problems, and the area of each.
@@ -339,6 +331,8 @@ catalogue! {
         BadValue,
         /// Plain http to a host that is not this machine; facts `origin`, `url`.
         InsecureUrl,
+        /// A server that the setting `allowed_servers` does not name; facts `host`, `expected`, `origin`.
+        ServerNotAllowed,
         /// Two settings that contradict each other; facts `origin`, `detail`.
         Conflict,
         /// A secret was given on the command line; fact `flag`.

@@ -218,3 +218,12 @@ fn the_bridge_ends_when_the_process_that_started_it_is_killed() {
     assert!(end.recv_timeout(PATIENCE).is_ok(), "the bridge is an orphan");
     drop(input);
 }
+
+#[test]
+fn update_says_how_this_copy_was_installed_whatever_the_settings_are() {
+    let home = home();
+    let output = run(&home, &["upgrade", "--config", "absent.toml"], &[]);
+    let shown = text(&output.stdout);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+    assert!(shown.contains("built here") && shown.contains("\n  git pull && cargo build --release\n"), "{shown}");
+}

@@ -147,6 +147,7 @@ fn snapshots_of_config() {
         environment,
         secret_from_stdin: None,
         paths: paths(),
+        organisation: || Ok(planhat_mcp::config::Organisation::default()),
         last_client_id: |_| None,
     };
     let loaded = load(&inputs).expect("valid");

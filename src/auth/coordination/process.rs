@@ -199,6 +199,7 @@ mod tests {
             environment: environment.to_vec(),
             secret_from_stdin,
             paths: paths(),
+            organisation: || Ok(crate::config::Organisation::default()),
             last_client_id: |_| None,
         };
         load(&inputs).ok().map(|loaded| loaded.settings)

@@ -151,6 +151,7 @@ fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
             .collect(),
         secret_from_stdin: None,
         paths: paths.clone(),
+        organisation: crate::config::Organisation::of_this_machine,
         last_client_id: remembered_client::of,
     };
     config::load(&inputs).map(|loaded| loaded.settings).map_err(|problem| problem.what())

@@ -188,6 +188,7 @@ mod tests {
             environment,
             secret_from_stdin: None,
             paths,
+            organisation: || Ok(crate::config::Organisation::default()),
             last_client_id: |_| None,
         };
         let loaded = load(&inputs).expect("valid");

@@ -31,6 +31,11 @@ super::entry::entries! {
         cause "Plain http is accepted for this machine alone: 127.0.0.1, ::1 and localhost.",
         fix "Use https[ in {origin}].",
         model "The configured address is not encrypted and was refused. Tell the user to use https.";
+    ServerNotAllowed = "server-not-allowed", code INTERNAL_ERROR, exit USAGE, recovery Depends,
+        what "The server[ {host}] is not among those that may be used here.",
+        cause "[{origin} allows: {expected}|The setting allowed_servers names others].",
+        fix "Use one of the allowed servers. If you need this one, ask whoever set allowed_servers, as a rule your organisation's administrator.",
+        model "The configured server[ {host}] is not among those that may be used here. Tell the user to ask their administrator.";
     Conflict = "conflicting-settings", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "Two settings contradict each other[: {detail}].",
         cause "Both were given at the same place[ ({origin})], so neither can win.",
