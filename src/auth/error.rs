@@ -109,7 +109,7 @@ pub(crate) fn static_token_rejected(settings: &Settings, kept: Option<&Backend>)
         Problem::new(ProblemId::StaticTokenRejected).with("host", settings.service_name())
     };
     AuthError::Failed(match kept {
-        Some(kept) => problem.with("place", &kept.place).with("command", settings.command(TOKEN_COMMAND)),
+        Some(kept) => problem.with("place", &kept.place).with("token_command", settings.command(TOKEN_COMMAND)),
         None => problem,
     })
 }

@@ -270,6 +270,9 @@ async fn a_static_token_is_sent_as_it_is_and_its_rejection_explained() {
     assert_eq!(bearer.token.expose(), "canary-static");
     let error = process.unauthorized(Some(&bearer), Challenge::default()).await.unwrap_err();
     assert_eq!(error.problem().id, ProblemId::PlanhatStaticTokenRejected);
+    // `login` has nothing to do while the variable is set, whatever names a command by default.
+    let told = error.problem().clone().with("command", "planhat-mcp login").fix();
+    assert!(!told.contains("planhat-mcp login") && told.contains("unset PLANHAT_MCP_TOKEN"), "{told}");
     assert!(matches!(error, AuthError::Failed(_)));
     assert_eq!(process.start_sign_in(SignInReason::UserAsked).await.unwrap_err().id, ProblemId::StaticTokenSet);
     assert!(rig.fake.script().seen.is_empty());

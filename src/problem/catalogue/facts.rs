@@ -7,5 +7,5 @@ pub const FACTS: &[&str] = &[
     "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
     "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "name", "offered", "origin",
     "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "renewed", "retry_after_seconds",
-    "revision", "san", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step", "suggestion", "tool", "until", "url",
+    "revision", "san", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step", "suggestion", "token_command", "tool", "until", "url",
 ];

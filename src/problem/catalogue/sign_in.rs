@@ -124,7 +124,7 @@ super::entry::entries! {
     PortInUse = "port-in-use", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The port for the sign-in[, {port},] is already in use[ by {owner}].",
         cause "Another program on this machine listens there, perhaps another sign-in. No other port is chosen by itself, because the redirect URL has to match the registered one exactly.",
-        fix "End the other program, or choose another port with --callback-port and register its redirect URL as well. The redirect URL in use is {redirect_url} .",
+        fix "[A sign-in of this program waits there, in process {process}, with another profile or another home folder. Complete it in its browser tab, or end that process|End the other program, or choose another port with --callback-port and register its redirect URL as well]. The redirect URL in use is {redirect_url} .",
         model "The local port for the sign-in[, {port},] is taken by another program. Tell the user to free it, or to choose another with --callback-port and register that redirect URL.";
     ListenFailed = "listen-failed", code SIGN_IN, exit SIGN_IN, recovery Settings,
         what "The answer to the sign-in cannot be received[ at {place}][: {detail}].",
@@ -304,12 +304,12 @@ super::entry::entries! {
     PlanhatStaticTokenRejected = "planhat-static-token-rejected", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "Planhat does not accept the access token from [{place}|PLANHAT_MCP_TOKEN] (HTTP 401).",
         cause "The Private App token was revoked or is not active, or it belongs to the other environment.",
-        fix "Check in Planhat's App Center that the Private App is active, and set its token anew[ with `{command}`]. Or remove it to sign in with a browser: unset PLANHAT_MCP_TOKEN, or run `planhat-mcp logout` for one that was stored.",
+        fix "Check in Planhat's App Center that the Private App is active, and set its token anew[ with `{token_command}`]. Or remove it to sign in with a browser: unset PLANHAT_MCP_TOKEN, or run `planhat-mcp logout` for one that was stored.",
         model "The configured Private App token is not accepted. Tell the user to check in Planhat's App Center that it is active; repeating does not help.";
     StaticTokenRejected = "static-token-rejected", code SIGN_IN, exit SIGN_IN, recovery Depends,
         what "[{host}|The server] does not accept the access token from [{place}|PLANHAT_MCP_TOKEN] (HTTP 401).",
         cause "The token has expired, was revoked, or belongs to another server.",
-        fix "Set a valid token[ with `{command}`]. Or remove it to sign in with a browser: unset PLANHAT_MCP_TOKEN, or run `planhat-mcp logout` for one that was stored.",
+        fix "Set a valid token[ with `{token_command}`]. Or remove it to sign in with a browser: unset PLANHAT_MCP_TOKEN, or run `planhat-mcp logout` for one that was stored.",
         model "The configured access token is not accepted. Tell the user to replace it; repeating does not help.";
     StaticTokenSet = "static-token-set", code SIGN_IN, exit USAGE, recovery Depends,
         what "There is nothing to sign in to, because PLANHAT_MCP_TOKEN is set.",

@@ -16,7 +16,7 @@ use crate::auth::login::authorization_request::{CallbackError, Expected, Rejecti
 use crate::auth::login::loopback::door::Door;
 use crate::auth::login::loopback::inside;
 use crate::auth::login::loopback::page::Page;
-use crate::auth::login::loopback::port_owner;
+use crate::auth::login::loopback::port_owner::{self, PortOwner};
 use crate::config::{CallbackHost, CallbackSettings, Choice};
 use crate::limits::CALLBACK_TARGET_BYTES;
 use crate::problem::{Problem, ProblemId};
@@ -149,7 +149,10 @@ fn listen(address: IpAddr, settings: &CallbackSettings) -> Result<TcpListener, P
         ErrorKind::AddrInUse => {
             let problem = Problem::new(ProblemId::PortInUse).with("port", settings.port);
             match port_owner::of(settings.port) {
-                Some(owner) => problem.with("owner", owner),
+                Some(PortOwner { words, own_process: Some(process) }) => {
+                    problem.with("owner", words).with("process", process)
+                }
+                Some(PortOwner { words, own_process: None }) => problem.with("owner", words),
                 None => problem,
             }
         }

@@ -1,8 +1,17 @@
 //! Finds the program that holds a port, for an error to name, if the system reveals it.
 
-/// The program that listens where the callback would, in words.
+/// Who holds a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortOwner {
+    /// The program, in words.
+    pub words: String,
+    /// Its process, if it is this program: a sign-in that waits.
+    pub own_process: Option<u32>,
+}
+
+/// The program that listens where the callback would; `None` if unknown.
 #[cfg(not(target_os = "linux"))]
-pub fn of(_port: u16) -> Option<String> {
+pub fn of(_port: u16) -> Option<PortOwner> {
     None
 }
 
@@ -16,7 +25,11 @@ mod linux {
     use std::path::Path;
     use std::time::Instant;
 
+    use super::PortOwner;
     use crate::limits::PORT_OWNER_SEARCH_WAIT;
+
+    /// What this program is called.
+    const THIS: &str = env!("CARGO_PKG_NAME");
 
     /// Socket tables are read up to here: some hundred thousand lines.
     const LARGEST_TABLE_BYTES: u64 = 32 * 1024 * 1024;
@@ -28,14 +41,16 @@ mod linux {
         inode: u64,
     }
 
-    /// The program that listens where the callback would, in words; `None` if unknown.
-    pub fn of(port: u16) -> Option<String> {
+    /// The program that listens where the callback would; `None` if unknown.
+    pub fn of(port: u16) -> Option<PortOwner> {
         let listener = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
             .find_map(|table| read(table).lines().skip(1).find_map(|line| listener(line, port)))?;
         let program = program(listener.inode, Instant::now() + PORT_OWNER_SEARCH_WAIT);
         let mine = listener.user == rustix::process::geteuid().as_raw();
-        Some(in_words(program, (!mine).then(|| user_name(&read("/etc/passwd"), listener.user))))
+        let own_process = program.as_ref().filter(|(name, _)| name == THIS).map(|(_, pid)| *pid);
+        let words = in_words(program, (!mine).then(|| user_name(&read("/etc/passwd"), listener.user)));
+        Some(PortOwner { words, own_process })
     }
 
     fn read(path: impl AsRef<Path>) -> String {
@@ -96,12 +111,21 @@ mod linux {
                     return None;
                 }
                 if fs::read_link(file.path()).is_ok_and(|target| target.as_os_str() == wanted.as_str()) {
-                    let name = read(process.path().join("comm"));
-                    return Some((name.trim_end().to_owned(), pid));
+                    return Some((name(&process.path()), pid));
                 }
             }
         }
         None
+    }
+
+    /// What a process is called. A sign-in of a bridge is started through a link that says nothing (`/proc/self/exe`).
+    fn name(process: &Path) -> String {
+        let program = |process: &Path| fs::read_link(process.join("exe")).ok();
+        let this = program(Path::new("/proc/self"));
+        if this.is_some() && program(process) == this {
+            return THIS.to_owned();
+        }
+        read(process.join("comm")).trim_end().to_owned()
     }
 
     /// The user's name from `/etc/passwd`, or else the number.
@@ -122,12 +146,14 @@ mod linux {
 
         #[test]
         fn the_holder_of_a_port_is_named_whatever_address_it_listens_on() {
-            let name = read("/proc/self/comm").trim_end().to_owned();
+            let name = THIS;
             for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"] {
                 // A machine without IPv6 has nothing to show there.
                 let Ok(held) = TcpListener::bind(address) else { continue };
                 let port = held.local_addr().unwrap().port();
-                assert_eq!(of(port), Some(format!("{name} (process {})", std::process::id())), "{address}");
+                let (words, own_process) =
+                    (format!("{name} (process {})", std::process::id()), Some(std::process::id()));
+                assert_eq!(of(port), Some(PortOwner { words, own_process }), "{address}");
                 drop(held);
                 assert_eq!(of(port), None, "{address}");
             }
