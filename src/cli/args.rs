@@ -14,6 +14,15 @@ const ABOUT: &str = "Use Planhat, or any other remote MCP server, from any local
 An MCP client starts this program and speaks to it over stdin and stdout; the
 program carries every message to the remote server, and does the sign-in.";
 
+const AFTER_SHORT_HELP: &str = "\
+Sign in:          planhat-mcp login --client-id pk_...
+What is wrong:    planhat-mcp doctor
+All options:      planhat-mcp --help";
+
+/// The options of a page; `--help` has all of them.
+const SHORT_HELP: [&str; 8] =
+    ["tenant", "url", "profile", "client_id", "callback_port", "token_store", "log_level", "config"];
+
 const AFTER_HELP: &str = "\
 Where to start:
   1. A Planhat admin creates an OAuth Client in the App Center, with exactly
@@ -51,8 +60,10 @@ Exit codes:
     name = "planhat-mcp",
     version,
     long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILT_FROM"), ")"),
-    about = ABOUT,
-    after_help = AFTER_HELP,
+    about = "Use Planhat, or any other remote MCP server, from any local MCP client",
+    long_about = ABOUT,
+    after_help = AFTER_SHORT_HELP,
+    after_long_help = AFTER_HELP,
     disable_help_subcommand = true,
     max_term_width = 80
 )]
@@ -80,7 +91,7 @@ pub enum Command {
     /// Check everything, step by step, and say what to do
     Doctor(DoctorArgs),
     /// Show each setting and where it came from
-    Config,
+    Config(ConfigArgs),
     /// Remove all that is stored for a profile
     Reset(ResetArgs),
     /// Print completions for your shell
@@ -146,7 +157,7 @@ pub struct DoctorArgs {
     /// For programs
     #[arg(long)]
     pub json: bool,
-    /// Mend what is ours to mend, after saying what and asking
+    /// Mend what can be mended here, after asking
     #[arg(long, conflicts_with = "report")]
     pub fix: bool,
     /// With --fix: do not ask
@@ -155,6 +166,17 @@ pub struct DoctorArgs {
     /// Write a report without secrets, to attach to a ticket
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     pub report: Option<String>,
+}
+
+/// How to show the settings.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+    /// A JSON Schema of the configuration file, for editors
+    #[arg(long, conflicts_with = "json")]
+    pub schema: bool,
 }
 
 /// Whether to ask first.
@@ -223,6 +245,7 @@ impl Args for Options {
 /// A flag that is valid before and after the command.
 fn option(id: &'static str, flag: &'static str, takes: Takes, heading: Heading, place: usize) -> Arg {
     let option = Arg::new(id).long(flag.trim_start_matches('-')).global(true).display_order(place);
+    let option = option.hide_short_help(!SHORT_HELP.contains(&id));
     let option = match takes {
         Takes::One(value) => option.value_name(value),
         Takes::Many(value) => option.value_name(value).action(ArgAction::Append),
@@ -330,12 +353,28 @@ mod tests {
         command.build();
         let mut texts = vec![command.render_help().to_string(), command.render_long_help().to_string()];
         texts.extend(command.get_subcommands_mut().map(|command| command.render_help().to_string()));
+        texts.extend(command.get_subcommands_mut().map(|command| command.render_long_help().to_string()));
         for text in texts {
             for line in text.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
             }
             assert!(!text.contains("--password") && !text.contains("--order-from-stdin"));
-            assert!(text.contains("--client-secret-file"));
+        }
+    }
+
+    #[test]
+    fn the_short_help_of_each_command_is_a_page_and_the_long_one_is_the_whole() {
+        let mut command = Cli::command();
+        command.build();
+        let mut all = vec![(command.render_help().to_string(), command.render_long_help().to_string())];
+        let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        for name in names {
+            let command = command.find_subcommand_mut(&name).expect("it is there");
+            all.push((command.render_help().to_string(), command.render_long_help().to_string()));
+        }
+        for (short, long) in all {
+            assert!(short.lines().count() <= 38, "{} lines: {short}", short.lines().count());
+            assert!(!short.contains("--client-secret-file") && long.contains("--client-secret-file"), "{long}");
         }
     }
 

@@ -2,21 +2,56 @@
 
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 use crate::config::consent::deviations;
 use crate::config::origin::Origin;
 use crate::config::{Loaded, Row, organisation};
 
+use super::args::ConfigArgs;
+use super::config_schema;
 use super::style::{Style, WIDTH};
 use super::terminal;
+use super::terminal::JSON_SCHEMA;
 
 /// The widths of the first two columns, in characters.
 const NAME: usize = 20;
 const VALUE: usize = 36;
 
 /// Shows the settings of this run.
-pub fn run(loaded: &Loaded) -> ExitCode {
-    terminal::say(&text(loaded, terminal::style()));
+pub fn run(loaded: &Loaded, how: &ConfigArgs) -> ExitCode {
+    if how.json {
+        terminal::say(&(serde_json::to_string_pretty(&as_json(loaded)).unwrap_or_default() + "\n"));
+    } else {
+        terminal::say(&text(loaded, terminal::style()));
+    }
     ExitCode::SUCCESS
+}
+
+/// Prints the schema of the configuration file.
+pub fn schema() -> ExitCode {
+    terminal::say(&(serde_json::to_string_pretty(&config_schema::schema()).unwrap_or_default() + "\n"));
+    ExitCode::SUCCESS
+}
+
+/// The settings for programs, in the form that `docs/scripts.md` describes.
+fn as_json(loaded: &Loaded) -> Value {
+    let settings = loaded.rows.iter().map(|row| {
+        json!({
+            "name": row.key.info().name,
+            "value": row.value,
+            "from": row.value.as_ref().map(|_| row.origin.to_string()),
+            "locked": row.origin.is_locked(),
+        })
+    });
+    json!({
+        "schema": JSON_SCHEMA,
+        "settings": settings.collect::<Vec<_>>(),
+        "redirect_url": loaded.settings.oauth.callback.redirect_url(),
+        "config_file": loaded.settings.paths.config_file,
+        "state_folder": loaded.settings.paths.state_dir,
+        "notes": loaded.notes,
+    })
 }
 
 /// The table of settings, and where the program keeps its files.
@@ -70,6 +105,10 @@ mod tests {
     use crate::config::{Inputs, Paths, load};
 
     fn shown(environment: &[(&str, &str)]) -> String {
+        text(&loaded(environment), Style::PLAIN)
+    }
+
+    fn loaded(environment: &[(&str, &str)]) -> Loaded {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let paths = Paths { config_file: folder.path().join("c.toml"), state_dir: folder.path().join("s") };
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
@@ -82,7 +121,7 @@ mod tests {
             organisation: || Ok(crate::config::Organisation::default()),
             last_client_id: |_| None,
         };
-        text(&load(&inputs).expect("valid"), Style::PLAIN)
+        load(&inputs).expect("valid")
     }
 
     #[test]
@@ -97,6 +136,21 @@ mod tests {
         assert!(line("client_id").ends_with("(not set)"), "{text}");
         assert!(text.contains("http://127.0.0.1:7526/callback"), "{text}");
         assert!(text.contains("c.toml (not there)"), "{text}");
+    }
+
+    #[test]
+    fn a_program_reads_each_setting_with_its_value_and_origin_and_no_secret() {
+        let environment = [("PLANHAT_MCP_CLIENT_ID", "pk_1"), ("PLANHAT_MCP_CLIENT_SECRET", "canary-1")];
+        let json = as_json(&loaded(&environment));
+        let of = |name: &str| {
+            let all = json["settings"].as_array().expect("a list");
+            all.iter().find(|setting| setting["name"] == name).expect("every setting is there").clone()
+        };
+        assert_eq!(of("client_id")["value"], "pk_1");
+        assert_eq!(of("client_id")["from"], "PLANHAT_MCP_CLIENT_ID");
+        assert_eq!(of("proxy")["from"], Value::Null);
+        assert_eq!((&json["schema"], &of("client_id")["locked"]), (&json!(1), &json!(false)));
+        assert!(!json.to_string().contains("canary"), "{json}");
     }
 
     #[test]

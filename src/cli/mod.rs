@@ -12,6 +12,7 @@ use crate::problem::{Problem, ProblemId, desk};
 pub mod args;
 mod bridge;
 pub mod config_command;
+mod config_schema;
 mod context;
 pub mod doctor;
 mod generated;
@@ -51,6 +52,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Completions(which)) => return Ok(generated::completions(which)),
         Some(Command::Man(how)) => return generated::man(how),
         Some(Command::Update) => return update::run(),
+        // Also for a file that is broken: with it, its mistakes are found.
+        Some(Command::Config(how)) if how.schema => return Ok(config_command::schema()),
         _ => {}
     }
     let loaded = match (load(cli), &cli.command) {
@@ -73,7 +76,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Logout(how)) => logout::run(settings, how),
         Some(Command::Status(how)) => status::run(settings, how),
         Some(Command::Doctor(how)) => doctor::run(&Ok(loaded), how),
-        Some(Command::Config) => Ok(config_command::run(&loaded)),
+        Some(Command::Config(how)) => Ok(config_command::run(&loaded, how)),
         Some(Command::Reset(how)) => reset::run(settings, how),
         Some(Command::Completions(_) | Command::Man(_) | Command::Update) => unreachable!("they need no settings"),
     }
@@ -103,7 +106,7 @@ fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
     let level = if cli.command.is_some() && by_default { LogLevel::Warn } else { log.level };
     logging::start(level.into(), log.file.as_deref())?;
     logging::report_panics();
-    if !matches!(cli.command, Some(Command::Config | Command::Doctor(_))) {
+    if !matches!(cli.command, Some(Command::Config(_) | Command::Doctor(_))) {
         for note in &loaded.notes {
             tracing::warn!("{note}");
         }

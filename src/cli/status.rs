@@ -21,7 +21,7 @@ use super::context::{authorizer, block_on};
 use super::grant::{self, Grant};
 use super::remembered::{self, Fact};
 use super::style::{Style, paragraph};
-use super::terminal;
+use super::terminal::{self, JSON_SCHEMA};
 
 /// The sign-in of one profile.
 #[derive(Debug, Clone, Default)]
@@ -233,6 +233,7 @@ fn as_json(settings: &Settings, state: &SignInStatus, now: u64) -> Value {
         .map(|one| json!({ "setting": one.key.info().name, "value": one.value, "means": one.meaning }))
         .collect();
     json!({
+        "schema": JSON_SCHEMA,
         "service": settings.service_name(),
         "url": settings.shown_url(),
         "profile": settings.profile,

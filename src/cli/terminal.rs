@@ -48,6 +48,9 @@ pub fn clap(error: &clap::Error) {
     }
 }
 
+/// The form of what `--json` prints; a higher number is one that programs have to be changed for.
+pub const JSON_SCHEMA: u32 = 1;
+
 /// The style of results.
 pub fn style() -> Style {
     Style::new(colors(&io::stdout()))

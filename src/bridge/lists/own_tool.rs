@@ -33,25 +33,23 @@ pub fn without_own_tool(text: &str, list: &RawValue) -> Option<String> {
     static TELL: Once = Once::new();
     let tools = serde_json::from_str::<List<'_>>(list.get()).ok()?.tools;
     // Nothing is kept of the usual list, however many members it has.
-    let mut has_own = false;
-    each_member(tools, |member| has_own = has_own || takes_our_name(member))?;
-    if !has_own {
-        return None;
-    }
+    let mut own = None;
+    each_member(tools, |member| own = own.or_else(|| taken_name(member)))?;
+    let own = own?;
     let mut kept = String::from("[");
     each_member(tools, |member| {
-        if !takes_our_name(member) {
+        if taken_name(member).is_none() {
             kept.push_str(if kept.len() > 1 { "," } else { "" });
             kept.push_str(member.get());
         }
     })?;
     kept.push(']');
-    TELL.call_once(|| tracing::warn!("a tool of the server is left out: its name is that of one of the bridge's own"));
+    TELL.call_once(|| tracing::warn!("the server's tool {own} is left out: the name is that of the bridge's own"));
     Some(write::replaced(text, tools, &kept))
 }
 
-fn takes_our_name(member: &RawValue) -> bool {
-    serde_json::from_str::<Tool>(member.get()).is_ok_and(|tool| tool.takes_our_name)
+fn taken_name(member: &RawValue) -> Option<&'static str> {
+    serde_json::from_str::<Tool>(member.get()).ok()?.taken
 }
 
 /// Calls `see` with each member of an array, of which none is kept; `None` when it is no array.
@@ -114,7 +112,8 @@ pub fn without_result_type(mut result: Value) -> Value {
 
 /// A tool, as far as its name goes. With two names, clients differ in which one counts, so each does.
 struct Tool {
-    takes_our_name: bool,
+    /// The name of ours that it may be taken for.
+    taken: Option<&'static str>,
 }
 
 impl<'de> Deserialize<'de> for Tool {
@@ -128,13 +127,14 @@ impl<'de> Deserialize<'de> for Tool {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tool, A::Error> {
-                let mut tool = Tool { takes_our_name: false };
+                let mut tool = Tool { taken: None };
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "name" {
                         let name = map.next_value::<&RawValue>()?;
                         let name = serde_json::from_str::<String>(name.get()).unwrap_or_default();
-                        tool.takes_our_name |= is_taken_for(&name, SIGN_IN_TOOL)
-                            || desk::is_in_extension() && is_taken_for(&name, CHECK_TOOL);
+                        let own = [SIGN_IN_TOOL, CHECK_TOOL].into_iter();
+                        let mut own = own.filter(|own| *own == SIGN_IN_TOOL || desk::is_in_extension());
+                        tool.taken = tool.taken.or_else(|| own.find(|own| is_taken_for(&name, own)));
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }

@@ -140,11 +140,13 @@ fn head(loaded: Option<&Loaded>, style: Style) -> String {
 fn json(loaded: Option<&Loaded>, groups: &[Group], fixes: Option<&[Fix]>) -> String {
     let settings = loaded.map(|loaded| &loaded.settings);
     let mut value = json!({
+        "schema": terminal::JSON_SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
         "service": settings.map(Settings::service_name),
         "url": settings.map(Settings::shown_url),
         "profile": settings.map(|settings| settings.profile.as_str()),
         "ok": groups.iter().flat_map(|group| &group.rows).all(|row| row.outcome != row::Outcome::Fail),
+        "begin_with": row::begin_with(groups).map(|row| row.name),
         "checks": row::json(groups),
     });
     if let Some(fixes) = fixes {

@@ -184,6 +184,12 @@ fn depends_on_others(row: &str) -> u8 {
     }
 }
 
+/// The failure that is the cause of others, if there are any.
+pub fn begin_with(groups: &[Group]) -> Option<&Row> {
+    // `min_by_key` takes the first of equals.
+    rows(groups).filter(|row| row.outcome == Outcome::Fail).min_by_key(|row| depends_on_others(row.name))
+}
+
 fn summary(groups: &[Group], style: Style) -> String {
     let counted = |count: usize, one: &str, many: &str| match count {
         1 => format!("1 {one}"),
@@ -191,9 +197,7 @@ fn summary(groups: &[Group], style: Style) -> String {
     };
     let (failed, warned) = (count(groups, Outcome::Fail), count(groups, Outcome::Warn));
     let warnings = counted(warned, "warning", "warnings");
-    // `min_by_key` takes the first of equals.
-    let first = rows(groups).filter(|row| row.outcome == Outcome::Fail).min_by_key(|row| depends_on_others(row.name));
-    let first = first.map_or("", |row| row.name);
+    let first = begin_with(groups).map_or("", |row| row.name);
     match (failed, warned) {
         (0, 0) => style.good(&format!("All is well: {}.", counted(count(groups, Outcome::Ok), "check", "checks"))),
         (0, _) => style.attention(&format!("It works, with {warnings}.")),
