@@ -4,11 +4,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::client_files::{ClientFile, Folders};
-use super::entries::{self, Entry};
 use super::row::Row;
 use crate::auth::grants::remembered_client;
 use crate::cli::args::Cli;
+use crate::clients::entries::{self, Entry};
+use crate::clients::{ClientFile, Folders};
 use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX, masked_url};
 use crate::problem::{Problem, ProblemId};
 
