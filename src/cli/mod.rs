@@ -14,9 +14,11 @@ mod bridge;
 pub mod config_command;
 mod context;
 pub mod doctor;
+mod entry_settings;
 mod generated;
 pub mod grant;
 mod habitual;
+pub mod install;
 pub mod login;
 pub mod login_texts;
 mod login_ui;
@@ -44,6 +46,12 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
     match &cli.command {
         Some(Command::Completions(which)) => return Ok(generated::completions(which)),
         Some(Command::Man(how)) => return generated::man(how),
+        // What is in clients' files is listed and taken back whatever the settings are.
+        Some(Command::Uninstall(how)) => return install::uninstall(how),
+        Some(Command::Install(how)) if how.undo => return install::undo(how),
+        Some(Command::Install(how)) if how.clients.is_empty() && !(how.all || how.print) => {
+            return install::list::run(how);
+        }
         _ => {}
     }
     let loaded = match (load(cli), &cli.command) {
@@ -65,7 +73,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Doctor(how)) => doctor::run(&Ok(loaded), how),
         Some(Command::Config) => Ok(config_command::run(&loaded)),
         Some(Command::Reset(how)) => reset::run(settings, how),
-        Some(Command::Completions(_) | Command::Man(_)) => unreachable!("they need no settings"),
+        Some(Command::Install(how)) => install::run(&loaded, &cli.options.flags()?, how),
+        Some(Command::Completions(_) | Command::Man(_) | Command::Uninstall(_)) => {
+            unreachable!("they need no settings")
+        }
     }
 }
 

@@ -1,19 +1,16 @@
-//! Finds the bridge in a client's file. Files of other programs are only read, within bounds, and only what starts the
-//! bridge is kept of an entry.
+//! What an entry of a client says: whether it starts this program, and how. Only what starts it is kept of an entry, because
+//! the rest may hold secrets of others.
 
-use std::io::Read;
-use std::path::Path;
-
-use jsonc_parser::ParseOptions;
 use serde_json::Value;
 
-use crate::files;
-use crate::limits::{CLIENT_FILE_BYTES, MAX_CLIENT_FILE_DEPTH};
+use crate::limits::MAX_CLIENT_FILE_DEPTH;
 
-/// The names of such lists.
-const LIST_NAMES: [&str; 3] = ["mcpServers", "servers", "mcp_servers"];
+/// The names of lists of servers, whatever the client.
+const LIST_NAMES: [&str; 6] = ["mcpServers", "servers", "mcp_servers", "context_servers", "mcp", "extensions"];
 /// The name of the program.
-const PROGRAM: &str = "planhat-mcp";
+pub(super) const PROGRAM: &str = "planhat-mcp";
+/// The program that others use for the same; its name may carry a version.
+const MCP_REMOTE: &str = "mcp-remote";
 
 /// How a client starts the bridge. May hold secrets, so there is no `Debug`.
 pub struct Entry {
@@ -25,69 +22,69 @@ pub struct Entry {
     pub arguments: Vec<String>,
     /// Environment variables that the client sets.
     pub environment: Vec<(String, String)>,
+    /// Whether another program starts it: `npx`, `env`, a shell, a sandbox.
+    pub is_wrapped: bool,
 }
 
-/// The entries of a file that start the bridge; none if the file is missing or does not name it.
-///
-/// # Errors What is wrong with a file that names the bridge but cannot be parsed.
-pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
-    let Ok(file) = files::open_given(path) else { return Ok(Vec::new()) };
-    let mut bytes = Vec::new();
-    if file.take(CLIENT_FILE_BYTES + 1).read_to_end(&mut bytes).is_err() || bytes.len() as u64 > CLIENT_FILE_BYTES {
-        return Ok(Vec::new());
-    }
-    if memchr::memmem::find(&bytes, PROGRAM.as_bytes()).is_none() {
-        return Ok(Vec::new());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let is_toml = path.extension().is_some_and(|end| end == "toml");
-    let value: Value = if is_toml {
-        // The whole message would quote the line.
-        toml::from_str(text).map_err(|error| format!("{}{}", error.message().trim(), place(text, error.span())))?
-    } else {
-        jsonc_parser::parse_to_serde_value(text, &json_with_comments()).map_err(|error| {
-            // The whole message could quote a secret.
-            format!("it is no JSON at line {}, column {}", error.line_display(), error.column_display())
-        })?
-    };
+/// The entries of all lists in a file that start the bridge.
+pub fn of_this_program(file: &Value) -> Vec<Entry> {
     let mut found = Vec::new();
-    collect(&value, 0, &mut found);
-    Ok(found)
-}
-
-fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
-    let before = span.and_then(|span| text.get(..span.start));
-    before.map_or_else(String::new, |before| format!(" at line {}", before.matches('\n').count() + 1))
+    collect(file, 0, &mut found);
+    found
 }
 
 fn collect(value: &Value, depth: usize, found: &mut Vec<Entry>) {
     let Value::Object(members) = value else { return };
     for (key, member) in members {
-        match member {
-            Value::Object(servers) if LIST_NAMES.contains(&key.as_str()) => {
-                found.extend(servers.iter().filter_map(|(name, server)| entry(name, server)));
-            }
-            Value::Object(_) if depth < MAX_CLIENT_FILE_DEPTH => collect(member, depth + 1, found),
-            _ => {}
+        let Value::Object(servers) = member else { continue };
+        if LIST_NAMES.contains(&key.as_str()) {
+            found.extend(servers.iter().filter_map(|(name, server)| entry(name, server)));
+        }
+        if depth < MAX_CLIENT_FILE_DEPTH {
+            collect(member, depth + 1, found);
         }
     }
 }
 
-fn entry(name: &str, server: &Value) -> Option<Entry> {
-    let command = server["command"].as_str()?;
+/// The entry, if it starts the bridge.
+pub fn entry(name: &str, server: &Value) -> Option<Entry> {
+    let mut arguments = words(server);
+    let command = arguments.first()?.clone();
+    let at = arguments.iter().position(|word| is_bridge(word))?;
+    arguments.drain(..=at);
+    let is_table = |key: &&str| server[*key].is_object();
+    let environment = ["env", "environment", "envs"].into_iter().find(is_table).map(|key| &server[key]);
+    let environment = environment.and_then(Value::as_object).into_iter().flatten();
+    let environment = environment.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    Some(Entry { name: name.to_owned(), command, arguments, environment: environment.collect(), is_wrapped: at > 0 })
+}
+
+/// The address that the entry hands to `mcp-remote`, if it starts that.
+pub fn address_of_mcp_remote(server: &Value) -> Option<url::Url> {
+    let words = words(server);
+    let is_it = |word: &String| {
+        let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
+        name.split('@').next() == Some(MCP_REMOTE) || name.split('.').next() == Some(MCP_REMOTE)
+    };
+    words
+        .iter()
+        .any(is_it)
+        .then(|| words.iter().find_map(|word| url::Url::parse(word).ok().filter(url::Url::has_host)))?
+}
+
+/// The program and its arguments, in whichever form the client has them.
+pub fn words(server: &Value) -> Vec<String> {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let mut arguments = texts(&server["args"]);
-    if !is_bridge(command) {
-        // Started by another program: `env`, a shell, a sandbox.
-        let at = arguments.iter().position(|argument| is_bridge(argument))?;
-        arguments.drain(..=at);
-    }
-    let environment = server["env"].as_object().into_iter().flatten();
-    let environment = environment.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-    Some(Entry { name: name.to_owned(), command: command.to_owned(), arguments, environment: environment.collect() })
+    let program = ["command", "cmd"].into_iter().map(|key| &server[key]).find(|value| !value.is_null());
+    let mut words = match program {
+        Some(Value::String(program)) => vec![program.clone()],
+        Some(all) => texts(all),
+        None => Vec::new(),
+    };
+    words.extend(texts(&server["args"]));
+    words
 }
 
 fn is_bridge(word: &str) -> bool {
@@ -95,81 +92,55 @@ fn is_bridge(word: &str) -> bool {
     name == PROGRAM || name.eq_ignore_ascii_case("planhat-mcp.exe")
 }
 
-/// JSON with the comments and trailing commas that some clients allow, and no other extension.
-fn json_with_comments() -> ParseOptions {
-    ParseOptions {
-        allow_comments: true,
-        allow_trailing_commas: true,
-        allow_loose_object_property_names: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn read_as(name: &str, text: &str) -> Result<Vec<Entry>, String> {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).expect("writable");
-        read(&path)
-    }
-
-    fn names(name: &str, text: &str) -> Vec<String> {
-        let entries = read_as(name, text).unwrap_or_else(|why| panic!("{why}"));
-        entries.into_iter().map(|entry| format!("{}: {}", entry.name, entry.arguments.join(" "))).collect()
+    fn names(file: &Value) -> Vec<String> {
+        let found = of_this_program(file).into_iter();
+        found.map(|entry| format!("{}: {}", entry.name, entry.arguments.join(" "))).collect()
     }
 
     #[test]
-    fn the_bridge_is_found_in_the_file_of_each_client() {
-        let desktop = r#"{"mcpServers":{"other":{"command":"npx"},"planhat":{"command":"/opt/planhat-mcp","args":["--tenant","demo"]}}}"#;
-        assert_eq!(names("claude_desktop_config.json", desktop), ["planhat: --tenant demo"]);
-        let code = r#"{"projects":{"/work":{"mcpServers":{"p":{"command":"C:\\bin\\planhat-mcp.exe"}}}}}"#;
-        assert_eq!(names(".claude.json", code), ["p: "]);
-        let vscode = "{ // mine\n \"servers\": { \"p\": { \"command\": \"env\", /* odd, */ \"args\": [\"A=1\", \"planhat-mcp\", \"--url\", \"https://x/*,]*/\",], }, },\n}";
-        assert_eq!(names("mcp.json", vscode), ["p: --url https://x/*,]*/"]);
-        let codex = "[mcp_servers.planhat]\ncommand = \"planhat-mcp\"\nargs = [\"--ipv4\"]\n[mcp_servers.planhat.env]\nA = \"b\"\n";
-        assert_eq!(names("config.toml", codex), ["planhat: --ipv4"]);
-    }
-
-    #[test]
-    fn a_file_that_does_not_name_the_bridge_is_nobodys_business_even_when_it_is_broken() {
-        assert!(read_as("a.json", "{broken").is_ok_and(|found| found.is_empty()));
-        assert!(read(Path::new("/nonexistent/mcp.json")).is_ok_and(|found| found.is_empty()));
-        assert!(read_as("a.json", r#"{"history":["planhat-mcp"]}"#).is_ok_and(|found| found.is_empty()));
-    }
-
-    #[test]
-    fn a_broken_file_that_names_it_is_told_by_its_place_without_quoting_it() {
-        let why = read_as("a.json", "{\n \"x\": \"canary\" \"planhat-mcp\"").err().expect("broken");
-        assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
-        // What a client itself would refuse.
-        for text in ["{\"x\": \"planhat-mcp\" \"y\": 1}", "{x: \"planhat-mcp\"}", "{'x': \"planhat-mcp\"}"] {
-            assert!(read_as("a.json", text).is_err(), "{text}");
+    fn the_bridge_is_found_in_each_form_of_an_entry() {
+        for (file, found) in [
+            (
+                json!({ "mcpServers": { "other": { "command": "npx" }, "p": { "command": "/o/planhat-mcp", "args": ["-a"] } } }),
+                "p: -a",
+            ),
+            (
+                json!({ "projects": { "/w": { "mcpServers": { "p": { "command": "C:\\b\\planhat-mcp.exe" } } } } }),
+                "p: ",
+            ),
+            (json!({ "servers": { "p": { "command": "env", "args": ["A=1", "planhat-mcp", "b"] } } }), "p: b"),
+            (json!({ "mcp": { "servers": { "p": { "command": "planhat-mcp" } } } }), "p: "),
+            (json!({ "mcp": { "p": { "type": "local", "command": ["planhat-mcp", "c"] } } }), "p: c"),
+            (json!({ "context_servers": { "p": { "command": "planhat-mcp", "args": [] } } }), "p: "),
+            (json!({ "extensions": { "p": { "cmd": "planhat-mcp", "args": ["d"] } } }), "p: d"),
+        ] {
+            assert_eq!(names(&file), [found], "{file}");
         }
-        let why = read_as("a.toml", "a = 1\nplanhat-mcp = canary\n").err().expect("broken");
-        assert!(why.contains("line 2") && !why.contains("canary"), "{why}");
+        assert!(names(&json!({ "history": ["planhat-mcp"] })).is_empty());
     }
 
     #[test]
-    fn a_client_s_file_is_read_up_to_a_size_and_a_depth() {
-        let entry = r#"{"mcpServers":{"p":{"command":"planhat-mcp"}}}"#;
-        let nested = |depth: usize| format!("{}{entry}{}", r#"{"x":"#.repeat(depth), "}".repeat(depth));
-        assert_eq!(names("a.json", &nested(MAX_CLIENT_FILE_DEPTH)), ["p: "]);
-        assert!(names("a.json", &nested(MAX_CLIENT_FILE_DEPTH + 1)).is_empty());
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let path = folder.path().join("a.json");
-        std::fs::write(&path, format!("{entry} is no JSON")).expect("writable");
-        assert!(read(&path).is_err());
-        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("writable");
-        file.set_len(CLIENT_FILE_BYTES + 1).expect("grown");
-        assert!(read(&path).expect("it is not looked at").is_empty());
+    fn what_starts_the_program_for_the_client_is_seen() {
+        let started = |command: &str, args: &[&str]| entry("p", &json!({ "command": command, "args": args }));
+        assert!(started("npx", &["-y", "planhat-mcp"]).is_some_and(|entry| entry.is_wrapped));
+        assert!(started("/b/planhat-mcp", &["x"]).is_some_and(|entry| !entry.is_wrapped));
+        assert!(started("npx", &["-y", "other"]).is_none());
+    }
+
+    #[test]
+    fn mcp_remote_is_recognised_by_its_name_and_has_an_address() {
+        let address =
+            |args: &[&str]| address_of_mcp_remote(&json!({ "command": "npx", "args": args })).map(String::from);
+        let at = "https://api.planhat.com/v1/mcp";
+        assert_eq!(address(&["-y", "mcp-remote", at, "3334"]).as_deref(), Some(at));
+        assert_eq!(address(&["mcp-remote@0.1.15", at]).as_deref(), Some(at));
+        assert_eq!(address(&["mcp-remote"]), None);
+        assert_eq!(address(&["-y", "another", at]), None);
     }
 }

@@ -1,8 +1,7 @@
-//! The catalogue: for each problem that a person can meet, what happened, the likely cause, the fix, and a line for a
-//! model.
+//! The catalogue: for each problem that a person can meet, what happened, the likely cause, the fix, a line for a model.
 //!
 //! The texts are grouped by area, to keep them consistent: [`messages`], [`network`], [`server`], [`sign_in`],
-//! [`setup`], [`storage`]. The notation is small:
+//! [`setup`], [`clients`], [`storage`]. The notation is small:
 //!
 //! - `{key}` is replaced by a fact of the case; a sentence is left out if the case lacks a fact that it names.
 //! - Without its fact, `[on {host}]` is left out alone, not its whole sentence; `[{host}|the server]` then becomes
@@ -10,7 +9,9 @@
 //!
 //! So every `what`, `fix` and `model` needs one sentence without facts; a test checks it.
 
+mod clients;
 mod entry;
+mod facts;
 mod messages;
 mod network;
 mod server;
@@ -18,17 +19,8 @@ mod setup;
 mod sign_in;
 mod storage;
 
-/// The facts that problems carry and texts may name.
-#[rustfmt::skip]
-pub const FACTS: &[&str] = &[
-    "address", "advice", "authorization_server", "callback_host", "client_id", "clock", "column", "command", "config_file", "content_type",
-    "days", "detail", "dir", "direction", "endpoint", "error", "error_description", "expected", "file", "flag", "found",
-    "holds", "host", "id", "issuer", "key", "limit", "line", "link", "location", "logout_command", "member", "method", "minutes", "mode", "name", "offered", "origin",
-    "other_url", "owner", "path", "place", "port", "process", "proxy", "purpose", "redirect_url", "renewed", "retry_after_seconds",
-    "revision", "san", "scope", "seconds", "server_request_id", "server_said", "service", "setting", "sign_in", "status", "step", "suggestion", "tool", "until", "url",
-];
-
 pub use entry::{Entry, Recovery, code, exit};
+pub use facts::FACTS;
 pub use sign_in::PLANHAT_PAGE_ERRORS;
 
 /// The table of contents: all problems, and the area of each.
@@ -373,6 +365,14 @@ catalogue! {
         NoHome,
         /// The log file cannot be written; fact `file`.
         LogFileFailed,
+    }
+    clients "Clients' files" {
+        #[doc = "Cannot be changed; facts `file`, `detail`."] ClientFileBroken,
+        #[doc = "Cannot be written; facts `file`, `detail`."] ClientFileUnwritable,
+        #[doc = "Another changed it; fact `file`."] ClientFileMoved, #[doc = "Fact `name`."] ClientNameTaken,
+        #[doc = "Facts `client`, `expected`."] ClientPlaceUnknown, #[doc = "Fact `client`."] ClientTakesNoLink,
+        #[doc = "None is here."] NoClientHere, #[doc = "Nobody was there to ask."] InstallNotConfirmed,
+        #[doc = "Fact `setting`."] SecretForClientFile, #[doc = "Fact `detail`."] ProgramPathUnusable,
     }
     storage "Keychain and files" {
         /// There is no keychain on this machine.
