@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::limits::GIVEN_FILE_BYTES;
 
+pub mod foreign;
 pub mod in_use;
 pub mod private;
 #[cfg(test)]

@@ -47,13 +47,14 @@
 //! A module may use only modules to the left of it; `tests/it/layout.rs` enforces this:
 //!
 //! ```text
-//! limits | tasks | blocking, hash, secret, clock, pacing | files | problem | config | logging | message | http, store | auth | remote | bridge | cli | main
+//! limits | tasks | blocking, hash, secret, clock, pacing | files | problem | config | logging | message | http, store | auth | remote | bridge | clients | cli | main
 //! ```
 
 pub mod auth;
 pub mod blocking;
 pub mod bridge;
 pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod files;

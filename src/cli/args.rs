@@ -3,9 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
 use super::habitual;
+use crate::clients::Scope;
+use crate::clients::table::CLIENTS;
 use crate::config::key::{Flag, Heading, Key, Takes};
 use crate::problem::{Problem, ProblemId};
 
@@ -29,8 +32,8 @@ Where to start:
      this redirect URL: http://127.0.0.1:7526/callback
   2. Sign in, and see the browser open; the client secret is asked for:
        planhat-mcp login --client-id pk_...
-  3. Tell your MCP client to start planhat-mcp. For Claude Code:
-       claude mcp add planhat -- planhat-mcp
+  3. Put it into your MCP client, which is shown first:
+       planhat-mcp install claude-desktop
 
 Examples:
   planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
@@ -92,6 +95,11 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Show each setting and where it came from
     Config(ConfigArgs),
+    /// Put this program into an MCP client
+    #[command(after_help = INSTALL_HELP)]
+    Install(InstallArgs),
+    /// Take this program out of an MCP client
+    Uninstall(UninstallArgs),
     /// Remove all that is stored for a profile
     Reset(ResetArgs),
     /// Print completions for your shell
@@ -115,6 +123,95 @@ Where they go:
                 ~/.config/fish/completions/planhat-mcp.fish
   PowerShell  planhat-mcp completions powershell >> $PROFILE
   elvish      planhat-mcp completions elvish >> ~/.config/elvish/rc.elv";
+
+const INSTALL_HELP: &str = "\
+Without a client: lists those on this machine.
+
+Examples:
+  planhat-mcp install claude-desktop        shows the change, asks, writes it
+  planhat-mcp install cursor --tenant demo  with options for the bridge
+  planhat-mcp install vscode --for project  for all who work in this folder
+  planhat-mcp install --all --dry-run       what would change, everywhere
+  planhat-mcp install cursor --undo         takes back what install did";
+
+/// The names of clients, as they are typed and completed.
+fn client_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        CLIENTS.iter().map(|client| PossibleValue::new(client.id).aliases(client.also).help(client.title)),
+    )
+}
+
+/// What to put where.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// The clients
+    #[arg(value_name = "CLIENT", value_parser = client_names(), hide_possible_values = true)]
+    pub clients: Vec<String>,
+    /// Every client on this machine
+    #[arg(long, conflicts_with = "clients")]
+    pub all: bool,
+    /// For whom: user, project or local (yourself, in this project)
+    #[arg(long = "for", value_name = "WHOM", value_parser = place_names(), hide_possible_values = true)]
+    pub whom: Option<String>,
+    /// The client's name for the server
+    #[arg(long, value_name = "NAME", value_parser = entry_name)]
+    pub name: Option<String>,
+    /// Show the change alone
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Put it in the place of what does the same in another way
+    #[arg(long)]
+    pub replace: bool,
+    /// Print what belongs into the client's file
+    #[arg(long, conflicts_with_all = ["dry_run", "yes", "link", "undo", "all"])]
+    pub print: bool,
+    /// Print a link that adds it: Cursor, VS Code, LM Studio, Goose
+    #[arg(long, conflicts_with_all = ["dry_run", "yes", "undo", "all"])]
+    pub link: bool,
+    /// Take back what install and uninstall did
+    #[arg(long, conflicts_with_all = ["name", "replace"])]
+    pub undo: bool,
+}
+
+/// What to take out where.
+#[derive(Debug, Args)]
+pub struct UninstallArgs {
+    /// The clients
+    #[arg(value_name = "CLIENT", value_parser = client_names(), hide_possible_values = true)]
+    pub clients: Vec<String>,
+    /// Every client on this machine
+    #[arg(long, conflicts_with = "clients")]
+    pub all: bool,
+    /// The entry with this name alone
+    #[arg(long, value_name = "NAME", value_parser = entry_name)]
+    pub name: Option<String>,
+    /// Show the change alone
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+}
+
+fn place_names() -> PossibleValuesParser {
+    let name = |scope: Scope| PossibleValue::new(scope.name());
+    PossibleValuesParser::new(Scope::ALL.map(|scope| match scope {
+        Scope::Project => name(scope).alias("workspace"),
+        _ => name(scope),
+    }))
+}
+
+/// A name that every client takes.
+fn entry_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !text.is_empty() && text.len() <= 64 && text.chars().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("a name has up to 64 letters, digits, - and _".to_owned())
+}
 
 /// Which shell.
 #[derive(Debug, Args)]

@@ -51,7 +51,12 @@ fn is_refusal(error: &clap::Error) -> bool {
 
 /// The word that the parser does not know.
 fn refused(error: &clap::Error) -> Option<String> {
-    [ContextKind::InvalidSubcommand, ContextKind::InvalidArg].into_iter().find_map(|kind| match error.get(kind)? {
+    // An address may stand where a command takes something else.
+    let kinds: &[ContextKind] = match error.kind() {
+        ErrorKind::InvalidValue => &[ContextKind::InvalidValue],
+        _ => &[ContextKind::InvalidSubcommand, ContextKind::InvalidArg],
+    };
+    kinds.iter().find_map(|kind| match error.get(*kind)? {
         ContextValue::String(word) => Some(word.clone()),
         _ => None,
     })
@@ -117,6 +122,7 @@ mod tests {
             ("login https://a.example/mcp 3334", vec![url("https://a.example/mcp"), port], true),
             ("https://a.example/mcp login --restart", vec![url("https://a.example/mcp")], true),
             ("mcp.example.com/mcp", vec![url("mcp.example.com/mcp")], false),
+            ("install cursor https://a.example/mcp --yes", vec![url("https://a.example/mcp")], true),
         ] {
             let (mut found, found_command) = flags(line);
             found.sort_by_key(|(key, _)| *key != Key::Url);

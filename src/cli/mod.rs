@@ -15,9 +15,11 @@ pub mod config_command;
 mod config_schema;
 mod context;
 pub mod doctor;
+mod entry_settings;
 mod generated;
 pub mod grant;
 mod habitual;
+pub mod install;
 pub mod login;
 pub mod login_texts;
 mod login_ui;
@@ -54,6 +56,12 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Update) => return update::run(),
         // Also for a file that is broken: with it, its mistakes are found.
         Some(Command::Config(how)) if how.schema => return Ok(config_command::schema()),
+        // What is in clients' files is listed and taken back whatever the settings are.
+        Some(Command::Uninstall(how)) => return install::uninstall(how),
+        Some(Command::Install(how)) if how.undo => return install::undo(how),
+        Some(Command::Install(how)) if how.clients.is_empty() && !(how.all || how.print) => {
+            return install::list::run(how);
+        }
         _ => {}
     }
     let loaded = match (load(cli), &cli.command) {
@@ -78,7 +86,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Doctor(how)) => doctor::run(&Ok(loaded), how),
         Some(Command::Config(how)) => Ok(config_command::run(&loaded, how)),
         Some(Command::Reset(how)) => reset::run(settings, how),
-        Some(Command::Completions(_) | Command::Man(_) | Command::Update) => unreachable!("they need no settings"),
+        Some(Command::Install(how)) => install::run(&loaded, &cli.options.flags()?, how),
+        Some(Command::Completions(_) | Command::Man(_) | Command::Update | Command::Uninstall(_)) => {
+            unreachable!("they need no settings")
+        }
     }
 }
 

@@ -67,6 +67,17 @@ pub fn confirm(question: &str) -> bool {
     read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
+/// Asks whether to go on with what somebody has just asked for, so Enter means yes; without a terminal the answer is no.
+pub fn agree(question: &str) -> bool {
+    if !is_interactive() {
+        return false;
+    }
+    tell(question);
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line);
+    read.is_ok_and(|bytes| bytes > 0) && matches!(line.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes")
+}
+
 /// Whether stdin is a terminal, so that a person can be asked.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal()

@@ -71,6 +71,18 @@ fn put(path: &Path, content: &[u8], is_flushed: bool) -> io::Result<()> {
     written
 }
 
+/// Replaces the content as [`replace`] does, with these permissions.
+pub(super) fn put_with(path: &Path, content: &[u8], permissions: Option<fs::Permissions>) -> io::Result<()> {
+    let fresh = fresh_name(path)?;
+    let written = write_new(&fresh, content, true)
+        .and_then(|()| permissions.map_or(Ok(()), |permissions| fs::set_permissions(&fresh, permissions)))
+        .and_then(|()| rename(&fresh, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    written
+}
+
 /// Creates the file with its whole content; leaves an existing file alone. A power cut may leave it short: flushing takes
 /// milliseconds, and what is created so can be made anew.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -60,7 +60,7 @@ limits! {
         OWN_FILE_BYTES: u64 = 4 * 1024 * 1024,
             because "none of them holds a quarter of that",
             shown by "a_file_of_the_program_s_own_is_read_up_to_its_bound";
-        /// The largest file of a client that `doctor` looks for the bridge in.
+        /// The largest file of a client that `doctor` looks into and `install` changes.
         CLIENT_FILE_BYTES: u64 = 32 * 1024 * 1024,
             because "some clients keep their history in the same file",
             shown by "a_client_s_file_is_read_up_to_a_size_and_a_depth";

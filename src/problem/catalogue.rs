@@ -1,8 +1,7 @@
-//! The catalogue: for each problem that a person can meet, what happened, the likely cause, the fix, and a line for a
-//! model.
+//! The catalogue: for each problem that a person can meet, what happened, the likely cause, the fix, a line for a model.
 //!
 //! The texts are grouped by area, to keep them consistent: [`messages`], [`network`], [`server`], [`sign_in`],
-//! [`setup`], [`storage`]. The notation is small:
+//! [`setup`], [`clients`], [`storage`]. The notation is small:
 //!
 //! - `{key}` is replaced by a fact of the case; a sentence is left out if the case lacks a fact that it names.
 //! - Without its fact, `[on {host}]` is left out alone, not its whole sentence; `[{host}|the server]` then becomes
@@ -10,6 +9,7 @@
 //!
 //! So every `what`, `fix` and `model` needs one sentence without facts; a test checks it.
 
+mod clients;
 mod entry;
 mod facts;
 mod messages;
@@ -367,6 +367,14 @@ catalogue! {
         NoHome,
         /// The log file cannot be written; fact `file`.
         LogFileFailed,
+    }
+    clients "Clients' files" {
+        #[doc = "Cannot be changed; facts `file`, `detail`."] ClientFileBroken,
+        #[doc = "Cannot be written; facts `file`, `detail`."] ClientFileUnwritable,
+        #[doc = "Another changed it; fact `file`."] ClientFileMoved, #[doc = "Fact `name`."] ClientNameTaken,
+        #[doc = "Facts `client`, `expected`."] ClientPlaceUnknown, #[doc = "Fact `client`."] ClientTakesNoLink,
+        #[doc = "None is here."] NoClientHere, #[doc = "Nobody was there to ask."] InstallNotConfirmed,
+        #[doc = "Fact `setting`."] SecretForClientFile, #[doc = "Fact `detail`."] ProgramPathUnusable,
     }
     storage "Keychain and files" {
         /// There is no keychain on this machine.

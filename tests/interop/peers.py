@@ -24,6 +24,9 @@ CONFORMANCE = "@modelcontextprotocol/conformance"
 MCP_REMOTE = "mcp-remote@0.15.1"
 OIDC_PROVIDER = "oidc-provider@9.13.3"
 SERVER_SDK = ["@modelcontextprotocol/server@2.4.0", "@modelcontextprotocol/node@2.1.2", "zod@4.6.7", "jose@6.2.18"]
+CLAUDE_CODE = "@anthropic-ai/claude-code@2.1.197"
+CODEX = "@openai/codex@0.171.0"
+GEMINI_CLI = "@google/gemini-cli@0.61.0"
 PLAYWRIGHT = "playwright-core@1.65.1"
 
 

@@ -22,6 +22,7 @@ const ROWS: &[&[&str]] = &[
     &["auth"],
     &["remote"],
     &["bridge"],
+    &["clients"],
     &["cli"],
     &["seeds"],
 ];

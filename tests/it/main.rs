@@ -24,6 +24,7 @@ mod faults;
 mod flood;
 mod hostile;
 mod http_sse;
+mod install;
 mod last_client;
 #[cfg(unix)]
 mod layout;

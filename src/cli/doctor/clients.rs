@@ -1,15 +1,13 @@
 //! Checks the clients that start the bridge: whether they can, with which settings, and whether their files contain a
 //! secret.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::client_files::{ClientFile, Folders};
-use super::entries::{self, Entry};
 use super::row::Row;
-use crate::auth::grants::remembered_client;
-use crate::cli::args::Cli;
-use crate::config::{self, Inputs, Paths, Settings, VARIABLE_PREFIX, masked_url};
+use crate::cli::entry_settings;
+use crate::clients::entries::Entry;
+use crate::clients::{ClientFile, Folders, look};
+use crate::config::{Settings, masked_url};
 use crate::problem::{Problem, ProblemId};
 
 const NAME: &str = "clients";
@@ -24,11 +22,11 @@ const SECRET_OPTIONS: [&str; 3] = ["--client-secret", "--token", "--password"];
 pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut servers = Vec::new();
-    for file in folders.files() {
-        match entries::read(&file.path) {
-            Err(why) => {
+    for file in look::known_files(folders) {
+        match look::entries_in(&file) {
+            Err(fault) => {
                 let problem = Problem::new(ProblemId::ClientFileUnreadable);
-                rows.push(Row::warn(NAME, problem.with("file", file.path.display()).with("detail", why)));
+                rows.push(Row::warn(NAME, problem.with("file", file.path.display()).with("detail", fault)));
             }
             Ok(found) => {
                 for entry in found {
@@ -81,7 +79,7 @@ impl std::fmt::Display for Server {
 fn row(file: &ClientFile, entry: &Entry, run: Option<&Settings>, servers: &mut Vec<Server>) -> Row {
     let problem = |id: ProblemId| Problem::new(id).with("file", file.path.display());
     let shown = format!("{}, as {}: {}", file.client, crate::problem::printable(&entry.name), file.path.display());
-    let loaded = run.map(|run| settings(entry, &run.paths));
+    let loaded = run.map(|run| entry_settings::of(entry, &run.paths));
     if let Some(Ok(settings)) = &loaded {
         servers.push(Server::of(settings));
     }
@@ -133,34 +131,12 @@ fn missing(command: &str) -> Option<String> {
     (!found).then(|| crate::problem::printable(command))
 }
 
-/// The settings that this entry results in, or what is wrong with them; never a value that may be a secret.
-fn settings(entry: &Entry, paths: &Paths) -> Result<Settings, String> {
-    let words = std::iter::once("planhat-mcp").chain(entry.arguments.iter().map(String::as_str));
-    let cli = Cli::read(words.map(OsString::from)).map_err(|error| {
-        // Only the first line: the rest quotes the arguments.
-        error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
-    })?;
-    let inputs = Inputs {
-        flags: cli.options.flags().map_err(|problem| problem.what())?,
-        config_file: cli.options.config.clone(),
-        environment: entry
-            .environment
-            .iter()
-            .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
-            .map(|(name, value)| (name.clone(), OsString::from(value)))
-            .collect(),
-        secret_from_stdin: None,
-        paths: paths.clone(),
-        organisation: crate::config::Organisation::of_this_machine,
-        last_client_id: remembered_client::of,
-    };
-    config::load(&inputs).map(|loaded| loaded.settings).map_err(|problem| problem.what())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::row::Outcome;
     use super::*;
+    use crate::clients::folders::System;
+    use crate::config::{self, Paths};
 
     struct Home {
         root: tempfile::TempDir,
@@ -184,14 +160,7 @@ mod tests {
             let text = format!(r#"{{"mcpServers":{{"planhat":{entry}}}}}"#).replace("HOME", &path);
             std::fs::create_dir_all(home.join(".cursor")).expect("writable");
             std::fs::write(home.join(".cursor/mcp.json"), text).expect("writable");
-            let folders = Folders {
-                settings: home.join(".config"),
-                local: None,
-                project: home.join("project"),
-                codex: None,
-                claude: None,
-                home,
-            };
+            let folders = Folders::of(System::Linux, &home, &home.join("project"));
             check(&folders, Some(&self.run))
         }
 

@@ -1,7 +1,7 @@
 //! `planhat-mcp doctor`: checks each step from the settings to a list of tools, and says whether it works and, if not,
 //! what to do.
 //!
-//! A file for each group of checks: [`clients`] (with [`client_files`] and [`entries`]), [`network`], [`storage`],
+//! A file for each group of checks: [`clients`] (with [`crate::clients`]), [`network`], [`storage`],
 //! [`sign_in`], [`server`]; [`row`] shows them, [`report`] writes them to a file. It starts and changes nothing, except
 //! that it tests the token store with a dummy record, and that [`fix`] mends what it was asked and allowed to.
 
@@ -19,6 +19,7 @@ use super::terminal;
 use crate::auth::checkup::Checkup;
 use crate::auth::mending::{self, Fault};
 use crate::auth::{Authorizer, Challenge};
+use crate::clients::Folders;
 use crate::clock;
 use crate::config::key::Key;
 use crate::config::{Loaded, Settings};
@@ -28,9 +29,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secrets;
 use crate::store::Store;
 
-mod client_files;
 mod clients;
-mod entries;
 mod fix;
 mod network;
 mod report;
@@ -39,7 +38,6 @@ mod server;
 mod sign_in;
 mod storage;
 
-use client_files::Folders;
 use fix::Fix;
 use row::{Group, Row};
 

@@ -1,0 +1,85 @@
+//! How changes of clients' files look.
+
+use std::path::Path;
+
+use crate::cli::style::{Style, WIDTH, paragraph};
+use crate::clients::diff::{self, Fate};
+use crate::clients::plan::{Change, Deed};
+use crate::problem::{Problem, printable, wrap};
+
+/// A path with `~` for the home directory.
+pub fn short(path: &Path, home: &Path) -> String {
+    let shown = match path.strip_prefix(home) {
+        Ok(rest) => Path::new("~").join(rest).display().to_string(),
+        Err(_) => path.display().to_string(),
+    };
+    printable(&shown)
+}
+
+/// What will be done to a file, and the difference.
+pub fn change(change: &Change, home: &Path, style: Style) -> String {
+    let file = short(&change.target.file, home);
+    let mut out = format!("{}\n", style.strong(&format!("{}: {}", change.target.client.title, what(change))));
+    out.push_str(&format!("{file}\n\n"));
+    let (before, after) = (change.before.as_deref().unwrap_or_default(), change.after.as_deref().unwrap_or_default());
+    for line in diff::lines(before, after) {
+        let text = line.text.trim_end();
+        let shown = match line.fate {
+            Fate::New => style.good(&format!("+ {text}")),
+            Fate::Gone => style.bad(&format!("- {text}")),
+            Fate::Kept => style.quiet(&cut(&format!("  {text}"))),
+            Fate::Cut => style.quiet("  ..."),
+        };
+        out.push_str(&format!("  {}\n", shown.trim_end()));
+    }
+    if change.after.is_none() {
+        out.push_str(&paragraph("The file goes: there was none before."));
+    }
+    for name in &change.beside {
+        let text = format!(
+            "The entry {} reaches the same server through mcp-remote, and stays: the client will have every tool twice. \
+             --replace takes it out.",
+            printable(name)
+        );
+        out.push_str(&format!("\n{}", paragraph(&text)));
+    }
+    out
+}
+
+fn cut(line: &str) -> String {
+    let room = WIDTH - 2;
+    if line.chars().count() <= room { line.to_owned() } else { line.chars().take(room - 1).chain(['…']).collect() }
+}
+
+fn what(change: &Change) -> String {
+    let names: Vec<String> = change.names.iter().map(|name| printable(name)).collect();
+    let names = names.join(", ");
+    match change.deed {
+        Deed::Added => format!("{names} is added"),
+        Deed::Updated => format!("{names} is updated"),
+        Deed::Replaced => format!("{names} takes the place of what is there"),
+        Deed::Removed => format!("{names} is taken out"),
+        Deed::TakenBack => "what was done before is taken back".to_owned(),
+        Deed::Unchanged => "nothing changes".to_owned(),
+    }
+}
+
+/// That a client has it already, or has nothing.
+pub fn unchanged(change: &Change, home: &Path) -> String {
+    let (title, file) = (change.target.client.title, short(&change.target.file, home));
+    match change.names.first() {
+        Some(name) => paragraph(&format!("{title} starts it already, as {}: {file}", printable(name))),
+        None => paragraph(&format!("{title} has nothing of this program: {file}")),
+    }
+}
+
+/// What to do next, in the client's words.
+pub fn next(words: &str, style: Style) -> String {
+    format!("{} {}\n", style.strong("Next:"), wrap(words, 6, WIDTH))
+}
+
+/// A problem with one client of several, which does not stop the others.
+pub fn failed(title: &str, problem: &Problem, style: Style) -> String {
+    let text = format!("{} {} ({})", problem.what(), problem.fix(), problem.id.entry().name);
+    format!("{}\n{}", style.bad(&format!("{title}: left as it is")), paragraph(&text))
+}

@@ -1,0 +1,261 @@
+//! Files of clients before and after: with comments, empty, broken, in other ends of lines, with an entry that is there.
+
+use serde_json::json;
+
+use super::*;
+
+fn list() -> Vec<String> {
+    vec!["mcpServers".to_owned()]
+}
+
+fn entry() -> Vec<(&'static str, Value)> {
+    vec![("command", json!("/p")), ("args", json!(["--tenant", "demo"]))]
+}
+
+fn put_json(text: &str) -> String {
+    let list = list();
+    put(Format::Json, text, Place { list: &list, name: "planhat" }, &entry())
+        .unwrap_or_else(|fault| panic!("{fault:?}"))
+}
+
+fn remove_json(text: &str) -> String {
+    let list = list();
+    remove(Format::Json, text, Place { list: &list, name: "planhat" }).unwrap_or_else(|fault| panic!("{fault:?}"))
+}
+
+fn update_json(text: &str, members: Members<'_>) -> String {
+    let list = list();
+    update(Format::Json, text, Place { list: &list, name: "planhat" }, members)
+        .unwrap_or_else(|fault| panic!("{fault:?}"))
+}
+
+#[test]
+fn an_entry_is_put_into_json_in_the_file_s_own_manner() {
+    let new = "{\n  \"mcpServers\": {\n    \"planhat\": {\n      \"command\": \"/p\",\n      \"args\": [\"--tenant\", \"demo\"]\n    }\n  }\n}\n";
+    for (before, after) in [
+        ("", new),
+        ("\n", new),
+        ("{}", new.trim_end()),
+        ("{}\n", new),
+        ("{\n}\n", new),
+        (
+            "// mine\n",
+            "// mine\n{\n  \"mcpServers\": {\n    \"planhat\": {\n      \"command\": \"/p\",\n      \"args\": [\"--tenant\", \"demo\"]\n    }\n  }\n}\n",
+        ),
+        (
+            "{\n  // none yet\n}\n",
+            "{\n  // none yet\n  \"mcpServers\": {\n    \"planhat\": {\n      \"command\": \"/p\",\n      \"args\": [\"--tenant\", \"demo\"]\n    }\n  }\n}\n",
+        ),
+        (
+            "{\n    \"theme\": \"dark\" // näht\n}\n",
+            "{\n    \"theme\": \"dark\", // näht\n    \"mcpServers\": {\n        \"planhat\": {\n            \"command\": \"/p\",\n            \"args\": [\"--tenant\", \"demo\"]\n        }\n    }\n}\n",
+        ),
+        (
+            "{\n\t\"mcpServers\": {\n\t\t\"ä\": { \"command\": \"x\" }, /* first */\n\t},\n}",
+            "{\n\t\"mcpServers\": {\n\t\t\"ä\": { \"command\": \"x\" }, /* first */\n\t\t\"planhat\": {\n\t\t\t\"command\": \"/p\",\n\t\t\t\"args\": [\"--tenant\", \"demo\"]\n\t\t},\n\t},\n}",
+        ),
+        (
+            "{\r\n  \"mcpServers\": {}\r\n}\r\n",
+            "{\r\n  \"mcpServers\": {\r\n    \"planhat\": {\r\n      \"command\": \"/p\",\r\n      \"args\": [\"--tenant\", \"demo\"]\r\n    }\r\n  }\r\n}\r\n",
+        ),
+        (
+            r#"{"mcpServers":{"a":{"command":"x"}},"b":1}"#,
+            r#"{"mcpServers":{"a":{"command":"x"},"planhat":{"command":"/p","args":["--tenant","demo"]}},"b":1}"#,
+        ),
+        (r#"{"b":1}"#, r#"{"b":1,"mcpServers":{"planhat":{"command":"/p","args":["--tenant","demo"]}}}"#),
+        (
+            "{\n  \"mcpServers\": { \"a\": { \"command\": \"x\" } }\n}\n",
+            "{\n  \"mcpServers\": { \"a\": { \"command\": \"x\" }, \"planhat\": { \"command\": \"/p\", \"args\": [\"--tenant\", \"demo\"] } }\n}\n",
+        ),
+        (
+            "\u{feff}{\n  \"a\": 1\n}",
+            "\u{feff}{\n  \"a\": 1,\n  \"mcpServers\": {\n    \"planhat\": {\n      \"command\": \"/p\",\n      \"args\": [\"--tenant\", \"demo\"]\n    }\n  }\n}",
+        ),
+    ] {
+        assert_eq!(put_json(before), after, "{before:?}");
+    }
+}
+
+#[test]
+fn an_entry_of_the_same_name_is_replaced_where_it_stands() {
+    let before = "{\n  \"mcpServers\": {\n    // ours\n    \"planhat\": {\"command\": \"npx\", \"args\": []}, // old\n    \"b\": {}\n  }\n}\n";
+    let after = "{\n  \"mcpServers\": {\n    // ours\n    \"planhat\": {\n      \"command\": \"/p\",\n      \"args\": [\"--tenant\", \"demo\"]\n    }, // old\n    \"b\": {}\n  }\n}\n";
+    assert_eq!(put_json(before), after);
+    assert_eq!(put_json(after), after, "the second time nothing changes");
+}
+
+#[test]
+fn an_update_changes_only_what_starts_the_program() {
+    let before = "{\n  \"mcpServers\": {\n    \"planhat\": {\n      \"command\": \"/old\", // where it was\n      \"env\": { \"A\": \"b\" },\n      \"args\": [\n        \"--tenant\",\n        \"demo\"\n      ]\n    }\n  }\n}\n";
+    assert_eq!(
+        update_json(before, &entry()),
+        before.replace("/old", "/p"),
+        "a list of the same content stays as it is"
+    );
+    let other = [("args", json!(["--ipv4"]))];
+    let after = update_json(before, &other);
+    assert!(after.contains("\"args\": [\"--ipv4\"]\n    }") && after.contains("\"/old\", // where it was"), "{after}");
+    let bare = "{\n  \"mcpServers\": {\n    \"planhat\": {\n      \"command\": \"/p\"\n    }\n  }\n}\n";
+    let after = bare.replace("\"/p\"\n", "\"/p\",\n      \"args\": [\"--tenant\", \"demo\"]\n");
+    assert_eq!(update_json(bare, &entry()), after);
+}
+
+#[test]
+fn what_was_put_into_json_is_taken_out_again() {
+    for before in [
+        "{\n  \"mcpServers\": {}\n}\n",
+        "{\n  \"mcpServers\": {\n    \"a\": {} // c\n  }\n}\n",
+        "{\n  \"mcpServers\": {\n    \"a\": {}, // c\n  },\n}\n",
+        "{\n  \"mcpServers\": {\n    /* here */\n  }\n}\n",
+        r#"{"mcpServers":{"a":{"command":"x"}},"b":1}"#,
+        "{\n  \"mcpServers\": { \"a\": { \"command\": \"x\" } }\n}\n",
+        "{\r\n  \"mcpServers\": {\r\n    \"a\": {}\r\n  }\r\n}\r\n",
+    ] {
+        let with = put_json(before);
+        assert_ne!(with, before);
+        assert_eq!(remove_json(&with), before);
+    }
+}
+
+#[test]
+fn an_entry_is_taken_out_wherever_it_stands_among_others() {
+    let file = |entries: &str| format!("{{\n  \"mcpServers\": {{\n{entries}  }}\n}}\n");
+    let (a, planhat, b) = ("    \"a\": {}", "    \"planhat\": { \"command\": \"x\" }", "    \"b\": {} // last\n");
+    for (before, after) in [
+        (format!("{planhat},\n{b}"), b.to_owned()),
+        (format!("{planhat}, // ours\n    // of b\n{b}"), format!("    // of b\n{b}")),
+        (format!("{a},\n{planhat},\n{b}"), format!("{a},\n{b}")),
+        (format!("{a}, // of a\n{planhat}, // ours\n{b}"), format!("{a}, // of a\n{b}")),
+        (format!("{a},\n{planhat}\n"), format!("{a}\n")),
+        (format!("{a}, // of a\n{planhat}\n"), format!("{a} // of a\n")),
+        (format!("{a},\n{planhat},\n"), format!("{a},\n")),
+    ] {
+        assert_eq!(remove_json(&file(&before)), file(&after), "{before:?}");
+    }
+    assert_eq!(remove_json(r#"{"mcpServers":{"planhat":{},"b":1}}"#), r#"{"mcpServers":{"b":1}}"#);
+    assert_eq!(remove_json(r#"{"mcpServers":{"planhat":{}}}"#), r#"{"mcpServers":{}}"#);
+    assert_eq!(
+        remove_json("{\"a\": 1\n, \"mcpServers\": {\"b\": 1\n, \"planhat\": {}\n}}"),
+        "{\"a\": 1\n, \"mcpServers\": {\"b\": 1\n}}"
+    );
+    assert_eq!(remove_json("{\n}"), "{\n}");
+}
+
+#[test]
+fn a_file_that_cannot_be_understood_is_refused_by_its_place_without_quoting_it() {
+    let list = list();
+    let place = Place { list: &list, name: "planhat" };
+    for (format, text, at) in [
+        (Format::Json, "{\n \"x\": \"canary\" \"y\": 1}", Some((2, 15))),
+        (Format::Json, "{\n \"mcpServers\": {\n", Some((2, 16))),
+        (Format::Json, "{'x': 1}", Some((1, 2))),
+        (Format::Json, "{} {}", Some((1, 4))),
+        (Format::Json, "[]", None),
+        (Format::Json, "{\"mcpServers\": []}", None),
+        (Format::Json, "{\"mcpServers\": null}", None),
+        (Format::Json, "{\"mcpServers\": {}, \"mcpServers\": {}}", None),
+        (Format::Json, "{\"mcpServers\": {\"planhat\": {}, \"planhat\": {}}}", None),
+        (Format::Toml, "a = 1\nb = canary\n", Some((2, 5))),
+        (Format::Toml, "mcpServers = 1\n", None),
+        (Format::Yaml, "a: 1\n---\nb: 2\n", Some((2, 1))),
+        (Format::Yaml, "a: 1\ncanary\n", Some((2, 1))),
+        (Format::Yaml, "a: &canary\n  b: 1\n", Some((1, 1))),
+        (Format::Yaml, "mcpServers:\n\tb: 1\n", Some((2, 1))),
+        (Format::Yaml, "mcpServers: {b: {}}\n", None),
+        (Format::Yaml, "mcpServers: canary\n", None),
+        (Format::Yaml, "mcpServers:\n- canary\n", None),
+        (Format::Yaml, "a: 1\r\nb: 2\n", None),
+    ] {
+        let fault = put(format, text, place, &entry()).expect_err(text);
+        assert_eq!(fault.place, at, "{text:?}: {fault:?}");
+        assert!(!fault.detail.contains("canary"), "{fault:?}");
+    }
+}
+
+fn toml_place(list: &[String]) -> Place<'_> {
+    Place { list, name: "planhat" }
+}
+
+#[test]
+fn an_entry_is_put_into_toml_and_taken_out_with_every_comment_kept() {
+    let list = list();
+    let put =
+        |text: &str| put(Format::Toml, text, toml_place(&list), &entry()).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let remove = |text: &str| remove(Format::Toml, text, toml_place(&list)).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let ours = "[mcpServers.planhat]\ncommand = \"/p\"\nargs = [\"--tenant\", \"demo\"]\n";
+    assert_eq!(put(""), ours);
+    for (before, after) in [
+        ("model = \"ö\" # mine\n", format!("model = \"ö\" # mine\n\n{ours}")),
+        (
+            "# head\n[mcpServers.a]\ncommand = 'x' # a\n[mcpServers.a.env]\nK = \"v\"\n\n[profiles.b]\nx = 1\n",
+            format!("# head\n[mcpServers.a]\ncommand = 'x' # a\n[mcpServers.a.env]\nK = \"v\"\n\n{ours}\n[profiles.b]\nx = 1\n"),
+        ),
+        ("a = 1\r\n", format!("a = 1\r\n\r\n{}", ours.replace('\n', "\r\n"))),
+        ("[mcpServers]\n", format!("[mcpServers]\n\n{ours}")),
+        (
+            "mcpServers = { a = { command = \"x\" } }\n",
+            "mcpServers = { a = { command = \"x\" }, planhat = { command = \"/p\", args = [\"--tenant\", \"demo\"] } }\n".to_owned(),
+        ),
+    ] {
+        let with = put(before);
+        assert_eq!(with, after);
+        assert_eq!(put(&with), with, "the second time nothing changes");
+        assert_eq!(remove(&with), before);
+    }
+}
+
+#[test]
+fn an_update_of_toml_keeps_what_the_user_added() {
+    let list = list();
+    let before = "[mcpServers.planhat] # ours\ncommand = \"/old\" # where it was\nstartup_timeout_sec = 20\nargs = [ '--tenant', 'demo' ]\n\n[mcpServers.planhat.env]\nA = \"b\"\n";
+    let after = update(Format::Toml, before, toml_place(&list), &entry()).expect("updated");
+    assert_eq!(after, before.replace("/old", "/p"));
+}
+
+#[test]
+fn an_entry_is_put_into_yaml_and_taken_out_again() {
+    let list = list();
+    let place = Place { list: &list, name: "planhat" };
+    let put =
+        |text: &str| put(Format::Yaml, text, place, &entry()).unwrap_or_else(|fault| panic!("{text:?}: {fault:?}"));
+    let remove = |text: &str| remove(Format::Yaml, text, place).unwrap_or_else(|fault| panic!("{text:?}: {fault:?}"));
+    let ours = "  planhat:\n    command: \"/p\"\n    args: [\"--tenant\",\"demo\"]\n";
+    assert_eq!(put(""), format!("mcpServers:\n{ours}"));
+    assert_eq!(put("a: ö # mine\n"), format!("a: ö # mine\nmcpServers:\n{ours}"));
+    for (before, after) in [
+        ("mcpServers: {}\na: 1\n", format!("mcpServers:\n{ours}a: 1\n")),
+        (
+            "# head\nmcpServers:\n  dev:\n    bundled: true\n    args:\n    - x\n  # last\n\nz:\n- 1\n- b: 2\n",
+            format!(
+                "# head\nmcpServers:\n  dev:\n    bundled: true\n    args:\n    - x\n{ours}  # last\n\nz:\n- 1\n- b: 2\n"
+            ),
+        ),
+        (
+            "mcpServers:\n    dev:\n        text: |\n            planhat: no\n",
+            format!(
+                "mcpServers:\n    dev:\n        text: |\n            planhat: no\n{}",
+                "    planhat:\n      command: \"/p\"\n      args: [\"--tenant\",\"demo\"]\n"
+            ),
+        ),
+        (
+            "mcpServers:\r\n  a:\r\n    b: 1\r\n",
+            format!("mcpServers:\r\n  a:\r\n    b: 1\r\n{}", ours.replace('\n', "\r\n")),
+        ),
+    ] {
+        let with = put(before);
+        assert_eq!(with, after);
+        assert_eq!(put(&with), with, "the second time nothing changes");
+        assert_eq!(remove(&with), before);
+    }
+}
+
+#[test]
+fn an_update_of_yaml_keeps_what_the_user_added() {
+    let list = list();
+    let before = "mcpServers:\n  planhat:\n    enabled: false\n    command: /old\n    args:\n      - --tenant\n      - 'demo'\n    envs:\n      A: b\n";
+    let after = update(Format::Yaml, before, Place { list: &list, name: "planhat" }, &entry()).expect("updated");
+    assert_eq!(after, before.replace("command: /old", "command: \"/p\""));
+    let other =
+        update(Format::Yaml, before, Place { list: &list, name: "planhat" }, &[("args", json!([]))]).expect("updated");
+    assert_eq!(other, before.replace("args:\n      - --tenant\n      - 'demo'\n", "args: []\n"));
+}
