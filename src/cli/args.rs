@@ -7,55 +7,15 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
 use super::habitual;
+use super::help::{ABOUT, AFTER_HELP, AFTER_SHORT_HELP, COMPLETIONS_HELP, INSTALL_HELP};
 use crate::clients::Scope;
 use crate::clients::table::CLIENTS;
 use crate::config::key::{Flag, Heading, Key, Takes};
 use crate::problem::{Problem, ProblemId};
 
-const ABOUT: &str = "Use Planhat, or any other remote MCP server, from any local MCP client.
-
-An MCP client starts this program and speaks to it over stdin and stdout; the
-program carries every message to the remote server, and does the sign-in.";
-
-const AFTER_SHORT_HELP: &str = "\
-Sign in:          planhat-mcp login --client-id pk_...
-What is wrong:    planhat-mcp doctor
-All options:      planhat-mcp --help";
-
 /// The options of a page; `--help` has all of them.
 const SHORT_HELP: [&str; 8] =
     ["tenant", "url", "profile", "client_id", "callback_port", "token_store", "log_level", "config"];
-
-const AFTER_HELP: &str = "\
-Where to start:
-  1. A Planhat admin creates an OAuth Client in the App Center, with exactly
-     this redirect URL: http://127.0.0.1:7526/callback
-  2. Sign in, and see the browser open; the client secret is asked for:
-       planhat-mcp login --client-id pk_...
-  3. Put it into your MCP client, which is shown first:
-       planhat-mcp install claude-desktop
-
-Examples:
-  planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
-  planhat-mcp https://mcp.example.com/mcp        another server (or: --url)
-  planhat-mcp login --no-browser                 on a machine without a browser
-  planhat-mcp doctor                             what is wrong, and what to do
-  planhat-mcp doctor --fix                       mend what can be mended here
-  planhat-mcp doctor --report                    a report to attach to a ticket
-  planhat-mcp status --profile acme              one of several sign-ins
-
-Environment:
-  Each option can be given as a variable, for example PLANHAT_MCP_CLIENT_ID for
-  --client-id. Two secrets have no option, because others can read a command
-  line:
-  PLANHAT_MCP_CLIENT_SECRET  the client secret (sk_...)
-  PLANHAT_MCP_TOKEN          a Private App's access token, sent as it is; there
-                             is no sign-in then
-  Options win over variables, variables over the configuration file.
-
-Exit codes:
-  0 done   1 failed   2 wrong option or setting   3 sign-in needed or failed
-  4 the server cannot be reached or refused   5 keychain or local files";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -82,6 +42,8 @@ pub struct Cli {
 /// What to do instead of being a bridge.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// From nothing to a client that works: asks, signs in, sets clients up
+    Setup(SetupArgs),
     /// Sign in, in the browser
     #[command(aliases = ["signin", "sign-in", "log-in"])]
     Login(LoginArgs),
@@ -111,28 +73,6 @@ pub enum Command {
     /// Print the man page, or write the pages of all commands
     Man(ManArgs),
 }
-
-const COMPLETIONS_HELP: &str = "\
-Where they go:
-  bash        planhat-mcp completions bash > \\
-                ~/.local/share/bash-completion/completions/planhat-mcp
-  zsh         planhat-mcp completions zsh > ~/.zfunc/_planhat-mcp
-              with these in ~/.zshrc: fpath+=~/.zfunc
-                autoload -Uz compinit; compinit
-  fish        planhat-mcp completions fish > \\
-                ~/.config/fish/completions/planhat-mcp.fish
-  PowerShell  planhat-mcp completions powershell >> $PROFILE
-  elvish      planhat-mcp completions elvish >> ~/.config/elvish/rc.elv";
-
-const INSTALL_HELP: &str = "\
-Without a client: lists those on this machine.
-
-Examples:
-  planhat-mcp install claude-desktop        shows the change, asks, writes it
-  planhat-mcp install cursor --tenant demo  with options for the bridge
-  planhat-mcp install vscode --for project  for all who work in this folder
-  planhat-mcp install --all --dry-run       what would change, everywhere
-  planhat-mcp install cursor --undo         takes back what install did";
 
 /// The names of clients, as they are typed and completed.
 fn client_names() -> PossibleValuesParser {
@@ -284,8 +224,25 @@ pub struct ResetArgs {
     pub yes: bool,
 }
 
-/// How to sign in.
+/// What to set up.
 #[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Set up this client; or all, or none
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',', value_parser = clients_or_all())]
+    pub into: Vec<String>,
+    /// Print the link instead of opening a browser
+    #[arg(long)]
+    pub no_browser: bool,
+}
+
+/// The names of clients, and the words for all and for none.
+fn clients_or_all() -> PossibleValuesParser {
+    let names = CLIENTS.iter().map(|client| client.id);
+    names.chain(["all", "none"]).collect::<Vec<_>>().into()
+}
+
+/// How to sign in.
+#[derive(Debug, Default, Args)]
 pub struct LoginArgs {
     /// Print the link instead of opening a browser
     #[arg(long)]

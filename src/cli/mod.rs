@@ -3,11 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::auth::grants::remembered_client;
-use crate::config::origin::Origin;
-use crate::config::{self, Inputs, Loaded, LogLevel, Organisation, Paths, VARIABLE_PREFIX, key::Key};
-use crate::logging;
-use crate::problem::{Problem, ProblemId, desk};
+use crate::problem::{Problem, desk};
 
 pub mod args;
 mod bridge;
@@ -19,7 +15,9 @@ mod entry_settings;
 mod generated;
 pub mod grant;
 mod habitual;
+mod help;
 pub mod install;
+mod loading;
 pub mod login;
 pub mod login_texts;
 mod login_ui;
@@ -27,6 +25,7 @@ pub mod logout;
 mod process_limits;
 mod remembered;
 pub mod reset;
+mod setup;
 mod signals;
 pub mod status;
 pub mod style;
@@ -64,13 +63,16 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         }
         _ => {}
     }
-    let loaded = match (load(cli), &cli.command) {
+    if let Some(Command::Setup(how)) = &cli.command {
+        return setup::run(cli, how);
+    }
+    let loaded = match (loading::load(cli), &cli.command) {
         // Unusable settings are a finding, too.
         (Err(problem), Some(Command::Doctor(how))) => return doctor::run(&Err(problem), how),
         (Err(problem), None) => return bridge::stand_in(problem),
         (loaded, _) => loaded?,
     };
-    match (start_log(cli, &loaded), &cli.command) {
+    match (loading::start_log(cli, &loaded), &cli.command) {
         (Err(problem), None) => return bridge::stand_in(problem),
         (started, _) => started?,
     }
@@ -87,43 +89,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Problem> {
         Some(Command::Config(how)) => Ok(config_command::run(&loaded, how)),
         Some(Command::Reset(how)) => reset::run(settings, how),
         Some(Command::Install(how)) => install::run(&loaded, &cli.options.flags()?, how),
-        Some(Command::Completions(_) | Command::Man(_) | Command::Update | Command::Uninstall(_)) => {
+        Some(
+            Command::Completions(_) | Command::Man(_) | Command::Update | Command::Uninstall(_) | Command::Setup(_),
+        ) => {
             unreachable!("they need no settings")
         }
     }
-}
-
-fn load(cli: &Cli) -> Result<Loaded, Problem> {
-    let flags = cli.options.flags()?;
-    let reads_secret = cli.options.asks_for_secret() && matches!(cli.command, Some(Command::Login(_)));
-    let secret_from_stdin =
-        reads_secret.then(|| terminal::ask_secret("Client secret: ")).transpose().map_err(|error| {
-            Problem::new(ProblemId::SecretFileUnusable).with("file", "standard input").with("detail", error)
-        })?;
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
-        .collect();
-    let config_file = cli.options.config.clone();
-    let (paths, last_client_id) = (Paths::of_this_user()?, remembered_client::of);
-    let organisation = Organisation::of_this_machine;
-    config::load(&Inputs { flags, config_file, environment, secret_from_stdin, paths, organisation, last_client_id })
-}
-
-/// A command reports to its user directly, so by default it logs only warnings.
-fn start_log(cli: &Cli, loaded: &Loaded) -> Result<(), Problem> {
-    let log = &loaded.settings.log;
-    let by_default = loaded.rows.iter().any(|row| row.key == Key::LogLevel && row.origin == Origin::Default);
-    let level = if cli.command.is_some() && by_default { LogLevel::Warn } else { log.level };
-    logging::start(level.into(), log.file.as_deref())?;
-    logging::report_panics();
-    if !matches!(cli.command, Some(Command::Config(_) | Command::Doctor(_))) {
-        for note in &loaded.notes {
-            tracing::warn!("{note}");
-        }
-        for problem in &loaded.exposed {
-            tracing::warn!("{problem} {}", problem.fix());
-        }
-    }
-    Ok(())
 }

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::shown::{NOT_SHOWN, Shown};
 
 /// The settings and their sources.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// The settings for the rest of the program.
     pub settings: Settings,

@@ -17,11 +17,13 @@ mod network;
 mod server;
 mod setup;
 mod sign_in;
+mod status;
 mod storage;
 
 pub use entry::{Entry, Recovery, code, exit};
 pub use facts::FACTS;
 pub use sign_in::PLANHAT_PAGE_ERRORS;
+pub use status::of_status;
 
 /// The table of contents: all problems, and the area of each.
 macro_rules! catalogue {
@@ -333,6 +335,8 @@ catalogue! {
         InsecureUrl,
         /// A server that the setting `allowed_servers` does not name; facts `host`, `expected`, `origin`.
         ServerNotAllowed,
+        /// `setup` lacks an answer; fact `flag`.
+        AnswerMissing,
         /// Two settings that contradict each other; facts `origin`, `detail`.
         Conflict,
         /// A secret was given on the command line; fact `flag`.
@@ -399,26 +403,6 @@ catalogue! {
 }
 
 impl ProblemId {
-    /// The problem for an HTTP refusal without a JSON-RPC answer, with explanations specific to Planhat if it is
-    /// Planhat.
-    pub const fn of_status(status: u16, planhat: bool) -> Self {
-        match (status, planhat) {
-            (429, _) => Self::RateLimited,
-            (400, true) => Self::PlanhatBadRequest,
-            (400, false) => Self::BadRequest,
-            (401, _) => Self::SignInNeeded,
-            (403, true) => Self::PlanhatForbidden,
-            (403, false) => Self::Forbidden,
-            (404, true) => Self::PlanhatNotFound,
-            (404, false) => Self::NotFound,
-            (405 | 410, _) => Self::MethodNotAllowed,
-            (413, _) => Self::RequestTooLarge,
-            (500..=599, true) => Self::PlanhatServerError,
-            (500..=599, false) => Self::ServerError,
-            _ => Self::HttpStatus,
-        }
-    }
-
     /// The problem that a text of Planhat's authorization page describes.
     pub fn in_words(text: &str) -> Option<Self> {
         let text = text.to_lowercase();

@@ -10,7 +10,7 @@ use url::Url;
 use crate::config::{Product, Settings};
 use crate::http::host_of;
 use crate::limits::{QUOTED_WORDS_CHARS, REFUSAL_QUOTED_BYTES};
-use crate::problem::{Problem, ProblemId};
+use crate::problem::{Problem, ProblemId, catalogue};
 use crate::secret::{Secrets, ServerWords};
 
 /// What the answer means, with the server's words if there are any.
@@ -23,7 +23,7 @@ pub(super) fn explain_refusal(
     sent: &Secrets,
 ) -> Problem {
     let planhat = settings.product != Product::Other;
-    let id = if status.is_success() { ProblemId::NotMcp } else { ProblemId::of_status(status.as_u16(), planhat) };
+    let id = if status.is_success() { ProblemId::NotMcp } else { catalogue::of_status(status.as_u16(), planhat) };
     let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     Problem::new(id)
         .with("status", status.as_u16())

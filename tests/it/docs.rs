@@ -10,7 +10,7 @@ use clap::CommandFactory;
 use planhat_mcp::cli::Cli;
 use planhat_mcp::config::key::Key;
 use planhat_mcp::problem::catalogue::{AREAS, PLANHAT_PAGE_ERRORS};
-use planhat_mcp::problem::{Problem, ProblemId};
+use planhat_mcp::problem::{Problem, ProblemId, catalogue};
 
 /// The names of all tests in Rust below these folders.
 fn tests_below(folders: &[&str]) -> HashSet<String> {
@@ -155,7 +155,7 @@ fn every_problem_of_the_catalogue_is_raised_somewhere() {
         }
     }
     let by_status =
-        |id: ProblemId| (400..600).any(|s| ProblemId::of_status(s, true) == id || ProblemId::of_status(s, false) == id);
+        |id: ProblemId| (400..600).any(|s| catalogue::of_status(s, true) == id || catalogue::of_status(s, false) == id);
     let by_words = |id: ProblemId| PLANHAT_PAGE_ERRORS.iter().any(|(_, one)| *one == id);
     let named = |id: ProblemId| {
         let name = format!("Id::{id:?}");

@@ -47,6 +47,7 @@ mod refused_alone;
 mod restored;
 mod server_memory;
 mod sessions;
+mod setup;
 mod shown;
 mod signing_in;
 mod snapshots;

@@ -85,6 +85,19 @@ pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCod
     Ok(row::exit_code(&groups))
 }
 
+/// What a setup checks before anybody signs in: all of it but clients' files.
+pub async fn groups(loaded: &Loaded) -> Vec<Group> {
+    check(Ok(loaded), None).await.groups
+}
+
+/// Whether the server lists its tools.
+pub async fn tools(settings: &Arc<Settings>) -> Row {
+    let http = Http::new(settings.network.clone());
+    let store = Store::open(settings, STORE_TIMEOUT);
+    let auth = Authorizer::new(Arc::clone(settings), http.clone(), store, clock::system());
+    server::check(settings, &http, &auth).await
+}
+
 /// Shows what is wrong and can be mended, asks, mends it, and checks again.
 fn mend(
     loaded: &Result<Loaded, Problem>,

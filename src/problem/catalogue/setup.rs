@@ -36,6 +36,11 @@ super::entry::entries! {
         cause "[{origin} allows: {expected}|The setting allowed_servers names others].",
         fix "Use one of the allowed servers. If you need this one, ask whoever set allowed_servers, as a rule your organisation's administrator.",
         model "The configured server[ {host}] is not among those that may be used here. Tell the user to ask their administrator.";
+    AnswerMissing = "answer-missing", code INTERNAL_ERROR, exit USAGE, recovery Depends,
+        what "An answer is missing[, for {flag}], so nothing was set up.",
+        cause "There is no terminal to ask in, or what was typed could not be used.",
+        fix "Give it as an option[: {flag}]. `planhat-mcp setup --help` explains each.",
+        model "An answer is missing[, for {flag}], so nothing was set up. Give it as an option.";
     Conflict = "conflicting-settings", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "Two settings contradict each other[: {detail}].",
         cause "Both were given at the same place[ ({origin})], so neither can win.",

@@ -52,10 +52,10 @@ fn every_problem_is_explained_even_without_facts() {
 
 #[test]
 fn a_refusal_by_status_is_explained_in_planhats_own_terms_when_it_is_planhat() {
-    assert_eq!(ProblemId::of_status(403, true), ProblemId::PlanhatForbidden);
-    assert_eq!(ProblemId::of_status(403, false), ProblemId::Forbidden);
-    assert_eq!(ProblemId::of_status(503, true), ProblemId::PlanhatServerError);
-    assert_eq!(ProblemId::of_status(418, true), ProblemId::HttpStatus);
+    assert_eq!(of_status(403, true), ProblemId::PlanhatForbidden);
+    assert_eq!(of_status(403, false), ProblemId::Forbidden);
+    assert_eq!(of_status(503, true), ProblemId::PlanhatServerError);
+    assert_eq!(of_status(418, true), ProblemId::HttpStatus);
 }
 
 #[test]
