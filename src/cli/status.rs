@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::auth::brake::{Counted, Spent, time_of_day};
 use crate::auth::grants::{profiles, remembered_client};
 use crate::auth::{GrantSummary, Status};
+use crate::clients::{Folders, copies};
 use crate::clock;
 use crate::config::consent::deviations;
 use crate::config::{Choice, Settings};
@@ -82,6 +83,10 @@ pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Proble
             let texts: Vec<String> =
                 states.iter().map(|(settings, state)| text(settings, state, now, terminal::style())).collect();
             terminal::say(&texts.join("\n"));
+            let folders = Folders::of_this_user();
+            for problem in folders.iter().flat_map(copies::of_other_versions) {
+                terminal::tell(&format!("\n{}", paragraph(&format!("{} {}", problem.what(), problem.fix()))));
+            }
         }
         if let Some(problem) = states.iter().find_map(|(_, state)| state.problem.clone()) {
             return Err(problem);

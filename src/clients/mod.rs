@@ -5,6 +5,7 @@
 //! take it back; [`own`] asks the client to do it itself.
 
 pub mod client;
+pub mod copies;
 pub mod diff;
 pub mod edit;
 pub mod entries;

@@ -60,6 +60,10 @@ limits! {
         OWN_FILE_BYTES: u64 = 4 * 1024 * 1024,
             because "none of them holds a quarter of that",
             shown by "a_file_of_the_program_s_own_is_read_up_to_its_bound";
+        /// Of what another copy of this program says of its version, as much is read.
+        COPY_VERSION_BYTES: u64 = 256,
+            because "a line with a version is shorter",
+            shown by "a_copy_that_talks_without_end_is_no_copy";
         /// The largest file of a client that `doctor` looks into and `install` changes.
         CLIENT_FILE_BYTES: u64 = 32 * 1024 * 1024,
             because "some clients keep their history in the same file",

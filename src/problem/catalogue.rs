@@ -11,19 +11,17 @@
 
 mod clients;
 mod entry;
-mod facts;
+pub mod facts;
 mod messages;
 mod network;
 mod server;
 mod setup;
 mod sign_in;
-mod status;
+pub mod status;
 mod storage;
 
 pub use entry::{Entry, Recovery, code, exit};
-pub use facts::FACTS;
 pub use sign_in::PLANHAT_PAGE_ERRORS;
-pub use status::of_status;
 
 /// The table of contents: all problems, and the area of each.
 macro_rules! catalogue {
@@ -373,12 +371,28 @@ catalogue! {
         LogFileFailed,
     }
     clients "Clients' files" {
-        #[doc = "Cannot be changed; facts `file`, `detail`."] ClientFileBroken,
-        #[doc = "Cannot be written; facts `file`, `detail`."] ClientFileUnwritable,
-        #[doc = "Another changed it; fact `file`."] ClientFileMoved, #[doc = "Fact `name`."] ClientNameTaken,
-        #[doc = "Facts `client`, `expected`."] ClientPlaceUnknown, #[doc = "Fact `client`."] ClientTakesNoLink,
-        #[doc = "None is here."] NoClientHere, #[doc = "Nobody was there to ask."] InstallNotConfirmed,
-        #[doc = "Fact `setting`."] SecretForClientFile, #[doc = "Fact `detail`."] ProgramPathUnusable,
+        /// Cannot be changed; facts `file`, `detail`.
+        ClientFileBroken,
+        /// Cannot be written; facts `file`, `detail`.
+        ClientFileUnwritable,
+        /// Another changed it; fact `file`.
+        ClientFileMoved,
+        /// Fact `name`.
+        ClientNameTaken,
+        /// Facts `client`, `expected`.
+        ClientPlaceUnknown,
+        /// Fact `client`.
+        ClientTakesNoLink,
+        /// A client starts another version; facts `client`, `path`, `found`, `detail` (older than, newer than).
+        ClientStartsOtherCopy,
+        /// None is here.
+        NoClientHere,
+        /// Nobody was there to ask.
+        InstallNotConfirmed,
+        /// Fact `setting`.
+        SecretForClientFile,
+        /// Fact `detail`.
+        ProgramPathUnusable,
     }
     storage "Keychain and files" {
         /// There is no keychain on this machine.

@@ -23,7 +23,8 @@ pub(super) fn explain_refusal(
     sent: &Secrets,
 ) -> Problem {
     let planhat = settings.product != Product::Other;
-    let id = if status.is_success() { ProblemId::NotMcp } else { catalogue::of_status(status.as_u16(), planhat) };
+    let id =
+        if status.is_success() { ProblemId::NotMcp } else { catalogue::status::of_status(status.as_u16(), planhat) };
     let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     Problem::new(id)
         .with("status", status.as_u16())

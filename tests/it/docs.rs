@@ -154,8 +154,9 @@ fn every_problem_of_the_catalogue_is_raised_somewhere() {
             text.push_str(whole.split("#[cfg(test)]\nmod tests").next().unwrap_or_default());
         }
     }
-    let by_status =
-        |id: ProblemId| (400..600).any(|s| catalogue::of_status(s, true) == id || catalogue::of_status(s, false) == id);
+    let by_status = |id: ProblemId| {
+        (400..600).any(|s| catalogue::status::of_status(s, true) == id || catalogue::status::of_status(s, false) == id)
+    };
     let by_words = |id: ProblemId| PLANHAT_PAGE_ERRORS.iter().any(|(_, one)| *one == id);
     let named = |id: ProblemId| {
         let name = format!("Id::{id:?}");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::context::Context;
 use crate::blocking;
 use crate::limits::FAILED_SIGN_IN_PAUSE;
-use crate::problem::catalogue::FACTS;
+use crate::problem::catalogue::facts::FACTS;
 use crate::problem::{Problem, ProblemId, printable};
 use crate::store::{Note, StateDir};
 

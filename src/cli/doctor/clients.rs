@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::row::Row;
 use crate::cli::entry_settings;
 use crate::clients::entries::Entry;
-use crate::clients::{ClientFile, Folders, look};
+use crate::clients::{ClientFile, Folders, copies, look};
 use crate::config::{Settings, masked_url};
 use crate::problem::{Problem, ProblemId};
 
@@ -35,6 +35,7 @@ pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
             }
         }
     }
+    rows.extend(copies::of_other_versions(folders).into_iter().map(|problem| Row::warn(NAME, problem)));
     if rows.is_empty() {
         rows.push(Row::ok(NAME, "none of the known clients names planhat-mcp in its files"));
     }

@@ -31,6 +31,11 @@ super::entry::entries! {
         cause "Cursor, VS Code, LM Studio and Goose do.",
         fix "Run `[{command}|planhat-mcp install CLIENT]` without --link, on the machine that has the client.",
         model "The client takes no link that adds a server.";
+    ClientStartsOtherCopy = "client-starts-other-copy", code INTERNAL_ERROR, exit USAGE, recovery Depends,
+        what "[{client}|A client] starts another copy of planhat-mcp[, {path}][, of version {found}][: {detail} this one].",
+        cause "They were installed separately, and one of them was updated.",
+        fix "Have the client start this copy: `planhat-mcp install`, with the client's name, changes its file. Or update the older one; its own `update` says how.",
+        model "A client starts another version of planhat-mcp than the one that was asked. Tell the user to update the older one.";
     NoClientHere = "no-client-here", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "None of the MCP clients that this program knows is on this machine.",
         cause "They are recognised by their folders, which they make when they are started for the first time.",

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use super::super::{Problem, template};
+use super::facts::FACTS;
+use super::status::of_status;
 use super::*;
 
 fn texts(entry: &'static Entry) -> [(&'static str, &'static str); 4] {
