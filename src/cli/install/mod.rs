@@ -10,7 +10,7 @@ use super::style::{Style, paragraph};
 use super::{entry_settings, terminal};
 use crate::clients::client::Format;
 use crate::clients::edit::{self, Place};
-use crate::clients::entries::Entry;
+use crate::clients::entries::{Entry, PROGRAM};
 use crate::clients::plan::{self, Change, Deed, Wanted};
 use crate::clients::shape::Launch;
 use crate::clients::table::{self, CLIENTS};
@@ -70,7 +70,8 @@ pub fn run(loaded: &Loaded, flags: &[(Key, String)], how: &InstallArgs) -> Resul
     if how.print || how.link {
         return hand_out(&order, how);
     }
-    let chosen = if how.all { table::on_this_machine(&folders) } else { named(&how.clients) };
+    let mut chosen = if how.all { table::on_this_machine(&folders) } else { named(&how.clients) };
+    chosen.retain(|client| !how.all || scope.is_none_or(|scope| client.scopes.contains(&scope)));
     if chosen.is_empty() {
         return Err(ProblemId::NoClientHere.into());
     }
@@ -232,6 +233,13 @@ fn put(client: &'static Client, order: &Order<'_>) -> Result<(), Problem> {
     }
     if !client.is_here(order.folders) && changes.iter().any(Change::is_one) {
         let text = format!("{} was not found on this machine; its file is made all the same.", client.title);
+        terminal::say(&format!("{}\n", paragraph(&text)));
+    }
+    if changes.iter().any(|change| change.is_one() && change.target.scope == Scope::Project) {
+        let text = format!(
+            "The file is for all who work in this project. Where the program lies elsewhere on their machines, make its \
+             command there `{PROGRAM}` alone, if it is on everybody's PATH; that is left as it is from then on."
+        );
         terminal::say(&format!("{}\n", paragraph(&text)));
     }
     for change in changes.iter().filter(|change| !change.is_one()) {
