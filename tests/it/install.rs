@@ -244,7 +244,8 @@ fn a_link_stays_a_link_and_the_file_behind_it_is_written() {
     home.put("dotfiles/cursor.json", "{}\n");
     std::fs::create_dir_all(home.path(".cursor")).expect("writable");
     std::os::unix::fs::symlink("../dotfiles/cursor.json", home.path(CURSOR)).expect("a link");
-    home.done(&["install", "cursor", "--yes"]);
+    let out = home.done(&["install", "cursor", "--yes"]);
+    assert!(out.contains("a link to") && out.contains("dotfiles/cursor.json"), "{out}");
     assert!(std::fs::symlink_metadata(home.path(CURSOR)).expect("there").file_type().is_symlink());
     assert!(home.text("dotfiles/cursor.json").is_some_and(|text| text.contains("planhat")));
 }
