@@ -185,6 +185,9 @@ mod tests {
         assert_eq!(shown("a\nb\nc\n", "a\nx\nc\ny\n"), " a\n-b\n+x\n c\n+y\n");
         assert_eq!(shown("", "a\n"), "+a\n");
         assert_eq!(shown("a\n", ""), "-a\n");
+        let (kept, new) = ("  \"TOKEN\": \"canary\"", "  \"A_KEY\": \"canary\"");
+        let masked = "   \"TOKEN\": \"…\"\n+  \"A_KEY\": \"…\"\n";
+        assert_eq!(shown(kept, &format!("{kept}\n{new}\n")), masked);
     }
 
     #[test]

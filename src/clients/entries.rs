@@ -8,7 +8,7 @@ use crate::limits::MAX_CLIENT_FILE_DEPTH;
 /// The names of lists of servers, whatever the client.
 const LIST_NAMES: [&str; 6] = ["mcpServers", "servers", "mcp_servers", "context_servers", "mcp", "extensions"];
 /// The name of the program.
-pub(super) const PROGRAM: &str = "planhat-mcp";
+pub const PROGRAM: &str = "planhat-mcp";
 /// The program that others use for the same; its name may carry a version.
 const MCP_REMOTE: &str = "mcp-remote";
 

@@ -74,6 +74,12 @@ mod tests {
         assert!(cursor.starts_with("cursor://anysphere.cursor-deeplink/mcp/install?name=planhat&config="), "{cursor}");
         let studio = link(LinkForm::LmStudio, "planhat", &launch());
         assert!(studio.starts_with("lmstudio://add_mcp?name=planhat&config="), "{studio}");
+        for form in [LinkForm::Cursor, LinkForm::LmStudio] {
+            for command in ["/a", "/ab", "/abc"] {
+                let launch = Launch { command: command.to_owned(), arguments: Vec::new() };
+                assert_eq!(link(form, "planhat", &launch).matches('=').count(), 2, "base64 ends in more of them");
+            }
+        }
         for link in [cursor, studio] {
             assert!(!link.contains('+') && !link.contains(' '), "{link}");
             let entry = STANDARD.decode(value(&link, "config")).expect("base64");

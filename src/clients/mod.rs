@@ -1,7 +1,7 @@
 //! Owns what is known of MCP clients on this machine: where each keeps the list of servers that it starts, what stands there
 //! about this program, and how it is put there and taken away again.
 //!
-//! [`table`] has a row for each client. [`plan`] decides what a change does to a file, [`write`] does it and remembers how to
+//! [`table`] has a row for each client. [`plan`] decides what a change does to a file, [`mod@write`] does it and remembers how to
 //! take it back; [`own`] asks the client to do it itself.
 
 pub mod client;

@@ -1,12 +1,12 @@
 //! What a change does to a client's file: from the text that is there to the text that is to be there, without touching
 //! anything.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::client::{Client, Target};
+use super::client::{Client, Scope, Target};
 use super::edit::{self, Fault, Place};
 use super::entries::{self, Entry};
 use super::shape::Launch;
@@ -88,11 +88,17 @@ pub fn install(target: &Target, before: Option<String>, wanted: &Wanted<'_>) -> 
     };
     let found = named.or_else(|| same().filter(|_| !wanted.is_named));
     let (mut deed, name) = match found.map(|(name, server)| (name, server, entries::entry(name, server))) {
-        Some((name, server, entry)) if starts(server, wanted, entry.as_ref()) => (Deed::Unchanged, name.to_owned()),
+        Some((name, server, entry)) if starts(&target, server, wanted, entry.as_ref()) => {
+            (Deed::Unchanged, name.to_owned())
+        }
         Some((name, server, Some(entry))) if !entry.is_wrapped => {
             let launch = Launch {
                 command: wanted.launch.command.clone(),
-                arguments: if wanted.keeps_arguments { entry.arguments } else { wanted.launch.arguments.clone() },
+                // Where none were given, those of the launch are what a runner needs to find the program.
+                arguments: match wanted.keeps_arguments {
+                    true => [wanted.launch.arguments.clone(), entry.arguments].concat(),
+                    false => wanted.launch.arguments.clone(),
+                },
             };
             let place = Place { list: &target.list, name };
             let members = started_by(client, name, server, &launch);
@@ -184,10 +190,12 @@ fn list(target: &Target, text: &str) -> Result<(Target, Map<String, Value>), Fau
 }
 
 /// Whether the entry starts what is wanted already.
-fn starts(server: &Value, wanted: &Wanted<'_>, entry: Option<&Entry>) -> bool {
+fn starts(target: &Target, server: &Value, wanted: &Wanted<'_>, entry: Option<&Entry>) -> bool {
     let is_it = entries::words(server) == words(wanted.launch);
+    // A project's file is for all who work in it, and a path is of one machine.
+    let is_shared = |command: &str| target.scope == Scope::Project && command == entries::PROGRAM;
     let keeps = entry.is_some_and(|entry| {
-        wanted.keeps_arguments && entry.command == wanted.launch.command && wanted.launch.arguments.is_empty()
+        wanted.keeps_arguments && (entry.command == wanted.launch.command || is_shared(&entry.command))
     });
     // Somebody starts it through something else, for a reason of theirs.
     let is_wrapped = entry.is_some_and(|entry| entry.is_wrapped && !wanted.replaces && (wanted.is_same)(entry));
@@ -228,11 +236,6 @@ fn what(server: &Value) -> String {
 /// # Errors It cannot be read.
 pub fn text_of(target: &Target) -> Result<Option<String>, Problem> {
     super::look::text_of(&target.file).map_err(|fault| broken(&target.file, &fault))
-}
-
-/// The folder that a new file of the target needs and that is not there.
-pub fn missing_folder(target: &Target) -> Option<PathBuf> {
-    target.file.parent().filter(|folder| !folder.exists()).map(Path::to_owned)
 }
 
 #[cfg(test)]

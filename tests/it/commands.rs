@@ -78,6 +78,7 @@ fn bash_completes_commands_flags_and_their_values() {
     assert_eq!(completed(&["logo"]), "logout");
     assert_eq!(completed(&["doctor", "--rep"]), "--report");
     assert_eq!(completed(&["completions", "el"]), "elvish");
+    assert_eq!(completed(&["install", "curs"]), "cursor");
     assert_eq!(completed(&["--passw"]), "", "what is refused is not offered");
 }
 

@@ -118,6 +118,21 @@ fn at_a_terminal_the_difference_is_shown_and_enter_means_yes() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn at_a_terminal_mcp_remote_makes_room_when_somebody_says_so() {
+    let remote =
+        r#"{"mcpServers":{"remote":{"command":"npx","args":["mcp-remote","https://api.planhat.com/v1/mcp"]}}}"#;
+    for (typed, is_replaced) in [("y\ny\n", true), ("\ny\n", false)] {
+        let home = Home::new();
+        home.put(CURSOR, remote);
+        let run = Run::of(crate::support::typed_in(home.command(&["install", "cursor"]), typed));
+        assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
+        assert_eq!(home.entry(CURSOR, "mcpServers", "remote").is_null(), is_replaced, "{typed:?}");
+        assert!(home.entry(CURSOR, "mcpServers", "planhat")["command"].is_string());
+    }
+}
+
 #[test]
 fn a_secret_is_neither_written_nor_shown() {
     let home = Home::new();
@@ -146,6 +161,13 @@ fn a_second_install_changes_nothing_and_undo_brings_back_every_byte() {
     home.done(&["install", "cursor", "--undo", "--yes"]);
     assert_eq!(home.text(CURSOR).as_deref(), Some(OTHERS));
     assert!(home.done(&["install", "cursor", "--undo", "--yes"]).contains("nothing to take back"));
+    // The same after uninstall, and where somebody has changed the file since.
+    home.put(CURSOR, r#"{"mcpServers":{"planhat":{"command":"planhat-mcp"}}}"#);
+    home.done(&["uninstall", "cursor", "--yes"]);
+    home.put(CURSOR, r#"{"mcpServers":{"b":{}}}"#);
+    home.done(&["install", "--undo", "--yes"]);
+    assert_eq!(home.entry(CURSOR, "mcpServers", "planhat"), json!({ "command": "planhat-mcp" }));
+    assert_eq!(home.entry(CURSOR, "mcpServers", "b"), json!({}));
 }
 
 #[test]
@@ -222,7 +244,8 @@ fn a_link_stays_a_link_and_the_file_behind_it_is_written() {
     home.put("dotfiles/cursor.json", "{}\n");
     std::fs::create_dir_all(home.path(".cursor")).expect("writable");
     std::os::unix::fs::symlink("../dotfiles/cursor.json", home.path(CURSOR)).expect("a link");
-    home.done(&["install", "cursor", "--yes"]);
+    let out = home.done(&["install", "cursor", "--yes"]);
+    assert!(out.contains("a link to") && out.contains("dotfiles/cursor.json"), "{out}");
     assert!(std::fs::symlink_metadata(home.path(CURSOR)).expect("there").file_type().is_symlink());
     assert!(home.text("dotfiles/cursor.json").is_some_and(|text| text.contains("planhat")));
 }

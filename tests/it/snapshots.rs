@@ -8,9 +8,14 @@ use planhat_mcp::auth::Revoked;
 use planhat_mcp::auth::reset::Removed;
 use planhat_mcp::cli::doctor::row::{self, Group, Row};
 use planhat_mcp::cli::grant::Grant;
+use planhat_mcp::cli::install::{list, show};
 use planhat_mcp::cli::status::SignInStatus;
 use planhat_mcp::cli::style::Style;
 use planhat_mcp::cli::{config_command, login_texts, logout, reset, status};
+use planhat_mcp::clients::folders::System;
+use planhat_mcp::clients::plan::{self, Wanted};
+use planhat_mcp::clients::shape::Launch;
+use planhat_mcp::clients::{Folders, Scope, table};
 use planhat_mcp::config::{Inputs, Paths, Settings, load, server};
 use planhat_mcp::problem::{Problem, ProblemId};
 
@@ -108,6 +113,47 @@ fn snapshots_of_status() {
     compare("status-signed-out", |style| status::text(&demo, &signed_out, NOW, style));
     compare("status-pending", |style| status::text(&demo, &pending, NOW, style));
     compare("status-ended", |style| status::text(&demo, &ended, NOW, style));
+}
+
+#[test]
+fn snapshots_of_install() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let folders = Folders::of(System::Linux, home.path(), &home.path().join("work"));
+    let text = "{\n  // mine\n  \"theme\": \"dark\",\n  \"mcpServers\": {\n    \"github\": {\n      \"command\": \"npx\",\n      \"args\": [\"-y\", \"server-github\"],\n      \"env\": { \"GITHUB_TOKEN\": \"canary\" }\n    },\n    \"hat\": {\n      \"command\": \"npx\",\n      \"args\": [\"mcp-remote\", \"https://api.planhat.com/v1/mcp\"]\n    }\n  }\n}\n";
+    let put = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        std::fs::write(path, text).expect("writable");
+    };
+    put(".cursor/mcp.json", text);
+    put(".codex/config.toml", "[mcp_servers.planhat]\ncommand = \"/old/planhat-mcp\"\n");
+    put(".config/zed/settings.json", "{\n  \"context_servers\" {\n");
+    let url = server::PRODUCTION_URL.parse().expect("a constant");
+    let launch = Launch { command: "/usr/local/bin/planhat-mcp".to_owned(), arguments: Vec::new() };
+    let wanted = Wanted {
+        name: "planhat",
+        is_named: false,
+        launch: &launch,
+        keeps_arguments: true,
+        replaces: false,
+        url: &url,
+        is_same: &|_| true,
+    };
+    let target = |id: &str| table::named(id).expect("a client").targets(&folders, Scope::User).remove(0);
+    let planned = |id: &str| {
+        let target = target(id);
+        plan::install(&target, plan::text_of(&target).expect("readable"), &wanted).expect("planned")
+    };
+    let next = |id: &str, style| show::next(table::named(id).expect("a client").next, style);
+    compare("install", |style| {
+        show::change(&planned("cursor"), home.path(), style) + "\n" + &next("claude-desktop", style)
+    });
+    compare("install-updated", |style| show::change(&planned("codex"), home.path(), style));
+    compare("install-list", |style| list::text(&folders, style));
+    let broken = plan::install(&target("zed"), plan::text_of(&target("zed")).expect("readable"), &wanted);
+    let mut broken = broken.expect_err("broken");
+    broken.facts.retain(|(key, _)| *key != "file");
+    compare("install-broken", |style| show::failed("Zed", &broken, style));
 }
 
 #[test]

@@ -10,12 +10,13 @@ use super::style::{Style, paragraph};
 use super::{entry_settings, terminal};
 use crate::clients::client::Format;
 use crate::clients::edit::{self, Place};
-use crate::clients::entries::Entry;
+use crate::clients::entries::{Entry, PROGRAM};
 use crate::clients::plan::{self, Change, Deed, Wanted};
 use crate::clients::shape::Launch;
 use crate::clients::table::{self, CLIENTS};
 use crate::clients::{Client, Folders, Scope, Target, links, own, program, write};
 use crate::config::key::Key;
+use crate::config::origin::Origin;
 use crate::config::{Loaded, Paths};
 use crate::problem::{Problem, ProblemId};
 
@@ -69,11 +70,12 @@ pub fn run(loaded: &Loaded, flags: &[(Key, String)], how: &InstallArgs) -> Resul
     if how.print || how.link {
         return hand_out(&order, how);
     }
-    let chosen = if how.all { table::on_this_machine(&folders) } else { named(&how.clients) };
+    let mut chosen = if how.all { table::on_this_machine(&folders) } else { named(&how.clients) };
+    chosen.retain(|client| !how.all || scope.is_none_or(|scope| client.scopes.contains(&scope)));
     if chosen.is_empty() {
         return Err(ProblemId::NoClientHere.into());
     }
-    each(&chosen, |client| put(client, &order))
+    each(&chosen, |client| put(client, &order).map(|()| Said::Something))
 }
 
 /// Puts this program into these clients, as `install` does; with `yes` without asking. Ends with the code of the first
@@ -88,7 +90,7 @@ pub fn offer(
 ) -> Result<ExitCode, Problem> {
     let folders = Folders::of_this_user().ok_or(ProblemId::NoHome)?;
     let order = order(loaded, flags, &folders, Consent::of(yes, false))?;
-    each(clients, |client| put(client, &order))
+    each(clients, |client| put(client, &order).map(|()| Said::Something))
 }
 
 /// Takes this program out of clients.
@@ -110,14 +112,13 @@ pub fn uninstall(how: &UninstallArgs) -> Result<ExitCode, Problem> {
             changes.push(plan::uninstall(&target, text, how.name.as_deref())?);
         }
         if changes.iter().all(|change| !change.is_one()) {
-            if let Some(change) = changes.first().filter(|_| !how.all) {
-                terminal::say(&show::unchanged(change, &folders.home));
-            }
-            return Ok(());
+            let Some(change) = changes.first().filter(|_| !how.all) else { return Ok(Said::Nothing) };
+            terminal::say(&show::unchanged(change, &folders.home));
+            return Ok(Said::Something);
         }
         changes.retain(Change::is_one);
         is_gone |= settle(&changes, &paths, &folders, consent, "uninstall", client)?;
-        Ok(())
+        Ok(Said::Something)
     })?;
     if is_gone {
         terminal::say(&paragraph("The sign-in stays on this machine; `planhat-mcp logout` deletes it."));
@@ -137,11 +138,12 @@ pub fn undo(how: &InstallArgs) -> Result<ExitCode, Problem> {
             let is_new = changes.iter().all(|change| change.target.file != target.file);
             changes.extend(write::take_back(&target, &paths)?.filter(|_| is_new));
         }
-        if !changes.is_empty() {
-            is_any = true;
-            settle(&changes, &paths, &folders, consent, "install --undo", client)?;
+        if changes.is_empty() {
+            return Ok(Said::Nothing);
         }
-        Ok(())
+        is_any = true;
+        settle(&changes, &paths, &folders, consent, "install --undo", client)?;
+        Ok(Said::Something)
     })?;
     if !is_any {
         terminal::say(&paragraph("There is nothing to take back."));
@@ -182,18 +184,28 @@ fn every_target(client: &'static Client, folders: &Folders) -> Vec<Target> {
     found
 }
 
+/// What was said of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// Something, after which the next client begins with an empty line.
+    Something,
+    /// Nothing: it has nothing to do with this.
+    Nothing,
+}
+
 /// Does it for each client; one that fails does not stop the others.
 fn each(
     clients: &[&'static Client],
-    mut action: impl FnMut(&'static Client) -> Result<(), Problem>,
+    mut action: impl FnMut(&'static Client) -> Result<Said, Problem>,
 ) -> Result<ExitCode, Problem> {
-    let mut code = None;
-    for (at, client) in clients.iter().enumerate() {
-        if at > 0 {
+    let (mut code, mut said) = (None, Said::Nothing);
+    for client in clients {
+        if said == Said::Something {
             terminal::say("\n");
         }
+        said = Said::Something;
         match action(client) {
-            Ok(()) => {}
+            Ok(now) => said = now,
             Err(problem) if clients.len() == 1 => return Err(problem),
             Err(problem) => {
                 terminal::say(&show::failed(client.title, &problem, terminal::style()));
@@ -221,6 +233,13 @@ fn put(client: &'static Client, order: &Order<'_>) -> Result<(), Problem> {
     }
     if !client.is_here(order.folders) && changes.iter().any(Change::is_one) {
         let text = format!("{} was not found on this machine; its file is made all the same.", client.title);
+        terminal::say(&format!("{}\n", paragraph(&text)));
+    }
+    if changes.iter().any(|change| change.is_one() && change.target.scope == Scope::Project) {
+        let text = format!(
+            "The file is for all who work in this project. Where the program lies elsewhere on their machines, make its \
+             command there `{PROGRAM}` alone, if it is on everybody's PATH; that is left as it is from then on."
+        );
         terminal::say(&format!("{}\n", paragraph(&text)));
     }
     for change in changes.iter().filter(|change| !change.is_one()) {
@@ -338,7 +357,10 @@ fn settle_with(
 ) -> Result<bool, Problem> {
     let style = terminal::style();
     let texts: Vec<String> = changes.iter().map(|change| show::change(change, &folders.home, style)).collect();
-    terminal::say(&format!("{}\n", texts.join("\n")));
+    terminal::say(&texts.join("\n"));
+    if consent != Consent::None {
+        terminal::say("\n");
+    }
     match consent {
         Consent::None => return Ok(false),
         Consent::Given => {}
@@ -372,10 +394,14 @@ fn written(changes: &[Change], client: &Client, style: Style) -> String {
 /// What is missing before the client can use it.
 fn sign_in_first(loaded: &Loaded) -> String {
     let settings = &loaded.settings;
-    let is_known = settings.oauth.client_id.is_some() || settings.static_token.is_some();
-    if is_known || !settings.product.is_planhat() {
+    let client_id = loaded.rows.iter().find(|row| row.key == Key::ClientId);
+    let has_signed_in = client_id.is_some_and(|row| row.origin == Origin::LastSignIn);
+    if has_signed_in || settings.static_token.is_some() || !settings.product.is_planhat() {
         return String::new();
     }
-    let login = settings.command("login --client-id pk_...");
-    format!("\nBefore the first use, sign in with the client id that your admin gave you:\n  {login}\n")
+    let login = if settings.oauth.client_id.is_some() { "login" } else { "login --client-id pk_..." };
+    format!(
+        "\nBefore the first use sign in, with the client id and the secret from your admin:\n  {}\n",
+        settings.command(login)
+    )
 }

@@ -18,7 +18,7 @@ pub fn short(path: &Path, home: &Path) -> String {
 
 /// What will be done to a file, and the difference.
 pub fn change(change: &Change, home: &Path, style: Style) -> String {
-    let file = short(&change.target.file, home);
+    let file = short(&change.target.file, home) + &leads_to(&change.target.file, home);
     let mut out = format!("{}\n", style.strong(&format!("{}: {}", change.target.client.title, what(change))));
     out.push_str(&format!("{file}\n\n"));
     let (before, after) = (change.before.as_deref().unwrap_or_default(), change.after.as_deref().unwrap_or_default());
@@ -44,6 +44,13 @@ pub fn change(change: &Change, home: &Path, style: Style) -> String {
         out.push_str(&format!("\n{}", paragraph(&text)));
     }
     out
+}
+
+/// Where a link leads: what is written is there.
+fn leads_to(file: &Path, home: &Path) -> String {
+    let is_link = std::fs::symlink_metadata(file).is_ok_and(|found| found.file_type().is_symlink());
+    let target = std::fs::canonicalize(file).ok().filter(|_| is_link);
+    target.map_or_else(String::new, |target| format!("\n(a link to {})", short(&target, home)))
 }
 
 fn cut(line: &str) -> String {

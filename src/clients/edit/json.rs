@@ -22,7 +22,9 @@ pub fn put(text: &str, place: Place<'_>, members: Members<'_>) -> Result<String,
     let splices = match (missing, find(object, place.name)?) {
         ([], Some(property)) => {
             let depth = style.depth_at(property.range.start);
-            vec![(span(&property.value), style.entry(members, &depth))]
+            let value =
+                if style.is_one_line(object) { style.inline_entry(members) } else { style.entry(members, &depth) };
+            vec![(span(&property.value), value)]
         }
         (missing, _) => {
             let (key, below) =
@@ -209,9 +211,9 @@ impl<'t> Style<'t> {
         format!("{{{space}{}{space}}}", members.collect::<Vec<_>>().join(comma))
     }
 
-    /// Whether the object has properties and all of them begin on its first line.
+    /// Whether the object has properties and all of them stand on one line.
     fn is_one_line(&self, object: &Object<'_>) -> bool {
-        object.properties.last().is_some_and(|last| !self.text[object.range.start..last.range.start].contains('\n'))
+        object.properties.last().is_some_and(|last| !self.text[object.range.start..last.range.end].contains('\n'))
     }
 
     /// An object below the missing keys that holds the entry.
@@ -248,7 +250,9 @@ impl<'t> Style<'t> {
         let rest = Rest::after(text, last.range.end, close);
         let comma = rest.comma.is_none().then(|| (last.range.end..last.range.end, ",".to_owned()));
         let trailing = if rest.comma.is_some() { "," } else { "" };
-        let lead = match (self.is_one_line(object), self.is_compact) {
+        // What follows a comment on its line would be part of it.
+        let has_comment = text[last.range.end..rest.line].contains("//");
+        let lead = match (self.is_one_line(object) && !has_comment, self.is_compact) {
             (true, true) => String::new(),
             (true, false) => " ".to_owned(),
             (false, _) => format!("{}{depth}", self.end),
@@ -305,39 +309,33 @@ impl Rest {
 /// What takes a property out of its object.
 fn removal(text: &str, object: &Object<'_>, at: usize) -> Vec<(Range<usize>, String)> {
     let properties = &object.properties;
-    let (property, close) = (&properties[at], object.range.end - 1);
-    let next = properties.get(at + 1).map_or(close, |next| next.range.start);
+    let (property, open, close) = (&properties[at], object.range.start + 1, object.range.end - 1);
+    let (start, next) = (property.range.start, properties.get(at + 1).map_or(close, |next| next.range.start));
     let rest = Rest::after(text, property.range.end, next);
     let end = rest.line;
-    let lead = |from: usize| from + text[from..property.range.start].trim_end().len();
-    let before = at.checked_sub(1).map(|before| &properties[before]);
-    match before {
-        // The first of several: up to where the next one begins, or to the end of its line.
-        None if properties.len() > 1 => {
-            let starts_line = indentation(text, property.range.start).is_some();
-            let to = if starts_line { end } else { end + text[end..next].len() - text[end..next].trim_start().len() };
-            let from = if starts_line { lead(object.range.start + 1) } else { property.range.start };
-            vec![(from..to, String::new())]
-        }
-        // The only one: comments around it stay.
-        None => {
-            let from = lead(object.range.start + 1);
-            let has_comment = !text[object.range.start + 1..from].is_empty() || !text[end..close].trim().is_empty();
-            vec![(from..if has_comment { end } else { close }, String::new())]
-        }
-        Some(before) => {
-            let between = Rest::after(text, before.range.end, property.range.start);
-            let from = lead(between.line);
-            let is_last = at + 1 == properties.len();
-            // The last one leaves the comma before it only where it had one itself.
-            match between.comma.filter(|_| is_last && rest.comma.is_none()) {
-                Some(comma) if text[comma + 1..property.range.start].trim().is_empty() => {
-                    let from = before.range.end + text[before.range.end..comma].trim_end().len();
-                    vec![(from..end, String::new())]
-                }
-                Some(comma) => vec![(comma..comma + 1, String::new()), (from..end, String::new())],
-                None => vec![(from..end, String::new())],
-            }
-        }
+    // The white space before goes, too, except where the end of a line has to stay between a comment and what follows.
+    let goes_on = !text[end..].trim_start_matches([' ', '\t']).starts_with(['\n', '\r']);
+    let lead = |from: usize, to: usize| {
+        let lead = from + text[from..to].trim_end().len();
+        if goes_on && text[lead..to].contains('\n') { to } else { lead }
+    };
+    let gone = |from: usize, to: usize| (from..to, String::new());
+    let Some(before) = at.checked_sub(1).map(|before| &properties[before]) else {
+        return vec![match properties.len() {
+            // The only one: comments around it stay.
+            1 if text[open..start].trim().is_empty() && text[end..close].trim().is_empty() => gone(open, close),
+            1 => gone(lead(open, start), end),
+            // The first of several: up to the end of its line, or to where the next one begins.
+            _ if indentation(text, start).is_some() => gone(lead(open, start), end),
+            _ => gone(start, end + text[end..next].len() - text[end..next].trim_start().len()),
+        }];
+    };
+    let between = Rest::after(text, before.range.end, start);
+    // The last one leaves the comma before it only where it had one itself.
+    let is_last = at + 1 == properties.len();
+    match between.comma.filter(|_| is_last && rest.comma.is_none()) {
+        Some(comma) if text[comma + 1..start].trim().is_empty() => vec![gone(lead(before.range.end, comma), end)],
+        Some(comma) => vec![gone(comma, comma + 1), gone(lead(between.line, start), end)],
+        None => vec![gone(lead(between.line, start), end)],
     }
 }

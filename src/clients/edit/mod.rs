@@ -65,7 +65,7 @@ fn changed(
     let before = without_mark(text);
     let after = change(before)?;
     let rest = |text: &str| read(format, text).map(|value| without_entry(value, place));
-    if rest(before)? != rest(&after)? {
+    if Ok(rest(before)?) != rest(&after) {
         return Err(Fault::new("it could not be changed without touching something else in it"));
     }
     let mark = &text[..text.len() - before.len()];

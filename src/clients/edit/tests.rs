@@ -139,6 +139,20 @@ fn an_entry_is_taken_out_wherever_it_stands_among_others() {
         "{\"a\": 1\n, \"mcpServers\": {\"b\": 1\n}}"
     );
     assert_eq!(remove_json("{\n}"), "{\n}");
+    // Nothing gets behind a comment that was not there before.
+    for (before, after) in [
+        (
+            "{\"mcpServers\": {\"a\": 1\n, // c\n\"planhat\": {}\n,\"z\": 1}}",
+            "{\"mcpServers\": {\"a\": 1\n, // c\n\"z\": 1}}",
+        ),
+        ("{\"mcpServers\": {\"a\": 1 // c\n, \"planhat\": {} }}", "{\"mcpServers\": {\"a\": 1 // c\n }}"),
+        ("{\"mcpServers\": { // c\n \"planhat\": {} }}", "{\"mcpServers\": { // c\n  }}"),
+        ("{\"mcpServers\": { // c\n \"planhat\": {}, \"b\": 1 }}", "{\"mcpServers\": { // c\n  \"b\": 1 }}"),
+    ] {
+        assert_eq!(remove_json(before), after);
+    }
+    let commented = "{ \"mcpServers\": { \"a\": {} // c\n } }";
+    assert!(put_json(commented).contains("{ \"a\": {}, // c\n"), "{}", put_json(commented));
 }
 
 #[test]
@@ -205,6 +219,14 @@ fn an_entry_is_put_into_toml_and_taken_out_with_every_comment_kept() {
 }
 
 #[test]
+fn an_entry_of_toml_is_replaced_where_it_stands() {
+    let list = list();
+    let before = "# ours\n[mcpServers.planhat]\nurl = 'x'\n\n[z]\na = 1\n\n[mcpServers.z]\ncommand = 'y'\n";
+    let after = put(Format::Toml, before, toml_place(&list), &entry()).expect("replaced");
+    assert_eq!(after, before.replace("url = 'x'", "command = \"/p\"\nargs = [\"--tenant\", \"demo\"]"));
+}
+
+#[test]
 fn an_update_of_toml_keeps_what_the_user_added() {
     let list = list();
     let before = "[mcpServers.planhat] # ours\ncommand = \"/old\" # where it was\nstartup_timeout_sec = 20\nargs = [ '--tenant', 'demo' ]\n\n[mcpServers.planhat.env]\nA = \"b\"\n";
@@ -258,4 +280,72 @@ fn an_update_of_yaml_keeps_what_the_user_added() {
     let other =
         update(Format::Yaml, before, Place { list: &list, name: "planhat" }, &[("args", json!([]))]).expect("updated");
     assert_eq!(other, before.replace("args:\n      - --tenant\n      - 'demo'\n", "args: []\n"));
+}
+
+/// Numbers that are the same in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).unwrap_or_default()
+    }
+
+    fn space(&mut self) -> &'static str {
+        ["", " ", "\n", "\n  ", "\t", "\r\n    ", " // c \"}\n", " /* , } */ ", "\n/* a\n b */\n"][self.below(9)]
+    }
+
+    /// Some text of JSON, with white space and comments wherever they may stand.
+    fn value(&mut self, depth: usize) -> String {
+        match if depth == 0 { self.below(3) } else { self.below(5) } {
+            0 => "1".to_owned(),
+            1 => "\"ö \\\" //\"".to_owned(),
+            2 => "null".to_owned(),
+            3 => {
+                let items: Vec<String> = (0..self.below(3)).map(|_| self.value(depth - 1)).collect();
+                format!("[{}{}{}]", self.space(), items.join(","), self.space())
+            }
+            _ => self.object(depth - 1, &["a", "b", "planhat"]),
+        }
+    }
+
+    fn object(&mut self, depth: usize, keys: &[&str]) -> String {
+        let mut out = format!("{{{}", self.space());
+        let keys: Vec<&&str> = keys.iter().filter(|_| self.below(3) > 0).collect();
+        for (at, key) in keys.iter().enumerate() {
+            let value =
+                if **key == "mcpServers" { self.object(depth, &["a", "planhat", "z"]) } else { self.value(depth) };
+            let comma = if at + 1 < keys.len() || self.below(3) == 0 { "," } else { "" };
+            out.push_str(&format!("\"{key}\":{}{value}{}{comma}{}", self.space(), self.space(), self.space()));
+        }
+        out + "}"
+    }
+}
+
+#[test]
+fn whatever_stands_in_a_file_of_json_nothing_but_the_entry_changes() {
+    let list = list();
+    let place = Place { list: &list, name: "planhat" };
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut changed = 0;
+    for _ in 0..3_000 {
+        let text = format!("{}{}{}", numbers.space(), numbers.object(3, &["x", "mcpServers", "y"]), numbers.space());
+        // The editor refuses what would change anything else, so that it succeeds is the point.
+        let with = put(Format::Json, &text, place, &entry()).unwrap_or_else(|fault| panic!("{fault}: {text:?}"));
+        assert_eq!(
+            read(Format::Json, &with).expect("JSON")["mcpServers"]["planhat"],
+            json!({ "command": "/p", "args": ["--tenant", "demo"] })
+        );
+        let again = put(Format::Json, &with, place, &entry()).unwrap_or_else(|fault| panic!("{fault}: {with:?}"));
+        assert_eq!(read(Format::Json, &again), read(Format::Json, &with), "{text:?}");
+        let other = [("args", json!([]))];
+        let updated = update(Format::Json, &with, place, &other).unwrap_or_else(|fault| panic!("{fault}: {with:?}"));
+        assert_eq!(read(Format::Json, &updated).expect("JSON")["mcpServers"]["planhat"]["args"], json!([]));
+        let without = remove(Format::Json, &updated, place).unwrap_or_else(|fault| panic!("{fault}: {updated:?}"));
+        assert!(read(Format::Json, &without).expect("JSON")["mcpServers"]["planhat"].is_null());
+        changed += usize::from(with != text);
+    }
+    assert!(changed > 2_000, "only {changed} were changed: the test no longer makes what it should");
 }

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::clients::client::Scope;
 use crate::clients::folders::{Folders, System};
 use crate::clients::table;
 
@@ -88,6 +87,47 @@ fn an_entry_of_another_name_is_meant_if_it_is_for_the_same_server() {
     assert_eq!(done(&PLAIN, other).1, Deed::Added, "another tenant is another server");
     let named = How { name: "two", is_named: true, ..PLAIN };
     assert_eq!(done(&named, json!({ "mine": { "command": "planhat-mcp" } })).1, Deed::Added, "somebody chose the name");
+}
+
+#[test]
+fn what_a_runner_needs_stands_before_the_arguments_that_are_kept() {
+    let url = URL.parse().expect("a constant");
+    let launch = Launch { command: "npx".to_owned(), arguments: vec!["-y".to_owned(), "planhat-mcp".to_owned()] };
+    let wanted = Wanted {
+        name: "planhat",
+        is_named: false,
+        launch: &launch,
+        keeps_arguments: true,
+        replaces: false,
+        url: &url,
+        is_same: &is_same,
+    };
+    let planned = |text: &str| install(&target("cursor"), Some(text.to_owned()), &wanted).expect("planned");
+    let old = r#"{"mcpServers":{"planhat":{"command":"/old/planhat-mcp","args":["--ipv4"]}}}"#;
+    let change = planned(old);
+    let text = change.after.expect("a text");
+    assert!(text.contains(r#""command":"npx","args":["-y","planhat-mcp","--ipv4"]"#), "{text}");
+    assert_eq!(planned(&text).deed, Deed::Unchanged);
+}
+
+#[test]
+fn a_project_s_file_may_name_the_program_alone() {
+    let url = URL.parse().expect("a constant");
+    let launch = launch(&[]);
+    let wanted = Wanted {
+        name: "planhat",
+        is_named: false,
+        launch: &launch,
+        keeps_arguments: true,
+        replaces: false,
+        url: &url,
+        is_same: &is_same,
+    };
+    let text = Some(r#"{"mcpServers":{"planhat":{"command":"planhat-mcp"}}}"#.to_owned());
+    let own = target("cursor");
+    let shared = Target { scope: Scope::Project, ..own.clone() };
+    assert_eq!(install(&shared, text.clone(), &wanted).expect("planned").deed, Deed::Unchanged);
+    assert_eq!(install(&own, text, &wanted).expect("planned").deed, Deed::Updated);
 }
 
 #[test]

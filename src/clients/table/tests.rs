@@ -156,14 +156,16 @@ fn claude_desktop_as_a_package_of_windows_has_its_file_there_and_both_are_writte
 #[test]
 fn an_entry_for_oneself_in_a_project_stands_under_the_root_of_its_repository() {
     let root = tempfile::tempdir().expect("a temporary directory");
-    let folder = root.path().join("repository/below");
-    std::fs::create_dir_all(root.path().join("repository/.git")).expect("writable");
+    // Where `\` separates nothing, it may stand in a name.
+    let name = if cfg!(windows) { "repository" } else { "repo\\sitory" };
+    let folder = root.path().join(name).join("below");
+    std::fs::create_dir_all(root.path().join(name).join(".git")).expect("writable");
     std::fs::create_dir_all(&folder).expect("writable");
     let list = |system: System| {
         let folders = Folders::of(system, root.path(), &folder);
         named("claude-code").expect("a client").targets(&folders, Scope::Local)[0].list.clone()
     };
-    let repository = root.path().join("repository").display().to_string();
+    let repository = root.path().join(name).display().to_string();
     assert_eq!(list(System::Linux), ["projects", &repository, "mcpServers"]);
     assert_eq!(list(System::Windows), ["projects", &repository.replace('\\', "/"), "mcpServers"]);
 }

@@ -84,7 +84,7 @@ super::entry::entries! {
     ClientCommandMissing = "client-command-missing", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The program that the client's configuration file[ {file}] starts is not there[: {path}].",
         cause "It was moved or removed, or it lies in a folder in which the client does not look.",
-        fix "Write the whole path of planhat-mcp into the file as the command: `which planhat-mcp` shows it, on Windows `where.exe planhat-mcp`; in a file of JSON, each `\\` of it is written twice. Then restart the client.",
+        fix "Run `planhat-mcp install` with the name of the client, which writes the path of this copy into the file; then restart the client. By hand: `which planhat-mcp` shows the path, on Windows `where.exe planhat-mcp`; in a file of JSON, each `\\` of it is written twice.",
         model "The client starts a program that is not there. Tell the user to correct the path in the client's configuration.";
     ClientSettingsWrong = "client-settings-wrong", code INTERNAL_ERROR, exit USAGE, recovery Depends,
         what "The client's configuration file[ {file}] starts planhat-mcp with settings that it refuses[: {detail}].",
