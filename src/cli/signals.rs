@@ -10,12 +10,11 @@ use crate::limits::SIGNAL_END_WAIT;
 pub fn watch(keep_without_parent: bool) -> mpsc::Receiver<()> {
     let (send, receive) = mpsc::channel(4);
     watch_signals(send.clone());
+    #[cfg(all(unix, not(target_os = "macos")))]
+    stdout::watch(send.clone());
     #[cfg(unix)]
-    {
-        stdout::watch(send.clone());
-        if !keep_without_parent {
-            parent::watch(send);
-        }
+    if !keep_without_parent {
+        parent::watch(send);
     }
     #[cfg(not(unix))]
     let _ = keep_without_parent;
@@ -96,7 +95,10 @@ mod system {
 }
 
 /// Notices a client that has closed its side, even while there is nothing to write.
-#[cfg(unix)]
+///
+/// On macOS the next write does. Its `poll` reports a hang-up only to those who ask for input, and then also when the
+/// client has merely shut the half of a socket that it never writes to, as some do before the first message.
+#[cfg(all(unix, not(target_os = "macos")))]
 mod stdout {
     use rustix::event::{PollFd, PollFlags, poll};
     use tokio::sync::mpsc::Sender;

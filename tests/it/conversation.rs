@@ -282,7 +282,7 @@ fn a_call_that_waits_for_the_browser_says_so_and_ends_with_words_that_a_model_ca
 }
 
 #[test]
-#[cfg_attr(windows, ignore = "Windows has a display always")]
+#[cfg_attr(any(windows, target_os = "macos"), ignore = "the system has a display always")]
 fn without_a_display_the_link_is_said_in_words_and_signing_in_by_it_is_noticed() {
     let setup = setup(Choice::Leave);
     let mut command = setup.command();

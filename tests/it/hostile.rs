@@ -98,7 +98,7 @@ fn what_a_server_says_cannot_drive_a_terminal() {
 }
 
 #[test]
-#[cfg_attr(windows, ignore = "Windows has its Credential Manager always")]
+#[cfg_attr(any(windows, target_os = "macos"), ignore = "the system has its keychain always")]
 fn a_keychain_that_is_missing_is_never_replaced_by_a_file() {
     let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     let mut command = setup.command();

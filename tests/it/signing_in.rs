@@ -216,6 +216,7 @@ fn a_callback_port_in_use_is_named_and_no_other_is_taken() {
 }
 
 #[test]
+#[cfg_attr(any(windows, target_os = "macos"), ignore = "the system has a display always")]
 fn without_a_desktop_no_browser_opens_and_the_way_out_is_said() {
     let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     let mut command = setup.command();
@@ -242,7 +243,7 @@ fn the_memory_store_signs_in_within_the_bridge() {
 }
 
 #[test]
-#[cfg_attr(windows, ignore = "Windows has its Credential Manager always")]
+#[cfg_attr(any(windows, target_os = "macos"), ignore = "the system has its keychain always")]
 fn a_missing_keychain_is_an_error_that_names_the_way_out() {
     let setup = Setup::with_sign_in(Config::default(), Choice::Allow);
     let mut command = bare(setup.home.path());

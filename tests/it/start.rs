@@ -61,6 +61,7 @@ fn silent_planhat(home: &Path) -> (TcpListener, Command) {
 }
 
 #[test]
+#[cfg_attr(any(windows, target_os = "macos"), ignore = "the system has a display always")]
 fn where_a_sign_in_is_known_to_be_due_nothing_waits_for_a_server_that_is_silent() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let (_proxy, command) = silent_planhat(home.path());

@@ -1,5 +1,6 @@
 //! Opens a page in the user's browser.
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::{Command, Stdio};
 
@@ -12,7 +13,26 @@ use crate::problem::{Problem, ProblemId};
 /// Whether a browser can be expected to open on this machine.
 pub fn is_expected() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    cfg!(any(target_os = "macos", windows)) || set("DISPLAY") || set("WAYLAND_DISPLAY") || set("BROWSER")
+    cfg!(any(target_os = "macos", windows)) || has_desktop(set, reaches_windows)
+}
+
+/// Where the environment has to say whether there is a desktop. Many clients strip the display from it, and Linux inside
+/// Windows (WSL) needs none to open the browser of Windows.
+fn has_desktop(set: impl Fn(&str) -> bool, reaches_windows: impl FnOnce() -> bool) -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"].into_iter().any(set) || reaches_windows()
+}
+
+/// Whether pages open in Windows, whose program the launcher tries first inside WSL; users can forbid programs of Windows
+/// there, and then it is not in PATH.
+fn reaches_windows() -> bool {
+    let launchers = open::commands("https://localhost/");
+    let first = launchers.first().map(Command::get_program);
+    first.is_some_and(|program| starts_in_windows(program, &std::env::var_os("PATH").unwrap_or_default()))
+}
+
+fn starts_in_windows(launcher: &OsStr, path: &OsStr) -> bool {
+    let is_of_windows = std::path::Path::new(launcher).extension().is_some_and(|ending| ending == "exe");
+    is_of_windows && std::env::split_paths(path).any(|folder| folder.join(launcher).is_file())
 }
 
 /// Opens the page, or says why not. Blocks briefly, to catch an early failure of the launcher.
@@ -94,6 +114,27 @@ fn start(command: &mut Command) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use crate::auth::login::browser::*;
+
+    #[test]
+    fn a_browser_is_expected_where_there_is_a_display_or_windows_around_this_linux() {
+        for name in ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"] {
+            assert!(has_desktop(|asked| asked == name, || false), "{name}");
+        }
+        assert!(!has_desktop(|_| false, || false));
+        // Of a client that strips the environment.
+        assert!(has_desktop(|_| false, || true));
+    }
+
+    #[test]
+    fn windows_opens_pages_of_its_linux_where_its_programs_can_be_started_there() {
+        let (with, without) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(with.path().join("powershell.exe"), "").unwrap();
+        std::fs::write(with.path().join("xdg-open"), "").unwrap();
+        let both = std::env::join_paths([without.path(), with.path()]).unwrap();
+        assert!(starts_in_windows("powershell.exe".as_ref(), &both));
+        assert!(!starts_in_windows("powershell.exe".as_ref(), without.path().as_os_str()), "not in PATH");
+        assert!(!starts_in_windows("xdg-open".as_ref(), &both), "a Linux of its own");
+    }
 
     #[test]
     fn shell_characters_reach_the_browser_only_as_one_argument() {

@@ -8,8 +8,8 @@ super::entry::entries! {
         model "This machine has no keychain for the sign-in. Tell the user to choose --token-store file, or to install one.";
     KeychainLocked = "keychain-locked", code INTERNAL_ERROR, exit STORAGE, recovery Later,
         what "The keychain is locked, so the sign-in cannot be read.",
-        cause "It unlocks when you log in to the desktop; over SSH or with automatic login it stays locked.",
-        fix "Unlock it (for example by opening the system's password manager), then try again. Nothing is lost. Where it cannot be unlocked, use --token-store file.",
+        cause "It unlocks when you log in to the desktop; over SSH or with automatic login it stays locked. On a Mac, its question may also have been answered with Deny.",
+        fix "Unlock it (for example by opening the system's password manager), then try again, and allow what it asks. Nothing is lost. Where it cannot be unlocked, use --token-store file.",
         model "The keychain is locked. Ask the user to unlock it, then call again.";
     KeychainSlow = "keychain-slow", code INTERNAL_ERROR, exit STORAGE, recovery Later,
         what "The keychain did not answer[ within {seconds} s].",
