@@ -11,14 +11,14 @@ use crate::problem::{Problem, ProblemId};
 
 const ABOUT: &str = "Use Planhat, or any other remote MCP server, from any local MCP client.
 
-An MCP client starts this program and speaks to it over stdin and stdout; the
-program carries every message to the remote server, and does the sign-in.";
+An MCP client starts planhat-mcp and talks to it over stdin and stdout;
+planhat-mcp passes every message to the remote server, and signs you in.";
 
 const AFTER_HELP: &str = "\
 Where to start:
-  1. A Planhat admin creates an OAuth Client in the App Center, with exactly
+  1. A Planhat admin creates an OAuth client in the App Center, with exactly
      this redirect URL: http://127.0.0.1:7526/callback
-  2. Sign in, and see the browser open; the client secret is asked for:
+  2. Sign in; it asks for the client secret and opens your browser:
        planhat-mcp login --client-id pk_...
   3. Tell your MCP client to start planhat-mcp. For Claude Code:
        claude mcp add planhat -- planhat-mcp
@@ -26,20 +26,20 @@ Where to start:
 Examples:
   planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
   planhat-mcp https://mcp.example.com/mcp        another server (or: --url)
-  planhat-mcp login --no-browser                 on a machine without a browser
+  planhat-mcp login --no-browser                 on a computer without a browser
   planhat-mcp doctor                             what is wrong, and what to do
-  planhat-mcp doctor --fix                       mend what can be mended here
+  planhat-mcp doctor --fix                       repair what can be repaired
   planhat-mcp doctor --report                    a report to attach to a ticket
   planhat-mcp status --profile acme              one of several sign-ins
 
 Environment:
   Each option can be given as a variable, for example PLANHAT_MCP_CLIENT_ID for
-  --client-id. Two secrets have no option, because others can read a command
-  line:
+  --client-id. Two secrets have no option, because other programs can read
+  command lines:
   PLANHAT_MCP_CLIENT_SECRET  the client secret (sk_...)
-  PLANHAT_MCP_TOKEN          a Private App's access token, sent as it is; there
-                             is no sign-in then
-  Options win over variables, variables over the configuration file.
+  PLANHAT_MCP_TOKEN          a Private App's access token, sent unchanged, in
+                             place of a sign-in
+  Order of precedence: options, variables, configuration file.
 
 Exit codes:
   0 done   1 failed   2 wrong option or setting   3 sign-in needed or failed
@@ -71,17 +71,17 @@ pub enum Command {
     /// Sign in, in the browser
     #[command(aliases = ["signin", "sign-in", "log-in"])]
     Login(LoginArgs),
-    /// Delete the sign-in from this machine
+    /// Delete the sign-in from this computer
     #[command(aliases = ["signout", "sign-out", "log-out"])]
     Logout(LogoutArgs),
-    /// Show whether you are signed in, as what, and for how long
+    /// Show whether you are signed in, as whom, and for how long
     #[command(alias = "whoami")]
     Status(StatusArgs),
     /// Check everything, step by step, and say what to do
     Doctor(DoctorArgs),
     /// Show each setting and where it came from
     Config,
-    /// Remove all that is stored for a profile
+    /// Remove everything stored for a profile
     Reset(ResetArgs),
     /// Print completions for your shell
     #[command(after_help = COMPLETIONS_HELP, alias = "completion")]
@@ -116,7 +116,7 @@ pub struct CompletionsArgs {
 /// Where to write the pages.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// A folder for one file a command
+    /// A folder for one file per command
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -135,7 +135,7 @@ pub struct StatusArgs {
     /// Every profile that has a sign-in
     #[arg(long)]
     pub all: bool,
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -143,13 +143,13 @@ pub struct StatusArgs {
 /// How to show the findings.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Mend what is ours to mend, after saying what and asking
+    /// Repair what planhat-mcp stores, after saying what and asking
     #[arg(long, conflicts_with = "report")]
     pub fix: bool,
-    /// With --fix: do not ask
+    /// With --fix: do not ask for confirmation
     #[arg(long, requires = "fix")]
     pub yes: bool,
     /// Write a report without secrets, to attach to a ticket
@@ -160,7 +160,7 @@ pub struct DoctorArgs {
 /// Whether to ask first.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
 }
@@ -174,10 +174,10 @@ pub struct LoginArgs {
     /// Sign in with a code on another device
     #[arg(long, conflicts_with = "no_browser")]
     pub device: bool,
-    /// End a sign-in that is under way, and start over
+    /// Cancel a sign-in in progress and start again
     #[arg(long)]
     pub restart: bool,
-    /// Keep an access token that is typed here
+    /// Store an access token read from standard input
     #[arg(long, conflicts_with_all = ["no_browser", "device", "restart"])]
     pub token_from_stdin: bool,
     /// How a bridge starts a sign-in; the order carries what argv must not contain.
@@ -204,7 +204,7 @@ const TRAPS: [&str; 3] = ["--client-secret", "--token", "--password"];
 impl Args for Options {
     fn augment_args(command: clap::Command) -> clap::Command {
         let config = option("config", "--config", Takes::File, Heading::General, CONFIG_POSITION)
-            .help("Another configuration file")
+            .help("Configuration file to use")
             .value_parser(value_parser!(PathBuf));
         let settings = Key::ALL.iter().filter_map(|key| {
             let Flag { name, takes, heading, place, help } = key.info().flag?;

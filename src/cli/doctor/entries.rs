@@ -48,7 +48,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
     } else {
         jsonc_parser::parse_to_serde_value(text, &json_with_comments()).map_err(|error| {
             // The whole message could quote a secret.
-            format!("it is no JSON at line {}, column {}", error.line_display(), error.column_display())
+            format!("it is not JSON at line {}, column {}", error.line_display(), error.column_display())
         })?
     };
     let mut found = Vec::new();
