@@ -27,6 +27,15 @@ fn a_terminal_text_has_color_only_when_asked_for() {
 }
 
 #[test]
+fn where_a_request_went_is_told_below_the_remedy() {
+    let problem = Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", "https://as.example/token");
+    assert_eq!(problem.more(), "the request went to https://as.example/token");
+    let shown = problem.because(std::io::Error::other("refused")).to_terminal(false);
+    assert!(shown.contains("\n more: refused; the request went to https://as.example/token\n"), "{shown}");
+    assert_eq!(Problem::new(ProblemId::PortInUse).more(), "");
+}
+
+#[test]
 fn a_json_rpc_error_reads_alone_and_carries_its_facts_as_numbers_and_strings() {
     let error = Problem::new(ProblemId::RateLimited)
         .with("retry_after_seconds", 7)
