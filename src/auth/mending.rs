@@ -72,44 +72,43 @@ impl Fault {
         let (what, action, loss) = match self {
             Self::DeadRegistration(client) => (
                 format!(
-                    "the server does not know the client {} any more, which this program registered",
+                    "the server no longer knows the client {}, which planhat-mcp registered",
                     printable(&client.id)
                 ),
-                "the registration is deleted here; the next sign-in registers anew",
-                "nothing: nobody can sign in with it",
+                "the stored registration is deleted; the next sign-in registers again",
+                "nothing: signing in with it is not possible",
             ),
             Self::Exposed(path) => (
-                format!("others on this machine can read or change {}", file(path)),
+                format!("other users of this computer can read or change {}", file(path)),
                 "the file is closed to others (chmod go-rwx)",
                 "nothing; if others may have read a secret in it, replace that",
             ),
             Self::DamagedSignIn => (
                 "the stored sign-in cannot be read".to_owned(),
                 "its record is deleted",
-                "the sign-in, which no new process could use; sign in again, also where a bridge still runs",
+                "the sign-in, which no new process could use; sign in again, even if an MCP client still works",
             ),
             Self::DamagedTokenFile(path) => (
                 format!("the token file {} cannot be read", file(path)),
                 "it is renamed to end in .damaged",
                 "the sign-ins in it, of all profiles, which could not be used; sign in again",
             ),
-            Self::DamagedNote(path) => (
-                format!("{} cannot be read", file(path)),
-                "it is deleted",
-                "nothing: it is made anew when it is needed",
-            ),
+            Self::DamagedNote(path) => {
+                (format!("{} cannot be read", file(path)), "it is deleted", "nothing: it is created again when needed")
+            }
             Self::UnusableLock(path) => (
                 format!("the lock file {} cannot be used", file(path)),
-                "a link in its place is removed, and a file is made yours alone",
+                "a link in its place is removed, and only you get access to the file",
                 "nothing",
             ),
             Self::StaleSignIn => (
-                "a sign-in is noted as under way, and its process is gone".to_owned(),
-                "it is noted as ended",
-                "its link, which nothing waits for any more",
+                "a sign-in is recorded as in progress, but its process is gone".to_owned(),
+                "it is recorded as ended",
+                "its link, which nothing is waiting for",
             ),
             Self::OutdatedMemory => (
-                "what is remembered of the server is too old, cannot be read, or is about another address".to_owned(),
+                "what is remembered about the server is too old, cannot be read, or is about another address"
+                    .to_owned(),
                 "it is forgotten",
                 "a question or two to the server at the next start",
             ),

@@ -130,7 +130,7 @@ fn tool(problem: &Problem) -> Value {
 /// For a model, and for the person that it speaks for.
 fn told(problem: &Problem) -> Value {
     let text = format!(
-        "{} For the user: {} {} {} Then the client has to start this program again.",
+        "{} For the user: {} {} {} Then restart the MCP client.",
         problem.model_line(),
         problem.what(),
         problem.cause(),

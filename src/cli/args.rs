@@ -47,22 +47,22 @@ pub enum Command {
     /// Sign in, in the browser
     #[command(aliases = ["signin", "sign-in", "log-in"])]
     Login(LoginArgs),
-    /// Delete the sign-in from this machine
+    /// Delete the sign-in from this computer
     #[command(aliases = ["signout", "sign-out", "log-out"])]
     Logout(LogoutArgs),
-    /// Show whether you are signed in, as what, and for how long
+    /// Show whether you are signed in, as whom, and for how long
     #[command(alias = "whoami")]
     Status(StatusArgs),
     /// Check everything, step by step, and say what to do
     Doctor(DoctorArgs),
     /// Show each setting and where it came from
     Config(ConfigArgs),
-    /// Put this program into an MCP client
+    /// Add planhat-mcp to an MCP client
     #[command(after_help = INSTALL_HELP)]
     Install(InstallArgs),
-    /// Take this program out of an MCP client
+    /// Remove planhat-mcp from an MCP client
     Uninstall(UninstallArgs),
-    /// Remove all that is stored for a profile
+    /// Remove everything stored for a profile
     Reset(ResetArgs),
     /// Print completions for your shell
     #[command(after_help = COMPLETIONS_HELP, alias = "completion")]
@@ -164,7 +164,7 @@ pub struct CompletionsArgs {
 /// Where to write the pages.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// A folder for one file a command
+    /// A folder for one file per command
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -183,7 +183,7 @@ pub struct StatusArgs {
     /// Every profile that has a sign-in
     #[arg(long)]
     pub all: bool,
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -191,13 +191,13 @@ pub struct StatusArgs {
 /// How to show the findings.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Mend what can be mended here, after asking
+    /// Repair what planhat-mcp stores, after asking
     #[arg(long, conflicts_with = "report")]
     pub fix: bool,
-    /// With --fix: do not ask
+    /// With --fix: do not ask for confirmation
     #[arg(long, requires = "fix")]
     pub yes: bool,
     /// Write a report without secrets, to attach to a ticket
@@ -219,7 +219,7 @@ pub struct ConfigArgs {
 /// Whether to ask first.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
 }
@@ -250,10 +250,10 @@ pub struct LoginArgs {
     /// Sign in with a code on another device
     #[arg(long, conflicts_with = "no_browser")]
     pub device: bool,
-    /// End a sign-in that is under way, and start over
+    /// Cancel a sign-in in progress and start again
     #[arg(long)]
     pub restart: bool,
-    /// Keep an access token that is typed here
+    /// Store an access token read from standard input
     #[arg(long, conflicts_with_all = ["no_browser", "device", "restart"])]
     pub token_from_stdin: bool,
     /// How a bridge starts a sign-in; the order carries what argv must not contain.
@@ -280,7 +280,7 @@ const TRAPS: [&str; 3] = ["--client-secret", "--token", "--password"];
 impl Args for Options {
     fn augment_args(command: clap::Command) -> clap::Command {
         let config = option("config", "--config", Takes::File, Heading::General, CONFIG_POSITION)
-            .help("Another configuration file")
+            .help("Configuration file to use")
             .value_parser(value_parser!(PathBuf));
         let settings = Key::ALL.iter().filter_map(|key| {
             let Flag { name, takes, heading, place, help } = key.info().flag?;

@@ -28,10 +28,11 @@ pub fn run(settings: Arc<Settings>) -> Result<ExitCode, Problem> {
     if terminal::is_interactive() {
         // A person started it by hand, and would expect a prompt.
         terminal::tell(&format!(
-            "planhat-mcp is started by MCP clients and speaks JSON-RPC here, one message a line, to {}.\n\
-             {} it; `planhat-mcp --help` says what else there is.\n",
+            "planhat-mcp is normally started by an MCP client such as Claude. It now expects\n\
+             JSON-RPC messages for {}.\n\
+             Press {} to quit; see `planhat-mcp --help`.\n",
             settings.service_name(),
-            if cfg!(windows) { "Ctrl-Z and Enter end" } else { "Ctrl-D ends" }
+            if cfg!(windows) { "Ctrl-Z and Enter" } else { "Ctrl-D" }
         ));
     }
     raise_descriptor_limit();

@@ -68,7 +68,7 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
     let settings = &loaded.settings;
     let consents = deviations(settings);
     if !consents.is_empty() {
-        out.push_str("\nBy your consent, rules of signing in do not hold for this profile:\n");
+        out.push_str("\nWith your consent, these security rules are relaxed for this profile:\n");
     }
     for deviation in &consents {
         let meaning = crate::problem::wrap(deviation.meaning, 4, WIDTH);
@@ -77,13 +77,13 @@ pub fn text(loaded: &Loaded, style: Style) -> String {
     let paths = &settings.paths;
     let decides = |entry: &Row| matches!(entry.origin, Origin::Organisation { .. });
     if let Some(place) = organisation::place().filter(|_| loaded.rows.iter().any(decides)) {
-        out.push_str(&format!("\nWhat your organisation decides is in:\n  {}\n", place.display()));
+        out.push_str(&format!("\nSettings of your organisation:\n  {}\n", place.display()));
     }
-    let there = if paths.config_file.exists() { "" } else { " (not there)" };
-    out.push_str("\nThe redirect URL, exactly as it must be registered:\n  ");
+    let there = if paths.config_file.exists() { "" } else { " (does not exist yet)" };
+    out.push_str("\nRedirect URL, exactly as it must be registered:\n  ");
     out.push_str(&settings.oauth.callback.redirect_url());
-    out.push_str(&format!("\nThe configuration file:\n  {}{there}\n", paths.config_file.display()));
-    out.push_str(&format!("The folder for state:\n  {}\n", paths.state_dir.display()));
+    out.push_str(&format!("\nConfiguration file:\n  {}{there}\n", paths.config_file.display()));
+    out.push_str(&format!("State folder:\n  {}\n", paths.state_dir.display()));
     for note in &loaded.notes {
         out.push_str(&format!("\nnote: {}\n", crate::problem::wrap(note, 6, 80)));
     }
@@ -135,7 +135,7 @@ mod tests {
         assert!(line("callback_port").ends_with("default"), "{text}");
         assert!(line("client_id").ends_with("(not set)"), "{text}");
         assert!(text.contains("http://127.0.0.1:7526/callback"), "{text}");
-        assert!(text.contains("c.toml (not there)"), "{text}");
+        assert!(text.contains("c.toml (does not exist yet)"), "{text}");
     }
 
     #[test]
@@ -172,15 +172,18 @@ mod tests {
             ("PLANHAT_MCP_RESOURCE", "api://1111/app"),
             ("PLANHAT_MCP_ALLOW_UNLISTED_S256", "true"),
         ]);
-        let (_, told) = text.split_once("By your consent, ").expect("it is said");
+        let (_, told) = text.split_once("With your consent, ").expect("it is said");
         for words in ["  --resource api://1111/app\n    The server ", "  --allow-unlisted-s256\n    A sign-in "] {
             assert!(told.contains(words), "{told}");
         }
-        assert!(!shown(&[]).contains("By your consent"));
+        assert!(!shown(&[]).contains("With your consent"));
     }
 
     #[test]
     fn what_was_left_out_is_noted() {
-        assert!(shown(&[("PLANHAT_MCP_TENNANT", "demo")]).contains("note: The variable PLANHAT_MCP_TENNANT"));
+        assert!(
+            shown(&[("PLANHAT_MCP_TENNANT", "demo")])
+                .contains("note: Ignored the unknown variable PLANHAT_MCP_TENNANT")
+        );
     }
 }

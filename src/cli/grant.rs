@@ -31,7 +31,7 @@ pub fn kept(backend: &Backend) -> String {
         TokenStoreKind::File => format!("in the file {}", backend.place),
         TokenStoreKind::Memory => "in memory, until the program ends".to_owned(),
     };
-    format!("{place} ({})", backend.why)
+    format!("{place}, {}", backend.why)
 }
 
 impl Grant {
@@ -51,16 +51,16 @@ impl Grant {
     pub fn rows(&self, settings: &Settings, now: u64) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
         if let Some(client_id) = &self.client_id {
-            rows.push(("client", client_id.to_string()));
+            rows.push(("client id", client_id.to_string()));
         }
         if let Some(person) = &self.person {
-            rows.push(("person", format!("{person}, as the server says")));
+            rows.push(("user", format!("{person}, as reported by the server")));
         }
         if let Some(scope) = &self.scope {
             rows.push(("scope", scope_in_words(scope.as_str(), settings)));
         }
         rows.push(("valid", self.validity(now)));
-        rows.push(("kept", self.kept.clone()));
+        rows.push(("stored", self.kept.clone()));
         rows
     }
 
@@ -78,10 +78,10 @@ impl Grant {
         let date = UNIX_EPOCH.checked_add(Duration::from_secs(until)).unwrap_or(SystemTime::UNIX_EPOCH);
         let date = httpdate::fmt_http_date(date);
         match (until.checked_sub(now), self.renewable) {
-            (Some(left), true) => format!("for {}, then renewed by itself", in_words(left)),
+            (Some(left), true) => format!("for {}, then renews automatically", in_words(left)),
             (Some(left), false) => format!("for {} (until {date}); then sign in again", in_words(left)),
-            (None, true) => "renewed with the next call".to_owned(),
-            (None, false) => format!("no longer (since {date}); sign in again"),
+            (None, true) => "renews with the next call".to_owned(),
+            (None, false) => format!("no, expired {date}; sign in again"),
         }
     }
 }
@@ -90,9 +90,9 @@ impl Grant {
 fn scope_in_words(scope: &str, settings: &Settings) -> String {
     match scope {
         "inclusive" if settings.product.is_planhat() => {
-            "inclusive: what both your Role and the OAuth Client may do".to_owned()
+            "inclusive: what both your Role and the OAuth client may do".to_owned()
         }
-        "default" if settings.product.is_planhat() => "default: all that the OAuth Client may do".to_owned(),
+        "default" if settings.product.is_planhat() => "default: everything that the OAuth client may do".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn how_long_it_is_valid_says_whether_somebody_has_to_act() {
-        assert_eq!(grant(Some(1_000 + 3_540), true).validity(1_000), "for 59 minutes, then renewed by itself");
-        assert_eq!(grant(Some(1_000), true).validity(1_001), "renewed with the next call");
+        assert_eq!(grant(Some(1_000 + 3_540), true).validity(1_000), "for 59 minutes, then renews automatically");
+        assert_eq!(grant(Some(1_000), true).validity(1_001), "renews with the next call");
         let ended = grant(Some(0), false).validity(1_001);
-        assert_eq!(ended, "no longer (since Thu, 01 Jan 1970 00:00:00 GMT); sign in again");
+        assert_eq!(ended, "no, expired Thu, 01 Jan 1970 00:00:00 GMT; sign in again");
         assert_eq!(grant(None, false).validity(0), "until the server ends it");
     }
 

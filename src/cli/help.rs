@@ -3,8 +3,8 @@
 /// What the program is.
 pub const ABOUT: &str = "Use Planhat, or any other remote MCP server, from any local MCP client.
 
-An MCP client starts this program and speaks to it over stdin and stdout; the
-program carries every message to the remote server, and does the sign-in.";
+An MCP client starts planhat-mcp and talks to it over stdin and stdout;
+planhat-mcp passes every message to the remote server, and signs you in.";
 
 /// The end of the page.
 pub const AFTER_SHORT_HELP: &str = "\
@@ -15,30 +15,30 @@ All options:      planhat-mcp --help";
 /// The end of the whole.
 pub const AFTER_HELP: &str = "\
 Where to start:
-  1. A Planhat admin creates an OAuth Client in the App Center, with exactly
+  1. A Planhat admin creates an OAuth client in the App Center, with exactly
      this redirect URL: http://127.0.0.1:7526/callback
-  2. planhat-mcp setup asks for its client id and secret, signs in, and puts
-     the program into your MCP clients. The same step by step:
+  2. planhat-mcp setup asks for its client id and secret, signs you in, and
+     adds itself to your MCP clients. The same step by step:
        planhat-mcp login --client-id pk_...
        planhat-mcp install claude-desktop
 
 Examples:
   planhat-mcp --tenant demo                      a tenant at ws.planhatdemo.com
   planhat-mcp https://mcp.example.com/mcp        another server (or: --url)
-  planhat-mcp login --no-browser                 on a machine without a browser
+  planhat-mcp login --no-browser                 on a computer without a browser
   planhat-mcp doctor                             what is wrong, and what to do
-  planhat-mcp doctor --fix                       mend what can be mended here
+  planhat-mcp doctor --fix                       repair what can be repaired
   planhat-mcp doctor --report                    a report to attach to a ticket
   planhat-mcp status --profile acme              one of several sign-ins
 
 Environment:
   Each option can be given as a variable, for example PLANHAT_MCP_CLIENT_ID for
-  --client-id. Two secrets have no option, because others can read a command
-  line:
+  --client-id. Two secrets have no option, because other programs can read
+  command lines:
   PLANHAT_MCP_CLIENT_SECRET  the client secret (sk_...)
-  PLANHAT_MCP_TOKEN          a Private App's access token, sent as it is; there
-                             is no sign-in then
-  Options win over variables, variables over the configuration file.
+  PLANHAT_MCP_TOKEN          a Private App's access token, sent unchanged, in
+                             place of a sign-in
+  Order of precedence: options, variables, configuration file.
 
 Exit codes:
   0 done   1 failed   2 wrong option or setting   3 sign-in needed or failed

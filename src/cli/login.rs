@@ -27,9 +27,7 @@ use super::{terminal, typed_secret};
 /// Signs in.
 pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
     if settings.static_token.is_some() {
-        terminal::say(
-            "PLANHAT_MCP_TOKEN is set: this access token is sent as it is, so there is nothing to sign in.\n",
-        );
+        terminal::say("PLANHAT_MCP_TOKEN is set: its access token is sent unchanged, so no sign-in is needed.\n");
         return Ok(ExitCode::SUCCESS);
     }
     if how.token_from_stdin {
@@ -73,7 +71,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
     let typed = terminal::ask_secret("Access token: ").map_err(|error| unusable(&error))?;
     let token = Secret::from(typed.expose().trim());
     if token.is_empty() || !token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
-        return Err(unusable(&"it is empty, or not one word"));
+        return Err(unusable(&"it is empty or contains spaces"));
     }
     block_on(async {
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
@@ -83,7 +81,7 @@ fn keep_token(settings: &Arc<Settings>) -> Result<ExitCode, Problem> {
         }
         let grant = Grant::new(granted, auth.backend());
         terminal::say(&format!(
-            "The access token for {} is kept {}, and is sent as it is. `{}` removes it.\n",
+            "Stored the access token for {} {}. To remove it: {}\n",
             settings.service_name(),
             grant.kept,
             settings.command("logout")
@@ -99,7 +97,7 @@ fn try_client_credentials(settings: &Arc<Settings>) -> Result<ExitCode, Problem>
         let options = LoginOptions { by_person: terminal::is_typed(), ..LoginOptions::default() };
         let granted = auth.login(options, &mut Silent).await?;
         terminal::say(&format!(
-            "{} gives tokens to the client {} without a sign-in. Nothing else is to be done.\n",
+            "{} accepts client {}. Nothing else to do: tokens are fetched when needed.\n",
             granted.issuer, granted.client_id
         ));
         Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ pub fn introduction(settings: &Settings, device: bool, style: Style) -> String {
         rows.insert(0, ("tenant", tenant.to_owned()));
     }
     if let Some(client_id) = &settings.oauth.client_id {
-        rows.push(("client", client_id.clone()));
+        rows.push(("client id", client_id.clone()));
     }
     // A client that registers itself has not chosen its port yet.
     if !device && settings.oauth.client_id.is_some() {
@@ -29,40 +29,44 @@ pub fn introduction(settings: &Settings, device: bool, style: Style) -> String {
 
 /// The code, where to type it, and how long it is valid.
 pub fn waiting_for_code(code: &str, page: &str, page_with_code: Option<&str>, within: Duration) -> String {
-    let mut out = format!("\nOpen this page on any device:\n\n{page}\n\nand type this code there:\n\n    {code}\n\n");
+    let mut out = format!("\nOpen this page on any device:\n\n{page}\n\nand enter this code there:\n\n    {code}\n\n");
     if let Some(page) = page_with_code {
-        out.push_str(&format!("This link needs no typing; check that the page shows the same code:\n\n{page}\n\n"));
+        out.push_str(&format!(
+            "Or open this link, which contains the code; check that the page shows it:\n\n{page}\n\n"
+        ));
     }
-    out.push_str(&format!("Waiting for up to {}. Ctrl-C ends it.\n", in_words(within.as_secs())));
+    out.push_str(&format!("Waiting up to {}. Press Ctrl-C to cancel.\n", in_words(within.as_secs())));
     out
 }
 
 /// The link, what to do with it, and the errors that only the page shows.
 pub fn waiting(settings: &Settings, link: &str, opened: bool, can_paste: bool) -> String {
     let mut out = waiting_at(link, opened, can_paste);
-    out.push_str(&format!("Waiting for up to {} minutes. Ctrl-C ends it.\n", settings.limits.sign_in.as_secs() / 60));
+    out.push_str(&format!(
+        "Waiting up to {} minutes. Press Ctrl-C to cancel.\n",
+        settings.limits.sign_in.as_secs() / 60
+    ));
     out
 }
 
 /// What to do when the page shows that the server has forgotten the client that registered itself: it tells nobody else.
 pub fn client_unknown(settings: &Settings) -> String {
     paragraph(&format!(
-        "If the page says that it does not know the client, press Ctrl-C and run `{}`: the program then registers itself \
-         anew.",
+        "If the page says that it does not know the client, press Ctrl-C and run `{}`: planhat-mcp then registers again.",
         settings.command("login --restart")
     ))
 }
 
 fn waiting_at(link: &str, opened: bool, can_paste: bool) -> String {
     let lead = if opened {
-        "Your browser opens. Allow the access there. If no page appears, open this link:"
+        "Opening your browser. Approve access there. If no page opens, use this link:"
     } else {
-        "Open this link in a browser, on this or any other device, and allow the access:"
+        "Open this link in a browser, on this or any other device, and approve access:"
     };
     let mut out = format!("\n{lead}\n\n{link}\n\n");
     if can_paste {
-        let text = "When the browser ends on a page that it cannot show (as on another device), paste the whole \
-                    address from its address bar here, and press Enter.";
+        let text = "If the browser ends on \"can't reach this page\" (normal on another device), copy the full \
+                    address from its address bar, paste it here and press Enter.";
         out.push_str(&(paragraph(text) + "\n"));
     }
     out
@@ -70,13 +74,15 @@ fn waiting_at(link: &str, opened: bool, can_paste: bool) -> String {
 
 /// Says that another process is signing in, and how to take part.
 pub fn joined(settings: &Settings, link: Option<&str>, opened: bool, can_paste: bool, within: Duration) -> String {
-    let mut out = "\nA sign-in is under way already, in another process; this waits for its end.\n".to_owned();
+    let mut out = "\nAnother sign-in is already in progress. Waiting for it to finish.\n".to_owned();
     if let Some(link) = link {
         out.push_str(&waiting_at(link, opened, can_paste));
     }
     let restart = settings.command("login --restart");
-    let text =
-        format!("Waiting for up to {}. Ctrl-C ends the waiting; `{restart}` starts over.", in_words(within.as_secs()));
+    let text = format!(
+        "Waiting up to {}. Press Ctrl-C to stop waiting, or run `{restart}` to start over.",
+        in_words(within.as_secs())
+    );
     out.push_str(&paragraph(&text));
     out
 }
@@ -117,16 +123,21 @@ pub fn done(settings: &Settings, grant: &Grant, now: u64, style: Style) -> Strin
     if let (Some(requested), Some(granted)) = (&settings.oauth.scope, &grant.scope)
         && !scope::covers(granted.as_str(), requested)
     {
-        let text = format!("The server granted less than was asked for, which was: {}.", printable(requested));
+        let text = format!("The server granted less access than requested. Requested: {}", printable(requested));
         out.push_str(&format!("{}\n", style.attention(&wrap(&text, 0, WIDTH))));
     }
     let again = match settings.token_store {
         TokenStoreKind::Memory => {
-            "It works, and it ends with this command: what is kept in memory no MCP client sees; each signs in by itself."
+            "Signed in, but only for this command: with --token-store memory nothing is saved, and each MCP client signs in \
+             separately."
                 .to_owned()
         }
         TokenStoreKind::Keychain | TokenStoreKind::File => {
-            format!("Your MCP client can use it now. `{}` shows this again.", settings.command("status"))
+            format!(
+                "Your MCP client can use {} now. To see this again: {}",
+                settings.service_name(),
+                settings.command("status")
+            )
         }
     };
     out.push_str(&paragraph(&again));
@@ -181,8 +192,12 @@ mod tests {
             kept: String::new(),
         };
         let shown = |scope: &str| done(&settings, &grant(scope), 0, Style::PLAIN);
-        assert!(shown("read").contains("granted less than was asked for, which was: read write."), "{}", shown("read"));
-        assert!(!shown("write read more").contains("less than"), "{}", shown("write read more"));
+        assert!(
+            shown("read").contains("granted less access than requested. Requested: read write\n"),
+            "{}",
+            shown("read")
+        );
+        assert!(!shown("write read more").contains("less access"), "{}", shown("write read more"));
     }
 
     #[test]
@@ -196,9 +211,9 @@ mod tests {
             renewable: false,
             kept: String::new(),
         };
-        assert!(done(&settings, &grant, 0, Style::PLAIN).contains("can use it now"));
+        assert!(done(&settings, &grant, 0, Style::PLAIN).contains("can use mcp.example.com now"));
         settings.token_store = TokenStoreKind::Memory;
-        assert!(done(&settings, &grant, 0, Style::PLAIN).contains("ends with this command"));
+        assert!(done(&settings, &grant, 0, Style::PLAIN).contains("only for this command"));
     }
 
     #[test]
@@ -208,7 +223,7 @@ mod tests {
         let text = joined(&settings, Some(&link), true, true, Duration::from_secs(250));
         let words: Vec<&str> = text.split_whitespace().collect();
         let line = words.join(" ");
-        for words in [link.as_str(), "under way already", "4 minutes", "login --restart", "paste"] {
+        for words in [link.as_str(), "already in progress", "4 minutes", "login --restart", "paste"] {
             assert!(line.contains(words), "{words} in {text}");
         }
         assert!(text.lines().all(|line| line == link || line.chars().count() <= 80), "{text}");

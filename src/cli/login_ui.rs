@@ -66,7 +66,7 @@ impl LoginUi for Ui<'_> {
                 rows.extend(elsewhere.page.as_deref().map(|origin| ("its page at", printable(origin))));
                 rows.extend(elsewhere.tokens.as_deref().map(|origin| ("tokens from", printable(origin))));
                 if self.settings.oauth.client_id.is_none() {
-                    rows.push(("client", client_id.to_string()));
+                    rows.push(("client id", client_id.to_string()));
                 }
                 terminal::say(&terminal::style().table(&rows));
             }
@@ -92,7 +92,7 @@ impl LoginUi for Ui<'_> {
             }
             LoginEvent::Answered => {
                 self.help = Help::default();
-                terminal::say("The answer is here; fetching the tokens.\n");
+                terminal::say("Approved in the browser. Finishing the sign-in...\n");
             }
         }
     }

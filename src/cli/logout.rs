@@ -30,7 +30,7 @@ pub fn run(settings: Arc<Settings>, how: &LogoutArgs) -> Result<ExitCode, Proble
 fn run_all(run: &Settings) -> Result<ExitCode, Problem> {
     let profiles = profiles::list(&run.paths.state_dir);
     if profiles.is_empty() {
-        terminal::say("No profile has a sign-in on this machine.\n");
+        terminal::say("No profile has a sign-in on this computer.\n");
         return Ok(ExitCode::SUCCESS);
     }
     block_on(async {
@@ -60,14 +60,15 @@ pub fn done(settings: &Settings, revoked: Option<&Revoked>) -> String {
     let Some(revoked) = revoked else {
         return paragraph(&format!("You were not signed in to {name} with the profile {}.", settings.profile));
     };
-    let mut out =
-        paragraph(&format!("Signed out of {name}: the tokens of the profile {} are deleted here.", settings.profile));
+    let mut out = paragraph(&format!("Signed out of {name} on this computer (profile {}).", settings.profile));
     if settings.oauth.client_id.is_some() {
-        out.push_str(&paragraph("So is its client secret, if one was stored; the next sign-in needs it again."));
+        out.push_str(&paragraph(
+            "If a client secret was stored, it was deleted too; you will need it to sign in again.",
+        ));
     }
     out.push_str(&at_the_server(settings, revoked));
     if settings.static_token.is_some() {
-        out.push_str(&paragraph("PLANHAT_MCP_TOKEN is still set, and is used as long as it is."));
+        out.push_str(&paragraph("PLANHAT_MCP_TOKEN is still set, and will be used until you unset it."));
     }
     out
 }
@@ -77,38 +78,38 @@ pub fn at_the_server(settings: &Settings, revoked: &Revoked) -> String {
     let planhat = settings.product.is_planhat();
     let mut texts = Vec::new();
     let issuer = match revoked {
-        Revoked::Yes => return paragraph("The server has withdrawn the access as well."),
+        Revoked::Yes => return paragraph("The server has revoked the access as well."),
         Revoked::Nothing => return String::new(),
         Revoked::Typed if planhat => {
             return paragraph(
-                "The access token itself stays good until the Private App is deactivated in Planhat's App Center.",
+                "The access token remains valid until the Private App is deactivated in Planhat's App Center.",
             );
         }
         Revoked::Typed => {
-            return paragraph("The access token itself stays good until whoever gave it out withdraws it.");
+            return paragraph("The access token remains valid until its issuer revokes it.");
         }
         Revoked::Refused { status } => {
             texts.push(format!(
-                "The server did not withdraw the access when it was asked (HTTP {status}). The access that it gave ends there \
-                 by itself, at the latest when its refresh token expires."
+                "The server did not revoke the access when asked (HTTP {status}). The access ends there \
+                 automatically, at the latest when its refresh token expires."
             ));
             None
         }
         Revoked::Failed(problem) => {
-            texts.push(format!("The server could not be told to withdraw the access. {}", problem.what()));
+            texts.push(format!("The server could not be asked to revoke the access. {}", problem.what()));
             None
         }
         Revoked::NotOffered { issuer } => Some(printable(issuer)),
     };
     texts.push(if planhat {
-        "Planhat offers programs no way to withdraw the access itself. To do that, disconnect the application under \
+        "Apps cannot revoke their own access in Planhat. To revoke it, disconnect the application under \
          \"Applications\" in your User Profile in Planhat; an admin may have to add that tab."
             .to_owned()
     } else {
-        let lead = issuer.as_ref().map(|issuer| format!("{issuer} offers programs no way to withdraw the access itself. "));
+        let lead = issuer.as_ref().map(|issuer| format!("Apps cannot revoke their own access at {issuer}. "));
         let place = issuer.as_deref().unwrap_or("that server");
         format!(
-            "{}To do it yourself, disconnect the application where your account at {place} lists those that have access, or ask \
+            "{}To revoke it, disconnect the application where your account at {place} lists the applications with access, or ask \
              an administrator there.",
             lead.unwrap_or_default()
         )
@@ -126,7 +127,7 @@ mod tests {
         let url = url::Url::parse("https://mcp.example.com/mcp").expect("a constant");
         let settings = Settings::for_url(url, Paths { config_file: "/c".into(), state_dir: "/s".into() });
         let words = at_the_server(&settings, &Revoked::Refused { status: 404 }).replace('\n', " ");
-        assert!(words.contains("(HTTP 404)") && words.contains("ends there by itself"), "{words}");
+        assert!(words.contains("(HTTP 404)") && words.contains("ends there automatically"), "{words}");
         assert!(!words.contains("at the moment"), "{words}");
     }
 }

@@ -76,7 +76,7 @@ pub fn facts(settings: &Settings, grant: Option<&GrantSummary>, now: u64) -> (Ve
     let mut facts = of_memory(settings, &note.good(now));
     let mut add = |name, value: String, since| facts.push(Fact { name, value, since });
     if let Some(since) = grant.and_then(|grant| grant.raw_basic_since).filter(|since| is_recent(*since, now)) {
-        add("client_authentication", "Basic with the secret as it is".to_owned(), since);
+        add("client_authentication", "Basic with the secret unchanged".to_owned(), since);
     }
     if let Some(since) = grant.and_then(|grant| grant.without_resource_since) {
         add("resource", "without the parameter resource".to_owned(), since);

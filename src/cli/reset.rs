@@ -22,7 +22,7 @@ pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem
         let auth = authorizer(&settings, Store::ATTENDED_TIMEOUT);
         let style = terminal::style();
         terminal::say(&plan(&settings, &grant::kept(auth.backend()), &reset::state_files(&auth).await, style));
-        if !how.yes && !terminal::confirm("Remove all this? [y/N] ") {
+        if !how.yes && !terminal::confirm("Remove all of this? [y/N] ") {
             let command = settings.command("reset");
             return Err(Problem::new(ProblemId::ConfirmationNeeded).with("command", command));
         }
@@ -34,7 +34,8 @@ pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem
 
 /// What will be removed.
 pub fn plan(settings: &Settings, kept: &str, files: &[PathBuf], style: Style) -> String {
-    let head = format!("All that is stored here for {}, profile {}:", settings.service_name(), settings.profile);
+    let head =
+        format!("This removes everything stored for {} (profile {}):", settings.service_name(), settings.profile);
     let mut out = format!("{}\n\n", style.strong(&head));
     let what = format!("the sign-in, a stored client secret, and a registration, {kept}");
     out.push_str(&format!("  {}\n", wrap(&what, 2, WIDTH)));
@@ -48,7 +49,7 @@ pub fn plan(settings: &Settings, kept: &str, files: &[PathBuf], style: Style) ->
             }
         }
     }
-    let rest = "The configuration file stays, and so does what clients have in theirs.";
+    let rest = "Your configuration file and your MCP clients' settings are kept.";
     out.push_str(&format!("\n{rest}\n"));
     out
 }
@@ -66,10 +67,10 @@ pub fn done(settings: &Settings, removed: &Removed, style: Style) -> String {
     }
     if !removed.held.is_empty() {
         let names: Vec<String> = removed.held.iter().map(|path| name(path)).collect();
-        let text = format!("Another process still uses {}; it ends with that process.", names.join(", "));
+        let text = format!("Not removed, because another process is still using it: {}.", names.join(", "));
         out.push_str(&format!("{}\n", wrap(&text, 0, WIDTH)));
     }
-    out.push_str(&format!("To sign in anew: {}\n", settings.command("login")));
+    out.push_str(&format!("To sign in again: {}\n", settings.command("login")));
     out
 }
 

@@ -67,7 +67,7 @@ pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Proble
         vec![settings]
     };
     if all.is_empty() && !how.json {
-        terminal::say("No profile has a sign-in on this machine.\n");
+        terminal::say("No profile has a sign-in on this computer.\n");
     }
     block_on(async {
         let now = clock::system().unix_seconds();
@@ -99,12 +99,12 @@ pub fn run(settings: Arc<Settings>, how: &StatusArgs) -> Result<ExitCode, Proble
 
 async fn state(settings: &Arc<Settings>, now: u64) -> SignInStatus {
     if settings.static_token.is_some() {
-        let why = "not needed: the access token from PLANHAT_MCP_TOKEN is sent as it is";
+        let why = "not needed: the access token from PLANHAT_MCP_TOKEN is sent unchanged";
         let remembered = remembered::facts(settings, None, now).0;
         return SignInStatus { not_needed: Some(why), remembered, ..SignInStatus::default() };
     }
     if settings.oauth.client_credentials {
-        let why = "not needed: the client gets its tokens by itself, with --client-credentials";
+        let why = "not needed: tokens are fetched automatically, with --client-credentials";
         let auth = authorizer(settings, Store::ATTENDED_TIMEOUT);
         let (kept, spent) = (grant::kept(auth.backend()), auth.brake().spent().await.unwrap_or_default());
         let remembered = remembered::facts(settings, None, now).0;
@@ -133,8 +133,8 @@ async fn state(settings: &Arc<Settings>, now: u64) -> SignInStatus {
 pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -> String {
     let signed_in = match (&state.grant, state.not_needed, &state.problem) {
         (_, Some(why), _) => why.to_owned(),
-        (_, _, Some(_)) => style.attention("unknown: the store cannot be asked"),
-        (Some(grant), _, _) if grant.has_ended(now) => style.attention("no: it has ended"),
+        (_, _, Some(_)) => style.attention("unknown (the token store is not available)"),
+        (Some(grant), _, _) if grant.has_ended(now) => style.attention("no (expired)"),
         (Some(_), _, _) => style.good("yes"),
         (None, _, _) => style.attention(&not_signed_in(settings, state)),
     };
@@ -144,12 +144,12 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
         Some(grant) => rows.extend(grant.rows(settings, now)),
         None if state.not_needed.is_none() => {
             if let Some(client_id) = &settings.oauth.client_id {
-                rows.push(("client", client_id.clone()));
+                rows.push(("client id", client_id.clone()));
             }
-            rows.push(("tokens", format!("would be kept {}", state.kept)));
+            rows.push(("tokens", format!("will be stored {}", state.kept)));
         }
         // A token from the environment is not stored anywhere.
-        None if !state.kept.is_empty() => rows.push(("tokens", format!("kept {}", state.kept))),
+        None if !state.kept.is_empty() => rows.push(("tokens", format!("stored {}", state.kept))),
         None => {}
     }
     if let Some(origin) = &state.tokens_from {
@@ -169,11 +169,14 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
     let shut = state.spent.tabs_shut_until.is_some() || state.spent.token_requests_shut_until.is_some();
     if shut {
         let command = settings.command("login");
-        out.push_str(&format!("\n{}", paragraph(&format!("`{command}` in a terminal lifts this when it succeeds."))));
+        out.push_str(&format!(
+            "\n{}",
+            paragraph(&format!("To lift this limit, run `{command}` in a terminal and complete the sign-in."))
+        ));
     }
     match (&state.grant, &state.link) {
         (None, Some(link)) => {
-            out.push_str(&format!("\nA sign-in waits in the browser. This link opens its page again:\n\n{link}\n"));
+            out.push_str(&format!("\nA sign-in is waiting in your browser. To reopen the page:\n\n{link}\n"));
         }
         (grant, None)
             if grant.as_ref().is_none_or(|grant| grant.has_ended(now))
@@ -191,7 +194,7 @@ pub fn text(settings: &Settings, state: &SignInStatus, now: u64, style: Style) -
 fn not_signed_in(settings: &Settings, state: &SignInStatus) -> String {
     match (&state.other_client, &settings.oauth.client_id) {
         (Some(other), Some(own)) => {
-            format!("no, not as {}; the sign-in here is of {}", printable(own), printable(other))
+            format!("no, not as {}; the stored sign-in is for {}", printable(own), printable(other))
         }
         _ => "no".to_owned(),
     }
@@ -314,7 +317,7 @@ mod tests {
         let mut state = signed_in();
         state.grant = state.grant.map(|grant| Grant { renewable: false, ..grant });
         let text = text(&settings(), &state, 3_601, Style::PLAIN);
-        assert!(text.contains("signed in  no: it has ended\n") && text.contains("To sign in: "), "{text}");
+        assert!(text.contains("signed in  no (expired)\n") && text.contains("To sign in: "), "{text}");
         assert_eq!(as_json(&settings(), &state, 3_601)["signed_in"], false);
         assert_eq!(as_json(&settings(), &signed_in(), 3_601)["signed_in"], true, "the next call renews it");
     }
@@ -339,14 +342,11 @@ mod tests {
         let open = SignInStatus { spent: spent.clone(), ..signed_in() };
         let shut = SignInStatus { spent: Spent { tabs_shut_until: Some(31_777), ..spent }, ..signed_in() };
         let shown = text(&settings(), &open, 0, Style::PLAIN);
-        assert!(shown.contains("3 of 3 within 10 minutes\n") && !shown.contains("lifts this"), "{shown}");
+        assert!(shown.contains("3 of 3 within 10 minutes\n") && !shown.contains("To lift this"), "{shown}");
         assert!(shown.contains("4 of 30 within 60 seconds, 9 of 240 within 15 minutes\n"), "{shown}");
         let shown = text(&settings(), &shut, 0, Style::PLAIN);
         assert!(shown.contains("no more before 08:49:37 UTC\n"), "{shown}");
-        assert!(
-            shown.contains("`planhat-mcp login --tenant demo` in a terminal lifts this when it succeeds."),
-            "{shown}"
-        );
+        assert!(shown.contains("run `planhat-mcp login --tenant demo` in a terminal"), "{shown}");
         let json = as_json(&settings(), &shut, 0);
         assert_eq!(json["tabs"]["shut_until"], 31_777);
         assert_eq!(json["tabs"]["within"][0], json!({ "count": 3, "limit": 3, "seconds": 600 }));

@@ -98,7 +98,7 @@ pub fn ask_secret(prompt: &str) -> io::Result<crate::secret::Secret> {
         let quiet = echo::off();
         if interactive {
             if quiet.is_none() {
-                tell("What you type here is shown. ");
+                tell("What you type will be visible. ");
             }
             tell(prompt);
         }

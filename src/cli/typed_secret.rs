@@ -26,12 +26,12 @@ pub fn asked_for(settings: Arc<Settings>) -> Result<Arc<Settings>, Problem> {
         return Ok(settings);
     }
     for _ in 0..ATTEMPTS {
-        let typed = terminal::ask_secret("Client secret of the OAuth Client (sk_...; Enter if it has none): ");
+        let typed = terminal::ask_secret("Client secret of the OAuth client (sk_...; Enter if it has none): ");
         let typed = typed.map_err(|error| {
             Problem::new(ProblemId::SecretFileUnusable).with("file", "standard input").with("detail", error)
         })?;
         if typed.expose().starts_with("pk_") {
-            terminal::tell("That is the client id. The secret begins with sk_ .\n");
+            terminal::tell("That is the client id. The client secret begins with sk_\n");
             continue;
         }
         let mut settings = (*settings).clone();

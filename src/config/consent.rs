@@ -32,7 +32,7 @@ pub fn deviations(settings: &Settings) -> Vec<Deviation> {
             "The server may call itself this, and is sent tokens that were issued for it, wherever else they are good."
         }
         Key::Issuer => {
-            "The description of the sign-in counts as this issuer's, wherever it is kept; other issuers are refused."
+            "The description of the sign-in counts as this issuer's, wherever it is published; other issuers are refused."
         }
         _ => {
             "A sign-in starts although the authorization server does not list S256. If it ignores PKCE, a stolen code \

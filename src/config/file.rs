@@ -218,8 +218,8 @@ mod tests {
         assert_eq!(problem.fact("file"), Some("/c/config.toml"));
         assert_eq!(problem.fact("line"), Some("2"));
         let shown = problem.to_terminal(false);
-        assert!(shown.contains("/c/config.toml:2:"), "{shown}");
-        assert!(shown.contains("Expected: "), "{shown}");
+        assert!(shown.contains("/c/config.toml, line 2, column 11"), "{shown}");
+        assert!(shown.contains("expected: `=`"), "{shown}");
     }
 
     #[test]

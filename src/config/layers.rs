@@ -9,7 +9,7 @@ use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
 use super::file::{self, ConfigFile};
-use super::key::{Concerns, Key};
+use super::key::{Concerns, Key, suggestion};
 use super::organisation::Organisation;
 use super::origin::Origin;
 use super::paths::Paths;
@@ -124,7 +124,7 @@ impl Layers {
                 .collect();
             for origin in origins.iter().filter(|origin| !matches!(origin, Origin::Organisation { .. })) {
                 let (name, by) = (locked.key.info().name, &locked.origin);
-                self.notes.push(format!("{name} from {origin} is not used: your organisation decides it, in {by}."));
+                self.notes.push(format!("Ignored {name} from {origin}: your organisation sets it, in {by}."));
             }
             self.chosen.retain(|raw| !is_meant(raw.key) || !origins.contains(&raw.origin));
         }
@@ -171,7 +171,7 @@ impl Layers {
         // Each keeps its source: what is said of that is said of what stands there.
         (self.chosen[id].key, self.chosen[secret].key) = (Key::ClientSecret, Key::ClientId);
         self.notes.push(
-            "The client id and the client secret stand in each other's place; they are used as meant.".to_owned(),
+            "The client id and the client secret were swapped; planhat-mcp uses each one as it was meant.".to_owned(),
         );
     }
 
@@ -186,7 +186,7 @@ impl Layers {
         for raw in self.common.iter().filter(|raw| foreign(raw)) {
             if self.chosen.iter().any(|other| other.origin == raw.origin) {
                 let (name, origin) = (raw.key.info().name, &raw.origin);
-                self.notes.push(format!("{name} from {origin} is meant for {for_server}, so it is not used here."));
+                self.notes.push(format!("Ignored {name} from {origin}: it is meant for {for_server}."));
             }
         }
         let origins: Vec<Origin> =
@@ -216,15 +216,21 @@ impl Variables {
                     return Err(Problem::new(ProblemId::BadValue)
                         .with("setting", key.info().name)
                         .with("origin", key.info().variable)
-                        .with("found", "bytes that are no UTF-8")
+                        .with("found", "bytes that are not UTF-8")
                         .with("expected", key.info().expected));
                 }
                 (None, _) if name == CONFIG_VARIABLE => found.config_file = Some(PathBuf::from(value)),
-                (None, _) => found.notes.push(format!("The variable {name} is not known, so it is not used.")),
+                (None, _) => found.notes.push(unknown(name)),
             }
         }
         Ok(found)
     }
+}
+
+fn unknown(name: &str) -> String {
+    let near = name.strip_prefix(VARIABLE_PREFIX).and_then(suggestion).and_then(Key::by_name);
+    let near = near.map_or_else(String::new, |key| format!(" (did you mean {}?)", key.info().variable));
+    format!("Ignored the unknown variable {name}{near}.")
 }
 
 /// The flags that say something. An extension makes one of each field of its form, filled in or not; an address that somebody

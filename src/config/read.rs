@@ -218,7 +218,7 @@ pub fn hold_password(url: &Url) {
 fn proxy_url(raw: &RawSetting) -> Result<Url, Problem> {
     let text = raw.text();
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let refused = || raw.bad_unseen_value("no proxy address");
+    let refused = || raw.bad_unseen_value("not a proxy address");
     let url = Url::parse(&with_scheme).map_err(|_| refused())?;
     if url.password().is_some() && matches!(raw.origin, Origin::Flag(_)) {
         return Err(Problem::new(ProblemId::SecretInArguments).with("flag", "--proxy"));
@@ -244,7 +244,8 @@ pub fn hosts(raw: &RawSetting) -> Result<Vec<HostPattern>, Problem> {
 /// The client secret from the file that `raw` names, or `from_stdin` for `-`.
 pub fn secret_file(raw: &RawSetting, from_stdin: Option<&Secret>) -> Result<Secret, Problem> {
     let refused = |detail: &dyn std::fmt::Display| {
-        Problem::new(ProblemId::SecretFileUnusable).with("file", raw.text()).with("detail", detail)
+        let file = if raw.text() == "-" { "standard input" } else { raw.text() };
+        Problem::new(ProblemId::SecretFileUnusable).with("file", file).with("detail", detail)
     };
     let secret = match raw.text() {
         "-" => from_stdin.cloned().ok_or_else(|| refused(&"only the command login can read it from standard input"))?,
@@ -255,8 +256,8 @@ pub fn secret_file(raw: &RawSetting, from_stdin: Option<&Secret>) -> Result<Secr
     };
     let trimmed = Secret::from(secret.expose().trim());
     match trimmed.expose() {
-        text if text.is_empty() => Err(refused(&"it is empty")),
-        text if text.contains(char::is_whitespace) => Err(refused(&"it holds more than one word")),
+        text if text.is_empty() => Err(refused(&"no secret was entered, or the file is empty")),
+        text if text.contains(char::is_whitespace) => Err(refused(&"it contains spaces")),
         _ => Ok(trimmed),
     }
 }

@@ -32,7 +32,7 @@ impl fmt::Display for UnsafeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UnsafeUrl::Characters => f.write_str("it contains control characters or spaces"),
-            UnsafeUrl::Unparsable(error) => write!(f, "it is no URL ({error})"),
+            UnsafeUrl::Unparsable(error) => write!(f, "it is not a URL ({error})"),
             UnsafeUrl::NoHost { scheme } => write!(f, "it is a {scheme} address"),
             UnsafeUrl::UserName => f.write_str("it contains a user name"),
             UnsafeUrl::Scheme { scheme, host } => write!(f, "it is a {scheme} address of {host}"),

@@ -36,7 +36,7 @@ macro_rules! settings_table {
     [] url: Url = $url.clone(), read::server_url => Url {
         name: "url", variable: "PLANHAT_MCP_URL",
         flag: flag("--url", One("URL"), Heading::Server, 1, "Any other remote MCP server"),
-        expected: "an https address, without user name and without #",
+        expected: "an https:// address without a user name or #, such as https://mcp.example.com/mcp",
         concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
     /// The hosts of the servers that may be used; none named: all. For organisations, which lock it.
@@ -49,7 +49,7 @@ macro_rules! settings_table {
     /// The name of this set of tokens and remembered state: `planhat`, `planhat-demo`, or the host of `--url`.
     [] profile: String = profile_of(&$url), read::profile => Profile {
         name: "profile", variable: "PLANHAT_MCP_PROFILE",
-        flag: flag("--profile", One("NAME"), Heading::Server, 2, "A set of tokens and settings of its own"),
+        flag: flag("--profile", One("NAME"), Heading::Server, 2, "A separate set of tokens and settings"),
         expected: "1 to 64 letters, digits, dots, hyphens or underscores, with a letter or digit first",
         concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
@@ -58,7 +58,7 @@ macro_rules! settings_table {
     [oauth] client_id: Option<String> = None, read::client_id => ClientId {
         name: "client_id", variable: "PLANHAT_MCP_CLIENT_ID",
         flag: flag("--client-id", One("ID"), Heading::SigningIn, 3, "Client id from the App Center (pk_...)"),
-        expected: "the id that the server gave, such as pk_...",
+        expected: "the id that the server issued, such as pk_...",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
     /// The pre-registered client's secret, if this run gets it from the environment or a file. `login` stores it in the
@@ -71,8 +71,8 @@ macro_rules! settings_table {
     /// The file that holds the client secret; `-` is standard input, only for `login`.
     [oauth] client_secret_file: Option<PathBuf> = None, read::path => ClientSecretFile {
         name: "client_secret_file", variable: "PLANHAT_MCP_CLIENT_SECRET_FILE",
-        flag: flag("--client-secret-file", FileOrStdin, Heading::SigningIn, 4, "File with the client secret; - to type it"),
-        expected: "the path of a file that holds the client secret alone",
+        flag: flag("--client-secret-file", FileOrStdin, Heading::SigningIn, 4, "File with the client secret; - to be asked"),
+        expected: "the path of a file that contains only the client secret",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
     /// A bearer token that is sent unchanged; switches OAuth off.
@@ -86,7 +86,7 @@ macro_rules! settings_table {
     [oauth] scope: Option<String> = Product::of(&$url).scope(), read::scope => Scope {
         name: "scope", variable: "PLANHAT_MCP_SCOPE",
         flag: flag("--scope", One("SCOPE"), Heading::SigningIn, 10, "Scope to ask for (Planhat: inclusive)"),
-        expected: "scope names with single spaces between",
+        expected: "scope names separated by single spaces",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
     /// When a browser opens for a sign-in.
@@ -122,13 +122,13 @@ macro_rules! settings_table {
     [oauth] token_endpoint: Option<Url> = None, read::endpoint => TokenEndpoint {
         name: "token_endpoint", variable: "PLANHAT_MCP_TOKEN_ENDPOINT",
         flag: flag("--token-endpoint", One("URL"), Heading::SigningIn, 9, "Token endpoint, if not the server's own"),
-        expected: "an https address, without user name and without #",
+        expected: "an https:// address without a user name or #, such as https://mcp.example.com/mcp",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
     /// Extra parameters of the authorization request, except the protocol's own.
     [oauth] authorize_params: Vec<(String, String)> = Vec::new(), read::authorize_params => AuthorizeParam {
         name: "authorize_param", variable: "PLANHAT_MCP_AUTHORIZE_PARAM",
-        flag: flag("--authorize-param", Many("NAME=VALUE"), Heading::SigningIn, 11, "Add to the authorize request"),
+        flag: flag("--authorize-param", Many("NAME=VALUE"), Heading::SigningIn, 11, "Add to the authorization request"),
         expected: "NAME=VALUE, several joined by & and encoded as in an address, and none of the protocol's own",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
@@ -156,7 +156,7 @@ macro_rules! settings_table {
     /// The one issuer that the description of the sign-in may name (RFC 8414, 2), wherever that is kept.
     [oauth] issuer: Option<String> = None, read::issuer => Issuer {
         name: "issuer", variable: "PLANHAT_MCP_ISSUER",
-        flag: flag("--issuer", One("URL"), Heading::SigningIn, 33, "Accept this authorization server alone"),
+        flag: flag("--issuer", One("URL"), Heading::SigningIn, 33, "Accept only this authorization server"),
         expected: "an https address, without user name, ? and #",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
@@ -178,13 +178,13 @@ macro_rules! settings_table {
     [oauth] client_key: Option<PathBuf> = None, read::path => ClientKey {
         name: "client_key", variable: "PLANHAT_MCP_CLIENT_KEY",
         flag: flag("--client-key", File, Heading::SigningIn, 7, "Client's private key (PEM)"),
-        expected: "the path of a PEM file that holds a private key",
+        expected: "the path of a PEM file that contains a private key",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
     /// How that key signs.
     [oauth] client_key_alg: Option<KeyAlgorithm> = None, read::some_choice => ClientKeyAlg {
         name: "client_key_alg", variable: "PLANHAT_MCP_CLIENT_KEY_ALG",
-        flag: flag("--client-key-alg", One("ALG"), Heading::SigningIn, 8, "How it signs (default: ES256)"),
+        flag: flag("--client-key-alg", One("ALG"), Heading::SigningIn, 8, "Signing algorithm (default: ES256)"),
         expected: "ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512 or EdDSA",
         concerns: Concerns::Server, disclosure: Disclosure::Whole,
     };
@@ -236,7 +236,7 @@ macro_rules! settings_table {
     /// How many requests may be at the server at once; the others wait in order.
     [limits] in_flight: usize = Product::of(&$url).requests_at_once(), read::requests_at_once => MaxInFlight {
         name: "max_in_flight", variable: "PLANHAT_MCP_MAX_IN_FLIGHT",
-        flag: flag("--max-in-flight", One("N"), Heading::Network, 27, "Calls at the server at once (Planhat: 50)"),
+        flag: flag("--max-in-flight", One("N"), Heading::Network, 27, "Maximum concurrent requests (Planhat: 50)"),
         expected: "a number from 1 to 10000; more than 2000 are taken for 2000",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
@@ -244,21 +244,21 @@ macro_rules! settings_table {
     /// Whether to use only IPv4, for networks with broken IPv6.
     [network] ipv4_only: bool = false, read::truth => Ipv4 {
         name: "ipv4", variable: "PLANHAT_MCP_IPV4",
-        flag: flag("--ipv4", Truth, Heading::Network, 22, "Use IPv4 alone"),
+        flag: flag("--ipv4", Truth, Heading::Network, 22, "Use IPv4 only"),
         expected: "true or false",
         concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
     /// Whether the bridge outlives its parent process, for launchers that exit on purpose.
     [] keep_without_parent: bool = false, read::truth => KeepWithoutParent {
         name: "keep_without_parent", variable: "PLANHAT_MCP_KEEP_WITHOUT_PARENT",
-        flag: flag("--keep-without-parent", Truth, Heading::General, 28, "Go on when the starting process is gone"),
+        flag: flag("--keep-without-parent", Truth, Heading::General, 28, "Keep running after the parent process exits"),
         expected: "true or false",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
     /// Whether a client's extension starts the program, so that its user has no terminal and fills in a form.
     [] from_extension: bool = false, read::truth => FromExtension {
         name: "from_extension", variable: "PLANHAT_MCP_FROM_EXTENSION",
-        flag: flag("--from-extension", Truth, Heading::General, 35, "A client's extension starts the program"),
+        flag: flag("--from-extension", Truth, Heading::General, 35, "Set by an MCP client's extension"),
         expected: "true or false",
         concerns: Concerns::Run, disclosure: Disclosure::Whole,
     };
@@ -279,14 +279,14 @@ macro_rules! settings_table {
     /// More trusted certificate authorities, PEM.
     [network] ca_file: Option<PathBuf> = None, read::path => CaFile {
         name: "ca_file", variable: "PLANHAT_MCP_CA_FILE",
-        flag: flag("--ca-file", File, Heading::Network, 20, "More trusted certificates (PEM)"),
+        flag: flag("--ca-file", File, Heading::Network, 20, "Extra CA certificates (PEM)"),
         expected: "the path of a PEM file",
         concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };
     /// Hosts of a private network that a public server may name.
     [network] allow_private: Vec<HostPattern> = Vec::new(), read::hosts => AllowPrivate {
         name: "allow_private", variable: "PLANHAT_MCP_ALLOW_PRIVATE",
-        flag: flag("--allow-private", One("HOSTS"), Heading::Network, 23, "Sign-in hosts that may be private"),
+        flag: flag("--allow-private", One("HOSTS"), Heading::Network, 23, "Private hosts allowed for sign-in"),
         expected: "host names, or patterns such as *.corp.example, separated by commas",
         concerns: Concerns::Route, disclosure: Disclosure::Whole,
     };

@@ -222,7 +222,7 @@ fn a_client_id_and_its_secret_in_each_others_place_are_used_as_meant_and_never_s
     let rows: Vec<_> = loaded.rows.iter().filter_map(|row| row.value.clone()).collect();
     assert!(!format!("{rows:?} {:?}", loaded.settings.run_flags).contains("canary"), "{rows:?}");
     assert_eq!(loaded.settings.origins.of(Key::ClientId).to_string(), "PLANHAT_MCP_CLIENT_SECRET", "where it stands");
-    assert!(loaded.notes.iter().any(|note| note.contains("each other's place")), "{:?}", loaded.notes);
+    assert!(loaded.notes.iter().any(|note| note.contains("were swapped")), "{:?}", loaded.notes);
     // One alone is no exchange, and what stands in a command line has been seen.
     let alone = Try::new().variable("PLANHAT_MCP_CLIENT_ID", "sk_canary").problem();
     assert_eq!(alone.id, ProblemId::BadValue);
@@ -417,7 +417,7 @@ fn a_mistake_in_an_organisation_s_file_is_named_with_its_place_and_opens_no_lock
         ("locked = [\"clientid\"]\n", "a list of settings"),
         ("locked = \"client_id\"\n", "a list of settings"),
         ("[profiles.a]\nclient_id = \"pk_1\"\n", "has no profiles"),
-        ("client_secret = \"sk_1\"\n", "holds a secret"),
+        ("client_secret = \"sk_1\"\n", "contains a secret"),
     ] {
         let problem = Organisation::parse(Path::new("/o.toml"), text).expect_err("wrong");
         let shown = problem.to_terminal(false).split_whitespace().collect::<Vec<_>>().join(" ");

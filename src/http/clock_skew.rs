@@ -43,7 +43,7 @@ impl fmt::Display for Skew {
             _ => (seconds / 86_400, "days"),
         };
         let side = if self.ahead { "ahead of" } else { "behind" };
-        write!(f, "This machine's clock is {count} {unit} {side} the server's")
+        write!(f, "This computer's clock is {count} {unit} {side} the server's")
     }
 }
 
@@ -61,8 +61,8 @@ mod tests {
         };
         assert_eq!(at(80), None);
         assert_eq!(at(-80), None);
-        assert_eq!(at(-600).as_deref(), Some("This machine's clock is 10 minutes ahead of the server's"));
-        assert_eq!(at(3 * 86_400).as_deref(), Some("This machine's clock is 3 days behind the server's"));
+        assert_eq!(at(-600).as_deref(), Some("This computer's clock is 10 minutes ahead of the server's"));
+        assert_eq!(at(3 * 86_400).as_deref(), Some("This computer's clock is 3 days behind the server's"));
     }
 
     #[test]

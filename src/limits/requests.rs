@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::entry::limits;
 
 limits! {
-    "Requests that the bridge makes by itself" {
+    "Requests that planhat-mcp makes on its own" {
         /// Requests that nobody waits for and a server can cause: streams that are opened again, sessions, subscriptions and
         /// lists that are asked for again, refusals. So many go at once; further ones wait their turn, or are left out.
         MAX_OWN_REQUESTS_AT_ONCE: u32 = 60,

@@ -67,7 +67,7 @@ pub enum PeekError {
     #[error("the batch is empty")]
     EmptyBatch,
     /// A member that the bridge reads occurs twice in one object: two parsers could each choose a different one.
-    #[error("`{member}` stands twice")]
+    #[error("`{member}` occurs twice")]
     Duplicate {
         /// As with [`PeekError::NotJsonRpc`].
         id: Option<Box<RawValue>>,

@@ -72,9 +72,12 @@ impl Extension {
         ] {
             text = text.replace(&terminal.replace("LOGIN", LOGIN), chat);
         }
-        let names_setting = ["--", "PLANHAT_MCP_", "configuration file"].iter().any(|word| text.contains(word));
+        let settings = text.replace("login --no-browser", "");
+        let names_setting = ["--", "PLANHAT_MCP_", "configuration file"].iter().any(|word| settings.contains(word));
         if names_setting {
-            text.push_str(" In Claude Desktop, settings are under Settings > Extensions > Planhat > Configure.");
+            // An address at the end stays there: a terminal would take what follows it for a part of it.
+            let at = if text.ends_with("}]") { text.rfind("[ ") } else { None }.unwrap_or(text.len());
+            text.insert_str(at, " In Claude Desktop, settings are under Settings > Extensions > Planhat > Configure.");
         }
         self.with_path(&text)
     }
@@ -113,21 +116,21 @@ impl Extension {
 /// What replaces a remedy that is about the command line from beginning to end.
 fn own_fix(id: ProblemId) -> Option<&'static str> {
     Some(match id {
-        ProblemId::ClientIdMissing => {
-            "Ask a Planhat admin for the client id and the client secret of your organisation's OAuth Client (App Center), \
+        ProblemId::PlanhatClientIdMissing | ProblemId::ClientIdMissing => {
+            "Ask a Planhat admin for the client id and the client secret of your organisation's OAuth client (App Center), \
              which needs exactly [{redirect_url}|http://127.0.0.1:7526/callback] among its Redirect URLs. In Claude Desktop, \
              put both into Settings > Extensions > Planhat > Configure."
         }
         ProblemId::ClientSecretMissing => {
-            "Ask a Planhat admin for the client secret (sk_...) of your organisation's OAuth Client. In Claude Desktop, put it \
+            "Ask a Planhat admin for the client secret (sk_...) of your organisation's OAuth client. In Claude Desktop, put it \
              into Settings > Extensions > Planhat > Configure, then turn the extension off and on."
         }
         ProblemId::InvalidClient => {
-            "Compare client id and secret with the OAuth Client in Planhat's App Center, and type both anew: in Claude \
+            "Check the client id and secret against the OAuth client in Planhat's App Center, and enter both again: in Claude \
              Desktop under Settings > Extensions > Planhat > Configure. Then ask in the chat: \"Sign me in\"."
         }
         ProblemId::SecretInArguments => {
-            "In Claude Desktop, put the secret into the field \"Client secret\" alone, under Settings > Extensions > Planhat > \
+            "In Claude Desktop, put the secret only into the field \"Client secret\", under Settings > Extensions > Planhat > \
              Configure. Have it replaced in Planhat's App Center, because other programs may have seen it."
         }
         _ => return None,
@@ -136,9 +139,9 @@ fn own_fix(id: ProblemId) -> Option<&'static str> {
 
 fn own_model(id: ProblemId) -> Option<&'static str> {
     Some(match id {
-        ProblemId::ClientIdMissing => {
-            "No client id is configured, so nobody can sign in. Tell the user to ask a Planhat admin for the client id and \
-             secret of the organisation's OAuth Client, and to put both into Settings > Extensions > Planhat > Configure."
+        ProblemId::PlanhatClientIdMissing | ProblemId::ClientIdMissing => {
+            "No client id is configured, so the user cannot sign in. Tell the user to ask a Planhat admin for the client id and \
+             secret of the organisation's OAuth client, and to put both into Settings > Extensions > Planhat > Configure."
         }
         ProblemId::ClientSecretMissing => {
             "The client secret is missing. Tell the user to ask a Planhat admin for it, and to put it into Settings > \
@@ -160,7 +163,9 @@ mod tests {
     fn no_remedy_for_an_extension_is_a_command_without_the_program_s_path() {
         for id in ProblemId::ALL {
             let entry = id.entry();
-            for text in [extension().fix(*id, entry.fix), extension().model(*id, entry.model)] {
+            let fix = extension().fix(*id, entry.fix);
+            assert!(!entry.fix.ends_with("{link}]") || fix.ends_with("{link}]"), "{id:?}: {fix}");
+            for text in [fix, extension().model(*id, entry.model)] {
                 let bare = text.replace(&extension().program, "");
                 assert!(!bare.contains("planhat-mcp login"), "{id:?}: {text}");
                 assert!(!bare.contains("`planhat-mcp") && !bare.contains("|planhat-mcp "), "{id:?}: {text}");

@@ -93,6 +93,12 @@ impl Problem {
         self.fill(&desk::model(self.id, self.id.entry().model))
     }
 
+    /// What only somebody who looks into the cause wants to know; may be empty.
+    pub fn more(&self) -> String {
+        let asked = self.fact("endpoint").map(|endpoint| format!("the request went to {endpoint}"));
+        self.source.iter().chain(&asked).map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
+
     /// The exit code of a command that ends with this problem.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.id.entry().exit)
@@ -114,7 +120,7 @@ impl Problem {
         row("error:", "1;31", &self.what());
         row("why:", "1", &self.cause());
         row("fix:", "1;32", &self.fix());
-        row("more:", "2", self.source.as_deref().unwrap_or_default());
+        row("more:", "2", &self.more());
         row("name:", "2", self.id.entry().name);
         out
     }
@@ -140,7 +146,7 @@ impl Problem {
         let mut text = self.model_line();
         for (key, label) in [("link", "Link"), ("server_request_id", "The server's request id")] {
             if let Some(value) = self.fact(key).filter(|value| !text.contains(*value)) {
-                text.push_str(&format!(" {label}: {value} ."));
+                text.push_str(&format!("\n{label}: {value}"));
             }
         }
         json!({ "content": [{ "type": "text", "text": text }], "isError": true })

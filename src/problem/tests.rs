@@ -21,9 +21,18 @@ fn a_terminal_text_has_color_only_when_asked_for() {
     let plain = problem.to_terminal(false);
     assert!(!plain.contains('\u{1b}'));
     assert!(plain.starts_with("error: The port for the sign-in, 7526, is already in use.\n  why: "), "{plain}");
-    assert!(plain.contains("\n  fix: End the other program"), "{plain}");
+    assert!(plain.contains("\n  fix: Quit that program"), "{plain}");
     assert!(plain.ends_with("\n more: address in use\n name: port-in-use\n"), "{plain}");
     assert!(problem.to_terminal(true).contains("\u{1b}[1;31merror:\u{1b}[0m The port"));
+}
+
+#[test]
+fn where_a_request_went_is_told_below_the_remedy() {
+    let problem = Problem::new(ProblemId::TokenEndpointUnavailable).with("endpoint", "https://as.example/token");
+    assert_eq!(problem.more(), "the request went to https://as.example/token");
+    let shown = problem.because(std::io::Error::other("refused")).to_terminal(false);
+    assert!(shown.contains("\n more: refused; the request went to https://as.example/token\n"), "{shown}");
+    assert_eq!(Problem::new(ProblemId::PortInUse).more(), "");
 }
 
 #[test]
@@ -36,7 +45,7 @@ fn a_json_rpc_error_reads_alone_and_carries_its_facts_as_numbers_and_strings() {
     assert_eq!(error["code"], 7504);
     assert_eq!(
         error["message"],
-        "The server limits the rate of calls (HTTP 429). Try again later. The server asks to wait 7 s."
+        "Too many requests: the server is rate-limiting (HTTP 429). Try again later. The server asks you to wait 7 s."
     );
     assert_eq!(error["data"]["problem"], "rate-limited");
     assert_eq!(error["data"]["retry_after_seconds"], 7);

@@ -184,7 +184,7 @@ fn why(settings: &Settings) -> String {
             "the default with --client-credentials".to_owned()
         }
         Origin::Default | Origin::BuiltIn => "the default".to_owned(),
-        origin => format!("as {origin} says"),
+        origin => format!("set by {origin}"),
     }
 }
 

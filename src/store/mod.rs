@@ -67,7 +67,7 @@ impl StoreError {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Absent(detail) => Problem::new(ProblemId::KeychainAbsent).with("detail", detail),
+            absent @ StoreError::Absent(_) => Problem::new(ProblemId::KeychainAbsent).because(absent),
             StoreError::Locked => Problem::new(ProblemId::KeychainLocked),
             StoreError::TimedOut(after) => {
                 Problem::new(ProblemId::KeychainSlow).with("seconds", after.as_secs_f32().ceil())

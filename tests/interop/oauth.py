@@ -239,7 +239,7 @@ def logout():
         whoami(home)
         before = len(servers.events)
         done = command(home, "logout")
-        expect(done.returncode == 0 and "withdrawn" in done.stdout, f"logout: {done}")
+        expect(done.returncode == 0 and "revoked" in done.stdout, f"logout: {done}")
         servers.wait("refresh token destroyed", before)
         servers.wait("grant revoked", before)
         expect(command(home, "status").returncode == 3, "still signed in after logout")

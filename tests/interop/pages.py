@@ -18,7 +18,7 @@ SHOTS = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 ALLOW, CANCEL = [{"press": "Allow"}], [{"press": "Cancel"}]
 # What WCAG 2.2 asks for at level AA (1.4.3); the bridge's own pages keep 7 (AAA, 1.4.6).
 TENANT = 4.5
-BACK = "go back to the app you came from"
+BACK = "go back to your app"
 
 
 def look(name, link, steps, ends="/callback", contrast=7):
@@ -77,10 +77,10 @@ def refused():
         home.configure(**settings)
         with Login(home) as login:
             page, code, said = last_page("refused", login, CANCEL, 400)
-        expect(code == 3 and page["heading"] == "No access was given", f"login: {code} {said}; {page['text']}")
+        expect(code == 3 and page["heading"] == "Access was not granted", f"login: {code} {said}; {page['text']}")
         expect("planhat-mcp login" in page["text"] and "access-denied" in page["text"], f"no way out: {page['text']}")
         expect(tenant.counted("consents_denied") == 1, "the tenant knows of no refusal")
-        step("Cancel: \"No access was given\", with the way out")
+        step("Cancel: \"Access was not granted\", with the way out")
 
 
 def failed():

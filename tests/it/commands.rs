@@ -94,7 +94,7 @@ fn a_broken_configuration_file_is_named_with_line_and_expectation() {
     let file = home.path().join("mine.toml");
     std::fs::write(&file, "tenant = \"demo\"\nclient_id pk_1\n").expect("writable");
     let shown = refusal(&home, &["--config", "mine.toml"], &[]);
-    assert!(shown.contains("mine.toml:2:") && shown.contains("Expected: "), "{shown}");
+    assert!(shown.contains("mine.toml, line 2, column 11") && shown.contains("expected: `=`"), "{shown}");
 }
 
 #[test]
@@ -161,15 +161,15 @@ fn status_names_the_store_and_who_chose_it() {
     let home = home();
     std::fs::write(home.path().join("c.toml"), "token_store = \"file\"\n").expect("writable");
     for (words, variables, place, why) in [
-        (&["--token-store", "file"][..], &[][..], "tokens.json", "(as --token-store says)"),
-        (&[], &[("PLANHAT_MCP_TOKEN_STORE", "file")], "tokens.json", "(as PLANHAT_MCP_TOKEN_STORE says)"),
-        (&["--config", "c.toml"], &[], "tokens.json", "c.toml:1:15 says)"),
-        (&["--token-store", "memory"], &[], "in memory", "(as --token-store says)"),
+        (&["--token-store", "file"][..], &[][..], "tokens.json", ", set by --token-store"),
+        (&[], &[("PLANHAT_MCP_TOKEN_STORE", "file")], "tokens.json", ", set by PLANHAT_MCP_TOKEN_STORE"),
+        (&["--config", "c.toml"], &[], "tokens.json", "c.toml:1:15"),
+        (&["--token-store", "memory"], &[], "in memory", ", set by --token-store"),
         (
             &["--client-credentials", "--client-id", "x"],
             &[("PLANHAT_MCP_CLIENT_SECRET", "s")],
             "in memory",
-            "(the default with --client-credentials)",
+            ", the default with --client-credentials",
         ),
     ] {
         let output = run(&home, &[&["status", "--url", "http://127.0.0.1:9/mcp"], words].concat(), variables);

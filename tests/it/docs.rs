@@ -70,21 +70,44 @@ fn the_readme_names_every_command_and_every_setting() {
     }
 }
 
+/// What people meet most often, in their words.
+const COMMON: [(&str, ProblemId); 10] = [
+    ("Your AI app shows no Planhat tools, or only one for signing in", ProblemId::SignInNeeded),
+    ("The browser does not open", ProblemId::NoDesktop),
+    ("Planhat's page says that the OAuth client was not found", ProblemId::WrongEnvironment),
+    ("Planhat's page says that the redirect_uri is not registered", ProblemId::RedirectUrlNotRegistered),
+    ("A client id or a client secret is missing, or is not accepted", ProblemId::InvalidClient),
+    ("The port for the sign-in is already in use", ProblemId::PortInUse),
+    ("Planhat says that you lack permissions", ProblemId::PlanhatForbidden),
+    ("The server cannot be reached from the company network", ProblemId::ConnectFailed),
+    ("A certificate is not trusted", ProblemId::TlsUntrusted),
+    ("There is no keychain, or it is locked", ProblemId::KeychainAbsent),
+];
+
 fn troubleshooting() -> String {
     let mut out = "# Troubleshooting\n\n\
-        Every problem that planhat-mcp explains, by the name that the message ends with (in an error that a client \
-        shows: `data.problem`). The messages themselves say more: they name the host, the file, the port. This page is \
-        made from `src/problem/catalogue`.\n\n\
-        An error that a client shows has a code, too: one of JSON-RPC's own where JSON-RPC has one, else 7501 (the server \
-        could not be reached, or answered wrongly), 7502 (somebody has to sign in), 7503 (the server refused) or 7504 (too \
-        many calls). A program goes by `data.problem`.\n\n\
-        ## Errors on Planhat's sign-in page\n\n\
-        Planhat shows these to you alone; the program cannot see them.\n\n\
-        | the page says | see |\n|---|---|\n"
+        Find what you see in the table, or look up the name at the end of the message, such as `port-in-use`, below it. \
+        `planhat-mcp doctor` checks everything and says what to fix first; with the bundle for Claude Desktop, ask Claude \
+        to check the Planhat connection.\n\n\
+        | what you see | what to do |\n|---|---|\n"
         .to_owned();
+    for (seen, id) in COMMON {
+        writeln!(out, "| {seen} | [{0}](#{0}) |", id.entry().name).expect("a string takes everything");
+    }
+    out += "\nThree words that occur often: *MCP* is how an AI app talks to a service such as Planhat. The *redirect URL* is \
+        the address on your own computer to which the browser returns after a sign-in; the server must know it exactly. A \
+        *scope* says what the app may do for you.\n\n\
+        ## Errors on Planhat's sign-in page\n\n\
+        Planhat shows these only to you; planhat-mcp cannot see them.\n\n\
+        | the page says | see |\n|---|---|\n";
     for (text, id) in PLANHAT_PAGE_ERRORS {
         writeln!(out, "| {text} | [{0}](#{0}) |", id.entry().name).expect("a string takes everything");
     }
+    out += "\n## For programs\n\n\
+        An error that a client receives has the name in `data.problem`, and a code: one of JSON-RPC's own where JSON-RPC \
+        has one, else 7501 (the server could not be reached, or answered wrongly), 7502 (a sign-in is needed), 7503 (the \
+        server refused) or 7504 (too many calls). Decide by `data.problem`. This page is made from \
+        `src/problem/catalogue`.\n";
     for (title, ids) in AREAS {
         write!(out, "\n## {title}\n").expect("a string takes everything");
         for id in *ids {

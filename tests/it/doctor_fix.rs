@@ -64,7 +64,7 @@ fn a_setup_that_works_has_nothing_to_mend_and_keeps_its_sign_in() {
     let before = fs::read(state(&setup).join("tokens.json")).expect("readable");
     let (output, report) = fix(&setup, &["--yes"]);
     assert_eq!((output.status.code(), states(&report)), (Some(0), vec![]), "{report:#}");
-    assert!(!has_row(&report, "to mend"));
+    assert!(!has_row(&report, "to repair"));
     assert_eq!(fs::read(state(&setup).join("tokens.json")).expect("readable"), before);
 }
 
@@ -83,7 +83,7 @@ fn without_a_terminal_the_plan_is_shown_and_only_yes_does_it() {
 
     let plain = run(&setup, &["doctor"]);
     let shown = String::from_utf8_lossy(&plain.stdout).into_owned();
-    assert!(shown.contains("to mend") && shown.contains("doctor --fix"), "{shown}");
+    assert!(shown.contains("to repair") && shown.contains("doctor --fix"), "{shown}");
     let (output, report) = fix(&setup, &[]);
     assert_eq!((output.status.code(), states(&report)), (Some(2), vec!["planned", "planned"]), "{report:#}");
     assert!(stderr(&output).contains("--yes"), "{}", stderr(&output));
@@ -93,7 +93,7 @@ fn without_a_terminal_the_plan_is_shown_and_only_yes_does_it() {
 
     let (output, report) = fix(&setup, &["--yes"]);
     assert_eq!((output.status.code(), states(&report)), (Some(0), vec!["mended", "mended"]), "{report:#}");
-    assert!(!has_row(&report, "to mend"), "the rows are those after it: {report:#}");
+    assert!(!has_row(&report, "to repair"), "the rows are those after it: {report:#}");
     assert_eq!((mode(&tokens), note.exists()), (0o600, false));
     assert!(run(&setup, &["status"]).status.success(), "the sign-in is kept");
 }

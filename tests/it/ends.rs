@@ -111,7 +111,7 @@ fn a_bridge_whose_parent_dies_while_the_pipe_is_held_does_not_stay() {
             let mut answer = String::new();
             while !answer.contains(r#""id":1"#) {
                 answer.clear();
-                assert!(rest.read_line(&mut answer).expect("UTF-8") > 0, "it has ended");
+                assert!(rest.read_line(&mut answer).expect("UTF-8") > 0, "(expired)");
             }
             rustix::process::kill_process(bridge, rustix::process::Signal::TERM).expect("it runs");
         } else {

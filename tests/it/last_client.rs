@@ -67,7 +67,7 @@ fn settings_that_name_a_client_win_and_status_tells_whose_the_sign_in_is() {
     let output = run(plain(&setup, &["status", "--client-id", "pk_other"]));
     assert_eq!(output.status.code(), Some(3));
     let text = shown(&output);
-    assert!(text.contains(&format!("no, not as pk_other; the sign-in here is of {CLIENT_ID}")), "{text}");
+    assert!(text.contains(&format!("no, not as pk_other; the stored sign-in is for {CLIENT_ID}")), "{text}");
     let json = shown(&run(plain(&setup, &["status", "--json", "--client-id", "pk_other"])));
     assert!(json.contains(&format!("\"signed_in_client_id\": \"{CLIENT_ID}\"")), "{json}");
 }

@@ -115,7 +115,7 @@ fn a_call_that_waits_for_its_turn_tells_its_progress_token() {
     assert!(gate.wait_arrivals(1, PATIENCE));
     bridge.send(r#"{"jsonrpc":"2.0","id":2,"method":"vendor/held","params":{"_meta":{"progressToken":"t"}}}"#);
     let told = bridge.wait_line("its progress", |line| line.contains("notifications/progress"));
-    assert!(told.contains(r#""progressToken":"t""#) && told.contains("waits"), "{told}");
+    assert!(told.contains(r#""progressToken":"t""#) && told.contains("Waiting: "), "{told}");
     gate.open();
     for id in 1..=2 {
         bridge.answer_to(&json!(id));

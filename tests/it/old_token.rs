@@ -71,7 +71,7 @@ fn a_redirect_to_a_page_for_signing_in_renews_the_token_and_sends_the_call_again
 
 #[test]
 fn where_no_renewal_helps_the_words_name_the_failure_and_the_sign_in_and_no_tab_opens() {
-    for (status, location, name) in [(500, None, "HTTP 500"), (307, Some("/login"), "page for signing in")] {
+    for (status, location, name) in [(500, None, "HTTP 500"), (307, Some("/login"), "sign-in page")] {
         let (setup, bridge) = signed_in(status, location);
         setup.sandbox.expire_access_tokens();
         setup.sandbox.revoke_refresh_tokens();

@@ -77,7 +77,7 @@ fn signing_out_needs_no_server() {
     succeeds(&setup, &["login"]);
     setup.sandbox.go_offline();
     let shown = succeeds(&setup, &["logout"]);
-    assert!(shown.contains("could not be told to withdraw"), "{shown}");
+    assert!(shown.contains("could not be asked to revoke"), "{shown}");
     assert_eq!(run(&setup, &["status"]).status.code(), Some(3));
 }
 
@@ -139,6 +139,6 @@ fn who_signed_in_is_shown_where_the_server_says_it() {
     let answer = format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":60,"id_token":"{id_token}"}}"#);
     setup.sandbox.fault(Fault::bytes("application/json", answer).at(Place::Token));
     let shown = succeeds(&setup, &["login"]);
-    assert!(shown.contains("Maja Lindqvist (maja@example.com), as the server says"), "{shown}");
+    assert!(shown.contains("Maja Lindqvist (maja@example.com), as reported"), "{shown}");
     assert!(succeeds(&setup, &["status"]).contains("Maja Lindqvist"));
 }

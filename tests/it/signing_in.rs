@@ -268,7 +268,7 @@ fn a_server_that_refuses_every_token_opens_one_tab_and_says_why() {
     for id in 1..6 {
         let answer = bridge.call(id, "echo", "{}");
         let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
-        assert!(text.contains("refuses a fresh token"), "{id}: {text}");
+        assert!(text.contains("had just been issued"), "{id}: {text}");
     }
     assert_eq!(setup.sandbox.counters().consents_granted, 1);
     assert_eq!(setup.browser.as_ref().expect("it has one").opened().len(), 1);

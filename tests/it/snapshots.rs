@@ -224,18 +224,18 @@ fn well() -> Vec<Group> {
             rows: vec![
                 Row::ok("proxy", "none is set"),
                 Row::ok("name", "api.planhatdemo.com is 192.0.2.10, 192.0.2.11"),
-                Row::ok("connection", "192.0.2.10:443 answers within 21 ms"),
-                Row::ok("certificate", "trusted, valid for 61 more days, issued by Example CA"),
-                Row::ok("answer", "HTTP 401 after 85 ms"),
+                Row::ok("connection", "192.0.2.10:443 responds within 21 ms"),
+                Row::ok("certificate", "trusted, expires in 61 days, issued by Example CA"),
+                Row::ok("answer", "responds after 85 ms (HTTP 401: sign-in required)"),
                 Row::ok("clock", "agrees with the server's"),
             ],
         },
         Group {
-            title: "This machine",
+            title: "This computer",
             rows: vec![
                 Row::ok("state folder", "~/.local/state/planhat-mcp"),
-                Row::ok("token store", "records can be kept and read in the keychain (Secret Service)"),
-                Row::ok("sign-in", "signed in as the client pk_1f0c2a9b7e, for 59 minutes, then renewed by itself"),
+                Row::ok("token store", "sign-ins can be stored in the keychain (Secret Service)"),
+                Row::ok("sign-in", "signed in with client id pk_1f0c2a9b7e, for 59 minutes, then renews automatically"),
             ],
         },
         Group {
@@ -247,7 +247,7 @@ fn well() -> Vec<Group> {
                 Row::ok("redirect URL", "http://127.0.0.1:7526/callback, and its port is free"),
                 Row::ok(
                     "sign-in page",
-                    "it answers (HTTP 200); whether it knows client id and redirect URL cannot be told from here",
+                    "responds (HTTP 200); only the page itself can tell whether client id and redirect URL are right",
                 ),
             ],
         },

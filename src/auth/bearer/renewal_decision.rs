@@ -33,9 +33,9 @@ impl EndReason {
     /// What there is to say of the server.
     pub(crate) fn words(self) -> Option<&'static str> {
         match self {
-            EndReason::NoRefreshToken => Some("it gave no refresh token"),
+            EndReason::NoRefreshToken => Some("it issued no refresh token"),
             EndReason::EndedBefore => None,
-            EndReason::RejectsWhatItIssues => Some("it rejects the tokens that it gives out"),
+            EndReason::RejectsWhatItIssues => Some("it rejects the tokens that it issues"),
         }
     }
 }

@@ -170,7 +170,7 @@ mod tests {
     }
 
     /// One of them suits each setting and is not its default.
-    const SAMPLES: [&str; 15] = [
+    const SAMPLES: [&str; 16] = [
         "demo",
         "https://h.example/x",
         "true",
@@ -182,6 +182,7 @@ mod tests {
         "debug",
         "a=b",
         "*.corp.example",
+        "*.planhat.com",
         "sse",
         "http://me:secret@proxy.example:8080",
         "-",

@@ -364,8 +364,9 @@ impl SignIns {
         since: Since,
         opening: PageOpening,
     ) -> Result<oneshot::Receiver<Option<ExitStatus>>, Problem> {
-        let missing =
-            || Problem::new(ProblemId::SignInProcessFailed).with("detail", "this program does not find itself");
+        let missing = || {
+            Problem::new(ProblemId::SignInProcessFailed).with("detail", "planhat-mcp cannot find its own program file")
+        };
         let program = self.program.clone().ok_or_else(missing)?;
         let (settings, challenge) = (Arc::clone(&self.ctx.settings), self.challenge());
         blocking::run(move || end_of(program.start_login(&settings, &challenge, since, opening)?)).await

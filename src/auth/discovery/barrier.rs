@@ -35,8 +35,8 @@ impl Barrier {
     pub fn words(&self) -> String {
         let status = self.status.as_u16();
         match (self.is_challenge, &self.ray) {
-            (true, Some(ray)) => format!("status {status} of a protection against bots, ray id {ray}"),
-            (true, None) => format!("status {status} of a protection against bots"),
+            (true, Some(ray)) => format!("status {status} from a bot protection, ray id {ray}"),
+            (true, None) => format!("status {status} from a bot protection"),
             (false, _) => format!("status {status} with a page"),
         }
     }
@@ -110,7 +110,7 @@ mod tests {
             if let Some(barrier) = found {
                 let problem = barrier.problem("mcp.example");
                 assert!(problem.what().contains("8f2-FRA") && problem.what().contains("mcp.example"));
-                assert_eq!(barrier.words().contains("bots"), !mitigated.is_empty());
+                assert_eq!(barrier.words().contains("bot protection"), !mitigated.is_empty());
             }
         }
     }

@@ -33,9 +33,9 @@ pub fn is_bearer(token_type: &str) -> bool {
 pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), NoToken> {
     let mut fields = match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => fields,
-        Ok(_) => return Err("it is JSON, but no object".into()),
+        Ok(_) => return Err("it is JSON, but not an object".into()),
         Err(_) if body.iter().all(u8::is_ascii_whitespace) => return Err("it is empty".into()),
-        Err(_) => form(body).ok_or("it is no JSON")?,
+        Err(_) => form(body).ok_or("it is not JSON")?,
     };
     fields.retain(|_, value| !value.is_null());
     if !(200..300).contains(&status) || fields.contains_key("error") {
@@ -47,7 +47,7 @@ pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), NoTo
             fields.insert("error_description".into(), text);
         }
         if !fields.get("error").is_some_and(Value::is_string) {
-            return Err("it says neither token nor error".into());
+            return Err("it contains neither a token nor an error".into());
         }
         for name in ["error_description", "error_uri"] {
             if fields.get(name).is_some_and(|value| !value.is_string()) {
@@ -59,7 +59,7 @@ pub fn plain(status: u16, body: &[u8]) -> Result<(u16, Map<String, Value>), NoTo
     if fields.get("access_token").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(match member_with_token(&fields) {
             Some(member) => NoToken::Inside(member.to_owned()),
-            None => "it holds no access token".into(),
+            None => "it contains no access token".into(),
         });
     }
     if !fields.get("token_type").is_some_and(Value::is_string) {

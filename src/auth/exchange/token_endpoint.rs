@@ -155,7 +155,7 @@ async fn attempt(
         // It need not give one again (OpenID Connect Core, 12.2), and then only a person gets another.
         Ok(token) if endpoint.id_token && token.extra_fields().id_token.is_none() && presented.is_refresh() => {
             let problem = Problem::new(ProblemId::GrantExpired);
-            Err(Refusal::Spent(problem.with("detail", "with a renewal comes no new ID token")).into())
+            Err(Refusal::Spent(problem.with("detail", "a renewal returns no new ID token")).into())
         }
         Ok(token) => issued(&token, method, endpoint.id_token, &seen)
             .map_err(|why| refusal::setback(endpoint, presented, &seen, ExchangeFailure::NoToken(why))),
@@ -254,7 +254,7 @@ async fn send(http: &Http, request: HttpRequest, seen: &Mutex<Seen>) -> Result<H
 fn issued(token: &Answered, method: AuthMethod, wants_id_token: bool, seen: &Seen) -> Result<Issued, NoToken> {
     let (mut access_token, mut expires_in) = (token.access_token().secret(), token.expires_in());
     if wants_id_token {
-        access_token = token.extra_fields().id_token.as_ref().ok_or("it holds no ID token")?;
+        access_token = token.extra_fields().id_token.as_ref().ok_or("it contains no ID token")?;
         expires_in = id_token::lifetime(access_token).or(expires_in);
     } else if !is_bearer(token.token_type().as_ref()) {
         return Err(NoToken::Type(token.token_type().as_ref().to_owned()));

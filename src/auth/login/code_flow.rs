@@ -151,7 +151,9 @@ async fn run(
             browser.go_on(&request.link);
         }
     };
-    ui.event(LoginEvent::Answered);
+    if answer.outcome.is_ok() {
+        ui.event(LoginEvent::Answered);
+    }
     last_page.browser = answer.browser;
     match answer.outcome {
         Ok(code) => exchange_code(ctx, target, (&client, scope), &request, &code, &redirect_url).await,
@@ -244,13 +246,13 @@ pub(crate) fn pasted_query<'a>(line: &'a str, link: &str, redirect_url: &str) ->
     if address.contains("://") && Url::parse(address).ok() != Url::parse(redirect_url).ok() {
         let page = link.split('?').next();
         return Err(unusable(if page == Some(address) {
-            "that is the link to open; the address on which the browser ends is wanted"
+            "it is the link to open; paste the address your browser ends on"
         } else {
-            "it is an address of another page"
+            "it is the address of another page"
         }));
     }
     if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "code" || name == "error") {
-        return Err(unusable("it holds no answer of the server"));
+        return Err(unusable("it contains no sign-in result"));
     }
     Ok(query)
 }

@@ -75,7 +75,7 @@ pub enum LoginEvent<'a> {
     BrowserNotOpened(&'a Problem),
     /// The pasted line is unusable; the sign-in continues.
     PasteRejected(&'a Problem),
-    /// The answer has arrived and is being exchanged for tokens.
+    /// The code has arrived and is being exchanged for tokens.
     Answered,
 }
 

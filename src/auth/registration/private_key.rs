@@ -36,12 +36,13 @@ impl ClientKey {
             Problem::new(ProblemId::ClientKeyUnusable).with("file", settings.file.display()).with("detail", detail)
         };
         let pem = Secret::new(files::read_given(&settings.file).map_err(|error| unusable(&error))?);
-        let der = PrivateKeyDer::from_pem_slice(pem.expose())
-            .map_err(|_| unusable(&"no private key in PEM form stands in it, or it is protected with a password"))?;
+        let der = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| {
+            unusable(&"it contains no private key in PEM form, or the key is protected with a password")
+        })?;
         let key = rustls::crypto::ring::sign::any_supported_type(&der)
             .map_err(|_| unusable(&"a key of this kind, or without its public part, is not supported"))?;
         if key.choose_scheme(&[scheme(settings.algorithm)]).is_none() {
-            let detail = format!("it is no key for {}", settings.algorithm.as_str());
+            let detail = format!("it is not a key for {}", settings.algorithm.as_str());
             return Err(unusable(&detail));
         }
         Ok(Self { key, algorithm: settings.algorithm, file: settings.file.clone() })

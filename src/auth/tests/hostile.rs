@@ -71,7 +71,7 @@ impl Flood {
 }
 
 fn says_too_large(problem: &Problem) -> bool {
-    problem.source.as_deref().unwrap_or_default().contains("larger than the bound")
+    problem.source.as_deref().unwrap_or_default().contains("larger than the limit")
 }
 
 #[tokio::test]

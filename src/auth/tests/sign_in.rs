@@ -211,7 +211,7 @@ async fn a_pasted_address_is_as_good_as_the_callback() {
     process.login(options, &mut ui).await.unwrap();
     assert_eq!(rig.fake.token_requests()[0].form()["code"], "pasted");
     assert_eq!(ui.refused.len(), 6);
-    assert!(ui.refused[3].contains("that is the link to open"), "{:?}", ui.refused);
+    assert!(ui.refused[3].contains("it is the link to open"), "{:?}", ui.refused);
 }
 
 /// Collects what is said about pasted lines.
@@ -247,7 +247,7 @@ async fn the_pages_and_the_log_of_a_sign_in_name_the_command_with_this_run_s_set
 async fn the_next_call_after_a_failed_sign_in_hears_what_was_wrong() {
     for (failure, said) in [
         (Problem::new(ProblemId::PortInUse).with("port", 7526), ["7526", "--callback-port"]),
-        (Problem::new(ProblemId::AccessDenied), ["refused the access", "planhat_sign_in"]),
+        (Problem::new(ProblemId::AccessDenied), ["refused access", "planhat_sign_in"]),
     ] {
         let rig = Rig::new().await;
         let process = rig.process();
@@ -359,7 +359,7 @@ async fn a_client_that_registered_itself_is_not_called_a_configured_one_and_open
         let problem = result.unwrap_err();
         assert_eq!(problem.id, ProblemId::RegisteredClientRefused);
         let words = format!("{} {} {} {}", problem.what(), problem.fix(), problem.model_line(), pages[0].1);
-        for misleading in ["OAuth Client", "configured client", "Compare client id"] {
+        for misleading in ["OAuth client", "configured client", "Check the client id"] {
             assert!(!words.contains(misleading), "{words}");
         }
         let registrations = rig.fake.script().seen.iter().filter(|seen| seen.target == "/register").count();

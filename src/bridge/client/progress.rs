@@ -50,7 +50,7 @@ impl Progress {
     /// A callback that reports each time a rate limit makes the request wait.
     pub fn on_throttled(self: Arc<Self>) -> Arc<dyn Fn(Duration) + Send + Sync> {
         Arc::new(move |wait| {
-            self.send(&format!("The server limits the rate of calls; waiting {} s.", wait.as_secs().max(1)));
+            self.send(&format!("The server is rate-limiting; waiting {} s.", wait.as_secs().max(1)));
         })
     }
 }

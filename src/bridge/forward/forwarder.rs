@@ -248,8 +248,7 @@ impl Forwarder {
 
     /// Waits for a free slot among the requests that the server takes at once.
     async fn slot_for(&self, request: &InFlight) -> SemaphorePermit<'_> {
-        let message =
-            || "As many calls as the server takes are under way; this one waits for one of them to end.".to_owned();
+        let message = || "Waiting: the server is already handling as many requests as it allows.".to_owned();
         while_waiting(request.progress.as_deref(), FIRST_TURN_PROGRESS_WAIT, message, self.session.request_slot()).await
     }
 

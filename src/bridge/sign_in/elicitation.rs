@@ -193,7 +193,7 @@ impl Elicitation {
     /// The text that the client shows with the link.
     fn invitation(&self) -> String {
         let name = self.session.settings.service_name();
-        format!("Sign in to {name} in your browser. The call goes on by itself once you have.")
+        format!("Sign in to {name} in your browser. Your request then continues automatically.")
     }
 
     /// Asks the client to show the link, once for all waiting calls.
@@ -269,7 +269,7 @@ impl Elicitation {
             )));
         }
         if is_unanswered {
-            client.cancel(&id.to_raw(), "The link is not needed any more.");
+            client.cancel(&id.to_raw(), "The link is no longer needed.");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::problem::desk;
 pub fn definition(settings: &Settings) -> Value {
     let name = settings.service_name();
     let description = format!(
-        "Signs the user in to {name} in their browser. Nobody is signed in at the moment. Call this when the user wants \
+        "Signs the user in to {name} in their browser. The user is not signed in at the moment. Call this when the user wants \
          to use {name}: a browser page opens, the user signs in there, and the real tools appear. If no page opens, \
          show the user the link that this tool returns."
     );

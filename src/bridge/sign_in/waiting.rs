@@ -56,7 +56,7 @@ impl SignInWait {
     /// What the request gets instead.
     pub async fn link(&self, request: &InFlight, need: &SignInNeed) -> Result<String, SignInOutcome> {
         let link = self.auth.wait_link(need.newer_than, LINK_WAIT);
-        match self.unless_closing(request, "Asking the server where to sign in.", link).await {
+        match self.unless_closing(request, "Looking up where to sign in.", link).await {
             Some(Ok(Some(link))) => Ok(link),
             Some(Ok(None)) => Err(SignInOutcome::SignedIn),
             Some(Err(error)) => Err(SignInOutcome::Problem(error.into())),

@@ -37,12 +37,12 @@ pub fn check(folders: &Folders, run: Option<&Settings>) -> Vec<Row> {
     }
     rows.extend(copies::of_other_versions(folders).into_iter().map(|problem| Row::warn(NAME, problem)));
     if rows.is_empty() {
-        rows.push(Row::ok(NAME, "none of the known clients names planhat-mcp in its files"));
+        rows.push(Row::ok(NAME, "no MCP client on this computer is set up to use planhat-mcp"));
     }
     let differs = |run: &&Settings| !servers.is_empty() && !servers.iter().any(|server| server.is_for(run));
     if let Some(run) = run.filter(differs) {
         let servers: Vec<String> = servers.iter().map(Server::to_string).collect();
-        let detail = format!("They are set to {}; this check to {}", servers.join(", "), Server::of(run));
+        let detail = format!("They use {}; this check uses {}", servers.join(", "), Server::of(run));
         rows.push(Row::warn(NAME, Problem::new(ProblemId::ClientSettingsDiffer).with("detail", detail)));
     }
     rows

@@ -39,16 +39,16 @@ pub fn failed(fixes: &[Fix]) -> Option<&Problem> {
 pub fn row(settings: &Settings, faults: &[Fault]) -> Option<Row> {
     let details: Vec<String> = faults.iter().map(|fault| fault.words().what).collect();
     let problem = Problem::new(ProblemId::Mendable).with("command", settings.command("doctor --fix"));
-    (!details.is_empty()).then(|| Row::warn("to mend", problem).with_details(details))
+    (!details.is_empty()).then(|| Row::warn("to repair", problem).with_details(details))
 }
 
 /// For a person.
 pub fn text(fixes: &[Fix], style: Style) -> String {
     if fixes.is_empty() {
-        return "\nThere is nothing here that --fix could mend.\n".to_owned();
+        return "\nThere is nothing for --fix to repair.\n".to_owned();
     }
     let is_plan = fixes.iter().all(|fix| fix.outcome.is_none());
-    let mut out = format!("\n{}\n", style.strong(if is_plan { "What can be mended" } else { "What was mended" }));
+    let mut out = format!("\n{}\n", style.strong(if is_plan { "What can be repaired" } else { "What was repaired" }));
     for fix in fixes {
         let words = fix.fault.words();
         let mut add = |label: &str, text: &str| {

@@ -72,7 +72,7 @@ pub fn run(loaded: &Result<Loaded, Problem>, how: &DoctorArgs) -> Result<ExitCod
         let path = PathBuf::from(file);
         report::write(&path, &text)?;
         terminal::tell(&format!(
-            "The report is in {}. It holds no secrets; have a look before you send it.\n",
+            "Saved the report to {}. It contains no secrets; please review it before you send it.\n",
             path.display()
         ));
     }
@@ -142,7 +142,7 @@ fn mend(
 fn head(loaded: Option<&Loaded>, style: Style) -> String {
     let about = loaded.map(|loaded| {
         let settings = &loaded.settings;
-        let line = format!("{}, with the profile {}", settings.service_name(), settings.profile);
+        let line = format!("{} (profile {})", settings.service_name(), settings.profile);
         format!("{}\n{}", style.strong(&line), settings.shown_url())
     });
     about.unwrap_or_else(|| style.strong("planhat-mcp"))
@@ -188,7 +188,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> C
             rows.extend(checking_clients.await.unwrap_or_default());
             let all = ["network", "token store", "discovery", "sign-in", "tools"];
             let skipped = all.into_iter().map(|name| Row::skip(name, "it needs \"configuration\"")).collect();
-            let groups = vec![Group { title: "Settings", rows }, Group { title: "All else", rows: skipped }];
+            let groups = vec![Group { title: "Settings", rows }, Group { title: "Everything else", rows: skipped }];
             return Checked { groups, secrets: Secrets::none(), faults: Vec::new(), auth: None };
         }
     };
@@ -241,7 +241,7 @@ async fn check(loaded: Result<&Loaded, &Problem>, folders: Option<Folders>) -> C
 /// The configuration file, and which settings come from where.
 fn configuration(loaded: &Loaded) -> Row {
     let file = &loaded.settings.paths.config_file;
-    let there = if file.exists() { "" } else { " (not there)" };
+    let there = if file.exists() { "" } else { " (does not exist yet)" };
     let mut details: Vec<String> = loaded
         .rows
         .iter()

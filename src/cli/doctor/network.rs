@@ -50,7 +50,7 @@ async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut V
     let proxy = http.proxy_for(url);
     rows.push(match &proxy {
         Some(proxy) => Row::ok("proxy", format!("{proxy}, from {proxy_from}")),
-        None if url.scheme() == "http" => Row::ok("proxy", "none is used for this machine"),
+        None if url.scheme() == "http" => Row::ok("proxy", "none is used for this computer"),
         None => Row::ok("proxy", "none is set"),
     });
     // Behind a proxy, we connect to the proxy; it resolves the server's name.
@@ -70,7 +70,9 @@ async fn follow(settings: &Settings, http: &Http, proxy_from: &str, rows: &mut V
     };
     let took = start.elapsed();
     rows.push(certificate(url, &inspection, SystemTime::now()));
-    rows.push(Row::ok("answer", format!("HTTP {} after {} ms", inspection.status.as_u16(), took.as_millis())));
+    let status = inspection.status.as_u16();
+    let meaning = if status == 401 { ": sign-in required" } else { "" };
+    rows.push(Row::ok("answer", format!("responds after {} ms (HTTP {status}{meaning})", took.as_millis())));
     rows.push(clock(url, &inspection, SystemTime::now()));
     Some(inspection)
 }
@@ -118,7 +120,7 @@ async fn reach(target: &Url, ipv4_only: bool, is_proxy: bool, rows: &mut Vec<Row
 fn name(host: &str, addresses: &[SocketAddr]) -> Row {
     let texts: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
     if texts.iter().any(|text| text == host.trim_matches(['[', ']'])) {
-        return Row::ok("name", format!("{host} is an address"));
+        return Row::ok("name", format!("{host}, given as an address"));
     }
     Row::ok("name", format!("{host} is {}", texts.join(", ")))
 }
@@ -136,7 +138,7 @@ fn connection(results: &[(SocketAddr, Result<Duration, Detail>)], failed: Proble
     if all(true, false) && all(false, true) {
         return Row::warn("connection", Problem::new(ProblemId::Ipv6Unreachable).with("host", host));
     }
-    Row::ok("connection", format!("{address} answers within {} ms", took.as_millis().max(1)))
+    Row::ok("connection", format!("{address} responds within {} ms", took.as_millis().max(1)))
 }
 
 /// Why there is no answer; for a certificate that is not trusted, who issued it.
@@ -149,13 +151,13 @@ async fn refused(http: &Http, url: &Url, error: NetError) -> Row {
     }
     let issuer =
         inspect::untrusted_certificate(http, url, ANSWER_TIMEOUT).await.and_then(|certificate| certificate.issuer);
-    let details = issuer.map(|issuer| format!("It was issued by: {}", crate::problem::printable(&issuer)));
+    let details = issuer.map(|issuer| format!("Issued by: {}", crate::problem::printable(&issuer)));
     Row::fail(row, problem).with_details(details.into_iter().collect())
 }
 
 fn certificate(url: &Url, inspection: &Inspection, now: SystemTime) -> Row {
     if url.scheme() == "http" {
-        return Row::ok("certificate", "none: plain http, on this machine");
+        return Row::ok("certificate", "none: plain http, on this computer");
     }
     let Some(certificate) = &inspection.certificate else { return Row::ok("certificate", "trusted") };
     let left = certificate.not_after.duration_since(now).unwrap_or_default();
@@ -165,11 +167,13 @@ fn certificate(url: &Url, inspection: &Inspection, now: SystemTime) -> Row {
         return Row::warn("certificate", problem.with("host", host_of(url)).with("days", days));
     }
     let by = certificate.issuer.as_deref().map(|issuer| format!(", issued by {}", crate::problem::printable(issuer)));
-    Row::ok("certificate", format!("trusted, valid for {days} more days{}", by.unwrap_or_default()))
+    Row::ok("certificate", format!("trusted, expires in {days} days{}", by.unwrap_or_default()))
 }
 
 fn clock(url: &Url, inspection: &Inspection, now: SystemTime) -> Row {
-    let Some(there) = inspection.date else { return Row::ok("clock", "the server does not say what time it is") };
+    let Some(there) = inspection.date else {
+        return Row::ok("clock", "not checked: the server does not send its time");
+    };
     match Skew::between(there, now) {
         None => Row::ok("clock", "agrees with the server's"),
         Some(skew) => {
@@ -206,7 +210,7 @@ mod tests {
         let url = Url::parse("https://api.planhat.com/v1/mcp").expect("valid");
         let now = SystemTime::now();
         let well = inspection(DAY * 60, now, now);
-        assert!(certificate(&url, &well, now).text().starts_with("trusted, valid for 60 more days, issued by Acme"));
+        assert!(certificate(&url, &well, now).text().starts_with("trusted, expires in 60 days, issued by Acme"));
         assert!(!certificate(&url, &well, now).text().contains('\u{1b}'));
         assert_eq!(clock(&url, &well, now).outcome, Outcome::Ok);
         let bad = inspection(DAY * 3 + DAY / 2, now - DAY * 2, now);
@@ -228,7 +232,7 @@ mod tests {
             (Outcome::Fail, Some("unreachable".into()))
         );
         let row = connection(&[(four, good)], failed(), "h");
-        assert_eq!(row.text(), "192.0.2.1:443 answers within 7 ms");
+        assert_eq!(row.text(), "192.0.2.1:443 responds within 7 ms");
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl Row {
         if let Some(problem) = &self.problem {
             add("why", &problem.cause());
             add("fix", &problem.fix());
+            add("more", &problem.more());
         }
         for detail in &self.details {
             out.push_str(&format!("{:TEXT_COLUMN$}{}\n", "", style.quiet(&wrap(detail, TEXT_COLUMN + 2, WIDTH))));
@@ -195,16 +196,17 @@ fn summary(groups: &[Group], style: Style) -> String {
         1 => format!("1 {one}"),
         count => format!("{count} {many}"),
     };
+    let all = |count: usize| if count == 1 { "The check".to_owned() } else { format!("All {count} checks") };
     let (failed, warned) = (count(groups, Outcome::Fail), count(groups, Outcome::Warn));
     let warnings = counted(warned, "warning", "warnings");
     let first = begin_with(groups).map_or("", |row| row.name);
     match (failed, warned) {
-        (0, 0) => style.good(&format!("All is well: {}.", counted(count(groups, Outcome::Ok), "check", "checks"))),
-        (0, _) => style.attention(&format!("It works, with {warnings}.")),
-        (_, 0) => style.bad(&format!("{}. Begin with: {first}.", counted(failed, "failure", "failures"))),
+        (0, 0) => style.good(&format!("{} passed.", all(count(groups, Outcome::Ok)))),
+        (0, _) => style.attention(&format!("Working, with {warnings}.")),
+        (_, 0) => style.bad(&format!("{}. Fix first: {first}.", counted(failed, "problem", "problems"))),
         (_, _) => {
-            let failures = counted(failed, "failure", "failures");
-            style.bad(&format!("{failures}, {warnings}. Begin with: {first}."))
+            let problems = counted(failed, "problem", "problems");
+            style.bad(&format!("{problems}, {warnings}. Fix first: {first}."))
         }
     }
 }
@@ -241,7 +243,7 @@ mod tests {
         assert_eq!(text.matches("fix  ").count(), 3, "{text}");
         assert!(text.contains("  skip  redirect URL   not checked: discovery failed\n"), "{text}");
         assert!(!text.contains("Empty"), "{text}");
-        assert!(text.ends_with("\n2 failures, 1 warning. Begin with: discovery.\n"), "{text}");
+        assert!(text.ends_with("\n2 problems, 1 warning. Fix first: discovery.\n"), "{text}");
         let failed = |names: &[&'static str]| {
             let rows = names.iter().map(|name| Row::fail(name, ProblemId::SignInNeeded.into())).collect();
             self::text("", &[Group { title: "All", rows }], Style::PLAIN)
@@ -253,7 +255,7 @@ mod tests {
             (&["tools"], "tools"),
         ] {
             let text = failed(names);
-            assert!(text.ends_with(&format!("Begin with: {first}.\n")), "{names:?}: {text}");
+            assert!(text.ends_with(&format!("Fix first: {first}.\n")), "{names:?}: {text}");
         }
         let wide = text.lines().filter(|line| line.chars().count() > 80).count();
         assert_eq!(wide, 1, "only the word of 200 characters: {text}");

@@ -48,7 +48,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, findings: Findings) -
     rows.extend(auth.brake().why_shut().await.map(|problem| Row::warn("brake", auth.explain(problem))));
     rows.extend(consents(settings));
     if settings.static_token.is_some() {
-        rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent as it is"));
+        rows.push(Row::ok("discovery", "not needed: PLANHAT_MCP_TOKEN is sent unchanged"));
     } else if findings.reached {
         seen = steps(settings, auth, findings, &mut rows).await;
     } else {
@@ -81,7 +81,7 @@ async fn steps(settings: &Settings, auth: &Authorizer, findings: Findings, rows:
     let found = match route.found {
         Ok(found) => found,
         Err(problem) if problem.id == ProblemId::SignInNotWanted => {
-            rows.push(Row::ok("discovery", "not needed: the server asks for no sign-in").with_details(details));
+            rows.push(Row::ok("discovery", "not needed: the server requires no sign-in").with_details(details));
             skip(&["client", "redirect URL", PAGE], "there is no sign-in", rows);
             return Seen { is_open: true, ..Seen::default() };
         }
@@ -124,7 +124,7 @@ fn consents(settings: &Settings) -> Option<Row> {
     let deviations = consent::deviations(settings);
     let options: Vec<String> = deviations.iter().map(consent::Deviation::option).collect();
     let meanings = deviations.iter().map(|deviation| deviation.meaning.to_owned()).collect();
-    let text = format!("by your consent, rules of signing in do not hold here: {}", options.join(" "));
+    let text = format!("with your consent, these security rules are relaxed: {}", options.join(" "));
     (!options.is_empty()).then(|| Row::ok("consents", text).with_details(meanings))
 }
 
@@ -160,9 +160,9 @@ async fn redirect(auth: &Authorizer, identity: &Identity, findings: Findings) ->
     let url = identity.callback.redirect_url();
     match Checkup::of(auth).port(&identity.callback).await {
         Ok(true) => Row::ok(NAME, format!("{url}, and its port is free")),
-        Ok(false) => Row::ok(NAME, format!("{url}, and a sign-in that is under way has its port")),
+        Ok(false) => Row::ok(NAME, format!("{url}, and a sign-in in progress uses its port")),
         // Another port will be registered instead.
-        Err(_) if identity.client.is_none() && identity.callback.free => Row::ok(NAME, "any port that is free"),
+        Err(_) if identity.client.is_none() && identity.callback.free => Row::ok(NAME, "any free port"),
         Err(problem) if findings.signed_in => Row::warn(NAME, problem),
         Err(problem) => Row::fail(NAME, problem),
     }
@@ -179,11 +179,13 @@ async fn page(auth: &Authorizer, found: &Discovered, identity: &Identity) -> (Ro
     };
     let row = match says {
         PageSays::Refused(problem) => Row::fail(PAGE, problem),
-        PageSays::GoesOn => Row::ok(PAGE, "it refuses neither the client id nor the redirect URL before the sign-in"),
+        PageSays::GoesOn => {
+            Row::ok(PAGE, "responds, and rejects neither the client id nor the redirect URL before the sign-in")
+        }
         PageSays::Unknown(status) => Row::ok(
             PAGE,
             format!(
-                "it answers (HTTP {}); whether it knows client id and redirect URL cannot be told from here",
+                "responds (HTTP {}); only the page itself can tell whether client id and redirect URL are right",
                 status.as_u16()
             ),
         ),

@@ -24,18 +24,18 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
     let place = kept(auth.backend());
     rows.push(match &store {
         Ok(()) if settings.token_store == TokenStoreKind::Memory => {
-            Row::ok("token store", "memory: each process signs in for itself")
+            Row::ok("token store", "memory: each process signs in separately")
         }
-        Ok(()) => Row::ok("token store", format!("records can be kept and read {place}")),
+        Ok(()) => Row::ok("token store", format!("sign-ins can be stored {place}")),
         // With a token from the environment nothing has to be stored.
         Err(problem) if settings.static_token.is_some() => Row::warn("token store", problem.clone()),
         Err(problem) => Row::fail("token store", problem.clone()),
     });
     let mut granted = None;
     let (row, signed_in) = if settings.static_token.is_some() {
-        (Row::ok("sign-in", "not needed: PLANHAT_MCP_TOKEN is sent as it is"), true)
+        (Row::ok("sign-in", "not needed: PLANHAT_MCP_TOKEN is sent unchanged"), true)
     } else if auth.needs_no_person() {
-        (Row::ok("sign-in", "not needed: the client gets its tokens by itself"), true)
+        (Row::ok("sign-in", "not needed: tokens are fetched automatically"), true)
     } else if store.is_err() {
         (Row::skip("sign-in", "it needs \"token store\""), false)
     } else {
@@ -46,7 +46,7 @@ pub async fn check(settings: &Settings, auth: &Authorizer, now: u64) -> Storage 
     };
     rows.push(row);
     rows.extend(memory(settings, granted.as_ref(), now));
-    Storage { group: Group { title: "This machine", rows }, signed_in }
+    Storage { group: Group { title: "This computer", rows }, signed_in }
 }
 
 /// Whether the folder can be used; creates it if missing, as every start does.
@@ -62,7 +62,7 @@ fn memory(settings: &Settings, granted: Option<&GrantSummary>, now: u64) -> Opti
     let (facts, _) = remembered::facts(settings, granted, now);
     let details: Vec<String> = facts.iter().map(|fact| fact.text(now)).collect();
     (!details.is_empty())
-        .then(|| Row::ok("server memory", "what was learnt of the server is used").with_details(details))
+        .then(|| Row::ok("server memory", "what was learnt about the server is in use").with_details(details))
 }
 
 async fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u64) -> Row {
@@ -83,7 +83,7 @@ async fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u6
         let problem = Problem::new(ProblemId::GrantExpired).with("service", settings.service_name());
         return Row::fail(NAME, problem.with("command", settings.command("login")));
     }
-    let as_whom = grant.client_id.as_ref().map_or_else(String::new, |id| format!("as the client {id}, "));
+    let as_whom = grant.client_id.as_ref().map_or_else(String::new, |id| format!("with client id {id}, "));
     Row::ok(NAME, format!("signed in {as_whom}{}", grant.validity(now)))
 }
 
@@ -91,7 +91,7 @@ async fn sign_in(settings: &Settings, auth: &Authorizer, status: Status, now: u6
 pub fn needs_no_sign_in(group: &mut Group) {
     let is_missing = |row: &Row| row.problem.as_ref().is_some_and(|problem| problem.id == ProblemId::SignInNeeded);
     if let Some(row) = group.rows.iter_mut().find(|row| is_missing(row)) {
-        *row = Row::ok("sign-in", "nobody is signed in, and the server asks for no sign-in");
+        *row = Row::ok("sign-in", "not signed in, and the server requires no sign-in");
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     fn at_a_server_for_everybody_it_is_well_that_nobody_is_signed_in_and_nothing_else_is() {
         let failed = |id| Row::fail("sign-in", Problem::new(id));
         for (id, expected) in [(ProblemId::SignInNeeded, Outcome::Ok), (ProblemId::GrantExpired, Outcome::Fail)] {
-            let mut group = Group { title: "This machine", rows: vec![failed(id)] };
+            let mut group = Group { title: "This computer", rows: vec![failed(id)] };
             needs_no_sign_in(&mut group);
             assert_eq!(group.rows[0].outcome, expected, "{id:?}");
         }

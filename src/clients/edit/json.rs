@@ -89,7 +89,7 @@ fn with_comments() -> ParseOptions {
 
 /// Without the parser's words: they could quote a secret.
 fn fault(error: ParseError) -> Fault {
-    Fault { place: Some((error.line_display(), error.column_display())), detail: "it is no JSON there".to_owned() }
+    Fault { place: Some((error.line_display(), error.column_display())), detail: "it is not JSON there".to_owned() }
 }
 
 fn parse(text: &str) -> Result<Option<Object<'_>>, Fault> {

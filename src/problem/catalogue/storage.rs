@@ -2,10 +2,10 @@
 
 super::entry::entries! {
     KeychainAbsent = "keychain-absent", code INTERNAL_ERROR, exit STORAGE, recovery Settings,
-        what "There is no keychain on this machine to keep the sign-in in[: {detail}].",
-        cause "No Secret Service runs (usual on a server, over SSH, or in a container), or its D-Bus address is not passed on.",
+        what "No keychain is available to store the sign-in.",
+        cause "No Secret Service runs (usual on a server, over SSH, or in a container), or the D-Bus address is not passed on to planhat-mcp.",
         fix "Install and start gnome-keyring or KWallet, or choose a protected file with --token-store file (or token_store = \"file\" in the configuration file).",
-        model "This machine has no keychain for the sign-in. Tell the user to choose --token-store file, or to install one.";
+        model "No keychain is available to store the sign-in. Tell the user to choose --token-store file, or to install one.";
     KeychainLocked = "keychain-locked", code INTERNAL_ERROR, exit STORAGE, recovery Later,
         what "The keychain is locked, so the sign-in cannot be read.",
         cause "It unlocks when you log in to the desktop; over SSH or with automatic login it stays locked. On a Mac, its question may also have been answered with Deny.",
@@ -13,9 +13,9 @@ super::entry::entries! {
         model "The keychain is locked. Ask the user to unlock it, then call again.";
     KeychainSlow = "keychain-slow", code INTERNAL_ERROR, exit STORAGE, recovery Later,
         what "The keychain did not answer[ within {seconds} s].",
-        cause "It probably shows a dialog that waits for you, perhaps behind another window.",
-        fix "Answer the keychain's dialog, then try again. Nothing is lost.",
-        model "The keychain did not answer, probably because a dialog waits for the user. Ask them to look for it, then call again.";
+        cause "It is probably waiting for you to answer a prompt, perhaps hidden behind another window.",
+        fix "Answer the keychain's prompt, then try again. Nothing is lost.",
+        model "The keychain did not answer, probably because a prompt is waiting for the user. Ask them to look for it, then call again.";
     StoreDamaged = "store-damaged", code INTERNAL_ERROR, exit STORAGE, recovery Depends,
         what "The stored sign-in is damaged[: {detail}].",
         cause "Another program changed it, or a write was cut off.",
@@ -23,27 +23,27 @@ super::entry::entries! {
         model "The stored sign-in is damaged. Ask the user to run `[{logout_command}|planhat-mcp logout]`, then `[{command}|planhat-mcp login]`.";
     StoreFailed = "store-failed", code INTERNAL_ERROR, exit STORAGE, recovery Later,
         what "The stored sign-in cannot be read or written[: {detail}].",
-        cause "The keychain has a problem of its own, or the disk is full or read-only.",
-        fix "Try again. If it goes on, log out of the desktop and in again, or keep the tokens elsewhere with --token-store.",
+        cause "The keychain has a fault, or the disk is full or read-only.",
+        fix "Try again. If this keeps happening, log out of the desktop and in again, or store the tokens elsewhere with --token-store.",
         model "The stored sign-in cannot be reached. Try once more; if it fails again, tell the user.";
     FileStoreUnsafe = "file-store-unsafe", code INTERNAL_ERROR, exit STORAGE, recovery Settings,
         what "The token file[ {file}] is not protected from others, so it is not used[: {detail}].",
-        cause "Its permissions, or those of its folder, let other users of this machine in.",
-        fix "Make the file readable by you alone (chmod 600) and its folder too (chmod 700). If others had access, run `[{logout_command}|planhat-mcp logout]` and sign in again.",
+        cause "Its permissions, or those of its folder, give other users of this computer access.",
+        fix "Allow only yourself to read the file (chmod 600) and its folder (chmod 700). If others had access, run `[{logout_command}|planhat-mcp logout]` and sign in again.",
         model "The token file is open to other users and was refused. Tell the user to correct its permissions.";
     LockTimedOut = "lock-timed-out", code INTERNAL_ERROR, exit STORAGE, recovery Later,
-        what "Another planhat-mcp process[ (number {process})] has been busy[ with {purpose}] for too long[ ({seconds} s)].",
-        cause "It may wait for a slow server or a keychain dialog. The lock file is {path} .",
-        fix "Look for a waiting dialog, or end [process {process}|other planhat-mcp processes]. The lock ends with the process that holds it; the file need not be removed.",
-        model "Another process of the bridge held a lock for too long. Try again in a moment; if it goes on, tell the user.";
+        what "Another planhat-mcp process[ (PID {process})] has been busy[ with {purpose}] for [{seconds} s|too long].",
+        cause "It may be waiting for a slow server or for you to answer a keychain prompt.[ Lock file: {path}]",
+        fix "Look for a keychain prompt, or end [process {process}|other planhat-mcp processes]. The lock ends with that process; you need not remove the file.",
+        model "Another planhat-mcp process held a lock for too long. Try again in a moment; if this keeps happening, tell the user.";
     StateDirUnusable = "state-dir-unusable", code INTERNAL_ERROR, exit STORAGE, recovery Depends,
-        what "The folder for the program's state[, {dir},] cannot be used[: {detail}].",
+        what "The state folder of planhat-mcp[, {dir},] cannot be used[: {detail}].",
         cause "It cannot be created or written, or it belongs to another user.",
-        fix "Correct its owner and permissions: it has to be yours alone (chmod 700).",
-        model "The program's state folder cannot be used. Tell the user to check its permissions.";
+        fix "Correct its owner and permissions: only you may have access (chmod 700).",
+        model "The state folder of planhat-mcp cannot be used. Tell the user to check its permissions.";
     StateFileFailed = "state-file-failed", code INTERNAL_ERROR, exit STORAGE, recovery Depends,
         what "The file[ {path}] cannot be read or written[: {detail}].",
         cause "The disk is full or read-only, or the permissions do not allow it.",
-        fix "Check that its folder exists, belongs to you and has room.",
-        model "The program cannot use its own files. Tell the user to check the disk and the permissions.";
+        fix "Check that its folder exists, belongs to you, and that the disk has space.",
+        model "The files of planhat-mcp cannot be used. Tell the user to check the disk and the permissions.";
 }

@@ -26,7 +26,8 @@ fn every_text_is_a_sentence_and_uses_the_notation_rightly() {
     for id in ProblemId::ALL {
         for (part, text) in texts(id.entry()) {
             let place = format!("{} {part}: {text}", id.entry().name);
-            assert!(text.ends_with('.') || text.ends_with(".]"), "no full stop: {place}");
+            let ends_in_address = ["{link}]", "{redirect_url}]", "{path}]"].iter().any(|end| text.ends_with(end));
+            assert!(text.ends_with('.') || text.ends_with(".]") || ends_in_address, "no full stop: {place}");
             assert_eq!(text.matches('{').count(), text.matches('}').count(), "{place}");
             assert_eq!(text.matches('[').count(), text.matches(']').count(), "{place}");
             assert!(!text.contains('!') && !text.contains("  "), "{place}");
@@ -48,6 +49,43 @@ fn every_problem_is_explained_even_without_facts() {
             assert!(text.ends_with('.'), "{}: {text:?}", id.entry().name);
             assert!(!text.contains(['{', '}', '|']), "{}: {text:?}", id.entry().name);
             assert!(text.starts_with(|c: char| c.is_uppercase() || c == '`'), "{}: {text:?}", id.entry().name);
+        }
+    }
+}
+
+/// A terminal that makes links of addresses takes a full stop behind one for a part of it.
+#[test]
+fn an_address_to_open_is_the_last_of_a_remedy() {
+    const LINK: &str = "https://as.example/authorize?a=b";
+    for id in ProblemId::ALL {
+        let fix = Problem::new(*id).with("link", LINK).fix();
+        assert!(!fix.contains(LINK) || fix.ends_with(LINK), "{}: {fix}", id.entry().name);
+    }
+}
+
+#[test]
+fn the_texts_have_one_word_for_one_thing() {
+    let others = [
+        ("anew", "again"),
+        ("by itself", "automatically"),
+        ("by themselves", "automatically"),
+        ("goes on", "keeps happening"),
+        ("this machine", "this computer"),
+        ("the bridge", "planhat-mcp"),
+        ("this program", "planhat-mcp"),
+        ("oauth client", "OAuth client"),
+        ("somebody", "you"),
+        ("nobody", "you"),
+        ("whoever", "anyone who"),
+        ("in vain", "without success"),
+        ("log in again", "sign in again"),
+    ];
+    for id in ProblemId::ALL {
+        for (part, text) in texts(id.entry()) {
+            let lower = text.replace("OAuth client", "").to_lowercase();
+            for (other, word) in others {
+                assert!(!lower.contains(other), "{} {part}: {word}, not {other}: {text}", id.entry().name);
+            }
         }
     }
 }
@@ -146,7 +184,11 @@ fn each_error_that_planhat_documents_has_its_cause_and_its_way_out() {
         (Id::RedirectUrlNotRegistered, &["Redirect URLs", "exactly", "letter by letter", "App Center"], "App Center"),
         (Id::NoPermissions, &["Permissions tab", "Role", "admin", "App Center"], "App Center"),
         (Id::MissingPermissions, &["\"default\"", "\"inclusive\""], "\"inclusive\""),
-        (Id::PlanhatForbidden, &["App Center", "Role", "authorized again", "sign in again"], "sign in again"),
+        (
+            Id::PlanhatForbidden,
+            &["App Center", "Role", "take effect when you sign in again", "sign in again"],
+            "sign in again",
+        ),
         (Id::PlanhatNotFound, &["get_model_actions", "get_model_action_parameters"], "get_model_action_parameters"),
         (Id::PlanhatBadRequest, &["get_model_action_parameters", "required fields"], "get_model_action_parameters"),
         (Id::RateLimited, &["Try again later"], "Wait"),

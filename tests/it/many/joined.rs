@@ -106,7 +106,7 @@ fn login_joins_the_sign_in_of_a_bridge_and_opens_its_page_again() {
     let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{shown}");
     let opened = desktop(&setup).opened();
-    assert!(shown.contains("under way already") && shown.contains(&opened[0]), "{shown}");
+    assert!(shown.contains("already in progress") && shown.contains(&opened[0]), "{shown}");
     assert!(shown.contains("Signed in to"), "{shown}");
     assert_eq!(opened.len(), 2);
     assert_eq!(opened[0], opened[1]);
@@ -121,7 +121,7 @@ fn login_that_has_joined_reports_the_failure_as_its_own() {
     bridge.send(&call(1, "echo", "{}"));
     desktop(&setup).wait_walked(1, PATIENCE);
     let mut login = Login::start(&setup);
-    login.wait("under way already");
+    login.wait("already in progress");
     walk(&desktop(&setup).opened()[0], Choice::Deny).expect("the sign-in is there");
     let (code, shown) = login.end();
     assert_eq!(code, Some(3), "{shown}");
@@ -139,15 +139,15 @@ fn a_pasted_address_reaches_the_process_that_waits_for_it() {
     bridge.send(&call(1, "echo", "{}"));
     desktop(&setup).wait_opened(1, PATIENCE);
     let mut login = Login::start(&setup);
-    login.wait("under way already");
+    login.wait("already in progress");
     let link = desktop(&setup).opened()[0].clone();
-    for (line, said) in [("hello", "no answer of the server"), (link.as_str(), "the link to open")] {
+    for (line, said) in [("hello", "no sign-in result"), (link.as_str(), "the link to open")] {
         login.say(line);
         login.wait(said);
     }
     let other = format!("http://127.0.0.1:{}/callback?code=x&state=wrong", setup.callback_port);
     login.say(&other);
-    login.wait("another sign-in");
+    login.wait("different sign-in");
     login.say(&location(&link));
     let (code, shown) = login.end();
     assert_eq!(code, Some(0), "{shown}");
@@ -164,14 +164,14 @@ fn login_starts_over_when_it_is_told_to_and_a_logout_ends_what_is_under_way() {
     let first = setup.record().expect("it is under way");
     let mut command = setup.command();
     let mut login = Login::of(command.args(["login", "--no-browser", "--restart"]));
-    login.wait("Waiting for up to");
+    login.wait("Waiting up to");
     let second = setup.record().expect("it is under way");
     assert_ne!(first["link"], second["link"]);
     let logout = setup.command().arg("logout").output().expect("it starts");
     assert!(logout.status.success());
     let (code, shown) = login.end();
     assert_eq!(code, Some(3), "{shown}");
-    assert!(shown.contains("given up"), "{shown}");
+    assert!(shown.contains("was cancelled"), "{shown}");
     assert!(is_error(&bridge.answer_to(&json!(1))));
 }
 
@@ -227,7 +227,7 @@ fn what_waited_while_somebody_signed_in_anew_is_not_sent_in_another_name() {
     });
     setup.sandbox.release_slow();
     let answer: Value = serde_json::from_str(&bridge.answer_to(&json!(3))).expect("JSON");
-    assert!(answer.to_string().contains("signed in anew"), "{answer}");
+    assert!(answer.to_string().contains("signed in again"), "{answer}");
     assert_eq!(setup.sandbox.counters().tool("echo"), 1);
     assert!(!is_error(&bridge.call(4, "echo", "{}").to_string()));
     let counters = setup.sandbox.counters();

@@ -35,12 +35,12 @@ enum Part {
 }
 
 /// A browser cannot know which app started the sign-in, and may not close its own tab.
-const BACK: &str = "You can close this page and go back to the app you came from.";
+const BACK: &str = "You can close this page and go back to your app.";
 
 impl Page {
     /// The tokens are stored; `elsewhere` says what of the authorization server lies at other origins.
     pub fn signed_in(service: &str, elsewhere: Option<String>) -> Self {
-        let may = format!("planhat-mcp may now use {service} for you.");
+        let may = format!("Your AI app can now use {service} as you.");
         let mut parts = vec![Part::Text(may), Part::Text(BACK.into())];
         parts.extend(elsewhere.map(Part::Small));
         Self::new(200, Mark::Done, "You are signed in", parts)
@@ -50,7 +50,7 @@ impl Page {
     pub fn failed(problem: &Problem) -> Self {
         // Refusing access is a choice, not a failure.
         let (mark, heading) = match problem.id {
-            ProblemId::AccessDenied => (Mark::Nothing, "No access was given"),
+            ProblemId::AccessDenied => (Mark::Nothing, "Access was not granted"),
             _ => (Mark::Stopped, "The sign-in did not succeed"),
         };
         Self::new(
@@ -62,7 +62,7 @@ impl Page {
                 Part::Headed("Why", problem.cause()),
                 Part::Headed("What to do", problem.fix()),
                 Part::Text(BACK.into()),
-                Part::Small(format!("The documentation calls this problem `{}`.", problem.id.entry().name)),
+                Part::Small(format!("Error code: `{}`.", problem.id.entry().name)),
             ],
         )
     }
@@ -75,14 +75,14 @@ impl Page {
 
     /// The answer has already arrived: a reload, or a page opened twice.
     pub fn already() -> Self {
-        let received = "The answer to this sign-in has already been received.";
+        let received = "The result of this sign-in has already been received.";
         let parts = vec![Part::Text(received.into()), Part::Text(BACK.into())];
         Self::new(200, Mark::Nothing, "Nothing more to do here", parts)
     }
 
     /// There is nothing at this address, or not for this method.
     pub fn elsewhere(status: u16) -> Self {
-        let only = "This address only receives the end of a sign-in.";
+        let only = "This page is only used to finish a sign-in.";
         Self::new(status, Mark::Nothing, "Nothing is here", vec![Part::Text(only.into())])
     }
 

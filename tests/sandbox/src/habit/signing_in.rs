@@ -240,8 +240,8 @@ pub(super) const HABITS: &[Habit] = &[
         kind: Kind::Stack,
         does: "refuses to revoke a token",
         known: "several stacks, which answer 400, 401 or 404",
-        must_hold: "logout signs out here, and says that the access at the server ends by itself",
-        says: &[("logout", "by itself")],
+        must_hold: "logout signs out here, and says that the access at the server ends automatically",
+        says: &[("logout", "automatically")],
         configure: |config| config.metadata_patch = Some(json!({ "revocation_endpoint": "{api}/oauth/revoke" })),
         play: |sandbox| sandbox.fault(Fault::status(400).at(Place::Elsewhere).always()),
         ..PLAIN
