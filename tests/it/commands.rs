@@ -4,7 +4,7 @@ use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::{bare, state_folder};
+use crate::support::bare;
 
 fn home() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -139,7 +139,7 @@ fn config_shows_values_and_origins_and_no_secret() {
 fn a_damaged_token_file_is_mended_by_the_command_that_the_error_names() {
     let home = home();
     let url = ["--url", "http://127.0.0.1:9/mcp", "--token-store", "file"];
-    let state = state_folder(home.path());
+    let state = crate::support::state_folder(home.path());
     std::fs::create_dir_all(&state).expect("writable");
     std::fs::write(state.join("tokens.json"), "{broken").expect("writable");
     #[cfg(unix)]

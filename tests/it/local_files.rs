@@ -4,14 +4,14 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 
 use planhat_sandbox::Config;
 use planhat_sandbox::browser::Choice;
 
-use crate::support::{Bridge, INITIALIZE, PATIENCE, STATIC_TOKEN, Setup, bare, state_folder};
+use crate::support::{Bridge, PATIENCE, STATIC_TOKEN, Setup, bare};
 
 /// What a command says; fails the test when the command does not end.
 fn output(mut command: Command) -> Output {
@@ -40,10 +40,11 @@ fn signed_in() -> Setup {
     setup
 }
 
-fn state_files(setup: &Setup) -> Vec<PathBuf> {
-    let folder = state_folder(setup.home.path());
+#[cfg(target_os = "linux")]
+fn state_files(setup: &Setup) -> Vec<std::path::PathBuf> {
+    let folder = crate::support::state_folder(setup.home.path());
     let found = fs::read_dir(&folder).expect("the state folder").map(|entry| entry.expect("readable").path());
-    let found: Vec<PathBuf> = found.filter(|path| path.is_file()).collect();
+    let found: Vec<_> = found.filter(|path| path.is_file()).collect();
     assert!(found.len() > 5, "{found:?}");
     found
 }
@@ -66,7 +67,7 @@ fn no_state_file_that_is_a_pipe_or_a_link_hangs_a_command_or_is_written_through(
                 assert_ne!(words(&output(command)), "", "{word} with {}", file.display());
             }
             let bridge = setup.bridge();
-            assert!(bridge.ask(INITIALIZE).contains("serverInfo"), "{}", file.display());
+            assert!(bridge.ask(crate::support::INITIALIZE).contains("serverInfo"), "{}", file.display());
             bridge.finish();
             assert!(!victim.exists(), "{} leads elsewhere, and that was created", file.display());
             fs::remove_file(&file).expect("our own file");
