@@ -90,7 +90,7 @@ pub struct InstallArgs {
     /// Every client on this machine
     #[arg(long, conflicts_with = "clients")]
     pub all: bool,
-    /// For whom: user, project or local (yourself, in this project)
+    /// user, project, or local (yourself, in this project)
     #[arg(long = "for", value_name = "WHOM", value_parser = place_names(), hide_possible_values = true)]
     pub whom: Option<String>,
     /// The client's name for the server
@@ -102,13 +102,13 @@ pub struct InstallArgs {
     /// Do not ask
     #[arg(long, conflicts_with = "dry_run")]
     pub yes: bool,
-    /// Put it in the place of what does the same in another way
+    /// Replace what does the same in another way
     #[arg(long)]
     pub replace: bool,
     /// Print what belongs into the client's file
     #[arg(long, conflicts_with_all = ["dry_run", "yes", "link", "undo", "all"])]
     pub print: bool,
-    /// Print a link that adds it: Cursor, VS Code, LM Studio, Goose
+    /// Print a link that adds it (Cursor, VS Code, ...)
     #[arg(long, conflicts_with_all = ["dry_run", "yes", "undo", "all"])]
     pub link: bool,
     /// Take back what install and uninstall did
@@ -227,8 +227,8 @@ pub struct ResetArgs {
 /// What to set up.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// Set up this client; or all, or none
-    #[arg(long, value_name = "CLIENT", value_delimiter = ',', value_parser = clients_or_all())]
+    /// Add it to this MCP client; or all, or none
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',', value_parser = clients_or_all(), hide_possible_values = true)]
     pub into: Vec<String>,
     /// Print the link instead of opening a browser
     #[arg(long)]
