@@ -71,7 +71,7 @@ fn a_server_s_tool_of_the_bridge_s_own_name_is_in_no_list_and_gets_no_call() {
     assert_eq!(names(&bridge), ["echo"]);
     bridge.call(2, "planhat_sign_in", "{}");
     let stderr = bridge.stderr();
-    assert_eq!(stderr.matches("a tool of the server is left out").count(), 1, "{stderr}");
+    assert_eq!(stderr.matches("the server's tool planhat_sign_in is left out").count(), 1, "{stderr}");
     bridge.finish();
     setup.sandbox.revoke_grants();
     let bridge = setup.open();
