@@ -106,7 +106,7 @@ mod tests {
     /// The words for a copy at this path, on a machine with these links and this PATH.
     fn words(system: System, path: &str, links: &[(&str, &str)], on_path: &[&str]) -> String {
         let links: HashMap<PathBuf, PathBuf> = links.iter().map(|(from, to)| (from.into(), to.into())).collect();
-        let mut folders = Folders::of(system, Path::new("/home/u"), Path::new("/work"));
+        let mut folders = Folders::of(system, Path::new("/home/u"), Path::new("/project"));
         folders.programs = on_path.iter().map(PathBuf::from).collect();
         let leads = |at: &Path| {
             let is_itself = at == Path::new(path);

@@ -9,7 +9,7 @@ use crate::clients::table;
 const URL: &str = "https://api.planhat.com/v1/mcp";
 
 fn target(id: &str) -> Target {
-    let folders = Folders::of(System::Linux, Path::new("/home/u"), Path::new("/work"));
+    let folders = Folders::of(System::Linux, Path::new("/home/u"), Path::new("/project"));
     table::named(id).expect("a client").targets(&folders, Scope::User).remove(0)
 }
 

@@ -13,7 +13,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn file(system: System, id: &str, scope: Scope) -> String {
-    let folders = Folders::of(system, Path::new("/home/u"), Path::new("/work"));
+    let folders = Folders::of(system, Path::new("/home/u"), Path::new("/project"));
     let targets = named(id).expect("a client").targets(&folders, scope);
     targets.iter().map(|target| shown(&target.file)).collect::<Vec<_>>().join(", ")
 }
@@ -83,18 +83,18 @@ fn each_client_s_own_file_is_the_one_that_it_reads_on_each_system() {
 fn a_project_has_its_own_file_where_the_client_reads_one() {
     for (id, expected) in [
         ("claude-desktop", ""),
-        ("claude-code", "/work/.mcp.json"),
-        ("cursor", "/work/.cursor/mcp.json"),
-        ("vscode", "/work/.vscode/mcp.json"),
-        ("vscode-insiders", "/work/.vscode/mcp.json"),
+        ("claude-code", "/project/.mcp.json"),
+        ("cursor", "/project/.cursor/mcp.json"),
+        ("vscode", "/project/.vscode/mcp.json"),
+        ("vscode-insiders", "/project/.vscode/mcp.json"),
         ("windsurf", ""),
-        ("zed", "/work/.zed/settings.json"),
-        ("codex", "/work/.codex/config.toml"),
-        ("gemini", "/work/.gemini/settings.json"),
+        ("zed", "/project/.zed/settings.json"),
+        ("codex", "/project/.codex/config.toml"),
+        ("gemini", "/project/.gemini/settings.json"),
         ("lmstudio", ""),
         ("goose", ""),
-        ("junie", "/work/.junie/mcp/mcp.json"),
-        ("opencode", "/work/opencode.json"),
+        ("junie", "/project/.junie/mcp/mcp.json"),
+        ("opencode", "/project/opencode.json"),
         ("copilot", ""),
     ] {
         assert_eq!(file(System::Linux, id, Scope::Project), expected, "{id}");
@@ -105,7 +105,7 @@ fn a_project_has_its_own_file_where_the_client_reads_one() {
 fn a_variable_or_a_pointer_of_the_client_moves_its_file() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let home = root.path();
-    let mut folders = Folders::of(System::Linux, home, Path::new("/work"));
+    let mut folders = Folders::of(System::Linux, home, Path::new("/project"));
     folders.codex = Some("/c".into());
     folders.claude = Some("/d".into());
     folders.copilot = Some("/e".into());
@@ -135,7 +135,7 @@ fn a_variable_or_a_pointer_of_the_client_moves_its_file() {
 fn claude_desktop_as_a_package_of_windows_has_its_file_there_and_both_are_written_where_both_are() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let home = root.path();
-    let folders = Folders::of(System::Windows, home, Path::new("/work"));
+    let folders = Folders::of(System::Windows, home, Path::new("/project"));
     let packaged = home.join("AppData/Local/Packages/Claude_pzs8sxrjxfjjc");
     std::fs::create_dir_all(&packaged).expect("writable");
     let client = named("claude-desktop").expect("a client");
@@ -173,7 +173,7 @@ fn an_entry_for_oneself_in_a_project_stands_under_the_root_of_its_repository() {
 #[test]
 fn a_client_is_here_by_its_folder_or_by_its_program() {
     let root = tempfile::tempdir().expect("a temporary directory");
-    let mut folders = Folders::of(System::Linux, root.path(), Path::new("/work"));
+    let mut folders = Folders::of(System::Linux, root.path(), Path::new("/project"));
     let here = |folders: &Folders| on_this_machine(folders).iter().map(|client| client.id).collect::<Vec<_>>();
     assert!(here(&folders).is_empty());
     std::fs::create_dir_all(root.path().join(".cursor")).expect("writable");

@@ -15,7 +15,7 @@ impl Home {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let paths = Paths { config_file: root.path().join("c.toml"), state_dir: root.path().join("state") };
-        let folders = Folders::of(System::Linux, root.path(), Path::new("/work"));
+        let folders = Folders::of(System::Linux, root.path(), Path::new("/project"));
         let target = table::named("cursor").expect("a client").targets(&folders, Scope::User).remove(0);
         Self { root, paths, target }
     }
