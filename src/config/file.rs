@@ -45,6 +45,7 @@ pub fn read(path: &Path, is_named: bool) -> Result<ConfigFile, Problem> {
 }
 
 /// Reads an organisation's file, with what it locks.
+#[cfg(not(windows))]
 pub fn read_organisation(path: &Path) -> Result<(ConfigFile, Vec<(Key, Origin)>), Problem> {
     match files::read_given_text(path) {
         Ok(text) => parse_organisation(path, &text),

@@ -90,18 +90,18 @@ impl Organisation {
         const KEY: &str = r"SOFTWARE\Policies\planhat-mcp";
         let path = PathBuf::from(format!(r"HKLM\{KEY}"));
         let Ok(policies) = LOCAL_MACHINE.open(KEY) else { return Ok(Self::default()) };
-        let unreadable = |error: windows_registry::Error| {
+        let unreadable = |error: &dyn std::fmt::Display| {
             Problem::new(ProblemId::ConfigUnreadable).with("file", path.display()).with("detail", error)
         };
         let mut text = String::new();
-        for (name, value) in policies.values().map_err(unreadable)? {
+        for (name, value) in policies.values().map_err(|error| unreadable(&error))? {
             let value = match value.ty() {
-                Type::U32 | Type::U64 => u64::try_from(value).map_err(unreadable)?.to_string(),
+                Type::U32 | Type::U64 => u64::try_from(value).map_err(|error| unreadable(&error))?.to_string(),
                 Type::MultiString => {
-                    let words = Vec::<String>::try_from(value).map_err(unreadable)?;
+                    let words = Vec::<String>::try_from(value).map_err(|error| unreadable(&error))?;
                     format!("[{}]", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", "))
                 }
-                _ => quoted(&String::try_from(value).map_err(unreadable)?),
+                _ => quoted(&String::try_from(value).map_err(|error| unreadable(&error))?),
             };
             text.push_str(&format!("{} = {value}\n", quoted(&name)));
         }
@@ -128,7 +128,7 @@ impl Organisation {
 
 #[cfg(windows)]
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    toml_edit::Value::from(text).to_string()
 }
 
 /// Where it is kept, for people.

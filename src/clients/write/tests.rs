@@ -6,7 +6,8 @@ use crate::clients::folders::{Folders, System};
 use crate::clients::table;
 
 struct Home {
-    root: tempfile::TempDir,
+    // Kept for as long as the home is used.
+    _root: tempfile::TempDir,
     paths: Paths,
     target: Target,
 }
@@ -17,7 +18,7 @@ impl Home {
         let paths = Paths { config_file: root.path().join("c.toml"), state_dir: root.path().join("state") };
         let folders = Folders::of(System::Linux, root.path(), Path::new("/project"));
         let target = table::named("cursor").expect("a client").targets(&folders, Scope::User).remove(0);
-        Self { root, paths, target }
+        Self { _root: root, paths, target }
     }
 
     fn file(&self) -> Option<String> {
@@ -117,7 +118,7 @@ fn what_was_there_before_is_kept_for_this_user_alone() {
     let home = Home::new();
     home.put(WITHOUT);
     apply(&home.change(Deed::Added, "planhat", WITH), &home.paths).expect("written");
-    let kept = home.root.path().join("state/clients");
+    let kept = home.paths.state_dir.join("clients");
     assert_eq!(std::fs::metadata(&kept).expect("there").permissions().mode() & 0o777, 0o700);
     let files: Vec<_> = std::fs::read_dir(&kept).expect("a folder").flatten().map(|entry| entry.path()).collect();
     assert_eq!(files.len(), 2, "{files:?}");
