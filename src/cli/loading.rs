@@ -1,5 +1,7 @@
 //! Loads the settings of a command line, and starts the log.
 
+use std::sync::OnceLock;
+
 use super::args::{Cli, Command};
 use super::terminal;
 use crate::auth::grants::remembered_client;
@@ -8,6 +10,7 @@ use crate::config::origin::Origin;
 use crate::config::{self, Inputs, Loaded, LogLevel, Organisation, Paths, VARIABLE_PREFIX};
 use crate::logging;
 use crate::problem::{Problem, ProblemId};
+use crate::secret::Secret;
 
 /// The settings of this command line.
 pub fn load(cli: &Cli) -> Result<Loaded, Problem> {
@@ -16,11 +19,16 @@ pub fn load(cli: &Cli) -> Result<Loaded, Problem> {
 
 /// The settings with these flags in the place of those that were typed.
 pub fn load_with(cli: &Cli, flags: Vec<(Key, String)>) -> Result<Loaded, Problem> {
-    let reads_secret = cli.options.asks_for_secret() && matches!(cli.command, Some(Command::Login(_)));
-    let secret_from_stdin =
-        reads_secret.then(|| terminal::ask_secret("Client secret: ")).transpose().map_err(|error| {
+    // `setup` loads more than once, and standard input has it once.
+    static TYPED: OnceLock<Secret> = OnceLock::new();
+    let may_read = matches!(cli.command, Some(Command::Login(_) | Command::Setup(_)));
+    if cli.options.asks_for_secret() && may_read && TYPED.get().is_none() {
+        let typed = terminal::ask_secret("Client secret: ").map_err(|error| {
             Problem::new(ProblemId::SecretFileUnusable).with("file", "standard input").with("detail", error)
         })?;
+        let _ = TYPED.set(typed);
+    }
+    let secret_from_stdin = TYPED.get().cloned();
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is to be said of each client on this machine that starts another version.
 pub fn of_other_versions(folders: &Folders) -> Vec<Problem> {
-    let files = look::known_files(folders);
+    // A project's files come with the project: what they name is nobody's choice on this computer, and not to be started.
+    let files = look::files_of_user(folders);
     let entries = files
         .iter()
         .flat_map(|file| look::entries_in(file).unwrap_or_default().into_iter().map(move |entry| (file, entry)));
@@ -40,7 +41,8 @@ fn other_copy(command: &str) -> Option<PathBuf> {
     let path = Path::new(command);
     // A name alone is looked up where only the client knows, and what it starts first is another program's.
     let is_ours = path.file_stem().is_some_and(|name| name.eq_ignore_ascii_case(env!("CARGO_PKG_NAME")));
-    let real = path.canonicalize().ok().filter(|_| is_ours && path.is_absolute())?;
+    let is_local = path.is_absolute() && !path.starts_with("/proc") && !command.starts_with("\\\\");
+    let real = path.canonicalize().ok().filter(|_| is_ours && is_local)?;
     let this = std::env::current_exe().and_then(|this| this.canonicalize()).ok()?;
     (real != this).then(|| path.to_owned())
 }
@@ -78,6 +80,25 @@ mod tests {
 
     use super::*;
     use crate::clients::client::Format;
+    use crate::clients::folders::System;
+
+    #[test]
+    fn nothing_that_a_project_names_is_started() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let (home, project) = (folder.path().join("home"), folder.path().join("project"));
+        let copy = project.join("planhat-mcp");
+        std::fs::create_dir_all(home.join(".cursor")).expect("writable");
+        std::fs::create_dir_all(project.join(".cursor")).expect("writable");
+        std::fs::write(&copy, "#!/bin/sh\necho planhat-mcp 9.9.9\n").expect("writable");
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o700)).expect("ours");
+        let entry = format!(r#"{{"mcpServers":{{"p":{{"command":"{}"}}}}}}"#, copy.display());
+        std::fs::write(project.join(".cursor/mcp.json"), &entry).expect("writable");
+        let folders = Folders::of(System::Linux, &home, &project);
+        assert!(of_other_versions(&folders).is_empty());
+        std::fs::write(home.join(".cursor/mcp.json"), &entry).expect("writable");
+        assert_eq!(of_other_versions(&folders).len(), 1, "what the user's own file names is");
+        assert_eq!(other_copy("/proc/self/cwd/planhat-mcp"), None);
+    }
 
     #[test]
     fn a_copy_that_talks_without_end_is_no_copy() {

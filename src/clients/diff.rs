@@ -1,5 +1,5 @@
 //! The difference of two texts, line by line, as a person may see it: what stays around a change is shown without its values,
-//! which may be secrets of other programs.
+//! which may be secrets of other programs, and so is what goes or comes, but for the words of our own entries.
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +32,18 @@ const SECRET_NAMES: [&str; 7] = ["secret", "token", "password", "passwd", "key",
 /// What a secret begins with, or what is before it.
 const SECRET_MARKS: [&str; 5] = ["sk_", "sk-", "Bearer ", "Basic ", "ghp_"];
 
-/// The lines that differ, with a few around them.
-pub fn lines(before: &str, after: &str) -> Vec<Line> {
+/// The lines that differ, with a few around them. Of their values, those among `own` are shown.
+pub fn lines(before: &str, after: &str, own: &[String]) -> Vec<Line> {
+    // As they stand in a file.
+    let own: Vec<String> = own.iter().map(|word| serde_json::Value::from(word.as_str()).to_string()).collect();
+    let own: Vec<&str> = own.iter().map(|word| word.trim_matches('"')).collect();
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
     let most = old.len().min(new.len()) - start;
     let end = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(old, new)| old == new).count();
     let mut out = Vec::new();
     let mut push = |fate: Fate, line: &str| {
-        let text = if fate == Fate::Kept { without_values(line) } else { without_secrets(line) };
+        let text = if fate == Fate::Kept { without_values(line) } else { with_own_values(line, &own) };
         out.push(Line { fate, text });
     };
     let cut = Line { fate: Fate::Cut, text: String::new() };
@@ -99,11 +102,17 @@ fn without_values(line: &str) -> String {
     masked(line, |_, _| true)
 }
 
-/// The line without the values that look like secrets, or are called so.
-fn without_secrets(line: &str) -> String {
+/// The line with those of its values that are among `own` and neither look like secrets nor are called so.
+fn with_own_values(line: &str, own: &[&str]) -> String {
     masked(line, |name, value| {
         let name = name.to_ascii_lowercase();
-        SECRET_NAMES.iter().any(|part| name.contains(part)) || SECRET_MARKS.iter().any(|mark| value.contains(mark))
+        let is_secret =
+            SECRET_NAMES.iter().any(|part| name.contains(part)) || SECRET_MARKS.iter().any(|mark| value.contains(mark));
+        let bare = value.trim().trim_end_matches(',').trim_matches(['"', '\'']);
+        // Nothing hides in these.
+        let is_plain = matches!(bare, "true" | "false" | "null")
+            || bare.len() <= 4 && bare.bytes().all(|b| !b.is_ascii_alphabetic());
+        is_secret || !is_plain && !own.contains(&bare)
     })
 }
 
@@ -175,7 +184,8 @@ mod tests {
             Fate::New => '+',
             Fate::Cut => '@',
         };
-        lines(before, after).iter().map(|line| format!("{}{}\n", sign(line.fate), line.text)).collect()
+        let own = ["/usr/bin/planhat-mcp".to_owned()];
+        lines(before, after, &own).iter().map(|line| format!("{}{}\n", sign(line.fate), line.text)).collect()
     }
 
     #[test]
@@ -210,7 +220,8 @@ mod tests {
     }
 
     #[test]
-    fn of_a_line_that_changes_only_what_looks_like_a_secret_is_not_shown() {
+    fn of_a_line_that_changes_the_words_of_our_own_entry_are_shown_unless_they_look_like_a_secret() {
+        let own = ["/usr/bin/planhat-mcp", "--client-id", "--header", "sk_canary", "--tenant", "demo", "b", "stdio"];
         for (line, kept) in [
             (r#"  "command": "/usr/bin/planhat-mcp","#, r#"  "command": "/usr/bin/planhat-mcp","#),
             (r#"  "PLANHAT_MCP_CLIENT_SECRET": "canary""#, r#"  "PLANHAT_MCP_CLIENT_SECRET": "…""#),
@@ -220,8 +231,14 @@ mod tests {
             ("args = [\"--tenant\", \"demo\"]", "args = [\"--tenant\", \"demo\"]"),
             ("    cmd: \"/usr/bin/planhat-mcp\"", "    cmd: \"/usr/bin/planhat-mcp\""),
             ("    A_TOKEN: canary", "    A_TOKEN: …"),
+            // Another program's.
+            (r#"  "args": ["--api-key", "canary"]"#, r#"  "args": ["…", "…"]"#),
+            (r#"{"DATABASE_URL":"postgres://u:canary@h/d","type":"stdio"}"#, r#"{"DATABASE_URL":"…","type":"stdio"}"#),
+            (r#"  "PASS": "canary","#, r#"  "PASS": "…","#),
+            ("    enabled: true", "    enabled: true"),
+            ("    timeout: 300", "    timeout: 300"),
         ] {
-            assert_eq!(without_secrets(line), kept);
+            assert_eq!(with_own_values(line, &own), kept);
         }
     }
 }

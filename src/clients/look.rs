@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::client::Format;
+use super::client::{Format, Scope};
 use super::edit::{self, Fault};
 use super::entries::{self, Entry, PROGRAM};
 use super::folders::Folders;
@@ -30,6 +30,21 @@ pub fn known_files(folders: &Folders) -> Vec<ClientFile> {
             if found.iter().all(|place| place.path != path) {
                 found.push(ClientFile { client: client.title, path, format: client.format });
             }
+        }
+    }
+    found
+}
+
+/// Those of them that are this user's own in every project.
+pub fn files_of_user(folders: &Folders) -> Vec<ClientFile> {
+    let all = CLIENTS.iter().flat_map(|client| {
+        let paths = (client.files)(folders, Scope::User).into_iter().chain((client.older)(folders));
+        paths.map(|path| ClientFile { client: client.title, path, format: client.format })
+    });
+    let mut found: Vec<ClientFile> = Vec::new();
+    for file in all {
+        if found.iter().all(|place| place.path != file.path) {
+            found.push(file);
         }
     }
     found

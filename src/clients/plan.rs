@@ -91,6 +91,10 @@ pub fn install(target: &Target, before: Option<String>, wanted: &Wanted<'_>) -> 
         Some((name, server, entry)) if starts(&target, server, wanted, entry.as_ref()) => {
             (Deed::Unchanged, name.to_owned())
         }
+        // Of this program, and for another server: what it has is not overwritten in passing.
+        Some((_, server, Some(entry))) if wanted.keeps_arguments && !wanted.replaces && !(wanted.is_same)(&entry) => {
+            return Err(taken(&target, wanted, server));
+        }
         Some((name, server, Some(entry))) if !entry.is_wrapped => {
             let launch = Launch {
                 command: wanted.launch.command.clone(),
@@ -106,10 +110,7 @@ pub fn install(target: &Target, before: Option<String>, wanted: &Wanted<'_>) -> 
             (Deed::Updated, name.to_owned())
         }
         Some((_, server, _)) if !wanted.replaces => {
-            return Err(Problem::new(ProblemId::ClientNameTaken)
-                .with("name", wanted.name)
-                .with("file", target.file.display())
-                .with("detail", what(server)));
+            return Err(taken(&target, wanted, server));
         }
         other => {
             let deed = if other.is_some() { Deed::Replaced } else { Deed::Added };
@@ -195,7 +196,8 @@ fn starts(target: &Target, server: &Value, wanted: &Wanted<'_>, entry: Option<&E
     // A project's file is for all who work in it, and a path is of one machine.
     let is_shared = |command: &str| target.scope == Scope::Project && command == entries::PROGRAM;
     let keeps = entry.is_some_and(|entry| {
-        wanted.keeps_arguments && (entry.command == wanted.launch.command || is_shared(&entry.command))
+        let is_this = entry.command == wanted.launch.command || is_shared(&entry.command);
+        wanted.keeps_arguments && is_this && (wanted.is_same)(entry)
     });
     // Somebody starts it through something else, for a reason of theirs.
     let is_wrapped = entry.is_some_and(|entry| entry.is_wrapped && !wanted.replaces && (wanted.is_same)(entry));
@@ -219,13 +221,22 @@ fn started_by(client: &Client, name: &str, server: &Value, launch: &Launch) -> V
     members
 }
 
+fn taken(target: &Target, wanted: &Wanted<'_>, server: &Value) -> Problem {
+    Problem::new(ProblemId::ClientNameTaken)
+        .with("name", wanted.name)
+        .with("file", target.file.display())
+        .with("detail", what(server))
+}
+
 /// What an entry is, in words that quote none of its values but the program.
 fn what(server: &Value) -> String {
     match (entries::address_of_mcp_remote(server), entries::words(server).first()) {
         (Some(_), _) => "it starts mcp-remote".to_owned(),
         (None, Some(program)) => {
             let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
-            format!("it starts {}", crate::problem::printable(name))
+            let is_this = name.trim_end_matches(".exe") == entries::PROGRAM;
+            let rest = if is_this { " for another server, profile or client" } else { "" };
+            format!("it starts {}{rest}", crate::problem::printable(name))
         }
         (None, None) => "it is no local program".to_owned(),
     }

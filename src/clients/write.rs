@@ -92,12 +92,14 @@ pub fn remember(change: &Change, paths: &Paths) -> Result<(), Problem> {
 pub fn take_back(target: &Target, paths: &Paths) -> Result<Option<Change>, Problem> {
     let Some(record) = record(&target.file, paths) else { return Ok(None) };
     let before = plan::text_of(target)?;
-    let earlier = super::look::text_of(&places(&target.file, paths)?.before).ok().flatten().unwrap_or_default();
+    let earlier = super::look::text_of(&places(&target.file, paths)?.before).ok().flatten();
     let names: Vec<String> = record.entries.iter().map(|touched| touched.name.clone()).collect();
-    let after = if before.as_ref().map(hash) == Some(record.after) {
-        record.existed.then_some(earlier)
+    // Without the text that was there, our entries alone are taken back.
+    let is_whole = earlier.is_some() || !record.existed;
+    let after = if before.as_ref().map(hash) == Some(record.after) && is_whole {
+        earlier.filter(|_| record.existed)
     } else if let Some(text) = &before {
-        Some(entries_back(target, text, &earlier, &record.entries)?)
+        Some(entries_back(target, text, earlier.as_deref().unwrap_or_default(), &record.entries)?)
     } else {
         None
     };

@@ -69,10 +69,12 @@ impl Layers {
             config_file: (config_file, named_file.is_some()),
             notes: variables.notes,
         };
-        layers.add_file(file);
         // Which server it is has to be known before what the organisation says of it counts.
         let is_route = |raw: &&RawSetting| raw.key.info().concerns != Concerns::Server;
         layers.chosen.extend(layers.organisation.settings.iter().filter(is_route).cloned());
+        layers.lock();
+        // The profile, which chooses a table of the file, may be the organisation's.
+        layers.add_file(file);
         layers.lock();
         Ok(layers)
     }

@@ -89,9 +89,14 @@ impl Organisation {
         use windows_registry::{LOCAL_MACHINE, Type};
         const KEY: &str = r"SOFTWARE\Policies\planhat-mcp";
         let path = PathBuf::from(format!(r"HKLM\{KEY}"));
-        let Ok(policies) = LOCAL_MACHINE.open(KEY) else { return Ok(Self::default()) };
         let unreadable = |error: &dyn std::fmt::Display| {
             Problem::new(ProblemId::ConfigUnreadable).with("file", path.display()).with("detail", error)
+        };
+        let policies = match LOCAL_MACHINE.open(KEY) {
+            Ok(policies) => policies,
+            // ERROR_FILE_NOT_FOUND, as an HRESULT. With any other error there may be locks that cannot be read.
+            Err(error) if error.code().0 == 0x8007_0002_u32.cast_signed() => return Ok(Self::default()),
+            Err(error) => return Err(unreadable(&error)),
         };
         let mut text = String::new();
         for (name, value) in policies.values().map_err(|error| unreadable(&error))? {

@@ -48,7 +48,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Problem> {
     let (url, server_origin) = server(&layers)?;
     let of_organisation = layers.organisation_server().map(address).transpose()?;
     let of_organisation = of_organisation.unwrap_or_else(|| built_in(Product::Planhat));
-    layers.add_organisation(of_organisation == url);
+    layers.add_organisation(is_same_server(&of_organisation, &url));
     let common = layers.common_server().map(address).transpose()?;
     let common = common.unwrap_or(of_organisation);
     if common != url {
@@ -87,6 +87,13 @@ fn take_last_client_id(settings: &mut Settings, inputs: &Inputs) {
         settings.oauth.client_id = Some(id);
         settings.origins.set(Key::ClientId, Origin::LastSignIn);
     }
+}
+
+/// Whether two addresses lead to one server. Its paths count as one, so that no other spelling of an address gets around what
+/// an organisation has locked.
+fn is_same_server(one: &Url, other: &Url) -> bool {
+    let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+    host(one) == host(other) && one.port_or_known_default() == other.port_or_known_default()
 }
 
 /// The problem with a server that is not among the allowed ones, if some are named.

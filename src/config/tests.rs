@@ -8,6 +8,8 @@ use super::*;
 use crate::problem::{Problem, ProblemId};
 use crate::secret::Secret;
 
+mod organisation;
+
 /// Flags, variables and a file to try.
 struct Try {
     inputs: Inputs,
@@ -331,97 +333,4 @@ fn another_configuration_file_can_be_named_and_must_then_exist() {
     let loaded = given.load();
     assert_eq!(loaded.settings.product, Product::PlanhatDemo);
     assert_eq!(loaded.settings.paths.config_file.as_path(), Path::new(&other));
-}
-
-/// What an organisation says in these tests.
-const ORGANISATION: &str = r#"
-client_id = "pk_org"
-callback_port = 7600
-token_store = "file"
-allowed_servers = "*.planhat.com, mcp.example.com"
-locked = ["client_id", "callback_port", "allowed_servers"]
-"#;
-
-fn with_organisation(text: fn() -> Result<Organisation, Problem>) -> Try {
-    let mut tried = Try::new();
-    tried.inputs.organisation = text;
-    tried
-}
-
-fn organisation() -> Result<Organisation, Problem> {
-    Organisation::parse(Path::new("/etc/planhat-mcp/config.toml"), ORGANISATION)
-}
-
-#[test]
-fn what_an_organisation_locks_wins_over_everything_and_its_other_values_are_defaults() {
-    let tried = with_organisation(organisation)
-        .flag(Key::CallbackPort, "9999")
-        .variable("PLANHAT_MCP_CLIENT_ID", "pk_mine")
-        .file("client_id = \"pk_file\"\ntoken_store = \"memory\"\n");
-    let loaded = tried.load();
-    let settings = &loaded.settings;
-    assert_eq!((settings.oauth.client_id.as_deref(), settings.oauth.callback.port), (Some("pk_org"), 7600));
-    assert_eq!(settings.token_store, TokenStoreKind::Memory, "the user's own choice");
-    assert_eq!(origin(&loaded, Key::ClientId), "/etc/planhat-mcp/config.toml:2 (locked)");
-    for named in ["PLANHAT_MCP_CLIENT_ID", "--callback-port", "config.toml:1:13"] {
-        assert!(loaded.notes.iter().any(|note| note.contains(named) && note.contains("organisation")), "{named}");
-    }
-    let bare = with_organisation(organisation).load();
-    assert_eq!(bare.settings.token_store, TokenStoreKind::File);
-    assert_eq!(origin(&bare, Key::TokenStore), "/etc/planhat-mcp/config.toml:4");
-    assert!(bare.notes.is_empty(), "{:?}", bare.notes);
-}
-
-#[test]
-fn a_server_that_the_organisation_does_not_allow_is_not_used_and_its_client_goes_to_no_other() {
-    let problem = with_organisation(organisation).flag(Key::Url, "https://other.example/mcp").problem();
-    assert_eq!(problem.id, ProblemId::ServerNotAllowed);
-    assert!(problem.cause().contains("*.planhat.com") && problem.cause().contains("/etc/"), "{}", problem.cause());
-    let other = with_organisation(organisation).flag(Key::Url, "https://mcp.example.com/mcp");
-    let loaded = other.flag(Key::ClientId, "theirs").load();
-    assert_eq!(loaded.settings.oauth.client_id.as_deref(), Some("theirs"), "the lock is that of its own server");
-    assert_eq!(loaded.settings.oauth.callback.port, 7600, "a matter of this machine, whatever the server");
-    let planned = with_organisation(organisation)
-        .flag(Key::AllowedServers, "other.example")
-        .flag(Key::Url, "https://other.example/mcp");
-    assert_eq!(planned.problem().id, ProblemId::ServerNotAllowed, "nobody widens it");
-}
-
-#[test]
-fn an_organisation_s_tenant_is_a_default_for_all_or_locked_for_all() {
-    fn chosen() -> Result<Organisation, Problem> {
-        Organisation::parse(Path::new("/o.toml"), "tenant = \"demo\"\n")
-    }
-    fn locked() -> Result<Organisation, Problem> {
-        Organisation::parse(Path::new("/o.toml"), "tenant = \"demo\"\nlocked = [\"tenant\"]\n")
-    }
-    let host = |tried: &Try| tried.load().settings.url.host_str().map(str::to_owned);
-    let demo = Some("api.planhatdemo.com".to_owned());
-    let production = Some("api.planhat.com".to_owned());
-    assert_eq!(host(&with_organisation(chosen)), demo);
-    for (key, text) in
-        [(Key::Tenant, "production"), (Key::Profile, "planhat"), (Key::Url, "https://api.planhat.com/v1/mcp")]
-    {
-        assert_eq!(host(&with_organisation(chosen).flag(key, text)), production, "{text}");
-        assert_eq!(host(&with_organisation(locked).flag(key, text)), demo, "{text}");
-    }
-    // A user's own keys without a server are for the organisation's.
-    let own = with_organisation(chosen).file("client_id = \"pk_file\"\n").load();
-    assert_eq!(own.settings.oauth.client_id.as_deref(), Some("pk_file"));
-}
-
-#[test]
-fn a_mistake_in_an_organisation_s_file_is_named_with_its_place_and_opens_no_lock() {
-    for (text, word) in [
-        ("locked = [\"client_id\"]\n", "client_id, which has no value here"),
-        ("locked = [\"clientid\"]\n", "a list of settings"),
-        ("locked = \"client_id\"\n", "a list of settings"),
-        ("[profiles.a]\nclient_id = \"pk_1\"\n", "has no profiles"),
-        ("client_secret = \"sk_1\"\n", "contains a secret"),
-    ] {
-        let problem = Organisation::parse(Path::new("/o.toml"), text).expect_err("wrong");
-        let shown = problem.to_terminal(false).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(shown.contains(word) && shown.contains("/o.toml"), "{text}: {shown}");
-        assert!(!shown.contains("sk_1"));
-    }
 }

@@ -46,7 +46,7 @@ fn a_form_with_its_fields_left_empty_or_mixed_up_is_taken_as_meant() {
     assert!(tools.iter().any(|name| name == "list_model_records"), "{tools:?}; {}", bridge.stderr());
     assert_eq!(tools.iter().filter(|name| *name == "planhat_check").count(), 1, "{tools:?}");
     let found = bridge.call(1, "planhat_check", "{}");
-    assert!(text(&found).contains("signed in") && found["result"]["isError"] != true, "{found}");
+    assert!(text(&found).contains("tools listed") && found["result"]["isError"] != true, "{found}");
     assert!(!found.to_string().contains(CLIENT_SECRET), "{found}");
     assert_eq!(setup.sandbox.counters().tool("planhat_check"), 0, "it is no tool of the server");
 }
@@ -86,7 +86,7 @@ fn what_an_extension_s_user_is_told_needs_no_terminal() {
         assert!(refused.contains("planhat_sign_in") && !refused.contains("in a terminal"), "{refused}");
     }
     let found = bridge.call(3, "planhat_check", "{}");
-    assert!(text(&found).contains("sign") && !text(&found).contains("planhat-mcp login"), "{found}");
+    assert!(text(&found).contains("Sign me in") && !text(&found).contains("planhat-mcp login"), "{found}");
 }
 
 #[test]

@@ -104,3 +104,31 @@ fn a_person_says_where_they_open_planhat_and_each_answer_is_checked_at_once() {
     assert_eq!(done.status.code(), Some(4), "{asked}");
     assert!(asked.contains("proxy") && !asked.contains("canary"), "before any browser: {asked}");
 }
+
+#[test]
+fn a_token_of_the_shell_and_a_sign_in_in_memory_are_refused_because_no_client_has_them() {
+    let setup = sandbox();
+    for (name, value, told) in
+        [("PLANHAT_MCP_TOKEN", "canary", "token-from-stdin"), ("PLANHAT_MCP_TOKEN_STORE", "memory", "keychain or file")]
+    {
+        let mut refused = command(&setup, &["--into", "cursor"]);
+        refused.env(name, value);
+        let refused = run(refused);
+        let shown = text(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && shown.contains(told) && !shown.contains("canary"), "{shown}");
+    }
+    assert!(setup.browser.as_ref().expect("it has one").opened().is_empty() && cursor(&setup).is_none());
+}
+
+#[test]
+fn the_client_secret_is_read_once_from_a_pipe() {
+    use std::io::Write;
+    let setup = sandbox();
+    let mut piped = command(&setup, &["--client-secret-file", "-", "--into", "none"]);
+    piped.env_remove("PLANHAT_MCP_CLIENT_SECRET").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("it starts");
+    let secret = format!("{}\n", planhat_sandbox::CLIENT_SECRET);
+    child.stdin.take().expect("piped").write_all(secret.as_bytes()).expect("it reads");
+    let done = child.wait_with_output().expect("it runs");
+    assert!(done.status.success(), "{} {}", text(&done.stdout), text(&done.stderr));
+}

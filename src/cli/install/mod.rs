@@ -120,6 +120,9 @@ pub fn uninstall(how: &UninstallArgs) -> Result<ExitCode, Problem> {
         is_gone |= settle(&changes, &paths, &folders, consent, "uninstall", client)?;
         Ok(Said::Something)
     })?;
+    if !is_gone && how.all && consent != Consent::None {
+        terminal::say("No client starts planhat-mcp.\n");
+    }
     if is_gone {
         terminal::say(&paragraph("The sign-in stays on this machine; `planhat-mcp logout` deletes it."));
     }
@@ -223,12 +226,14 @@ fn put(client: &'static Client, order: &Order<'_>) -> Result<(), Problem> {
         return Ok(());
     }
     let targets = targets(client, order)?;
-    let mut changes = planned(&targets, order, order.replaces)?;
+    let mut replaces = order.replaces;
+    let mut changes = planned(&targets, order, replaces)?;
     if order.consent == Consent::Asked && !order.replaces && terminal::is_interactive() {
         let beside: Vec<&str> = changes.iter().flat_map(|change| &change.beside).map(String::as_str).collect();
         let question = format!("{} reaches the same server through mcp-remote. Replace it? [y/N] ", beside.join(", "));
         if !beside.is_empty() && terminal::confirm(&question) {
-            changes = planned(&targets, order, true)?;
+            replaces = true;
+            changes = planned(&targets, order, replaces)?;
         }
     }
     if !client.is_here(order.folders) && changes.iter().any(Change::is_one) {
@@ -247,9 +252,15 @@ fn put(client: &'static Client, order: &Order<'_>) -> Result<(), Problem> {
     }
     changes.retain(Change::is_one);
     let paths = &order.loaded.settings.paths;
-    let by_client = |change: &Change| by_the_client(change, order);
-    if !changes.is_empty() && settle_with(&changes, paths, order.folders, order.consent, "install", client, by_client)?
-    {
+    let put = |change: &Change| match by_the_client(change, order) {
+        Some(done) => write::remember(&done, paths),
+        // A client's command that failed may have changed the file all the same.
+        None => planned(std::slice::from_ref(&change.target), order, replaces)?
+            .iter()
+            .filter(|fresh| fresh.is_one())
+            .try_for_each(|fresh| write::apply(fresh, paths)),
+    };
+    if !changes.is_empty() && settle_with(&changes, order.folders, order.consent, "install", client, put)? {
         terminal::say(&show::next(client.next, style));
         terminal::say(&sign_in_first(order.loaded));
     }
@@ -342,18 +353,17 @@ fn settle(
     command: &str,
     client: &Client,
 ) -> Result<bool, Problem> {
-    settle_with(changes, paths, folders, consent, command, client, |_| None)
+    settle_with(changes, folders, consent, command, client, |change| write::apply(change, paths))
 }
 
 /// Shows the changes of a client, asks, and writes them; `false` where nothing was to be written.
 fn settle_with(
     changes: &[Change],
-    paths: &Paths,
     folders: &Folders,
     consent: Consent,
     command: &str,
     client: &Client,
-    by_client: impl Fn(&Change) -> Option<Change>,
+    does: impl Fn(&Change) -> Result<(), Problem>,
 ) -> Result<bool, Problem> {
     let style = terminal::style();
     let texts: Vec<String> = changes.iter().map(|change| show::change(change, &folders.home, style)).collect();
@@ -374,10 +384,7 @@ fn settle_with(
     }
     for change in changes {
         write::require_as_planned(change)?;
-        match by_client(change) {
-            Some(done) => write::remember(&done, paths)?,
-            None => write::apply(change, paths)?,
-        }
+        does(change)?;
     }
     terminal::say(&written(changes, client, style));
     Ok(true)

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::cli::style::{Style, WIDTH, paragraph};
 use crate::clients::diff::{self, Fate};
 use crate::clients::plan::{Change, Deed};
+use crate::clients::{edit, entries};
 use crate::problem::{Problem, printable, wrap};
 
 /// A path with `~` for the home directory.
@@ -22,7 +23,7 @@ pub fn change(change: &Change, home: &Path, style: Style) -> String {
     let mut out = format!("{}\n", style.strong(&format!("{}: {}", change.target.client.title, what(change))));
     out.push_str(&format!("{file}\n\n"));
     let (before, after) = (change.before.as_deref().unwrap_or_default(), change.after.as_deref().unwrap_or_default());
-    for line in diff::lines(before, after) {
+    for line in diff::lines(before, after, &own_words(change)) {
         let text = line.text.trim_end();
         let shown = match line.fate {
             Fate::New => style.good(&format!("+ {text}")),
@@ -44,6 +45,26 @@ pub fn change(change: &Change, home: &Path, style: Style) -> String {
         out.push_str(&format!("\n{}", paragraph(&text)));
     }
     out
+}
+
+/// The words of our entries, before and after: of all else, a diff shows no value.
+fn own_words(change: &Change) -> Vec<String> {
+    let format = change.target.client.format;
+    let texts = [&change.before, &change.after].into_iter().flatten();
+    let mut words = Vec::new();
+    for file in texts.filter_map(|text| edit::read(format, text).ok()) {
+        let Some(list) = change.target.list.iter().try_fold(&file, |value, key| value.get(key)) else { continue };
+        for (name, server) in change.names.iter().filter_map(|name| Some((name, list.get(name)?))) {
+            if entries::entry(name, server).is_none() {
+                continue;
+            }
+            words.push(name.clone());
+            words.extend(entries::words(server));
+            let members = server.as_object().into_iter().flatten().filter(|(key, _)| !key.starts_with("env"));
+            words.extend(members.filter_map(|(_, value)| value.as_str().map(str::to_owned)));
+        }
+    }
+    words
 }
 
 /// Where a link leads: what is written is there.

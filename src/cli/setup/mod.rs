@@ -15,7 +15,7 @@ use super::style::{Style, paragraph};
 use super::{install, loading, login, terminal, typed_secret};
 use crate::clients::{self, Client, Folders};
 use crate::config::key::Key;
-use crate::config::{Loaded, Settings};
+use crate::config::{Loaded, Settings, TokenStoreKind};
 use crate::problem::{Problem, ProblemId};
 
 mod questions;
@@ -34,6 +34,7 @@ pub fn run(cli: &Cli, how: &SetupArgs) -> Result<ExitCode, Problem> {
     let loaded = answered(cli, &mut flags, tenant(&loaded)?)?.unwrap_or(loaded);
     let loaded = answered(cli, &mut flags, client_id(&loaded)?)?.unwrap_or(loaded);
     loading::start_log(cli, &loaded)?;
+    reject_what_no_client_has(&loaded)?;
     let settings = typed_secret::asked_for(Arc::new(loaded.settings.clone()))?;
     let folders = Folders::of_this_user().ok_or(ProblemId::NoHome)?;
     let chosen = questions::clients(&how.into, &clients::on_this_machine(&folders))?;
@@ -52,6 +53,23 @@ pub fn run(cli: &Cli, how: &SetupArgs) -> Result<ExitCode, Problem> {
         terminal::say(&format!("{}\n", tools(&settings)?));
     }
     into_clients(&loaded, &flags, &chosen, style)
+}
+
+/// A sign-in that ends with this process, and a token that is in this shell alone, are of no use to a client.
+fn reject_what_no_client_has(loaded: &Loaded) -> Result<(), Problem> {
+    let settings = &loaded.settings;
+    let problem = |key: Key, found: &str, expected: &str| {
+        let problem = Problem::new(ProblemId::BadValue).with("setting", key.info().name);
+        problem.with("origin", settings.origins.of(key)).with("found", found).with("expected", expected)
+    };
+    if settings.token_store == TokenStoreKind::Memory {
+        return Err(problem(Key::TokenStore, "memory, which ends with this command", "keychain or file, for setup"));
+    }
+    if settings.static_token.is_some() {
+        let expected = "no token in the environment, which clients do not see: store it with login --token-from-stdin";
+        return Err(problem(Key::Token, "an access token", expected));
+    }
+    Ok(())
 }
 
 /// The settings with an answer, which counts as the option that the question stands for.

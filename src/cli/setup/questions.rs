@@ -24,7 +24,7 @@ pub fn tenant(loaded: &Loaded) -> Result<Asked, Problem> {
     }
     let question = "Where do you open Planhat? Enter for ws.planhat.com; for another place, its address, such as \
                     ws.planhatdemo.com: ";
-    let product = repeated(question, Key::Tenant, |answer| match answer {
+    let product = repeated(question, "--tenant", |answer| match answer {
         "" => Ok(Product::Planhat),
         other => Product::of_words(other).ok_or("That is no address of Planhat.".to_owned()),
     })?;
@@ -46,7 +46,7 @@ pub fn client_id(loaded: &Loaded) -> Result<Asked, Problem> {
          Its client id begins with pk_, its client secret with sk_."
     );
     terminal::tell(&format!("\n{}\n", wrap(&explained, 0, 80)));
-    let id = repeated("Client id (pk_...): ", Key::ClientId, |answer| {
+    let id = repeated("Client id (pk_...): ", "--client-id", |answer| {
         if answer.starts_with("sk_") {
             Err("That is the client secret, which is asked for next. The client id begins with pk_ .".to_owned())
         } else if answer.starts_with("pk_") && answer.chars().all(|c| c.is_ascii_graphic()) {
@@ -76,7 +76,7 @@ pub fn clients(named: &[String], found: &[&'static Client]) -> Result<Vec<&'stat
     }
     terminal::tell(&text);
     let question = "Which are to use it? Enter for all, numbers such as 1 3, or none: ";
-    repeated(question, Key::Url, |answer| {
+    repeated(question, "--into", |answer| {
         let answer = if answer.is_empty() { "all" } else { answer };
         chosen(answer, found).map_err(|word| format!("\"{word}\" is none of them."))
     })
@@ -107,7 +107,7 @@ fn chosen(answer: &str, found: &[&'static Client]) -> Result<Vec<&'static Client
 }
 
 /// Asks until the answer can be used, a few times.
-fn repeated<T>(question: &str, key: Key, take: impl Fn(&str) -> Result<T, String>) -> Result<T, Problem> {
+fn repeated<T>(question: &str, flag: &str, take: impl Fn(&str) -> Result<T, String>) -> Result<T, Problem> {
     for _ in 0..ATTEMPTS {
         terminal::tell(&format!("\n{}", wrap(question, 0, 80)));
         terminal::tell(" ");
@@ -121,7 +121,7 @@ fn repeated<T>(question: &str, key: Key, take: impl Fn(&str) -> Result<T, String
             Err(why) => terminal::tell(&format!("{}\n", wrap(&why, 0, 80))),
         }
     }
-    Err(missing(key.flag().unwrap_or(key.info().name)))
+    Err(missing(flag))
 }
 
 fn missing(flag: &str) -> Problem {

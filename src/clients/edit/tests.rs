@@ -253,13 +253,6 @@ fn an_entry_is_put_into_yaml_and_taken_out_again() {
             ),
         ),
         (
-            "mcpServers:\n    dev:\n        text: |\n            planhat: no\n",
-            format!(
-                "mcpServers:\n    dev:\n        text: |\n            planhat: no\n{}",
-                "    planhat:\n      command: \"/p\"\n      args: [\"--tenant\",\"demo\"]\n"
-            ),
-        ),
-        (
             "mcpServers:\r\n  a:\r\n    b: 1\r\n",
             format!("mcpServers:\r\n  a:\r\n    b: 1\r\n{}", ours.replace('\n', "\r\n")),
         ),
@@ -348,4 +341,26 @@ fn whatever_stands_in_a_file_of_json_nothing_but_the_entry_changes() {
         changed += usize::from(with != text);
     }
     assert!(changed > 2_000, "only {changed} were changed: the test no longer makes what it should");
+}
+
+#[test]
+fn yaml_that_cannot_be_changed_safely_is_refused() {
+    let list = list();
+    let place = Place { list: &list, name: "planhat" };
+    for text in [
+        "mcpServers:\n  dev:\n    code: |\n      import os\n      # end\n",
+        "mcpServers:\n  dev:\n    code: >-\n      a\n",
+        "mcpServers:\n  dev:\n    code: \"a\n      b\"\n",
+        "mcpServers:\n  dev:\n    code: 'a\n      b'\n",
+        "--- {a: b}\n",
+        "mcpServers:\n  planhat:\n    cmd: /p\n    args: [--tenant, demo]\n",
+    ] {
+        let tried =
+            put(Format::Yaml, text, place, &entry()).and_then(|after| read(Format::Yaml, &after).map(|_| after));
+        let understood = read(Format::Yaml, text).and(tried);
+        assert!(understood.is_err(), "{text}: {understood:?}");
+    }
+    let commented = "mcpServers:\n  planhat:\n    cmd: /x/planhat-mcp # mine\n    args: [\"--tenant\",\"demo\"]\n";
+    let read = read(Format::Yaml, commented).expect("understood");
+    assert_eq!(read["mcpServers"]["planhat"]["cmd"], "/x/planhat-mcp");
 }

@@ -120,8 +120,10 @@ fn lines(text: &str) -> Result<Lines<'_>, Fault> {
     }
     for (at, line) in lines.iter().enumerate() {
         let is_first = lines[..at].iter().all(|before| is_empty(before));
-        let ends = line.starts_with("---") && !is_first || line.starts_with("...") || line.starts_with('%');
-        if ends || indentation_with_tabs(line).contains('\t') {
+        let rest = line.strip_prefix("---");
+        let ends =
+            rest.is_some_and(|rest| !is_first || !is_empty(rest)) || line.starts_with("...") || line.starts_with('%');
+        if ends || begins_text(line) || indentation_with_tabs(line).contains('\t') {
             return Err(refused(at));
         }
     }
@@ -186,6 +188,10 @@ fn members(lines: &Lines<'_>, entry: &Block) -> Result<Map<String, Value>, Fault
     let mut members = Map::new();
     for part in parts(lines, entry).unwrap_or_default() {
         let below: Vec<&str> = lines[part.lines.start + 1..part.lines.end].iter().map(|line| line.trim()).collect();
+        // A list or a table in one line is understood as JSON writes it.
+        if part.value.starts_with(['[', '{']) && serde_json::from_str::<Value>(&part.value).is_err() {
+            return Err(refused(part.lines.start));
+        }
         let value = if below.is_empty() {
             scalar(&part.value)
         } else {
@@ -203,6 +209,7 @@ fn scalar(text: &str) -> Value {
     if let Ok(value) = serde_json::from_str(text) {
         return value;
     }
+    let text = text.split_once(" #").map_or(text, |(text, _)| text.trim_end());
     match text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
         Some(text) => Value::String(text.replace("''", "'")),
         None => Value::String(text.to_owned()),
@@ -232,6 +239,17 @@ fn entry_lines(name: &str, members: Members<'_>, indent: &str) -> Vec<String> {
 fn joined(text: &str, lines: &[String]) -> String {
     let end = line_end(text);
     lines.iter().map(|line| format!("{line}{end}")).collect()
+}
+
+/// Whether a text in several lines begins there, in which nothing is what it looks like.
+fn begins_text(line: &str) -> bool {
+    let value = line.rsplit_once(": ").or_else(|| line.rsplit_once("- ")).map_or("", |(_, value)| value.trim());
+    !is_empty(line) && value.starts_with(['|', '>']) && value.len() <= 3 || is_open(value, '"') || is_open(value, '\'')
+}
+
+/// Whether a text in quotes goes on in the next line.
+fn is_open(value: &str, mark: char) -> bool {
+    value.starts_with(mark) && (value.len() == 1 || !value.ends_with(mark) && !value.contains(&format!("{mark} #")))
 }
 
 fn is_empty(line: &str) -> bool {

@@ -74,8 +74,10 @@ fn an_entry_of_this_program_is_updated_and_keeps_what_the_user_added() {
     assert_eq!(after["planhat"], kept, "no arguments were given, so they stay");
     let (after, deed, _) = done(&How { arguments: &["--tenant", "demo"], ..PLAIN }, old);
     assert_eq!((deed, &after["planhat"]["args"]), (Deed::Updated, &json!(["--tenant", "demo"])));
-    let (_, deed, _) = done(&PLAIN, after);
+    let (after, deed, _) = done(&How { arguments: &["--tenant", "demo"], ..PLAIN }, after);
     assert_eq!(deed, Deed::Unchanged, "the second time nothing changes");
+    let taken = planned(&PLAIN, &json!({ "mcpServers": after }).to_string()).expect_err("it is for another server");
+    assert_eq!(taken.id, ProblemId::ClientNameTaken);
 }
 
 #[test]
