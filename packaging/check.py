@@ -409,7 +409,9 @@ def bundle():
         for name in (manifest["icon"], manifest["server"]["entry_point"]):
             expect((inside / name).is_file(), f"the bundle has no {name}")
         start = manifest["server"]["mcp_config"]
-        filled = {"tenant": "demo", "client_id": "pk_given", "client_secret": "sk_given"}
+        # What nobody filled in is the field's default.
+        filled = {name: field["default"] for name, field in manifest["user_config"].items()}
+        filled |= {"tenant": "demo", "client_id": "pk_given", "client_secret": "sk_given"}
 
         def fill(text):
             text = text.replace("${__dirname}", str(inside))
