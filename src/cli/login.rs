@@ -33,10 +33,14 @@ pub fn run(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem
     if how.token_from_stdin {
         return keep_token(&settings);
     }
+    sign_in(typed_secret::asked_for(settings)?, how)
+}
+
+/// Signs in with these settings, and asks for nothing that they lack.
+pub fn sign_in(settings: Arc<Settings>, how: &LoginArgs) -> Result<ExitCode, Problem> {
     if settings.oauth.client_credentials {
         return try_client_credentials(&settings);
     }
-    let settings = typed_secret::asked_for(settings)?;
     block_on(async {
         terminal::say(&introduction(&settings, how.device, terminal::style()));
         // A person can paste; a script has to opt in with --no-browser.

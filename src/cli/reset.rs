@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::auth::reset;
 use crate::auth::reset::Removed;
+use crate::clients::write;
 use crate::config::Settings;
 use crate::problem::wrap;
 use crate::problem::{Problem, ProblemId};
@@ -27,6 +28,10 @@ pub fn run(settings: Arc<Settings>, how: &ResetArgs) -> Result<ExitCode, Problem
             return Err(Problem::new(ProblemId::ConfirmationNeeded).with("command", command));
         }
         let removed = reset::reset(&auth).await?;
+        write::forget_all(&settings.paths).map_err(|error| {
+            let problem = Problem::new(ProblemId::StateFileFailed).with("path", settings.paths.state_dir.display());
+            problem.with("detail", error)
+        })?;
         terminal::say(&done(&settings, &removed, style));
         Ok(ExitCode::SUCCESS)
     })?
@@ -48,6 +53,11 @@ pub fn plan(settings: &Settings, kept: &str, files: &[PathBuf], style: Style) ->
                 out.push_str(&format!("    {}\n", style.quiet(&name(file))));
             }
         }
+    }
+    if write::keeps_any(&settings.paths) {
+        let text =
+            "the earlier texts of your MCP clients' files, for `planhat-mcp install --undo`, whatever the profile";
+        out.push_str(&format!("  {}\n", wrap(text, 2, WIDTH)));
     }
     let rest = "Your configuration file and your MCP clients' settings are kept.";
     out.push_str(&format!("\n{rest}\n"));

@@ -42,10 +42,24 @@ pub fn clap(error: &clap::Error) {
     let rendered = error.render();
     let show = |colors: bool| if colors { rendered.ansi().to_string() } else { rendered.to_string() };
     if error.use_stderr() {
-        tell(&show(colors(&io::stderr())));
+        tell(&without_planhat_secrets(&show(colors(&io::stderr()))));
     } else {
         say(&show(colors(&io::stdout())));
     }
+}
+
+/// A refusal without Planhat's client secrets, which begin with `sk_`: it quotes what was typed, and a client keeps what is on
+/// stderr.
+fn without_planhat_secrets(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("sk_") {
+        let (before, secret) = rest.split_at(at + 3);
+        let end = secret.find(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)).unwrap_or(secret.len());
+        out.push_str(before);
+        out.push_str("...");
+        rest = &secret[end..];
+    }
+    out + rest
 }
 
 /// The form of what `--json` prints; a higher number is one that programs have to be changed for.

@@ -32,6 +32,12 @@ const SECRET_NAMES: [&str; 7] = ["secret", "token", "password", "passwd", "key",
 /// What a secret begins with, or what is before it.
 const SECRET_MARKS: [&str; 5] = ["sk_", "sk-", "Bearer ", "Basic ", "ghp_"];
 
+/// Whether a value of this name is likely to be a secret.
+pub fn names_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
 /// The lines that differ, with a few around them. Of their values, those among `own` are shown.
 pub fn lines(before: &str, after: &str, own: &[String]) -> Vec<Line> {
     // As they stand in a file.
@@ -105,9 +111,7 @@ fn without_values(line: &str) -> String {
 /// The line with those of its values that are among `own` and neither look like secrets nor are called so.
 fn with_own_values(line: &str, own: &[&str]) -> String {
     masked(line, |name, value| {
-        let name = name.to_ascii_lowercase();
-        let is_secret =
-            SECRET_NAMES.iter().any(|part| name.contains(part)) || SECRET_MARKS.iter().any(|mark| value.contains(mark));
+        let is_secret = names_secret(name) || SECRET_MARKS.iter().any(|mark| value.contains(mark));
         let bare = value.trim().trim_end_matches(',').trim_matches(['"', '\'']);
         // Nothing hides in these.
         let is_plain = matches!(bare, "true" | "false" | "null")

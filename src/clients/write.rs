@@ -16,6 +16,9 @@ use crate::files::{foreign, private};
 use crate::hash::fnv1a;
 use crate::problem::{Problem, ProblemId};
 
+/// The folder of the records, in the folder for state.
+const FOLDER: &str = "clients";
+
 /// What was done to a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Record {
@@ -35,8 +38,9 @@ struct Touched {
     name: String,
 }
 
-/// Where a record lies, and the text beside it.
+/// Where a record lies, and what is beside it.
 struct Places {
+    lock: PathBuf,
     record: PathBuf,
     before: PathBuf,
 }
@@ -45,8 +49,14 @@ struct Places {
 ///
 /// # Errors It is not, or cannot be written.
 pub fn apply(change: &Change, paths: &Paths) -> Result<(), Problem> {
-    require_as_planned(change)?;
     let file = &change.target.file;
+    // Of two that change a file at once, the second finds it changed, and says so.
+    let places = places(file, paths)?;
+    let lock = private::open_lock(&places.lock).and_then(|lock| lock.lock().map(|()| lock));
+    let _held = lock.map_err(|error| {
+        Problem::new(ProblemId::StateFileFailed).with("path", places.lock.display()).with("detail", error)
+    })?;
+    require_as_planned(change)?;
     let failed = |error: std::io::Error| unwritten(file, &error);
     foreign::require_writable(file).map_err(failed)?;
     if change.deed == Deed::TakenBack {
@@ -155,11 +165,12 @@ fn hash(text: &String) -> u64 {
 }
 
 fn places(file: &Path, paths: &Paths) -> Result<Places, Problem> {
-    let folder = paths.prepare_state_dir()?.join("clients");
+    let folder = paths.prepare_state_dir()?.join(FOLDER);
     let problem = |error| Problem::new(ProblemId::StateDirUnusable).with("dir", folder.display()).with("detail", error);
     private::own_dir(&folder).map_err(problem)?;
     let name = format!("{:016x}", fnv1a(file.to_string_lossy().as_bytes()));
-    Ok(Places { record: folder.join(format!("{name}.json")), before: folder.join(format!("{name}.before")) })
+    let place = |end: &str| folder.join(format!("{name}.{end}"));
+    Ok(Places { lock: place("lock"), record: place("json"), before: place("before") })
 }
 
 fn record(file: &Path, paths: &Paths) -> Option<Record> {
@@ -173,6 +184,21 @@ fn forget(file: &Path, paths: &Paths) {
     if let Ok(places) = places(file, paths) {
         let _ = private::remove(&places.record);
         let _ = private::remove(&places.before);
+    }
+}
+
+/// Whether anything is kept to take changes back.
+pub fn keeps_any(paths: &Paths) -> bool {
+    paths.state_dir.join(FOLDER).exists()
+}
+
+/// Removes all that is kept to take changes back; the files of clients stay as they are.
+///
+/// # Errors The system's.
+pub fn forget_all(paths: &Paths) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(paths.state_dir.join(FOLDER)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -104,7 +104,11 @@ impl Organisation {
                 Type::U32 | Type::U64 => u64::try_from(value).map_err(|error| unreadable(&error))?.to_string(),
                 Type::MultiString => {
                     let words = Vec::<String>::try_from(value).map_err(|error| unreadable(&error))?;
-                    format!("[{}]", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", "))
+                    if name == LOCKED {
+                        format!("[{}]", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", "))
+                    } else {
+                        quoted(&words.join(","))
+                    }
                 }
                 _ => quoted(&String::try_from(value).map_err(|error| unreadable(&error))?),
             };

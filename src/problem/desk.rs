@@ -91,10 +91,6 @@ impl Extension {
             (", and so does LOGIN in a terminal", ""),
             (", or ask them to run LOGIN in a terminal", ""),
             ("run LOGIN in a terminal, which lifts this", "try again later"),
-            (
-                "[open this link, {link} , or to |]run LOGIN in a terminal",
-                "[open this link, {link} , or to |]sign in with the tool planhat_sign_in",
-            ),
             ("run LOGIN in a terminal", "sign in with the tool planhat_sign_in"),
             ("sign in again with LOGIN", "sign in again with the tool planhat_sign_in"),
             ("run LOGIN", "sign in with the tool planhat_sign_in"),
@@ -116,22 +112,22 @@ impl Extension {
 /// What replaces a remedy that is about the command line from beginning to end.
 fn own_fix(id: ProblemId) -> Option<&'static str> {
     Some(match id {
-        ProblemId::PlanhatClientIdMissing | ProblemId::ClientIdMissing => {
+        ProblemId::PlanhatClientIdMissing => {
             "Ask a Planhat admin for the client id and the client secret of your organisation's OAuth client (App Center), \
              which needs exactly [{redirect_url}|http://127.0.0.1:7526/callback] among its Redirect URLs. In Claude Desktop, \
              put both into Settings > Extensions > Planhat > Configure."
         }
         ProblemId::ClientSecretMissing => {
-            "Ask a Planhat admin for the client secret (sk_...) of your organisation's OAuth client. In Claude Desktop, put it \
-             into Settings > Extensions > Planhat > Configure, then turn the extension off and on."
+            "Ask the admin who gave you the client id for its client secret (at Planhat it begins with sk_). In Claude Desktop, \
+             put it into Settings > Extensions > Planhat > Configure, then turn the extension off and on."
         }
         ProblemId::InvalidClient => {
-            "Check the client id and secret against the OAuth client in Planhat's App Center, and enter both again: in Claude \
-             Desktop under Settings > Extensions > Planhat > Configure. Then ask in the chat: \"Sign me in\"."
+            "Check the client id and secret with the admin who gave them to you (for Planhat, they are in the App Center), and \
+             enter both again: in Claude Desktop under Settings > Extensions > Planhat > Configure. Then ask in the chat: \"Sign me in\"."
         }
         ProblemId::SecretInArguments => {
             "In Claude Desktop, put the secret only into the field \"Client secret\", under Settings > Extensions > Planhat > \
-             Configure. Have it replaced in Planhat's App Center, because other programs may have seen it."
+             Configure. Ask your admin to replace it (for Planhat, in the App Center), because other programs may have seen it."
         }
         _ => return None,
     })
@@ -139,12 +135,12 @@ fn own_fix(id: ProblemId) -> Option<&'static str> {
 
 fn own_model(id: ProblemId) -> Option<&'static str> {
     Some(match id {
-        ProblemId::PlanhatClientIdMissing | ProblemId::ClientIdMissing => {
+        ProblemId::PlanhatClientIdMissing => {
             "No client id is configured, so the user cannot sign in. Tell the user to ask a Planhat admin for the client id and \
              secret of the organisation's OAuth client, and to put both into Settings > Extensions > Planhat > Configure."
         }
         ProblemId::ClientSecretMissing => {
-            "The client secret is missing. Tell the user to ask a Planhat admin for it, and to put it into Settings > \
+            "The client secret is missing. Tell the user to ask their admin for it, and to put it into Settings > \
              Extensions > Planhat > Configure."
         }
         _ => return None,

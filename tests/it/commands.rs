@@ -228,3 +228,12 @@ fn update_says_how_this_copy_was_installed_whatever_the_settings_are() {
     assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
     assert!(shown.contains("built here") && shown.contains("\n  git pull && cargo build --release\n"), "{shown}");
 }
+
+#[test]
+fn a_secret_in_a_wrong_place_of_the_command_line_is_not_repeated_to_the_log_of_a_client() {
+    let home = home();
+    for words in [&["sk_canary"][..], &["login", "sk_canary"], &["setup", "--into", "sk_canary"], &["--sk_canary"]] {
+        let shown = refusal(&home, words, &[]);
+        assert!(!shown.contains("canary") && shown.contains("sk_..."), "{words:?}: {shown}");
+    }
+}

@@ -180,7 +180,7 @@ fn uninstall_takes_out_what_starts_this_program_whoever_put_it_there() {
     let out = home.done(&["uninstall", "cursor", "--yes"]);
     assert_eq!(home.text(CURSOR).as_deref(), Some(OTHERS));
     assert!(out.contains("logout") && !out.contains("canary"), "{out}");
-    assert!(home.done(&["uninstall", "cursor", "--yes"]).contains("nothing of this program"));
+    assert!(home.done(&["uninstall", "cursor", "--yes"]).contains("does not start planhat-mcp"));
     // Two lists in one file.
     for whom in ["user", "local"] {
         home.done(&["install", "claude-code", "--for", whom, "--yes"]);

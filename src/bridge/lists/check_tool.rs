@@ -26,7 +26,7 @@ pub fn definition(title: &str, description: String) -> Value {
 
 /// The tool beside those of the server.
 pub fn beside_others() -> Value {
-    let description = "Checks the connection to Planhat step by step (settings, network, sign-in, tools) and says what the \
+    let description = "Checks the connection to the server step by step (settings, network, sign-in, tools) and says what the \
                        user has to do. Call this when other tools fail or are missing, or when the user asks whether the \
                        connection works.";
     definition("Check the connection", description.to_owned())

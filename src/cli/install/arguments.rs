@@ -1,8 +1,11 @@
 //! What a client is to start, from what was given to `install`: the arguments of the bridge, never with a secret, and the
 //! name of the entry.
 
+use std::path::PathBuf;
+
 use url::Host;
 
+use crate::clients::diff::names_secret;
 use crate::config::key::{Concerns, Flag, Key};
 use crate::config::origin::Origin;
 use crate::config::{Loaded, Product, masked_url};
@@ -24,17 +27,29 @@ pub fn of(loaded: &Loaded, flags: &[(Key, String)]) -> Result<Vec<String>, Probl
     if is_by_address && masked_url(&settings.url) != settings.url.to_string() {
         return Err(secret("--url"));
     }
+    // Of these, only the server's documentation says what is a secret.
+    let has_query = settings.oauth.token_endpoint.as_ref().is_some_and(|url| url.query().is_some());
+    if has_query && !is_left_out("--token-endpoint") {
+        return Err(secret("--token-endpoint"));
+    }
+    if settings.oauth.authorize_params.iter().any(|(name, _)| names_secret(name)) && !is_left_out("--authorize-param") {
+        return Err(secret("--authorize-param"));
+    }
     let mut words = settings.run_flags.clone();
     for (key, text) in flags.iter().filter(|(key, _)| key.info().concerns == Concerns::Run) {
         let Some(Flag { name, .. }) = key.info().flag else { continue };
         let value = match key {
             // A client starts the bridge in a folder of its own.
-            Key::LogFile => std::path::absolute(text).map_or_else(|_| text.clone(), |path| path.display().to_string()),
+            Key::LogFile => settings.log.file.as_ref().map_or_else(|| text.clone(), absolute),
             _ => text.clone(),
         };
         words.extend([name.to_owned(), value]);
     }
     Ok(words)
+}
+
+fn absolute(path: &PathBuf) -> String {
+    std::path::absolute(path).as_ref().unwrap_or(path).display().to_string()
 }
 
 /// The client's name for the server: after the service, and the profile where this command names one.
@@ -113,9 +128,21 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_written_as_the_client_has_to_see_it() {
+        let home = crate::config::home().expect("a home directory");
+        let expected = format!("--log-file {}", home.join("p.log").display());
+        assert_eq!(arguments("--log-file=~/p.log"), Ok(expected));
+    }
+
+    #[test]
     fn what_may_be_a_secret_does_not_become_an_argument() {
         let secret = Err(ProblemId::SecretForClientFile);
         assert_eq!(arguments("https://mcp.example.com/mcp?api_key=canary"), secret);
+        let server = "https://mcp.example.com/mcp --token-endpoint https://mcp.example.com/token";
+        assert_eq!(arguments(&format!("{server}?key=canary")), secret);
+        assert!(arguments(server).is_ok());
+        assert_eq!(arguments("https://mcp.example.com/mcp --authorize-param api_key=canary"), secret);
+        assert!(arguments("https://mcp.example.com/mcp --authorize-param prompt=login").is_ok());
         let (by_variable, flags) = loaded_with("", &[("PLANHAT_MCP_PROXY", "http://me:canary@proxy.example:3128")]);
         assert_eq!(of(&by_variable, &flags).map_err(|problem| problem.id), Err(ProblemId::SecretForClientFile));
         assert_eq!(

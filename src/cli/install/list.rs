@@ -23,10 +23,10 @@ pub fn text(folders: &Folders, style: Style) -> String {
     let (here, others): (Vec<&Client>, Vec<&Client>) = CLIENTS.iter().partition(|client| client.is_here(folders));
     let mut out = String::new();
     if here.is_empty() {
-        out.push_str(&paragraph("None of the clients that this program knows was found on this machine."));
+        out.push_str(&paragraph("None of the clients that planhat-mcp knows was found on this computer."));
     } else {
         let rows: Vec<(&str, String)> = here.iter().map(|client| (client.id, state(client, folders))).collect();
-        out.push_str(&format!("{}\n\n{}", style.strong("MCP clients on this machine"), style.table(&rows)));
+        out.push_str(&format!("{}\n\n{}", style.strong("MCP clients on this computer"), style.table(&rows)));
     }
     let names: Vec<&str> = others.iter().map(|client| client.id).collect();
     if !names.is_empty() {

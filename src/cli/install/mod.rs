@@ -124,7 +124,7 @@ pub fn uninstall(how: &UninstallArgs) -> Result<ExitCode, Problem> {
         terminal::say("No client starts planhat-mcp.\n");
     }
     if is_gone {
-        terminal::say(&paragraph("The sign-in stays on this machine; `planhat-mcp logout` deletes it."));
+        terminal::say(&paragraph("The sign-in stays on this computer; `planhat-mcp logout` deletes it."));
     }
     Ok(code)
 }
@@ -237,7 +237,7 @@ fn put(client: &'static Client, order: &Order<'_>) -> Result<(), Problem> {
         }
     }
     if !client.is_here(order.folders) && changes.iter().any(Change::is_one) {
-        let text = format!("{} was not found on this machine; its file is made all the same.", client.title);
+        let text = format!("{} was not found on this computer; its file is created anyway.", client.title);
         terminal::say(&format!("{}\n", paragraph(&text)));
     }
     if changes.iter().any(|change| change.is_one() && change.target.scope == Scope::Project) {

@@ -97,7 +97,7 @@ pub fn unchanged(change: &Change, home: &Path) -> String {
     let (title, file) = (change.target.client.title, short(&change.target.file, home));
     match change.names.first() {
         Some(name) => paragraph(&format!("{title} starts it already, as {}: {file}", printable(name))),
-        None => paragraph(&format!("{title} has nothing of this program: {file}")),
+        None => paragraph(&format!("{title} does not start planhat-mcp: {file}")),
     }
 }
 

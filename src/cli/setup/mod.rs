@@ -29,10 +29,9 @@ use questions::Asked;
 pub fn run(cli: &Cli, how: &SetupArgs) -> Result<ExitCode, Problem> {
     let style = terminal::style();
     let mut flags = cli.options.flags()?;
-    let (tenant, client_id) = (questions::tenant, questions::client_id);
     let loaded = loading::load_with(cli, flags.clone())?;
-    let loaded = answered(cli, &mut flags, tenant(&loaded)?)?.unwrap_or(loaded);
-    let loaded = answered(cli, &mut flags, client_id(&loaded)?)?.unwrap_or(loaded);
+    let loaded = answered(cli, &mut flags, questions::tenant(&loaded)?)?.unwrap_or(loaded);
+    let loaded = answered(cli, &mut flags, questions::client_id(&loaded)?)?.unwrap_or(loaded);
     loading::start_log(cli, &loaded)?;
     reject_what_no_client_has(&loaded)?;
     let settings = typed_secret::asked_for(Arc::new(loaded.settings.clone()))?;
@@ -46,7 +45,7 @@ pub fn run(cli: &Cli, how: &SetupArgs) -> Result<ExitCode, Problem> {
     } else {
         say_step(style, "Signing in");
         let code =
-            login::run(Arc::clone(&settings), &LoginArgs { no_browser: how.no_browser, ..LoginArgs::default() })?;
+            login::sign_in(Arc::clone(&settings), &LoginArgs { no_browser: how.no_browser, ..LoginArgs::default() })?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
@@ -121,7 +120,7 @@ fn into_clients(
 ) -> Result<ExitCode, Problem> {
     if chosen.is_empty() {
         terminal::say(&paragraph(
-            "No client was changed. `planhat-mcp install` lists those on this machine, and what to type for each.",
+            "No client was changed. `planhat-mcp install` lists those on this computer, and what to type for each.",
         ));
         return Ok(ExitCode::SUCCESS);
     }

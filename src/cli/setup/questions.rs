@@ -42,7 +42,7 @@ pub fn client_id(loaded: &Loaded) -> Result<Asked, Problem> {
     }
     let redirect_url = settings.oauth.callback.redirect_url();
     let explained = format!(
-        "An admin of your Planhat creates an OAuth Client in the App Center, with exactly this redirect URL: {redirect_url} . \
+        "An admin of your Planhat creates an OAuth client in the App Center, with exactly this redirect URL: {redirect_url} . \
          Its client id begins with pk_, its client secret with sk_."
     );
     terminal::tell(&format!("\n{}\n", wrap(&explained, 0, 80)));
@@ -67,10 +67,10 @@ pub fn clients(named: &[String], found: &[&'static Client]) -> Result<Vec<&'stat
         return Err(missing("--into"));
     }
     if found.is_empty() {
-        terminal::tell("\nNo MCP client that this program knows was found on this machine.\n");
+        terminal::tell("\nNo MCP client that planhat-mcp knows was found on this computer.\n");
         return Ok(Vec::new());
     }
-    let mut text = String::from("\nMCP clients on this machine:\n");
+    let mut text = String::from("\nMCP clients on this computer:\n");
     for (n, client) in found.iter().enumerate() {
         text.push_str(&format!("  {:>2}  {}\n", n + 1, client.title));
     }

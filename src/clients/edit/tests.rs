@@ -364,3 +364,18 @@ fn yaml_that_cannot_be_changed_safely_is_refused() {
     let read = read(Format::Yaml, commented).expect("understood");
     assert_eq!(read["mcpServers"]["planhat"]["cmd"], "/x/planhat-mcp");
 }
+
+#[test]
+fn comments_above_an_entry_of_toml_stay_where_an_empty_line_parts_them_from_it() {
+    let list = list();
+    let remove = |text: &str| remove(Format::Toml, text, toml_place(&list)).expect("taken out");
+    let apart = "a = 1\n\n# [mcpServers.old]\n# command = \"y\"\n\n";
+    let entry = "# ours\n[mcpServers.planhat]\ncommand = \"/p\"\n";
+    assert_eq!(remove(&format!("{apart}{entry}")).trim_end(), apart.trim_end());
+    let next = "\n[z]\nb = 2\n";
+    let after = remove(&format!("{apart}{entry}{next}"));
+    assert!(
+        after.starts_with(apart.trim_end()) && after.ends_with(next.trim_start()) && !after.contains("ours"),
+        "{after}"
+    );
+}

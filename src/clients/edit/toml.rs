@@ -56,7 +56,7 @@ pub fn update(text: &str, place: Place<'_>, members: Members<'_>) -> Result<Stri
 }
 
 pub fn remove(text: &str, place: Place<'_>) -> Result<String, Fault> {
-    changed(text, |root| {
+    let after = changed(text, |root| {
         if let Some(list) = find(root, place.list)? {
             list.remove(place.name);
             if let Some(Item::Value(last)) = list.iter_mut().last().map(|(_, item)| item)
@@ -66,7 +66,8 @@ pub fn remove(text: &str, place: Place<'_>) -> Result<String, Fault> {
             }
         }
         Ok(())
-    })
+    })?;
+    Ok(with_comments_apart(text, after))
 }
 
 fn find<'a>(root: &'a mut Item, keys: &[String]) -> Result<Option<&'a mut dyn TableLike>, Fault> {
@@ -97,6 +98,25 @@ fn fill(entry: &mut dyn TableLike, members: Members<'_>) {
             }
         }
     }
+}
+
+/// The text after an entry was taken out, with the comments that stood above it and apart from it: an empty line parts what is
+/// about the entry from what is not.
+fn with_comments_apart(text: &str, after: String) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (lines_of(text), lines_of(&after));
+    let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let most = old.len().min(new.len()) - start;
+    let end = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(old, new)| old == new).count();
+    let gone = &old[start..old.len() - end];
+    let is_comment = |line: &&&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let lead = gone.iter().take_while(is_comment).count();
+    let apart = gone[..lead].iter().rposition(|line| line.trim().is_empty()).map_or(0, |at| at + 1);
+    let kept = if gone[..apart].iter().any(|line| line.trim_start().starts_with('#')) { &gone[..apart] } else { &[] };
+    [&new[..start], kept, &new[start..]].concat().concat()
+}
+
+fn lines_of(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
 }
 
 /// Whether two values read the same, however they are written.
@@ -138,5 +158,5 @@ fn fault(text: &str, span: Option<std::ops::Range<usize>>) -> Fault {
         let line = before.rsplit('\n').next().unwrap_or_default();
         (before.matches('\n').count() + 1, line.chars().count() + 1)
     });
-    Fault { place, detail: "it is no TOML there".to_owned() }
+    Fault { place, detail: "it is not TOML there".to_owned() }
 }

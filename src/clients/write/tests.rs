@@ -121,8 +121,41 @@ fn what_was_there_before_is_kept_for_this_user_alone() {
     let kept = home.paths.state_dir.join("clients");
     assert_eq!(std::fs::metadata(&kept).expect("there").permissions().mode() & 0o777, 0o700);
     let files: Vec<_> = std::fs::read_dir(&kept).expect("a folder").flatten().map(|entry| entry.path()).collect();
-    assert_eq!(files.len(), 2, "{files:?}");
+    assert_eq!(files.len(), 3, "the record, the text and the lock: {files:?}");
     for file in files {
         assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
     }
+    assert!(keeps_any(&home.paths));
+    forget_all(&home.paths).expect("ours");
+    assert!(!kept.exists() && !keeps_any(&home.paths) && home.take_back().is_none());
+}
+
+#[test]
+fn of_two_that_change_a_file_at_once_the_second_finds_it_changed() {
+    let home = Home::new();
+    home.put(WITHOUT);
+    let change = home.change(Deed::Added, "planhat", WITH);
+    let planned = [change.clone(), change];
+    let done: Vec<bool> = std::thread::scope(|scope| {
+        let each = planned.each_ref().map(|change| scope.spawn(|| apply(change, &home.paths).is_ok()));
+        each.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    assert_eq!(done.iter().filter(|is_done| **is_done).count(), 1, "{done:?}");
+    home.take_back();
+    assert_eq!(home.file().as_deref(), Some(WITHOUT));
+}
+
+#[test]
+fn without_the_kept_text_our_entry_alone_is_taken_back() {
+    let home = Home::new();
+    home.put(WITHOUT);
+    apply(&home.change(Deed::Added, "planhat", WITH), &home.paths).expect("written");
+    let kept = home.paths.state_dir.join("clients");
+    for file in std::fs::read_dir(kept).expect("a folder").flatten() {
+        if file.path().extension().is_some_and(|end| end == "before") {
+            std::fs::remove_file(file.path()).expect("ours");
+        }
+    }
+    home.take_back();
+    assert_eq!(home.file().as_deref(), Some(WITHOUT));
 }
