@@ -68,7 +68,7 @@ pub static CLIENTS: &[Client] = &[
         program: Some("cursor"),
         own: None,
         link: Some(LinkForm::Cursor),
-        next: "Cursor sees the change by itself. Open Cursor Settings, Tools & MCP: the server is listed there, with a \
+        next: "Cursor sees the change automatically. Open Cursor Settings, Tools & MCP: the server is listed there, with a \
                switch and its tools.",
     },
     Client {
@@ -138,7 +138,7 @@ pub static CLIENTS: &[Client] = &[
         program: Some("zed"),
         own: None,
         link: None,
-        next: "Zed sees the change by itself. In the settings of its Agent Panel the dot beside the server is green when it \
+        next: "Zed sees the change automatically. In the settings of its Agent Panel the dot beside the server is green when it \
                runs.",
     },
     Client {
@@ -194,7 +194,7 @@ pub static CLIENTS: &[Client] = &[
         program: None,
         own: None,
         link: Some(LinkForm::LmStudio),
-        next: "LM Studio sees the change by itself. Open the Program tab in its right-hand sidebar, and switch the server on.",
+        next: "LM Studio sees the change automatically. Open the Program tab in its right-hand sidebar, and switch the server on.",
     },
     Client {
         id: "goose",

@@ -373,3 +373,12 @@ fn uninstall_works_whatever_the_settings_are() {
     assert_eq!(home.text(CURSOR).as_deref(), Some(r#"{"mcpServers":{}}"#));
     assert!(Path::new(&home.path(CURSOR)).exists());
 }
+
+#[test]
+fn that_no_client_starts_the_program_is_said_only_where_all_files_could_be_read() {
+    let home = Home::new();
+    assert!(home.done(&["uninstall", "--all", "--yes"]).contains("No client starts planhat-mcp."));
+    home.put(CURSOR, "{broken planhat-mcp");
+    let run = home.run(&["uninstall", "--all", "--yes"]);
+    assert!(run.code == Some(2) && !run.out.contains("No client starts"), "{}{}", run.out, run.err);
+}

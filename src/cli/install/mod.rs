@@ -120,7 +120,7 @@ pub fn uninstall(how: &UninstallArgs) -> Result<ExitCode, Problem> {
         is_gone |= settle(&changes, &paths, &folders, consent, "uninstall", client)?;
         Ok(Said::Something)
     })?;
-    if !is_gone && how.all && consent != Consent::None {
+    if !is_gone && how.all && consent != Consent::None && code == ExitCode::SUCCESS {
         terminal::say("No client starts planhat-mcp.\n");
     }
     if is_gone {
